@@ -1,0 +1,39 @@
+# Every task of this repository, for people and for CI. `make help` lists them.
+PYTHON ?= $(shell python3.13 --version >/dev/null 2>&1 && echo python3.13 || echo python3)
+BIN := .venv/bin
+READY := .venv/ready node_modules/ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY) ## run everything on this machine, send traffic, check what came out (KEEP=1: leave it running)
+	@$(BIN)/python -m local.demo $(if $(KEEP),--keep) $(DEMO)
+
+test: $(READY) ## every test, Azurite and the Event Hubs broker included
+	$(BIN)/pytest -n 2 --dist worksteal $(TEST)
+
+check: $(READY) ## ruff, format, mypy --strict
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(READY) ## format the code and mend what ruff can mend
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+clean: ## remove what the other targets made
+	rm -rf .venv node_modules .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/ready: requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' || \
+		{ echo "Python 3.13 is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=/path/to/python3.13" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+node_modules/ready: package.json package-lock.json
+	npm ci --no-audit --no-fund --loglevel=error
+	@touch $@

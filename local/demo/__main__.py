@@ -1,0 +1,137 @@
+"""`make demo`: everything on this machine, with generated traffic, checked against the ground truth."""
+
+import argparse
+import asyncio
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from local.azurite import AzuriteError
+from local.demo import drive, show
+from local.stack import GROUP, HUB, OUTPUT, Stack
+from local.traffic.check import check
+from local.traffic.generate import Traffic, generate
+from local.traffic.send import next_sequences, producer, send
+from shared.schema import RECORDS
+
+EXIT_WRONG, EXIT_FAILED = 1, 2
+SOURCES = 4
+
+
+def main() -> int:
+    """Parses the command line, runs the demonstration, and says in its last line what came of it."""
+    options = arguments()
+    console = Console()
+    folder = Path(tempfile.mkdtemp(prefix="websocket-logs-demo-"))
+    try:
+        with Stack(folder, SOURCES, ports=(options.blob_port, options.hub_port)) as stack:
+            status = demonstrate(stack, console, options)
+            if options.keep:
+                stay(stack, console)
+    except (AzuriteError, RuntimeError) as error:
+        console.print(f"[red]{error}[/]", highlight=False)
+        return EXIT_FAILED
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return status
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--connections", type=int, default=10_000, help="connections to make traffic of")
+    parser.add_argument("--seed", type=int, default=1, help="of the traffic: the same gives the same")
+    parser.add_argument("--bad", type=float, default=0.01, help="share of bad records")
+    parser.add_argument("--foreign", type=float, default=0.2, help="share of records of other categories")
+    parser.add_argument("--blob-port", type=int, default=0, help="port of Azurite; 0: a free one")
+    parser.add_argument("--hub-port", type=int, default=0, help="port of the Event Hubs broker; 0: a free one")
+    parser.add_argument("--keep", action="store_true", help="leave the stand-ins up at the end")
+    return parser.parse_args()
+
+
+def demonstrate(stack: Stack, console: Console, options: argparse.Namespace) -> int:
+    """Traffic in, files out, and the comparison with the truth."""
+    now = datetime.now(UTC)
+    traffic = generate(
+        options.seed, options.connections, now - timedelta(hours=4), now, bad=options.bad, foreign=options.foreign
+    )
+    bars = Progress(
+        TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+    )
+    with bars:
+        expected = sent(stack, traffic, bars)
+        task = bars.add_task("export", total=sum(expected.values()))
+        began = time.monotonic()
+        host = drive.drain(stack, expected, lambda done: bars.update(task, completed=done))
+        seconds = time.monotonic() - began
+    host.stop()
+    records = stack.table(RECORDS.name)
+    counts = stack.counts()
+    rejected: Counter[str] = Counter()
+    for letter in stack.dead_letters():
+        rejected.update(letter["counts"])  # type: ignore[arg-type]
+    show.output(console, stack.files(""), records, None)
+    console.print(
+        f"{counts.records:,} records in {sum(expected.values()):,} envelopes from {SOURCES} sources in {seconds:.0f} s; "
+        f"the host was killed once on the way",
+        highlight=False,
+    )
+    result = check(traffic.truth, records, rejected=dict(rejected), skipped=counts.skipped)
+    for example in result.examples:
+        console.print(f"[red]{example}[/]", highlight=False)
+    balanced = counts.records == counts.rows + sum(counts.rejected.values()) + counts.skipped
+    print(
+        f"demo: {counts.records} records in, {result.rows} rows, {sum(rejected.values())} rejected, "
+        f"{counts.skipped} skipped, {result.lost} lost, {result.duplicated} duplicated",
+        flush=True,
+    )
+    return 0 if result.exact and balanced else EXIT_WRONG
+
+
+def sent(stack: Stack, traffic: Traffic, bars: Progress) -> dict[str, int]:
+    """Sends the traffic; the sequence number after the last one of each source."""
+    task = bars.add_task("send", total=len(traffic.sends))
+
+    async def go() -> dict[str, int]:
+        async with producer(stack.broker.connection_string, HUB) as client:
+            await send(traffic.sends, client, progress=lambda done: bars.update(task, completed=done))
+            return await next_sequences(client)
+
+    return asyncio.run(go())
+
+
+def stay(stack: Stack, console: Console) -> None:
+    """Leaves the stand-ins up, says how to use them, and waits for the end of input or Ctrl+C."""
+    copy = Path(".demo/output")
+    shutil.rmtree(copy, ignore_errors=True)
+    stack.download(stack.files(""), copy)
+    glob = f"{copy}/parquet/{RECORDS.name}/**/*.parquet"
+    console.print(
+        f"""
+[bold]Blob Storage[/] (Azure Storage Explorer, az storage --connection-string, any SDK), container {OUTPUT}:
+  {stack.azurite.connection_string}
+[bold]Event Hub[/] {HUB}, consumer group {GROUP} (any Event Hubs SDK):
+  {stack.broker.connection_string}
+[bold]DuckDB[/], on a copy of the output in {copy}:
+  .venv/bin/python -c "import duckdb; duckdb.sql(\\"SELECT EventName, count(*) FROM '{glob}' GROUP BY 1\\").show()"
+
+Ctrl+C stops the stand-ins.""",
+        highlight=False,
+        soft_wrap=True,
+    )
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        console.print("stopped")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

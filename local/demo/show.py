@@ -1,0 +1,51 @@
+"""Shows what lies in the container: the folder tree, a few rows, the longest connections."""
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from rich.console import Console
+from rich.table import Table
+from rich.tree import Tree
+
+COLUMNS = ("TimeGenerated", "CorrelationId", "EventName", "Destination", "ConnectionDurationMs", "_SequenceNumber")
+FINISHED = ("CorrelationId", "StartTime", "DurationMs", "Status", "EventCount", "ClosingEvent", "Destination")
+
+
+def tree(files: Iterable[str]) -> Tree:
+    """The folders of the container, each with how many files it holds."""
+    root = Tree("[bold]websocket-logs[/]")
+    nodes: dict[str, Tree] = {}
+    inside: dict[str, int] = {}
+    for file in files:
+        folder = file.rpartition("/")[0]
+        inside[folder] = inside.get(folder, 0) + 1
+    for folder, count in sorted(inside.items()):
+        parent, path = root, ""
+        parts = folder.split("/")
+        for depth, part in enumerate(parts):
+            path = f"{path}/{part}"
+            if path not in nodes:
+                text = f"{part}/  [dim]{count} files[/]" if depth == len(parts) - 1 else f"{part}/"
+                nodes[path] = parent.add(text)
+            parent = nodes[path]
+    return root
+
+
+def rows(table: pa.Table, columns: Iterable[str], title: str, limit: int = 5) -> Table:
+    """The first rows of a table, as text."""
+    shown = Table(title=title, title_justify="left", header_style="bold")
+    for name in columns:
+        shown.add_column(name, overflow="ellipsis", no_wrap=True)
+    for row in table.slice(0, limit).select(list(columns)).to_pylist():
+        shown.add_row(*("" if value is None else str(value) for value in row.values()))
+    return shown
+
+
+def output(console: Console, files: Iterable[str], records: pa.Table, connections: pa.Table | None) -> None:
+    """Prints all of it."""
+    console.print(tree(files))
+    console.print(rows(records, COLUMNS, "A few records"))
+    if connections is not None:
+        longest = connections.take(pc.sort_indices(connections, [("DurationMs", "descending")]))
+        console.print(rows(longest, FINISHED, "The longest connections"))

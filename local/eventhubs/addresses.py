@@ -1,0 +1,32 @@
+"""Reads the addresses of links.
+
+`hub`, `hub/Partitions/0`, `hub/ConsumerGroups/$Default/Partitions/0`, `$cbs` or `$management`.
+"""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from .errors import NOT_FOUND, AmqpError
+
+CBS, MANAGEMENT = "$cbs", "$management"
+_KINDS = {"consumergroups", "partitions"}
+
+
+@dataclass(frozen=True)
+class Address:
+    """What a link leads to. Names are compared without case, as the service does."""
+
+    path: str
+    hub: str
+    group: str | None
+    partition_id: str | None
+
+
+def parse(address: str) -> Address:
+    """The parts of an address; the SDK writes it as a URL, with host and port."""
+    path = urlsplit(address).path.strip("/").lower()
+    hub, *rest = path.split("/")
+    parts = dict(zip(rest[::2], rest[1::2], strict=False))
+    if not hub or len(rest) % 2 or not parts.keys() <= _KINDS:
+        raise AmqpError(NOT_FOUND, f"The address {address!r} leads nowhere.")
+    return Address(path, hub, parts.get("consumergroups"), parts.get("partitions"))

@@ -1,0 +1,158 @@
+"""One TCP connection: handshake, sessions, and a write buffer (OASIS AMQP 1.0, part 2.4; SASL: part 5.3)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from . import frames
+from .amqp_types import Array, Symbol, UInt
+from .errors import NOT_ALLOWED, UNAUTHORIZED_ACCESS, AmqpError
+from .frames import Code, Frame
+from .session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .broker import Broker
+
+_WRITE_BUFFER = 1024 * 1024
+_ANONYMOUS = Symbol("ANONYMOUS")
+_SASL_OK, _SASL_AUTH = 0, 1
+
+
+class Connection(asyncio.Protocol):
+    """The broker's end of a connection."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
+        self.is_paused = False
+        self.max_frame_size = frames.MAX_FRAME_SIZE
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._incoming = frames.FrameBuffer()
+        self._outgoing: list[bytes] = []
+        self._soon: dict[Callable[[], None], None] = {}
+        self._sessions: dict[int, Session] = {}
+        self._authorized: set[str] = set()
+        self._heartbeat: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to listen."""
+        assert isinstance(transport, asyncio.Transport)
+        transport.set_write_buffer_limits(_WRITE_BUFFER)
+        self._transport = transport
+        self.broker.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - both ends of a connection look alike
+        """Drop everything that the peer had."""
+        self._transport = None
+        self.broker.connections.discard(self)
+        for session in self._sessions.values():
+            session.close()
+        self._sessions.clear()
+        if self._heartbeat:
+            self._heartbeat.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Do what the frames ask for; an error closes the connection."""
+        try:
+            for item in self._incoming.feed(data):
+                if isinstance(item, bytes):
+                    self._on_header(item)
+                else:
+                    self._on_frame(item)
+        except AmqpError as error:
+            self.shut_down(error)
+
+    def pause_writing(self) -> None:
+        """Wait for a peer that reads too slowly."""
+        self.is_paused = True
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self.is_paused = False
+        for session in tuple(self._sessions.values()):
+            session.pump()
+
+    def shut_down(self, error: AmqpError) -> None:
+        """Close the connection with this error."""
+        self.write(frames.close(error))
+        self._hang_up()
+
+    def write(self, frame: bytes) -> None:
+        """Write a frame; frames of one turn of the event loop go out together."""
+        self._outgoing.append(frame)
+        self.call_soon(self._flush)
+
+    def call_soon(self, call: Callable[[], None]) -> None:
+        """Call it in the next turn of the event loop, once however often it was asked for."""
+        if not self._soon:
+            self._loop.call_soon(self._run_soon)
+        self._soon[call] = None
+
+    def authorize(self, path: str) -> None:
+        """Let the peer use a resource and what is below it."""
+        self._authorized.add(path)
+
+    def check(self, path: str) -> None:
+        """Refuse a resource that no token gave access to; without a key there is nothing to check."""
+        if self.broker.key is None:
+            return
+        if not any(path == allowed or path.startswith(f"{allowed}/") for allowed in self._authorized):
+            raise AmqpError(UNAUTHORIZED_ACCESS, f"No token was given for {path!r}.")
+
+    def _run_soon(self) -> None:
+        calls, self._soon = self._soon, {}
+        for call in calls:
+            call()
+
+    def _flush(self) -> None:
+        outgoing, self._outgoing = self._outgoing, []
+        if self._transport and outgoing:
+            self._transport.writelines(outgoing)
+
+    def _hang_up(self) -> None:
+        self._flush()
+        if self._transport:
+            self._transport.close()
+
+    def _on_header(self, header: bytes) -> None:
+        if header == frames.SASL_HEADER:
+            self.write(header + frames.sasl_mechanisms(Array([_ANONYMOUS])))
+        elif header == frames.AMQP_HEADER:
+            self.write(header)
+        else:
+            # Part 2.2: answer with a header that is supported, and close.
+            self.write(frames.AMQP_HEADER)
+            self._hang_up()
+
+    def _on_frame(self, frame: Frame) -> None:
+        match frame.code:
+            case Code.SASL_INIT:
+                self.write(frames.sasl_outcome(_SASL_OK if frame.fields[:1] == [_ANONYMOUS] else _SASL_AUTH))
+            case Code.OPEN:
+                self.max_frame_size = min(frame.get(2, UInt) or self.max_frame_size, self.max_frame_size)
+                self.write(frames.open_frame(self.broker.container_id))
+                self._beat((frame.get(4, UInt) or 0) / 2000)
+            case Code.BEGIN if frame.channel not in self._sessions:
+                self._sessions[frame.channel] = Session(self, frame)
+            case Code.END if frame.channel in self._sessions:
+                self._sessions.pop(frame.channel).close()
+                self.write(frames.end(frame.channel))
+            case Code.CLOSE:
+                self.write(frames.close())
+                self._hang_up()
+            case _ if frame.channel in self._sessions:
+                self._sessions[frame.channel].on_frame(frame)
+            case _:
+                raise AmqpError(NOT_ALLOWED, f"no {frame.code.name.lower()} on channel {frame.channel} now")
+
+    def _beat(self, interval: float) -> None:
+        """Write an empty frame twice within the peer's idle time-out (part 2.4.5)."""
+        if interval and self._transport:
+            self._heartbeat = self._loop.call_later(interval, self._beat_again, interval)
+
+    def _beat_again(self, interval: float) -> None:
+        self.write(frames.EMPTY_FRAME)
+        self._beat(interval)

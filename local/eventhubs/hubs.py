@@ -1,0 +1,78 @@
+"""Holds a hub in a folder: its identity, its consumer groups, its partitions.
+
+<data>/<hub>/hub.json       {"created_at": …, "partition_count": …}
+<data>/<hub>/<partition>.log
+"""
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .errors import NOT_FOUND, AmqpError
+from .log import PartitionLog
+from .messages import Event
+from .partition_keys import partition_of
+from .readers import Readers
+
+DEFAULT_GROUP = "$default"
+
+
+class HubFolderError(Exception):
+    """A hub's folder doesn't fit what was asked for."""
+
+
+@dataclass
+class Hub:
+    """One Event Hub. Its partitions have the ids "0", "1" and so on."""
+
+    name: str
+    created_at_ms: int
+    partitions: list[PartitionLog]
+    groups: frozenset[str]
+    _readers: dict[tuple[str, str], Readers] = field(default_factory=dict)
+    _next: int = 0
+
+    def partition(self, partition_id: str) -> PartitionLog:
+        """A partition by its id."""
+        if partition_id not in map(str, range(len(self.partitions))):
+            raise AmqpError(NOT_FOUND, f"The hub {self.name!r} has no partition {partition_id!r}.")
+        return self.partitions[int(partition_id)]
+
+    def readers(self, group: str, partition_id: str) -> Readers:
+        """The readers of a partition in a consumer group."""
+        if group.lower() not in self.groups:
+            raise AmqpError(NOT_FOUND, f"The hub {self.name!r} has no consumer group {group!r}.")
+        return self._readers.setdefault((group.lower(), partition_id), Readers())
+
+    def append(self, events: Sequence[Event], partition_key: str | None) -> None:
+        """Add the events of one send to the partition of their key, without a key to the next in turn."""
+        if partition_key is None:
+            self.partitions[self._next].append(events)
+            self._next = (self._next + 1) % len(self.partitions)
+        else:
+            self.partitions[partition_of(partition_key, len(self.partitions))].append(events, partition_key)
+
+
+def open_hub(
+    data: Path, name: str, partition_count: int, groups: Sequence[str] = (), retention_ms: int | None = None
+) -> Hub:
+    """The hub in its folder; without one, a new hub. Its partitions can become more, never fewer."""
+    folder = data / name.lower()
+    folder.mkdir(parents=True, exist_ok=True)
+    identity = folder / "hub.json"
+    stored = json.loads(identity.read_bytes()) if identity.exists() else None
+    if stored and stored["partition_count"] > partition_count:
+        raise HubFolderError(
+            f"hub {name!r} has {stored['partition_count']} partitions, {partition_count} were asked for: "
+            f"ask for as many, or delete {folder}"
+        )
+    created_at = stored["created_at"] if stored else int(time.time() * 1000)
+    scratch = identity.with_suffix(".new")
+    scratch.write_text(json.dumps({"created_at": created_at, "partition_count": partition_count}))
+    os.replace(scratch, identity)  # noqa: PTH105 - the point is that it replaces
+    partitions = [PartitionLog(folder / f"{index}.log", retention_ms) for index in range(partition_count)]
+    allowed = frozenset({DEFAULT_GROUP, *(group.lower() for group in groups)})
+    return Hub(name, created_at, partitions, allowed)

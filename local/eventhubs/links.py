@@ -1,0 +1,197 @@
+"""The broker's ends of links: one that receives, and two that send (OASIS AMQP 1.0, part 2.6)."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from .amqp_types import Described, Long, Symbol, Timestamp, UInt
+from .errors import MESSAGE_SIZE_EXCEEDED, AmqpError
+from .frames import ACCEPTED, MAX_MESSAGE_SIZE, REJECTED, Frame, detach, disposition, error_value
+from .messages import with_delivery_annotations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .log import PartitionLog
+    from .readers import Readers
+    from .session import Session
+
+_CREDIT = 1000
+_PUMP_COUNT = 1000
+_PUMP_OCTETS = 256 * 1024
+
+
+class Receiver:
+    """Receives messages, puts them together from their frames, and settles them as `accept` decides.
+
+    `accept` gets the message format and the message, and refuses by raising an AmqpError.
+    """
+
+    def __init__(self, session: Session, attach: Frame, accept: Callable[[int, bytes], None]) -> None:
+        self._session = session
+        self._handle = attach.require(1, UInt)
+        self._accept = accept
+        self._count = attach.get(9, UInt) or 0
+        self._credit = 0
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._first: Frame | None = None
+
+    def start(self) -> None:
+        """Grant the first credit."""
+        self._grant()
+
+    def on_transfer(self, frame: Frame) -> None:
+        """Take one frame of a delivery; its first names the id and the format, its last settles it."""
+        first = self._first = self._first or frame
+        self._size += len(frame.payload)
+        if self._size <= MAX_MESSAGE_SIZE:
+            self._parts.append(frame.payload)
+        if frame.get(5, bool):
+            return
+        message, size = b"".join(self._parts), self._size
+        self._first, self._parts, self._size = None, [], 0
+        self._count += 1
+        self._credit -= 1
+        outcome = self._outcome(first.get(3, UInt) or 0, message, size)
+        if not first.get(4, bool):
+            self._session.write(disposition(self._session.channel, first.require(1, UInt), outcome))
+        if self._credit <= _CREDIT // 2:
+            self._grant()
+
+    def on_flow(self, frame: Frame) -> None:
+        """A sender's flow asks for nothing."""
+
+    def pump(self) -> None:
+        """There is nothing to send."""
+
+    def close(self) -> None:
+        """There is nothing to give up."""
+
+    def _outcome(self, message_format: int, message: bytes, size: int) -> Described:
+        if size > MAX_MESSAGE_SIZE:
+            description = f"The message has {size} octets, the limit is {MAX_MESSAGE_SIZE}."
+            return Described(REJECTED, [error_value(AmqpError(MESSAGE_SIZE_EXCEEDED, description))])
+        try:
+            self._accept(message_format, message)
+        except AmqpError as error:
+            return Described(REJECTED, [error_value(error)])
+        return Described(ACCEPTED, [])
+
+    def _grant(self) -> None:
+        self._credit = _CREDIT
+        self._session.send_flow(self._handle, self._count, self._credit)
+
+
+class Sender:
+    """Sends what `_take` gives it, as far as the peer's credit goes."""
+
+    def __init__(self, session: Session, attach: Frame) -> None:
+        self._session = session
+        self._handle = attach.require(1, UInt)
+        self._count = 0
+        self._credit = 0
+
+    def start(self) -> None:
+        """Nothing goes out before the peer grants credit."""
+
+    def on_transfer(self, frame: Frame) -> None:
+        """A receiver doesn't transfer: its handle is the other link's."""
+
+    def on_flow(self, frame: Frame) -> None:
+        """Take the peer's credit: it counts from the deliveries that the peer has seen (part 2.6.7)."""
+        self._credit = (frame.get(5, UInt) or 0) + (frame.get(6, UInt) or 0) - self._count
+        self.pump()
+
+    def pump(self) -> None:
+        """Send a slice of what there is, and come back for more, so that links take turns."""
+        if self._session.is_blocked() or self._credit <= 0:
+            return
+        messages = self._take(self._credit)
+        for message in messages:
+            self._session.send(self._handle, message)
+        self._count += len(messages)
+        self._credit -= len(messages)
+        if messages:
+            self._session.call_soon(self.pump)
+
+    def close(self) -> None:
+        """Send no more."""
+        self._credit = 0
+
+    def _take(self, max_count: int) -> list[bytes] | list[memoryview]:
+        raise NotImplementedError
+
+
+class ResponseSender(Sender):
+    """Sends the answers to requests at an address, in turn."""
+
+    def __init__(self, session: Session, attach: Frame, address: str) -> None:
+        super().__init__(session, attach)
+        self.address = address
+        self._responses: deque[bytes] = deque()
+
+    def respond(self, response: bytes) -> None:
+        """Send an answer as soon as there is credit."""
+        self._responses.append(response)
+        self.pump()
+
+    def _take(self, max_count: int) -> list[bytes]:
+        return [self._responses.popleft() for _ in range(min(max_count, len(self._responses)))]
+
+
+class EventSender(Sender):
+    """Sends the events of a partition to one reader, from a sequence number on."""
+
+    def __init__(
+        self,
+        session: Session,
+        attach: Frame,
+        log: PartitionLog,
+        readers: Readers,
+        start: int,
+        *,
+        epoch: int | None,
+        wants_metrics: bool,
+    ) -> None:
+        super().__init__(session, attach)
+        self.epoch = epoch
+        self._log = log
+        self._readers = readers
+        self._next = start
+        self._wants_metrics = wants_metrics
+        readers.add(self)
+        log.on_append.add(self._wake)
+
+    def refuse(self, error: AmqpError) -> None:
+        """Close the link with this error."""
+        self._session.forget(self._handle)
+        self._session.write(detach(self._session.channel, self._handle, error))
+
+    def close(self) -> None:
+        """Make room for other readers."""
+        super().close()
+        self._readers.remove(self)
+        self._log.on_append.discard(self._wake)
+
+    def _wake(self) -> None:
+        self._session.call_soon(self.pump)
+
+    def _take(self, max_count: int) -> list[bytes] | list[memoryview]:
+        first, messages = self._log.read(self._next, min(max_count, _PUMP_COUNT), _PUMP_OCTETS)
+        self._next = first + len(messages)
+        if not self._wants_metrics:
+            return messages
+        annotations = self._metrics()
+        return [with_delivery_annotations(message, annotations) for message in messages]
+
+    def _metrics(self) -> dict[object, object]:
+        status = self._log.status()
+        return {
+            Symbol("last_enqueued_sequence_number"): Long(status.last_sequence_number),
+            Symbol("last_enqueued_offset"): status.last_offset,
+            Symbol("last_enqueued_time_utc"): Timestamp(status.last_enqueued_ms),
+            Symbol("runtime_info_retrieval_time_utc"): Timestamp(int(time.time() * 1000)),
+        }

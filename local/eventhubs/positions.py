@@ -1,0 +1,58 @@
+"""Reads the filter with which a reader says where it starts.
+
+The expressions are those that the SDK writes (`azure.eventhub._utils.event_position_selector`).
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from .amqp_types import Described
+from .errors import ARGUMENT_ERROR, AmqpError
+
+FILTER = "apache.org:selector-filter:string"
+
+_EXPRESSION = re.compile(
+    r"amqp\.annotation\.x-opt-(?P<field>offset|sequence-number|enqueued-time) "
+    r"(?P<operator>>=?) '(?P<value>[^']*)'"
+)
+
+
+class Field(Enum):
+    """What a position counts in."""
+
+    OFFSET = "offset"
+    SEQUENCE_NUMBER = "sequence-number"
+    ENQUEUED_TIME = "enqueued-time"  # milliseconds
+    END = "@latest"
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a reader starts: after `value`, or at it if `inclusive`."""
+
+    field: Field
+    value: int
+    inclusive: bool
+
+
+START = Position(Field.OFFSET, -1, inclusive=False)
+
+
+def parse(filters: object) -> Position:
+    """The position in the filters of a link's source; no filter is the start."""
+    selector = filters.get(FILTER) if isinstance(filters, dict) else None
+    if selector is None:
+        return START
+    expression = selector.value if isinstance(selector, Described) else selector
+    text = expression.decode() if isinstance(expression, bytes) else str(expression)
+    match = _EXPRESSION.fullmatch(text)
+    if not match:
+        raise AmqpError(ARGUMENT_ERROR, f"The filter {text!r} is not supported.")
+    inclusive = match["operator"] == ">="
+    if match["value"] == Field.END.value:
+        return Position(Field.END, 0, inclusive)
+    try:
+        return Position(Field(match["field"]), int(match["value"]), inclusive)
+    except ValueError:
+        raise AmqpError(ARGUMENT_ERROR, f"The {match['field']} {match['value']!r} is not a number.") from None

@@ -1,0 +1,131 @@
+"""Runs a broker as a child process, on a free port, for tests and demos.
+
+with BrokerProcess(folder, {"apim-logs": 4}, groups=["exporter"]) as broker:
+    EventHubProducerClient.from_connection_string(broker.connection_string, eventhub_name="apim-logs")
+"""
+
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from .broker import HOST
+
+_PROJECT = Path(__file__).parents[2]
+_STOP_SECONDS = 10.0
+_LISTENING = f"listening on {HOST}:"
+
+
+class BrokerProcess:
+    """A broker in a process of its own. It keeps its port and its folder over `kill` and `start`."""
+
+    def __init__(
+        self,
+        data: Path,
+        hubs: Mapping[str, int],
+        *,
+        groups: Sequence[str] = (),
+        retention: str | None = None,
+        port: int = 0,
+        key_name: str = "RootManageSharedAccessKey",
+        key: str = "bG9jYWwgZGV2ZWxvcG1lbnQ=",
+    ) -> None:
+        """Not started yet. `hubs`: partition counts by name; `retention`: HH:MM:SS; `port` 0: a free one."""
+        self.data = data.absolute()
+        self.port = port
+        self.key_name = key_name
+        self.key = key
+        self._options = [f"--hub={name}:{count}" for name, count in hubs.items()]
+        self._options += [f"--group={group}" for group in groups]
+        self._options += [f"--retention={retention}"] if retention else []
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id of the running broker."""
+        if self._process is None:
+            raise RuntimeError("the broker is not running: call start()")
+        return self._process.pid
+
+    @property
+    def connection_string(self) -> str:
+        """What the SDK's `from_connection_string` takes; the hub is given by its name there."""
+        return (
+            f"Endpoint=sb://{HOST}:{self.port};SharedAccessKeyName={self.key_name};"
+            f"SharedAccessKey={self.key};UseDevelopmentEmulator=true"
+        )
+
+    def start(self) -> Self:
+        """Start the broker and wait until it listens. Raises RuntimeError with its own words if it doesn't.
+
+        What it says on stderr goes to `broker.stderr` in its folder.
+        """
+        if self._process is not None:
+            raise RuntimeError("the broker is already running: call stop() first")
+        command = [sys.executable, "-m", "local.eventhubs", f"--port={self.port}", f"--data={self.data}"]
+        command += [*self._options, f"--key-name={self.key_name}", f"--key={self.key}"]
+        self.data.mkdir(parents=True, exist_ok=True)
+        errors = self.data / "broker.stderr"
+        with errors.open("w") as stderr:
+            process = subprocess.Popen(
+                command,
+                cwd=_PROJECT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                # A Ctrl+C in the terminal is for whoever started the broker, who stops it last.
+                start_new_session=True,
+            )
+        assert process.stdout
+        try:
+            with process.stdout as stdout:
+                line = stdout.readline()
+        except BaseException:
+            _end(process, signal.SIGKILL)
+            raise
+        if not line.startswith(_LISTENING):
+            status = _end(process, signal.SIGKILL)
+            raise RuntimeError(f"the broker ended with status {status}: {errors.read_text().strip()}")
+        self.port = int(line.removeprefix(_LISTENING))
+        self._process = process
+        return self
+
+    def stop(self) -> int:
+        """End the broker with SIGTERM; its exit status. Without a running broker nothing happens."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the broker with SIGKILL, as a crash would. Without a running broker nothing happens."""
+        self._end(signal.SIGKILL)
+
+    def delete_hub(self, name: str) -> None:
+        """Delete a hub of a broker that is not running: the next start creates it anew."""
+        if self._process is not None:
+            raise RuntimeError("the broker is running: call stop() first")
+        shutil.rmtree(self.data / name.lower())
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _end(self, number: signal.Signals) -> int:
+        process, self._process = self._process, None
+        return _end(process, number) if process else 0
+
+
+def _end(process: subprocess.Popen[str], number: signal.Signals) -> int:
+    process.send_signal(number)
+    try:
+        return process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()

@@ -1,0 +1,144 @@
+"""One session: its links, its transfer ids and windows (OASIS AMQP 1.0, part 2.5)."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from . import frames, nodes
+from .amqp_types import Buffer, UInt
+from .errors import NOT_ALLOWED, AmqpError
+from .frames import Code, Frame
+from .links import ResponseSender
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .connection import Connection
+    from .nodes import Link
+
+_WINDOW = 65536
+_ID_MASK = 0xFFFFFFFF
+
+
+class Session:
+    """A peer's session, and what the broker does with the links that it attaches."""
+
+    def __init__(self, connection: Connection, begin: Frame) -> None:
+        self.channel = begin.channel
+        self._connection = connection
+        self._links: dict[int, Link] = {}
+        self._next_incoming_id = int(begin.require(1, UInt))
+        self._remote_window = int(begin.require(2, UInt))
+        self._next_outgoing_id = 0
+        self._delivery_id = 0
+        self._waiting: deque[tuple[int, int, Buffer, bool]] = deque()
+        self.write(frames.begin(self.channel, _WINDOW))
+
+    def on_frame(self, frame: Frame) -> None:
+        """Do what a performative asks for."""
+        match frame.code:
+            case Code.TRANSFER:
+                self._on_transfer(frame)
+            case Code.FLOW:
+                self._on_flow(frame)
+            case Code.ATTACH:
+                self._on_attach(frame)
+            case Code.DETACH:
+                if self.forget(frame.require(0, UInt)):
+                    self.write(frames.detach(self.channel, frame.require(0, UInt)))
+            case Code.DISPOSITION:
+                pass  # everything the broker sends is settled already
+            case _:
+                raise AmqpError(NOT_ALLOWED, f"no {frame.code.name.lower()} within a session")
+
+    def forget(self, handle: int) -> bool:
+        """Drop a link; whether it was there."""
+        link = self._links.pop(handle, None)
+        if link is not None:
+            link.close()
+            self._waiting = deque(part for part in self._waiting if part[0] != handle)
+        return link is not None
+
+    def close(self) -> None:
+        """Drop all links."""
+        for handle in tuple(self._links):
+            self.forget(handle)
+
+    def write(self, frame: bytes) -> None:
+        """Write a frame."""
+        self._connection.write(frame)
+
+    def call_soon(self, call: Callable[[], None]) -> None:
+        """Call it in the next turn of the event loop, once."""
+        self._connection.call_soon(call)
+
+    def is_blocked(self) -> bool:
+        """Whether the peer can't take more now: its window or its socket is full."""
+        return self._connection.is_paused or bool(self._waiting)
+
+    def pump(self) -> None:
+        """Go on sending."""
+        self._drain()
+        for link in tuple(self._links.values()):
+            link.pump()
+
+    def send(self, handle: int, message: Buffer) -> None:
+        """Send a message, in as many frames as it needs; what exceeds the peer's window waits."""
+        room = self._connection.max_frame_size - frames.TRANSFER_OVERHEAD
+        for start in range(0, len(message), room):
+            part = message[start : start + room]
+            self._waiting.append((handle, self._delivery_id, part, start + room < len(message)))
+        self._delivery_id = self._delivery_id + 1 & _ID_MASK
+        self._drain()
+
+    def respond(self, address: str, response: bytes) -> None:
+        """Answer a request on the link that the peer receives answers on."""
+        for link in self._links.values():
+            if isinstance(link, ResponseSender) and link.address == address:
+                link.respond(response)
+                return
+        raise AmqpError(NOT_ALLOWED, f"There is no link to answer on: attach a receiver to {address}.")
+
+    def send_flow(self, *link: int) -> None:
+        """Tell the peer this session's windows, and a link's credit."""
+        self.write(frames.flow(self.channel, self._next_incoming_id, _WINDOW, self._next_outgoing_id, *link))
+
+    def _drain(self) -> None:
+        while self._waiting and self._remote_window > 0:
+            handle, delivery_id, part, more = self._waiting.popleft()
+            self.write(frames.transfer(self.channel, handle, delivery_id, part, more=more))
+            self._next_outgoing_id = self._next_outgoing_id + 1 & _ID_MASK
+            self._remote_window -= 1
+
+    def _on_transfer(self, frame: Frame) -> None:
+        self._next_incoming_id = self._next_incoming_id + 1 & _ID_MASK
+        link = self._links.get(frame.require(0, UInt))
+        if link is None:
+            raise AmqpError("amqp:session:unattached-handle", "a transfer for a link that is not attached")
+        link.on_transfer(frame)
+
+    def _on_flow(self, frame: Frame) -> None:
+        seen = frame.get(0, UInt) or 0
+        self._remote_window = (seen + frame.require(1, UInt) - self._next_outgoing_id) & _ID_MASK
+        handle = frame.get(4, UInt)
+        if handle is None:
+            self.pump()
+        elif link := self._links.get(handle):
+            self._drain()
+            link.on_flow(frame)
+
+    def _on_attach(self, frame: Frame) -> None:
+        handle = frame.require(1, UInt)
+        if handle in self._links:
+            raise AmqpError("amqp:session:handle-in-use", f"The handle {handle} is another link's.")
+        try:
+            open_link = nodes.open_sender if frame.require(2, bool) else nodes.open_receiver
+            link = open_link(self, self._connection, frame)
+        except AmqpError as error:
+            self.write(frames.attach(self.channel, frame, refused=True))
+            self.write(frames.detach(self.channel, handle, error))
+            return
+        self._links[handle] = link
+        self.write(frames.attach(self.channel, frame))
+        link.start()

@@ -1,0 +1,37 @@
+"""The frames between host and worker: a JSON header, then event bodies as they are."""
+
+import asyncio
+import json
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+LENGTH = struct.Struct(">I")
+# A batch can be 256 MB: the reader's default of 64 KB would wake it four thousand times for one.
+READER_LIMIT = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One message: `header` is any JSON object without the key `sizes`; `bodies` are not interpreted."""
+
+    header: dict[str, Any]
+    bodies: Sequence[bytes] = field(default_factory=tuple)
+
+
+def encode(frame: Frame) -> list[bytes]:
+    """The pieces to write, in order; bodies are passed through without a copy."""
+    header = json.dumps(frame.header | {"sizes": [len(body) for body in frame.bodies]}).encode()
+    return [LENGTH.pack(len(header)), header, *frame.bodies]
+
+
+async def read(reader: asyncio.StreamReader) -> Frame | None:
+    """The next frame, or None when the other side is gone, also in the middle of a frame."""
+    try:
+        (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
+        header = json.loads(await reader.readexactly(length))
+        sizes = header.pop("sizes")
+        return Frame(header, [await reader.readexactly(size) for size in sizes])
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None

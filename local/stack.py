@@ -1,0 +1,143 @@
+"""The whole of Azure that the exporter needs, on one machine: Blob Storage, an Event Hub, Functions hosts."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+from azure.storage.blob import BlobServiceClient, ContainerClient
+
+from local.azurite import Azurite
+from local.eventhubs.process import BrokerProcess
+from local.functions.process import HostProcess
+from shared.ledger import Counts, Ledger
+
+ROOT = Path(__file__).resolve().parents[1]
+HUB, GROUP = "apim-logs", "exporter"
+OUTPUT, STATE = "websocket-logs", "websocket-logs-state"
+
+
+class Stack:
+    """Azurite and the broker, running; hosts are started by `host`.
+
+    Args:
+        folder: where both keep their data.
+        sources: partitions of the hub.
+        settings: application settings beside those that reach the stand-ins.
+        ports: of Azurite and the broker; 0 is a free one.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        sources: int = 4,
+        settings: Mapping[str, str] | None = None,
+        ports: tuple[int, int] = (0, 0),
+    ) -> None:
+        self.folder = folder
+        self.azurite = Azurite(ports[0], folder / "azurite")
+        self.broker = BrokerProcess(folder / "hub", {HUB: sources}, groups=[GROUP], port=ports[1])
+        self._settings = dict(settings or {})
+        self._stack = ExitStack()
+        self._hosts = 0
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The application settings that a host of this stack gets."""
+        return {
+            "AzureWebJobsStorage": self.azurite.connection_string,
+            "EventHubConnection": self.broker.connection_string,
+            "EVENT_HUB_NAME": HUB,
+            "EVENT_HUB_CONSUMER_GROUP": GROUP,
+            "OutputStorage": self.azurite.connection_string,
+            "OUTPUT_CONTAINER": OUTPUT,
+            "STATE_CONTAINER": STATE,
+            "OUTPUT_FORMATS": "parquet,json",
+            # The real host takes parts of host.json from settings too; a person who waits wants no full batches.
+            "AzureFunctionsJobHost__extensions__eventHubs__maxWaitTime": "00:00:02",
+            # Nobody else is there to take sources over: shorter is only quicker.
+            "AzureFunctionsJobHost__extensions__eventHubs__loadBalancingUpdateInterval": "00:00:01",
+            "AzureFunctionsJobHost__extensions__eventHubs__partitionOwnershipExpirationInterval": "00:00:05",
+        } | self._settings
+
+    def host(self, name: str | None = None) -> HostProcess:
+        """A Functions host that runs this repository's app; started, not yet ready."""
+        self._hosts += 1
+        host = HostProcess(
+            ROOT, self.settings, name=name or f"host{self._hosts}", log=self.folder / f"host{self._hosts}.log"
+        )
+        return self._stack.enter_context(host)
+
+    def container(self, name: str) -> ContainerClient:
+        """A client for one of the containers."""
+        service = BlobServiceClient.from_connection_string(self.azurite.connection_string)
+        return self._stack.enter_context(service).get_container_client(name)
+
+    def __enter__(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._stack.enter_context(self.azurite)
+        self._stack.enter_context(self.broker)
+        for name in (OUTPUT, STATE):
+            container = self.container(name)
+            if not container.exists():
+                container.create_container()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def ledgers(self) -> list[Ledger]:
+        """Every ledger in the state container."""
+        state = self.container(STATE)
+        names = state.list_blob_names(name_starts_with="ledgers/")
+        return [Ledger.parse(state.download_blob(name).readall(), name) for name in names]
+
+    def committed(self) -> dict[str, int]:
+        """How many envelopes of each source are committed, by partition id."""
+        return {ledger.source.rpartition("/")[2]: ledger.incarnation.next or 0 for ledger in self.ledgers()}
+
+    def counts(self) -> Counts:
+        """What all ledgers together count."""
+        total = Counts()
+        for ledger in self.ledgers():
+            total = total.plus(ledger.counts)
+        return total
+
+    def files(self, prefix: str) -> list[str]:
+        """The visible output files whose names begin so."""
+        return sorted(self.container(OUTPUT).list_blob_names(name_starts_with=prefix))
+
+    def download(self, names: Iterable[str], folder: Path) -> Path:
+        """Copies output files into a folder, under their names."""
+        output = self.container(OUTPUT)
+        for name in names:
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(output.download_blob(name).readall())
+        return folder
+
+    def table(self, name: str) -> pa.Table:
+        """All rows of an exported table, from its Parquet files."""
+        output = self.container(OUTPUT)
+        tables = [
+            pq.read_table(pa.BufferReader(output.download_blob(file).readall()))
+            for file in self.files(f"parquet/{name}/")
+        ]
+        return pa.concat_tables(tables)
+
+    def dead_letters(self) -> list[dict[str, object]]:
+        """Every dead letter."""
+        import gzip
+
+        output = self.container(OUTPUT)
+        return [
+            orjson.loads(line)
+            for file in self.files("_dead_letters/")
+            for line in gzip.decompress(output.download_blob(file).readall()).splitlines()
+        ]

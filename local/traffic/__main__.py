@@ -1,0 +1,74 @@
+"""Makes traffic for now, and sends it to a hub or writes it to files: `python -m local.traffic --help`."""
+
+import argparse
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from local.traffic.generate import Traffic, generate
+from local.traffic.send import next_sequences, producer, send
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m local.traffic", description="Synthetic diagnostic traffic.")
+    parser.add_argument("--connection-string", help="of the Event Hubs namespace to send to; needs --hub")
+    parser.add_argument("--hub", help="the Event Hub to send to")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write one file per envelope here instead")
+    parser.add_argument("--truth", type=Path, metavar="FILE", help="write what must come of it (Arrow) here")
+    parser.add_argument("--connections", type=int, default=2000, help="how many (default: 2000)")
+    parser.add_argument("--hours", type=float, default=6, help="they lie in the last hours (default: 6)")
+    parser.add_argument("--seed", type=int, default=1, help="of all random choices (default: 1)")
+    parser.add_argument("--bad", type=float, default=0.01, help="bad records per good one (default: 0.01)")
+    parser.add_argument(
+        "--foreign", type=float, default=0.2, help="other categories per record (default: 0.2)"
+    )
+    parser.add_argument("--rate", type=float, help="envelopes per second (default: as fast as it goes)")
+    arguments = parser.parse_args()
+    if bool(arguments.out) == bool(arguments.connection_string and arguments.hub):
+        parser.error("either --connection-string with --hub, or --out")
+    return arguments
+
+
+def _traffic(arguments: argparse.Namespace, sources: list[str], first_sequences: dict[str, int]) -> Traffic:
+    now = datetime.now(UTC)
+    start = now - timedelta(hours=arguments.hours)
+    traffic = generate(
+        arguments.seed,
+        arguments.connections,
+        start,
+        now,
+        sources=sources,
+        bad=arguments.bad,
+        foreign=arguments.foreign,
+    )
+    traffic = replace(traffic, truth=replace(traffic.truth, first_sequences=first_sequences))
+    # Before anything is sent, so that a run that is cut short can be looked into.
+    if arguments.truth:
+        traffic.truth.save(arguments.truth)
+    print(f"{len(traffic.sends)} envelopes: {traffic.truth.outcomes}")
+    return traffic
+
+
+async def _to_hub(arguments: argparse.Namespace) -> None:
+    async with producer(arguments.connection_string, arguments.hub) as client:
+        first_sequences = await next_sequences(client)
+        traffic = _traffic(arguments, list(first_sequences), first_sequences)
+        await send(traffic.sends, client, rate=arguments.rate, progress=lambda sent: print(f"sent {sent}"))
+
+
+def _to_files(arguments: argparse.Namespace) -> None:
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    positions: Counter[str] = Counter()
+    for source, body in _traffic(arguments, ["0", "1", "2", "3"], {}).sends:
+        (arguments.out / f"{source}-{positions[source]:08}").write_bytes(body)
+        positions[source] += 1
+
+
+if __name__ == "__main__":
+    parsed = _arguments()
+    if parsed.out:
+        _to_files(parsed)
+    else:
+        asyncio.run(_to_hub(parsed))

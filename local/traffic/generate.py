@@ -1,0 +1,189 @@
+"""Traffic from a seed: which record lies in which envelope of which source, in which form."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+
+from local.traffic import bodies, connections, records, truth
+from local.traffic.connections import Events, Flags, Ints, spread
+from local.traffic.mix import Mix
+from local.traffic.sends import OUTCOMES, REASON_OF, ROW, SKIPPED, UNREADABLE, Elements, Envelopes, Sends
+from local.traffic.times import SECOND, WAYS
+from local.traffic.truth import Truth
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+OLDEST, NEWEST = timedelta(days=6, hours=12), timedelta(minutes=30)
+LATE = 0.05
+"""Share of records whose delivery takes longer than usual."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What is sent, and the truth about it."""
+
+    sends: Sends
+    truth: Truth
+
+
+def _microseconds(time: datetime) -> int:
+    return (time - EPOCH) // timedelta(microseconds=1)
+
+
+def generate(
+    seed: int,
+    count: int,
+    start: datetime,
+    end: datetime,
+    *,
+    now: datetime | None = None,
+    sources: Sequence[str] = ("0", "1", "2", "3"),
+    bad: float = 0.01,
+    foreign: float = 0.2,
+    mix: Mix | None = None,
+) -> Traffic:
+    """Traffic of `count` connections between `start` and `end`; the same for the same arguments.
+
+    Args:
+        seed: of all random choices.
+        count: connections; each has five records or so.
+        start: of the first connection; at most 6.5 days before `now`, so that half a day is left for sending.
+        end: of the last record; at most 30 minutes after `now`.
+        now: when sending begins; by default `end`. Sending must take less than an hour: records that are to
+            be implausible are dated two hours after `now`.
+        sources: partition ids, over which the envelopes are spread at random, as without a partition key.
+        bad: bad records for each good one, and unreadable envelopes for each readable one.
+        foreign: records of other categories for each good one; half of them in envelopes of their own.
+        mix: shares of the forms.
+
+    Raises:
+        ValueError: the times are too far from `now`, or not in order.
+    """
+    now = now or end
+    mix = mix or Mix()
+    if not now - OLDEST <= start < end <= now + NEWEST:
+        raise ValueError(
+            f"Expected now - {OLDEST} <= start < end <= now + {NEWEST}, or records would be implausible; "
+            f"got start {start}, end {end}, now {now}."
+        )
+    rng = np.random.default_rng(seed)
+    events = connections.make(rng, count, _microseconds(start), _microseconds(end))
+    time_form = spread(rng, len(events.time), mix.times)
+    unit = np.array([WAYS[name].unit for name in mix.times])[time_form]
+    np.subtract(events.time, events.time % unit, out=events.time)
+
+    elements, sizes, own = _elements(rng, events, mix, bad, foreign)
+    envelopes = _envelopes(rng, elements, sizes, own, mix=mix, bad=bad, sources=len(sources))
+    sends = Sends(tuple(sources), events, elements, envelopes, time_form, _microseconds(now), mix)
+    return Traffic(sends, _truth(sends))
+
+
+def _elements(
+    rng: np.random.Generator, events: Events, mix: Mix, bad: float, foreign: float
+) -> tuple[Elements, Ints, int]:
+    """The elements in order, the sizes of their envelopes, and how many of these, the last, are foreign."""
+    total = len(events.time)
+    damaged = max(int(bad * total), len(records.BAD)) if bad else 0
+    mixed, apart = int(foreign * total / 2), int(foreign * total) - int(foreign * total / 2)
+    variants = np.arange(damaged) % len(records.BAD)
+    main = Elements(
+        np.concatenate((np.arange(total), rng.integers(0, total, damaged + mixed))),
+        np.concatenate((np.full(total, ROW), REASON_OF[variants], np.full(mixed, SKIPPED))),
+        np.concatenate((spread(rng, total, mix.forms), variants, np.arange(mixed) % len(records.FOREIGN))),
+    )
+    # Delivery usually takes 3 to 10 minutes, rarely up to 90.
+    late = rng.random(len(main.event)) < LATE
+    delay = rng.uniform(180, 600, len(main.event)) + late * np.minimum(
+        rng.exponential(1800, len(main.event)), 4800
+    )
+    main = main.take(np.argsort(events.time[main.event] + (delay * SECOND).astype(np.int64), kind="stable"))
+    extra = Elements(
+        rng.integers(0, total, apart), np.full(apart, SKIPPED), np.arange(apart) % len(records.FOREIGN)
+    )
+    sizes, own = _sizes(rng, len(main.event), mix), _sizes(rng, apart, mix)
+    elements = Elements(*(np.concatenate(pair) for pair in zip(main, extra, strict=True)))
+    return elements, np.concatenate((sizes, own)), len(own)
+
+
+def _sizes(rng: np.random.Generator, total: int, mix: Mix) -> Ints:
+    """Sizes of envelopes, 1 to 50, whose sum is `total`."""
+    kind = rng.random(total)
+    small = rng.integers(2, 11, total)
+    sizes = np.where(kind < mix.single, 1, np.where(kind < 1 - mix.large, small, rng.integers(11, 51, total)))
+    ends = np.cumsum(sizes)
+    ends = np.append(ends[ends < total], [total] if total else [])
+    return np.diff(ends, prepend=0).astype(np.int64)
+
+
+def _envelopes(
+    rng: np.random.Generator, elements: Elements, sizes: Ints, own: int, *, mix: Mix, bad: float, sources: int
+) -> Envelopes:
+    filled = len(sizes)
+    first = np.cumsum(sizes) - sizes
+    broken = max(int(bad * filled), len(bodies.UNREADABLE)) if bad else 0
+    empty = int(np.ceil(mix.empty * filled))
+    lent = rng.integers(0, filled, broken)
+
+    names = list(mix.containers)
+    container = spread(rng, filled, {**mix.containers, "bare_record": 0})
+    alone = rng.permutation(np.flatnonzero(sizes == 1))
+    if share := mix.containers.get("bare_record", 0):
+        container[alone[: int(np.ceil(share * filled))]] = names.index("bare_record")
+    # What something that is no object means outside of `records` is a matter of taste.
+    no_objects = np.flatnonzero(elements.outcome == OUTCOMES.index(records.NOT_AN_OBJECT))
+    container[np.searchsorted(first, no_objects, side="right") - 1] = names.index("documented")
+
+    nothing = np.zeros(broken + empty, np.int64)
+    columns = Envelopes(
+        rng.integers(0, sources, filled + broken + empty),
+        np.concatenate((first, first[lent], nothing[:empty])),
+        np.concatenate((sizes, sizes[lent], nothing[:empty])),
+        np.concatenate((container, nothing)),
+        np.concatenate((spread(rng, filled, mix.encodings), nothing)),
+        np.concatenate((np.full(filled, -1), np.arange(broken) % len(bodies.UNREADABLE), np.full(empty, -1))),
+    )
+    when = np.concatenate((np.arange(filled - own) / (filled - own), rng.random(own + broken + empty)))
+    order = np.argsort(when, kind="stable")
+    return Envelopes(*(column[order] for column in columns))
+
+
+def _truth(sends: Sends) -> Truth:
+    envelopes, events = sends.envelopes, sends.events
+    by_source = np.argsort(envelopes.source, kind="stable")
+    counts = np.bincount(envelopes.source, minlength=len(sends.sources))
+    position = np.empty(len(by_source), np.int64)
+    position[by_source] = np.arange(len(by_source)) - np.repeat(np.cumsum(counts) - counts, counts)
+
+    broken = envelopes.broken >= 0
+    size = np.where(broken, 1, envelopes.size)
+    envelope = np.repeat(np.arange(len(size)), size)
+    index = np.arange(len(envelope)) - np.repeat(np.cumsum(size) - size, size)
+    whole = broken[envelope]
+    found = sends.elements.take(envelopes.first[envelope] + index)
+    outcome = np.where(whole, UNREADABLE, found.outcome)
+    missing = outcome != ROW
+    connection = events.connection[found.event]
+    return Truth(
+        pa.table(
+            {
+                "source": _named(envelopes.source[envelope], list(sends.sources)),
+                "position": position[envelope],
+                "record_index": np.where(whole, truth.WHOLE_ENVELOPE, index).astype(np.int32),
+                "outcome": _named(outcome, OUTCOMES),
+                "connection": pa.array(connection, mask=missing),
+                "resource_id": _named(
+                    events.resource_of[connection], [one.lower() for one in connections.RESOURCES], missing
+                ),
+                "correlation_id": _named(events.id_of[connection], events.correlation_ids, missing),
+                "event_name": _named(events.name[found.event], list(connections.EVENT_NAMES), missing),
+                "time": pa.array(events.time[found.event], mask=missing),
+                "error": pa.array(events.error[found.event], mask=missing),
+            }
+        )
+    )
+
+
+def _named(codes: Ints, names: list[str], missing: Flags | None = None) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32(), mask=missing), pa.array(names))

@@ -1,0 +1,31 @@
+"""The share that each form of envelope, record and time has in traffic."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from local.traffic import bodies, records, times
+
+
+def _shares(first: str, names: Iterable[str], share: float) -> dict[str, float]:
+    return {first: 1.0} | {name: share for name in names if name != first}
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """The share of each form; the first of a group takes what the others leave.
+
+    No form with a share above 0 is left out, once there are 1,000 envelopes. Containers include `documented`.
+    """
+
+    containers: Mapping[str, float] = field(
+        default_factory=lambda: _shares("documented", bodies.CONTAINERS, 0.04)
+    )
+    encodings: Mapping[str, float] = field(default_factory=lambda: _shares("plain", bodies.ENCODINGS, 0.03))
+    forms: Mapping[str, float] = field(default_factory=lambda: _shares("standard", records.FORMS, 0.03))
+    times: Mapping[str, float] = field(default_factory=lambda: _shares("seven_digits", times.WAYS, 0.01))
+    empty: float = 0.01
+    """Envelopes with no records, for each envelope with some."""
+    single: float = 0.3
+    """Envelopes with one record."""
+    large: float = 0.1
+    """Envelopes with 11 to 50 records; the others have 2 to 10."""

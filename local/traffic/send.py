@@ -1,0 +1,80 @@
+"""Sends traffic to a hub with the `azure-eventhub` SDK: in order within each source, nothing twice."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from itertools import batched
+
+from azure.eventhub import EventData
+from azure.eventhub.aio import EventHubProducerClient
+
+from local.traffic.sends import Send
+
+CHUNK = 2000
+"""Envelopes that are on their way at a time."""
+CHUNKS_PER_SECOND = 10
+"""How evenly a limited rate is spread."""
+
+
+def producer(connection_string: str, hub: str) -> EventHubProducerClient:
+    """A client that sends an event once at most: a retry after a lost answer would send it again."""
+    return EventHubProducerClient.from_connection_string(connection_string, eventhub_name=hub, retry_total=0)
+
+
+async def next_sequences(client: EventHubProducerClient) -> dict[str, int]:
+    """By source, the sequence number of its next event: `Truth.first_sequences`, if nobody else sends."""
+    found = {}
+    for source in await client.get_partition_ids():
+        properties = await client.get_partition_properties(source)
+        found[source] = properties["last_enqueued_sequence_number"] + 1
+    return found
+
+
+async def send(
+    sends: Iterable[Send],
+    client: EventHubProducerClient,
+    *,
+    rate: float | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Send all, in order within each source, and say how many there were.
+
+    Args:
+        sends: the envelopes.
+        client: made by `producer`, and closed by whoever made it.
+        rate: envelopes per second; None: as fast as it goes.
+        progress: told now and then how many have been sent so far.
+
+    Raises:
+        ExceptionGroup: of `EventHubError`s: a batch was refused, or not answered. What was sent until then is
+            unknown, so the truth no longer holds.
+    """
+    size = CHUNK if rate is None else max(1, min(CHUNK, round(rate / CHUNKS_PER_SECOND)))
+    clock = asyncio.get_running_loop().time
+    began, sent = clock(), 0
+    for chunk in batched(sends, size, strict=False):
+        by_source = defaultdict(list)
+        for one in chunk:
+            by_source[one.source].append(one.body)
+        async with asyncio.TaskGroup() as tasks:
+            for source, bodies in by_source.items():
+                tasks.create_task(_send_to(client, source, bodies))
+        sent += len(chunk)
+        progress(sent)
+        if rate is not None:
+            await asyncio.sleep(began + sent / rate - clock())
+    return sent
+
+
+async def _send_to(client: EventHubProducerClient, source: str, bodies: Sequence[bytes]) -> None:
+    batch = await client.create_batch(partition_id=source)
+    for body in bodies:
+        try:
+            batch.add(EventData(body))
+        except ValueError:  # the SDK's word for a full batch
+            if not len(batch):
+                raise
+            await client.send_batch(batch)
+            batch = await client.create_batch(partition_id=source)
+            batch.add(EventData(body))
+    await client.send_batch(batch)

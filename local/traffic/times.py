@@ -1,0 +1,30 @@
+"""The ways that a time is written in records."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+SECOND = 1_000_000
+
+
+class Way(NamedTuple):
+    """One way to write a time."""
+
+    write: Callable[[str], str]
+    """From ISO 8601 with six fraction digits and no zone."""
+    unit: int = 1
+    """Microseconds that it can tell apart."""
+    offset: int = 0
+    """Microseconds that its clock is ahead of UTC."""
+
+
+# Digits after the sixth are there to be cut off.
+WAYS = {
+    "seven_digits": Way(lambda text: f"{text}7Z"),
+    "six_digits": Way(lambda text: f"{text}Z"),
+    "nine_digits": Way(lambda text: f"{text}987Z"),
+    "three_digits": Way(lambda text: f"{text[:23]}Z", unit=1_000),
+    "whole_seconds": Way(lambda text: f"{text[:19]}Z", unit=SECOND),
+    "ahead_of_utc": Way(lambda text: f"{text}7+05:30", offset=19_800 * SECOND),
+    "behind_utc": Way(lambda text: f"{text}7-08:00", offset=-28_800 * SECOND),
+    "month_first": Way(lambda text: f"{text[5:7]}/{text[8:10]}/{text[:4]} {text[11:19]}", unit=SECOND),
+}

@@ -1,0 +1,111 @@
+"""The truth about traffic: what every record of it must become."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+ROW, SKIPPED, UNREADABLE = "row", "skipped", "unreadable_envelope"
+WHOLE_ENVELOPE = -1
+_FIRST_SEQUENCES = b"first_sequences"
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """Every record that was sent, and what is expected of it.
+
+    `records` has one row per record, and one per unreadable envelope, in sending order:
+
+    - source: partition id; position: of the envelope among those of its source, from 0;
+      record_index: among all elements of the envelope, from 0, or `WHOLE_ENVELOPE`
+    - outcome: `ROW`, `SKIPPED` (another category), or the reason of its rejection
+    - connection, resource_id (lower case), correlation_id, event_name, time (microseconds since
+      1970-01-01 UTC), error (the record has an error text): null unless the outcome is `ROW`
+
+    `first_sequences` says which sequence number each source's first envelope got; 0 where nothing is said.
+    """
+
+    records: pa.Table
+    first_sequences: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """How many records have each outcome; their sum is the number of records in."""
+        counted = self.records["outcome"].value_counts().to_pylist()
+        return dict(sorted((str(one["values"]), int(one["counts"])) for one in counted))
+
+    @property
+    def rows(self) -> int:
+        """How many rows must be exported."""
+        return self.outcomes.get(ROW, 0)
+
+    @property
+    def skipped(self) -> int:
+        """How many records are of other categories."""
+        return self.outcomes.get(SKIPPED, 0)
+
+    @property
+    def rejected(self) -> dict[str, int]:
+        """How many rejections there must be, by reason."""
+        return {name: count for name, count in self.outcomes.items() if name not in {ROW, SKIPPED}}
+
+    def good(self) -> pa.Table:
+        """The records that must become rows."""
+        return self.records.filter(pc.equal(self.records["outcome"], ROW))
+
+    def connections(self) -> pa.Table:
+        """One row per connection: the raw facts, from which a status follows.
+
+        Columns: resource_id, correlation_id, first_time, last_time, duration (all microseconds), event_count,
+        opening_seen, closing_seen, failed_seen, error_seen.
+        """
+        good = self.good()
+        order = np.argsort(good["connection"].to_numpy(), kind="stable")
+        good = good.take(pa.array(order))
+        connection = good["connection"].to_numpy()
+        starts = np.flatnonzero(
+            np.concatenate(([True], connection[1:] != connection[:-1]))[: len(connection)]
+        )
+        time = good["time"].to_numpy()
+        first, last = np.minimum.reduceat(time, starts), np.maximum.reduceat(time, starts)
+        columns = {
+            "resource_id": good["resource_id"].cast(pa.string()).take(pa.array(starts)),
+            "correlation_id": good["correlation_id"].cast(pa.string()).take(pa.array(starts)),
+            "first_time": first,
+            "last_time": last,
+            "duration": last - first,
+            "event_count": np.diff(np.append(starts, len(connection))),
+        }
+        for name, event in (
+            ("opening_seen", "ConnectionOpened"),
+            ("closing_seen", "ConnectionClosed"),
+            ("failed_seen", "ConnectionFailed"),
+        ):
+            columns[name] = np.logical_or.reduceat(pc.equal(good["event_name"], event).to_numpy(), starts)
+        columns["error_seen"] = np.logical_or.reduceat(good["error"].to_numpy(), starts)
+        return pa.table(columns)
+
+    def save(self, path: Path) -> None:
+        """Write one Arrow file, which `load` reads."""
+        table = self.records.replace_schema_metadata(
+            {_FIRST_SEQUENCES: orjson.dumps(dict(self.first_sequences))}
+        )
+        options = pa.ipc.IpcWriteOptions(compression="zstd")
+        with (
+            pa.OSFile(str(path), "wb") as file,
+            pa.ipc.new_file(file, table.schema, options=options) as writer,
+        ):
+            writer.write_table(table)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote."""
+        with pa.OSFile(str(path), "rb") as file:
+            table = pa.ipc.open_file(file).read_all()
+        metadata = table.schema.metadata or {}
+        return cls(table.replace_schema_metadata(None), orjson.loads(metadata.get(_FIRST_SEQUENCES, b"{}")))

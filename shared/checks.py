@@ -1,0 +1,168 @@
+"""Checks columns of values as they came, and makes a table of the rows that pass."""
+
+import math
+import re
+from contextlib import suppress
+from datetime import timedelta
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shared import times
+from shared.envelope import Reason, Source, quote
+from shared.extraction import Rows
+from shared.schema import RECORDS, Column
+from shared.settings import Rules
+from shared.shapes import INPUT
+
+_US = timedelta(microseconds=1)
+_TEXT = pa.string()
+_NUMBER = pa.float64()
+_TIME = pa.timestamp("us", "UTC")
+_NUMERIC = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+
+def checked(source: Source, rows: Rows, rules: Rules) -> pa.Table:
+    """The rows that pass, as a table of RECORDS; the others go to the findings of their envelopes."""
+    check = _Check(rows, rules)
+    columns = {column.name: check.column(at) for at, column in enumerate(INPUT)}
+    columns["AdditionalProperties"] = pa.array(rows.rest, _TEXT)
+    passed = check.passed()
+    if passed is None:
+        indexes, sequences, enqueued = check.indexes, check.sequences, check.enqueued
+    else:
+        at = pa.array(passed)
+        columns = {name: values.take(at) for name, values in columns.items()}
+        indexes, sequences, enqueued = (
+            each[passed] for each in (check.indexes, check.sequences, check.enqueued)
+        )
+    columns["_ResourceId"], subscriptions = _resources(columns["_ResourceId"])
+    columns["_SubscriptionId"] = pc.coalesce(columns["_SubscriptionId"], subscriptions)
+    columns |= {
+        "_RecordIndex": pa.array(indexes),
+        "_SequenceNumber": pa.array(sequences),
+        "_EnqueuedTime": _time(enqueued),
+        "_SourceId": pa.repeat(pa.scalar(str(source), _TEXT), len(indexes)),
+    }
+    return pa.Table.from_arrays(
+        [_filled(column, columns.get(column.name), len(indexes)) for column in RECORDS.columns],
+        schema=RECORDS.arrow,
+    )
+
+
+class _Check:
+    """Rows under check, and which of them failed."""
+
+    def __init__(self, rows: Rows, rules: Rules) -> None:
+        self._rows = rows
+        self._rules = rules
+        self._starts = [run.start for run in rows.runs]
+        self.indexes = np.frombuffer(rows.indexes, np.int32)
+        self._failed = np.zeros(len(self.indexes), np.bool_)
+        self._lengths = np.diff([*self._starts, len(self.indexes)])
+        envelopes = [run.findings.envelope for run in rows.runs]
+        self.sequences = np.repeat(np.array([each.sequence for each in envelopes], np.int64), self._lengths)
+        self.enqueued = np.repeat(np.array([each.enqueued for each in envelopes], np.int64), self._lengths)
+
+    def column(self, at: int) -> pa.Array:
+        """A column as its type; the rows whose values do not fit have failed."""
+        column, values = INPUT[at], self._rows.columns[at]
+        if not values:
+            return pa.nulls(len(self.indexes), column.type)
+        values.extend(repeat(None, len(self.indexes) - len(values)))
+        if column.type == _NUMBER:
+            return self._numbers(at, values)
+        texts = self._texts(at, values)
+        if column.required and column.default is None:
+            empty = pc.or_(pc.equal(pc.binary_length(texts), 0), pc.utf8_is_space(texts)).fill_null(True)
+            self._fail(Reason.MISSING_REQUIRED_FIELD, at, empty, "text that is not empty")
+        return self._times(at, texts) if column.type == _TIME else texts
+
+    def passed(self) -> np.ndarray | None:
+        """The rows that passed, in order of envelopes and records; None: all, as they are."""
+        runs = self._rows.runs
+        same = [0, *(a.findings is b.findings for a, b in zip(runs, runs[1:], strict=False))]
+        if any(same):
+            numbers = np.repeat(np.cumsum(1 - np.array(same)), self._lengths)
+            order = np.lexsort((self.indexes, numbers))
+            return order[~self._failed[order]]
+        return np.flatnonzero(~self._failed) if self._failed.any() else None
+
+    def _texts(self, at: int, values: list[Any]) -> pa.Array:
+        try:
+            return pa.array(values, _TEXT)
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            wrong = [type(value) is not str and value is not None for value in values]
+            self._fail(Reason.WRONG_TYPE, at, wrong, "text")
+            return pa.array([value if type(value) is str else None for value in values], _TEXT)
+
+    def _numbers(self, at: int, values: list[Any]) -> pa.Array:
+        """Numbers, and texts that are one."""
+        if set(map(type, values)) <= {int, float, type(None)}:
+            with suppress(pa.ArrowInvalid):  # an integer that is no double
+                return pa.array(values, _NUMBER)
+        numbers = [None if value is None else _number(value) for value in values]
+        wrong = [number is None and value is not None for number, value in zip(numbers, values, strict=True)]
+        self._fail(Reason.WRONG_TYPE, at, wrong, "a number")
+        return pa.array(numbers, _NUMBER)
+
+    def _times(self, at: int, texts: pa.Array) -> pa.Array:
+        found, good = times.read(texts)
+        self._fail(Reason.UNPARSEABLE_TIME, at, ~good, "a time such as 2030-01-02T03:04:05.1234567Z")
+        age, lead = self._rules.max_age, self._rules.max_lead
+        late = self.enqueued - found
+        implausible = (late > age // _US) | (late < -(lead // _US))
+        self._fail(
+            Reason.IMPLAUSIBLE_TIME,
+            at,
+            implausible,
+            f"a time from {age} before to {lead} after the record's arrival",
+        )
+        return _time(found)
+
+    def _fail(self, reason: Reason, at: int, wrong: Any, expected: str) -> None:
+        """Rejects the rows that are wrong, and have not failed before."""
+        rows = np.flatnonzero(np.asarray(wrong) & ~self._failed)
+        if not len(rows):
+            return
+        self._failed[rows] = True
+        runs, values, name = self._rows.runs, self._rows.columns[at], INPUT[at].name
+        numbers = np.searchsorted(self._starts, rows, "right") - 1
+        for part in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(numbers)) + 1):
+            run, mine = runs[numbers[part[0]]], rows[part]
+
+            def tell(position: int) -> tuple[str, str]:
+                came = quote(values[mine[position]])
+                return f"expected {expected} in {name}, came {came}", run.shape.pointer(at)
+
+            run.findings.add(reason, self.indexes[mine].tolist(), tell)
+
+
+def _number(value: Any) -> float | None:
+    """A finite number, or one in text; None: it is neither."""
+    if (type(value) is str and _NUMERIC.fullmatch(value.strip())) or type(value) in {int, float}:
+        number = float(value)
+        return number if math.isfinite(number) else None
+    return None
+
+
+def _time(microseconds: np.ndarray) -> pa.Array:
+    return pa.array(microseconds).view(_TIME)
+
+
+def _resources(ids: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Resource ids in lower case, and the subscriptions in them."""
+    encoded = ids.dictionary_encode()
+    lower = pc.utf8_lower(encoded.dictionary)
+    subscriptions = pc.extract_regex(lower, "^/subscriptions/(?P<id>[^/]+)").field("id")
+    return lower.take(encoded.indices), subscriptions.take(encoded.indices)
+
+
+def _filled(column: Column, values: pa.Array | None, rows: int) -> pa.Array:
+    """A column with its default for what is null."""
+    if values is None:
+        return pa.nulls(rows, column.type) if column.default is None else pa.repeat(column.default, rows)
+    return values if column.default is None else values.fill_null(column.default)

@@ -1,0 +1,80 @@
+"""The part of the commit that exporter and timer share: making visible what a ledger lists."""
+
+import logging
+from collections.abc import Sequence
+from typing import Protocol, Self
+
+from shared.errors import Refused
+from shared.ledger import Ledger, Listed
+from shared.plan import Stamp
+from shared.storage import Publication, Storage
+
+BLOCKS_LIVE = 6 * 24 * 3600 * 1_000_000
+"""Microseconds for which staged blocks are sure to be there: Azure keeps uncommitted ones for a week.
+
+Source: learn.microsoft.com/rest/api/storageservices/put-block, remarks.
+"""
+
+log = logging.getLogger(__name__)
+
+
+class Lists(Protocol):
+    """A document that lists files to publish: a ledger, or the head."""
+
+    @property
+    def files(self) -> tuple[Listed, ...]:
+        """To publish."""
+
+    def losing(self, files: Sequence[Listed], commit_id: str, now: int) -> Self:
+        """With these files noted as lost instead of listed."""
+
+    def dump(self) -> bytes:
+        """As the bytes of one Put Blob."""
+
+
+def publish[L: Lists](storage: Storage, name: str, ledger: L, etag: str, stamp: Stamp) -> tuple[L, str]:
+    """Makes every listed file visible; the ledger and its ETag then, which change if a file is lost.
+
+    Blocks that are gone mean that the file was published and then deleted, by a lifecycle rule or by
+    compaction, unless they may have expired: then the file is lost, and the ledger says so.
+    Raises Refused where another writer came between: begin again with the ledger as it is then.
+    """
+    outcomes = storage.publish(ledger.files)
+    gone = [
+        file
+        for file, outcome in zip(ledger.files, outcomes, strict=True)
+        if outcome is Publication.BLOCKS_GONE
+    ]
+    if not gone:
+        return ledger, etag
+    current = storage.read(name)
+    if current is None or current.etag != etag:
+        raise Refused(f"{name}: another writer came between")
+    lost = [
+        file for file in gone if stamp.now - file.staged_at >= BLOCKS_LIVE and not storage.exists(file.name)
+    ]
+    if not lost:
+        return ledger, etag
+    for file in lost:
+        log.error(
+            "lost: %s: its blocks expired before it was published; redeliver its sequence numbers", file.name
+        )
+    ledger = ledger.losing(lost, stamp.commit_id, stamp.now)
+    return ledger, storage.write(name, ledger.dump(), etag)
+
+
+def heal(storage: Storage, name: str, stamp: Stamp) -> bool:
+    """Publishes what the ledger of this name lists and empties the list; whether there was anything to do.
+
+    Finishes what an exporter left that died between its ledger write and its last publish. Raises
+    Refused where the exporter came between: then there is nothing to heal.
+    """
+    blob = storage.read(name)
+    if blob is None:
+        return False
+    ledger = Ledger.parse(blob.data, name)
+    if not ledger.files:
+        return False
+    ledger, etag = publish(storage, name, ledger, blob.etag, stamp)
+    storage.write(name, ledger.confirmed(stamp.commit_id, stamp.now).dump(), etag)
+    return True

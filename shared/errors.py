@@ -1,0 +1,60 @@
+"""Every error that the program raises on purpose.
+
+ExporterError
+|-- SettingError            a setting is missing or its value is not allowed; the app does not start
+|-- TriggerError            a batch came without its source or its sequence numbers
+|-- StorageError            a storage call did not do what was asked
+|   |-- Refused             its condition was not met, or it is not allowed: it had no effect
+|   `-- Unclear             no answer, or one that does not tell: it may have had its effect
+`-- LedgerError             a ledger cannot be trusted; an operator decides
+    |-- LedgerMissing       it was there before
+    |-- LedgerRolledBack    it is older than what was seen of it
+    |-- LedgerTooNew        a newer program wrote it
+    `-- LedgerTooLarge      it does not fit into one Put Blob
+
+A record or an envelope that is not as it should be is no error but a rejection (shared/envelope.py).
+"""
+
+
+class ExporterError(Exception):
+    """What this program raises on purpose; its text says what was expected, what came, and what to do."""
+
+
+class SettingError(ExporterError):
+    """A setting is missing or its value is not allowed."""
+
+
+class TriggerError(ExporterError):
+    """A batch came without its source or its sequence numbers."""
+
+
+class StorageError(ExporterError):
+    """A storage call did not do what was asked."""
+
+
+class Refused(StorageError):
+    """The call's condition was not met: it had no effect."""
+
+
+class Unclear(StorageError):
+    """No answer, or one that does not tell: the call may have had its effect."""
+
+
+class LedgerError(ExporterError):
+    """A ledger cannot be trusted: the source stops until an operator has decided."""
+
+
+class LedgerMissing(LedgerError):
+    """The ledger was there before and is gone."""
+
+
+class LedgerRolledBack(LedgerError):
+    """The ledger is older than what was seen of it, or another one stands in its place."""
+
+
+class LedgerTooNew(LedgerError):
+    """A newer program wrote the ledger."""
+
+
+class LedgerTooLarge(LedgerError):
+    """The ledger does not fit into one Put Blob."""

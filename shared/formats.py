@@ -1,0 +1,115 @@
+"""Encodes partitions and dead letters as the bytes of a file: the same rows, the same bytes."""
+
+import zlib
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from shared.envelope import Rejected, Source
+
+_LEVEL = 6
+_NEW_LINE = orjson.OPT_APPEND_NEWLINE
+_BLOCK = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The bytes of a file and how they are to be stored."""
+
+    data: bytes
+    content_type: str
+    extension: str
+    """Without a dot at its beginning."""
+    content_encoding: str | None
+    """None for gzip files too: with `gzip`, HTTP clients would unpack what is called `.gz`."""
+
+
+def parquet(table: pa.Table, metadata: Mapping[str, str]) -> Encoded:
+    """As Parquet: zstd, statistics, a page index, descriptions of the fields in the Arrow schema.
+
+    Args:
+        table: Any table.
+        metadata: Added to the table's own key-value metadata.
+    """
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table.replace_schema_metadata({**(table.schema.metadata or {}), **metadata}),
+        sink,
+        compression="zstd",
+        use_dictionary=[field.name for field in table.schema if _repeats(field)],
+        write_page_index=True,
+    )
+    return Encoded(sink.getvalue().to_pybytes(), "application/vnd.apache.parquet", "parquet", None)
+
+
+def json_lines(table: pa.Table) -> Encoded:
+    """As JSON Lines, gzip: times in ISO 8601 with `Z` and microseconds.
+
+    Nulls are written, so that a reader that takes the columns from the first lines finds all of them.
+    """
+    return Encoded(_gzip(_lines(table)), "application/gzip", "jsonl.gz", None)
+
+
+def dead_letters(rejected: Sequence[Rejected], source: Source, incarnation: int) -> Encoded:
+    """As JSON Lines, gzip, one line per envelope, whose body can be had back byte for byte.
+
+    A line has `source`, `sequence`, `enqueued` (ISO 8601, microseconds), `incarnation`, `body` (or
+    `body_base64`, where it is not UTF-8), `rejections` (the first 100: `index`, `reason`, `pointer`,
+    `message`), `rejected_indexes` (all of them, as closed intervals; empty: the whole envelope) and `counts`.
+    """
+    lines = (orjson.dumps(_dead_letter(one, source, incarnation), option=_NEW_LINE) for one in rejected)
+    return Encoded(_gzip(lines), "application/gzip", "jsonl.gz", None)
+
+
+def _repeats(field: pa.Field) -> bool:
+    """Whether a dictionary pays: for text, and what is constant in an envelope."""
+    return pa.types.is_string(field.type) or field.name in {"_SequenceNumber", "_EnqueuedTime"}
+
+
+def _lines(table: pa.Table) -> Iterator[bytes]:
+    names = table.column_names
+    for batch in table.to_batches(_BLOCK):
+        rows = zip(*map(_values, batch.columns), strict=True)
+        yield b"".join([orjson.dumps(dict(zip(names, row, strict=True)), option=_NEW_LINE) for row in rows])
+
+
+def _values(column: pa.Array) -> list[Any]:
+    if pa.types.is_timestamp(column.type):
+        times = column.cast(pa.timestamp("us")).cast(pa.string())
+        column = pc.binary_join_element_wise(pc.utf8_replace_slice(times, 10, 11, "T"), "Z", "")
+    values: list[Any] = column.to_pylist()
+    return values
+
+
+def _dead_letter(one: Rejected, source: Source, incarnation: int) -> dict[str, Any]:
+    envelope = one.envelope
+    try:
+        body = {"body": envelope.body.decode()}
+    except UnicodeDecodeError:
+        body = {"body_base64": b64encode(envelope.body).decode()}
+    return {
+        "source": str(source),
+        "sequence": envelope.sequence,
+        "enqueued": f"{np.datetime64(envelope.enqueued, 'us')}Z",
+        "incarnation": incarnation,
+        **body,
+        "rejections": [
+            {"index": each.index, "reason": each.reason, "pointer": each.pointer, "message": each.message}
+            for each in one.rejections
+        ],
+        "rejected_indexes": one.indexes,
+        "counts": {str(reason): number for reason, number in sorted(one.counts.items())},
+    }
+
+
+def _gzip(blocks: Iterable[bytes]) -> bytes:
+    """One gzip member; zlib leaves its time 0."""
+    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, 31)
+    return b"".join([*map(packer.compress, blocks), packer.flush()])

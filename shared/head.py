@@ -1,0 +1,179 @@
+"""The head: what the timer has absorbed of every source, and where the table of connections lies. Pure data."""
+
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from shared.errors import LedgerError, LedgerTooLarge, LedgerTooNew
+from shared.ledger import MAX_BYTES, Ledger, Listed
+
+FORMAT = 1
+NAME = "head.json"
+"""Its blob in the state container."""
+NAMES = 256
+"""Distinct event names that are counted."""
+HOUR = 3600 * 1_000_000
+DAY = 24 * HOUR
+FEW = 100
+"""Connections in a day; of fewer nothing can be told about the event names in use."""
+
+
+class _Data(BaseModel):
+    # A newer program's keys survive a rewrite by this one.
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class Absorbed(_Data):
+    """How far a source has been absorbed."""
+
+    ledger_id: str
+    ordinal: int = 0
+    """The watermark: every commit up to it is absorbed. Counts commits: sequence numbers begin again."""
+    seen: int = 0
+    """The highest ordinal of the ledger that was read: a lower one means that it was rolled back."""
+    progress: int = -1
+    """Whatever arrived at the hub before is absorbed; µs since 1970 UTC."""
+
+
+class Part(_Data):
+    """A range of the master table's keys, in an immutable state blob of its own."""
+
+    name: str
+    low: str
+    """The lowest key that belongs here, hexadecimal; it ends where the next part begins."""
+    rows: int
+    due: int
+    """The clock at which the first of its rows is to be finished or dropped."""
+
+
+class Seen(_Data):
+    """How often an event name occurs in finished connections, each counted once."""
+
+    connections: int = 0
+    first: int = 0
+    """In so many of them it came first."""
+    last: int = 0
+    newest: int = -1
+    """Arrival of the last connection's record among those absorbed that have it."""
+
+    def plus(self, other: "Seen") -> "Seen":
+        """The sum."""
+        return Seen(
+            connections=self.connections + other.connections,
+            first=self.first + other.first,
+            last=self.last + other.last,
+            newest=max(self.newest, other.newest),
+        )
+
+
+class Totals(_Data):
+    """What was done from the beginning."""
+
+    observations: int = 0
+    connections: int = 0
+    """Rows with Revision 0."""
+    revisions: int = 0
+    """All other rows."""
+    capped: int = 0
+    """Connections that were let go early, because there were too many."""
+    missing: int = 0
+    """Segments that were listed and not there."""
+
+
+class Head(_Data):
+    """What the timer has absorbed and written. Immutable: each change is a new value."""
+
+    format: int = FORMAT
+    ordinal: int = 0
+    """How often it was written."""
+    commit_id: str = ""
+    committed_at: int = 0
+    sources: dict[str, Absorbed] = {}
+    hub: tuple[str, ...] = ()
+    """The sources that the hub has: those that the clock waits for."""
+    parts: tuple[Part, ...] = ()
+    """The master table, by key."""
+    rules: str = ""
+    """The rules that `due` of the parts was found by."""
+    files: tuple[Listed, ...] = ()
+    """To publish; replaced only once all of them are confirmed."""
+    lost: tuple[str, ...] = ()
+    """Files that could not be published, because their blocks had expired."""
+    names: dict[str, Seen] = {}
+    began: dict[int, int] = {}
+    """How many connections were first seen in each hour since 1970, of the last day."""
+    totals: Totals = Totals()
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """The head in these bytes. Raises LedgerTooNew, LedgerError."""
+        try:
+            head = cls.model_validate_json(data)
+        except ValidationError as error:
+            raise LedgerError(f"{NAME}: not a head ({error.error_count()} errors): {data[:60]!r}") from error
+        if head.format > FORMAT:
+            raise LedgerTooNew(
+                f"{NAME}: written in format {head.format}, this program reads up to {FORMAT}: deploy the newer program"
+            )
+        return head
+
+    def dump(self) -> bytes:
+        """As the bytes of one Put Blob. Raises LedgerTooLarge."""
+        data = self.model_dump_json().encode()
+        if len(data) > MAX_BYTES:
+            raise LedgerTooLarge(f"{NAME}: {len(data)} bytes, at most {MAX_BYTES}: {len(self.files)} files")
+        return data
+
+    @property
+    def clock(self) -> int:
+        """The time that finishing goes by: everything that arrived before, at any source of the hub, is absorbed.
+
+        Where nothing is known of a source of the hub, -1: nothing is finished.
+        """
+        known = [self.sources[name].progress if name in self.sources else -1 for name in self.hub]
+        return min(known, default=-1)
+
+    def watermark(self, ledger: Ledger) -> int:
+        """The ordinal up to which the commits of this ledger are absorbed."""
+        absorbed = self.sources.get(ledger.source)
+        return absorbed.ordinal if absorbed and absorbed.ledger_id == ledger.ledger_id else 0
+
+    def rolled_back(self, ledger: Ledger) -> bool:
+        """Whether more was seen of this source than the ledger says, or another ledger."""
+        absorbed = self.sources.get(ledger.source)
+        return absorbed is not None and (absorbed.ledger_id != ledger.ledger_id or ledger.ordinal < absorbed.seen)
+
+    def adopting(self, source: str, ledger: Ledger | None) -> "Head":
+        """With the ledger of a source as it is now, or none, taken for the right one: an operator's decision.
+
+        What was absorbed of it stays absorbed, as far as the ledger goes.
+        """
+        sources = {name: one for name, one in self.sources.items() if name != source}
+        if ledger:
+            ordinal = min(self.watermark(ledger), ledger.ordinal)
+            sources[source] = Absorbed(ledger_id=ledger.ledger_id, ordinal=ordinal, seen=ledger.ordinal)
+        return self.model_copy(update={"sources": sources})
+
+    def quiet(self, closing: frozenset[str]) -> bool:
+        """Whether no closing name is known to occur: none in a day of the clock, in which enough connections began."""
+        matched = any(name.lower() in closing and one.newest >= self.clock - DAY for name, one in self.names.items())
+        return not matched and sum(self.began.values()) >= FEW
+
+    def counting(self, names: Mapping[str, Seen]) -> dict[str, Seen]:
+        """The names with these added; once there are too many, only those that are known already."""
+        counted = dict(self.names)
+        for name, one in names.items():
+            if name in counted or len(counted) < NAMES:
+                counted[name] = counted.get(name, Seen()).plus(one)
+        return counted
+
+    def losing(self, files: Sequence[Listed], commit_id: str, now: int) -> "Head":
+        """With these files noted as lost instead of listed."""
+        kept = tuple(file for file in self.files if file not in files)
+        lost = (*self.lost, *(file.name for file in files))
+        return self.written(commit_id, now).model_copy(update={"files": kept, "lost": lost})
+
+    def written(self, commit_id: str, now: int) -> "Head":
+        """As the next write of it: with the next ordinal."""
+        return self.model_copy(update={"ordinal": self.ordinal + 1, "commit_id": commit_id, "committed_at": now})

@@ -1,0 +1,109 @@
+"""What the Event Hub says of itself: how far each of its partitions goes, and when it was made; the only azure.eventhub."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from azure.eventhub import EventHubConsumerClient
+from azure.eventhub.exceptions import EventHubError
+
+from shared.envelope import Source
+from shared.ledger import TOLERANCE, Incarnation
+from shared.settings import Connection
+from shared.storage import credential
+
+MICROSECOND = 1_000_000
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The end of a source, when it was asked for."""
+
+    last: int
+    """The highest sequence number in it; -1: none yet."""
+    enqueued: int
+    """When that was enqueued, µs since 1970 UTC."""
+    empty: bool
+    """Nothing is in it: never was, or all of it expired."""
+
+    def drained(self, incarnation: Incarnation) -> bool:
+        """Whether nothing is in it that was not committed."""
+        if self.empty:
+            return True
+        return self.last < (incarnation.next or 0) and self.enqueued <= incarnation.newest
+
+    def behind(self, incarnation: Incarnation) -> int:
+        """How many envelopes are in it, at least, that were not committed."""
+        return 0 if self.drained(incarnation) else max(1, self.last + 1 - (incarnation.next or 0))
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A hub at one moment."""
+
+    created: int
+    """µs since 1970 UTC."""
+    positions: Mapping[Source, Position]
+
+    def recreated(self, incarnation: Incarnation) -> bool:
+        """Whether the hub was made anew after all that was committed of this incarnation."""
+        return incarnation.newest >= 0 and self.created > incarnation.newest + TOLERANCE
+
+
+class Hub(Protocol):
+    """The Event Hub that this app exports."""
+
+    def ask(self) -> State | None:
+        """How it stands now; None: it did not answer."""
+
+
+class EventHub:
+    """An Event Hub of Azure. A connection lives for one call: the next one is a minute away."""
+
+    def __init__(self, connection: Connection, name: str, consumer_group: str) -> None:
+        """Nothing is asked of the service yet."""
+        self._connection = connection
+        self._name = name
+        self._consumer_group = consumer_group
+
+    def ask(self) -> State | None:
+        """See Hub."""
+        try:
+            with self._client() as client:
+                hub: Mapping[str, Any] = client.get_eventhub_properties()
+                namespace = (self._connection.address or client._address.hostname).lower()  # noqa: SLF001
+                return State(
+                    created=_microseconds(hub["created_at"]),
+                    positions={
+                        Source(namespace, self._name.lower(), id_): _position(client.get_partition_properties(id_))
+                        for id_ in hub["partition_ids"]
+                    },
+                )
+        except EventHubError as error:
+            log.error("%s: does not say how far it goes (finishing goes by what arrived): %s", self._name, error)
+            return None
+
+    def _client(self) -> EventHubConsumerClient:
+        if self._connection.string:
+            return EventHubConsumerClient.from_connection_string(
+                self._connection.string, self._consumer_group, eventhub_name=self._name
+            )
+        return EventHubConsumerClient(
+            str(self._connection.address), self._name, self._consumer_group, credential(self._connection)
+        )
+
+
+def _position(properties: Mapping[str, Any]) -> Position:
+    return Position(
+        last=int(properties["last_enqueued_sequence_number"]),
+        enqueued=_microseconds(properties["last_enqueued_time_utc"]),
+        empty=bool(properties["is_empty"]),
+    )
+
+
+def _microseconds(time: datetime) -> int:
+    return int(time.replace(microsecond=0).timestamp()) * MICROSECOND + time.microsecond

@@ -1,0 +1,233 @@
+"""Decides what one commit makes visible: envelopes and a ledger in, files and the next ledger out. Pure."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from shared import __version__, connections, formats, layout, schema
+from shared.envelope import Envelope, Reason, Rejected, Rejection, Source
+from shared.ledger import (
+    Counts,
+    Interval,
+    Ledger,
+    Listed,
+    Segment,
+    Selection,
+    Verdict,
+    select,
+    spanned,
+    within,
+)
+from shared.settings import Rules
+from shared.validation import Validated, validate
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What makes a commit this commit; given from outside, so that the same plan gives the same bytes."""
+
+    commit_id: str
+    """32 hexadecimal digits, new for every attempt to write a ledger."""
+    now: int
+    """Microseconds since 1970 UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file to stage: what the ledger says of it, and its bytes."""
+
+    listed: Listed
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one commit will make visible, and the ledger that says so."""
+
+    ledger: Ledger
+    files: tuple[File, ...]
+    segment: bytes | None
+    """The observations, to be stored under the name of the ledger's last segment."""
+    counts: Counts
+    """What this commit adds to the ledger's."""
+
+
+def make(
+    source: Source,
+    envelopes: Sequence[Envelope],
+    ledger: Ledger,
+    known: connections.Starts,
+    rules: Rules,
+    stamp: Stamp,
+) -> Plan | None:
+    """The next commit; None when all envelopes are committed already.
+
+    It may cover only the first of the envelopes: those of one incarnation that `rules.commit_bytes` holds.
+    Make the next plan with the ledger of this one, until nothing is left.
+    """
+    selection = select(ledger, envelopes)
+    if selection is None:
+        return None
+    stale = selection.verdict is Verdict.STALE
+    valid = _quarantine(selection) if stale else validate(source, selection.envelopes, rules)
+    taken = selection.envelopes[: valid.taken]
+    after = selection.ledger.taken(selection.verdict, taken)
+    table, observations = connections.enrich(valid.table, known)
+    if selection.verdict is Verdict.LOST:
+        outputs = list(_refill(source, selection, table, valid.rejected, rules))
+        counts = Counts(files=len(outputs))
+        observations = observations.slice(0, 0)
+    else:
+        outputs = list(_outputs(source, selection.incarnation, table, valid.rejected, rules))
+        counts = _counts(valid, len(outputs))
+    ordinal = ledger.ordinal + 1
+    segments = after.segments
+    if observations.num_rows:
+        segments += (
+            Segment(
+                name=f"segments/{source}/{ledger.ledger_id}/{ordinal:012d}-{stamp.commit_id}.arrow",
+                ordinal=ordinal,
+                observations=observations.num_rows,
+                newest=after.incarnation.newest,
+                committed_at=stamp.now,
+            ),
+        )
+    files = _files(source, selection, taken, outputs, after, ordinal, stamp)
+    return Plan(
+        ledger=after.written(stamp.commit_id, stamp.now).model_copy(
+            update={
+                "files": tuple(file.listed for file in files),
+                "segments": segments,
+                "counts": ledger.counts.plus(counts),
+            }
+        ),
+        files=files,
+        segment=connections.dump(observations) if observations.num_rows else None,
+        counts=counts,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    folder: str
+    part: int | None
+    rows: int
+    encoded: formats.Encoded
+
+
+def _outputs(
+    source: Source, incarnation: int, table: pa.Table, rejected: Sequence[Rejected], rules: Rules
+) -> Iterator[_Output]:
+    for partition in layout.split(table):
+        for format_ in rules.formats:
+            folder = layout.folder(format_, schema.RECORDS.name, partition.date, partition.hour)
+            encoded = (
+                formats.parquet(partition.table, {"program_version": __version__})
+                if format_ == "parquet"
+                else formats.json_lines(partition.table)
+            )
+            yield _Output(folder, partition.part, partition.table.num_rows, encoded)
+    folders: dict[str, list[Rejected]] = {}
+    for one in rejected:
+        folders.setdefault(layout.dead_letter_folder(one.envelope.enqueued), []).append(one)
+    for folder, lines in folders.items():
+        yield _Output(folder, None, len(lines), formats.dead_letters(lines, source, incarnation))
+
+
+def _refill(
+    source: Source, selection: Selection, table: pa.Table, rejected: Sequence[Rejected], rules: Rules
+) -> Iterator[_Output]:
+    """Of the envelopes' files, only what is noted as lost: in those folders, of those sequence numbers."""
+    lost: dict[str, tuple[Interval, ...]] = {}
+    for one in selection.ledger.lost:
+        if one.incarnation == selection.incarnation:
+            lost[one.folder] = lost.get(one.folder, ()) + one.sequences
+    sequences = table["_SequenceNumber"].to_pylist()
+    for folder, intervals in lost.items():
+        rows = table.filter(pa.array([within(intervals, sequence) for sequence in sequences], pa.bool_()))
+        lines = [one for one in rejected if within(intervals, one.envelope.sequence)]
+        for output in _outputs(source, selection.incarnation, rows, lines, rules):
+            if output.folder == folder:
+                yield output
+
+
+def _quarantine(selection: Selection) -> Validated:
+    """Envelopes of a hub that is no more: kept as dead letters, never exported."""
+    current = selection.ledger.incarnation.number
+    rejection = Rejection(
+        Reason.OLDER_INCARNATION,
+        f"of incarnation {selection.incarnation} of this source, which is at incarnation {current}: "
+        "the hub was made anew before this was committed; replay it if it belongs in the output",
+    )
+    rejected = tuple(
+        Rejected(envelope, (rejection,), (), {Reason.OLDER_INCARNATION: 1})
+        for envelope in selection.envelopes
+    )
+    number = len(rejected)
+    return Validated(number, schema.RECORDS.arrow.empty_table(), rejected, number, 0)
+
+
+def _counts(valid: Validated, files: int) -> Counts:
+    rejected: Counter[str] = Counter()
+    for one in valid.rejected:
+        rejected.update({str(reason): number for reason, number in one.counts.items()})
+    return Counts(
+        envelopes=valid.taken,
+        records=valid.records,
+        rows=valid.table.num_rows,
+        skipped=valid.skipped,
+        rejected=dict(sorted(rejected.items())),
+        files=files,
+    )
+
+
+def _files(
+    source: Source,
+    selection: Selection,
+    taken: Sequence[Envelope],
+    outputs: Sequence[_Output],
+    after: Ledger,
+    ordinal: int,
+    stamp: Stamp,
+) -> tuple[File, ...]:
+    first = min(envelope.sequence for envelope in taken)
+    last = max(envelope.sequence for envelope in taken)
+    common = {
+        "source": str(source),
+        "incarnation": str(selection.incarnation),
+        "first_sequence": str(first),
+        "last_sequence": str(last),
+        "sequences": spanned(sorted(envelope.sequence for envelope in taken)),
+        "ledger_id": after.ledger_id,
+        "ordinal": str(ordinal),
+        "commit_id": stamp.commit_id,
+        "commit_files": str(len(outputs)),
+        "commit_rows": str(sum(output.rows for output in outputs)),
+        "schema_version": str(schema.VERSION),
+        "program_version": __version__,
+    }
+    return tuple(
+        File(
+            Listed(
+                name=output.folder
+                + layout.file_name(
+                    source,
+                    selection.incarnation,
+                    first,
+                    last,
+                    stamp.commit_id,
+                    output.part,
+                    output.encoded.extension,
+                ),
+                block_ids=(f"{stamp.commit_id}-00000",),
+                content_type=output.encoded.content_type,
+                content_encoding=output.encoded.content_encoding,
+                metadata=common | {"rows": str(output.rows)},
+                staged_at=stamp.now,
+            ),
+            output.encoded.data,
+        )
+        for output in outputs
+    )

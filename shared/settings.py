@@ -1,0 +1,247 @@
+"""Every setting, declared once: name, type, default, meaning. The only module that reads the environment."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from shared.errors import SettingError
+
+Format = Literal["parquet", "json"]
+MiB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How to reach an Azure service: a connection string, or an address with an identity."""
+
+    string: str | None = None
+    address: str | None = None
+    """Fully qualified namespace (Event Hubs) or service URI (Blob Storage)."""
+    client_id: str | None = None
+    """Of the user-assigned managed identity; None: the system-assigned one, or the developer's login."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The settings that `plan.make` goes by: the part of the settings that decides what is exported."""
+
+    formats: tuple[Format, ...] = ("parquet",)
+    max_age: timedelta = timedelta(days=7)
+    max_lead: timedelta = timedelta(hours=1)
+    max_inflated: int = 64 * MiB
+    commit_bytes: int = 32 * MiB
+
+
+@dataclass(frozen=True, slots=True)
+class Finishing:
+    """The settings that finishing connections goes by."""
+
+    formats: tuple[Format, ...] = ("parquet",)
+    opening: tuple[str, ...] = ("ConnectionOpened",)
+    closing: tuple[str, ...] = ("ConnectionClosed", "ConnectionFailed")
+    grace: timedelta = timedelta(minutes=15)
+    idle: timedelta = timedelta(hours=24)
+    quiet: timedelta = timedelta(minutes=60)
+    late: timedelta = timedelta(hours=6)
+    cap: int = 3_000_000
+    """Connections that are kept at most, so that made-up ids cannot fill the storage."""
+
+
+Names = Annotated[tuple[str, ...], NoDecode]
+Span = Annotated[timedelta, Field(gt=timedelta(0))]
+
+
+class Settings(BaseSettings):
+    """The application settings of the function app; times as HH:MM:SS or ISO 8601, lists comma-separated."""
+
+    model_config = SettingsConfigDict(
+        case_sensitive=False, frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    EventHubConnection: str = Field(
+        "", description="Connection string of the Event Hubs namespace; or set the next one."
+    )
+    EventHubConnection__fullyQualifiedNamespace: str = Field(
+        "", description="Host name of the namespace, reached with a managed identity."
+    )
+    EventHubConnection__clientId: str = Field(
+        "", description="Client id of the user-assigned identity for the hub."
+    )
+    EVENT_HUB_NAME: str = Field(
+        min_length=1, description="The Event Hub that the diagnostic setting streams into."
+    )
+    EVENT_HUB_CONSUMER_GROUP: str = Field(
+        min_length=1, description="A consumer group of that hub which nothing else reads."
+    )
+
+    OutputStorage: str = Field(
+        "", description="Connection string of the output storage account; or set the next one."
+    )
+    OutputStorage__blobServiceUri: str = Field(
+        "", description="Blob service URI of the account, reached with a managed identity."
+    )
+    OutputStorage__clientId: str = Field(
+        "", description="Client id of the user-assigned identity for the output."
+    )
+    StateStorage: str = Field(
+        "", description="The same for the account of the state container; empty: the output account."
+    )
+    StateStorage__blobServiceUri: str = Field("", description="Blob service URI of the state account.")
+    StateStorage__clientId: str = Field(
+        "", description="Client id of the user-assigned identity for the state."
+    )
+    OUTPUT_CONTAINER: str = Field("websocket-logs", description="Container that the files are written to.")
+    STATE_CONTAINER: str = Field(
+        "websocket-logs-state",
+        description="Container of the ledgers; without lifecycle rules, versioning or soft delete.",
+    )
+    OUTPUT_FORMATS: Annotated[tuple[Format, ...], NoDecode] = Field(
+        ("parquet",), min_length=1, description="`parquet`, `json`, or both."
+    )
+
+    RECORD_MAX_AGE: Span = Field(
+        timedelta(days=7), description="So long before its arrival at the hub a record's time may lie."
+    )
+    RECORD_MAX_LEAD: Span = Field(
+        timedelta(hours=1), description="So long after its arrival at the hub a record's time may lie."
+    )
+    ENVELOPE_MAX_INFLATED: int = Field(
+        64 * MiB, ge=MiB, description="Bytes that a compressed envelope may inflate to."
+    )
+    COMMIT_BYTES: int = Field(
+        32 * MiB,
+        ge=MiB,
+        description="Bytes of envelopes, inflated, that a commit takes; one envelope alone may be larger.",
+    )
+    MEMORY_BUDGET: int = Field(
+        64 * MiB,
+        ge=MiB,
+        description="Bytes of envelopes that all commits of a process work on at the same time.",
+    )
+
+    WS_OPENING_EVENTS: Names = Field(
+        (
+            *("ConnectionOpened", "ConnectionEstablished", "ConnectionStarted", "Connected"),
+            *("Opened", "Open", "Handshake"),
+        ),
+        description="Event names that open a connection; letter case does not matter.",
+    )
+    WS_CLOSING_EVENTS: Names = Field(
+        (
+            *("ConnectionClosed", "ConnectionTerminated", "ConnectionEnded", "ConnectionFailed"),
+            *("Disconnected", "Closed", "Close", "Terminated", "Failed"),
+        ),
+        description="Event names that close a connection; letter case does not matter.",
+    )
+    WS_GRACE: Span = Field(
+        timedelta(minutes=15), description="So long after a closing event late records are awaited."
+    )
+    WS_IDLE_TIMEOUT: Span = Field(
+        timedelta(hours=24), description="Without a closing event, a connection ends after so long a silence."
+    )
+    WS_QUIET_TIMEOUT: Span = Field(
+        timedelta(minutes=60), description="The same, while no closing event name is known to occur."
+    )
+    WS_LATE_WINDOW: Span = Field(
+        timedelta(hours=6), description="So late a record still revises its finished connection."
+    )
+    WS_LOOKUP_STALENESS: timedelta = Field(
+        timedelta(seconds=5),
+        ge=timedelta(0),
+        description="So old a process's knowledge of other sources' commits may be.",
+    )
+
+    @field_validator("OUTPUT_FORMATS", "WS_OPENING_EVENTS", "WS_CLOSING_EVENTS", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return (
+            tuple(part.strip() for part in value.split(",") if part.strip())
+            if isinstance(value, str)
+            else value
+        )
+
+    @model_validator(mode="after")
+    def _reachable(self) -> "Settings":
+        for name, address in (
+            ("EventHubConnection", "fullyQualifiedNamespace"),
+            ("OutputStorage", "blobServiceUri"),
+        ):
+            if not (getattr(self, name) or getattr(self, f"{name}__{address}")):
+                raise ValueError(f"{name}: set it to a connection string, or set {name}__{address}")
+        if self.COMMIT_BYTES > self.MEMORY_BUDGET:
+            raise ValueError("COMMIT_BYTES: must not be above MEMORY_BUDGET")
+        return self
+
+    @property
+    def rules(self) -> Rules:
+        """What decides which rows and files there will be."""
+        return Rules(
+            formats=self.OUTPUT_FORMATS,
+            max_age=self.RECORD_MAX_AGE,
+            max_lead=self.RECORD_MAX_LEAD,
+            max_inflated=self.ENVELOPE_MAX_INFLATED,
+            commit_bytes=self.COMMIT_BYTES,
+        )
+
+    @property
+    def finishing(self) -> Finishing:
+        """What decides when a connection is finished, and what is said of it."""
+        return Finishing(
+            formats=self.OUTPUT_FORMATS,
+            opening=self.WS_OPENING_EVENTS,
+            closing=self.WS_CLOSING_EVENTS,
+            grace=self.WS_GRACE,
+            idle=self.WS_IDLE_TIMEOUT,
+            quiet=self.WS_QUIET_TIMEOUT,
+            late=self.WS_LATE_WINDOW,
+        )
+
+    @property
+    def hub(self) -> Connection:
+        """The Event Hubs namespace."""
+        return self._connection("EventHubConnection", "fullyQualifiedNamespace")
+
+    @property
+    def output(self) -> Connection:
+        """The output storage account."""
+        return self._connection("OutputStorage", "blobServiceUri")
+
+    @property
+    def state(self) -> Connection:
+        """The storage account of the state container."""
+        state = self._connection("StateStorage", "blobServiceUri")
+        return state if state.string or state.address else self.output
+
+    def _connection(self, name: str, address: str) -> Connection:
+        return Connection(
+            string=getattr(self, name) or None,
+            address=getattr(self, f"{name}__{address}") or None,
+            client_id=getattr(self, f"{name}__clientId") or None,
+        )
+
+
+SECRETS = {"EventHubConnection", "OutputStorage", "StateStorage"}
+"""Settings whose values are never shown."""
+
+
+def load() -> Settings:
+    """The settings from the environment. Raises SettingError, which names every wrong one."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingError("\n".join(_explain(one) for one in error.errors(include_url=False))) from None
+
+
+def _explain(error: ErrorDetails) -> str:
+    if not error["loc"]:
+        return str(error["ctx"]["error"])
+    name = str(error["loc"][0])
+    meaning = Settings.model_fields[name].description
+    if error["type"] == "missing":
+        return f"{name}: is not set. {meaning}"
+    value = "***" if name in SECRETS else repr(error["input"])
+    return f"{name}: {value}: {error['msg']}. {meaning}"

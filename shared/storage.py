@@ -1,0 +1,222 @@
+"""Blob Storage as the few calls that the protocol is made of; alone in importing azure.storage."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import Enum, auto
+from http import HTTPStatus
+from typing import Any, Protocol
+
+from azure.core import MatchConditions
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.storage.blob import BlobBlock, BlobServiceClient, ContainerClient, ContentSettings
+
+from shared.errors import Refused, StorageError, Unclear
+from shared.ledger import Listed
+from shared.plan import File
+from shared.settings import Connection
+
+SINGLE_PUT = 64 << 20
+"""Bytes up to which the SDK puts a blob in one call; ledgers are far below (shared/ledger.py)."""
+PARALLEL = 8
+"""Calls of one batch of files that are under way at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A state blob as it was read."""
+
+    data: bytes
+    etag: str
+
+
+class Publication(Enum):
+    """What became of a file that was to be published."""
+
+    DONE = auto()
+    """It is visible, by this call or by an earlier one."""
+    BLOCKS_GONE = auto()
+    """Its blocks are not there: published and deleted since, or expired."""
+
+
+class Storage(Protocol):
+    """Two containers: state (ledgers, segments, head, master) and output (files).
+
+    Every call raises Refused (it had no effect), Unclear (it may have had) or another StorageError.
+    """
+
+    def read(self, name: str) -> Blob | None:
+        """A state blob; None: there is none."""
+
+    def read_all(self, names: Sequence[str]) -> list[Blob | None]:
+        """Several state blobs, several at a time."""
+
+    def write(self, name: str, data: bytes, etag: str | None) -> str:
+        """Puts a state blob in one call if it still has the ETag (None: if there is none); its new ETag."""
+
+    def put(self, name: str, data: bytes) -> None:
+        """Puts a state blob whose name is used once only."""
+
+    def delete(self, names: Sequence[str]) -> None:
+        """Deletes those of these state blobs that are there, several at a time."""
+
+    def names(self, prefix: str) -> list[str]:
+        """The state blobs whose names begin so, sorted."""
+
+    def stage(self, files: Sequence[File]) -> None:
+        """Puts the blocks of output files: no reader can see them."""
+
+    def publish(self, files: Sequence[Listed]) -> list[Publication]:
+        """Makes staged files visible, each under a name that has no blob yet."""
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a visible output file of this name."""
+
+
+class BlobStorage:
+    """Storage on Azure Blob Storage. Thread-safe; one for the life of a process."""
+
+    def __init__(self, state: ContainerClient, output: ContainerClient) -> None:
+        self._state = state
+        self._output = output
+        self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="blob")
+
+    def read(self, name: str) -> Blob | None:
+        """See Storage."""
+        with _outcome(f"read {name}"):
+            try:
+                download = self._state.download_blob(name)
+            except ResourceNotFoundError as error:
+                if _code(error) == "BlobNotFound":
+                    return None
+                raise
+            return Blob(download.readall(), download.properties.etag)
+
+    def read_all(self, names: Sequence[str]) -> list[Blob | None]:
+        """See Storage."""
+        return self._each(self.read, names)
+
+    def write(self, name: str, data: bytes, etag: str | None) -> str:
+        """See Storage."""
+        condition: dict[str, Any] = (
+            {"overwrite": False}
+            if etag is None
+            else {"overwrite": True, "etag": etag, "match_condition": MatchConditions.IfNotModified}
+        )
+        with _outcome(f"write {name}"):
+            answer = self._state.get_blob_client(name).upload_blob(data, **condition)
+        return str(answer["etag"])
+
+    def put(self, name: str, data: bytes) -> None:
+        """See Storage."""
+        with _outcome(f"put {name}"):
+            self._state.get_blob_client(name).upload_blob(data, overwrite=True)
+
+    def delete(self, names: Sequence[str]) -> None:
+        """See Storage."""
+        self._each(self._delete, names)
+
+    def _delete(self, name: str) -> None:
+        with _outcome(f"delete {name}"), suppress(ResourceNotFoundError):
+            self._state.delete_blob(name)
+
+    def names(self, prefix: str) -> list[str]:
+        """See Storage."""
+        with _outcome(f"list {prefix}"):
+            return sorted(self._state.list_blob_names(name_starts_with=prefix))
+
+    def stage(self, files: Sequence[File]) -> None:
+        """See Storage."""
+        self._each(self._stage, files)
+
+    def _stage(self, file: File) -> None:
+        with _outcome(f"stage {file.listed.name}"):
+            self._output.get_blob_client(file.listed.name).stage_block(file.listed.block_ids[0], file.data)
+
+    def publish(self, files: Sequence[Listed]) -> list[Publication]:
+        """See Storage."""
+        return self._each(self._publish, files)
+
+    def _publish(self, file: Listed) -> Publication:
+        with _outcome(f"publish {file.name}"):
+            try:
+                self._output.get_blob_client(file.name).commit_block_list(
+                    [BlobBlock(block_id) for block_id in file.block_ids],
+                    content_settings=ContentSettings(file.content_type, file.content_encoding),
+                    metadata=file.metadata,
+                    match_condition=MatchConditions.IfMissing,
+                )
+            except HttpResponseError as error:
+                # The SDK raises ResourceExistsError for every 409: only the code tells.
+                match _code(error):
+                    case "BlobAlreadyExists":
+                        return Publication.DONE
+                    case "InvalidBlockList":
+                        return Publication.BLOCKS_GONE
+                raise
+        return Publication.DONE
+
+    def exists(self, name: str) -> bool:
+        """See Storage."""
+        with _outcome(f"look for {name}"):
+            return self._output.get_blob_client(name).exists()
+
+    def _each[I, O](self, call: Callable[[I], O], items: Sequence[I]) -> list[O]:
+        if len(items) == 1:
+            return [call(items[0])]
+        return list(self._pool.map(call, items))
+
+
+def connect(
+    state: Connection, output: Connection, state_container: str, output_container: str, **options: Any
+) -> BlobStorage:
+    """Storage on two containers; nothing is asked of the service yet. `options` go to BlobServiceClient."""
+    return BlobStorage(
+        _service(state, options).get_container_client(state_container),
+        _service(output, options).get_container_client(output_container),
+    )
+
+
+def _service(connection: Connection, options: dict[str, Any]) -> BlobServiceClient:
+    # A ledger is written by one Put Blob: the SDK would cut larger data into blocks, in several calls.
+    options = {"max_single_put_size": SINGLE_PUT} | options
+    if connection.string:
+        return BlobServiceClient.from_connection_string(connection.string, **options)
+    return BlobServiceClient(str(connection.address), credential(connection), **options)
+
+
+def _code(error: HttpResponseError) -> str:
+    # Set by azure-storage-blob alone, so that the base class does not declare it.
+    return str(getattr(error, "error_code", None) or error.reason)
+
+
+@contextmanager
+def _outcome(call: str) -> Iterator[None]:
+    """Sorts the SDK's errors by what they tell of the call: no effect, perhaps one, or no such thing."""
+    try:
+        yield
+    except HttpResponseError as error:
+        message = f"{call}: HTTP {error.status_code} {_code(error)}"
+        if error.status_code in {409, 412}:
+            raise Refused(message) from error
+        if (
+            error.status_code is None
+            or error.status_code in {408, 429}
+            or error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+        ):
+            raise Unclear(message) from error
+        raise StorageError(f"{message}: {error.message}") from error
+    except AzureError as error:
+        raise Unclear(f"{call}: {type(error).__name__}: {error}") from error
+
+
+def credential(connection: Connection) -> TokenCredential:
+    """The identity that an address is reached with: the named managed identity, or what the place offers."""
+    # Half a second of imports that a connection string does not need.
+    from azure.identity import DefaultAzureCredential, ManagedIdentityCredential  # noqa: PLC0415
+
+    if connection.client_id:
+        return ManagedIdentityCredential(client_id=connection.client_id)
+    return DefaultAzureCredential()

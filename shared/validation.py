@@ -1,0 +1,97 @@
+"""Turns envelopes into rows of the exported table, and says of every record that becomes none why."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from shared.checks import checked
+from shared.envelope import Envelope, Rejected, Source, Unreadable, inflate, records
+from shared.extraction import Rows
+from shared.findings import Findings
+from shared.schema import RECORDS
+from shared.settings import Rules
+
+_RECORDS = 1 << 16
+"""So many records wait for their checks at most, and those of one envelope: this bounds memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """What became of the first envelopes; records = table.num_rows + rejected records + skipped."""
+
+    taken: int
+    """How many of the envelopes, from the first, this covers."""
+    table: pa.Table
+    """Of RECORDS, in order of envelopes and records; the derived columns are null."""
+    rejected: tuple[Rejected, ...]
+    """In order of envelopes."""
+    records: int
+    """All that were seen; an unreadable envelope counts as one."""
+    skipped: int
+    """Records of other categories and tables."""
+
+
+def validate(source: Source, envelopes: Sequence[Envelope], rules: Rules) -> Validated:
+    """Reads envelopes in order, as many as `rules.commit_bytes` of inflated bodies hold, and one at least."""
+    batch = _Batch(source, rules)
+    size = taken = 0
+    for envelope in envelopes:
+        text, problem = envelope.body, ""
+        try:
+            text = inflate(text, rules.max_inflated)
+        except Unreadable as error:
+            problem = str(error)
+        size += len(text)
+        if taken and size > rules.commit_bytes:
+            break
+        batch.read(envelope, text, problem)
+        taken += 1
+    return batch.validated(taken)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """The envelopes so far: tables of rows that passed, and rows that wait for their checks."""
+
+    source: Source
+    rules: Rules
+    rows: Rows = field(default_factory=Rows)
+    waiting: int = 0
+    open: list[Findings] = field(default_factory=list)
+    tables: list[pa.Table] = field(default_factory=lambda: [RECORDS.arrow.empty_table()])
+    rejected: list[Rejected] = field(default_factory=list)
+    records: int = 0
+    skipped: int = 0
+
+    def read(self, envelope: Envelope, text: bytes, problem: str) -> None:
+        """Takes an envelope's records, or the problem that makes it unreadable."""
+        findings = Findings(envelope)
+        self.open.append(findings)
+        try:
+            if problem:
+                raise Unreadable(problem)
+            found = records(text)
+        except Unreadable as error:
+            findings.refuse(str(error))
+            self.records += 1
+            return
+        self.records += len(found)
+        self.waiting += len(found)
+        self.skipped += self.rows.add(found, findings)
+        if self.waiting >= _RECORDS:
+            found = []
+            self.check()
+
+    def check(self) -> None:
+        """Makes a table of the rows that wait."""
+        if self.rows.runs:
+            self.tables.append(checked(self.source, self.rows, self.rules))
+        self.rejected += filter(None, (findings.rejected() for findings in self.open))
+        self.rows, self.waiting, self.open = Rows(), 0, []
+
+    def validated(self, taken: int) -> Validated:
+        """What has become of all of them."""
+        self.check()
+        table = pa.concat_tables(self.tables)
+        return Validated(taken, table, tuple(self.rejected), self.records, self.skipped)

@@ -1,0 +1,229 @@
+"""The storage in memory, which the simulation runs on, and Azurite do the same."""
+
+import uuid
+from collections.abc import Callable
+
+import pytest
+from azure.storage.blob import BlobServiceClient
+
+from local.azurite import Azurite
+from shared import storage
+from shared.errors import Refused, StorageError, Unclear
+from shared.ledger import Listed
+from shared.plan import File
+from shared.settings import Connection
+from shared.storage import Publication, Storage
+from tests.memory import MemoryStorage
+
+BLOCK = "0123456789abcdef0123456789abcdef-00000"
+
+
+@pytest.fixture(params=["memory", "azurite"])
+def store(request: pytest.FixtureRequest, unique: str) -> Storage:
+    if request.param == "memory":
+        return MemoryStorage()
+    azurite: Azurite = request.getfixturevalue("azurite")
+    with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
+        service.create_container(f"{unique}-state")
+        service.create_container(f"{unique}-output")
+    connection = Connection(string=azurite.connection_string)
+    return storage.connect(connection, connection, f"{unique}-state", f"{unique}-output")
+
+
+@pytest.fixture
+def remove(store: Storage) -> Callable[[str], None]:
+    """Deletes a visible output file, as a lifecycle rule does."""
+    if isinstance(store, MemoryStorage):
+        return store.remove_output
+    assert isinstance(store, storage.BlobStorage)
+    return store._output.delete_blob
+
+
+def file(name: str, data: bytes = b"data", block: str = BLOCK, **metadata: str) -> File:
+    listed = Listed(
+        name=name,
+        block_ids=(block,),
+        content_type="application/gzip",
+        content_encoding=None,
+        metadata=metadata or {"rows": "1"},
+        staged_at=0,
+    )
+    return File(listed, data)
+
+
+def test_a_blob_that_is_not_there_reads_as_none(store: Storage) -> None:
+    assert store.read("ledgers/a/b/0.json") is None
+
+
+def test_a_written_blob_reads_back_with_the_etag_of_its_write(store: Storage) -> None:
+    etag = store.write("ledgers/a/b/0.json", b"one", None)
+    blob = store.read("ledgers/a/b/0.json")
+    assert blob
+    assert (blob.data, blob.etag) == (b"one", etag)
+
+
+def test_writing_with_the_etag_in_hand_replaces_and_gives_a_new_etag(store: Storage) -> None:
+    first = store.write("ledger", b"one", None)
+    second = store.write("ledger", b"two", first)
+    assert second != first
+    blob = store.read("ledger")
+    assert blob
+    assert (blob.data, blob.etag) == (b"two", second)
+
+
+def test_writing_the_same_bytes_changes_the_etag(store: Storage) -> None:
+    first = store.write("ledger", b"one", None)
+    assert store.write("ledger", b"one", first) != first
+
+
+def test_creating_what_is_there_is_refused(store: Storage) -> None:
+    store.write("ledger", b"one", None)
+    with pytest.raises(Refused):
+        store.write("ledger", b"two", None)
+
+
+def test_writing_with_an_old_etag_is_refused_and_has_no_effect(store: Storage) -> None:
+    old = store.write("ledger", b"one", None)
+    store.write("ledger", b"two", old)
+    with pytest.raises(Refused):
+        store.write("ledger", b"three", old)
+    blob = store.read("ledger")
+    assert blob
+    assert blob.data == b"two"
+
+
+def test_writing_with_an_etag_where_nothing_is_left_is_refused(store: Storage) -> None:
+    etag = store.write("ledger", b"one", None)
+    store.delete(["ledger"])
+    with pytest.raises(Refused):
+        store.write("ledger", b"two", etag)
+
+
+def test_put_replaces_and_delete_deletes_and_deleting_twice_is_nothing(store: Storage) -> None:
+    store.put("segments/1", b"one")
+    store.put("segments/1", b"two")
+    blob = store.read("segments/1")
+    assert blob
+    assert blob.data == b"two"
+    store.delete(["segments/1"])
+    store.delete(["segments/1"])
+    assert store.read("segments/1") is None
+
+
+def test_several_blobs_are_read_in_order_and_deleted_where_they_are_there(store: Storage) -> None:
+    names = [f"segments/{n}" for n in range(20)]
+    for name in names[:19]:
+        store.put(name, name.encode())
+    assert [blob and blob.data for blob in store.read_all(names[::-1])] == [None, *(n.encode() for n in names[18::-1])]
+    store.delete(names[1:])
+    assert store.names("segments/") == ["segments/0"]
+    assert store.read_all([]) == []
+    store.delete([])
+
+
+def test_names_are_those_with_the_prefix_sorted(store: Storage) -> None:
+    for name in ("segments/b", "segments/a", "ledgers/a"):
+        store.put(name, b"")
+    assert store.names("segments/") == ["segments/a", "segments/b"]
+    assert store.names("none/") == []
+
+
+def test_a_staged_file_is_not_visible(store: Storage) -> None:
+    store.stage([file("parquet/a")])
+    assert not store.exists("parquet/a")
+
+
+def test_a_published_file_is_visible(store: Storage) -> None:
+    staged = file("parquet/a")
+    store.stage([staged])
+    assert store.publish([staged.listed]) == [Publication.DONE]
+    assert store.exists("parquet/a")
+
+
+def test_publishing_again_is_done(store: Storage) -> None:
+    staged = file("parquet/a")
+    store.stage([staged])
+    store.publish([staged.listed])
+    assert store.publish([staged.listed]) == [Publication.DONE]
+
+
+def test_publishing_what_was_never_staged_finds_no_blocks(store: Storage) -> None:
+    assert store.publish([file("parquet/a").listed]) == [Publication.BLOCKS_GONE]
+
+
+def test_publishing_with_other_blocks_than_the_staged_ones_finds_no_blocks(store: Storage) -> None:
+    store.stage([file("parquet/a")])
+    other = file("parquet/a", block=BLOCK.replace("0", "9"))
+    assert store.publish([other.listed]) == [Publication.BLOCKS_GONE]
+    assert not store.exists("parquet/a")
+
+
+def test_staging_on_a_published_name_changes_nothing_visible(store: Storage) -> None:
+    staged = file("parquet/a", b"first")
+    store.stage([staged])
+    store.publish([staged.listed])
+    store.stage([file("parquet/a", b"second", BLOCK.replace("0", "9"))])
+    assert store.publish([file("parquet/a", block=BLOCK.replace("0", "9")).listed]) == [Publication.DONE]
+    assert content(store, "parquet/a") == b"first"
+
+
+def test_after_a_published_file_was_deleted_its_blocks_are_gone(
+    store: Storage, remove: Callable[[str], None]
+) -> None:
+    staged = file("parquet/a")
+    store.stage([staged])
+    store.publish([staged.listed])
+    remove("parquet/a")
+    assert not store.exists("parquet/a")
+    assert store.publish([staged.listed]) == [Publication.BLOCKS_GONE]
+
+
+def test_of_several_files_each_has_its_own_outcome(store: Storage) -> None:
+    files = [file(f"parquet/{n}", f"data {n}".encode()) for n in range(20)]
+    store.stage(files[:10] + files[11:])
+    outcomes = store.publish([one.listed for one in files])
+    assert [one is Publication.DONE for one in outcomes] == [n != 10 for n in range(20)]
+    assert content(store, "parquet/19") == b"data 19"
+
+
+def test_a_block_id_of_another_length_is_an_error(store: Storage) -> None:
+    store.stage([file("parquet/a")])
+    with pytest.raises(StorageError):
+        store.stage([file("parquet/a", block="short")])
+
+
+def test_content_type_and_metadata_come_with_the_publication(azurite: Azurite, unique: str) -> None:
+    with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
+        service.create_container(unique)
+        connection = Connection(string=azurite.connection_string)
+        store = storage.connect(connection, connection, unique, unique)
+        staged = file("json/a", rows="7", source="ns/hub/0", sequences="1-5,9")
+        store.stage([staged])
+        store.publish([staged.listed])
+        properties = service.get_blob_client(unique, "json/a").get_blob_properties()
+    assert properties.metadata == {"rows": "7", "source": "ns/hub/0", "sequences": "1-5,9"}
+    assert properties.content_settings.content_type == "application/gzip"
+
+
+def test_a_container_that_is_not_there_is_an_error_that_names_it_and_not_a_missing_blob(
+    azurite: Azurite, unique: str
+) -> None:
+    connection = Connection(string=azurite.connection_string)
+    store = storage.connect(connection, connection, unique, unique)
+    with pytest.raises(StorageError, match="ContainerNotFound"):
+        store.read("ledger")
+
+
+def test_a_service_that_does_not_answer_is_unclear() -> None:
+    string = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;BlobEndpoint=http://127.0.0.1:9/a;"
+    connection = Connection(string=string)
+    store = storage.connect(connection, connection, "state", "output", retry_total=0)
+    with pytest.raises(Unclear):
+        store.write(f"ledgers/{uuid.uuid4().hex}", b"", None)
+
+
+def content(store: Storage, name: str) -> bytes:
+    if isinstance(store, MemoryStorage):
+        return store.output[name].data or b""
+    assert isinstance(store, storage.BlobStorage)
+    return store._output.download_blob(name).readall()

@@ -1,0 +1,75 @@
+# ruff: noqa: INP001 (an app folder is not a package)
+"""Writes down every invocation, and does as the files in the folder SWITCHES say: hold, fail, exit."""
+
+import json
+import os
+import time
+import typing
+from pathlib import Path
+
+import azure.functions as func
+
+SWITCHES = Path(os.environ["SWITCHES"])
+RECORD = Path(os.environ["RECORD"])
+
+app = func.FunctionApp()
+
+
+def note(what: str, **fields: object) -> None:
+    line = json.dumps({"what": what, "pid": os.getpid(), "time": time.time()} | fields) + "\n"
+    with RECORD.open("a") as record:
+        record.write(line)
+
+
+def obey(source: str = "") -> None:
+    while (SWITCHES / "hold").exists() or (SWITCHES / f"hold-{source}").exists():
+        time.sleep(0.02)
+    if (SWITCHES / "exit").exists():
+        raise SystemExit
+    if (SWITCHES / "fail").exists():
+        raise ValueError("told to fail")
+
+
+if os.environ.get("HUB"):
+
+    @app.event_hub_message_trigger(
+        arg_name="events",
+        event_hub_name="%HUB%",
+        connection="EventHubConnection",
+        consumer_group="$Default",
+        cardinality="many",
+        data_type="binary",
+    )
+    def record(events: typing.List[func.EventHubEvent], context: func.Context) -> None:
+        metadata = events[0].metadata or {}
+        call = {
+            "source": metadata["PartitionContext"]["PartitionId"],
+            "sequences": [event.sequence_number for event in events],
+            "bodies": [event.get_body().decode("latin-1") for event in events],
+            "retry": [context.retry_context.retry_count, context.retry_context.max_retry_count],
+        }
+        note("begin", **call)
+        if (SWITCHES / "details").exists():
+            note(
+                "details",
+                metadata=metadata,
+                events=[[event.offset, event.partition_key, repr(event.enqueued_time)] for event in events],
+            )
+        obey(metadata["PartitionContext"]["PartitionId"])
+        note("end", **call)
+
+    retry = os.environ.get("RETRY", "")
+    if retry:
+        app.retry(strategy="fixed_delay", max_retry_count=retry, delay_interval="00:00:01")(record)
+
+
+if os.environ.get("TIMER"):
+
+    @app.timer_trigger(
+        arg_name="timer", schedule="%TIMER%", run_on_startup=bool(os.environ.get("ON_STARTUP"))
+    )
+    def tick(timer: func.TimerRequest) -> None:
+        # The abstract class, which the worker wants as annotation, lacks the attribute.
+        status = timer.schedule_status  # type: ignore[attr-defined]
+        note("tick", host=os.environ["HOST_NAME"], status=status, past_due=timer.past_due)
+        obey()

@@ -1,0 +1,130 @@
+"""One Azurite and one broker for all tests here; for each a hub and a copy of the app."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.eventhub import EventData, EventHubProducerClient
+from azure.storage.blob import ContainerClient
+
+from local.azurite import Azurite
+from local.eventhubs.process import BrokerProcess
+from local.functions.process import HostProcess
+
+APPS = Path(__file__).parent / "apps"
+HUBS = {f"hub{number}": 2 for number in range(24)}
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    with Azurite() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
+    with BrokerProcess(tmp_path_factory.mktemp("broker"), HUBS) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def free_hubs() -> list[str]:
+    return list(HUBS)
+
+
+class App:
+    """The recorder app in a folder of its own, with its record, its switches, and hosts that run it."""
+
+    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
+        self.folder = folder / "app"
+        self._record = folder / "record"
+        self._switches = folder / "switches"
+        self._switches.mkdir()
+        shutil.copytree(APPS / "recorder", self.folder)
+        self.settings = settings | {"RECORD": str(self._record), "SWITCHES": str(self._switches)}
+        self.hub = settings["HUB"]
+        # One for all sends: the SDK takes a second to open it.
+        self.producer = EventHubProducerClient.from_connection_string(
+            settings["EventHubConnection"], eventhub_name=self.hub
+        )
+        self.write_host_json()
+
+    def write_host_json(self, timeout: str = "00:05:00", **hubs: object) -> None:
+        quick = {
+            "loadBalancingUpdateInterval": "00:00:01",
+            "partitionOwnershipExpirationInterval": "00:00:03",
+        }
+        document = {
+            "version": "2.0",
+            "functionTimeout": timeout,
+            "extensions": {"eventHubs": quick | hubs},
+        }
+        (self.folder / "host.json").write_text(json.dumps(document))
+
+    def host(self, name: str = "host", grace: float = 10, **settings: str) -> HostProcess:
+        return HostProcess(
+            self.folder, self.settings | {"HOST_NAME": name} | settings, name=name, grace=grace
+        )
+
+    def switch(self, name: str, *, on: bool = True) -> None:
+        path = self._switches / name
+        if on:
+            path.touch()
+        else:
+            path.unlink()
+
+    def notes(self, what: str, **fields: object) -> list[dict[str, Any]]:
+        lines = self._record.read_text().splitlines() if self._record.exists() else []
+        wanted = ({"what": what} | fields).items()
+        return [found for line in lines if wanted <= _plain(found := json.loads(line)).items()]
+
+    def wait_for(
+        self, what: str, count: int = 1, timeout: float = 20, **fields: object
+    ) -> list[dict[str, Any]]:
+        """All such notes of the app, once there are `count` in all."""
+        deadline = time.monotonic() + timeout
+        while len(found := self.notes(what, **fields)) < count:
+            assert time.monotonic() < deadline, f"{len(found)} of {count} {what} {fields}"
+            time.sleep(0.02)
+        return found
+
+    def send(self, *bodies: bytes, source: str = "0", key: str | None = None) -> None:
+        batch = self.producer.create_batch(partition_key=key, partition_id=None if key else source)
+        for number, body in enumerate(bodies):
+            event = EventData(body)
+            event.properties = {} if number else {"colour": "blue"}
+            batch.add(event)
+        self.producer.send_batch(batch)
+
+    def checkpoint(self, source: str = "0") -> int | None:
+        """The sequence number in the checkpoint blob, or None."""
+        with ContainerClient.from_connection_string(
+            self.settings["AzureWebJobsStorage"], "azure-webjobs-eventhub"
+        ) as container:
+            for blob in container.list_blobs(include=["metadata"]):
+                if blob.name.endswith(f"/{self.hub}/$default/checkpoint/{source}"):
+                    return int(blob.metadata["sequencenumber"])
+        return None
+
+
+def _plain(found: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in found.items() if not isinstance(value, list | dict)}
+
+
+@pytest.fixture
+def app(tmp_path: Path, azurite: Azurite, broker: BrokerProcess, free_hubs: list[str]) -> Iterator[App]:
+    app = App(
+        tmp_path,
+        {
+            "HUB": free_hubs.pop(),
+            "EventHubConnection": broker.connection_string,
+            "AzureWebJobsStorage": azurite.connection_string,
+            "AzureFunctionsWebHost__hostid": tmp_path.name.lower().replace("_", "-"),
+        },
+    )
+    with app.producer:
+        yield app

@@ -1,0 +1,187 @@
+import itertools
+from pathlib import Path
+
+import pytest
+
+from local.functions.process import HostError
+
+from .conftest import App
+
+
+def test_one_batch_at_a_time_per_source_and_all_in_order(app: App) -> None:
+    app.write_host_json(maxEventBatchSize=10)
+    app.send(*[b"%d" % number for number in range(25)], source="0")
+    app.send(*[b"%d" % number for number in range(15)], source="1")
+    app.switch("hold")
+    with app.host() as host:
+        app.wait_for("begin", source="0")
+        app.wait_for("begin", source="1")
+        app.send(b"25", source="0")
+        assert [call["source"] for call in app.notes("begin")].count("0") == 1
+        app.switch("hold", on=False)
+        app.wait_for("end", 3, source="0")
+        app.wait_for("end", 2, source="1")
+        host.wait_for("checkpoint", sequence=14)
+        host.wait_for("checkpoint", sequence=25)
+    for source, total in (("0", 26), ("1", 15)):
+        calls = app.notes("begin", source=source)
+        assert list(itertools.chain.from_iterable(call["sequences"] for call in calls)) == list(range(total))
+        assert all(len(call["bodies"]) <= 10 for call in calls)
+        ends = app.notes("end", source=source)
+        assert all(end["time"] <= begin["time"] for end, begin in zip(ends, calls[1:], strict=False))
+    assert (app.checkpoint("0"), app.checkpoint("1")) == (25, 14)
+
+
+def test_what_reaches_the_function_has_the_shapes_of_the_real_host(app: App) -> None:
+    app.send(b"a", b"", b"\xff{", key="k")
+    app.switch("details")
+    with app.host() as host:
+        host.wait_for("checkpoint")
+        app.send(b"b" * 900_000)
+        app.wait_for("end", 2)
+    (call,) = [each for each in app.notes("begin") if len(each["bodies"]) == 3]
+    (large,) = [each for each in app.notes("begin") if len(each["bodies"]) == 1]
+    assert call["bodies"] == ["a", "", "\xff{"]
+    assert large["bodies"] == ["b" * 900_000]
+    assert call["retry"] == [0, 0]
+    (details,) = [each for each in app.notes("details") if len(each["events"]) == 3]
+    metadata = details["metadata"]
+    assert metadata["TriggerPartitionContext"] == metadata["PartitionContext"] | {
+        "IsCheckpointingAfterInvocation": True
+    }
+    assert metadata["PartitionContext"] == {
+        "FullyQualifiedNamespace": app.settings["EventHubConnection"].split("//")[1].split(";")[0],
+        "EventHubName": app.hub,
+        "ConsumerGroup": "$Default",
+        "PartitionId": call["source"],
+    }
+    assert metadata["SequenceNumberArray"] == call["sequences"] == [0, 1, 2]
+    assert metadata["OffsetArray"] == metadata["OffsetStringArray"]
+    assert {type(offset) for offset in metadata["OffsetArray"]} == {str}
+    assert metadata["PartitionKeyArray"] == ["k", "k", "k"]
+    assert metadata["PropertiesArray"] == [{"colour": "blue"}, {}, {}]
+    assert metadata["SystemPropertiesArray"] == [
+        {
+            "SequenceNumber": sequence,
+            "Offset": int(offset),
+            "OffsetString": offset,
+            "PartitionKey": "k",
+            "EnqueuedTimeUtc": enqueued,
+        }
+        for sequence, offset, enqueued in zip(
+            [0, 1, 2], metadata["OffsetArray"], metadata["EnqueuedTimeUtcArray"], strict=True
+        )
+    ]
+    # As azure.functions decodes them: offset an int, enqueued time naive.
+    for event, offset in zip(details["events"], metadata["OffsetArray"], strict=True):
+        assert event[:2] == [int(offset), "k"]
+        assert event[2].startswith("datetime.datetime(")
+        assert "tzinfo" not in event[2]
+
+
+def test_a_minimum_batch_is_waited_for_but_not_longer_than_the_wait(app: App) -> None:
+    app.write_host_json(minEventBatchSize=4, maxEventBatchSize=6, maxWaitTime="00:00:02")
+    app.send(b"0")
+    with app.host() as host:
+        app.wait_for("end", 1)
+        app.send(b"1")
+        app.send(b"2")
+        app.wait_for("end", 2)
+        host.wait_for("checkpoint", sequence=2)
+    first, second = app.notes("begin")
+    assert (first["sequences"], second["sequences"]) == ([0], [1, 2])
+    assert second["time"] - first["time"] >= 2
+
+
+def test_two_hosts_share_the_sources_and_one_takes_over_from_the_other(app: App) -> None:
+    with app.host("one") as one, app.host("two") as two:
+        one.wait_for("claimed")
+        two.wait_for("claimed")
+        app.send(b"0", source="0")
+        app.send(b"0", source="1")
+        app.wait_for("end", 2)
+        assert len({call["pid"] for call in app.notes("end")}) == 2
+        assert one.stop() == 0
+        app.send(b"1", source="0")
+        app.send(b"1", source="1")
+        app.wait_for("end", 2, pid=two.worker_pid)
+        two.wait_for("checkpoint", 2, sequence=1)
+    assert sorted((call["source"], call["sequences"]) for call in app.notes("begin")) == [
+        ("0", [0]),
+        ("0", [1]),
+        ("1", [0]),
+        ("1", [1]),
+    ]
+
+
+def test_a_host_that_loses_a_source_stops_its_retries_and_does_not_checkpoint(app: App) -> None:
+    app.send(b"0", source="0")
+    app.send(b"0", source="1")
+    app.switch("fail")
+    # Too seldom for "one" to learn of its loss from the ownership blobs: the broker tells it.
+    app.write_host_json(loadBalancingUpdateInterval="00:01:00")
+    with app.host("one", RETRY="-1") as one:
+        one.wait_for("invocation", 3, ok=False)
+        app.write_host_json(partitionOwnershipExpirationInterval="00:01:00")
+        with app.host("two", RETRY="-1") as two:
+            (lost,) = one.wait_for("released", reason="ownership_lost")
+            (claimed,) = two.wait_for("claimed")
+            assert claimed["source"] == lost["source"]
+            attempts = len(one.wait_for("invocation", source=lost["source"]))
+            two.wait_for("invocation", 3, ok=False)
+            # At most the attempt that was in flight when the source went.
+            assert len(one.wait_for("invocation", source=lost["source"])) <= attempts + 1
+            app.switch("fail", on=False)
+            one.wait_for("checkpoint")
+            two.wait_for("checkpoint", source=lost["source"])
+            assert len(one.wait_for("checkpoint")) == 1
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (
+            "\nraise ValueError('OUTPUT_FORMATS: expected parquet or json')",
+            "OUTPUT_FORMATS: expected parquet",
+        ),
+        ("\nimport nothing_of_that_name", "No module named 'nothing_of_that_name'"),
+        ("\napp = None", "Could not find top level function app"),
+    ],
+)
+def test_an_app_that_cannot_be_indexed_ends_the_host_with_the_apps_words(
+    app: App, broken: str, message: str
+) -> None:
+    with (app.folder / "function_app.py").open("a") as source:
+        source.write(broken)
+    with app.host() as host:
+        with pytest.raises(HostError, match=message):
+            host.wait_ready()
+        assert host.wait() == 1
+        (stopped,) = host.wait_for("stopped", status=1)
+        assert message in stopped["error"]
+
+
+def test_the_annotation_must_be_typing_list(app: App) -> None:
+    source = app.folder / "function_app.py"
+    source.write_text(source.read_text().replace("typing.List[func", "list[func"))
+    with app.host() as host, pytest.raises(HostError, match=r"record function.*events"):
+        host.wait_ready()
+
+
+def test_storage_that_cannot_be_used_ends_the_host(app: App) -> None:
+    app.settings["AzureWebJobsStorage"] = "nonsense"
+    with app.host() as host, pytest.raises(HostError, match="AzureWebJobsStorage cannot be used"):
+        host.wait_for("claimed")
+
+
+def test_a_setting_that_does_not_resolve_ends_the_host(app: App) -> None:
+    source = app.folder / "function_app.py"
+    source.write_text(source.read_text().replace("%HUB%", "%NO_SUCH_HUB%"))
+    with app.host() as host, pytest.raises(HostError, match="there is no setting NO_SUCH_HUB"):
+        host.wait_ready()
+
+
+def test_a_folder_without_an_app_ends_the_host(app: App) -> None:
+    Path(app.folder / "function_app.py").unlink()
+    with app.host() as host, pytest.raises(HostError, match=r"function_app\.py is missing"):
+        host.wait_ready()

@@ -1,0 +1,184 @@
+import gzip
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from local.traffic import records
+from local.traffic.generate import Traffic, generate
+from local.traffic.mix import Mix
+from local.traffic.truth import ROW, WHOLE_ENVELOPE, Truth
+from tests.local.traffic.reading import EPOCH, read
+
+NOW = datetime(2030, 1, 2, 3, tzinfo=UTC)
+ENQUEUED = (NOW - EPOCH) // timedelta(microseconds=1)
+
+
+def traffic(seed: int = 1, count: int = 400, *, bad: float = 0.01, foreign: float = 0.2) -> Traffic:
+    return generate(seed, count, NOW - timedelta(hours=6), NOW, bad=bad, foreign=foreign)
+
+
+def told(truth: Truth) -> list[tuple[object, ...]]:
+    columns = ("source", "position", "record_index", "resource_id", "correlation_id", "event_name", "time")
+    return [tuple(row.values()) for row in truth.good().select(columns).to_pylist()]
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    seed=st.integers(0, 2**32),
+    count=st.integers(1, 300),
+    bad=st.sampled_from([0, 0.01, 0.3]),
+    foreign=st.sampled_from([0, 0.2, 2]),
+)
+def test_a_second_reading_of_the_bodies_finds_the_truth(
+    seed: int, count: int, bad: float, foreign: float
+) -> None:
+    made = traffic(seed, count, bad=bad, foreign=foreign)
+    rows: list[tuple[object, ...]] = []
+    rejections: list[tuple[object, ...]] = []
+    skipped = 0
+    positions: Counter[str] = Counter()
+    for source, body in made.sends:
+        found = read(body, ENQUEUED)
+        place = (source, positions[source])
+        positions[source] += 1
+        rows += [(*place, *row) for row in found.rows]
+        rejections += [
+            (*place, WHOLE_ENVELOPE if index is None else index, reason) for index, reason in found.rejections
+        ]
+        skipped += found.skipped
+    assert rows == told(made.truth)
+    columns = ("source", "position", "record_index", "outcome")
+    wanted = [tuple(row[name] for name in columns) for row in made.truth.records.to_pylist()]
+    assert rejections == [row for row in wanted if row[3] not in {ROW, "skipped"}]
+    assert skipped == made.truth.skipped
+    assert len(rows) + len(rejections) + skipped == made.truth.records.num_rows
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
+    first, again, other = list(traffic(7).sends), list(traffic(7).sends), list(traffic(8).sends)
+    assert first == again
+    assert first != other
+
+
+def test_a_send_is_the_same_whether_reached_by_place_or_in_turn() -> None:
+    sends = traffic(count=50).sends
+    assert [sends[place] for place in range(len(sends))] == list(sends) == sends[:]
+    assert sends[-1] == list(sends)[-1]
+    with pytest.raises(IndexError):
+        sends[len(sends)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_form_and_every_reason_occurs_in_a_thousand_envelopes(seed: int) -> None:
+    made = traffic(seed, 1200)
+    sends, mix = made.sends, Mix()
+    assert 900 < len(sends) < 1300
+    used = sends.envelopes
+    whole = (used.broken < 0) & (used.size > 0)
+    assert set(used.container[whole].tolist()) == set(range(len(mix.containers)))
+    assert set(used.encoding[whole].tolist()) == set(range(len(mix.encodings)))
+    assert set(used.broken.tolist()) == set(range(-1, 6))
+    assert (used.size == 0).any()
+    good = sends.elements.outcome == 0
+    assert set(sends.elements.variant[good].tolist()) == set(range(len(mix.forms)))
+    assert set(sends.time_form.tolist()) == set(range(len(mix.times)))
+    assert set(made.truth.rejected) == {"unreadable_envelope", *(reason for reason, _ in records.BAD)}
+    bodies = [body for _, body in sends]
+    for prefix in (b"\x1f\x8b", b"\xef\xbb\xbf", b" \r\n", b"[{", b'{"records":[]}'):
+        assert any(body.startswith(prefix) for body in bodies), prefix
+    assert any(b"EventProcessedUtcTime" in body for body in bodies)
+    assert b"" in bodies
+
+
+def test_envelopes_of_foreign_records_alone_and_of_both_occur() -> None:
+    kinds: Counter[tuple[bool, bool]] = Counter()
+    for _, body in traffic(bad=0).sends:
+        found = read(body, ENQUEUED)
+        kinds[bool(found.rows), bool(found.skipped)] += 1
+    assert min(kinds[True, False], kinds[False, True], kinds[True, True]) > 10
+
+
+def test_connections_are_of_every_kind() -> None:
+    made = traffic(count=2000).truth.connections()
+    rows = made.to_pylist()
+    assert len(rows) == 2000
+    seen = Counter((row["opening_seen"], row["closing_seen"], row["failed_seen"]) for row in rows)
+    assert {
+        (True, True, False),
+        (True, False, True),
+        (True, False, False),
+        (False, True, False),
+    } <= seen.keys()
+    assert any(row["event_count"] == 1 for row in rows)
+    assert any(row["event_count"] > 2 and row["duration"] == 0 for row in rows)
+    ids = Counter(row["correlation_id"] for row in rows)
+    assert max(ids.values()) == 2
+    twins = [row["resource_id"] for row in rows if ids[row["correlation_id"]] == 2]
+    assert len(set(twins)) == 2
+    assert any(one.startswith("../../") for one in ids)
+    assert any(not one.isascii() for one in ids)
+
+
+def test_connections_say_what_their_records_say() -> None:
+    truth = traffic().truth
+    folded: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in truth.good().to_pylist():
+        folded.setdefault((row["resource_id"], row["correlation_id"]), []).append(row)
+    connections = truth.connections().to_pylist()
+    assert len(connections) == len(folded)
+    for one in connections:
+        rows = folded[one["resource_id"], one["correlation_id"]]
+        times = [row["time"] for row in rows]
+        names = {row["event_name"] for row in rows}
+        assert (one["first_time"], one["last_time"], one["event_count"]) == (
+            min(times),
+            max(times),
+            len(times),
+        )
+        assert one["duration"] == max(times) - min(times)
+        assert one["opening_seen"] == ("ConnectionOpened" in names)
+        assert one["closing_seen"] == ("ConnectionClosed" in names)
+        assert one["failed_seen"] == ("ConnectionFailed" in names)
+        assert one["error_seen"] == any(row["error"] for row in rows)
+
+
+def test_records_of_a_connection_spread_over_sources_and_lie_out_of_order() -> None:
+    good = traffic(count=1000).truth.good().select(["connection", "source", "time"]).to_pylist()
+    sources: dict[int, set[str]] = {}
+    latest: dict[int, int] = {}
+    backwards = 0
+    for row in good:
+        sources.setdefault(row["connection"], set()).add(row["source"])
+        backwards += row["time"] < latest.get(row["connection"], 0)
+        latest[row["connection"]] = row["time"]
+    assert sum(len(one) > 1 for one in sources.values()) > 600
+    assert backwards > 500
+
+
+def test_truth_survives_a_file(tmp_path: Path) -> None:
+    truth = Truth(traffic(count=50).truth.records, {"0": 17})
+    truth.save(tmp_path / "truth.arrow")
+    loaded = Truth.load(tmp_path / "truth.arrow")
+    assert loaded.first_sequences == {"0": 17}
+    assert loaded.records.equals(truth.records)
+    assert loaded.connections().equals(truth.connections())
+
+
+@pytest.mark.parametrize("hours", [(-24 * 7, 0), (-1, 1), (0, 0), (1, -1)])
+def test_times_that_would_be_implausible_are_refused(hours: tuple[int, int]) -> None:
+    start, end = (NOW + timedelta(hours=one) for one in hours)
+    with pytest.raises(ValueError, match="implausible"):
+        generate(1, 10, start, end, now=NOW)
+
+
+def test_errors_in_records_are_those_of_the_truth() -> None:
+    made = traffic(bad=0, foreign=0)
+    plain = (gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body for _, body in made.sends)
+    text = b"\n".join(plain).decode().replace("\\u00ef", "ï")
+    found = text.count("connection reset by peer") + text.count("naïve")
+    assert found == sum(made.truth.good()["error"].to_pylist()) > 0

@@ -1,0 +1,107 @@
+"""Storage in memory: what Azure promises of the few calls that the protocol is made of, and nothing else."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from shared.errors import Refused, StorageError
+from shared.ledger import Listed
+from shared.plan import File
+from shared.storage import Blob, Publication
+
+WEEK = 7 * 24 * 3600 * 1_000_000
+
+
+@dataclass
+class Output:
+    """An output blob: its visible content, if any, and its uncommitted blocks with the time they were put."""
+
+    data: bytes | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    content_encoding: str | None = None
+    blocks: dict[str, tuple[bytes, int]] = field(default_factory=dict)
+
+
+class MemoryStorage:
+    """Implements shared.storage.Storage. Every call goes through `call`, where a simulation comes between."""
+
+    def __init__(self, now: Callable[[], int] = lambda: 0) -> None:
+        self.state: dict[str, Blob] = {}
+        self.output: dict[str, Output] = {}
+        self.now = now
+        self._writes = 0
+
+    def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:  # noqa: ARG002
+        """One request and its answer."""
+        return effect()
+
+    def read(self, name: str) -> Blob | None:
+        return self.call("read", name, lambda: self.state.get(name))
+
+    def read_all(self, names: Sequence[str]) -> list[Blob | None]:
+        return [self.read(name) for name in names]
+
+    def write(self, name: str, data: bytes, etag: str | None) -> str:
+        def effect() -> str:
+            current = self.state.get(name)
+            if (current.etag if current else None) != etag:
+                raise Refused(f"write {name}: has ETag {current and current.etag}, not {etag}")
+            return self._put(name, data)
+
+        return self.call("write", name, effect)
+
+    def put(self, name: str, data: bytes) -> None:
+        self.call("put", name, lambda: self._put(name, data))
+
+    def delete(self, names: Sequence[str]) -> None:
+        for name in names:
+            self.call("delete", name, lambda name=name: self.state.pop(name, None))  # type: ignore[misc]
+
+    def names(self, prefix: str) -> list[str]:
+        return self.call(
+            "names", prefix, lambda: sorted(name for name in self.state if name.startswith(prefix))
+        )
+
+    def stage(self, files: Sequence[File]) -> None:
+        for file in files:
+            self.call("stage", file.listed.name, lambda file=file: self._stage(file))  # type: ignore[misc]
+
+    def publish(self, files: Sequence[Listed]) -> list[Publication]:
+        return [self.call("publish", file.name, lambda file=file: self._publish(file)) for file in files]  # type: ignore[misc]
+
+    def exists(self, name: str) -> bool:
+        return self.call("exists", name, lambda: self.visible(name))
+
+    def visible(self, name: str) -> bool:
+        """Whether a reader sees it."""
+        return name in self.output and self.output[name].data is not None
+
+    def remove_output(self, name: str) -> None:
+        """What a lifecycle rule or compaction does: the blob and its uncommitted blocks are gone."""
+        self.output.pop(name, None)
+
+    def _put(self, name: str, data: bytes) -> str:
+        self._writes += 1
+        etag = f'"{self._writes}-{hashlib.blake2b(data, digest_size=4).hexdigest()}"'
+        self.state[name] = Blob(data, etag)
+        return etag
+
+    def _stage(self, file: File) -> None:
+        blob = self.output.setdefault(file.listed.name, Output())
+        (block_id,) = file.listed.block_ids
+        if any(len(block_id) != len(other) for other in blob.blocks):
+            raise StorageError(f"stage {file.listed.name}: HTTP 400 InvalidBlobOrBlock")
+        blob.blocks[block_id] = (file.data, self.now())
+
+    def _publish(self, file: Listed) -> Publication:
+        blob = self.output.setdefault(file.name, Output())
+        if blob.data is not None:
+            return Publication.DONE
+        live = {name: data for name, (data, put) in blob.blocks.items() if self.now() - put < WEEK}
+        if any(block_id not in live for block_id in file.block_ids):
+            return Publication.BLOCKS_GONE
+        blob.data = b"".join(live[block_id] for block_id in file.block_ids)
+        blob.metadata = file.metadata
+        blob.content_encoding = file.content_encoding
+        blob.blocks = {}
+        return Publication.DONE

@@ -1,0 +1,61 @@
+"""The laws that must hold in a world after any schedule."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import orjson
+
+from shared.envelope import Envelope
+from tests.simulation.world import World
+
+
+def expected(envelope: Envelope, generation: int) -> list[str]:
+    """What a clean run shows of an envelope: a name for each row, and one if anything of it was rejected."""
+    dead = f"dead g{generation}-s{envelope.sequence}"
+    try:
+        records = orjson.loads(envelope.body)["records"]
+    except orjson.JSONDecodeError:
+        return [dead]
+    ours = [one for one in records if one["category"] == "WebSocketConnectionLogs"]
+    rows = [one["correlationId"] for one in ours if "properties" in one]
+    return rows + [dead] * (len(rows) < len(ours))
+
+
+def broken(world: World) -> Iterator[str]:
+    """The laws that do not hold, in words; nothing when all do."""
+    if world.stuck:
+        yield world.stuck
+        return
+    seen = world.visible() + world.removed
+    for name, times in seen.items():
+        if times > 1:
+            yield f"visible {times} times: {name}"
+    for generation, hub in enumerate(world.hubs):
+        for envelope in hub:
+            here = {name: seen[name] for name in expected(envelope, generation)}
+            quarantined = seen[f"quarantined g{generation}-s{envelope.sequence}"]
+            there = sum(1 for times in here.values() if times)
+            if quarantined and there:
+                yield f"quarantined and exported: generation {generation}, sequence {envelope.sequence}"
+            elif 0 < there < len(here):
+                yield f"part of an envelope is missing: generation {generation}, {here}"
+            elif here and not there and not quarantined and generation == len(world.hubs) - 1:
+                yield f"lost: generation {generation}, {sorted(here)}"
+    for name, blob in world.storage.output.items():
+        if blob.data is not None:
+            rows = sum(1 for _ in world.rows(name))
+            if blob.metadata["commit_id"] not in name or int(blob.metadata["rows"]) != rows:
+                yield f"content and metadata are of different commits: {name}"
+    ledger = world.ledger()
+    if ledger:
+        counts = ledger.counts
+        if counts.records != counts.rows + sum(counts.rejected.values()) + counts.skipped:
+            yield f"records in are not rows + rejected + skipped: {counts}"
+        if not ledger.lost:
+            kinds = Counter(name.split()[0] if " " in name else "row" for name in seen.elements())
+            if counts.rows != kinds["row"]:
+                yield f"the ledger counts {counts.rows} rows, {kinds['row']} are visible"
+            if counts.rejected.get("older_incarnation", 0) != kinds["quarantined"]:
+                yield f"the ledger counts {counts.rejected}, {kinds['quarantined']} are quarantined"
+        if any(one.incarnation == ledger.incarnation.number for one in ledger.lost):
+            yield f"lost and not refilled by a redelivery: {ledger.lost}"

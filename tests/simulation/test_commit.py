@@ -1,0 +1,30 @@
+"""Exactly once holds under every schedule that was tried."""
+
+import pytest
+
+from tests.simulation.run import explain
+from tests.simulation.world import Options
+
+SCENARIOS = {
+    "faults": Options(),
+    "many faults": Options(faults=350),
+    "one envelope a commit": Options(commit_bytes=1, faults=250),
+    "skewed clocks": Options(skew=8),
+    "operator rewinds": Options(checkpoint_leak=True, rewind=True),
+    "files deleted": Options(remove=True, faults=250),
+    "hub made anew": Options(recreate=True),
+    "hub made anew, skewed clocks": Options(recreate=True, skew=8, remove=True),
+    "blocks expire": Options(week=True, faults=250),
+    "everything": Options(
+        faults=250, skew=8, checkpoint_leak=True, rewind=True, remove=True, week=True, commit_bytes=600
+    ),
+    "everything, hub made anew": Options(faults=250, skew=8, recreate=True, remove=True, commit_bytes=600),
+}
+SCHEDULES = 200
+
+
+@pytest.mark.parametrize("options", SCENARIOS.values(), ids=SCENARIOS.keys())
+def test_every_record_is_visible_exactly_once(options: Options) -> None:
+    for seed in range(SCHEDULES):
+        failure = explain(seed, options)
+        assert failure is None, failure

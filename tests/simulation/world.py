@@ -1,0 +1,354 @@
+"""A world in which the real commit code runs: hubs, storage, owners and a timer, one storage call at a time.
+
+Every actor is a greenlet that stops before each storage call. The schedule says who goes on, and what
+becomes of the call. Nothing else is random: a list of choices gives the same run, again and again.
+"""
+
+import gzip
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from greenlet import GreenletExit, getcurrent, greenlet
+
+from shared.commit import heal
+from shared.envelope import Envelope, Reason, Source
+from shared.errors import LedgerError, StorageError, Unclear
+from shared.export import Exporter
+from shared.ledger import Ledger
+from shared.plan import Stamp
+from shared.settings import Rules
+from tests.memory import MemoryStorage
+from tests.simulation.schedule import Choices
+
+SECOND = 1_000_000
+DAY = 86_400 * SECOND
+SOURCE = Source("sim", "hub", "0")
+EPOCH = 1_900_000_000 * SECOND
+
+FAULTS = (
+    "none",
+    "lost answer",
+    "not sent",
+    "sdk retry",
+    "late",
+    "late after sdk retry",
+    "crash before",
+    "crash after",
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What may happen in a world."""
+
+    faults: int = 150
+    """Of a thousand storage calls, how many go wrong."""
+    commit_bytes: int = 1500
+    """Small enough that a batch is cut into several commits."""
+    skew: int = 0
+    """Seconds by which enqueued times may jump back between neighbours: clocks of the hub's nodes."""
+    checkpoint_leak: bool = False
+    """A killed owner's checkpoint may be ahead of its commits (a time-out moves it)."""
+    rewind: bool = False
+    """An operator rewinds the checkpoint at the end: everything comes again."""
+    recreate: bool = False
+    """The hub is made anew, its sequence numbers begin again; owners of the old one live on."""
+    remove: bool = False
+    """Lifecycle rules and compaction delete published files that no ledger lists."""
+    week: bool = False
+    """All stops for eight days: blocks expire."""
+    ledger_lost: str = ""
+    """`deleted` or `restored`: what an operator's hand does to the ledger."""
+
+
+@dataclass
+class Call:
+    """A storage call that an actor is about to make."""
+
+    kind: str
+    name: str
+    effect: Callable[[], Any]
+
+
+class Actor:
+    """A thread of control in the world; goes on by one storage call at a time."""
+
+    def __init__(self, name: str, main: Callable[[], None]) -> None:
+        self.name = name
+        self._green = greenlet(lambda _: main())
+        self._answer: Any = None
+        self._error: StorageError | None = None
+
+    def advance(self, do: Callable[[Call], tuple[Any, StorageError | None] | None]) -> bool:
+        """Makes the pending call and runs on to the next one. False: it has ended, or died."""
+        call = self._green.throw(self._error) if self._error else self._green.switch(self._answer)
+        self._answer = self._error = None
+        if self._green.dead:
+            return False
+        answered = do(call)
+        if answered is None:
+            self.kill()
+            return False
+        self._answer, self._error = answered
+        return True
+
+    def kill(self) -> None:
+        if not self._green.dead:
+            self._green.throw(GreenletExit)
+
+
+class SimulatedStorage(MemoryStorage):
+    """Hands every call of an actor to the world, and waits for the answer."""
+
+    def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
+        parent = getcurrent().parent
+        if parent is None:
+            return effect()
+        answer: T = parent.switch(Call(kind, name, effect))
+        return answer
+
+
+@dataclass
+class World:
+    """One source, its hub, and whoever works on it."""
+
+    choices: Choices
+    options: Options
+    now: int = EPOCH
+    hubs: list[list[Envelope]] = field(default_factory=lambda: [[]])
+    checkpoint: int = 0
+    actors: list[Actor] = field(default_factory=list)
+    late: list[tuple[str, Call]] = field(default_factory=list)
+    removed: Counter[str] = field(default_factory=Counter)
+    log: list[str] = field(default_factory=list)
+    stuck: str = ""
+    snapshots: list[bytes] = field(default_factory=list)
+    stopped_by_alarm: bool = False
+
+    def __post_init__(self) -> None:
+        self.storage = SimulatedStorage(lambda: self.now)
+        self.rules = Rules(formats=("json",), commit_bytes=self.options.commit_bytes)
+        self._ids = 0
+        self._names = 0
+
+    # -- the hub ---------------------------------------------------------------------------------
+
+    def produce(self, envelopes: int) -> None:
+        """Azure Monitor sends: envelopes with no, one or several records, good, foreign and bad ones."""
+        hub, generation = self.hubs[-1], len(self.hubs) - 1
+        for _ in range(envelopes):
+            self.now += self.choices.one((0, 1000, 40_000, 3 * SECOND))
+            enqueued = self.now - (
+                self.choices.below(self.options.skew + 1) * SECOND if self.options.skew else 0
+            )
+            sequence = len(hub)
+            records = [
+                self._record(f"g{generation}-s{sequence}-i{index}", enqueued, self.choices.below(12))
+                for index in range(self.choices.one((1, 0, 2, 3)))
+            ]
+            whole = orjson.dumps({"records": records})
+            body = f"{{g{generation}-s{sequence}-i0".encode() if self.choices.below(12) == 11 else whole
+            hub.append(Envelope(sequence, enqueued, body))
+
+    @staticmethod
+    def _record(identity: str, enqueued: int, kind: int) -> dict[str, Any]:
+        hour_before = kind % 2 * 3600 * SECOND
+        record: dict[str, Any] = {
+            "time": iso(enqueued - hour_before),
+            "category": "GatewayLogs" if kind == 10 else "WebSocketConnectionLogs",
+            "correlationId": identity,
+            "properties": {"eventName": "Message"},
+        }
+        if kind == 11:
+            del record["properties"]
+        return record
+
+    # -- actors ----------------------------------------------------------------------------------
+
+    def start_owner(self) -> None:
+        self._names += 1
+        generation = len(self.hubs) - 1
+        name = f"owner{self._names}"
+        self.actors.append(Actor(name, lambda: self._own(name, generation)))
+
+    def start_timer(self) -> None:
+        self._names += 1
+        self.actors.append(Actor(f"timer{self._names}", self._heal))
+
+    def _own(self, name: str, generation: int) -> None:
+        """A host's process: batches from the checkpoint on, each again until it succeeds."""
+        exporter = Exporter(self.storage, self.rules, 1 << 30, lambda: self.now, self._new_id)
+        position = self.checkpoint
+        alarms = 0
+        while generation == len(self.hubs) - 1 or self.choices.happens(500):
+            batch = self.hubs[generation][position : position + 1 + self.choices.below(5)]
+            if not batch:
+                return
+            try:
+                exporter.run(SOURCE, batch)
+            except StorageError as error:
+                self.log.append(f"  {name}: {type(error).__name__}, the batch is sent again")
+                continue
+            except LedgerError as error:
+                alarms += 1
+                self.log.append(f"  {name}: {error}")
+                if alarms == 3:
+                    self.stopped_by_alarm = True
+                    return
+                continue
+            position += len(batch)
+            if generation == len(self.hubs) - 1:
+                self.checkpoint = position
+
+    def _heal(self) -> None:
+        try:
+            heal(self.storage, Ledger.name(SOURCE), self._stamp())
+        except StorageError as error:
+            self.log.append(f"  timer: {type(error).__name__}")
+
+    def _stamp(self) -> Stamp:
+        return Stamp(self._new_id(), self.now)
+
+    def _new_id(self) -> str:
+        self._ids += 1
+        return f"{self._ids:032x}"
+
+    # -- what may happen --------------------------------------------------------------------------
+
+    def step(self, actor: Actor, *, faults: bool) -> None:
+        """One storage call of an actor."""
+        if not actor.advance(lambda call: self._answer(actor, call, faults=faults)):
+            self.actors.remove(actor)
+
+    def _answer(self, actor: Actor, call: Call, *, faults: bool) -> tuple[Any, StorageError | None] | None:
+        fault = "none"
+        if faults and self.choices.happens(self.options.faults):
+            fault = self.choices.one(FAULTS[1:])
+        answer: tuple[Any, StorageError | None] | None
+        unclear = (None, Unclear(f"{call.kind} {call.name}: no answer"))
+        match fault:
+            case "none":
+                answer = attempt(call)
+            case "lost answer":
+                attempt(call)
+                answer = unclear
+            case "not sent":
+                answer = unclear
+            case "sdk retry":
+                attempt(call)
+                answer = attempt(call)
+            case "late":
+                self.late.append((actor.name, call))
+                answer = unclear
+            case "late after sdk retry":
+                self.late.append((actor.name, call))
+                answer = attempt(call)
+            case "crash before":
+                answer = None
+            case _:
+                attempt(call)
+                answer = None
+        short = call.name.rsplit("/", 1)[-1]
+        outcome = "died" if answer is None else (answer[1] and type(answer[1]).__name__) or "ok"
+        self.log.append(f"{actor.name}: {call.kind} {short} [{fault}] -> {outcome}")
+        owner = actor.name.startswith("owner")
+        if answer is None and owner and self.options.checkpoint_leak and self.choices.happens(500):
+            self.checkpoint = min(len(self.hubs[-1]), self.checkpoint + 2)
+            self.log.append(f"  its checkpoint moved all the same, to {self.checkpoint}")
+        return answer
+
+    def deliver_late(self) -> None:
+        """A request that its sender gave up long ago reaches the service."""
+        name, call = self.late.pop(self.choices.below(len(self.late)))
+        self.log.append(
+            f"late call of {name}: {call.kind} {call.name.rsplit('/', 1)[-1]} -> {attempt(call)[1] or 'ok'}"
+        )
+
+    def recreate_hub(self) -> None:
+        self.now += self.choices.one((3600, 60)) * SECOND
+        self.hubs.append([])
+        self.checkpoint = 0
+        self.log.append(f"the hub is made anew (incarnation {len(self.hubs) - 1})")
+        self.produce(1 + self.choices.below(8))
+
+    def remove_file(self) -> None:
+        ledger = self.ledger()
+        keep = {file.name for file in ledger.files} if ledger else set()
+        keep |= {call.name for _, call in self.late}
+        names = sorted(
+            name for name in self.storage.output if self.storage.visible(name) and name not in keep
+        )
+        if names:
+            name = self.choices.one(names)
+            self.removed += Counter(self.rows(name))
+            self.storage.remove_output(name)
+            self.log.append(f"deleted by lifecycle or compaction: {name}")
+
+    def pass_a_week(self) -> None:
+        for actor in self.actors:
+            actor.kill()
+        self.actors.clear()
+        self.late.clear()
+        self.now += 8 * DAY
+        self.log.append("all stops for eight days")
+
+    def touch_ledger(self) -> None:
+        name = Ledger.name(SOURCE)
+        if name not in self.storage.state:
+            return
+        if self.options.ledger_lost == "deleted":
+            del self.storage.state[name]
+            self.log.append("the ledger is deleted by hand")
+        elif not self.snapshots or self.choices.happens(600):
+            self.snapshots.append(self.storage.state[name].data)
+        else:
+            self.storage._put(name, self.choices.one(self.snapshots))
+            self.log.append("an older ledger is restored by hand")
+
+    def stop_all(self) -> None:
+        for actor in self.actors:
+            actor.kill()
+        self.actors.clear()
+
+    # -- what is there -----------------------------------------------------------------------------
+
+    def ledger(self) -> Ledger | None:
+        blob = self.storage.state.get(Ledger.name(SOURCE))
+        return Ledger.parse(blob.data, "ledger") if blob else None
+
+    def rows(self, name: str) -> Iterator[str]:
+        """What identifies each row, and each dead envelope, of a visible file."""
+        blob = self.storage.output[name]
+        assert blob.data is not None
+        for line in gzip.decompress(blob.data).splitlines():
+            row = orjson.loads(line)
+            if "CorrelationId" in row:
+                yield row["CorrelationId"]
+            else:
+                kind = "quarantined" if row["rejections"][0]["reason"] == Reason.OLDER_INCARNATION else "dead"
+                found = re.search(r"g\d+-s\d+", row["body"])
+                yield f"{kind} {found[0] if found else row}"
+
+    def visible(self) -> Counter[str]:
+        found: Counter[str] = Counter()
+        for name in sorted(self.storage.output):
+            if self.storage.visible(name):
+                found.update(self.rows(name))
+        return found
+
+
+def attempt(call: Call) -> tuple[Any, StorageError | None]:
+    try:
+        return call.effect(), None
+    except StorageError as error:
+        return None, error
+
+
+def iso(microseconds: int) -> str:
+    seconds, rest = divmod(microseconds, SECOND)
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{rest:06d}Z"
