@@ -5,6 +5,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -74,7 +75,7 @@ class Rows:
             return foreign
         inner, good = _properties(frame.properties, members, where, findings)
         members, inner, where = _pick(members, good), _pick(inner, good), _pick(where, good)
-        for inner_keys, at in _groups([None if each is None else tuple(each) for each in inner]):
+        for inner_keys, at in _groups(list(map(_keys, inner)) if None in inner else list(map(tuple, inner))):
             shape = shapes.shape(keys, inner_keys)
             self._add_shaped(shape, _pick(members, at), _pick(inner, at), _pick(where, at), findings)
         return foreign
@@ -92,12 +93,15 @@ class Rows:
         start = len(self.indexes)
         self.runs.append(Run(start, findings, shape))
         self.indexes.extend(where)
-        for source, places in ((members, shape.outer), (inner, shape.inner)):
+        for source, places, rest in (
+            (members, shape.outer, shape.rest),
+            (inner, shape.inner, shape.rest_inner),
+        ):
             for column, key in places:
                 values = self.columns[column]
                 if len(values) < start:
                     values.extend(repeat(None, start - len(values)))
-                values.extend(map(dict.pop, source, repeat(key)))
+                values.extend(map(dict.pop, source, repeat(key)) if rest else map(itemgetter(key), source))
         if shape.rest_inner:
             for member, each in zip(members, inner, strict=True):
                 member["properties"] = each
@@ -112,7 +116,7 @@ def _ours(
     if key is None:
         return None, 0
     values = list(map(dict.pop, members, repeat(key)))
-    if type(values[0]) is str and values.count(values[0]) == len(values):
+    if values and type(values[0]) is str and values.count(values[0]) == len(values):
         return (None, 0) if values[0].lower() == name.lower() else ([], len(values))
     wrong = []
     if set(map(type, values)) - {str, type(None)}:
@@ -197,3 +201,7 @@ def _no_object(value: object) -> str:
     if type(value) is bytes:
         return f"expected a line with a JSON object, array or envelope, came {quote(value)}"
     return f"expected a JSON object, came {quote(value)}"
+
+
+def _keys(inner: Record | None) -> Keys | None:
+    return None if inner is None else tuple(inner)

@@ -51,7 +51,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--bad", type=float, default=0.01, help="share of bad records")
     parser.add_argument("--foreign", type=float, default=0.2, help="share of records of other categories")
     parser.add_argument("--blob-port", type=int, default=0, help="port of Azurite; 0: a free one")
-    parser.add_argument("--hub-port", type=int, default=0, help="port of the Event Hubs broker; 0: a free one")
+    parser.add_argument(
+        "--hub-port", type=int, default=0, help="port of the Event Hubs broker; 0: a free one"
+    )
     parser.add_argument("--keep", action="store_true", help="leave the stand-ins up at the end")
     return parser.parse_args()
 
@@ -60,10 +62,19 @@ def demonstrate(stack: Stack, console: Console, options: argparse.Namespace) -> 
     """Traffic in, files out, and the comparison with the truth."""
     now = datetime.now(UTC)
     traffic = generate(
-        options.seed, options.connections, now - timedelta(hours=4), now, bad=options.bad, foreign=options.foreign
+        options.seed,
+        options.connections,
+        now - timedelta(hours=4),
+        now,
+        bad=options.bad,
+        foreign=options.foreign,
     )
     bars = Progress(
-        TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+        TextColumn("{task.description:<8}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
     )
     with bars:
         expected = sent(stack, traffic, bars)

@@ -8,7 +8,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.tree import Tree
 
-COLUMNS = ("TimeGenerated", "CorrelationId", "EventName", "Destination", "ConnectionDurationMs", "_SequenceNumber")
+COLUMNS = (
+    "TimeGenerated",
+    "CorrelationId",
+    "EventName",
+    "Destination",
+    "ConnectionDurationMs",
+    "_SequenceNumber",
+)
 FINISHED = ("CorrelationId", "StartTime", "DurationMs", "Status", "EventCount", "ClosingEvent", "Destination")
 
 

@@ -6,7 +6,6 @@ is lost.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -25,7 +24,6 @@ from local.functions.metadata import trigger_metadata
 from local.functions.status import Status
 from local.functions.workers import Call
 
-LOG = logging.getLogger(__name__)
 # Of the real host, too: ownership and checkpoints live here, in AzureWebJobsStorage.
 CHECKPOINT_CONTAINER = "azure-webjobs-eventhub"
 STARTING_POSITIONS = {"fromStart": "-1", "fromEnd": "@latest"}
@@ -88,7 +86,6 @@ class EventHubTrigger:
                 max_wait_time=TICK if options.min_event_batch_size > 1 else None,
                 prefetch=options.prefetch_count,
                 starting_position=STARTING_POSITIONS[options.initial_offset],
-                on_error=self._failed,
                 on_partition_initialize=self._claimed,
                 on_partition_close=self._released,
             )
@@ -109,10 +106,6 @@ class EventHubTrigger:
         self._status.report(
             "released", function=self._function.name, source=self._source(context), reason=reason.name.lower()
         )
-
-    async def _failed(self, context: PartitionContext | None, error: Exception) -> None:
-        where = self._source(context) if context is not None else self._hub
-        LOG.warning("%s: %s: %s", self._function.name, where, error)
 
     async def _received(self, context: PartitionContext, events: list[EventData]) -> None:
         task = asyncio.current_task()

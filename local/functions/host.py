@@ -1,7 +1,6 @@
 """The host process: one worker, the listeners of its functions, and an orderly end."""
 
 import asyncio
-import logging
 import os
 import signal
 import sys
@@ -17,7 +16,6 @@ from local.functions.status import Status
 from local.functions.timer_trigger import TimerTrigger
 from local.functions.workers import Worker
 
-LOG = logging.getLogger(__name__)
 HOST_ID_SETTING = "AzureFunctionsWebHost__hostid"
 
 
@@ -37,7 +35,7 @@ class Host:
     def __init__(self, profile: HostProfile, status: Status) -> None:
         self._profile = profile
         self._status = status
-        self._options = HostOptions.load(profile.app)
+        self._options = HostOptions.load(profile.app, profile.settings)
         self._worker = Worker(profile.app, profile.settings, self._options.function_timeout, status)
         self._invocations = Invocations(self._worker, status)
         self._timers: dict[str, TimerTrigger] = {}
@@ -72,6 +70,7 @@ class Host:
             for task in done:
                 task.result()
         finally:
+            self._status.report("stopping")
             await self._invocations.stop(self._profile.grace if stop.is_set() else 0)
             for task in (*triggers, *self._on_demand, stopped):
                 task.cancel()

@@ -14,7 +14,7 @@ from azure.eventhub.aio import PartitionContext
 from local.eventhubs.process import BrokerProcess
 
 PATIENCE = 15.0
-SILENCE = 1.0
+SILENCE = 0.3
 
 
 def producer(broker: BrokerProcess, hub: str = "single", **options: Any) -> EventHubProducerClient:
@@ -53,6 +53,11 @@ class Reader:
         )
         # Ending its thread takes a second.
         self._consumer._keep_alive = None
+
+    def attach(self) -> None:
+        """Wait until the broker knows where this reader starts."""
+        while not self._consumer.handler_ready:
+            self._consumer.receive(batch=True, max_batch_size=5000)
 
     def read(self, count: int, seconds: float = PATIENCE) -> list[EventData]:
         """Wait until this many events are there; a TimeoutError if they don't come in time."""

@@ -114,11 +114,12 @@ class Peer:
             (messages.VALUE, value),
         )
         self.send(101, 0, b"".join(encode(Described(ULong(code), part)) for code, part in sections))
-        answers = [self.next_frame(Code.TRANSFER), self.next_frame(Code.DISPOSITION)]
+        answer = self.next_frame(Code.TRANSFER)
+        self.next_frame(Code.DISPOSITION)
         for handle in (100, 101):
             self.perform(Code.DETACH, UInt(handle), True)  # noqa: FBT003
             self.next_frame(Code.DETACH)
-        return dict(messages.parse_request(messages_with_an_id(answers[0].payload)).properties)
+        return dict(messages.parse_request(answer.payload).properties)
 
     def authorize(self, hub: str = "single", key: str | None = None, seconds: float = 60) -> dict[object, object]:
         name, key = self._broker.key_name, key or self._broker.key
@@ -137,7 +138,3 @@ class Peer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def messages_with_an_id(message: bytes) -> bytes:
-    return message

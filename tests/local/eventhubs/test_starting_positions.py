@@ -30,6 +30,7 @@ def test_from_the_end_and_from_the_last_event_on_there_is_only_what_comes(broker
     with ExitStack() as stack:
         readers = [stack.enter_context(closing(Reader(broker, position=position))) for position in positions]
         for reader in readers:
+            reader.attach()
             with pytest.raises(TimeoutError):
                 reader.read(1, SILENCE)
         send(broker, ["new"])

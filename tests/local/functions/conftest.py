@@ -16,7 +16,7 @@ from local.eventhubs.process import BrokerProcess
 from local.functions.process import HostProcess
 
 APPS = Path(__file__).parent / "apps"
-HUBS = {f"hub{number}": 2 for number in range(24)}
+HUBS = {f"hub{number}": 2 for number in range(40)}
 
 
 @pytest.fixture(scope="session")

@@ -95,11 +95,13 @@ def test_a_minimum_batch_is_waited_for_but_not_longer_than_the_wait(app: App) ->
 
 def test_two_hosts_share_the_sources_and_one_takes_over_from_the_other(app: App) -> None:
     with app.host("one") as one, app.host("two") as two:
-        one.wait_for("claimed")
         two.wait_for("claimed")
+        if len(one.wait_for("claimed")) == 2:
+            one.wait_for("released")
         app.send(b"0", source="0")
         app.send(b"0", source="1")
-        app.wait_for("end", 2)
+        one.wait_for("checkpoint")
+        two.wait_for("checkpoint")
         assert len({call["pid"] for call in app.notes("end")}) == 2
         assert one.stop() == 0
         app.send(b"1", source="0")

@@ -76,11 +76,13 @@ def test_a_stop_between_retries_leaves_the_batch_for_the_next_start(app: App) ->
         app.wait_for("begin", source="1")
         # The host waits for source 1: time enough to do the wrong thing with source 0.
         os.kill(host.pid, signal.SIGTERM)
+        host.wait_for("stopping")
+        attempts = len(app.notes("begin", source="0"))
         time.sleep(1.5)
         app.switch("hold-1", on=False)
         assert host.wait() == 0
     assert app.checkpoint("0") is None
-    assert len(app.notes("begin", source="0")) == 1
+    assert len(app.notes("begin", source="0")) == attempts
     app.switch("fail", on=False)
     with app.host() as host:
         host.wait_for("checkpoint", 2, sequence=0)
@@ -95,7 +97,7 @@ def test_a_batch_that_succeeds_during_a_stop_comes_again(app: App) -> None:
     with app.host() as host:
         app.wait_for("begin", 2)
         os.kill(host.pid, signal.SIGTERM)
-        time.sleep(0.2)
+        host.wait_for("stopping")
         app.switch("hold", on=False)
         host.wait_for("invocation", ok=True)
         # The host waits for source 1: time enough to do the wrong thing with source 0.

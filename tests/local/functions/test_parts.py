@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.functions.batches import Batches
@@ -25,6 +25,7 @@ def parsed(data: bytes) -> Frame | None:
     return asyncio.run(feed())
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text().filter(lambda key: key != "sizes"), st.text()), st.lists(st.binary()))
 def test_a_frame_is_read_as_it_was_written(header: dict[str, str], bodies: list[bytes]) -> None:
     assert parsed(b"".join(encode(Frame(header, bodies)))) == Frame(header, bodies)
@@ -35,6 +36,7 @@ def test_a_frame_cut_off_anywhere_is_the_end() -> None:
     assert all(parsed(whole[:length]) is None for length in range(len(whole)))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5), st.integers(0, 5), st.lists(st.tuples(st.integers(0, 12), st.integers(0, 3))))
 def test_batches_keep_order_lose_nothing_and_never_exceed_the_maximum(
     minimum: int, extra: int, arrivals: list[tuple[int, int]]
@@ -105,6 +107,8 @@ def test_retries_are_counted_and_delays_double_up_to_the_maximum() -> None:
 def test_host_json_has_the_documented_defaults(tmp_path: Path) -> None:
     (tmp_path / "host.json").write_text('{"version": "2.0"}')
     assert HostOptions.load(tmp_path) == HostOptions()
+    override = {"AzureFunctionsJobHost__extensions__eventHubs__maxWaitTime": "00:00:02"}
+    assert HostOptions.load(tmp_path, override) == HostOptions(max_wait_time=2)
     (tmp_path / "host.json").write_text(
         '{"functionTimeout": "-1", "extensions": {"eventHubs": {"maxEventBatchSize": 7, '
         '"maxWaitTime": "00:01:30", "initialOffsetOptions": {"type": "fromEnd"}, "somethingElse": 1}}}'
