@@ -7,12 +7,13 @@ from typing import List
 
 import azure.functions as func
 
-from shared import settings, storage, trigger
+from shared import settings, storage, telemetry_export, trigger
 from shared.export import Exporter
 
 log = logging.getLogger("export_logs")
 
 config = settings.load()
+telemetry_export.configure(config)
 exporter = Exporter(
     storage.connect(config.state, config.output, config.STATE_CONTAINER, config.OUTPUT_CONTAINER),
     config.rules,

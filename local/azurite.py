@@ -132,8 +132,8 @@ class Azurite:
     def kill(self) -> None:
         """Ends the process at once (SIGKILL); twice is harmless.
 
-        Azurite saves its index every five seconds: what it acknowledged since is lost, also with a folder. Azure
-        promises the contrary, so an outage to be survived is a `stop()`.
+        Azurite saves its index every five seconds: what it acknowledged since is lost, also with a folder.
+        Azure promises the contrary, so an outage to be survived is a `stop()`.
         """
         self._end(signal.SIGKILL)
 

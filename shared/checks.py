@@ -2,9 +2,10 @@
 
 import math
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
-from itertools import repeat
+from itertools import pairwise, repeat
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ import pyarrow.compute as pc
 
 from shared import times
 from shared.envelope import Reason, Source, quote
-from shared.extraction import Rows
+from shared.extraction import Rows, Run
+from shared.findings import Told
 from shared.schema import RECORDS, Column
 from shared.settings import Rules
 from shared.shapes import INPUT
@@ -59,10 +61,10 @@ class _Check:
     def __init__(self, rows: Rows, rules: Rules) -> None:
         self._rows = rows
         self._rules = rules
-        self._starts = [run.start for run in rows.runs]
+        self._starts = np.array([run.start for run in rows.runs])
         self.indexes = np.frombuffer(rows.indexes, np.int32)
         self._failed = np.zeros(len(self.indexes), np.bool_)
-        self._lengths = np.diff([*self._starts, len(self.indexes)])
+        self._lengths = np.diff(self._starts, append=len(self.indexes))
         envelopes = [run.findings.envelope for run in rows.runs]
         self.sequences = np.repeat(np.array([each.sequence for each in envelopes], np.int64), self._lengths)
         self.enqueued = np.repeat(np.array([each.enqueued for each in envelopes], np.int64), self._lengths)
@@ -77,14 +79,14 @@ class _Check:
             return self._numbers(at, values)
         texts = self._texts(at, values)
         if column.required and column.default is None:
-            empty = pc.or_(pc.equal(pc.binary_length(texts), 0), pc.utf8_is_space(texts)).fill_null(True)
-            self._fail(Reason.MISSING_REQUIRED_FIELD, at, empty, "text that is not empty")
+            empty = pc.or_(pc.equal(pc.binary_length(texts), 0), pc.utf8_is_space(texts))
+            self._fail(Reason.MISSING_REQUIRED_FIELD, at, pc.fill_null(empty, True), "text that is not empty")  # noqa: FBT003
         return self._times(at, texts) if column.type == _TIME else texts
 
     def passed(self) -> np.ndarray | None:
         """The rows that passed, in order of envelopes and records; None: all, as they are."""
         runs = self._rows.runs
-        same = [0, *(a.findings is b.findings for a, b in zip(runs, runs[1:], strict=False))]
+        same = [0, *(a.findings is b.findings for a, b in pairwise(runs))]
         if any(same):
             numbers = np.repeat(np.cumsum(1 - np.array(same)), self._lengths)
             order = np.lexsort((self.indexes, numbers))
@@ -123,30 +125,36 @@ class _Check:
         )
         return _time(found)
 
-    def _fail(self, reason: Reason, at: int, wrong: Any, expected: str) -> None:
+    def _fail(
+        self, reason: Reason, at: int, wrong: Sequence[bool] | np.ndarray | pa.Array, expected: str
+    ) -> None:
         """Rejects the rows that are wrong, and have not failed before."""
         rows = np.flatnonzero(np.asarray(wrong) & ~self._failed)
         if not len(rows):
             return
         self._failed[rows] = True
-        runs, values, name = self._rows.runs, self._rows.columns[at], INPUT[at].name
+        values, name = self._rows.columns[at], INPUT[at].name
         numbers = np.searchsorted(self._starts, rows, "right") - 1
-        for part in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(numbers)) + 1):
-            run, mine = runs[numbers[part[0]]], rows[part]
+        cuts = np.flatnonzero(np.diff(numbers)) + 1
+        for part, number in zip(np.split(rows, cuts), numbers[np.append(0, cuts)], strict=True):
+            run = self._rows.runs[number]
 
-            def tell(position: int) -> tuple[str, str]:
-                came = quote(values[mine[position]])
+            def told(position: int, part: np.ndarray = part, run: Run = run) -> Told:
+                came = quote(values[part[position]])
                 return f"expected {expected} in {name}, came {came}", run.shape.pointer(at)
 
-            run.findings.add(reason, self.indexes[mine].tolist(), tell)
+            run.findings.add(reason, self.indexes[part].tolist(), told)
 
 
-def _number(value: Any) -> float | None:
+def _number(value: object) -> float | None:
     """A finite number, or one in text; None: it is neither."""
-    if (type(value) is str and _NUMERIC.fullmatch(value.strip())) or type(value) in {int, float}:
+    if type(value) is str and _NUMERIC.fullmatch(value.strip()):
         number = float(value)
-        return number if math.isfinite(number) else None
-    return None
+    elif type(value) in {int, float}:
+        number = float(value)  # type: ignore[arg-type]
+    else:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _time(microseconds: np.ndarray) -> pa.Array:
@@ -157,7 +165,7 @@ def _resources(ids: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Resource ids in lower case, and the subscriptions in them."""
     encoded = ids.dictionary_encode()
     lower = pc.utf8_lower(encoded.dictionary)
-    subscriptions = pc.extract_regex(lower, "^/subscriptions/(?P<id>[^/]+)").field("id")
+    subscriptions = pc.struct_field(pc.extract_regex(lower, "^/subscriptions/(?P<id>[^/]+)"), "id")
     return lower.take(encoded.indices), subscriptions.take(encoded.indices)
 
 

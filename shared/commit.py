@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol, Self
 
+from shared import telemetry
 from shared.errors import Refused
 from shared.ledger import Ledger, Listed
 from shared.plan import Stamp
@@ -39,7 +40,20 @@ def publish[L: Lists](storage: Storage, name: str, ledger: L, etag: str, stamp: 
     compaction, unless they may have expired: then the file is lost, and the ledger says so.
     Raises Refused where another writer came between: begin again with the ledger as it is then.
     """
+    return _settle(storage, name, ledger, etag, stamp, storage.publish(ledger.files))
+
+
+def recover[L: Lists](storage: Storage, name: str, ledger: L, etag: str, stamp: Stamp) -> tuple[L, str]:
+    """As `publish`, of a ledger that somebody else wrote, or this process before something failed."""
     outcomes = storage.publish(ledger.files)
+    telemetry.recovered(name, outcomes.count(Publication.DONE))
+    return _settle(storage, name, ledger, etag, stamp, outcomes)
+
+
+def _settle[L: Lists](
+    storage: Storage, name: str, ledger: L, etag: str, stamp: Stamp, outcomes: Sequence[Publication]
+) -> tuple[L, str]:
+    """The ledger and its ETag after this was the outcome of publishing its files."""
     gone = [
         file
         for file, outcome in zip(ledger.files, outcomes, strict=True)
@@ -60,7 +74,9 @@ def publish[L: Lists](storage: Storage, name: str, ledger: L, etag: str, stamp: 
             "lost: %s: its blocks expired before it was published; redeliver its sequence numbers", file.name
         )
     ledger = ledger.losing(lost, stamp.commit_id, stamp.now)
-    return ledger, storage.write(name, ledger.dump(), etag)
+    etag = storage.write(name, ledger.dump(), etag)
+    telemetry.lost(name, len(lost))
+    return ledger, etag
 
 
 def heal(storage: Storage, name: str, stamp: Stamp) -> bool:
@@ -75,6 +91,6 @@ def heal(storage: Storage, name: str, stamp: Stamp) -> bool:
     ledger = Ledger.parse(blob.data, name)
     if not ledger.files:
         return False
-    ledger, etag = publish(storage, name, ledger, blob.etag, stamp)
+    ledger, etag = recover(storage, name, ledger, blob.etag, stamp)
     storage.write(name, ledger.confirmed(stamp.commit_id, stamp.now).dump(), etag)
     return True

@@ -135,7 +135,9 @@ def fold(table: pa.Table, groups: Array) -> pa.Table:
         columns[name] = pa.array(reduce.reduceat(_ints(table[name])[order], starts))
     columns["names"] = _names(table["names"].chunk(0), order, groups)
     for name in LAST:
-        columns[name], columns[f"{name} at"] = _last(table[name], _ints(table[f"{name} at"])[order], order, groups, starts)
+        columns[name], columns[f"{name} at"] = _last(
+            table[name], _ints(table[f"{name} at"])[order], order, groups, starts
+        )
     return pa.table([columns[name] for name in OBSERVATIONS.names], schema=OBSERVATIONS)
 
 
@@ -230,11 +232,14 @@ def _ints(column: Any) -> Array:
 def dump(table: pa.Table) -> bytes:
     """As the bytes of a state blob: an Arrow IPC file, zstd."""
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+    # Handing small buffers to other threads takes longer than packing them.
+    options = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
+    with pa.ipc.new_file(sink, table.schema, options=options) as writer:
         writer.write_table(table)
-    return sink.getvalue().to_pybytes()
+    return bytes(sink.getvalue())
 
 
-def load(data: bytes) -> pa.Table:
-    """The table that `dump` wrote."""
-    return pa.ipc.open_file(data).read_all()
+def load(data: bytes, columns: Sequence[int] | None = None) -> pa.Table:
+    """The table that `dump` wrote; of `columns`, where they are given by their places, nothing else is unpacked."""
+    options = pa.ipc.IpcReadOptions(use_threads=False, included_fields=columns)
+    return pa.ipc.open_file(data, options=options).read_all()

@@ -18,7 +18,7 @@ _BIG = 4 << 20
 _PARSED = 640 << 20
 
 
-class Unreadable(Exception):  # noqa: N818 - it ends as a rejection, not as an error
+class Unreadable(Exception):
     """A body that has no records to be had; its text is the rejection's message."""
 
 
@@ -94,7 +94,7 @@ def quote(value: object) -> str:
         case list():
             return f"an array of {len(value)} elements"
         case bytes():
-            text = json.dumps(value[:_QUOTED].decode("ascii", "backslashreplace"))
+            text = json.dumps(value[:_QUOTED].decode("latin-1"))
         case str():
             text = json.dumps(value[:_QUOTED])
         case _:

@@ -3,17 +3,13 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
-from shared import connections, plan
+from shared import plan, telemetry
 from shared.budget import ByteBudget
-from shared.commit import publish
+from shared.commit import publish, recover
 from shared.envelope import Envelope, Source
-from shared.errors import LedgerMissing, LedgerRolledBack, Refused
+from shared.errors import LedgerError, LedgerMissing, LedgerRolledBack, Refused
+from shared.known import Known
 from shared.ledger import Ledger
 from shared.settings import Rules
 from shared.storage import Storage
@@ -29,11 +25,18 @@ class Exporter:
     """The exporter of a process, for all sources it is given. Thread-safe."""
 
     def __init__(
-        self, storage: Storage, rules: Rules, memory: int, now: Callable[[], int], new_id: Callable[[], str]
+        self,
+        storage: Storage,
+        rules: Rules,
+        memory: int,
+        now: Callable[[], int],
+        new_id: Callable[[], str],
+        staleness: int = 5_000_000,
     ) -> None:
         """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside.
 
-        `memory`: bytes of envelopes that all calls of `run` together work on at a time.
+        `memory`: bytes of envelopes that all calls of `run` together work on at a time. `staleness`: how old, in
+        microseconds, its knowledge of other sources' connections may be.
         """
         self._storage = storage
         self._rules = rules
@@ -43,7 +46,7 @@ class Exporter:
         self._lock = threading.Lock()
         self._cache: dict[Source, tuple[Ledger, str]] = {}
         self._seen: dict[Source, tuple[str, int]] = {}
-        self._known: dict[Source, _Known] = {}
+        self._known = Known(storage, staleness, now)
 
     def run(self, source: Source, envelopes: Sequence[Envelope]) -> list[plan.Plan]:
         """Commits what is not committed yet of these envelopes, and returns the commits made.
@@ -57,34 +60,44 @@ class Exporter:
         commits: list[plan.Plan] = []
         refusals = 0
         while True:
+            steps = telemetry.Steps()
             try:
-                ledger, etag = held or self._load(source)
-                held = None
-                starts = self._starts(source, ledger)
+                with steps("load"):
+                    ledger, etag = held or self._load(source)
+                    held = None
+                    ledger = self._known.refresh(ledger)
                 with self._budget.hold(need):
-                    commit = plan.make(source, envelopes, ledger, starts, self._rules, self._stamp())
+                    with steps("plan"):
+                        commit = plan.make(source, envelopes, ledger, self._known, self._rules, self._stamp())
                     if commit is None:
                         break
-                    held = self._commit(source, commit, etag)
+                    etag = self._commit(source, commit, ledger, etag, steps)
+                    commits.append(commit)
+                    held = self._publish(source, commit, etag, steps)
+            except LedgerError:
+                telemetry.alarmed("export_logs")
+                raise
             except Refused as refusal:
+                telemetry.refused(source)
                 refusals += 1
                 log.warning("%s: refused (%d): %s", source, refusals, refusal)
                 if refusals == ATTEMPTS:
                     raise
                 continue
-            commits.append(commit)
             refusals = 0
         if etag is not None:
             with self._lock:
                 self._cache[source] = (ledger, etag)
+        telemetry.delivered(source, len(envelopes), commits)
         return commits
 
     def _load(self, source: Source) -> tuple[Ledger, str | None]:
         """Step 1: the ledger as it stands, with every file that it lists published."""
         name = Ledger.name(source)
-        blob = self._storage.read(name)
         with self._lock:
             seen = self._seen.get(source)
+        seen = seen or self._known.seen(source)  # asked before the ledger, which may go on meanwhile
+        blob = self._storage.read(name)
         if blob is None:
             if seen:
                 raise LedgerMissing(
@@ -98,34 +111,39 @@ class Exporter:
                 "restore it, or adopt what is there"
             )
         self._saw(source, ledger)
-        return publish(self._storage, name, ledger, blob.etag, self._stamp())
+        return recover(self._storage, name, ledger, blob.etag, self._stamp())
 
-    def _commit(self, source: Source, commit: plan.Plan, etag: str | None) -> tuple[Ledger, str]:
-        """Steps 3 to 5: stage, write the ledger, publish."""
+    def _commit(
+        self, source: Source, commit: plan.Plan, before: Ledger, etag: str | None, steps: telemetry.Steps
+    ) -> str:
+        """Steps 3 and 4: stage, write the ledger; its ETag then."""
         name = Ledger.name(source)
         data = commit.ledger.dump()
-        self._storage.stage(commit.files)
-        if commit.segment is not None:
-            self._storage.put(commit.ledger.segments[-1].name, commit.segment)
-        etag = self._storage.write(name, data, etag)
+        with steps("stage"):
+            self._storage.stage(commit.files)
+            if commit.segment is not None:
+                self._storage.put(commit.ledger.segments[-1].name, commit.segment)
+            if commit.index is not None:
+                self._storage.put(commit.ledger.indexes[-1].name, commit.index)
+        with steps("write"):
+            etag = self._storage.write(name, data, etag)
         self._saw(source, commit.ledger)
-        return publish(self._storage, name, commit.ledger, etag, self._stamp())
+        self._known.committed(before, commit.ledger, commit.segment)
+        return etag
+
+    def _publish(
+        self, source: Source, commit: plan.Plan, etag: str, steps: telemetry.Steps
+    ) -> tuple[Ledger, str]:
+        """Step 5."""
+        try:
+            with steps("publish"):
+                return publish(self._storage, Ledger.name(source), commit.ledger, etag, self._stamp())
+        finally:  # what was committed counts, published or not
+            telemetry.committed(source, commit, steps, self._now())
 
     def _saw(self, source: Source, ledger: Ledger) -> None:
         with self._lock:
             self._seen[source] = (ledger.ledger_id, ledger.ordinal)
-
-    def _starts(self, source: Source, ledger: Ledger) -> connections.Starts:
-        """What the source has committed before tells of connections' starts; each segment is read once."""
-        with self._lock:
-            known = self._known.setdefault(source, _Known(_Memory(), set()))
-        for segment in ledger.segments:
-            if segment.name not in known.segments:
-                blob = self._storage.read(segment.name)
-                if blob:
-                    known.memory.fold(connections.load(blob.data))
-                known.segments.add(segment.name)
-        return known.memory
 
     def _need(self, envelopes: Sequence[Envelope]) -> int:
         """Bytes that planning may work on at a time; what a compressed body comes to is not known before."""
@@ -135,26 +153,3 @@ class Exporter:
 
     def _stamp(self) -> plan.Stamp:
         return plan.Stamp(self._new_id(), self._now())
-
-
-class _Memory:
-    """Starts in a dictionary, folded from observations."""
-
-    def __init__(self) -> None:
-        self._starts: dict[bytes, int] = {}
-
-    def earliest(self, observations: pa.Table) -> np.ndarray[Any, Any]:
-        keys = connections.keys(observations).tolist()
-        return np.array([self._starts.get(key, connections.UNKNOWN) for key in keys], np.int64)
-
-    def fold(self, observations: pa.Table) -> None:
-        for key, first in zip(
-            connections.keys(observations).tolist(), observations["first"].to_pylist(), strict=True
-        ):
-            self._starts[key] = min(first, self._starts.get(key, connections.UNKNOWN))
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    memory: _Memory
-    segments: set[str]

@@ -75,7 +75,7 @@ class Rows:
             return foreign
         inner, good = _properties(frame.properties, members, where, findings)
         members, inner, where = _pick(members, good), _pick(inner, good), _pick(where, good)
-        for inner_keys, at in _groups(list(map(_keys, inner)) if None in inner else list(map(tuple, inner))):
+        for inner_keys, at in _groups([None if each is None else (*each,) for each in inner]):
             shape = shapes.shape(keys, inner_keys)
             self._add_shaped(shape, _pick(members, at), _pick(inner, at), _pick(where, at), findings)
         return foreign
@@ -126,7 +126,9 @@ def _ours(
             [where[at] for at in wrong],
             lambda at: (f"expected text in {key.lower()}, came {quote(values[wrong[at]])}", f"/{key}"),
         )
-    known = [value if type(value) is str or value is None else _WRONG for value in values] if wrong else values
+    known = (
+        [value if type(value) is str or value is None else _WRONG for value in values] if wrong else values
+    )
     distinct = set(known)
     # null says nothing of a category: such a record is checked, not skipped.
     accepted = {value for value in distinct if value is None or value.lower() == name.lower()}
@@ -158,7 +160,7 @@ def _properties(
     return opened, [at for at, value in enumerate(opened) if type(value) is dict or value is None]
 
 
-def _object(text: str) -> Any:  # noqa: ANN401 - whatever the JSON text says
+def _object(text: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -201,7 +203,3 @@ def _no_object(value: object) -> str:
     if type(value) is bytes:
         return f"expected a line with a JSON object, array or envelope, came {quote(value)}"
     return f"expected a JSON object, came {quote(value)}"
-
-
-def _keys(inner: Record | None) -> Keys | None:
-    return None if inner is None else tuple(inner)

@@ -139,7 +139,9 @@ class _Facts:
 
         def pick(reduce: Any, values: Array, nothing: int) -> Array:
             best = reduce.reduceat(values, starts)
-            at = np.where((values == best[parent]) & (values != nothing), np.arange(len(values)), reduce_none[reduce])
+            at = np.where(
+                (values == best[parent]) & (values != nothing), np.arange(len(values)), reduce_none[reduce]
+            )
             found: Array = reduce.reduceat(at, starts)
             return np.where(best == nothing, -1, found)
 
@@ -171,7 +173,12 @@ def _written(rows: pa.Table, facts: _Facts, at: Array, *, quiet: bool) -> pa.Tab
     longest = np.full(rows.num_rows, np.nan)
     closings = np.flatnonzero(facts.is_closing & ~np.isnan(facts.reported))
     np.fmax.at(longest, facts.parent[closings], facts.reported[closings])
-    rows, opening, closing, longest = rows.take(pa.array(at)), facts.opening[at], facts.closing[at], longest[at]
+    rows, opening, closing, longest = (
+        rows.take(pa.array(at)),
+        facts.opening[at],
+        facts.closing[at],
+        longest[at],
+    )
     start, end, came, went = (np.asarray(rows[name]) for name in ("first", "last", "first_seen", "last_seen"))
     spread = end - start
     backwards = (opening >= 0) & (closing >= 0) & (facts.last[closing] < facts.first[opening])
@@ -184,7 +191,9 @@ def _written(rows: pa.Table, facts: _Facts, at: Array, *, quiet: bool) -> pa.Tab
     times = {"StartTime": start, "EndTime": end, "FirstSeen": np.asarray(rows["since"]), "LastSeen": went}
     columns: dict[str, Any] = {
         "DurationMs": pa.array(duration, from_pandas=True),
-        "DurationSource": _choice(["event_times", "reported", "indeterminate"], np.where(reported, 1, 2 * indeterminate)),
+        "DurationSource": _choice(
+            ["event_times", "reported", "indeterminate"], np.where(reported, 1, 2 * indeterminate)
+        ),
         "Status": _choice(["closed", "failed", "quiet", "timed_out"], how),
         "EventCount": rows["count"],
         "OpeningEvent": facts.name(opening),
@@ -193,7 +202,10 @@ def _written(rows: pa.Table, facts: _Facts, at: Array, *, quiet: bool) -> pa.Tab
         **{name: _time(values) for name, values in times.items()},
         "folder": _time(np.asarray(rows["folder"])),
     }
-    return pa.table([columns.get(name, rows[name] if name in rows.column_names else None) for name in WRITTEN.names], schema=WRITTEN)
+    return pa.table(
+        [columns.get(name, rows[name] if name in rows.column_names else None) for name in WRITTEN.names],
+        schema=WRITTEN,
+    )
 
 
 def _seen(facts: _Facts, rows: Array) -> dict[str, Seen]:
@@ -205,7 +217,9 @@ def _seen(facts: _Facts, rows: Array) -> dict[str, Seen]:
     first = np.bincount(facts.code[facts.earliest[rows]], minlength=size).tolist()
     last = np.bincount(facts.code[facts.latest[rows]], minlength=size).tolist()
     return {
-        name: Seen(connections=found[n], first=first[n], last=last[n]) for n, name in enumerate(facts.texts) if found[n]
+        name: Seen(connections=found[n], first=first[n], last=last[n])
+        for n, name in enumerate(facts.texts)
+        if found[n]
     }
 
 

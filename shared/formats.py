@@ -81,6 +81,8 @@ def _lines(table: pa.Table) -> Iterator[bytes]:
 
 
 def _values(column: pa.Array) -> list[Any]:
+    if column.null_count == len(column):
+        return [None] * len(column)
     if pa.types.is_timestamp(column.type):
         times = column.cast(pa.timestamp("us")).cast(pa.string())
         column = pc.binary_join_element_wise(pc.utf8_replace_slice(times, 10, 11, "T"), "Z", "")
@@ -105,7 +107,7 @@ def _dead_letter(one: Rejected, source: Source, incarnation: int) -> dict[str, A
             for each in one.rejections
         ],
         "rejected_indexes": one.indexes,
-        "counts": {str(reason): number for reason, number in sorted(one.counts.items())},
+        "counts": {str(reason): number for reason, number in one.counts.items()},
     }
 
 

@@ -27,7 +27,8 @@ class _Data(BaseModel):
 class Absorbed(_Data):
     """How far a source has been absorbed."""
 
-    ledger_id: str
+    ledger_id: str = ""
+    """Empty: nothing was committed of it yet."""
     ordinal: int = 0
     """The watermark: every commit up to it is absorbed. Counts commits: sequence numbers begin again."""
     seen: int = 0
@@ -41,7 +42,7 @@ class Part(_Data):
 
     name: str
     low: str
-    """The lowest key that belongs here, hexadecimal; it ends where the next part begins."""
+    """Its lowest key, hexadecimal. What lies between two parts belongs to the first one."""
     rows: int
     due: int
     """The clock at which the first of its rows is to be finished or dropped."""
@@ -79,6 +80,11 @@ class Totals(_Data):
     """Connections that were let go early, because there were too many."""
     missing: int = 0
     """Segments that were listed and not there."""
+
+    def plus(self, other: "Totals") -> "Totals":
+        """The sum."""
+        mine, more = self.model_dump(), other.model_dump()
+        return Totals(**{name: mine.get(name, 0) + more.get(name, 0) for name in mine.keys() | more.keys()})
 
 
 class Head(_Data):
@@ -142,7 +148,9 @@ class Head(_Data):
     def rolled_back(self, ledger: Ledger) -> bool:
         """Whether more was seen of this source than the ledger says, or another ledger."""
         absorbed = self.sources.get(ledger.source)
-        return absorbed is not None and (absorbed.ledger_id != ledger.ledger_id or ledger.ordinal < absorbed.seen)
+        if absorbed is None or not absorbed.ledger_id:
+            return False
+        return absorbed.ledger_id != ledger.ledger_id or ledger.ordinal < absorbed.seen
 
     def adopting(self, source: str, ledger: Ledger | None) -> "Head":
         """With the ledger of a source as it is now, or none, taken for the right one: an operator's decision.
@@ -157,7 +165,9 @@ class Head(_Data):
 
     def quiet(self, closing: frozenset[str]) -> bool:
         """Whether no closing name is known to occur: none in a day of the clock, in which enough connections began."""
-        matched = any(name.lower() in closing and one.newest >= self.clock - DAY for name, one in self.names.items())
+        matched = any(
+            name.lower() in closing and one.newest >= self.clock - DAY for name, one in self.names.items()
+        )
         return not matched and sum(self.began.values()) >= FEW
 
     def counting(self, names: Mapping[str, Seen]) -> dict[str, Seen]:
@@ -176,4 +186,6 @@ class Head(_Data):
 
     def written(self, commit_id: str, now: int) -> "Head":
         """As the next write of it: with the next ordinal."""
-        return self.model_copy(update={"ordinal": self.ordinal + 1, "commit_id": commit_id, "committed_at": now})
+        return self.model_copy(
+            update={"ordinal": self.ordinal + 1, "commit_id": commit_id, "committed_at": now}
+        )

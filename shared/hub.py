@@ -79,12 +79,16 @@ class EventHub:
                 return State(
                     created=_microseconds(hub["created_at"]),
                     positions={
-                        Source(namespace, self._name.lower(), id_): _position(client.get_partition_properties(id_))
+                        Source(namespace, self._name.lower(), id_): _position(
+                            client.get_partition_properties(id_)
+                        )
                         for id_ in hub["partition_ids"]
                     },
                 )
         except EventHubError as error:
-            log.error("%s: does not say how far it goes (finishing goes by what arrived): %s", self._name, error)
+            log.error(
+                "%s: does not say how far it goes (finishing goes by what arrived): %s", self._name, error
+            )
             return None
 
     def _client(self) -> EventHubConsumerClient:

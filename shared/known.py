@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 import pyarrow as pa
 
-from shared import connections, head, master
+from shared import connections, head, master, segments
 from shared.connections import UNKNOWN, Array
 from shared.envelope import Source
-from shared.errors import LedgerError, Unclear
-from shared.head import Absorbed, Head
+from shared.errors import LedgerError
+from shared.head import Head
 from shared.ledger import Ledger
 from shared.storage import Storage
 
@@ -53,17 +53,20 @@ class Starts:
             if time < recent.get(key, UNKNOWN):
                 recent[key] = time
         if len(recent) > RECENT:
-            self.extend([(np.array(list(recent), "S16"), np.fromiter(recent.values(), np.int64, len(recent)))])
+            self.extend(
+                [(np.array(list(recent), "S16"), np.fromiter(recent.values(), np.int64, len(recent)))]
+            )
             self._recent = {}
 
     def extend(self, more: Iterable[tuple[Array, Array]]) -> None:
         """Sorts many in at once."""
         keys, times = (np.concatenate(parts) for parts in zip((self._keys, self._times), *more, strict=True))
-        order = np.lexsort((times, keys))
-        keys, times = keys[order], times[order]
-        first = np.ones(len(keys), bool)
-        first[1:] = keys[1:] != keys[:-1]
-        self._keys, self._times = keys[first], times[first]
+        if (keys[1:] <= keys[:-1]).any():
+            order = np.lexsort((times, keys))
+            keys, times = keys[order], times[order]
+            first = np.append(True, keys[1:] != keys[:-1])
+            keys, times = keys[first], times[first]
+        self._keys, self._times = keys, times
 
 
 class Known:
@@ -92,9 +95,10 @@ class Known:
         with self._changing:
             return self._starts.earliest(keys)
 
-    def seen(self, source: Source) -> Absorbed | None:
-        """What the timer saw of this source's ledger, read now."""
-        return self._read_head().sources.get(str(source))
+    def seen(self, source: Source) -> tuple[str, int] | None:
+        """The id and the ordinal that the timer has seen of this source's ledger; None: it has seen none."""
+        absorbed = self._read_head().sources.get(str(source))
+        return (absorbed.ledger_id, absorbed.seen) if absorbed and absorbed.ledger_id else None
 
     def refresh(self, ledger: Ledger) -> Ledger:
         """Learns what this ledger lists and, if that is too long ago, what all others do.
@@ -141,23 +145,24 @@ class Known:
             return
         for _ in range(ATTEMPTS):
             if self._load() and self._fold(ledgers, again=True):
+                self._loaded = len(self._starts)
                 return
-        raise Unclear("the master table changes faster than it can be read")
+        log.error("the master table or a segment is not there: starts of connections may be missing")
 
     def _fold(self, ledgers: Mapping[str, Ledger], *, again: bool = False) -> bool:
         """Learns the segments that are not known yet. False: some are not to be had any more, but absorbed."""
         missing: list[str] = []
         read = {}
         for source, ledger in ledgers.items():
-            absorbed = (self._head or Head()).watermark(ledger)
             ledger_id, ordinal = self._read.get(source, (ledger.ledger_id, 0))
-            if again or ledger_id != ledger.ledger_id:
-                ordinal = 0
             if again:
-                ordinal = absorbed
-            if ledger.trimmed > ordinal:
+                ordinal = (self._head or Head()).watermark(ledger)
+            elif ledger_id != ledger.ledger_id or ledger.trimmed > ordinal:
                 return False
-            missing += [one.name for one in ledger.segments if one.ordinal > ordinal]
+            waiting = segments.waiting(self._storage, ledger, ordinal)
+            if waiting is None:
+                return False
+            missing += [one.name for one in waiting]
             read[source] = (ledger.ledger_id, max(ordinal, ledger.ordinal))
         blobs = self._storage.read_all(missing)
         for blob in blobs:
@@ -184,7 +189,6 @@ class Known:
         starts.extend(parts)
         with self._changing:
             self._starts = starts
-        self._loaded = len(starts)
         return True
 
     def _read_head(self) -> Head:

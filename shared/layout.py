@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -24,16 +25,17 @@ class Partition:
     hour: str
     """`00` to `23`, UTC."""
     part: int | None
-    """Counts from 0 where ROWS_PER_FILE splits the hour; None: it does not."""
+    """Counts from 0 where the size of files splits the hour; None: it does not."""
     table: pa.Table
 
 
-def split(table: pa.Table, by: str = "TimeGenerated") -> list[Partition]:
+def split(table: pa.Table, by: str = "TimeGenerated", rows_per_file: int = ROWS_PER_FILE) -> list[Partition]:
     """Every row in the partition of its hour, which come in order of time; rows keep their order inside.
 
     Args:
         table: Any table.
         by: A column of it, of type timestamp[us, UTC], without nulls.
+        rows_per_file: An hour with more rows comes in several parts.
 
     Raises:
         ValueError: The column has nulls, which belong to no hour.
@@ -46,14 +48,20 @@ def split(table: pa.Table, by: str = "TimeGenerated") -> list[Partition]:
     if (hours[1:] < hours[:-1]).any():
         order = np.argsort(hours, kind="stable")
         table, hours = table.take(pa.array(order)), hours[order]
-    bounds = [0, *(np.flatnonzero(np.diff(hours)) + 1).tolist(), len(hours)]
-    return [
-        partition
-        for start, end in zip(bounds, bounds[1:], strict=False)
-        for partition in _parts(
-            int(hours[start]) * _HOUR, table if end - start == len(hours) else table.slice(start, end - start)
-        )
-    ]
+    partitions = []
+    for start, end in pairwise([0, *(np.flatnonzero(np.diff(hours)) + 1).tolist(), len(hours)]):
+        date, hour = _date_and_hour(int(hours[start]))
+        if end - start == len(hours) <= rows_per_file:
+            partitions.append(Partition(date, hour, None, table))
+            continue
+        starts = range(start, end, rows_per_file)
+        partitions += [
+            Partition(
+                date, hour, part if len(starts) > 1 else None, table.slice(at, min(rows_per_file, end - at))
+            )
+            for part, at in enumerate(starts)
+        ]
+    return partitions
 
 
 def folder(format: Format, table_name: str, date: str, hour: str) -> str:  # noqa: A002 - the word of the design
@@ -66,7 +74,7 @@ def dead_letter_folder(enqueued_us: int) -> str:
 
     Spark, Hive and their friends skip names that begin with `_`.
     """
-    date, hour = _date_and_hour(enqueued_us)
+    date, hour = _date_and_hour(enqueued_us // _HOUR)
     return f"_dead_letters/date={date}/hour={hour}/"
 
 
@@ -84,22 +92,13 @@ def file_name(
     return f"{origin}-i{incarnation}-{first:020d}-{last}-{commit_id}{suffix}.{extension}"
 
 
-def _parts(time: int, table: pa.Table) -> list[Partition]:
-    date, hour = _date_and_hour(time)
-    if table.num_rows <= ROWS_PER_FILE:
-        return [Partition(date, hour, None, table)]
-    starts = range(0, table.num_rows, ROWS_PER_FILE)
-    return [
-        Partition(date, hour, part, table.slice(start, ROWS_PER_FILE)) for part, start in enumerate(starts)
-    ]
-
-
-def _date_and_hour(time: int) -> tuple[str, str]:
-    date, _, hour = str(np.datetime64(time // _HOUR, "h")).partition("T")
+def _date_and_hour(hours: int) -> tuple[str, str]:
+    """Of a number of hours since 1970 UTC."""
+    date, _, hour = str(np.datetime64(hours, "h")).partition("T")
     return date, hour
 
 
 def _escaped(name: str) -> str:
-    return _FOREIGN.sub(lambda found: b"~%02x" % found[0], name.encode("utf-8", "surrogatepass")).decode(
-        "ascii"
-    )
+    return _FOREIGN.sub(
+        lambda found: b"~" + found[0].hex().encode(), name.encode("utf-8", "surrogatepass")
+    ).decode("ascii")

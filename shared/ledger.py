@@ -1,41 +1,24 @@
-"""The ledger of a source: what has been committed of it, and how an envelope stands to that. Pure data."""
+"""The ledger of a source: what has been committed of it. Pure data."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.envelope import Envelope, Source
 from shared.errors import LedgerError, LedgerTooLarge, LedgerTooNew
+from shared.intervals import Interval, intervals, within, without
 
 FORMAT = 1
 MAX_BYTES = 4 << 20
 """A ledger holds kilobytes; far below what one Put Blob takes, so that it is never cut into blocks."""
 TOLERANCE = 10_000_000
 """Microseconds by which the clocks of a hub's nodes may differ; making a hub anew takes longer."""
-MAX_RUNS = 64
-"""Runs of sequence numbers in one commit: they are listed in each file's metadata, which holds 8 KiB."""
+LISTED = 256
+"""Segments that a ledger lists itself; with more of them, they go into an index."""
 REMEMBERED = 8
 """Older incarnations that a ledger still knows."""
-
-type Interval = tuple[int, int]
-"""Sequence numbers from the first to the last, both included."""
-
-
-class Verdict(Enum):
-    """How an envelope stands to what has been committed."""
-
-    NEW = auto()
-    """Not committed yet: above all others, or inside a noted gap."""
-    RECREATED = auto()
-    """The first one seen of a hub that was made anew: sequence numbers began again, time did not."""
-    STALE = auto()
-    """Of a hub that is no more, never committed: its owner came too late. Quarantined."""
-    LOST = auto()
-    """Committed, but a file that held some of it could not be published: may refill that."""
-    DUPLICATE = auto()
 
 
 class _Data(BaseModel):
@@ -92,6 +75,14 @@ class Listed(_Data):
     """Microseconds since 1970 UTC: uncommitted blocks live a week."""
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file to stage: what the ledger says of it, and its bytes."""
+
+    listed: Listed
+    data: bytes
+
+
 class Segment(_Data):
     """The observations of one commit, in a state blob of their own, not yet absorbed."""
 
@@ -102,6 +93,21 @@ class Segment(_Data):
     """The ledger's newest enqueued time at this commit: how far absorbing it brings the clock."""
     committed_at: int = 0
     """Microseconds since 1970 UTC."""
+
+
+class Index(_Data):
+    """Older segments, listed in a state blob of their own: so a ledger stays small when the timer stands still."""
+
+    name: str
+    last: int
+    """The ordinal of its last segment."""
+    observations: int
+
+
+class Segments(_Data):
+    """What such a blob holds."""
+
+    segments: tuple[Segment, ...]
 
 
 class Lost(_Data):
@@ -150,9 +156,11 @@ class Ledger(_Data):
     past: tuple[Incarnation, ...] = ()
     files: tuple[Listed, ...] = ()
     """To publish; replaced only once all of them are confirmed."""
+    indexes: tuple[Index, ...] = ()
+    """Of the segments before those in `segments`."""
     segments: tuple[Segment, ...] = ()
     trimmed: int = 0
-    """The ordinal up to which absorbed segments were dropped from the list: who has not read them reads the master."""
+    """Segments up to this ordinal were absorbed and dropped from the list: the master table has them."""
     lost: tuple[Lost, ...] = ()
     counts: Counts = Counts()
 
@@ -187,30 +195,6 @@ class Ledger(_Data):
             )
         return data
 
-    def verdict(self, envelope: Envelope) -> Verdict:
-        """How the envelope stands to what has been committed."""
-        now, sequence, time = self.incarnation, envelope.sequence, envelope.enqueued
-        if self.past and now.began is not None and time < now.began - TOLERANCE:
-            older = self.past[self.older(envelope)]
-            return Verdict.DUPLICATE if older.has(envelope) and time <= older.newest else Verdict.STALE
-        if now.next is None or sequence >= now.next:
-            return Verdict.NEW
-        if within(now.gaps, sequence) and time <= now.newest + TOLERANCE:
-            return Verdict.NEW
-        if time > now.newest:
-            return Verdict.RECREATED
-        lost = any(one.incarnation == now.number and within(one.sequences, sequence) for one in self.lost)
-        return Verdict.LOST if lost else Verdict.DUPLICATE
-
-    def older(self, envelope: Envelope) -> int:
-        """The index in `past` of the incarnation that was alive when the envelope was enqueued."""
-        alive = [
-            i
-            for i, one in enumerate(self.past)
-            if one.began is None or one.began <= envelope.enqueued + TOLERANCE
-        ]
-        return alive[-1] if alive else 0
-
     def reborn(self, began: int | None) -> "Ledger":
         """With a new incarnation: the hub was made anew at `began`. What was lost stays lost."""
         past = (*self.past, self.incarnation)[-REMEMBERED:]
@@ -241,114 +225,23 @@ class Ledger(_Data):
             update={"ordinal": self.ordinal + 1, "commit_id": commit_id, "committed_at": now}
         )
 
+    def adding(self, segment: Segment) -> tuple["Ledger", bytes | None]:
+        """With one more segment; and what is to be stored as its last index, if that is a new one."""
+        if len(self.segments) < LISTED:
+            return self.model_copy(update={"segments": (*self.segments, segment)}), None
+        index = Index(
+            name=segment.name.replace(".arrow", ".json"),
+            last=self.segments[-1].ordinal,
+            observations=sum(one.observations for one in self.segments),
+        )
+        data = Segments(segments=self.segments).model_dump_json().encode()
+        return self.model_copy(update={"indexes": (*self.indexes, index), "segments": (segment,)}), data
+
     def trimming(self, watermark: int, before: int) -> "Ledger":
         """Without the segments up to the watermark that were committed before: they are absorbed."""
         kept = tuple(one for one in self.segments if one.ordinal > watermark or one.committed_at >= before)
-        gone = (one.ordinal for one in self.segments if one not in kept)
-        return self.model_copy(update={"segments": kept, "trimmed": max(gone, default=self.trimmed)})
-
-    def taken(self, verdict: Verdict, envelopes: Sequence[Envelope]) -> "Ledger":
-        """With the progress that committing these envelopes makes, all of them of this verdict."""
-        match verdict:
-            case Verdict.NEW:
-                return self.model_copy(update={"incarnation": self.incarnation.take(envelopes)})
-            case Verdict.STALE:
-                past = list(self.past)
-                for envelope in envelopes:
-                    past[self.older(envelope)] = past[self.older(envelope)].take((envelope,))
-                return self.model_copy(update={"past": tuple(past)})
-            case Verdict.LOST:
-                return self.model_copy(
-                    update={"lost": tuple(_refilled(self, {e.sequence for e in envelopes}))}
-                )
-        raise AssertionError(verdict)
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Envelopes of a batch that one commit can take: all of one verdict and one incarnation, in order."""
-
-    verdict: Verdict
-    """NEW, STALE or LOST."""
-    incarnation: int
-    ledger: Ledger
-    """The ledger to go on from: with a new incarnation where the hub was made anew."""
-    envelopes: tuple[Envelope, ...]
-
-
-def select(ledger: Ledger, envelopes: Iterable[Envelope]) -> Selection | None:
-    """The first envelopes that are no duplicates and can share a commit; None when all are duplicates."""
-    base, at, kind, number = ledger, ledger, None, 0
-    chosen: list[Envelope] = []
-    folded = 0  # how many of the chosen ones `at` knows: contiguous ones need not be folded one by one
-    expected = earliest = -1
-    runs = 0
-    for envelope in envelopes:
-        if envelope.sequence == expected and envelope.enqueued >= earliest:
-            chosen.append(envelope)
-            expected += 1
-            continue
-        if kind:
-            at = at.taken(kind, chosen[folded:])
-            folded = len(chosen)
-        verdict = at.verdict(envelope)
-        if verdict is Verdict.DUPLICATE:
-            continue
-        if verdict is Verdict.RECREATED and kind is None:
-            base = at = at.reborn(envelope.enqueued)
-            verdict = Verdict.NEW
-        incarnation = at.past[at.older(envelope)] if verdict is Verdict.STALE else at.incarnation
-        if kind is None:
-            kind, number = verdict, incarnation.number
-        elif verdict is not kind or incarnation.number != number or runs == MAX_RUNS:
-            break
-        runs += 1
-        chosen.append(envelope)
-        if kind is Verdict.NEW:
-            above = at.incarnation.next is None or envelope.sequence >= at.incarnation.next
-            expected = envelope.sequence + 1 if above else -1
-            earliest = (at.incarnation.began or 0) - TOLERANCE if at.past else -1
-    return Selection(kind, number, base, tuple(chosen)) if kind else None
-
-
-def spanned(sequences: Iterable[int]) -> str:
-    """Ascending sequence numbers as text, such as `5-9,12`: the metadata `sequences` of a file."""
-    runs: list[list[int]] = []
-    for sequence in sequences:
-        if runs and sequence == runs[-1][1] + 1:
-            runs[-1][1] = sequence
-        else:
-            runs.append([sequence, sequence])
-    return ",".join(f"{first}-{last}" if last > first else f"{first}" for first, last in runs)
-
-
-def intervals(text: str) -> tuple[Interval, ...]:
-    """The intervals that `spanned` wrote."""
-    parts = (part.partition("-") for part in text.split(","))
-    return tuple((int(first), int(last or first)) for first, _, last in parts)
-
-
-def within(intervals: Iterable[Interval], sequence: int) -> bool:
-    """Whether one of the intervals has the sequence number."""
-    return any(first <= sequence <= last for first, last in intervals)
-
-
-def without(intervals: Iterable[Interval], sequence: int) -> tuple[Interval, ...]:
-    """The intervals less one sequence number."""
-    parts: list[Interval] = []
-    for first, last in intervals:
-        if first <= sequence <= last:
-            parts += [part for part in ((first, sequence - 1), (sequence + 1, last)) if part[0] <= part[1]]
-        else:
-            parts.append((first, last))
-    return tuple(parts)
-
-
-def _refilled(ledger: Ledger, sequences: set[int]) -> Iterable[Lost]:
-    for one in ledger.lost:
-        left = one.sequences
-        if one.incarnation == ledger.incarnation.number:
-            for sequence in sequences:
-                left = without(left, sequence)
-        if left:
-            yield one.model_copy(update={"sequences": left})
+        indexes = tuple(one for one in self.indexes if one.last > watermark)
+        gone = {one.ordinal for one in self.segments} - {one.ordinal for one in kept}
+        gone |= {one.last for one in self.indexes} - {one.last for one in indexes}
+        trimmed = max(gone, default=self.trimmed)
+        return self.model_copy(update={"indexes": indexes, "segments": kept, "trimmed": trimmed})

@@ -5,12 +5,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from shared.connections import OBSERVATIONS, Array, fold, keys, merge
+from shared.connections import OBSERVATIONS, Array, fold, keys, load, merge
 from shared.head import Part
 
-PART_ROWS = 1 << 18
+PART_ROWS = 1 << 16
 """Rows of a part at most: absorbing takes one part at a time, so that memory does not grow with the table."""
-LOWEST = ""
 KEY = pa.field("key", pa.binary(16), nullable=False)
 
 STATE = (
@@ -29,11 +28,16 @@ MASTER = pa.schema([KEY, *OBSERVATIONS, *STATE])
 def keyed(observations: Sequence[pa.Table]) -> pa.Table:
     """These observations as connections of which nothing was written yet: rows of the master table."""
     merged = merge(observations)
-    found = keys(merged)
-    order = np.argsort(found)
+    unsorted = keys(merged)
+    order = np.argsort(unsorted)
     merged, rows = merged.take(pa.array(order)), merged.num_rows
-    state = [np.full(rows, -1, np.int32), np.ones(rows, bool), np.zeros(rows, bool), *[np.zeros(rows, np.int64)] * 2]
-    return pa.table([_binary(found[order]), *merged.columns, *state], schema=MASTER)
+    state = [
+        np.full(rows, -1, np.int32),
+        np.ones(rows, bool),
+        np.zeros(rows, bool),
+        *[np.zeros(rows, np.int64)] * 2,
+    ]
+    return pa.table([_binary(unsorted[order]), *merged.columns, *state], schema=MASTER)
 
 
 def key_of(table: pa.Table) -> Array:
@@ -49,19 +53,31 @@ def absorb(part: pa.Table, new: pa.Table) -> pa.Table:
     if not new.num_rows or not part.num_rows:
         return new if new.num_rows else part
     old_keys, new_keys = key_of(part), key_of(new)
-    at = np.searchsorted(old_keys, new_keys)
-    hit = old_keys[np.minimum(at, len(old_keys) - 1)] == new_keys
+    at, hit = found(old_keys, new_keys)
     touched, number = at[hit], np.arange(hit.sum())
     old, more = part.take(pa.array(touched)), new.filter(pa.array(hit))
     both = pa.concat_tables([old.select(OBSERVATIONS.names), more.select(OBSERVATIONS.names)])
     folded = fold(both, np.concatenate([number, number]))
-    state = [pa.array(np.ones(len(number), bool)) if field.name == "pending" else old[field.name] for field in STATE]
+    state = [
+        pa.array(np.ones(len(number), bool)) if field.name == "pending" else old[field.name]
+        for field in STATE
+    ]
     merged = pa.table([old["key"], *folded.columns, *state], schema=MASTER)
     untouched = np.ones(part.num_rows, bool)
     untouched[touched] = False
     table = pa.concat_tables([part.filter(pa.array(untouched)), merged, new.filter(pa.array(~hit))])
-    order = np.argsort(np.concatenate([old_keys[untouched], old_keys[touched], new_keys[~hit]]), kind="stable")
+    order = np.argsort(
+        np.concatenate([old_keys[untouched], old_keys[touched], new_keys[~hit]]), kind="stable"
+    )
     return table.take(pa.array(order)).combine_chunks()
+
+
+def found(old_keys: Array, new_keys: Array) -> tuple[Array, Array]:
+    """Where each new key is, or would be, among the old ones, which are sorted; and whether it is there."""
+    at = np.searchsorted(old_keys, new_keys)
+    there = at < len(old_keys)
+    there[there] = old_keys[at[there]] == new_keys[there]
+    return at, there
 
 
 def spread(new: pa.Table, parts: Sequence[Part]) -> Iterator[pa.Table]:
@@ -78,5 +94,14 @@ def cut(table: pa.Table) -> Iterator[pa.Table]:
     return (table.slice(begin, end - begin) for begin, end in zip(bounds, bounds[1:], strict=False))
 
 
-def _binary(found: Array) -> pa.Array:
-    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(found), [None, pa.py_buffer(found.tobytes())])
+def starts(data: bytes) -> tuple[Array, Array]:
+    """The keys of a part, sorted, and the first time of each; nothing else of it is unpacked."""
+    wanted = [MASTER.get_field_index(name) for name in ("key", "first")]
+    table = load(data, wanted).combine_chunks()
+    return key_of(table), np.asarray(table["first"])
+
+
+def _binary(sorted_keys: Array) -> pa.Array:
+    return pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(16), len(sorted_keys), [None, pa.py_buffer(sorted_keys.tobytes())]
+    )

@@ -3,23 +3,16 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
+import numpy as np
 import pyarrow as pa
 
 from shared import __version__, connections, formats, layout, schema
 from shared.envelope import Envelope, Reason, Rejected, Rejection, Source
-from shared.ledger import (
-    Counts,
-    Interval,
-    Ledger,
-    Listed,
-    Segment,
-    Selection,
-    Verdict,
-    select,
-    spanned,
-    within,
-)
+from shared.intervals import Interval, spanned, within
+from shared.ledger import Counts, File, Ledger, Listed, Segment
+from shared.selection import Selection, Verdict, select, taken
 from shared.settings import Rules
 from shared.validation import Validated, validate
 
@@ -35,11 +28,17 @@ class Stamp:
 
 
 @dataclass(frozen=True, slots=True)
-class File:
-    """A file to stage: what the ledger says of it, and its bytes."""
+class Measures:
+    """What a commit tells of its envelopes beside its counts; times in µs since 1970 UTC."""
 
-    listed: Listed
-    data: bytes
+    bytes: int = 0
+    """Of the bodies, as they arrived."""
+    late: int = 0
+    """Rows that arrived more than `rules.grace` after their time."""
+    arrived: int | None = None
+    """When the oldest envelope did."""
+    happened: int | None = None
+    """The median time of the rows; None: there is no row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +49,11 @@ class Plan:
     files: tuple[File, ...]
     segment: bytes | None
     """The observations, to be stored under the name of the ledger's last segment."""
+    index: bytes | None
+    """To be stored under the name of the ledger's last index, if that is new."""
     counts: Counts
     """What this commit adds to the ledger's."""
+    measures: Measures = Measures()
 
 
 def make(
@@ -72,40 +74,40 @@ def make(
         return None
     stale = selection.verdict is Verdict.STALE
     valid = _quarantine(selection) if stale else validate(source, selection.envelopes, rules)
-    taken = selection.envelopes[: valid.taken]
-    after = selection.ledger.taken(selection.verdict, taken)
+    covered = selection.envelopes[: valid.taken]
+    after = taken(selection.ledger, selection.verdict, covered)
     table, observations = connections.enrich(valid.table, known)
     if selection.verdict is Verdict.LOST:
         outputs = list(_refill(source, selection, table, valid.rejected, rules))
-        counts = Counts(files=len(outputs))
+        counts, measures = Counts(files=len(outputs)), Measures()
         observations = observations.slice(0, 0)
     else:
         outputs = list(_outputs(source, selection.incarnation, table, valid.rejected, rules))
-        counts = _counts(valid, len(outputs))
+        counts, measures = _counts(valid, len(outputs)), _measures(covered, table, rules)
     ordinal = ledger.ordinal + 1
-    segments = after.segments
+    index = None
     if observations.num_rows:
-        segments += (
-            Segment(
-                name=f"segments/{source}/{ledger.ledger_id}/{ordinal:012d}-{stamp.commit_id}.arrow",
-                ordinal=ordinal,
-                observations=observations.num_rows,
-                newest=after.incarnation.newest,
-                committed_at=stamp.now,
-            ),
+        segment = Segment(
+            name=f"segments/{source}/{ledger.ledger_id}/{ordinal:012d}-{stamp.commit_id}.arrow",
+            ordinal=ordinal,
+            observations=observations.num_rows,
+            newest=after.incarnation.newest,
+            committed_at=stamp.now,
         )
-    files = _files(source, selection, taken, outputs, after, ordinal, stamp)
+        after, index = after.adding(segment)
+    files = _files(source, selection, covered, outputs, after, ordinal, stamp)
     return Plan(
         ledger=after.written(stamp.commit_id, stamp.now).model_copy(
             update={
                 "files": tuple(file.listed for file in files),
-                "segments": segments,
                 "counts": ledger.counts.plus(counts),
             }
         ),
         files=files,
         segment=connections.dump(observations) if observations.num_rows else None,
+        index=index,
         counts=counts,
+        measures=measures,
     )
 
 
@@ -183,23 +185,34 @@ def _counts(valid: Validated, files: int) -> Counts:
     )
 
 
+def _measures(covered: Sequence[Envelope], table: pa.Table, rules: Rules) -> Measures:
+    times = np.asarray(table["TimeGenerated"].cast(pa.int64()))
+    arrivals = np.asarray(table["_EnqueuedTime"].cast(pa.int64()))
+    return Measures(
+        bytes=sum(len(envelope.body) for envelope in covered),
+        late=int(np.count_nonzero(arrivals - times > rules.grace // timedelta(microseconds=1))),
+        arrived=min(envelope.enqueued for envelope in covered),
+        happened=int(np.median(times)) if len(times) else None,
+    )
+
+
 def _files(
     source: Source,
     selection: Selection,
-    taken: Sequence[Envelope],
+    covered: Sequence[Envelope],
     outputs: Sequence[_Output],
     after: Ledger,
     ordinal: int,
     stamp: Stamp,
 ) -> tuple[File, ...]:
-    first = min(envelope.sequence for envelope in taken)
-    last = max(envelope.sequence for envelope in taken)
+    first = min(envelope.sequence for envelope in covered)
+    last = max(envelope.sequence for envelope in covered)
     common = {
         "source": str(source),
         "incarnation": str(selection.incarnation),
         "first_sequence": str(first),
         "last_sequence": str(last),
-        "sequences": spanned(sorted(envelope.sequence for envelope in taken)),
+        "sequences": spanned(sorted(envelope.sequence for envelope in covered)),
         "ledger_id": after.ledger_id,
         "ordinal": str(ordinal),
         "commit_id": stamp.commit_id,

@@ -34,6 +34,7 @@ class Rules:
     max_lead: timedelta = timedelta(hours=1)
     max_inflated: int = 64 * MiB
     commit_bytes: int = 32 * MiB
+    grace: timedelta = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,11 @@ class Settings(BaseSettings):
     )
     EVENT_HUB_CONSUMER_GROUP: str = Field(
         min_length=1, description="A consumer group of that hub which nothing else reads."
+    )
+    EVENT_HUB_RETENTION: timedelta = Field(
+        timedelta(0),
+        ge=timedelta(0),
+        description="How long the hub keeps envelopes, to report how far lag is from it; 0: is not reported.",
     )
 
     OutputStorage: str = Field(
@@ -155,6 +161,16 @@ class Settings(BaseSettings):
         description="So old a process's knowledge of other sources' commits may be.",
     )
 
+    APPLICATIONINSIGHTS_CONNECTION_STRING: str = Field(
+        "", description="Application Insights to send metrics and logs to."
+    )
+    OTEL_EXPORTER_OTLP_ENDPOINT: str = Field(
+        "", description="OTLP endpoint (HTTP, protobuf) to send metrics and logs to."
+    )
+    OTEL_METRICS_EXPORTER: str = Field(
+        "", description="`console`: metrics are printed, too; for debugging."
+    )
+
     @field_validator("OUTPUT_FORMATS", "WS_OPENING_EVENTS", "WS_CLOSING_EVENTS", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -185,6 +201,7 @@ class Settings(BaseSettings):
             max_lead=self.RECORD_MAX_LEAD,
             max_inflated=self.ENVELOPE_MAX_INFLATED,
             commit_bytes=self.COMMIT_BYTES,
+            grace=self.WS_GRACE,
         )
 
     @property
@@ -224,7 +241,10 @@ class Settings(BaseSettings):
         )
 
 
-SECRETS = {"EventHubConnection", "OutputStorage", "StateStorage"}
+SECRETS = {
+    *("EventHubConnection", "OutputStorage", "StateStorage"),
+    *("APPLICATIONINSIGHTS_CONNECTION_STRING", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+}
 """Settings whose values are never shown."""
 
 

@@ -116,7 +116,7 @@ def _shape(keys: Keys, inner: Keys | None) -> Shape:
             is_inner = place.startswith("properties.")
             key = find_inner(place.removeprefix("properties.")) if is_inner else find_outer(place)
             claimed = within if is_inner else outer
-            if key is not None and key not in claimed:
+            if key is not None:
                 claimed[key] = at
                 break
         else:

@@ -14,8 +14,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 from azure.storage.blob import BlobBlock, BlobServiceClient, ContainerClient, ContentSettings
 
 from shared.errors import Refused, StorageError, Unclear
-from shared.ledger import Listed
-from shared.plan import File
+from shared.ledger import File, Listed
 from shared.settings import Connection
 
 SINGLE_PUT = 64 << 20
@@ -36,7 +35,9 @@ class Publication(Enum):
     """What became of a file that was to be published."""
 
     DONE = auto()
-    """It is visible, by this call or by an earlier one."""
+    """This call made it visible."""
+    ALREADY = auto()
+    """It is visible, by an earlier call."""
     BLOCKS_GONE = auto()
     """Its blocks are not there: published and deleted since, or expired."""
 
@@ -152,7 +153,7 @@ class BlobStorage:
                 # The SDK raises ResourceExistsError for every 409: only the code tells.
                 match _code(error):
                     case "BlobAlreadyExists":
-                        return Publication.DONE
+                        return Publication.ALREADY
                     case "InvalidBlockList":
                         return Publication.BLOCKS_GONE
                 raise
@@ -188,8 +189,9 @@ def _service(connection: Connection, options: dict[str, Any]) -> BlobServiceClie
 
 
 def _code(error: HttpResponseError) -> str:
-    # Set by azure-storage-blob alone, so that the base class does not declare it.
-    return str(getattr(error, "error_code", None) or error.reason)
+    # Set by azure-storage-blob alone, so that the base class does not declare it; text, or an enum of text.
+    code = getattr(error, "error_code", None) or error.reason
+    return str(getattr(code, "value", code))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from shared.findings import Findings
 from shared.schema import RECORDS
 from shared.settings import Rules
 
-_RECORDS = 1 << 16
+_RECORDS = 1 << 14
 """So many records wait for their checks at most, and those of one envelope: this bounds memory."""
 
 
@@ -68,19 +68,21 @@ class _Batch:
         """Takes an envelope's records, or the problem that makes it unreadable."""
         findings = Findings(envelope)
         self.open.append(findings)
-        try:
-            if problem:
-                raise Unreadable(problem)
-            found = records(text)
-        except Unreadable as error:
-            findings.refuse(str(error))
+        found: list[object] = []
+        if not problem:
+            try:
+                found = records(text)
+            except Unreadable as error:
+                problem = str(error)
+        if problem:
+            findings.refuse(problem)
             self.records += 1
             return
         self.records += len(found)
         self.waiting += len(found)
         self.skipped += self.rows.add(found, findings)
         if self.waiting >= _RECORDS:
-            found = []
+            del found
             self.check()
 
     def check(self) -> None:

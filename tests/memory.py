@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from shared.errors import Refused, StorageError
-from shared.ledger import Listed
-from shared.plan import File
+from shared.ledger import File, Listed
 from shared.storage import Blob, Publication
 
 WEEK = 7 * 24 * 3600 * 1_000_000
@@ -96,7 +95,7 @@ class MemoryStorage:
     def _publish(self, file: Listed) -> Publication:
         blob = self.output.setdefault(file.name, Output())
         if blob.data is not None:
-            return Publication.DONE
+            return Publication.ALREADY
         live = {name: data for name, (data, put) in blob.blocks.items() if self.now() - put < WEEK}
         if any(block_id not in live for block_id in file.block_ids):
             return Publication.BLOCKS_GONE

@@ -58,18 +58,19 @@ class HostOptions:
     def load(cls, app: Path, settings: Mapping[str, str] | None = None) -> Self:
         """Reads `host.json` of the app folder; raises `AppError` when it is missing or asks for too much.
 
-        A setting `AzureFunctionsJobHost__extensions__eventHubs__NAME` wins over the file, as in the real host:
-        https://learn.microsoft.com/azure/azure-functions/functions-host-json#override-hostjson-values
+        A setting `AzureFunctionsJobHost__extensions__eventHubs__NAME` wins over the file, as in the real
+        host: https://learn.microsoft.com/azure/azure-functions/functions-host-json#override-hostjson-values
         """
         path = app / "host.json"
         try:
             document = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise AppError(f"{path} cannot be read: {error}") from error
-        hubs = document.get("extensions", {}).get("eventHubs", {})
-        for name, value in (settings or {}).items():
-            if name.startswith(OVERRIDE):
-                hubs[name.removeprefix(OVERRIDE)] = int(value) if value.isdecimal() else value
+        hubs = document.get("extensions", {}).get("eventHubs", {}) | {
+            name.removeprefix(OVERRIDE): int(value) if value.isdecimal() else value
+            for name, value in (settings or {}).items()
+            if name.startswith(OVERRIDE)
+        }
         values: dict[str, Any] = {}
         for key, value in hubs.items():
             name = re.sub(r"(?<=[a-z])([A-Z])", r"_\1", key).lower()

@@ -9,8 +9,7 @@ from azure.storage.blob import BlobServiceClient
 from local.azurite import Azurite
 from shared import storage
 from shared.errors import Refused, StorageError, Unclear
-from shared.ledger import Listed
-from shared.plan import File
+from shared.ledger import File, Listed
 from shared.settings import Connection
 from shared.storage import Publication, Storage
 from tests.memory import MemoryStorage
@@ -140,11 +139,11 @@ def test_a_published_file_is_visible(store: Storage) -> None:
     assert store.exists("parquet/a")
 
 
-def test_publishing_again_is_done(store: Storage) -> None:
+def test_publishing_again_finds_it_done_already(store: Storage) -> None:
     staged = file("parquet/a")
     store.stage([staged])
     store.publish([staged.listed])
-    assert store.publish([staged.listed]) == [Publication.DONE]
+    assert store.publish([staged.listed]) == [Publication.ALREADY]
 
 
 def test_publishing_what_was_never_staged_finds_no_blocks(store: Storage) -> None:
@@ -163,7 +162,7 @@ def test_staging_on_a_published_name_changes_nothing_visible(store: Storage) -> 
     store.stage([staged])
     store.publish([staged.listed])
     store.stage([file("parquet/a", b"second", BLOCK.replace("0", "9"))])
-    assert store.publish([file("parquet/a", block=BLOCK.replace("0", "9")).listed]) == [Publication.DONE]
+    assert store.publish([file("parquet/a", block=BLOCK.replace("0", "9")).listed]) == [Publication.ALREADY]
     assert content(store, "parquet/a") == b"first"
 
 

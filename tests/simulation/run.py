@@ -13,7 +13,7 @@ def run(choices: Choices, options: Options) -> World:
     """A world after its schedule: faults end, everybody finishes, everything is delivered once more."""
     world = World(choices, options)
     world.produce(2 + choices.below(5))
-    for _ in range(20 + choices.below(60)):
+    for _ in range(50 + choices.below(200)):
         turn(world)
     world.log.append("--- from here on nothing goes wrong")
     if options.rewind or choices.happens(300):
@@ -32,34 +32,33 @@ def run(choices: Choices, options: Options) -> World:
 
 
 def turn(world: World) -> None:
-    """One thing happens."""
+    """One thing happens: most often, somebody makes the next storage call."""
     choices, options = world.choices, world.options
-    lot = choices.below(100)
-    if lot < 60 and world.actors:
-        world.step(choices.one(world.actors), faults=True)
-    elif lot < 70:
-        world.produce(1 + choices.below(4))
-    elif lot < 78 and len(world.actors) < 4:
-        world.start_owner()
-    elif lot < 84 and len(world.actors) < 5:
-        world.start_timer()
-    elif lot < 87 and world.actors:
-        actor = choices.one(world.actors)
-        actor.kill()
-        world.actors.remove(actor)
-        world.log.append(f"{actor.name} is killed")
-    elif lot < 91 and world.late:
-        world.deliver_late()
-    elif lot < 94 and options.remove:
-        world.remove_file()
-    elif lot < 96 and options.recreate and len(world.hubs) < 3:
-        world.recreate_hub()
-    elif lot < 97 and options.week:
-        world.pass_a_week()
-    elif lot < 99 and options.ledger_lost:
-        world.touch_ledger()
+    lot = choices.below(1000)
+    if lot >= 850:
+        match (lot - 850) // 10:
+            case 0 | 1 | 2 | 3 | 4:
+                world.produce(1 + choices.below(4))
+            case 5 | 6 if len(world.actors) < 4:
+                world.start_owner()
+            case 7 | 8 if len(world.actors) < 5:
+                world.start_timer()
+            case 9 if world.actors:
+                world.kill(choices.one(world.actors))
+            case 10 | 11 if world.late:
+                world.deliver_late()
+            case 12 if options.remove:
+                world.remove_file()
+            case 13 if options.recreate and len(world.hubs) < 3:
+                world.recreate_hub()
+            case 14 if options.week and choices.happens(300):
+                world.pass_a_week()
+            case 14 if options.ledger_lost:
+                world.touch_ledger()
     elif world.actors:
         world.step(choices.one(world.actors), faults=True)
+    else:
+        world.start_owner()
 
 
 def finish(world: World) -> None:

@@ -5,9 +5,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from azure.eventhub import EventData, EventHubConsumerClient, EventHubProducerClient
+from azure.eventhub._buffered_producer._partition_resolver import PartitionResolver
+from azure.eventhub._pyamqp.utils import generate_sas_token
 from azure.eventhub.aio import EventHubConsumerClient as AioConsumerClient
 from azure.eventhub.aio import PartitionContext
 
@@ -29,7 +31,16 @@ def send(broker: BrokerProcess, bodies: Iterable[bytes | str], hub: str = "singl
 
 
 def bodies(events: Iterable[EventData]) -> list[bytes]:
-    return [b"".join(event.body) for event in events]
+    return [b"".join(cast("Iterable[bytes]", event.body)) for event in events]
+
+
+def sas_token(uri: str, key_name: str, key: str, expiry: float) -> str:
+    return str(generate_sas_token(uri, key_name, key, int(expiry)))  # type: ignore[no-untyped-call]
+
+
+def partition_of_the_sdk(key: str, partition_count: int) -> int:
+    resolver = PartitionResolver(range(partition_count))  # type: ignore[no-untyped-call]
+    return int(resolver.get_partition_id_by_partition_key(key))  # type: ignore[no-untyped-call]
 
 
 class Reader:
@@ -48,7 +59,9 @@ class Reader:
         self._client = EventHubConsumerClient.from_connection_string(
             broker.connection_string, group, eventhub_name="single", retry_total=0
         )
-        self._consumer = self._client._create_consumer(
+        # Untyped, and typed for single events only.
+        create_consumer: Any = self._client._create_consumer
+        self._consumer = create_consumer(
             group, "0", position, self.events.extend, event_position_inclusive=inclusive, **options
         )
         # Ending its thread takes a second.

@@ -3,15 +3,17 @@
 import socket
 import time
 import uuid
-from collections.abc import Iterator
-from typing import Self
-
-from azure.eventhub._pyamqp.utils import generate_sas_token
+from typing import TYPE_CHECKING, Self
 
 from local.eventhubs import frames, messages
 from local.eventhubs.amqp_types import Described, Symbol, UInt, ULong, UShort, encode
 from local.eventhubs.frames import Code, Frame
 from local.eventhubs.process import BrokerProcess
+
+from .clients import sas_token
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PATIENCE = 10.0
 
@@ -83,7 +85,9 @@ class Peer:
             self._socket.settimeout(PATIENCE)
         return False
 
-    def attach(self, handle: int, address: str, *, reads: bool, filters: object = None, epoch: object = None) -> None:
+    def attach(
+        self, handle: int, address: str, *, reads: bool, filters: object = None, epoch: object = None
+    ) -> None:
         properties = None if epoch is None else {Symbol("com.microsoft:epoch"): epoch}
         source = terminus(frames.SOURCE, address, filters) if reads else terminus(frames.SOURCE, "peer")
         target = Described(frames.TARGET, ["peer" if reads else address])
@@ -100,8 +104,8 @@ class Peer:
         fields = (UInt(handle), UInt(delivery_id), b"tag", UInt(message_format), False, False)
         self.perform(Code.TRANSFER, *fields, payload=message)
 
-    def ask(self, address: str, properties: dict[object, object], value: object = None) -> dict[object, object]:
-        """Send a request on new links, and the answer's application properties."""
+    def ask(self, address: str, properties: dict[object, object], value: object = None) -> messages.Request:
+        """Send a request on new links; the answer."""
         self.attach(100, address, reads=True)
         self.next_frame(Code.ATTACH)
         self.attach(101, address, reads=False)
@@ -119,16 +123,17 @@ class Peer:
         for handle in (100, 101):
             self.perform(Code.DETACH, UInt(handle), True)  # noqa: FBT003
             self.next_frame(Code.DETACH)
-        return dict(messages.parse_request(answer.payload).properties)
+        return messages.parse_request(answer.payload)
 
-    def authorize(self, hub: str = "single", key: str | None = None, seconds: float = 60) -> dict[object, object]:
+    def authorize(self, hub: str = "single", key: str | None = None, seconds: float = 60) -> object:
+        """Put a token; the status of the answer."""
         name, key = self._broker.key_name, key or self._broker.key
-        token = generate_sas_token(f"sb://127.0.0.1/{hub}", name, key, int(time.time() + seconds))
+        token = sas_token(f"sb://127.0.0.1/{hub}", name, key, time.time() + seconds)
         properties: dict[object, object] = {
             "operation": "put-token",
             "type": "servicebus.windows.net:sastoken",
         }
-        return self.ask("$cbs", properties, token)
+        return self.ask("$cbs", properties, token).properties["status-code"]
 
     def close(self) -> None:
         self._socket.close()

@@ -26,7 +26,7 @@ def test_a_reader_starts_where_it_asks_to(broker: BrokerProcess) -> None:
 def test_from_the_end_and_from_the_last_event_on_there_is_only_what_comes(broker: BrokerProcess) -> None:
     send(broker, ["old"])
     (old,) = read(broker, 1)
-    positions: tuple[Any, ...] = ("@latest", old.offset, old.sequence_number, old.enqueued_time)
+    positions: tuple[Any, ...] = ("@latest", old.offset)
     with ExitStack() as stack:
         readers = [stack.enter_context(closing(Reader(broker, position=position))) for position in positions]
         for reader in readers:
@@ -34,4 +34,4 @@ def test_from_the_end_and_from_the_last_event_on_there_is_only_what_comes(broker
             with pytest.raises(TimeoutError):
                 reader.read(1, SILENCE)
         send(broker, ["new"])
-        assert [bodies(reader.read(1)) for reader in readers] == [[b"new"]] * 4
+        assert [bodies(reader.read(1)) for reader in readers] == [[b"new"]] * 2

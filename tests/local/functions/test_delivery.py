@@ -94,20 +94,20 @@ def test_a_minimum_batch_is_waited_for_but_not_longer_than_the_wait(app: App) ->
 
 
 def test_two_hosts_share_the_sources_and_one_takes_over_from_the_other(app: App) -> None:
-    with app.host("one") as one, app.host("two") as two:
-        two.wait_for("claimed")
-        if len(one.wait_for("claimed")) == 2:
+    with app.host("one") as one:
+        one.wait_for("claimed", 2)
+        with app.host("two") as two:
+            two.wait_for("claimed")
             one.wait_for("released")
-        app.send(b"0", source="0")
-        app.send(b"0", source="1")
-        one.wait_for("checkpoint")
-        two.wait_for("checkpoint")
-        assert len({call["pid"] for call in app.notes("end")}) == 2
-        assert one.stop() == 0
-        app.send(b"1", source="0")
-        app.send(b"1", source="1")
-        app.wait_for("end", 2, pid=two.worker_pid)
-        two.wait_for("checkpoint", 2, sequence=1)
+            app.send(b"0", source="0")
+            app.send(b"0", source="1")
+            one.wait_for("checkpoint")
+            two.wait_for("checkpoint")
+            assert {call["pid"] for call in app.notes("end")} == {one.worker_pid, two.worker_pid}
+            assert one.stop() == 0
+            app.send(b"1", source="0")
+            app.send(b"1", source="1")
+            two.wait_for("checkpoint", 2, sequence=1)
     assert sorted((call["source"], call["sequences"]) for call in app.notes("begin")) == [
         ("0", [0]),
         ("0", [1]),

@@ -1,0 +1,215 @@
+"""What open connections cost: a run of the timer, and a commit, with so many of them in the master table.
+
+python -m benchmarks.connections [rows] [observations]
+"""
+
+import resource
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, MutableMapping
+from itertools import count
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import quote, unquote
+
+import numpy as np
+import pyarrow as pa
+
+from shared import connections, master
+from shared.connections import OBSERVATIONS, UNKNOWN
+from shared.envelope import Source
+from shared.finish import Finisher
+from shared.head import NAME, Head, Part
+from shared.hub import State
+from shared.known import Known
+from shared.ledger import Ledger, Segment
+from shared.schema import RECORDS
+from shared.settings import Finishing
+from shared.storage import Blob
+from tests.memory import MemoryStorage
+
+MINUTE = 60_000_000
+NOW = 1_900_000_000_000_000
+BATCH = 5_000
+PIECE = 60_000
+SOURCE = Source("benchmark", "hub", "0")
+RESOURCES = tuple(
+    f"/subscriptions/{uuid.UUID(int=n)}/resourcegroups/rg/providers/microsoft.apimanagement/service/apim{n}"
+    for n in range(10)
+)
+
+
+def ids(numbers: np.ndarray[Any, Any]) -> pa.Array:
+    """Correlation ids as they look: a number always gives the same one."""
+    rng = np.random.default_rng(7)
+    high = int(rng.integers(1 << 62))
+    return pa.array(
+        [f"{high ^ n * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF:016x}-{n:019d}" for n in numbers.tolist()]
+    )
+
+
+def observations(numbers: np.ndarray[Any, Any], rng: np.random.Generator) -> pa.Table:
+    """One observation each of the connections with these numbers, of the last two hours."""
+    rows = len(numbers)
+    first = NOW - rng.integers(0, 120 * MINUTE, rows)
+    last = first + rng.integers(0, 10 * MINUTE, rows)
+    names = pa.StructArray.from_arrays(
+        [
+            pa.array(["ConnectionOpened", "MessageReceived"] * rows),
+            *(pa.array(np.column_stack([one, two]).ravel()) for one, two in ((first, last), (first, last))),
+            pa.array(np.ones(2 * rows, np.int64)),
+            pa.nulls(2 * rows, pa.float64()),
+        ],
+        fields=list(connections.NAMES.value_type),
+    )
+    columns: dict[str, Any] = {
+        "_ResourceId": pa.array(RESOURCES).take(pa.array(numbers % len(RESOURCES))),
+        "CorrelationId": ids(numbers),
+        "first": first,
+        "last": last,
+        "first_seen": first + 5 * MINUTE,
+        "last_seen": last + 5 * MINUTE,
+        "count": np.full(rows, 2),
+        "names": pa.ListArray.from_arrays(
+            pa.array(np.arange(rows + 1, dtype=np.int32) * 2), names, type=connections.NAMES
+        ),
+        "Error": pa.nulls(rows, pa.string()),
+        **{name: pa.array(["gateway"] * rows) for name in connections.LAST[1:]},
+        "Error at": np.full(rows, connections.NEVER),
+        **{f"{name} at": last for name in connections.LAST[1:]},
+    }
+    return pa.table([columns[name] for name in OBSERVATIONS.names], schema=OBSERVATIONS)
+
+
+class Files(MutableMapping[str, Blob]):
+    """State blobs as files: what lies in the storage is not the memory of the process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __getitem__(self, name: str) -> Blob:
+        path = self._path(name)
+        if not path.exists():
+            raise KeyError(name)
+        return Blob(path.read_bytes(), str(path.stat().st_mtime_ns))
+
+    def __setitem__(self, name: str, blob: Blob) -> None:
+        self._path(name).write_bytes(blob.data)
+
+    def __delitem__(self, name: str) -> None:
+        self._path(name).unlink()
+
+    def __iter__(self) -> Iterator[str]:
+        return (unquote(path.name) for path in self._folder.iterdir())
+
+    def __len__(self) -> int:
+        return len(list(self._folder.iterdir()))
+
+    def _path(self, name: str) -> Path:
+        return self._folder / quote(name, safe="")
+
+
+def fill(storage: MemoryStorage, rows: int) -> None:
+    """A head and a master table of so many rows."""
+    rng = np.random.default_rng(2)
+    pieces = [np.arange(begin, min(rows, begin + PIECE)) for begin in range(0, rows, PIECE)]
+    hashes = np.concatenate([connections.keys(observations(piece, rng)) for piece in pieces])
+    parts = []
+    for numbers in np.array_split(np.argsort(hashes), len(pieces)):
+        table = master.keyed([observations(numbers, rng)])
+        name = f"master/{0:020d}-{len(parts)}"
+        storage.put(name, connections.dump(table))
+        low = master.key_of(table.slice(0, 1)).tobytes().hex()
+        parts.append(Part(name=name, low=low, rows=table.num_rows, due=UNKNOWN))
+    storage.put(NAME, Head(parts=tuple(parts)).dump())
+
+
+def measure(what: str, work: Callable[[], object]) -> None:
+    """Runs it in a process of its own, and prints what it took."""
+
+    def child() -> None:
+        pa.set_cpu_count(1)
+        began, wall = time.process_time(), time.perf_counter()
+        result = work()
+        cpu, wall = time.process_time() - began, time.perf_counter() - wall
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"{what:50} {cpu:7.2f} s CPU {wall:7.2f} s  peak {peak:5.0f} MB  {result or ''}", flush=True)
+
+    process = get_context("fork").Process(target=child)
+    process.start()
+    process.join()
+
+
+class NoHub:
+    """Does not answer."""
+
+    def ask(self) -> State | None:
+        """See shared.hub.Hub."""
+        return None
+
+
+def main(rows: int, observed: int, folder: Path) -> None:
+    """Measures with so many rows in the master table, and so many observations to absorb."""
+    pa.set_cpu_count(1)
+    rng = np.random.default_rng(1)
+    storage = MemoryStorage()
+    storage.state = Files(folder)  # type: ignore[assignment]
+    if rows:
+        measure("made the master table", lambda: fill(storage, rows))
+        print(f"{rows:,} rows, {sum(path.stat().st_size for path in folder.iterdir()) / rows:.0f} bytes each")
+    segments = []
+    for n, begin in enumerate(range(0, observed, BATCH)):
+        half = BATCH // 2  # half of them new, half known
+        numbers = np.concatenate([rng.integers(0, max(1, rows), half), rows + begin + np.arange(half)])
+        table = connections.merge([observations(np.unique(numbers), rng)])
+        name = f"segments/{SOURCE}/l/{n + 1:012d}-x.arrow"
+        storage.put(name, connections.dump(table))
+        segments.append(Segment(name=name, ordinal=n + 1, observations=table.num_rows, newest=NOW))
+    ledger = Ledger(ledger_id="l", source=str(SOURCE), ordinal=len(segments), segments=tuple(segments))
+    storage.put(Ledger.name(SOURCE), ledger.dump())
+
+    tick = count()
+    known = Known(storage, 5_000_000, lambda: NOW)
+    batch = records(rng, rows)
+
+    def read() -> None:
+        known.refresh(ledger)
+
+    def enrich() -> str:
+        read()
+        times = []
+        for _ in range(20):
+            began = time.process_time()
+            connections.enrich(batch, known)
+            times.append(time.process_time() - began)
+        return f"of which enriching {BATCH:,} records {1000 * min(times):.1f} ms"
+
+    finisher = Finisher(storage, NoHub(), Finishing(), lambda: NOW, lambda: f"{next(tick):032x}")
+    measure("a process reads what is known", read)
+    measure("the same, and enriches 20 batches", enrich)
+    measure(f"a run of the timer, {observed:,} observations", lambda: finisher.run(600))
+
+
+def records(rng: np.random.Generator, rows: int) -> pa.Table:
+    """A batch whose connections are known, as far as any are."""
+    numbers = rng.integers(0, max(1, rows), BATCH)
+    times = NOW + rng.integers(0, MINUTE, BATCH)
+    columns: dict[str, Any] = {field.name: pa.nulls(BATCH, field.type) for field in RECORDS.arrow}
+    columns |= {
+        "TimeGenerated": pa.array(times).cast(pa.timestamp("us", "UTC")),
+        "_EnqueuedTime": pa.array(times + MINUTE).cast(pa.timestamp("us", "UTC")),
+        "CorrelationId": ids(numbers if rows else np.arange(BATCH)),
+        "EventName": pa.array(["MessageReceived"] * BATCH),
+        "_ResourceId": pa.array(RESOURCES).take(pa.array(numbers % len(RESOURCES))),
+    }
+    schema = pa.schema([field.with_nullable(True) for field in RECORDS.arrow])
+    return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+if __name__ == "__main__":
+    wanted = [int(one) for one in sys.argv[1:]] or [600_000, 100_000]
+    with TemporaryDirectory() as temporary:
+        main(*wanted, Path(temporary))

@@ -1,0 +1,30 @@
+"""Reads which segments of a source wait to be absorbed: those that its ledger lists, and those in its indexes."""
+
+from shared.connections import UNKNOWN
+from shared.ledger import Index, Ledger, Segment, Segments
+from shared.storage import Storage
+
+
+def waiting(storage: Storage, ledger: Ledger, watermark: int, enough: int = UNKNOWN) -> list[Segment] | None:
+    """The segments above the watermark in order: all, or the oldest ones that have enough observations.
+
+    None: some of their list was absorbed and deleted while this was on its way.
+    """
+    indexes: list[Index] = []
+    for index in ledger.indexes:
+        if index.last > watermark and sum(one.observations for one in indexes) < enough:
+            indexes.append(index)
+    blobs = storage.read_all([one.name for one in indexes])
+    found: list[Segment] = []
+    for blob in blobs:
+        if blob is None:
+            return None
+        found += Segments.model_validate_json(blob.data).segments
+    if not indexes or indexes[-1] == ledger.indexes[-1]:
+        found += ledger.segments
+    chosen: list[Segment] = []
+    for segment in found:
+        if segment.ordinal > watermark and enough > 0:
+            chosen.append(segment)
+            enough -= segment.observations
+    return chosen

@@ -1,0 +1,126 @@
+"""Selects the envelopes that one commit can take: how each stands to what has been committed. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from shared.envelope import Envelope
+from shared.intervals import within, without
+from shared.ledger import TOLERANCE, Ledger, Lost
+
+MAX_RUNS = 64
+"""Runs of sequence numbers in one commit: they are listed in each file's metadata, which holds 8 KiB."""
+
+
+class Verdict(Enum):
+    """How an envelope stands to what has been committed."""
+
+    NEW = auto()
+    """Not committed yet: above all others, or inside a noted gap."""
+    RECREATED = auto()
+    """The first one seen of a hub that was made anew: sequence numbers began again, time did not."""
+    STALE = auto()
+    """Of a hub that is no more, never committed: its owner came too late. Quarantined."""
+    LOST = auto()
+    """Committed, but a file that held some of it could not be published: may refill that."""
+    DUPLICATE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Envelopes of a batch that one commit can take: all of one verdict and one incarnation, in order."""
+
+    verdict: Verdict
+    """NEW, STALE or LOST."""
+    incarnation: int
+    ledger: Ledger
+    """The ledger to go on from: with a new incarnation where the hub was made anew."""
+    envelopes: tuple[Envelope, ...]
+
+
+def select(ledger: Ledger, envelopes: Iterable[Envelope]) -> Selection | None:
+    """The first envelopes that are no duplicates and can share a commit; None when all are duplicates."""
+    base, at, kind, number = ledger, ledger, None, 0
+    chosen: list[Envelope] = []
+    folded = 0  # how many of the chosen ones `at` knows: contiguous ones need not be folded one by one
+    expected = earliest = -1
+    runs = 0
+    for envelope in envelopes:
+        if envelope.sequence == expected and envelope.enqueued >= earliest:
+            chosen.append(envelope)
+            expected += 1
+            continue
+        if kind:
+            at = taken(at, kind, chosen[folded:])
+            folded = len(chosen)
+        verdict = verdict_on(at, envelope)
+        if verdict is Verdict.DUPLICATE:
+            continue
+        if verdict is Verdict.RECREATED and kind is None:
+            base = at = at.reborn(envelope.enqueued)
+            verdict = Verdict.NEW
+        incarnation = at.past[older(at, envelope)] if verdict is Verdict.STALE else at.incarnation
+        if kind is None:
+            kind, number = verdict, incarnation.number
+        elif verdict is not kind or incarnation.number != number or runs == MAX_RUNS:
+            break
+        runs += 1
+        chosen.append(envelope)
+        if kind is Verdict.NEW:
+            above = at.incarnation.next is None or envelope.sequence >= at.incarnation.next
+            expected = envelope.sequence + 1 if above else -1
+            earliest = (at.incarnation.began or 0) - TOLERANCE if at.past else -1
+    return Selection(kind, number, base, tuple(chosen)) if kind else None
+
+
+def verdict_on(ledger: Ledger, envelope: Envelope) -> Verdict:
+    """How the envelope stands to what has been committed."""
+    now, sequence, time = ledger.incarnation, envelope.sequence, envelope.enqueued
+    if ledger.past and now.began is not None and time < now.began - TOLERANCE:
+        past = ledger.past[older(ledger, envelope)]
+        return Verdict.DUPLICATE if past.has(envelope) and time <= past.newest else Verdict.STALE
+    if now.next is None or sequence >= now.next:
+        return Verdict.NEW
+    if within(now.gaps, sequence) and time <= now.newest + TOLERANCE:
+        return Verdict.NEW
+    if time > now.newest:
+        return Verdict.RECREATED
+    lost = any(one.incarnation == now.number and within(one.sequences, sequence) for one in ledger.lost)
+    return Verdict.LOST if lost else Verdict.DUPLICATE
+
+
+def older(ledger: Ledger, envelope: Envelope) -> int:
+    """The index in `past` of the incarnation that was alive when the envelope was enqueued."""
+    alive = [
+        i
+        for i, one in enumerate(ledger.past)
+        if one.began is None or one.began <= envelope.enqueued + TOLERANCE
+    ]
+    return alive[-1] if alive else 0
+
+
+def taken(ledger: Ledger, verdict: Verdict, envelopes: Sequence[Envelope]) -> Ledger:
+    """With the progress that committing these envelopes makes, all of them of this verdict."""
+    match verdict:
+        case Verdict.NEW:
+            return ledger.model_copy(update={"incarnation": ledger.incarnation.take(envelopes)})
+        case Verdict.STALE:
+            past = list(ledger.past)
+            for envelope in envelopes:
+                past[older(ledger, envelope)] = past[older(ledger, envelope)].take((envelope,))
+            return ledger.model_copy(update={"past": tuple(past)})
+        case Verdict.LOST:
+            return ledger.model_copy(
+                update={"lost": tuple(_refilled(ledger, {e.sequence for e in envelopes}))}
+            )
+    raise AssertionError(verdict)
+
+
+def _refilled(ledger: Ledger, sequences: set[int]) -> Iterable[Lost]:
+    for one in ledger.lost:
+        left = one.sequences
+        if one.incarnation == ledger.incarnation.number:
+            for sequence in sequences:
+                left = without(left, sequence)
+        if left:
+            yield one.model_copy(update={"sequences": left})

@@ -1,0 +1,282 @@
+"""What the program tells of its work: every metric and event, named once, and the calls that report them.
+
+The OpenTelemetry API alone: as long as nothing is configured (shared/telemetry_export.py), calls do nothing.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Literal
+
+import orjson
+from opentelemetry import metrics
+
+from shared import __version__
+from shared.envelope import Reason, Source
+from shared.plan import Plan
+
+SCOPE = "websocketlogs"
+SECOND = 1_000_000
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600)
+"""Seconds at which histograms are cut: from a call to a backlog."""
+
+type Kind = Literal["counter", "gauge", "histogram"]
+type Attributes = Mapping[str, str]
+
+_meter = metrics.get_meter(SCOPE, __version__)
+_log = logging.getLogger("shared.export")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric, and how to report a value of it."""
+
+    kind: Kind
+    name: str
+    unit: str
+    """As UCUM has it: `s`, `By`, or what is counted in braces."""
+    meaning: str
+    attributes: tuple[str, ...]
+    record: Callable[[float, Attributes], None]
+
+
+METRICS: list[Metric] = []
+"""All of them, in the order of docs/telemetry.md."""
+
+ATTRIBUTES = {
+    "source": "`namespace/hub/partition id`; `head` for files of connections. Bounded by the hub.",
+    "reason": "Why a record or an envelope was rejected; the reasons that dead letters name.",
+    "phase": "The step of a commit: `load`, `plan`, `stage`, `write`, `publish`.",
+    "status": "How a connection ended: `closed`, `failed`, `quiet`, `timed_out`.",
+    "function": "`export_logs` or `finish_connections`.",
+}
+"""What metrics are told apart by. Nothing from a record is ever among their values."""
+
+
+def _metric(kind: Kind, name: str, unit: str, meaning: str, *attributes: str) -> Metric:
+    name = f"{SCOPE}.{name}"
+    match kind:
+        case "counter":
+            record = _meter.create_counter(name, unit, meaning).add
+        case "gauge":
+            record = _meter.create_gauge(name, unit, meaning).set
+        case "histogram":
+            record = _meter.create_histogram(
+                name, unit, meaning, explicit_bucket_boundaries_advisory=BUCKETS
+            ).record
+    METRICS.append(Metric(kind, name, unit, meaning, attributes, record))
+    return METRICS[-1]
+
+
+# Of commits. They count once the ledger write has succeeded, which decides.
+COMMITS = _metric("counter", "commits", "{commit}", "Ledger writes that committed envelopes.", "source")
+ENVELOPES = _metric("counter", "envelopes", "{envelope}", "Envelopes committed.", "source")
+RECORDS = _metric("counter", "records", "{record}", "Records in them; unreadable ones hold one.", "source")
+ROWS = _metric("counter", "rows", "{row}", "Records that became rows.", "source")
+REJECTED = _metric("counter", "rejected", "{record}", "Records that became dead letters.", "source", "reason")
+SKIPPED = _metric("counter", "skipped", "{record}", "Records of other categories and tables.", "source")
+UNBALANCED = _metric(
+    "counter", "unbalanced", "{record}", "Size of records - rows - rejected - skipped: always 0.", "source"
+)
+QUARANTINED = _metric(
+    "counter", "quarantined", "{envelope}", "Envelopes of a hub made anew since; rejected, too.", "source"
+)
+LATE = _metric(
+    "counter", "late", "{row}", "Rows that reached the hub over WS_GRACE after their time.", "source"
+)
+DUPLICATES = _metric(
+    "counter", "duplicates", "{envelope}", "Envelopes dropped: delivered again after their commit.", "source"
+)
+GAPS = _metric("gauge", "gaps", "{envelope}", "Sequence numbers passed over that never came.", "source")
+BYTES_IN = _metric("counter", "bytes.in", "By", "Bodies of envelopes, as they arrived.", "source")
+BYTES_OUT = _metric("counter", "bytes.out", "By", "Files, as they are stored.", "source")
+FILES = _metric("counter", "files", "{file}", "Files committed, dead letters included.", "source")
+COMMIT_TIME = _metric("histogram", "commit.time", "s", "Duration of a step of a commit.", "phase")
+ARRIVAL_DELAY = _metric(
+    "histogram",
+    "delay.arrival",
+    "s",
+    "Arrival at the hub to commit, of a commit's oldest envelope.",
+    "source",
+)
+EVENT_DELAY = _metric(
+    "histogram", "delay.event", "s", "A record's own time to commit, of a commit's median row.", "source"
+)
+
+# Of what gets in the way.
+CONFLICTS = _metric(
+    "counter", "conflicts", "{conflict}", "Commits begun again: another writer came between.", "source"
+)
+RECOVERIES = _metric(
+    "counter", "recoveries", "{file}", "Files published that an earlier owner had left unpublished.", "source"
+)
+LOST = _metric(
+    "counter", "lost", "{file}", "Files whose blocks expired before they were published.", "source"
+)
+ALARMS = _metric(
+    "counter",
+    "alarms",
+    "{alarm}",
+    "What needs an operator, such as a ledger that is gone; each run.",
+    "function",
+)
+
+# Of a run of the timer.
+OPEN = _metric("gauge", "connections.open", "{connection}", "Connections seen and not finished.")
+FINISHED = _metric("counter", "connections.finished", "{connection}", "Connections finished.", "status")
+REVISED = _metric("counter", "connections.revised", "{row}", "Rows written again after a late record.")
+CAPPED = _metric("counter", "connections.capped", "{connection}", "Let go early: there were too many.")
+UNKNOWN_NAMES = _metric(
+    "gauge", "names.unknown", "{name}", "Event names seen that are set neither as opening nor as closing."
+)
+ABSORBED_AGE = _metric("gauge", "absorbed.age", "s", "All that arrived longer ago is absorbed.")
+STALLED = _metric("gauge", "stalled", "{source}", "Sources that have envelopes to commit and do not go on.")
+LAG_ENVELOPES = _metric("gauge", "lag.envelopes", "{envelope}", "In the hub and not committed.", "source")
+LAG_TIME = _metric(
+    "gauge", "lag.time", "s", "Age of the oldest of them, at most; 0: there is none.", "source"
+)
+HEADROOM = _metric("gauge", "retention.headroom", "s", "EVENT_HUB_RETENTION less lag.time.", "source")
+
+COMMIT = "commit"
+"""The event: one line of the logger `shared.export` for each commit, this word and a JSON object."""
+
+
+class Steps:
+    """Times the steps of one commit."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, phase: str) -> Iterator[None]:
+        """Times a step, if it does not raise."""
+        began = perf_counter()
+        yield
+        self.seconds[phase] = perf_counter() - began
+
+
+def committed(source: Source, commit: Plan, steps: Steps, now: int) -> None:
+    """A ledger write has succeeded. `now`: µs since 1970 UTC."""
+    at = {"source": str(source)}
+    counts, measures = commit.counts, commit.measures
+    rejected = sum(counts.rejected.values())
+    gaps = sum(last - first + 1 for first, last in commit.ledger.incarnation.gaps)
+    bytes_out = sum(len(file.data) for file in commit.files)
+    COMMITS.record(1, at)
+    ENVELOPES.record(counts.envelopes, at)
+    RECORDS.record(counts.records, at)
+    ROWS.record(counts.rows, at)
+    for reason, number in counts.rejected.items():
+        REJECTED.record(number, {**at, "reason": reason})
+    SKIPPED.record(counts.skipped, at)
+    UNBALANCED.record(abs(counts.records - counts.rows - rejected - counts.skipped), at)
+    QUARANTINED.record(counts.rejected.get(Reason.OLDER_INCARNATION, 0), at)
+    LATE.record(measures.late, at)
+    GAPS.record(gaps, at)
+    BYTES_IN.record(measures.bytes, at)
+    BYTES_OUT.record(bytes_out, at)
+    FILES.record(counts.files, at)
+    for phase, seconds in steps.seconds.items():
+        COMMIT_TIME.record(seconds, {"phase": phase})
+    if measures.arrived is not None:
+        ARRIVAL_DELAY.record((now - measures.arrived) / SECOND, at)
+    if measures.happened is not None:
+        EVENT_DELAY.record((now - measures.happened) / SECOND, at)
+    if _log.isEnabledFor(logging.INFO):
+        line = {
+            "source": str(source),
+            "ordinal": commit.ledger.ordinal,
+            "commit_id": commit.ledger.commit_id,
+            "next": commit.ledger.incarnation.next,
+            **counts.model_dump(),
+            "gaps": gaps,
+            "late": measures.late,
+            "bytes_in": measures.bytes,
+            "bytes_out": bytes_out,
+            "seconds": {phase: round(seconds, 6) for phase, seconds in steps.seconds.items()},
+        }
+        _log.info("%s %s", COMMIT, orjson.dumps(line).decode())
+
+
+def delivered(source: Source, envelopes: int, commits: Sequence[Plan]) -> None:
+    """All of so many envelopes are committed, by these commits or before."""
+    new = sum(commit.counts.envelopes for commit in commits)
+    DUPLICATES.record(envelopes - new, {"source": str(source)})
+
+
+def refused(source: Source) -> None:
+    """Another writer came between."""
+    CONFLICTS.record(1, {"source": str(source)})
+
+
+def recovered(document: str, files: int) -> None:
+    """So many files that this ledger (by the name of its blob) lists were not published yet."""
+    RECOVERIES.record(files, {"source": _source(document)})
+
+
+def lost(document: str, files: int) -> None:
+    """So many files that this ledger (by the name of its blob) listed are lost."""
+    LOST.record(files, {"source": _source(document)})
+
+
+def alarmed(function: Literal["export_logs", "finish_connections"], alarms: int = 1) -> None:
+    """An operator has to look at something."""
+    ALARMS.record(alarms, {"function": function})
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far the commits of a source are behind its hub."""
+
+    envelopes: int
+    """In the hub and not committed."""
+    seconds: float
+    """So long ago the oldest of them arrived, at most; 0: there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimerRun:
+    """What a run of the timer did, and how things stand after it."""
+
+    open: int
+    """Connections seen and not finished."""
+    absorbed_age: float | None
+    """Seconds: everything that arrived before is absorbed; None: not known."""
+    finished: Mapping[str, int] = field(default_factory=dict)
+    """Connections that this run wrote with Revision 0, by status."""
+    revised: int = 0
+    capped: int = 0
+    unknown_names: int = 0
+    stalled: int = 0
+    alarms: int = 0
+    lag: Mapping[str, Lag] = field(default_factory=dict)
+    """By source; empty: the hub did not answer."""
+    retention: float = 0
+    """Seconds that the hub keeps envelopes; 0: not known."""
+
+
+def timer_ran(run: TimerRun) -> None:
+    """A run of the timer has ended."""
+    nothing: Attributes = {}
+    OPEN.record(run.open, nothing)
+    for status, number in run.finished.items():
+        FINISHED.record(number, {"status": status})
+    REVISED.record(run.revised, nothing)
+    CAPPED.record(run.capped, nothing)
+    UNKNOWN_NAMES.record(run.unknown_names, nothing)
+    if run.absorbed_age is not None:
+        ABSORBED_AGE.record(run.absorbed_age, nothing)
+    STALLED.record(run.stalled, nothing)
+    alarmed("finish_connections", run.alarms)
+    for source, lag in run.lag.items():
+        at = {"source": source}
+        LAG_ENVELOPES.record(lag.envelopes, at)
+        LAG_TIME.record(lag.seconds, at)
+        if run.retention:
+            HEADROOM.record(run.retention - lag.seconds, at)
+
+
+def _source(document: str) -> str:
+    return document.removeprefix("ledgers/").removesuffix(".json")

@@ -1,0 +1,108 @@
+"""The readers that users have see the exported folders as the docs say, and agree on the rows."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from local.traffic.generate import Traffic, generate
+from shared.envelope import Envelope, Source
+from shared.export import Exporter
+from shared.schema import RECORDS
+from shared.settings import Rules
+from tests.memory import MemoryStorage
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reading.md"
+SNIPPETS = re.findall(r"^([A-Za-z][^\n]*:)\n\n```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL | re.MULTILINE)
+NOW = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def traffic() -> Traffic:
+    return generate(1, 800, NOW - timedelta(hours=26), NOW)
+
+
+@pytest.fixture(scope="module")
+def output(traffic: Traffic, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the container after an export."""
+    now = int(NOW.timestamp() * 1_000_000)
+    storage = MemoryStorage(lambda: now)
+    ids = iter(range(1, 1000))
+    exporter = Exporter(
+        storage, Rules(formats=("parquet", "json")), 1 << 26, lambda: now, lambda: f"{next(ids):032x}"
+    )
+    bodies: dict[str, list[bytes]] = {}
+    for one in traffic.sends:
+        bodies.setdefault(one.source, []).append(one.body)
+    for source, mine in bodies.items():
+        envelopes = [Envelope(n, now, body) for n, body in enumerate(mine)]
+        for at in range(0, len(envelopes), 256):
+            exporter.run(Source("ns", "hub", source), envelopes[at : at + 256])
+    folder = tmp_path_factory.mktemp("output")
+    for name, blob in storage.output.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(blob.data or b"")
+    return folder
+
+
+@pytest.fixture
+def inside(output: Path) -> Iterator[Path]:
+    before = Path.cwd()
+    os.chdir(output)
+    yield output
+    os.chdir(before)
+
+
+def hours(output: Path) -> Counter[tuple[str, int]]:
+    """Rows by folder, from the files' own footers."""
+    found: Counter[tuple[str, int]] = Counter()
+    for file in (output / "parquet" / RECORDS.name).rglob("*.parquet"):
+        date, hour = file.parent.parent.name.removeprefix("date="), file.parent.name.removeprefix("hour=")
+        found[date, int(hour)] += pq.read_metadata(file).num_rows
+    return found
+
+
+@pytest.mark.parametrize("snippet", [code for _, code in SNIPPETS], ids=[name for name, _ in SNIPPETS])
+def test_a_documented_reader_sees_date_and_hour_and_every_row(
+    snippet: str, inside: Path, traffic: Traffic
+) -> None:
+    scope: dict[str, Any] = {}
+    exec(snippet, scope)
+    result = {(str(date)[:10], int(hour)): count for date, hour, count in scope["result"]}
+    assert sum(result.values()) == traffic.truth.rows
+    assert result == hours(inside)
+
+
+def test_the_docs_have_a_snippet_for_each_reader_that_is_promised() -> None:
+    names = " ".join(name for name, _ in SNIPPETS)
+    assert len(SNIPPETS) == 5
+    for reader in ("DuckDB", "JSON Lines", "Polars", "pandas", "PyArrow"):
+        assert reader in names
+
+
+def test_date_and_hour_are_not_inside_the_files(output: Path) -> None:
+    for file in (output / "parquet" / RECORDS.name).rglob("*.parquet"):
+        assert not {"date", "hour"} & set(pq.read_schema(file).names)
+
+
+def test_old_files_stay_readable_beside_files_with_a_new_column(output: Path, tmp_path: Path) -> None:
+    import duckdb
+    import polars as pl
+
+    old = next((output / "parquet" / RECORDS.name).rglob("*.parquet"))
+    table = pq.read_table(old)
+    folder = tmp_path / "date=2026-11-20" / "hour=09"
+    folder.mkdir(parents=True)
+    pq.write_table(table, folder / "1.parquet")
+    pq.write_table(table.append_column("Later", [["x"] * table.num_rows]), folder / "2.parquet")
+    found = duckdb.sql(f"SELECT count(*), count(Later) FROM read_parquet('{tmp_path}/**/*.parquet', union_by_name=true)")
+    assert found.fetchall() == [(2 * table.num_rows, table.num_rows)]
+    scanned = pl.scan_parquet(tmp_path, missing_columns="insert", extra_columns="ignore").collect()
+    assert len(scanned) == 2 * table.num_rows

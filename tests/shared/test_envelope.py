@@ -1,0 +1,148 @@
+import gzip
+import zlib
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.envelope import Unreadable, inflate, quote, records
+
+MEMBER = gzip.compress(b'{"a":1}', mtime=0)
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False) | st.text(),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["records", "Records"]), inner)
+    ),
+    max_leaves=20,
+)
+
+
+def check_message(error: Unreadable) -> None:
+    assert str(error).isprintable()
+    assert str(error).isascii()
+    assert len(str(error)) < 300
+
+
+def test_a_body_that_is_not_compressed_is_itself() -> None:
+    body = b'{"records":[]}'
+    assert inflate(body, 1) is body
+
+
+@pytest.mark.parametrize("padding", [b"", b"\0" * 3, b"\0" * 70_000])
+def test_all_members_of_a_gzip_body_are_read(padding: bytes) -> None:
+    bodies = [b"", b"x" * 100_000, b"y"]
+    assert inflate(b"".join(map(gzip.compress, bodies)) + padding, 1 << 20) == b"".join(bodies)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        MEMBER[:-1],
+        MEMBER[:5],
+        MEMBER[:2],
+        MEMBER + b"text",
+        MEMBER + b"\0text",
+        MEMBER + MEMBER[:-1],
+        MEMBER[:-8] + bytes([MEMBER[-8] ^ 1]) + MEMBER[-7:],
+    ],
+)
+def test_a_damaged_gzip_body_is_unreadable(body: bytes) -> None:
+    with pytest.raises(Unreadable):
+        inflate(body, 1 << 20)
+
+
+def test_a_gzip_body_inflates_to_its_bound_and_not_further() -> None:
+    body = gzip.compress(b" " * 1000) + gzip.compress(b" " * 1000)
+    assert len(inflate(body, 2000)) == 2000
+    with pytest.raises(Unreadable, match="1999 bytes at most"):
+        inflate(body, 1999)
+
+
+@given(st.lists(st.binary(max_size=200), min_size=1, max_size=5), st.integers(0, 9))
+def test_gzip_is_undone(bodies: list[bytes], level: int) -> None:
+    body = b"".join(gzip.compress(each, level, mtime=0) for each in bodies)
+    assert inflate(body, 1000) == b"".join(bodies)
+
+
+@given(st.binary())
+def test_nothing_but_unreadable_comes_out_of_inflate(body: bytes) -> None:
+    try:
+        inflate(b"\x1f\x8b\x08" + body, 100)
+    except Unreadable as error:
+        check_message(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (b'{"records":[]}', []),
+        (b'{"records":[{"a":1},2]}', [{"a": 1}, 2]),
+        (b'{"RECORDS":[1]}', [1]),
+        (b'{"Records":[1],"records":[2]}', [2]),
+        (b'{"a":1}', [{"a": 1}]),
+        (b'[{"a":1},null,[]]', [{"a": 1}, None, []]),
+        (b'[{"records":[1,2],"EventProcessedUtcTime":""},{"a":1},{"Records":[]},3]', [1, 2, {"a": 1}, 3]),
+        (b'[{"Records":[1]},{"RECORDS":[2]}]', [1, 2]),
+        (b"[]", []),
+        (b'{"a":1}\n{"records":[2,3]}\r\n\r\n [4]', [{"a": 1}, 2, 3, 4]),
+        (b'{"a":1}\n{"a":\n{"a":2}', [{"a": 1}, b'{"a":', {"a": 2}]),
+        (b'{"a":1}\n7\n\xff\n{"records":1}', [{"a": 1}, b"7", b"\xff", b'{"records":1}']),
+        (b'\xef\xbb\xbf \r\n{"a":1}', [{"a": 1}]),
+        (b' \xef\xbb\xbf{"a":1}\t\n', [{"a": 1}]),
+    ],
+)
+def test_records_come_flat_and_in_order(text: bytes, found: list[Any]) -> None:
+    assert records(text) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(b"", b"\xef\xbb\xbf", b" \n", b"7", b'"text"', b"null", b"{", b"a\nb", b"1\n2", b"\xff"),
+        *(b'{"a":NaN}', b'["\\ud800"]', b"[" * 5000 + b"]" * 5000),
+        *(b'{"records":{}}', b'{"records":null}', b'[{"records":[]},{"records":1}]'),
+    ],
+)
+def test_what_has_no_records_to_be_had_is_unreadable(text: bytes) -> None:
+    with pytest.raises(Unreadable) as raised:
+        records(text)
+    check_message(raised.value)
+
+
+def test_what_would_take_too_much_memory_is_unreadable() -> None:
+    with pytest.raises(Unreadable, match="smaller envelopes"):
+        records(b"[" + b"{}," * 4_000_000 + b"{}]")
+
+
+@given(st.binary() | JSON.map(orjson.dumps) | st.lists(JSON.map(orjson.dumps)).map(b"\n".join))
+def test_nothing_but_unreadable_comes_out_of_records(text: bytes) -> None:
+    try:
+        assert isinstance(records(text), list)
+    except Unreadable as error:
+        check_message(error)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(["time", "x"]), JSON)))
+def test_all_forms_of_an_envelope_give_the_same_records(found: list[dict[str, Any]]) -> None:
+    found = orjson.loads(orjson.dumps(found))
+    assert records(orjson.dumps({"records": found})) == found
+    assert records(orjson.dumps(found)) == found
+    assert records(orjson.dumps([{"records": [record]} for record in found])) == found
+    if found:
+        assert records(b"\n".join(map(orjson.dumps, found))) == found
+
+
+@given(JSON | st.binary() | st.text().map(lambda text: text * 50))
+def test_a_quoted_value_is_short_printable_ascii(value: object) -> None:
+    text = quote(value)
+    assert len(text) <= 80
+    assert text.isascii()
+    assert text.isprintable()
+
+
+def test_many_small_gzip_members_take_linear_time() -> None:
+    empty = zlib.compressobj(wbits=31).flush()
+    assert inflate(empty * 20_000 + MEMBER, 100) == b'{"a":1}'

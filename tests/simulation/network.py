@@ -1,0 +1,315 @@
+"""A world of many sources: exporters and timers run the real code, and time passes with every storage call.
+
+Every actor is a greenlet that stops at each storage call; the call takes effect some milliseconds of simulated time
+later, in between those of all others. All is decided by one seed.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from greenlet import GreenletExit, getcurrent, greenlet
+
+from shared import connections
+from shared.envelope import Envelope, Source
+from shared.errors import StorageError, Unclear
+from shared.export import Exporter
+from shared.finish import Finisher
+from shared.head import NAME, Head
+from shared.hub import Position, State
+from shared.ledger import Ledger
+from shared.settings import Finishing, Rules
+from tests.memory import MemoryStorage
+from tests.simulation.traffic import EPOCH, HOUR, MINUTE, SOURCES, Traffic, make
+
+SECOND = 1_000_000
+STALENESS = 5 * SECOND
+SLOWEST = 60 * SECOND
+"""From the reading of others' starts to the ledger write, at most."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What happens in a world."""
+
+    connections: int = 1000
+    idle: int = 24
+    """Hours."""
+    faults: int = 3
+    """Of a thousand storage calls, how many are lost on their way or have no answer."""
+    crashes: int = 2
+    """Of a thousand storage calls, at how many the actor dies."""
+
+
+class NetworkStorage(MemoryStorage):
+    """Every call of an actor waits for its time to come."""
+
+    def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
+        parent = getcurrent().parent
+        if parent is None:
+            return effect()
+        answer: T = parent.switch((kind, name, effect))
+        return answer
+
+
+class Network:
+    """Four sources, the exporters that own them, rivals that do so too, and two timers."""
+
+    def __init__(self, seed: int, options: Options) -> None:
+        self.options = options
+        self.random = rng = np.random.default_rng(seed)
+        self.now = EPOCH
+        self.storage = NetworkStorage(lambda: self.now)
+        self.recreated = bool(rng.random() < 0.5)
+        self.traffic: Traffic = make(rng, options.connections, recreated=self.recreated)
+        self.rules = Finishing(
+            opening=("connectionopened",),
+            closing=("connectionclosed",),
+            idle=timedelta(hours=options.idle),
+            late=timedelta(hours=6),
+        )
+        self.stalled = {
+            source: self._interval(30, 300) if rng.random() < 0.35 else (0, 0) for source in SOURCES
+        }
+        self.down = self._interval(300, 1440) if rng.random() < 0.4 else (0, 0)
+        self.anew = next(
+            (n for n, one in enumerate(self.traffic.envelopes[SOURCES[0]]) if n and one.sequence == 0), None
+        )
+        self.checkpoint = dict.fromkeys(SOURCES, 0)
+        self.late_by = self.traffic_end()
+        self.ends = self.late_by + (options.idle + 8) * HOUR
+        self._heap: list[tuple[int, int, _Actor]] = []
+        self._turn = self._ids = 0
+        self.calls: dict[str, int] = {}
+        self.committed: dict[bytes, list[tuple[int, int, int]]] = {}
+        self.too_late: list[str] = []
+        self.seen: Counter[str] = Counter()
+        self._start("exporter a", lambda: self._export(SOURCES[:2], rival=False))
+        self._start("exporter b", lambda: self._export(SOURCES[2:], rival=False))
+        self._start("rival", lambda: self._export(SOURCES, rival=True))
+        self._start("timer a", self._finish)
+        self._start("timer b", self._finish)
+
+    def traffic_end(self) -> int:
+        return max(envelopes[-1].enqueued for envelopes in self.traffic.envelopes.values())
+
+    def run(self) -> None:
+        """Until everything has arrived, and every window has passed."""
+        while self._heap and self._heap[0][0] < self.ends:
+            self.now, _, actor = heapq.heappop(self._heap)
+            wait = actor.go_on()
+            if wait is None:
+                actor.begin()
+                wait = self._between(1, 5 * 60) * SECOND
+            self._turn += 1
+            heapq.heappush(self._heap, (self.now + wait, self._turn, actor))
+        for _, _, actor in self._heap:
+            actor.kill()
+        self.now = self.ends
+        for _ in range(2):
+            assert Finisher(self.storage, self, self.rules, lambda: self.now, self.new_id).run(600).complete
+
+    def new_id(self) -> str:
+        self._ids += 1
+        return f"{self._ids:032x}"
+
+    # -- the hub -----------------------------------------------------------------------------------
+
+    def ask(self) -> State:
+        """See shared.hub.Hub."""
+        self.storage.call("ask", "hub", lambda: None)
+        positions = {}
+        created = EPOCH - HOUR
+        for source in SOURCES:
+            there = self.available(source, 0, self.now)
+            last = there[-1] if there else None
+            positions[source] = Position(
+                last=last.sequence if last else -1, enqueued=last.enqueued if last else -1, empty=last is None
+            )
+        return State(created, positions)
+
+    def available(self, source: Source, position: int, until: int) -> list[Envelope]:
+        """What has arrived from this position on. A hub is made anew when all of the old one is committed."""
+        envelopes = self.traffic.envelopes[source]
+        end = int(np.searchsorted(self._arrivals(source), until, side="right"))
+        if source == SOURCES[0] and self.anew is not None and end > self.anew:
+            ledger = self.ledger(source)
+            if ledger is None or (
+                ledger.incarnation.number == 0 and (ledger.incarnation.next or 0) < self.anew
+            ):
+                end = self.anew
+        return envelopes[position:end]
+
+    def _arrivals(self, source: Source) -> np.ndarray[Any, Any]:
+        cache = self.__dict__.setdefault("_arrived", {})
+        if source not in cache:
+            cache[source] = np.array([one.enqueued for one in self.traffic.envelopes[source]])
+        found: np.ndarray[Any, Any] = cache[source]
+        return found
+
+    # -- actors ------------------------------------------------------------------------------------
+
+    def _export(self, sources: tuple[Source, ...], *, rival: bool) -> None:
+        rules = Rules(formats=("parquet",), commit_bytes=1 << 20)
+        exporter = Exporter(self.storage, rules, 1 << 24, lambda: self.now, self.new_id, STALENESS)
+        position = dict(self.checkpoint)
+        if rival:
+            # It begins before the checkpoint: all of that comes again.
+            position = {source: max(0, at - self._between(0, 60)) for source, at in position.items()}
+        while True:
+            for source in sources:
+                began, ended = self.stalled[source]
+                batch = self.available(source, position[source], self.now)[: self._between(1, 600)]
+                if not batch or began < self.now < ended:
+                    continue
+                while True:
+                    try:
+                        exporter.run(source, batch)
+                        break
+                    except StorageError:
+                        self._sleep(self._between(1, 20) * SECOND)
+                position[source] += len(batch)
+                self.checkpoint[source] = max(self.checkpoint[source], position[source])
+            self._sleep(int(self.random.exponential(90 * MINUTE if rival else 10 * MINUTE)))
+
+    def _finish(self) -> None:
+        finisher = Finisher(self.storage, self, self.rules, lambda: self.now, self.new_id)
+        while True:
+            if self.down[0] < self.now < self.down[1]:
+                self._sleep(self.down[1] - self.now)
+            try:
+                finisher.run(240)
+            except StorageError:
+                pass
+            self._sleep(self._between(5, 40) * MINUTE)
+
+    def _start(self, name: str, main: Callable[[], None]) -> None:
+        actor = _Actor(name, main, self)
+        self._turn += 1
+        heapq.heappush(self._heap, (self.now + self._between(0, 60) * SECOND, self._turn, actor))
+
+    def _sleep(self, wait: int) -> None:
+        parent = getcurrent().parent
+        assert parent
+        parent.switch(wait)
+
+    # -- calls -------------------------------------------------------------------------------------
+
+    def latency(self) -> int:
+        return self._between(2, 30) * 1000 if self.random.random() < 0.99 else self._between(100, 3000) * 1000
+
+    def answer(
+        self, kind: str, name: str, effect: Callable[[], Any]
+    ) -> tuple[Any, StorageError | None] | None:
+        """The outcome of a call; None: its caller dies."""
+        self.calls[kind] = self.calls.get(kind, 0) + 1
+        lot = int(self.random.integers(0, 1000))
+        dies, lost = (
+            lot < self.options.crashes,
+            self.options.crashes <= lot < self.options.crashes + self.options.faults,
+        )
+        unclear = Unclear(f"{kind} {name}: no answer")
+        if (dies or lost) and self.random.random() < 0.5:
+            return None if dies else (None, unclear)
+        try:
+            result = effect()
+        except StorageError as error:
+            return None if dies else (None, error)
+        if kind == "write" and name.startswith("ledgers/"):
+            self._committed(name)
+        return None if dies else (None, unclear) if lost else (result, None)
+
+    def _committed(self, name: str) -> None:
+        """The law of enrichment: never later than a start that was committed anywhere before the bound."""
+        ledger = Ledger.parse(self.storage.state[name].data, name)
+        if not ledger.segments or ledger.segments[-1].ordinal != ledger.ordinal:
+            return
+        observations = connections.load(self.storage.state[ledger.segments[-1].name].data)
+        seen = observations["last_seen"].to_pylist()
+        starts = observations["first"].to_pylist()
+        late = self.now - 6 * HOUR
+        bound = self.now - STALENESS - SLOWEST
+        told = self._told(ledger)
+        for key, first, last in zip(connections.keys(observations).tolist(), starts, seen, strict=True):
+            before = self.committed.setdefault(key, [])
+            must = min(
+                (start for time, start, arrival in before if time <= bound and arrival >= late), default=first
+            )
+            if told and told[key] > must:
+                self.too_late.append(
+                    f"{name} {ledger.ordinal}: start {told[key] - must} µs after one that was known"
+                )
+            before.append((self.now, first, last))
+
+    def _told(self, ledger: Ledger) -> dict[bytes, int]:
+        """What a commit told of starts, for one commit in eight."""
+        if ledger.ordinal % 8:
+            return {}
+        told: dict[bytes, int] = {}
+        for file in ledger.files:
+            if file.name.startswith("parquet/"):
+                table = read(self.storage.output[file.name].blocks[file.block_ids[0]][0])
+                keys = connections.keys(table).tolist()
+                told |= zip(keys, table["ConnectionStartTime"].cast("int64").to_pylist(), strict=True)
+        return told
+
+    # -- what is there -------------------------------------------------------------------------------
+
+    def ledger(self, source: Source) -> Ledger | None:
+        blob = self.storage.state.get(Ledger.name(source))
+        return Ledger.parse(blob.data, "ledger") if blob else None
+
+    def head(self) -> Head:
+        return Head.parse(self.storage.state[NAME].data)
+
+    def _between(self, low: int, high: int) -> int:
+        return int(self.random.integers(low, high + 1))
+
+    def _interval(self, shortest: int, longest: int) -> tuple[int, int]:
+        """Within the ten hours of traffic; minutes."""
+        begins = EPOCH + self._between(50, 500) * MINUTE
+        return begins, begins + self._between(shortest, longest) * MINUTE
+
+
+class _Actor:
+    """A process: it goes on by one storage call at a time, and begins anew when it dies."""
+
+    def __init__(self, name: str, main: Callable[[], None], network: Network) -> None:
+        self.name = name
+        self._main = main
+        self._network = network
+        self.begin()
+
+    def begin(self) -> None:
+        self._green = greenlet(self._main)
+        self._call: tuple[str, str, Callable[[], Any]] | None = None
+
+    def go_on(self) -> int | None:
+        """Makes the call that waits, and runs on to the next one. The time until then; None: it died."""
+        if self._call is None:
+            request = self._green.switch()
+        else:
+            answer = self._network.answer(*self._call)
+            if answer is None:
+                self.kill()
+                return None
+            result, error = answer
+            request = self._green.throw(error) if error else self._green.switch(result)
+        if self._green.dead:
+            raise AssertionError(f"{self.name} ended")
+        self._call = request if isinstance(request, tuple) else None
+        return self._network.latency() if self._call else int(request)
+
+    def kill(self) -> None:
+        if not self._green.dead:
+            self._green.throw(GreenletExit)
+
+
+def read(data: bytes) -> pa.Table:
+    return pq.ParquetFile(pa.BufferReader(data)).read()

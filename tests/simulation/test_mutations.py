@@ -1,0 +1,139 @@
+"""Each rule of the commit is needed: without it, a schedule is found that breaks a law."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from shared import commit, export, plan, selection
+from shared.envelope import Envelope, Source
+from shared.ledger import Incarnation, Ledger
+from shared.plan import Plan
+from shared.selection import Verdict
+from shared.storage import Storage
+from tests.memory import MemoryStorage
+from tests.simulation import world
+from tests.simulation.laws import broken
+from tests.simulation.run import run
+from tests.simulation.schedule import Choices
+from tests.simulation.world import Options
+
+ENOUGH = 200
+type Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+def ledger_writes_are_unconditional(patch: pytest.MonkeyPatch) -> None:
+    def write(self: MemoryStorage, name: str, data: bytes, etag: str | None) -> str:
+        return self.call("write", name, lambda: self._put(name, data))
+
+    patch.setattr(MemoryStorage, "write", write)
+
+
+def what_is_listed_is_not_published_first(patch: pytest.MonkeyPatch) -> None:
+    def load(self: export.Exporter, source: Source) -> tuple[Ledger, str | None]:
+        blob = self._storage.read(Ledger.name(source))
+        if blob is None:
+            return Ledger(ledger_id=self._new_id(), source=str(source)), None
+        return Ledger.parse(blob.data, ""), blob.etag
+
+    patch.setattr(export.Exporter, "_load", load)
+
+
+def a_ledger_is_cached_before_its_files_are_confirmed(patch: pytest.MonkeyPatch) -> None:
+    publish = export.publish
+    caches: dict[str, dict[Source, Any]] = {}
+
+    def run_(self: export.Exporter, source: Source, envelopes: Any) -> Any:
+        caches[str(source)] = self._cache
+        return before(self, source, envelopes)
+
+    def cached(storage: Storage, name: str, ledger: Ledger, etag: str, stamp: plan.Stamp) -> Any:
+        caches[ledger.source][world.SOURCE] = (ledger, etag)
+        return publish(storage, name, ledger, etag, stamp)
+
+    before = export.Exporter.run
+    patch.setattr(export.Exporter, "run", run_)
+    patch.setattr(export, "publish", cached)
+
+
+def blocks_that_are_gone_mean_done(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(commit, "BLOCKS_LIVE", 1 << 60)
+
+
+def blocks_that_are_gone_mean_lost(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(commit, "BLOCKS_LIVE", -1)
+
+
+def what_is_lost_is_not_refilled(patch: pytest.MonkeyPatch) -> None:
+    verdict_on = selection.verdict_on
+
+    def forgetful(ledger: Ledger, envelope: Envelope) -> Verdict:
+        verdict = verdict_on(ledger, envelope)
+        return Verdict.DUPLICATE if verdict is Verdict.LOST else verdict
+
+    patch.setattr(selection, "verdict_on", forgetful)
+
+
+def gaps_are_not_kept(patch: pytest.MonkeyPatch) -> None:
+    take = Incarnation.take
+
+    def forgetful(self: Incarnation, envelopes: Any) -> Incarnation:
+        return take(self, envelopes).model_copy(update={"gaps": ()})
+
+    patch.setattr(Incarnation, "take", forgetful)
+
+
+def time_does_not_tell_a_new_hub(patch: pytest.MonkeyPatch) -> None:
+    verdict_on = selection.verdict_on
+
+    def timeless(ledger: Ledger, envelope: Envelope) -> Verdict:
+        verdict = verdict_on(ledger, envelope)
+        return Verdict.DUPLICATE if verdict is Verdict.RECREATED else verdict
+
+    patch.setattr(selection, "verdict_on", timeless)
+
+
+def an_older_hubs_envelopes_are_taken_for_new_ones(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(selection, "TOLERANCE", 1 << 60)
+
+
+def the_newest_time_is_that_of_rows_alone(patch: pytest.MonkeyPatch) -> None:
+    make = plan.make
+
+    def rows_alone(*arguments: Any) -> Plan | None:
+        before, after = arguments[2].incarnation, make(*arguments)
+        if after is None or after.counts.rows or after.ledger.incarnation.number != before.number:
+            return after
+        now = after.ledger.incarnation.model_copy(update={"newest": before.newest})
+        return Plan(after.ledger.model_copy(update={"incarnation": now}), after.files, after.segment, after.counts)
+
+    patch.setattr(plan, "make", rows_alone)
+
+
+def the_timer_empties_a_list_that_it_has_not_published(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(commit, "recover", lambda _storage, _name, ledger, etag, _stamp: (ledger, etag))
+
+
+MUTATIONS: list[tuple[Patch, Options]] = [
+    (ledger_writes_are_unconditional, Options()),
+    (what_is_listed_is_not_published_first, Options(faults=250)),
+    (a_ledger_is_cached_before_its_files_are_confirmed, Options(faults=250)),
+    (blocks_that_are_gone_mean_done, Options(week=True, faults=250)),
+    (blocks_that_are_gone_mean_lost, Options(remove=True, faults=250)),
+    (what_is_lost_is_not_refilled, Options(week=True, faults=250)),
+    (gaps_are_not_kept, Options(checkpoint_leak=True, rewind=True, faults=250)),
+    (time_does_not_tell_a_new_hub, Options(recreate=True)),
+    (an_older_hubs_envelopes_are_taken_for_new_ones, Options(recreate=True)),
+    (the_newest_time_is_that_of_rows_alone, Options(skew=8, faults=250)),
+    (the_timer_empties_a_list_that_it_has_not_published, Options(faults=250)),
+]
+
+
+@pytest.mark.parametrize(
+    ("mutate", "options"), MUTATIONS, ids=[mutate.__name__ for mutate, _ in MUTATIONS]
+)
+def test_without_the_rule_a_law_is_broken(
+    mutate: Patch, options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutate(monkeypatch)
+    assert any(next(broken(run(Choices(seed), options)), None) for seed in range(ENOUGH))

@@ -1,0 +1,113 @@
+"""Connections that a simulation can be run on: their records, how they arrive, and the truth about them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import orjson
+
+from shared.envelope import Envelope, Source
+
+MINUTE = 60_000_000
+HOUR = 60 * MINUTE
+EPOCH = 1_900_000_000_000_000
+ANEW = 2 * MINUTE
+"""How long it takes to make a hub anew."""
+SOURCES = tuple(Source("sim", "hub", str(n)) for n in range(4))
+RESOURCES = tuple(
+    f"/subscriptions/s/resourcegroups/g/providers/microsoft.apimanagement/service/{n}" for n in "ab"
+)
+
+type Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What is true of a connection; times in µs since 1970 UTC."""
+
+    start: int
+    end: int
+    records: int
+    closed: bool
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What Azure Monitor delivers."""
+
+    envelopes: dict[Source, list[Envelope]]
+    """In order of arrival. A hub that is made anew goes on in the same list, with sequence numbers from 0."""
+    truth: dict[Key, Truth]
+    records: int
+
+
+def iso(time: int) -> str:
+    return f"{np.datetime64(int(time), 'us')}Z"
+
+
+def make(
+    rng: np.random.Generator, connections: int, *, recreated: bool, tail: float = 0.03, beyond: float = 0.002
+) -> Traffic:
+    """Connections of ten hours: some without an opening or a closing event, some with one time for all records, ids
+    that occur in both resources, legs whose clocks differ; delivered within minutes, with a tail of hours, and a few
+    of them beyond every window."""
+    number = rng.integers(1, 5, connections)
+    start = EPOCH + rng.integers(0, 10 * HOUR, connections)
+    length = (rng.choice([0.01, 0.5, 5, 60, 300], connections) * MINUTE).astype(np.int64)
+    opened, closed = rng.random(connections) > 0.05, rng.random(connections) > 0.05
+    number += (~opened & ~closed) * (number == 0)
+    one_time = rng.random(connections) < 0.1
+    twin = (np.arange(connections) % 20 == 1).astype(np.int64)
+    of = np.concatenate(
+        [np.repeat(np.arange(connections), number), np.flatnonzero(opened), np.flatnonzero(closed)]
+    )
+    kind = np.repeat([0, 1, 2], [number.sum(), opened.sum(), closed.sum()])
+    into = np.where(
+        kind == 1, 0, np.where(kind == 2, length[of], (rng.random(len(of)) * length[of]).astype(np.int64))
+    )
+    step = rng.choice([0, 0, 0, -30_000, 30_000], len(of))
+    time = start[of] + np.where(one_time[of], 0, into + step)
+    delay = rng.uniform(3, 10, len(of))
+    delay = np.where(rng.random(len(of)) < tail, rng.uniform(10, 240, len(of)), delay)
+    delay = np.where(rng.random(len(of)) < beyond, rng.uniform(1500, 2400, len(of)), delay)
+    arrival = (start[of] + into + delay * MINUTE).astype(np.int64)
+
+    names = np.array(["MessageReceived", "ConnectionOpened", "ConnectionClosed"])[kind].tolist()
+    ids = [f"c{n - t}" for n, t in enumerate(twin.tolist())]
+    order = np.argsort(arrival, kind="stable")
+    source = rng.integers(0, len(SOURCES), len(order))
+    envelopes: dict[Source, list[Envelope]] = {}
+    for number_, place in enumerate(SOURCES):
+        mine = order[source == number_]
+        cuts = np.cumsum(rng.choice([1, 3, 10, 40], len(mine)))
+        pieces = [piece for piece in np.split(mine, cuts[cuts < len(mine)]) if len(piece)]
+        again = int(rng.integers(1, len(pieces))) if recreated and number_ == 0 else len(pieces)
+        envelopes[place] = [
+            Envelope(
+                sequence=at if at < again else at - again,
+                enqueued=int(arrival[piece[-1]]) + (0 if at < again else ANEW),
+                body=orjson.dumps(
+                    {
+                        "records": [
+                            {
+                                "time": iso(time[row]),
+                                "category": "WebSocketConnectionLogs",
+                                "correlationId": ids[of[row]],
+                                "resourceId": RESOURCES[twin[of[row]]],
+                                "properties": {"eventName": names[row]},
+                            }
+                            for row in piece.tolist()
+                        ]
+                    }
+                ),
+            )
+            for at, piece in enumerate(pieces)
+        ]
+    truth: dict[Key, Truth] = {}
+    first = np.full(connections, np.iinfo(np.int64).max)
+    last = np.full(connections, -1)
+    np.minimum.at(first, of, time)
+    np.maximum.at(last, of, time)
+    count = np.bincount(of, minlength=connections)
+    for n in np.flatnonzero(count).tolist():
+        truth[RESOURCES[twin[n]], ids[n]] = Truth(int(first[n]), int(last[n]), int(count[n]), bool(closed[n]))
+    return Traffic(envelopes, truth, len(of))

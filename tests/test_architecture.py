@@ -1,0 +1,106 @@
+"""The structure that the design promises: who imports what, who reads the environment, what a module is."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PROGRAM = [ROOT / "function_app.py", *sorted((ROOT / "shared").rglob("*.py"))]
+ALL = [*PROGRAM, *sorted((ROOT / "local").rglob("*.py"))]
+PURE = {"envelope", "schema", "validation", "connections", "layout", "formats", "plan", "ledger", "finishing"}
+
+
+def imports(path: Path, *, top_level: bool = False) -> Iterator[str]:
+    tree = ast.parse(path.read_text())
+    for node in tree.body if top_level else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def importers(package: str) -> set[str]:
+    return {
+        str(path.relative_to(ROOT))
+        for path in PROGRAM
+        if any(name == package or name.startswith(f"{package}.") for name in imports(path))
+    }
+
+
+@pytest.mark.parametrize(
+    ("package", "only"),
+    [
+        ("azure.storage", {"shared/storage.py"}),
+        ("azure.functions", {"function_app.py"}),
+        ("azure.eventhub", {"shared/hub.py"}),
+    ],
+)
+def test_each_azure_service_is_reached_from_one_module(package: str, only: set[str]) -> None:
+    assert importers(package) == only
+
+
+def test_the_environment_is_read_in_settings_alone() -> None:
+    reading = re.compile(r"os\.environ|os\.getenv|BaseSettings")
+    found = {path.name for path in PROGRAM if reading.search(path.read_text())}
+    assert found == {"settings.py"}
+
+
+def test_the_program_imports_neither_stand_ins_nor_tests() -> None:
+    for path in PROGRAM:
+        assert not [name for name in imports(path) if name.partition(".")[0] in {"local", "tests", "benchmarks"}]
+
+
+def test_pure_modules_have_no_clock_no_randomness_and_no_io() -> None:
+    impure = {"time", "uuid", "random", "secrets", "logging", "socket", "threading", "os", "azure", "shared.storage"}
+    for name in PURE:
+        found = {one for one in imports(ROOT / "shared" / f"{name}.py") if one in impure}
+        assert not found, name
+
+
+def test_imports_form_no_cycle() -> None:
+    graph: dict[str, set[str]] = {}
+    for path in PROGRAM:
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        graph[name] = set(imports(path, top_level=True))
+    done: set[str] = set()
+
+    def visit(name: str, above: tuple[str, ...]) -> None:
+        assert name not in above, " -> ".join((*above[above.index(name) :], name))
+        if name not in done:
+            for other in graph[name] & graph.keys():
+                if other != "shared":
+                    visit(other, (*above, name))
+            done.add(name)
+
+    for name in graph:
+        visit(name, ())
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_says_in_its_docstring_what_it_is_and_is_not_long(path: Path) -> None:
+    text = path.read_text()
+    if text:
+        assert ast.get_docstring(ast.parse(text)), "no docstring"
+    assert len(text.splitlines()) <= 320
+    assert path.stem not in {"utils", "helpers", "common", "manager", "misc"}
+
+
+def test_the_trigger_file_has_no_logic() -> None:
+    assert len((ROOT / "function_app.py").read_text().splitlines()) < 90
+
+
+def test_the_worker_can_index_the_annotation_of_the_events() -> None:
+    # A builtin list[...] fails in azure-functions-runtime 1.3.0; ruff's UP006 asks for it.
+    assert "events: List[func.EventHubEvent]" in (ROOT / "function_app.py").read_text()
+
+
+def test_nothing_heavy_is_imported_that_a_start_does_not_need() -> None:
+    code = "import sys, shared.export, shared.storage; print([m for m in ('azure.identity', 'azure.eventhub', 'pandas') if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
