@@ -1,26 +1,38 @@
 """The functions that Azure runs. What they do is in shared/."""
 
-import logging
 import time
 import uuid
+from datetime import timedelta
 from typing import List
 
 import azure.functions as func
 
 from shared import settings, storage, telemetry_export, trigger
 from shared.export import Exporter
+from shared.finish import Finisher
+from shared.hub import EventHub
 
-log = logging.getLogger("export_logs")
+MICROSECOND = timedelta(microseconds=1)
+FINISH_SECONDS = 50
+"""Of the minute between two runs of the timer."""
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
+
 
 config = settings.load()
 telemetry_export.configure(config)
+store = storage.connect(config.state, config.output, config.STATE_CONTAINER, config.OUTPUT_CONTAINER)
 exporter = Exporter(
-    storage.connect(config.state, config.output, config.STATE_CONTAINER, config.OUTPUT_CONTAINER),
-    config.rules,
-    config.MEMORY_BUDGET,
-    now=lambda: time.time_ns() // 1000,
-    new_id=lambda: uuid.uuid4().hex,
+    store, config.rules, config.MEMORY_BUDGET, _now, _new_id, config.WS_LOOKUP_STALENESS // MICROSECOND
 )
+hub = EventHub(config.hub, config.EVENT_HUB_NAME, config.EVENT_HUB_CONSUMER_GROUP)
+finisher = Finisher(store, hub, config.finishing, _now, _new_id)
 app = func.FunctionApp()
 
 
@@ -48,3 +60,9 @@ def export_logs(events: List[func.EventHubEvent]) -> None:
     except BaseException as error:
         # The worker does not catch these: the invocation would hang until its time-out.
         raise RuntimeError(f"{type(error).__name__}: {error}") from error
+
+
+@app.timer_trigger(arg_name="timer", schedule="0 * * * * *")
+def finish_connections(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the worker passes it by name
+    """Writes connections that are finished, and mends what exporters left; goes on in the next minute."""
+    finisher.run(FINISH_SECONDS)

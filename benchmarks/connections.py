@@ -117,7 +117,7 @@ def fill(storage: MemoryStorage, rows: int) -> None:
     rng = np.random.default_rng(2)
     pieces = [np.arange(begin, min(rows, begin + PIECE)) for begin in range(0, rows, PIECE)]
     hashes = np.concatenate([connections.keys(observations(piece, rng)) for piece in pieces])
-    parts = []
+    parts: list[Part] = []
     for numbers in np.array_split(np.argsort(hashes), len(pieces)):
         table = master.keyed([observations(numbers, rng)])
         name = f"master/{0:020d}-{len(parts)}"
@@ -187,7 +187,7 @@ def main(rows: int, observed: int, folder: Path) -> None:
             times.append(time.process_time() - began)
         return f"of which enriching {BATCH:,} records {1000 * min(times):.1f} ms"
 
-    finisher = Finisher(storage, NoHub(), Finishing(), lambda: NOW, lambda: f"{next(tick):032x}")
+    finisher = Finisher(storage, NoHub(), Finishing(cap=1 << 30), lambda: NOW, lambda: f"{next(tick):032x}")
     measure("a process reads what is known", read)
     measure("the same, and enriches 20 batches", enrich)
     measure(f"a run of the timer, {observed:,} observations", lambda: finisher.run(600))
@@ -212,4 +212,4 @@ def records(rng: np.random.Generator, rows: int) -> pa.Table:
 if __name__ == "__main__":
     wanted = [int(one) for one in sys.argv[1:]] or [600_000, 100_000]
     with TemporaryDirectory() as temporary:
-        main(*wanted, Path(temporary))
+        main(wanted[0], wanted[1], Path(temporary))

@@ -57,6 +57,9 @@ class Stack:
             "OUTPUT_CONTAINER": OUTPUT,
             "STATE_CONTAINER": STATE,
             "OUTPUT_FORMATS": "parquet,json",
+            # A person who waits wants connections finished soon; a later record only makes a new revision.
+            "WS_GRACE": "00:00:02",
+            "WS_IDLE_TIMEOUT": "00:00:05",
             # The real host takes parts of host.json from settings too; a person who waits wants no full batches.
             "AzureFunctionsJobHost__extensions__eventHubs__maxWaitTime": "00:00:02",
             # Nobody else is there to take sources over: shorter is only quicker.

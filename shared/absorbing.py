@@ -1,12 +1,15 @@
-"""Takes the parts of the master table one by one, absorbs into them, finishes what is due, and makes new parts."""
+"""Takes the master table part by part, absorbs into it, finishes what is due, and stores new parts."""
+
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
 
-from shared import connections, finishing, master
+from shared import __version__, connections, finishing, formats, layout, master, schema
 from shared.connections import UNKNOWN
 from shared.errors import Refused
 from shared.head import DAY, HOUR, Head, Part, Totals
+from shared.ledger import File, Listed
 from shared.plan import Stamp
 from shared.settings import Finishing
 from shared.storage import Storage
@@ -53,7 +56,7 @@ class Pass:
             rows = connections.load(blob.data)
         merged = master.absorb(rows, new)
         room = UNKNOWN
-        if self._total + new.num_rows > self._rules.cap:
+        if self._total + new.num_rows > self._rules.cap and not busy:
             room = self._rules.cap * merged.num_rows // max(1, self._total + new.num_rows)
         finished = finishing.finish(
             merged, self._rules, -1 if busy else self._clock, quiet=self._quiet, room=room
@@ -104,3 +107,35 @@ class Pass:
         oldest = (self._clock - DAY) // HOUR
         began = {hour: number for hour, number in sorted(self._after.began.items()) if hour >= oldest}
         return self._after.model_copy(update={"parts": tuple(self._parts), "rules": self._by, "began": began})
+
+    def files(self) -> Iterator[File]:
+        """The files of finished connections, in the folders of their Revision 0."""
+        stamp, ordinal = self._stamp, self._after.ordinal + 1
+        table = pa.concat_tables([finishing.WRITTEN.empty_table(), *self.written])
+        for partition in layout.split(table, "folder"):
+            rows = partition.table.drop_columns(["folder"]).cast(schema.CONNECTIONS.arrow)
+            for format_ in self._rules.formats:
+                encoded = (
+                    formats.parquet(rows, {"program_version": __version__})
+                    if format_ == "parquet"
+                    else formats.json_lines(rows)
+                )
+                part = "" if partition.part is None else f"-{partition.part:05d}"
+                yield File(
+                    Listed(
+                        name=layout.folder(format_, schema.CONNECTIONS.name, partition.date, partition.hour)
+                        + f"connections-{ordinal:012d}-{stamp.commit_id}{part}.{encoded.extension}",
+                        block_ids=(f"{stamp.commit_id}-00000",),
+                        content_type=encoded.content_type,
+                        content_encoding=encoded.content_encoding,
+                        metadata={
+                            "ordinal": str(ordinal),
+                            "commit_id": stamp.commit_id,
+                            "rows": str(rows.num_rows),
+                            "schema_version": str(schema.VERSION),
+                            "program_version": __version__,
+                        },
+                        staged_at=stamp.now,
+                    ),
+                    encoded.data,
+                )

@@ -1,7 +1,7 @@
 """Folds the records of connections into observations, and says how old each was at a record's time. Pure.
 
-Times in observations are microseconds since 1970-01-01 UTC. Folding is associative and commutative, so that it does not
-matter which commit saw what; it is not idempotent, as it counts: each record must come in once.
+Times in observations are microseconds since 1970 UTC. Folding is associative and commutative, so that it does
+not matter which commit saw what; it is not idempotent, as it counts: each record must come in once.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ NAMES = pa.list_(
         ]
     )
 )
-"""The event names of a connection, sorted; `reported` is the longest duration that its records state, in ms."""
+"""The event names of a connection, sorted; `reported`: the longest duration that its records state, in ms."""
 
 OBSERVATIONS = pa.schema(
     [
@@ -52,14 +52,14 @@ OBSERVATIONS = pa.schema(
     ],
     metadata={"format": FORMAT},
 )
-"""One row per connection: first and last time, arrival (`_seen`), count of records, names, and what came last, when."""
+"""One row per connection: first and last time and arrival (`_seen`), count of records, names, last values."""
 
 
 class Starts(Protocol):
     """What is known of when connections began."""
 
     def earliest(self, observations: pa.Table) -> Array:
-        """The earliest known time of each observation's connection, in µs since 1970 UTC; UNKNOWN where none."""
+        """The earliest known time of each observation's connection, µs since 1970 UTC; UNKNOWN: none."""
 
 
 def enrich(table: pa.Table, known: Starts) -> tuple[pa.Table, pa.Table]:
@@ -121,7 +121,7 @@ def keys(observations: pa.Table) -> Array:
 
 
 def fold(table: pa.Table, groups: Array) -> pa.Table:
-    """Observations folded into one per group, in order of the groups: numbers from 0 on, none of them left out."""
+    """Observations folded into one per group, in order of the groups: numbers from 0 on, none left out."""
     if not table.num_rows:
         return table
     table = table.combine_chunks()
@@ -217,7 +217,7 @@ def _lists(offsets: Array, parts: Sequence[Any]) -> pa.ListArray:
 
 
 def _last(values: Any, at: Array, order: Array, groups: Array, starts: Array) -> tuple[Any, Any]:
-    """Of each group the value with the maximum of (time, value), and that time; `at` is in `order` already."""
+    """Of each group the value with the maximum of (time, value), and that time; `at` is in `order`."""
     rank, texts = ranked(values)
     newest = np.maximum.reduceat(at, starts)
     best = np.maximum.reduceat(np.where(at == newest[groups], rank[order], -1), starts)
@@ -240,6 +240,6 @@ def dump(table: pa.Table) -> bytes:
 
 
 def load(data: bytes, columns: Sequence[int] | None = None) -> pa.Table:
-    """The table that `dump` wrote; of `columns`, where they are given by their places, nothing else is unpacked."""
+    """The table that `dump` wrote, or those of its columns that have these places."""
     options = pa.ipc.IpcReadOptions(use_threads=False, included_fields=columns)
     return pa.ipc.open_file(data, options=options).read_all()

@@ -34,6 +34,18 @@ class Source:
         """`namespace/hub/id`, the value of the column `_SourceId`."""
         return f"{self.namespace}/{self.hub}/{self.id}"
 
+    def replay(self, incarnation: int) -> "Source":
+        """The source whose ledger counts what is replayed of this one's dead letters.
+
+        `~` is in no partition id. What was rejected in a replay is replayed as of that source again.
+        """
+        return Source(self.namespace, self.hub, f"{self.id}~{incarnation}")
+
+    @property
+    def origin(self) -> "Source":
+        """The source that its envelopes came from at first: of no replay, itself."""
+        return Source(self.namespace, self.hub, self.id.partition("~")[0])
+
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
@@ -43,6 +55,8 @@ class Envelope:
     enqueued: int
     """Microseconds since 1970-01-01 UTC."""
     body: bytes
+    only: tuple[tuple[int, int], ...] = ()
+    """Of its records, those in these closed intervals: the others were exported before. Empty: all."""
 
 
 class Reason(StrEnum):

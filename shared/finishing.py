@@ -55,9 +55,10 @@ class Finished:
 def finish(rows: pa.Table, rules: Finishing, clock: int, *, quiet: bool, room: int) -> Finished:
     """Writes what is finished, and drops what no late record is awaited for any more.
 
-    A connection is finished after a closing event and a grace time, or without records for the idle time; or for
-    the quiet time, where `quiet` says that closing events cannot be told (see Head.quiet). All of these run from
-    the arrival of its last record to `clock`. More than `room` rows are not kept: the oldest go, finished ones first.
+    A connection is finished after a closing event and a grace time, or without records for the idle time; or
+    for the quiet time, where `quiet` says that closing events cannot be told (see Head.quiet). All of these
+    run from the arrival of its last record to `clock`. No more than `room` rows are kept: the oldest ones go,
+    finished ones first.
     """
     if not rows.num_rows:
         return Finished(WRITTEN.empty_table(), rows, UNKNOWN)
@@ -224,7 +225,7 @@ def _seen(facts: _Facts, rows: Array) -> dict[str, Seen]:
 
 
 def newest(observations: pa.Table) -> dict[str, Seen]:
-    """When each event name last occurred in these observations, by the arrival of the connection's last record."""
+    """When each event name last occurred in these observations, by the arrival of the last record."""
     lists = observations["names"].combine_chunks()
     code, texts = ranked(lists.flatten().field("name"))
     seen = np.repeat(np.asarray(observations["last_seen"]), np.asarray(lists.value_lengths()))

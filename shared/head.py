@@ -1,4 +1,4 @@
-"""The head: what the timer has absorbed of every source, and where the table of connections lies. Pure data."""
+"""The head: what the timer has absorbed of every source, and where the master table lies. Pure data."""
 
 from collections.abc import Mapping, Sequence
 from typing import Self
@@ -120,7 +120,7 @@ class Head(_Data):
             raise LedgerError(f"{NAME}: not a head ({error.error_count()} errors): {data[:60]!r}") from error
         if head.format > FORMAT:
             raise LedgerTooNew(
-                f"{NAME}: written in format {head.format}, this program reads up to {FORMAT}: deploy the newer program"
+                f"{NAME}: has format {head.format}, this program reads up to {FORMAT}: deploy the newer one"
             )
         return head
 
@@ -133,7 +133,7 @@ class Head(_Data):
 
     @property
     def clock(self) -> int:
-        """The time that finishing goes by: everything that arrived before, at any source of the hub, is absorbed.
+        """The time that finishing goes by: what arrived before, at any source of the hub, is absorbed.
 
         Where nothing is known of a source of the hub, -1: nothing is finished.
         """
@@ -164,7 +164,7 @@ class Head(_Data):
         return self.model_copy(update={"sources": sources})
 
     def quiet(self, closing: frozenset[str]) -> bool:
-        """Whether no closing name is known to occur: none in a day of the clock, in which enough connections began."""
+        """Whether no closing name is known to occur: none in a day in which enough connections began."""
         matched = any(
             name.lower() in closing and one.newest >= self.clock - DAY for name, one in self.names.items()
         )

@@ -1,4 +1,4 @@
-"""What the Event Hub says of itself: how far each of its partitions goes, and when it was made; the only azure.eventhub."""
+"""Asks the Event Hub how far its sources go, and when it was made; the only one to import azure.eventhub."""
 
 import logging
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from azure.eventhub import EventHubConsumerClient
 from azure.eventhub.exceptions import EventHubError
 
 from shared.envelope import Source
-from shared.ledger import TOLERANCE, Incarnation
+from shared.ledger import TOLERANCE, Incarnation, Ledger
 from shared.settings import Connection
 from shared.storage import credential
 
@@ -49,9 +49,11 @@ class State:
     """µs since 1970 UTC."""
     positions: Mapping[Source, Position]
 
-    def recreated(self, incarnation: Incarnation) -> bool:
-        """Whether the hub was made anew after all that was committed of this incarnation."""
-        return incarnation.newest >= 0 and self.created > incarnation.newest + TOLERANCE
+    def recreated(self, ledger: Ledger) -> bool:
+        """Whether this is the hub that the ledger is of, made anew after all that was committed of it."""
+        newest = ledger.incarnation.newest
+        here = any(str(source) == ledger.source for source in self.positions)
+        return here and newest >= 0 and self.created > newest + TOLERANCE
 
 
 class Hub(Protocol):
@@ -86,9 +88,7 @@ class EventHub:
                     },
                 )
         except EventHubError as error:
-            log.error(
-                "%s: does not say how far it goes (finishing goes by what arrived): %s", self._name, error
-            )
+            log.warning("%s: does not say how far it goes, so idle sources hold back: %s", self._name, error)
             return None
 
     def _client(self) -> EventHubConsumerClient:

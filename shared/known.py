@@ -1,4 +1,4 @@
-"""What this process knows of when connections began: from its own commits, those of others, and the master table."""
+"""What this process knows of when connections began: from its commits, those of others, and the master."""
 
 import logging
 import threading
@@ -16,7 +16,7 @@ from shared.ledger import Ledger
 from shared.storage import Storage
 
 KEPT = 60 * 1_000_000
-"""Microseconds for which a ledger lists a segment after its commit, absorbed or not, so that others get to see it."""
+"""Microseconds for which a ledger lists a segment, absorbed or not, so that other processes get to see it."""
 RECENT = 100_000
 """Connections that are looked up in a dictionary; more of them are sorted in."""
 GROWTH = 1_000_000
@@ -72,8 +72,8 @@ class Starts:
 class Known:
     """The starts that were committed anywhere until at most `staleness` ago. Thread-safe; one for a process.
 
-    Readers go the way that observations go: ledgers first, then the head and its master table. What a ledger no
-    longer lists was absorbed before, so it is in a master table that is read afterwards.
+    Readers go the way that observations go: ledgers first, then the head and its master table. What a ledger
+    no longer lists was absorbed before, so it is in a master table that is read afterwards.
     """
 
     def __init__(self, storage: Storage, staleness: int, now: Callable[[], int]) -> None:
@@ -131,7 +131,7 @@ class Known:
             try:
                 ledger = Ledger.parse(blob.data, name) if blob else None
             except LedgerError as error:
-                log.error("starts of its connections are not known: %s", error)
+                log.warning("starts of its connections are not known: %s", error)
                 continue
             if ledger:
                 ledgers[ledger.source] = ledger
@@ -150,7 +150,7 @@ class Known:
         log.error("the master table or a segment is not there: starts of connections may be missing")
 
     def _fold(self, ledgers: Mapping[str, Ledger], *, again: bool = False) -> bool:
-        """Learns the segments that are not known yet. False: some are not to be had any more, but absorbed."""
+        """Learns the segments that are not known yet. False: some are gone, as they were absorbed."""
         missing: list[str] = []
         read = {}
         for source, ledger in ledgers.items():

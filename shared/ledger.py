@@ -96,7 +96,7 @@ class Segment(_Data):
 
 
 class Index(_Data):
-    """Older segments, listed in a state blob of their own: so a ledger stays small when the timer stands still."""
+    """A state blob that lists older segments: a ledger stays small while the timer stands still."""
 
     name: str
     last: int
@@ -127,6 +127,8 @@ class Counts(_Data):
     skipped: int = 0
     rejected: dict[str, int] = {}
     files: int = 0
+    lost: int = 0
+    """Of these files, how many could not be published."""
 
     def plus(self, other: "Counts") -> "Counts":
         """The sum."""
@@ -138,6 +140,7 @@ class Counts(_Data):
             skipped=self.skipped + other.skipped,
             rejected={r: self.rejected.get(r, 0) + other.rejected.get(r, 0) for r in sorted(reasons)},
             files=self.files + other.files,
+            lost=self.lost + other.lost,
         )
 
 
@@ -213,7 +216,10 @@ class Ledger(_Data):
             for file in files
         )
         kept = tuple(file for file in self.files if file not in files)
-        return self.written(commit_id, now).model_copy(update={"files": kept, "lost": self.lost + lost})
+        counts = self.counts.plus(Counts(lost=len(lost)))
+        return self.written(commit_id, now).model_copy(
+            update={"files": kept, "lost": self.lost + lost, "counts": counts}
+        )
 
     def confirmed(self, commit_id: str, now: int) -> "Ledger":
         """With an empty list: all its files are visible."""

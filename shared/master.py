@@ -1,6 +1,7 @@
-"""The master table: every connection that is not finished, or may be revised, sorted by key, in parts. Pure."""
+"""The master table: every connection that is not finished, or may be revised, by key, in parts. Pure."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +20,8 @@ STATE = (
     pa.field("folder", pa.int64(), nullable=False),
     pa.field("since", pa.int64(), nullable=False),
 )
-"""What was written of a connection: the last revision (-1: none); whether more came since; whether it had a closing
-event then; and, fixed at Revision 0: the time that its folder is of, and FirstSeen, a part of its key (µs since 1970 UTC)."""
+"""What was written of a connection: the last revision (-1: none); whether more came since (`pending`); whether
+it had a closing event then; fixed at Revision 0: the time that its folder is of, and FirstSeen (both in µs)."""
 
 MASTER = pa.schema([KEY, *OBSERVATIONS, *STATE])
 
@@ -84,14 +85,14 @@ def spread(new: pa.Table, parts: Sequence[Part]) -> Iterator[pa.Table]:
     """For each part the new rows that belong to its range, in order."""
     lows = np.array([bytes.fromhex(part.low) for part in parts[1:]], "S16")
     bounds = [0, *np.searchsorted(key_of(new), lows).tolist(), new.num_rows]
-    return (new.slice(begin, end - begin) for begin, end in zip(bounds, bounds[1:], strict=False))
+    return (new.slice(begin, end - begin) for begin, end in pairwise(bounds))
 
 
 def cut(table: pa.Table) -> Iterator[pa.Table]:
     """The table in pieces of equal size that are no larger than a part may be."""
     pieces = -(-table.num_rows // PART_ROWS)
     bounds = [table.num_rows * n // pieces for n in range(pieces + 1)] if pieces else []
-    return (table.slice(begin, end - begin) for begin, end in zip(bounds, bounds[1:], strict=False))
+    return (table.slice(begin, end - begin) for begin, end in pairwise(bounds))
 
 
 def starts(data: bytes) -> tuple[Array, Array]:

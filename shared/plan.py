@@ -49,11 +49,11 @@ class Plan:
     files: tuple[File, ...]
     segment: bytes | None
     """The observations, to be stored under the name of the ledger's last segment."""
-    index: bytes | None
-    """To be stored under the name of the ledger's last index, if that is new."""
     counts: Counts
     """What this commit adds to the ledger's."""
     measures: Measures = Measures()
+    index: bytes | None = None
+    """To be stored under the name of the ledger's last index: that is a new one."""
 
 
 def make(
@@ -73,7 +73,7 @@ def make(
     if selection is None:
         return None
     stale = selection.verdict is Verdict.STALE
-    valid = _quarantine(selection) if stale else validate(source, selection.envelopes, rules)
+    valid = _quarantine(selection) if stale else validate(source.origin, selection.envelopes, rules)
     covered = selection.envelopes[: valid.taken]
     after = taken(selection.ledger, selection.verdict, covered)
     table, observations = connections.enrich(valid.table, known)
@@ -95,7 +95,7 @@ def make(
             committed_at=stamp.now,
         )
         after, index = after.adding(segment)
-    files = _files(source, selection, covered, outputs, after, ordinal, stamp)
+    files = _files(source, selection, covered, outputs, after, ordinal, rules, stamp)
     return Plan(
         ledger=after.written(stamp.commit_id, stamp.now).model_copy(
             update={
@@ -105,9 +105,9 @@ def make(
         ),
         files=files,
         segment=connections.dump(observations) if observations.num_rows else None,
-        index=index,
         counts=counts,
         measures=measures,
+        index=index,
     )
 
 
@@ -203,6 +203,7 @@ def _files(
     outputs: Sequence[_Output],
     after: Ledger,
     ordinal: int,
+    rules: Rules,
     stamp: Stamp,
 ) -> tuple[File, ...]:
     first = min(envelope.sequence for envelope in covered)
@@ -218,6 +219,13 @@ def _files(
         "commit_id": stamp.commit_id,
         "commit_files": str(len(outputs)),
         "commit_rows": str(sum(output.rows for output in outputs)),
+        "committed_at": str(stamp.now),
+        "formats": ",".join(rules.formats),
+        "refill": "1" if selection.verdict is Verdict.LOST else "",
+        # Of all commits before: so the next one that is there tells whether one between is not (shared/proof.py).
+        "files_before": str(after.counts.files),
+        "rows_before": str(after.counts.rows),
+        "rejected_before": str(sum(after.counts.rejected.values())),
         "schema_version": str(schema.VERSION),
         "program_version": __version__,
     }

@@ -1,4 +1,4 @@
-"""Declares the exported tables, records and connections: their columns, what they mean, and where they come from."""
+"""Declares the exported tables: their columns, what these mean, and where they come from."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -229,7 +229,7 @@ CONNECTIONS = Table(
         Column(
             "DurationSource",
             _TEXT,
-            "`event_times`: EndTime minus StartTime; `reported`: a closing event says so; `indeterminate`: null.",
+            "`event_times`: EndTime minus StartTime; `reported`: by a closing event; `indeterminate`: null.",
             Role.DERIVED,
             required=True,
         ),
@@ -258,7 +258,7 @@ CONNECTIONS = Table(
         Column(
             "Revision",
             pa.int32(),
-            "Counts from 0 the rows of one _ResourceId, CorrelationId and FirstSeen: the highest one is valid.",
+            "Counts the rows of one _ResourceId, CorrelationId and FirstSeen from 0: the highest is valid.",
             Role.DERIVED,
             required=True,
         ),

@@ -1,4 +1,4 @@
-"""Reads which segments of a source wait to be absorbed: those that its ledger lists, and those in its indexes."""
+"""Reads which segments of a source wait to be absorbed: from its ledger, and from its indexes."""
 
 from shared.connections import UNKNOWN
 from shared.ledger import Index, Ledger, Segment, Segments

@@ -1,6 +1,6 @@
 """Blob Storage as the few calls that the protocol is made of; alone in importing azure.storage."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -29,6 +29,17 @@ class Blob:
 
     data: bytes
     etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An output blob as a listing shows it."""
+
+    name: str
+    size: int
+    metadata: Mapping[str, str]
+    visible: bool = True
+    """False: it has staged blocks only, which no reader can see."""
 
 
 class Publication(Enum):
@@ -74,6 +85,12 @@ class Storage(Protocol):
 
     def exists(self, name: str) -> bool:
         """Whether there is a visible output file of this name."""
+
+    def outputs(self, prefix: str) -> Iterator[Stored]:
+        """The output blobs whose names begin so, in order of names, and those that are staged only."""
+
+    def part(self, name: str, offset: int, length: int) -> bytes:
+        """Bytes of a visible output file; `offset` lies inside it, fewer bytes come at its end."""
 
 
 class BlobStorage:
@@ -163,6 +180,19 @@ class BlobStorage:
         """See Storage."""
         with _outcome(f"look for {name}"):
             return self._output.get_blob_client(name).exists()
+
+    def outputs(self, prefix: str) -> Iterator[Stored]:
+        """See Storage."""
+        with _outcome(f"list {prefix}"):
+            for blob in self._output.list_blobs(prefix, include=["metadata", "uncommittedblobs"]):
+                # Of a blob without committed blocks Azure lists no metadata; of ours, every other one has some.
+                metadata = blob.metadata or {}
+                yield Stored(str(blob.name), blob.size, metadata, visible=bool(blob.size or metadata))
+
+    def part(self, name: str, offset: int, length: int) -> bytes:
+        """See Storage."""
+        with _outcome(f"read {name}"):
+            return self._output.download_blob(name, offset, length).readall()
 
     def _each[I, O](self, call: Callable[[I], O], items: Sequence[I]) -> list[O]:
         if len(items) == 1:

@@ -190,7 +190,7 @@ def committed(source: Source, commit: Plan, steps: Steps, now: int) -> None:
             "ordinal": commit.ledger.ordinal,
             "commit_id": commit.ledger.commit_id,
             "next": commit.ledger.incarnation.next,
-            **counts.model_dump(),
+            **counts.model_dump(exclude={"lost"}),
             "gaps": gaps,
             "late": measures.late,
             "bytes_in": measures.bytes,

@@ -9,6 +9,7 @@ from shared.checks import checked
 from shared.envelope import Envelope, Rejected, Source, Unreadable, inflate, records
 from shared.extraction import Rows
 from shared.findings import Findings
+from shared.intervals import Interval, within
 from shared.schema import RECORDS
 from shared.settings import Rules
 
@@ -78,9 +79,10 @@ class _Batch:
             findings.refuse(problem)
             self.records += 1
             return
-        self.records += len(found)
         self.waiting += len(found)
-        self.skipped += self.rows.add(found, findings)
+        excluded = _exclude(found, envelope.only) if envelope.only else 0
+        self.records += len(found) - excluded
+        self.skipped += self.rows.add(found, findings) - excluded
         if self.waiting >= _RECORDS:
             del found
             self.check()
@@ -97,3 +99,11 @@ class _Batch:
         self.check()
         table = pa.concat_tables(self.tables)
         return Validated(taken, table, tuple(self.rejected), self.records, self.skipped)
+
+
+def _exclude(found: list[object], only: Sequence[Interval]) -> int:
+    """Makes all but these records foreign, in place, so that the others keep their index; how many it made so."""
+    others = [index for index in range(len(found)) if not within(only, index)]
+    for index in others:
+        found[index] = {"category": ""}
+    return len(others)

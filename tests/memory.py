@@ -1,12 +1,12 @@
 """Storage in memory: what Azure promises of the few calls that the protocol is made of, and nothing else."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from shared.errors import Refused, StorageError
 from shared.ledger import File, Listed
-from shared.storage import Blob, Publication
+from shared.storage import Blob, Publication, Stored
 
 WEEK = 7 * 24 * 3600 * 1_000_000
 
@@ -70,6 +70,21 @@ class MemoryStorage:
 
     def exists(self, name: str) -> bool:
         return self.call("exists", name, lambda: self.visible(name))
+
+    def outputs(self, prefix: str) -> Iterator[Stored]:
+        for name in sorted(name for name in self.output if name.startswith(prefix)):
+            blob = self.output[name]
+            if blob.data is not None or blob.blocks:
+                yield Stored(name, len(blob.data or b""), blob.metadata, visible=blob.data is not None)
+
+    def part(self, name: str, offset: int, length: int) -> bytes:
+        def effect() -> bytes:
+            data = self.output[name].data if name in self.output else None
+            if data is None:
+                raise StorageError(f"read {name}: HTTP 404 BlobNotFound")
+            return data[offset : offset + length]
+
+        return self.call("part", name, effect)
 
     def visible(self, name: str) -> bool:
         """Whether a reader sees it."""

@@ -16,10 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from local.azurite import AzuriteError
 from local.demo import drive, show
 from local.stack import GROUP, HUB, OUTPUT, Stack
-from local.traffic.check import check
+from local.traffic.check import check, check_durations
 from local.traffic.generate import Traffic, generate
 from local.traffic.send import next_sequences, producer, send
-from shared.schema import RECORDS
+from shared.schema import CONNECTIONS, RECORDS
 
 EXIT_WRONG, EXIT_FAILED = 1, 2
 SOURCES = 4
@@ -82,13 +82,15 @@ def demonstrate(stack: Stack, console: Console, options: argparse.Namespace) -> 
         began = time.monotonic()
         host = drive.drain(stack, expected, lambda done: bars.update(task, completed=done))
         seconds = time.monotonic() - began
+        finished = bars.add_task("finish", total=options.connections)
+        drive.finish(stack, host, options.connections, lambda done: bars.update(finished, completed=done))
     host.stop()
-    records = stack.table(RECORDS.name)
+    records, connections = stack.table(RECORDS.name), stack.table(CONNECTIONS.name)
     counts = stack.counts()
     rejected: Counter[str] = Counter()
     for letter in stack.dead_letters():
         rejected.update(letter["counts"])  # type: ignore[arg-type]
-    show.output(console, stack.files(""), records, None)
+    show.output(console, stack.files(""), records, connections)
     console.print(
         f"{counts.records:,} records in {sum(expected.values()):,} envelopes from {SOURCES} sources in {seconds:.0f} s; "
         f"the host was killed once on the way",
@@ -97,13 +99,21 @@ def demonstrate(stack: Stack, console: Console, options: argparse.Namespace) -> 
     result = check(traffic.truth, records, rejected=dict(rejected), skipped=counts.skipped)
     for example in result.examples:
         console.print(f"[red]{example}[/]", highlight=False)
+    durations = check_durations(traffic.truth, connections)
+    for example in durations.examples:
+        console.print(f"[red]{example}[/]", highlight=False)
     balanced = counts.records == counts.rows + sum(counts.rejected.values()) + counts.skipped
+    print(
+        f"durations: {durations.connections} connections, {durations.exact} exact, {durations.wrong} wrong, "
+        f"{durations.missing} missing"
+    )
     print(
         f"demo: {counts.records} records in, {result.rows} rows, {sum(rejected.values())} rejected, "
         f"{counts.skipped} skipped, {result.lost} lost, {result.duplicated} duplicated",
         flush=True,
     )
-    return 0 if result.exact and balanced else EXIT_WRONG
+    good = result.exact and balanced and not (durations.wrong or durations.missing)
+    return 0 if good else EXIT_WRONG
 
 
 def sent(stack: Stack, traffic: Traffic, bars: Progress) -> dict[str, int]:

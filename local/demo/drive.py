@@ -8,6 +8,9 @@ from local.stack import Stack
 
 PATIENCE = 120
 """Seconds without any progress after which something is wrong."""
+TIMER = "finish_connections"
+QUIET_RUNS = 3
+MAX_RUNS = 60
 
 
 class DemoError(RuntimeError):
@@ -33,6 +36,7 @@ def drain(stack: Stack, expected: Mapping[str, int], progress: Callable[[int], N
         if done > last:
             last, since = done, time.monotonic()
         if not crashed and done >= total // 2:
+            # What it had not checkpointed comes again, in other batches.
             host.kill()
             host = stack.host()
             crashed = True
@@ -41,14 +45,19 @@ def drain(stack: Stack, expected: Mapping[str, int], progress: Callable[[int], N
         time.sleep(0.25)
 
 
-def redelivered(hosts: list[HostProcess]) -> int:
-    """How many envelopes were handed over more than once, by the hosts' own account."""
-    seen: set[tuple[str, int]] = set()
-    again = 0
-    for host in hosts:
-        for event in host.seen:
-            if event["event"] == "invocation" and "first" in event:
-                for sequence in range(event["first"], event["last"] + 1):
-                    again += (event["source"], sequence) in seen
-                    seen.add((event["source"], sequence))
-    return again
+def finish(stack: Stack, host: HostProcess, connections: int, progress: Callable[[int], None]) -> None:
+    """Fires the timer until every connection is written and nothing new comes of it."""
+    quiet = fired = 0
+    last: list[str] = []
+    while quiet < QUIET_RUNS:
+        fired += 1
+        host.invoke(TIMER)
+        host.wait_for("invocation", count=fired, timeout=PATIENCE, function=TIMER)
+        files = stack.files("parquet/ApiManagementWebSocketConnections/")
+        quiet = quiet + 1 if files == last and files else 0
+        if files != last:
+            progress(min(connections, stack.table("ApiManagementWebSocketConnections").num_rows))
+        last = files
+        if fired > MAX_RUNS:
+            raise DemoError(f"connections are still being written after {fired} runs:\n{host.log[-4000:]}")
+        time.sleep(1)

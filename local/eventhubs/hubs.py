@@ -1,7 +1,8 @@
 """Holds a hub in a folder: its identity, its consumer groups, its partitions.
 
-<data>/<hub>/hub.json       {"created_at": …, "partition_count": …}
-<data>/<hub>/<partition>.log
+What lies there:
+    <data>/<hub>/hub.json           {"created_at": …, "partition_count": …}
+    <data>/<hub>/<partition>.log    see `log`
 """
 
 import json

@@ -1,7 +1,8 @@
 """Runs a broker as a child process, on a free port, for tests and demos.
 
-with BrokerProcess(folder, {"apim-logs": 4}, groups=["exporter"]) as broker:
-    EventHubProducerClient.from_connection_string(broker.connection_string, eventhub_name="apim-logs")
+For example:
+    with BrokerProcess(folder, {"apim-logs": 4}, groups=["exporter"]) as broker:
+        EventHubProducerClient.from_connection_string(broker.connection_string, eventhub_name="apim-logs")
 """
 
 import shutil

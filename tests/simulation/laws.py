@@ -46,6 +46,15 @@ def broken(world: World) -> Iterator[str]:
             rows = sum(1 for _ in world.rows(name))
             if blob.metadata["commit_id"] not in name or int(blob.metadata["rows"]) != rows:
                 yield f"content and metadata are of different commits: {name}"
+    hubs: dict[str, set[str]] = {}
+    for name, blob in world.storage.output.items():
+        rows = [row for row in world.rows(name) if "quarantined" not in row] if blob.data is not None else []
+        hubs.setdefault(blob.metadata.get("incarnation", ""), set()).update(
+            row.removeprefix("dead ").partition("-")[0] for row in rows
+        )
+    for incarnation, generations in hubs.items():
+        if len(generations) > 1:
+            yield f"incarnation {incarnation} has records of several hubs: {sorted(generations)}"
     ledger = world.ledger()
     if ledger:
         counts = ledger.counts

@@ -1,12 +1,13 @@
 """A world of many sources: exporters and timers run the real code, and time passes with every storage call.
 
-Every actor is a greenlet that stops at each storage call; the call takes effect some milliseconds of simulated time
-later, in between those of all others. All is decided by one seed.
+Every actor is a greenlet that stops at each storage call; the call takes effect some milliseconds of simulated
+time later, in between those of all others. All is decided by one seed.
 """
 
 import heapq
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -183,11 +184,9 @@ class Network:
         while True:
             if self.down[0] < self.now < self.down[1]:
                 self._sleep(self.down[1] - self.now)
-            try:
+            with suppress(StorageError):
                 finisher.run(240)
-            except StorageError:
-                pass
-            self._sleep(self._between(5, 40) * MINUTE)
+            self._sleep(self._between(5, 40 if self.now < EPOCH + 16 * HOUR else 150) * MINUTE)
 
     def _start(self, name: str, main: Callable[[], None]) -> None:
         actor = _Actor(name, main, self)

@@ -1,7 +1,10 @@
 """The laws of connections that must hold in a network of sources, after everything has arrived."""
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,24 +12,72 @@ import pyarrow.compute as pc
 from shared import connections
 from shared.schema import CONNECTIONS
 from tests.simulation.network import Network, read
-from tests.simulation.traffic import SOURCES
+from tests.simulation.traffic import HOUR, MINUTE, SOURCES, Key, Truth
+
+GRACE = 15 * MINUTE
+LATE = 6 * HOUR
 
 
-def written(network: Network) -> pa.Table:
-    """Every row of every visible file of connections."""
+class Row(NamedTuple):
+    """A written row; times in µs."""
+
+    revision: int
+    start: int
+    end: int
+    records: int
+    last_seen: int
+    status: str
+
+
+COLUMNS = ("Revision", "StartTime", "EndTime", "EventCount", "LastSeen", "Status")
+
+
+def written(network: Network) -> dict[Key, dict[int, list[Row]]]:
+    """The rows of every visible file: of each connection, for each FirstSeen, its revisions in order."""
     tables = [CONNECTIONS.arrow.empty_table()]
     for name, blob in network.storage.output.items():
         if blob.data is not None and f"/{CONNECTIONS.name}/" in name:
-            table = read(blob.data)
-            assert table.num_rows == int(blob.metadata["rows"])
-            tables.append(table)
-    return pa.concat_tables(tables)
+            tables.append(read(blob.data))
+            assert tables[-1].num_rows == int(blob.metadata["rows"])
+    table = pa.concat_tables(tables)
+    columns = [
+        table[name].cast(pa.int64()) if pa.types.is_timestamp(table[name].type) else table[name]
+        for name in ("_ResourceId", "CorrelationId", "FirstSeen", *COLUMNS)
+    ]
+    found: dict[Key, dict[int, list[Row]]] = {}
+    for resource, id_, seen, *row in zip(*(column.to_pylist() for column in columns), strict=True):
+        found.setdefault((resource, id_), {}).setdefault(seen, []).append(Row(*row))
+    for revisions in found.values():
+        for rows in revisions.values():
+            rows.sort()
+    return found
+
+
+def wrong(true: Truth, revisions: Mapping[int, Sequence[Row]]) -> Iterator[str]:
+    """What is wrong with the rows of one connection."""
+    last = [rows[-1] for rows in revisions.values()]
+    if not last:
+        yield "missing"
+        return
+    if any([row.revision for row in rows] != list(range(len(rows))) for rows in revisions.values()):
+        yield "revisions are not 0 to n, once each"
+    if sum(row.records for row in last) != true.records:
+        yield "records are not counted once each"
+    elif (min(row.start for row in last), max(row.end for row in last)) != (true.start, true.end):
+        yield "wrong start or end"
+    if len(last) == 1:
+        (rows,) = revisions.values()
+        if last[0].status != ("closed" if true.closed else "timed_out"):
+            yield "wrong status"
+        if any(row.records != bisect_right(true.arrivals, row.last_seen + GRACE) for row in rows[:-1]):
+            yield "written before all was absorbed that had arrived"
+    elif all(later - earlier <= LATE for earlier, later in pairwise(true.arrivals)):
+        yield "more than one row, though no record was late enough"
 
 
 def broken(network: Network) -> Iterator[str]:
     """The laws that do not hold, in words."""
     yield from network.too_late[:3]
-    truth = network.traffic.truth
     rows = sum(ledger.counts.rows for source in SOURCES if (ledger := network.ledger(source)))
     if rows != network.traffic.records:
         yield f"{rows} records committed, not {network.traffic.records}"
@@ -37,48 +88,17 @@ def broken(network: Network) -> Iterator[str]:
             yield f"not finished: {left.filter(left['pending']).to_pylist()[:3]}"
     if head.lost or head.totals.capped or head.totals.missing:
         yield f"lost: {head.lost}, {head.totals}"
-
-    table = written(network)
-    columns = (
-        "_ResourceId",
-        "CorrelationId",
-        "FirstSeen",
-        "Revision",
-        "StartTime",
-        "EndTime",
-        "EventCount",
-        "Status",
-    )
-    values = [
-        table[name].cast(pa.int64()).to_pylist()
-        if pa.types.is_timestamp(table[name].type)
-        else table[name].to_pylist()
-        for name in columns
-    ]
-    found: dict[tuple[str, str], dict[int, list[tuple[int, int, int, int, str]]]] = {}
-    for resource, correlation, seen, *row in zip(*values, strict=True):
-        found.setdefault((resource, correlation), {}).setdefault(seen, []).append(tuple(row))
+    found = written(network)
     problems: Counter[str] = Counter()
-    for key, true in truth.items():
+    examples = {}
+    for key, true in network.traffic.truth.items():
         revisions = found.pop(key, {})
-        for one in revisions.values():
-            one.sort()
-            if [row[0] for row in one] != list(range(len(one))):
-                problems[f"revisions are not 0 to n, once each: {key} {one}"] += 1
-        last = [one[-1] for one in revisions.values()]
-        count = sum(row[3] for row in last)
-        if not last:
-            problems[f"missing: {key}"] += 1
-        elif count != true.records:
-            problems[f"counted {count} records, not {true.records}: {key} {revisions}"] += 1
-        elif (min(row[1] for row in last), max(row[2] for row in last)) != (true.start, true.end):
-            problems[f"wrong start or end: {key} {true} {revisions}"] += 1
-        elif len(last) == 1 and last[0][4] != ("closed" if true.closed else "timed_out"):
-            problems[f"wrong status: {key} {true} {revisions}"] += 1
-        network.seen["split"] += len(last) > 1
-        network.seen["revised"] += any(len(one) > 1 for one in revisions.values())
-        network.seen["first row incomplete"] += any(one[0][3] != one[-1][3] for one in revisions.values())
-    problems.update(f"made up: {key}" for key in found)
-    if problems:
-        yield f"{problems.total()} connections are wrong"
-        yield from list(problems)[:5]
+        for problem in wrong(true, revisions):
+            problems[problem] += 1
+            examples[problem] = f"{key}: {true}, {revisions}"
+        network.seen["split"] += len(revisions) > 1
+        network.seen["revised"] += any(len(rows) > 1 for rows in revisions.values())
+    if found:
+        yield f"made up: {list(found)[:3]}"
+    for problem, number in problems.items():
+        yield f"{number} connections: {problem}, such as {examples[problem]}"

@@ -28,6 +28,8 @@ class Truth:
     end: int
     records: int
     closed: bool
+    arrivals: list[int]
+    """Sorted."""
 
 
 @dataclass(slots=True)
@@ -47,9 +49,11 @@ def iso(time: int) -> str:
 def make(
     rng: np.random.Generator, connections: int, *, recreated: bool, tail: float = 0.03, beyond: float = 0.002
 ) -> Traffic:
-    """Connections of ten hours: some without an opening or a closing event, some with one time for all records, ids
-    that occur in both resources, legs whose clocks differ; delivered within minutes, with a tail of hours, and a few
-    of them beyond every window."""
+    """Connections of ten hours, delivered within minutes, with a tail of hours, and a few beyond every window.
+
+    Some have no opening or no closing event, or one time for all records, or clocks that differ between the
+    legs; some ids occur in both resources.
+    """
     number = rng.integers(1, 5, connections)
     start = EPOCH + rng.integers(0, 10 * HOUR, connections)
     length = (rng.choice([0.01, 0.5, 5, 60, 300], connections) * MINUTE).astype(np.int64)
@@ -74,6 +78,7 @@ def make(
     names = np.array(["MessageReceived", "ConnectionOpened", "ConnectionClosed"])[kind].tolist()
     ids = [f"c{n - t}" for n, t in enumerate(twin.tolist())]
     order = np.argsort(arrival, kind="stable")
+    came = np.zeros(len(of), np.int64)
     source = rng.integers(0, len(SOURCES), len(order))
     envelopes: dict[Source, list[Envelope]] = {}
     for number_, place in enumerate(SOURCES):
@@ -81,27 +86,25 @@ def make(
         cuts = np.cumsum(rng.choice([1, 3, 10, 40], len(mine)))
         pieces = [piece for piece in np.split(mine, cuts[cuts < len(mine)]) if len(piece)]
         again = int(rng.integers(1, len(pieces))) if recreated and number_ == 0 else len(pieces)
-        envelopes[place] = [
-            Envelope(
-                sequence=at if at < again else at - again,
-                enqueued=int(arrival[piece[-1]]) + (0 if at < again else ANEW),
-                body=orjson.dumps(
-                    {
-                        "records": [
-                            {
-                                "time": iso(time[row]),
-                                "category": "WebSocketConnectionLogs",
-                                "correlationId": ids[of[row]],
-                                "resourceId": RESOURCES[twin[of[row]]],
-                                "properties": {"eventName": names[row]},
-                            }
-                            for row in piece.tolist()
-                        ]
-                    }
-                ),
-            )
-            for at, piece in enumerate(pieces)
-        ]
+        envelopes[place] = []
+        for at, piece in enumerate(pieces):
+            enqueued = int(arrival[piece[-1]]) + (0 if at < again else ANEW)
+            came[piece] = enqueued
+            records = [
+                {
+                    "time": iso(time[row]),
+                    "category": "WebSocketConnectionLogs",
+                    "correlationId": ids[of[row]],
+                    "resourceId": RESOURCES[twin[of[row]]],
+                    "properties": {"eventName": names[row]},
+                }
+                for row in piece.tolist()
+            ]
+            sequence = at if at < again else at - again
+            envelopes[place].append(Envelope(sequence, enqueued, orjson.dumps({"records": records})))
+    by_connection = np.lexsort((came, of))
+    ends = np.cumsum(np.bincount(of, minlength=connections))
+    arrivals = [one.tolist() for one in np.split(came[by_connection], ends[:-1])]
     truth: dict[Key, Truth] = {}
     first = np.full(connections, np.iinfo(np.int64).max)
     last = np.full(connections, -1)
@@ -109,5 +112,5 @@ def make(
     np.maximum.at(last, of, time)
     count = np.bincount(of, minlength=connections)
     for n in np.flatnonzero(count).tolist():
-        truth[RESOURCES[twin[n]], ids[n]] = Truth(int(first[n]), int(last[n]), int(count[n]), bool(closed[n]))
+        truth[RESOURCES[twin[n]], ids[n]] = Truth(int(first[n]), int(last[n]), int(count[n]), bool(closed[n]), arrivals[n])
     return Traffic(envelopes, truth, len(of))

@@ -283,6 +283,7 @@ class World:
         self.checkpoint = 0
         self.log.append(f"the hub is made anew (incarnation {len(self.hubs) - 1})")
         self.produce(1 + self.choices.below(8))
+        self.start_owner()
 
     def remove_file(self) -> None:
         # Compaction asks the ledger first; a lifecycle rule does not, but what it deletes is old.

@@ -1,0 +1,1 @@
+"""Measures what the parts of the program cost, for people."""

@@ -1,0 +1,25 @@
+// An example, and what azd uses: it fills the variables in. Everything else has a default in main.bicep.
+using './main.bicep'
+
+param environmentName = readEnvironmentVariable('AZURE_ENV_NAME', 'dev')
+param location = readEnvironmentVariable('AZURE_LOCATION', 'westeurope')
+param apimResourceId = readEnvironmentVariable('APIM_RESOURCE_ID')
+
+param tags = {
+  workload: 'apim-websocket-log-exporter'
+}
+
+param partitionCount = 4
+param throughputUnits = 1
+param maximumThroughputUnits = 4
+param instanceMemoryMB = 2048
+
+param parquetRetentionDays = 365
+param deadLetterRetentionDays = 90
+
+param settings = {
+  OUTPUT_FORMATS: 'parquet'
+}
+
+param privateNetworking = false
+param actionGroupIds = []

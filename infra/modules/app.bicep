@@ -1,0 +1,157 @@
+// The function app: Flex Consumption, Python 3.13, code from a container, everything reached with one identity.
+param planName string
+param name string
+param location string
+param tags object
+param identityId string
+param identityClientId string
+param componentName string
+param hostBlobUri string
+param packageContainer string
+param stateContainer string
+param outputBlobUri string
+param outputContainer string
+param eventsHostName string
+param hubName string
+param consumerGroupName string
+param retentionHours int
+param instanceMemoryMB int
+param maximumInstanceCount int
+param settings object
+param appSubnetId string
+
+// Where everything is. Each connection with an identity instead of a key.
+var connections = {
+  EventHubConnection__fullyQualifiedNamespace: eventsHostName
+  EventHubConnection__credential: 'managedidentity'
+  EventHubConnection__clientId: identityClientId
+  EVENT_HUB_NAME: hubName
+  EVENT_HUB_CONSUMER_GROUP: consumerGroupName
+  EVENT_HUB_RETENTION: 'PT${retentionHours}H'
+  OutputStorage__blobServiceUri: outputBlobUri
+  OutputStorage__clientId: identityClientId
+  OUTPUT_CONTAINER: outputContainer
+  StateStorage__blobServiceUri: hostBlobUri
+  StateStorage__clientId: identityClientId
+  STATE_CONTAINER: stateContainer
+}
+
+// The defaults of shared/settings.py, said here so that they are seen, and can be changed, in the portal.
+var defaults = {
+  OUTPUT_FORMATS: 'parquet'
+  RECORD_MAX_AGE: 'P7D'
+  RECORD_MAX_LEAD: '01:00:00'
+  ENVELOPE_MAX_INFLATED: '67108864'
+  COMMIT_BYTES: '33554432'
+  MEMORY_BUDGET: '67108864'
+  WS_OPENING_EVENTS: 'ConnectionOpened,ConnectionEstablished,ConnectionStarted,Connected,Opened,Open,Handshake'
+  WS_CLOSING_EVENTS: 'ConnectionClosed,ConnectionTerminated,ConnectionEnded,ConnectionFailed,Disconnected,Closed,Close,Terminated,Failed'
+  WS_GRACE: '00:15:00'
+  WS_IDLE_TIMEOUT: '24:00:00'
+  WS_QUIET_TIMEOUT: '01:00:00'
+  WS_LATE_WINDOW: '06:00:00'
+  WS_LOOKUP_STALENESS: '00:00:05'
+}
+
+// What the platform reads. Blobs only: checkpoints, leases of the timer, host keys.
+var platform = {
+  AzureWebJobsStorage__blobServiceUri: hostBlobUri
+  AzureWebJobsStorage__credential: 'managedidentity'
+  AzureWebJobsStorage__clientId: identityClientId
+  AzureWebJobsDisableHomepage: 'true'
+  APPLICATIONINSIGHTS_CONNECTION_STRING: component.properties.ConnectionString
+  APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
+  // The app sends its own log lines; the host then does not send them a second time (docs/telemetry.md).
+  PYTHON_ENABLE_OPENTELEMETRY: 'true'
+}
+
+resource component 'Microsoft.Insights/components@2020-02-02' existing = {
+  name: componentName
+}
+
+resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
+  name: planName
+  location: location
+  tags: tags
+  kind: 'functionapp'
+  sku: {
+    tier: 'FlexConsumption'
+    name: 'FC1'
+  }
+  properties: {
+    reserved: true // Linux
+  }
+}
+
+resource app 'Microsoft.Web/sites@2025-03-01' = {
+  name: name
+  location: location
+  tags: tags
+  kind: 'functionapp,linux'
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: {
+      '${identityId}': {}
+    }
+  }
+  properties: {
+    serverFarmId: plan.id
+    httpsOnly: true
+    // Open in every case: no function listens, and code arrives at the deployment endpoint, with Entra ID only.
+    publicNetworkAccess: 'Enabled'
+    virtualNetworkSubnetId: empty(appSubnetId) ? null : appSubnetId
+    siteConfig: {
+      minTlsVersion: '1.2'
+      scmMinTlsVersion: '1.2'
+      ftpsState: 'Disabled'
+      http20Enabled: true
+      remoteDebuggingEnabled: false
+    }
+    functionAppConfig: {
+      deployment: {
+        storage: {
+          type: 'blobContainer'
+          value: '${hostBlobUri}${packageContainer}'
+          authentication: {
+            type: 'UserAssignedIdentity'
+            userAssignedIdentityResourceId: identityId
+          }
+        }
+      }
+      runtime: {
+        name: 'python'
+        version: '3.13'
+      }
+      // No instance is kept ready: the hub holds what a start of some seconds delays.
+      scaleAndConcurrency: {
+        maximumInstanceCount: maximumInstanceCount
+        instanceMemoryMB: instanceMemoryMB
+      }
+    }
+  }
+}
+
+resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
+  parent: app
+  name: 'appsettings'
+  properties: union(defaults, settings, connections, platform)
+}
+
+// Publishing with a password, the older way in, is off.
+resource ftp 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
+  parent: app
+  name: 'ftp'
+  properties: {
+    allow: false
+  }
+}
+
+resource scm 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
+  parent: app
+  name: 'scm'
+  properties: {
+    allow: false
+  }
+}
+
+output name string = app.name

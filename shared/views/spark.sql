@@ -1,0 +1,13 @@
+-- The newest revision of each connection. Put the place of the container for {root}, e.g.
+-- abfss://websocket-logs@<account>.dfs.core.windows.net
+CREATE TABLE IF NOT EXISTS ApiManagementWebSocketConnectionRevisions
+USING parquet
+OPTIONS (path '{root}/parquet/ApiManagementWebSocketConnections', mergeSchema 'true');
+
+CREATE OR REPLACE VIEW ApiManagementWebSocketConnections AS
+SELECT * EXCEPT (newest)
+FROM (
+  SELECT *, row_number() OVER (PARTITION BY _ResourceId, CorrelationId, FirstSeen ORDER BY Revision DESC) AS newest
+  FROM ApiManagementWebSocketConnectionRevisions
+)
+WHERE newest = 1;

@@ -1,0 +1,125 @@
+"""What the whole stack reports of traffic is what became of it."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow.compute as pc
+import pytest
+
+from local.stack import OUTPUT, Stack
+from shared.schema import RECORDS
+from tests.collector import Collector
+from tests.e2e.test_exactly_once import deliver, traffic, wait_until_committed
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with Collector() as running:
+        yield running
+
+
+@pytest.fixture
+def stack(tmp_path: Path, collector: Collector) -> Iterator[Stack]:
+    settings = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.address,
+        "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta",
+        "OTEL_METRIC_EXPORT_INTERVAL": "300",
+        "OTEL_BLRP_SCHEDULE_DELAY": "300",
+        "PYTHON_ENABLE_OPENTELEMETRY": "true",
+        "WS_GRACE": "00:15:00",
+    }
+    with Stack(tmp_path / "stack", settings=settings) as running:
+        yield running
+
+
+def wait(until: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def commit_lines(collector: Collector) -> list[dict[str, Any]]:
+    return [orjson.loads(line.partition(" ")[2]) for line in collector.lines if line.startswith("commit ")]
+
+
+def test_every_count_is_the_truth(stack: Stack, collector: Collector) -> None:
+    one = traffic(21)
+    host = stack.host()
+    host.wait_ready()
+    expected = deliver(stack, one)
+    wait_until_committed(stack, expected)
+    envelopes = sum(expected.values())
+    wait(lambda: collector.total("websocketlogs.envelopes") == envelopes)
+    commits = collector.total("websocketlogs.commits")
+    wait(lambda: len(commit_lines(collector)) == commits)
+    truth = one.truth
+
+    def total(name: str, *attributes: str) -> float:
+        return collector.total(f"websocketlogs.{name}", *attributes)
+
+    assert total("records") == truth.records.num_rows
+    assert total("rows") == truth.rows
+    assert total("skipped") == truth.skipped
+    assert total("rejected") == sum(truth.rejected.values())
+    for reason, number in truth.rejected.items():
+        assert total("rejected", f"reason={reason}") == number, reason
+    assert total("unbalanced") == total("quarantined") == total("lost") == total("duplicates") == 0
+    per_source = Counter(send.source for send in one.sends)
+    for source, number in per_source.items():
+        (key,) = [
+            key
+            for key in collector.sums
+            if key[0] == "websocketlogs.envelopes" and key[1].endswith(f"/{source}")
+        ]
+        assert collector.sums[key] == number
+        assert collector.gauges["websocketlogs.gaps", key[1]] == 0
+    assert total("bytes.in") == sum(len(send.body) for send in one.sends)
+    files = [
+        blob
+        for blob in stack.container(OUTPUT).list_blobs()
+        if "Connections/" not in blob.name  # what the timer writes
+    ]
+    assert total("files") == len(files)
+    assert total("bytes.out") == sum(blob.size for blob in files)
+    table = stack.table(RECORDS.name)
+    delay = pc.subtract(table["_EnqueuedTime"], table["TimeGenerated"])
+    assert total("late") == pc.sum(pc.greater(delay, timedelta(minutes=15))).as_py()
+
+    lines = commit_lines(collector)
+    assert sum(line["rows"] for line in lines) == truth.rows
+    assert len({line["commit_id"] for line in lines}) == commits
+    for phase in ("load", "plan", "stage", "write", "publish"):
+        assert total("commit.time", f"phase={phase}") == commits
+        assert 0 < total("commit.time sum", f"phase={phase}") < 120
+    assert total("delay.arrival") == commits
+    assert 0 < total("delay.arrival sum") < 120 * commits
+    text = "\n".join(collector.lines) + str(collector.sums) + host.log
+    good = truth.good()
+    said = {*good["correlation_id"].to_pylist()[:200], *good["resource_id"].to_pylist()[:200]}
+    assert not [word for word in said if word and word in text]
+
+
+def test_what_is_delivered_again_is_reported_as_duplicates_alone(stack: Stack, collector: Collector) -> None:
+    one = traffic(22, 60)
+    expected = deliver(stack, one)
+    host = stack.host()
+    wait_until_committed(stack, expected)
+    envelopes = sum(expected.values())
+    wait(lambda: collector.total("websocketlogs.envelopes") == envelopes)
+    host.kill()
+    container = stack.container("azure-webjobs-eventhub")
+    for blob in list(container.list_blob_names()):
+        container.delete_blob(blob)
+    stack.host()
+    wait(lambda: collector.total("websocketlogs.duplicates") == envelopes)
+    assert collector.total("websocketlogs.envelopes") == envelopes
+    assert collector.total("websocketlogs.records") == one.truth.records.num_rows
+    assert collector.total("websocketlogs.recoveries") == 0

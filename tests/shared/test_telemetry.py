@@ -1,0 +1,309 @@
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import Counter, Histogram, MeterProvider, _Gauge
+from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
+
+from shared import telemetry
+from shared.commit import heal
+from shared.envelope import Envelope, Reason, Source
+from shared.errors import LedgerMissing, Unclear
+from shared.export import Exporter
+from shared.ledger import Ledger
+from shared.plan import Stamp
+from shared.settings import Rules
+from shared.telemetry import METRICS, Lag, TimerRun
+from tests.memory import WEEK, MemoryStorage
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "telemetry.md"
+SOURCE = Source("namespace", "hub", "0")
+AT = f"source={SOURCE}"
+SECRET = "what-only-a-record-says"
+SECOND = 1_000_000
+HOUR = 3600 * SECOND
+ARRIVED = 1_795_000_000 * SECOND
+NOW = ARRIVED + 30 * SECOND
+
+type Collected = dict[str, float]
+"""Values since they were last asked for, by `name attribute=value …`; of a histogram, its sum."""
+type Collect = Callable[[], Collected]
+
+DECLARED = {metric.name: metric for metric in METRICS}
+DELTA = dict.fromkeys((Counter, Histogram, _Gauge), AggregationTemporality.DELTA)
+READER = InMemoryMetricReader(preferred_temporality=DELTA)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def provider() -> None:
+    # A process has one, for good; without a reader of its own nobody else notices it.
+    metrics.set_meter_provider(MeterProvider([READER], shutdown_on_exit=False))
+
+
+@pytest.fixture
+def collect() -> Collect:
+    def collected() -> Collected:
+        data = READER.get_metrics_data()
+        found: Collected = {}
+        for resource in data.resource_metrics if data else ():
+            for scope in resource.scope_metrics:
+                for metric in scope.metrics:
+                    declared = DECLARED[metric.name]
+                    assert (metric.unit, metric.description) == (declared.unit, declared.meaning)
+                    for point in metric.data.data_points:
+                        attributes: Mapping[str, Any] = point.attributes or {}
+                        assert tuple(attributes) == declared.attributes
+                        labels = [f"{name}={value}" for name, value in attributes.items()]
+                        value = point.sum if hasattr(point, "sum") else point.value
+                        found[" ".join([metric.name.removeprefix("websocketlogs."), *labels])] = value
+        return found
+
+    collected()
+    return collected
+
+
+class Failing(MemoryStorage):
+    """Storage whose calls of one kind are not answered."""
+
+    failing = ""
+
+    def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
+        if kind == self.failing:
+            raise Unclear(f"{kind} {name}")
+        return super().call(kind, name, effect)
+
+
+def exporter(storage: MemoryStorage, now: int = NOW) -> Exporter:
+    ids: Iterator[int] = iter(range(time.perf_counter_ns() << 40, 1 << 127))
+    return Exporter(storage, Rules(), 1 << 30, lambda: now, lambda: f"{next(ids):032x}")
+
+
+def record(age: float = 60, category: str = "WebSocketConnectionLogs", **other: object) -> dict[str, object]:
+    happened = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ARRIVED / SECOND - age))
+    properties = {"eventName": SECRET, "error": SECRET}
+    return {"time": happened, "category": category, "correlationId": SECRET, "properties": properties} | other
+
+
+def envelope(sequence: int, *records: object) -> Envelope:
+    return Envelope(sequence, ARRIVED, orjson.dumps({"records": records}))
+
+
+MIXED = [
+    envelope(0, record(), record(60), record(3600)),
+    Envelope(1, ARRIVED + SECOND, b"not JSON"),
+    envelope(2, record(category="GatewayLogs"), record(correlationId=None), SECRET),
+]
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    found = [one.getMessage() for one in caplog.records if one.name == "shared.export"]
+    return [orjson.loads(line.removeprefix("commit ")) for line in found if line.startswith("commit ")]
+
+
+def test_a_commit_reports_what_became_of_each_record(collect: Collect) -> None:
+    storage = MemoryStorage()
+    (commit,) = exporter(storage).run(SOURCE, MIXED)
+    seen = collect()
+    times = {name: seen.pop(name) for name in list(seen) if name.startswith("commit.time")}
+    assert seen == {
+        f"commits {AT}": 1,
+        f"envelopes {AT}": 3,
+        f"records {AT}": 7,
+        f"rows {AT}": 3,
+        f"rejected {AT} reason=unreadable_envelope": 1,
+        f"rejected {AT} reason=missing_required_field": 1,
+        f"rejected {AT} reason=record_not_an_object": 1,
+        f"skipped {AT}": 1,
+        f"unbalanced {AT}": 0,
+        f"quarantined {AT}": 0,
+        f"late {AT}": 1,
+        f"duplicates {AT}": 0,
+        f"gaps {AT}": 0,
+        f"bytes.in {AT}": sum(len(one.body) for one in MIXED),
+        f"bytes.out {AT}": sum(len(blob.data or b"") for blob in storage.output.values()),
+        f"files {AT}": len(commit.files),
+        f"delay.arrival {AT}": 30,
+        f"delay.event {AT}": 90,
+    }
+    assert set(times) == {
+        f"commit.time phase={phase}" for phase in ("load", "plan", "stage", "write", "publish")
+    }
+    assert all(0 < seconds < 60 for seconds in times.values())
+
+
+def test_what_comes_again_is_a_duplicate_and_nothing_else(collect: Collect) -> None:
+    one = exporter(MemoryStorage())
+    one.run(SOURCE, MIXED[:2])
+    collect()
+    one.run(SOURCE, MIXED)
+    seen = collect()
+    assert seen[f"duplicates {AT}"] == 2
+    assert seen[f"envelopes {AT}"] == 1
+    one.run(SOURCE, MIXED)
+    assert collect() == {f"duplicates {AT}": 3}
+
+
+def test_a_gap_is_as_long_as_it_is_and_gone_when_it_is_filled(collect: Collect) -> None:
+    one = exporter(MemoryStorage())
+    one.run(SOURCE, [envelope(0, record()), envelope(5, record())])
+    assert collect()[f"gaps {AT}"] == 4
+    one.run(SOURCE, [envelope(n, record()) for n in range(1, 5)])
+    assert collect()[f"gaps {AT}"] == 0
+
+
+def test_another_writer_is_a_conflict_and_no_record_counts_twice(collect: Collect) -> None:
+    storage = MemoryStorage()
+    first, second = exporter(storage), exporter(storage)
+    first.run(SOURCE, MIXED[:1])
+    second.run(SOURCE, MIXED[:2])
+    first.run(SOURCE, MIXED)
+    seen = collect()
+    assert seen[f"conflicts {AT}"] == 1
+    assert seen[f"records {AT}"] == 7
+    assert seen[f"envelopes {AT}"] == 3
+    assert seen[f"duplicates {AT}"] == 1 + 2, "each of the two dropped what it was given and found committed"
+
+
+@pytest.mark.parametrize("by_timer", [True, False])
+def test_files_that_an_earlier_owner_left_are_recoveries(by_timer: bool, collect: Collect) -> None:  # noqa: FBT001
+    storage = Failing()
+    storage.failing = "publish"
+    with pytest.raises(Unclear):
+        exporter(storage).run(SOURCE, MIXED)
+    seen = collect()
+    assert seen[f"records {AT}"] == 7, "what is committed counts, though it is not published yet"
+    assert "commit.time phase=publish" not in seen
+    storage.failing = ""
+    if by_timer:
+        heal(storage, Ledger.name(SOURCE), Stamp("f" * 32, NOW))
+    else:
+        exporter(storage).run(SOURCE, MIXED)
+    assert collect()[f"recoveries {AT}"] == seen[f"files {AT}"]
+    exporter(storage).run(SOURCE, MIXED)
+    assert not collect().get(f"recoveries {AT}")
+
+
+def test_files_whose_blocks_expired_are_lost(collect: Collect) -> None:
+    clock = NOW
+    storage = Failing(lambda: clock)
+    storage.failing = "publish"
+    with pytest.raises(Unclear):
+        exporter(storage).run(SOURCE, MIXED)
+    storage.failing = ""
+    files = collect()[f"files {AT}"]
+    clock += WEEK
+    exporter(storage, clock).run(SOURCE, MIXED)
+    assert collect()[f"lost {AT}"] == files
+
+
+def test_envelopes_of_a_hub_that_is_no_more_are_quarantined(collect: Collect) -> None:
+    one = exporter(MemoryStorage(), NOW + HOUR)
+    one.run(SOURCE, [Envelope(5, ARRIVED, MIXED[0].body)])
+    one.run(SOURCE, [Envelope(0, ARRIVED + HOUR, MIXED[0].body)])
+    collect()
+    one.run(SOURCE, [Envelope(6, ARRIVED + SECOND, MIXED[0].body)])
+    seen = collect()
+    assert seen[f"quarantined {AT}"] == seen[f"rejected {AT} reason={Reason.OLDER_INCARNATION}"] == 1
+    assert seen[f"unbalanced {AT}"] == 0
+
+
+def test_a_ledger_that_is_gone_is_an_alarm(collect: Collect) -> None:
+    storage = MemoryStorage()
+    one = exporter(storage)
+    one.run(SOURCE, MIXED)
+    one._cache.clear()
+    storage.delete([Ledger.name(SOURCE)])
+    collect()
+    with pytest.raises(LedgerMissing):
+        one.run(SOURCE, MIXED)
+    assert collect() == {"alarms function=export_logs": 1}
+
+
+def test_a_run_of_the_timer_reports_how_things_stand(collect: Collect) -> None:
+    telemetry.timer_ran(
+        TimerRun(
+            open=7,
+            absorbed_age=90.5,
+            finished={"closed": 3, "quiet": 1},
+            revised=2,
+            capped=1,
+            unknown_names=4,
+            stalled=1,
+            alarms=2,
+            lag={str(SOURCE): Lag(envelopes=12, seconds=40), "other": Lag(0, 0)},
+            retention=86_400,
+        )
+    )
+    assert collect() == {
+        "connections.open": 7,
+        "connections.finished status=closed": 3,
+        "connections.finished status=quiet": 1,
+        "connections.revised": 2,
+        "connections.capped": 1,
+        "names.unknown": 4,
+        "absorbed.age": 90.5,
+        "stalled": 1,
+        "alarms function=finish_connections": 2,
+        f"lag.envelopes {AT}": 12,
+        f"lag.time {AT}": 40,
+        f"retention.headroom {AT}": 86_360,
+        "lag.envelopes source=other": 0,
+        "lag.time source=other": 0,
+        "retention.headroom source=other": 86_400,
+    }
+
+
+def test_a_retention_that_is_not_known_and_a_hub_that_is_silent_are_not_reported(collect: Collect) -> None:
+    telemetry.timer_ran(TimerRun(open=0, absorbed_age=None, lag={str(SOURCE): Lag(1, 1)}))
+    telemetry.timer_ran(TimerRun(open=0, absorbed_age=None))
+    assert not [name for name in collect() if name.startswith(("retention", "absorbed"))]
+
+
+def test_each_commit_has_one_line_that_machines_read(
+    caplog: pytest.LogCaptureFixture, collect: Collect
+) -> None:
+    caplog.set_level(logging.INFO)
+    one = exporter(MemoryStorage())
+    commits = one.run(SOURCE, MIXED[:1]) + one.run(SOURCE, MIXED) + one.run(SOURCE, MIXED)
+    first, second = lines(caplog)
+    assert [first["commit_id"], second["commit_id"]] == [commit.ledger.commit_id for commit in commits]
+    seen = collect()
+    for field in ("envelopes", "records", "rows", "skipped", "files", "late"):
+        assert first[field] + second[field] == seen[f"{field} {AT}"], field
+    assert first["source"] == str(SOURCE)
+    assert second["rejected"] == commits[1].counts.rejected
+    assert set(second["seconds"]) == {"load", "plan", "stage", "write", "publish"}
+    assert f"\n{telemetry.COMMIT} {{" in DOCS.read_text()
+    assert all(f"`{field}`" in DOCS.read_text() for field in first)
+
+
+def test_nothing_that_a_record_says_is_reported(caplog: pytest.LogCaptureFixture, collect: Collect) -> None:
+    caplog.set_level(logging.INFO)
+    exporter(MemoryStorage()).run(SOURCE, MIXED)
+    assert caplog.records
+    assert SECRET not in str(collect()) + caplog.text
+
+
+def test_names_are_dotted_lower_case_and_unique() -> None:
+    found = [metric.name for metric in METRICS]
+    assert len(set(found)) == len(found)
+    for metric in METRICS:
+        assert re.fullmatch(r"websocketlogs(\.[a-z]+)+", metric.name)
+        assert set(metric.attributes) <= telemetry.ATTRIBUTES.keys()
+        assert metric.meaning.endswith(".")
+
+
+def test_the_documentation_lists_every_metric_as_it_is_declared() -> None:
+    rows = "".join(
+        f"| `{one.name}` | {one.kind} | {one.unit} | {', '.join(one.attributes)} | {one.meaning} |\n"
+        for one in METRICS
+    )
+    assert rows in DOCS.read_text(), f"docs/telemetry.md must say:\n{rows}"
+    for name, meaning in telemetry.ATTRIBUTES.items():
+        assert f"- `{name}`: {meaning}\n" in DOCS.read_text()

@@ -1,0 +1,107 @@
+"""A process of its own for each: telemetry is configured once, for good."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.collector import Collector
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY = "InstrumentationKey=00000000-0000-0000-0000-000000000000"
+QUIET = {
+    "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
+    "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED": "true",
+    "FUNCTIONS_WORKER_RUNTIME": "python",
+}
+NEEDED = {
+    "EventHubConnection": "x",
+    "EVENT_HUB_NAME": "hub",
+    "EVENT_HUB_CONSUMER_GROUP": "group",
+    "OutputStorage": "x",
+}
+START = "import logging, sys; from shared import settings, telemetry, telemetry_export as export; "
+CONFIGURE = "export.configure(settings.load()); "
+REPORT = (
+    "telemetry.alarmed('export_logs', 3); logging.getLogger('shared.export').info('commit {}'); "
+    "logging.getLogger('azure.core.pipeline').info('a request'); "
+)
+
+
+def run(code: str, **variables: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", START + code],
+        cwd=ROOT,
+        env=NEEDED | variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+def test_nothing_is_imported_while_nothing_is_set() -> None:
+    heavy = "'opentelemetry.sdk', 'opentelemetry.exporter', 'azure.monitor', 'requests', 'google.protobuf'"
+    assert run(f"{CONFIGURE}{REPORT}print([one for one in ({heavy}) if one in sys.modules])") == "[]\n"
+
+
+def test_application_insights_gets_metrics_and_log_lines_under_their_names() -> None:
+    with Collector() as collector:
+        address = f"{KEY};IngestionEndpoint={collector.address}/"
+        said = run(CONFIGURE + REPORT, APPLICATIONINSIGHTS_CONNECTION_STRING=address, **QUIET)
+        bases = [item["data"]["baseData"] for item in collector.tracked]
+    (alarms,) = [one for base in bases for one in base.get("metrics", ()) if "alarms" in one["name"]]
+    assert (alarms["name"], alarms["value"]) == ("websocketlogs.alarms", 3), said
+    assert [base["message"] for base in bases if "message" in base] == ["commit {}"]
+
+
+def test_an_otlp_endpoint_gets_metrics_and_log_lines() -> None:
+    delta = {"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta"}
+    with Collector() as collector:
+        said = run(CONFIGURE + REPORT, OTEL_EXPORTER_OTLP_ENDPOINT=collector.address, **delta)
+    assert collector.total("websocketlogs.alarms", "function=export_logs") == 3, said
+    assert collector.lines == ["commit {}"]
+
+
+def test_both_get_the_same() -> None:
+    with Collector() as collector:
+        run(
+            CONFIGURE + REPORT,
+            APPLICATIONINSIGHTS_CONNECTION_STRING=f"{KEY};IngestionEndpoint={collector.address}/",
+            OTEL_EXPORTER_OTLP_ENDPOINT=collector.address,
+            OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE="delta",
+            **QUIET,
+        )
+    assert collector.total("websocketlogs.alarms") == 3
+    assert collector.lines == ["commit {}"]
+    assert "websocketlogs.alarms" in str(collector.tracked)
+
+
+def test_the_console_gets_metrics() -> None:
+    assert '"name": "websocketlogs.alarms"' in run(CONFIGURE + REPORT, OTEL_METRICS_EXPORTER="console")
+
+
+def test_the_app_adds_nothing_where_the_worker_sends_telemetry() -> None:
+    worker = (
+        "from opentelemetry import metrics; from opentelemetry.sdk.metrics import MeterProvider; "
+        "metrics.set_meter_provider(MeterProvider()); handlers = len(logging.getLogger().handlers); "
+    )
+    after = "print(len(logging.getLogger().handlers) - handlers)"
+    with Collector() as collector:
+        assert run(worker + CONFIGURE + after, OTEL_EXPORTER_OTLP_ENDPOINT=collector.address) == "0\n"
+
+
+@pytest.mark.parametrize("wrong", ["nonsense", "InstrumentationKey=short"])
+def test_a_wrong_connection_string_stops_the_start_with_a_message_that_names_it(wrong: str) -> None:
+    said = run(CONFIGURE, APPLICATIONINSIGHTS_CONNECTION_STRING=wrong, **QUIET).splitlines()
+    assert said[-1].startswith("shared.errors.SettingError: APPLICATIONINSIGHTS_CONNECTION_STRING: ")
+
+
+def test_an_endpoint_that_is_gone_does_not_hold_the_program_up() -> None:
+    began = time.monotonic()
+    said = run(CONFIGURE + REPORT + "print('done')", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
+    assert "done" in said
+    assert time.monotonic() - began < 45

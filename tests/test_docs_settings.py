@@ -1,0 +1,42 @@
+"""docs/settings.md has every setting as it is declared. `python -m tests.test_docs_settings` writes it anew."""
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from shared.settings import Settings
+
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
+BEGIN = "| setting | default | meaning |"
+
+
+def shown(value: Any) -> str:
+    match value:
+        case timedelta():
+            hours, rest = divmod(int(value.total_seconds()), 3600)
+            return f"`{hours:02}:{rest // 60:02}:{rest % 60:02}`"
+        case tuple():
+            return f"`{','.join(value)}`"
+        case "":
+            return "–"
+        case _:
+            return f"`{value}`"
+
+
+def table() -> str:
+    lines = [BEGIN, "| --- | --- | --- |"]
+    for name, field in Settings.model_fields.items():
+        default = "**required**" if field.is_required() else shown(field.default)
+        lines.append(f"| `{name}` | {default} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_page_has_every_setting_as_it_is_declared() -> None:
+    assert DOCUMENT.read_text().endswith(table())
+
+
+if __name__ == "__main__":
+    before, _, _ = DOCUMENT.read_text().partition(BEGIN)
+    DOCUMENT.write_text(before + table())
+    sys.exit(0)
