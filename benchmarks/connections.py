@@ -123,7 +123,7 @@ def fill(storage: MemoryStorage, rows: int) -> None:
         name = f"master/{0:020d}-{len(parts)}"
         storage.put(name, connections.dump(table))
         low = master.key_of(table.slice(0, 1)).tobytes().hex()
-        parts.append(Part(name=name, low=low, rows=table.num_rows, due=UNKNOWN))
+        parts.append(Part(name=name, low=low, rows=table.num_rows, open=table.num_rows, due=UNKNOWN))
     storage.put(NAME, Head(parts=tuple(parts)).dump())
 
 
@@ -205,7 +205,7 @@ def records(rng: np.random.Generator, rows: int) -> pa.Table:
         "EventName": pa.array(["MessageReceived"] * BATCH),
         "_ResourceId": pa.array(RESOURCES).take(pa.array(numbers % len(RESOURCES))),
     }
-    schema = pa.schema([field.with_nullable(True) for field in RECORDS.arrow])
+    schema = pa.schema([field.with_nullable(nullable=True) for field in RECORDS.arrow])
     return pa.table([columns[name] for name in schema.names], schema=schema)
 
 

@@ -1,0 +1,1 @@
+"""Stand-ins for Azure on one machine, each replaceable by the real thing through a connection string."""

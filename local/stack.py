@@ -1,10 +1,12 @@
 """The whole of Azure that the exporter needs, on one machine: Blob Storage, an Event Hub, Functions hosts."""
 
+import gzip
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import orjson
 import pyarrow as pa
@@ -60,7 +62,7 @@ class Stack:
             # A person who waits wants connections finished soon; a later record only makes a new revision.
             "WS_GRACE": "00:00:02",
             "WS_IDLE_TIMEOUT": "00:00:05",
-            # The real host takes parts of host.json from settings too; a person who waits wants no full batches.
+            # The real host takes parts of host.json from settings too; who waits wants no full batches.
             "AzureFunctionsJobHost__extensions__eventHubs__maxWaitTime": "00:00:02",
             # Nobody else is there to take sources over: shorter is only quicker.
             "AzureFunctionsJobHost__extensions__eventHubs__loadBalancingUpdateInterval": "00:00:01",
@@ -125,6 +127,13 @@ class Stack:
             target.write_bytes(output.download_blob(name).readall())
         return folder
 
+    def rejected(self) -> dict[str, int]:
+        """How many rejections the dead letters hold, by reason."""
+        total: Counter[str] = Counter()
+        for letter in self.dead_letters():
+            total.update(letter["counts"])
+        return dict(total)
+
     def table(self, name: str) -> pa.Table:
         """All rows of an exported table, from its Parquet files."""
         output = self.container(OUTPUT)
@@ -134,10 +143,8 @@ class Stack:
         ]
         return pa.concat_tables(tables)
 
-    def dead_letters(self) -> list[dict[str, object]]:
+    def dead_letters(self) -> list[dict[str, Any]]:
         """Every dead letter."""
-        import gzip
-
         output = self.container(OUTPUT)
         return [
             orjson.loads(line)

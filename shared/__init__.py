@@ -1,4 +1,4 @@
-"""The exporter: WebSocket connection logs of Azure API Management, from an Event Hub to Blob Storage, exactly once.
+"""The exporter: WebSocket connection logs of API Management, from an Event Hub to Blob Storage, once each.
 
 How the data flows:
 

@@ -1,5 +1,6 @@
 """Takes the master table part by part, absorbs into it, finishes what is due, and stores new parts."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -36,6 +37,8 @@ class Pass:
         self._waiting: list[pa.Table] = []
         self._due = UNKNOWN
         self.written: list[pa.Table] = []
+        self.finished: Counter[str] = Counter()
+        """How many were written with Revision 0, by status."""
         self.left = False
         """Some connections are due, but had to wait for the next commit."""
 
@@ -76,21 +79,24 @@ class Pass:
             name = f"master/{self._stamp.now:020d}-{self._stamp.commit_id}-{len(self._parts):05d}.arrow"
             self._storage.put(name, connections.dump(piece))
             low = master.key_of(piece.slice(0, 1)).tobytes().hex()
-            self._parts.append(Part(name=name, low=low, rows=piece.num_rows, due=self._due))
+            waiting = int(np.asarray(piece["pending"]).sum())
+            self._parts.append(Part(name=name, low=low, rows=piece.num_rows, open=waiting, due=self._due))
         self._waiting, self._due = [], UNKNOWN
 
     def _count(self, finished: finishing.Finished, rows: pa.Table, new: pa.Table) -> None:
         """Counts what was done to one part: to `rows`, which `new` ones were absorbed into."""
         after = self._after
-        revisions = np.asarray(finished.written["Revision"])
+        first = np.asarray(finished.written["Revision"]) == 0
+        statuses = finished.written["Status"].filter(pa.array(first)).value_counts().to_pylist()
+        self.finished.update({str(one["values"]): int(one["counts"]) for one in statuses})
         began = dict(after.began)
         unknown = ~master.found(master.key_of(rows), master.key_of(new))[1]
         hours, numbers = np.unique(np.asarray(new["first_seen"])[unknown] // HOUR, return_counts=True)
         for hour, number in zip(hours.tolist(), numbers.tolist(), strict=True):
             began[hour] = began.get(hour, 0) + number
         totals = Totals(
-            connections=int((revisions == 0).sum()),
-            revisions=int((revisions > 0).sum()),
+            connections=int(first.sum()),
+            revisions=int((~first).sum()),
             capped=finished.capped,
         )
         self._after = after.model_copy(
@@ -106,7 +112,8 @@ class Pass:
         self._flush()
         oldest = (self._clock - DAY) // HOUR
         began = {hour: number for hour, number in sorted(self._after.began.items()) if hour >= oldest}
-        return self._after.model_copy(update={"parts": tuple(self._parts), "rules": self._by, "began": began})
+        rules = "" if self.left else self._by
+        return self._after.model_copy(update={"parts": tuple(self._parts), "rules": rules, "began": began})
 
     def files(self) -> Iterator[File]:
         """The files of finished connections, in the folders of their Revision 0."""

@@ -3,6 +3,7 @@
 ExporterError
 |-- SettingError            a setting is missing or its value is not allowed; the app does not start
 |-- TriggerError            a batch came without its source or its sequence numbers
+|-- DamagedFile             an output file is not as it was written
 |-- StorageError            a storage call did not do what was asked
 |   |-- Refused             its condition was not met, or it is not allowed: it had no effect
 |   `-- Unclear             no answer, or one that does not tell: it may have had its effect
@@ -26,6 +27,10 @@ class SettingError(ExporterError):
 
 class TriggerError(ExporterError):
     """A batch came without its source or its sequence numbers."""
+
+
+class DamagedFile(ExporterError):
+    """An output file is not as it was written: cut off, or changed."""
 
 
 class StorageError(ExporterError):

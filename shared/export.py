@@ -35,8 +35,8 @@ class Exporter:
     ) -> None:
         """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside.
 
-        `memory`: bytes of envelopes that all calls of `run` together work on at a time. `staleness`: so old, in µs,
-        its knowledge of other sources' connections may be.
+        `memory`: bytes of envelopes that all calls of `run` together work on at a time. `staleness`: so old,
+        in µs, its knowledge of other sources' connections may be.
         """
         self._storage = storage
         self._rules = rules

@@ -1,19 +1,13 @@
 """Absorbs what was committed into the master table, and writes finished connections: the timer's shell."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from shared import (
-    commit,
-    connections,
-    finishing,
-    head,
-    master,
-    segments,
-)
+from shared import commit, connections, finishing, head, master, segments, telemetry
 from shared.absorbing import Pass
 from shared.errors import Refused
 from shared.head import Absorbed, Head, Totals
@@ -23,6 +17,7 @@ from shared.mending import Mending
 from shared.plan import Stamp
 from shared.settings import Finishing
 from shared.storage import Storage
+from shared.telemetry import Lag, TimerRun
 
 CHUNK = 250_000
 """Observations that one commit of the head absorbs: this bounds memory."""
@@ -41,16 +36,22 @@ class Summary:
 
     segments: int = 0
     observations: int = 0
-    connections: int = 0
-    """Written with Revision 0."""
+    finished: Counter[str] = field(default_factory=Counter)
+    """Connections written with Revision 0, by status."""
     revisions: int = 0
     capped: int = 0
     rows: int = 0
     """In the master table."""
+    open: int = 0
+    """Of those, connections that are not finished, or are to be revised."""
+    unknown_names: int = 0
+    """Event names seen that are set neither as opening nor as closing."""
     clock: int = -1
     """µs since 1970 UTC: everything that arrived before is absorbed."""
-    lag: dict[str, int] = field(default_factory=dict)
-    """Of each source, how many envelopes the hub has that were not committed."""
+    lag: dict[str, Lag] = field(default_factory=dict)
+    """How far the commits of each source are behind the hub; empty: the hub did not answer."""
+    stalled: int = 0
+    """Sources that have envelopes to commit and do not go on."""
     healed: int = 0
     swept: int = 0
     alarms: list[str] = field(default_factory=list)
@@ -109,6 +110,20 @@ class Finisher:
             if self._now() >= until:
                 break
         summary.swept += self._mending.sweep(summary.alarm)
+        telemetry.timer_ran(
+            TimerRun(
+                open=summary.open,
+                absorbed_age=(self._now() - summary.clock) / 1_000_000 if summary.clock >= 0 else None,
+                finished=summary.finished,
+                revised=summary.revisions,
+                capped=summary.capped,
+                unknown_names=summary.unknown_names,
+                stalled=summary.stalled,
+                alarms=len(summary.alarms),
+                lag=summary.lag,
+                retention=self._rules.retention.total_seconds(),
+            )
+        )
         return summary
 
     # -- one commit of the head --------------------------------------------------------------------
@@ -134,7 +149,10 @@ class Finisher:
             etag = self._storage.write(head.NAME, after.dump(), etag)
             commit.publish(self._storage, head.NAME, after, etag, stamp)
             summary.swept += self._mending.sweep_parts(parts, after)
+        summary.finished.update(work.finished)
         _report(summary, before, after, taken, state, stamp.now)
+        known = finishing.Vocabulary.of(self._rules)
+        summary.unknown_names = sum(name.lower() not in known.opening | known.closing for name in after.names)
         summary.complete = not work.left and all(one.all for one in taken)
 
     def _load(self, stamp: Stamp) -> tuple[Head, str | None]:
@@ -195,8 +213,8 @@ def _absorbed(before: Head, taken: Sequence[_Taken], new: pa.Table, asked: int, 
             sources[name] = Absorbed(progress=asked - MARGIN)
     for one in taken:
         ledger, known = one.ledger, sources.get(one.ledger.source, Absorbed())
-        ordinal = ledger.ordinal if one.all else before.watermark(ledger)
-        ordinal = max([ordinal, *(segment.ordinal for segment in one.segments)])
+        reached = [segment.ordinal for segment in one.segments] + [ledger.ordinal] * one.all
+        ordinal = max(before.watermark(ledger), *reached, 0)
         progress = max([known.progress, *(segment.newest for segment in one.segments)])
         if one.all:
             progress = max(progress, ledger.incarnation.newest)
@@ -224,18 +242,20 @@ def _report(
     done, was = after.totals, before.totals
     summary.segments += sum(len(one.segments) for one in taken)
     summary.observations += done.observations - was.observations
-    summary.connections += done.connections - was.connections
     summary.revisions += done.revisions - was.revisions
     summary.capped += done.capped - was.capped
     summary.rows = sum(part.rows for part in after.parts)
+    summary.open = sum(part.open for part in after.parts)
     summary.clock = after.clock
     if done.capped > was.capped:
         summary.alarm("too many connections: some were let go early; are CorrelationIds made up by somebody?")
-    ledgers = {one.ledger.source: one.ledger for one in taken}
+    ledgers = {one.ledger.source: one.ledger.incarnation for one in taken}
+    summary.stalled = 0
     for source, position in (state.positions if state else {}).items():
-        ledger = ledgers.get(str(source))
-        behind = position.behind(ledger.incarnation if ledger else Incarnation())
-        summary.lag[str(source)] = behind
-        progress = after.sources.get(str(source), Absorbed()).progress
-        if behind and now - progress > STALLED:
+        incarnation = ledgers.get(str(source), Incarnation())
+        behind = position.behind(incarnation)
+        since = incarnation.newest if incarnation.newest >= 0 else position.enqueued
+        summary.lag[str(source)] = Lag(behind, (now - since) / 1_000_000 if behind else 0)
+        if behind and now - since > STALLED:
+            summary.stalled += 1
             summary.alarm(f"{source}: stalled: it has at least {behind} envelopes, and holds finishing back")

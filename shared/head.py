@@ -44,6 +44,8 @@ class Part(_Data):
     low: str
     """Its lowest key, hexadecimal. What lies between two parts belongs to the first one."""
     rows: int
+    open: int
+    """Of those, connections that are not finished, or are to be revised."""
     due: int
     """The clock at which the first of its rows is to be finished or dropped."""
 

@@ -20,8 +20,8 @@ STATE = (
     pa.field("folder", pa.int64(), nullable=False),
     pa.field("since", pa.int64(), nullable=False),
 )
-"""What was written of a connection: the last revision (-1: none); whether more came since (`pending`); whether
-it had a closing event then; fixed at Revision 0: the time that its folder is of, and FirstSeen (both in µs)."""
+"""What was written of a connection: the last revision (-1: none); whether more came since (`pending`);
+whether it had a closing event then; fixed at Revision 0: the time of its folder, and FirstSeen (in µs)."""
 
 MASTER = pa.schema([KEY, *OBSERVATIONS, *STATE])
 

@@ -221,8 +221,8 @@ def _files(
         "commit_rows": str(sum(output.rows for output in outputs)),
         "committed_at": str(stamp.now),
         "formats": ",".join(rules.formats),
-        "refill": "1" if selection.verdict is Verdict.LOST else "",
-        # Of all commits before: so the next one that is there tells whether one between is not (shared/proof.py).
+        "verdict": selection.verdict.name.lower(),
+        # Of all commits before: by them a missing one shows (shared/chain.py).
         "files_before": str(after.counts.files),
         "rows_before": str(after.counts.rows),
         "rejected_before": str(sum(after.counts.rejected.values())),

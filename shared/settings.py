@@ -50,6 +50,8 @@ class Finishing:
     late: timedelta = timedelta(hours=6)
     cap: int = 3_000_000
     """Connections that are kept at most, so that made-up ids cannot fill the storage."""
+    retention: timedelta = timedelta(0)
+    """How long the hub keeps envelopes; 0: not known."""
 
 
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -167,9 +169,7 @@ class Settings(BaseSettings):
     OTEL_EXPORTER_OTLP_ENDPOINT: str = Field(
         "", description="OTLP endpoint (HTTP, protobuf) to send metrics and logs to."
     )
-    OTEL_METRICS_EXPORTER: str = Field(
-        "", description="`console`: metrics are printed, too; for debugging."
-    )
+    OTEL_METRICS_EXPORTER: str = Field("", description="`console`: metrics are printed, too; for debugging.")
 
     @field_validator("OUTPUT_FORMATS", "WS_OPENING_EVENTS", "WS_CLOSING_EVENTS", mode="before")
     @classmethod
@@ -215,6 +215,7 @@ class Settings(BaseSettings):
             idle=self.WS_IDLE_TIMEOUT,
             quiet=self.WS_QUIET_TIMEOUT,
             late=self.WS_LATE_WINDOW,
+            retention=self.EVENT_HUB_RETENTION,
         )
 
     @property
@@ -249,7 +250,10 @@ SECRETS = {
 
 
 def load(**given: str) -> Settings:
-    """The settings from the environment, but for those given. Raises SettingError, which names every wrong one."""
+    """The settings from the environment, but for those given.
+
+    Raises SettingError, which names every wrong one.
+    """
     try:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:

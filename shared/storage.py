@@ -185,7 +185,7 @@ class BlobStorage:
         """See Storage."""
         with _outcome(f"list {prefix}"):
             for blob in self._output.list_blobs(prefix, include=["metadata", "uncommittedblobs"]):
-                # Of a blob without committed blocks Azure lists no metadata; of ours, every other one has some.
+                # Azure lists a blob without committed blocks as one of 0 bytes without metadata.
                 metadata = blob.metadata or {}
                 yield Stored(str(blob.name), blob.size, metadata, visible=bool(blob.size or metadata))
 

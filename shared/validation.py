@@ -9,7 +9,7 @@ from shared.checks import checked
 from shared.envelope import Envelope, Rejected, Source, Unreadable, inflate, records
 from shared.extraction import Rows
 from shared.findings import Findings
-from shared.intervals import Interval, within
+from shared.intervals import Interval
 from shared.schema import RECORDS
 from shared.settings import Rules
 
@@ -102,8 +102,9 @@ class _Batch:
 
 
 def _exclude(found: list[object], only: Sequence[Interval]) -> int:
-    """Makes all but these records foreign, in place, so that the others keep their index; how many it made so."""
-    others = [index for index in range(len(found)) if not within(only, index)]
-    for index in others:
-        found[index] = {"category": ""}
-    return len(others)
+    """Makes all but these records foreign, in place: the others keep their index; how many it made so."""
+    wanted = {index for first, last in only for index in range(first, min(last + 1, len(found)))}
+    for index in range(len(found)):
+        if index not in wanted:
+            found[index] = {"category": ""}
+    return len(found) - len(wanted)

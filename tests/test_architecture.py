@@ -53,11 +53,24 @@ def test_the_environment_is_read_in_settings_alone() -> None:
 
 def test_the_program_imports_neither_stand_ins_nor_tests() -> None:
     for path in PROGRAM:
-        assert not [name for name in imports(path) if name.partition(".")[0] in {"local", "tests", "benchmarks"}]
+        assert not [
+            name for name in imports(path) if name.partition(".")[0] in {"local", "tests", "benchmarks"}
+        ]
 
 
 def test_pure_modules_have_no_clock_no_randomness_and_no_io() -> None:
-    impure = {"time", "uuid", "random", "secrets", "logging", "socket", "threading", "os", "azure", "shared.storage"}
+    impure = {
+        "time",
+        "uuid",
+        "random",
+        "secrets",
+        "logging",
+        "socket",
+        "threading",
+        "os",
+        "azure",
+        "shared.storage",
+    }
     for name in PURE:
         found = {one for one in imports(ROOT / "shared" / f"{name}.py") if one in impure}
         assert not found, name
@@ -101,6 +114,9 @@ def test_the_worker_can_index_the_annotation_of_the_events() -> None:
 
 
 def test_nothing_heavy_is_imported_that_a_start_does_not_need() -> None:
-    code = "import sys, shared.export, shared.storage; print([m for m in ('azure.identity', 'azure.eventhub', 'pandas') if m in sys.modules])"
+    code = (
+        "import sys, shared.export, shared.storage;"
+        "print([one for one in ('azure.identity', 'azure.eventhub', 'pandas') if one in sys.modules])"
+    )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

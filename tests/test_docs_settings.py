@@ -1,4 +1,4 @@
-"""docs/settings.md has every setting as it is declared. `python -m tests.test_docs_settings` writes it anew."""
+"""docs/settings.md has every setting as declared; `python -m tests.test_docs_settings` writes it anew."""
 
 import sys
 from datetime import timedelta
@@ -19,7 +19,7 @@ def shown(value: Any) -> str:
         case tuple():
             return f"`{','.join(value)}`"
         case "":
-            return "–"
+            return "none"
         case _:
             return f"`{value}`"
 

@@ -1,7 +1,8 @@
-"""Runs the function app until the hub is drained, with a crash on the way, and until connections are finished."""
+"""Runs the function app until the hub is drained, with a crash on the way, and connections are finished."""
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from local.functions.process import HostProcess
 from local.stack import Stack
@@ -17,32 +18,49 @@ class DemoError(RuntimeError):
     """It did not get on; the message holds the end of the host's log."""
 
 
-def drain(stack: Stack, expected: Mapping[str, int], progress: Callable[[int], None]) -> HostProcess:
-    """Exports until each source is committed up to the expected sequence number; the host that is left.
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """How it went."""
+
+    host: HostProcess
+    """The one that is left."""
+    redelivered: int
+    """Envelopes that were handed over again, though they had been committed before the crash."""
+
+
+def drain(stack: Stack, expected: Mapping[str, int], progress: Callable[[int], None]) -> Drained:
+    """Exports until each source is committed up to the expected sequence number.
 
     When half is done, the host is killed: what it had not checkpointed comes again, in other batches.
     """
     total = sum(expected.values())
     host = stack.host()
     host.wait_ready()
-    crashed = False
+    before: dict[str, int] | None = None
     last, since = -1, time.monotonic()
     while True:
         committed = stack.committed()
         done = sum(min(committed.get(source, 0), there) for source, there in expected.items())
         progress(done)
         if done == total:
-            return host
+            return Drained(host, _redelivered(host, before or {}))
         if done > last:
             last, since = done, time.monotonic()
-        if not crashed and done >= total // 2:
-            # What it had not checkpointed comes again, in other batches.
+        if before is None and done >= total // 2:
             host.kill()
+            before = stack.committed()
             host = stack.host()
-            crashed = True
         if time.monotonic() - since > PATIENCE:
             raise DemoError(f"{done} of {total} envelopes, no progress for {PATIENCE} s:\n{host.log[-4000:]}")
         time.sleep(0.25)
+
+
+def _redelivered(host: HostProcess, committed: Mapping[str, int]) -> int:
+    first: dict[str, int] = {}
+    for event in host.seen:
+        if event["event"] == "invocation" and "first" in event:
+            first.setdefault(event["source"].rpartition("/")[2], event["first"])
+    return sum(max(0, committed.get(source, 0) - sequence) for source, sequence in first.items())
 
 
 def finish(stack: Stack, host: HostProcess, connections: int, progress: Callable[[int], None]) -> None:

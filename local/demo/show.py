@@ -16,7 +16,7 @@ COLUMNS = (
     "ConnectionDurationMs",
     "_SequenceNumber",
 )
-FINISHED = ("CorrelationId", "StartTime", "DurationMs", "Status", "EventCount", "ClosingEvent", "Destination")
+FINISHED = ("CorrelationId", "StartTime", "DurationMs", "Status", "EventCount", "ClosingEvent")
 
 
 def tree(files: Iterable[str]) -> Tree:

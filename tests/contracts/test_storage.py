@@ -113,7 +113,10 @@ def test_several_blobs_are_read_in_order_and_deleted_where_they_are_there(store:
     names = [f"segments/{n}" for n in range(20)]
     for name in names[:19]:
         store.put(name, name.encode())
-    assert [blob and blob.data for blob in store.read_all(names[::-1])] == [None, *(n.encode() for n in names[18::-1])]
+    assert [blob and blob.data for blob in store.read_all(names[::-1])] == [
+        None,
+        *(n.encode() for n in names[18::-1]),
+    ]
     store.delete(names[1:])
     assert store.names("segments/") == ["segments/0"]
     assert store.read_all([]) == []

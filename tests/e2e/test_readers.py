@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
@@ -19,7 +21,9 @@ from shared.settings import Rules
 from tests.memory import MemoryStorage
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reading.md"
-SNIPPETS = re.findall(r"^([A-Za-z][^\n]*:)\n\n```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL | re.MULTILINE)
+SNIPPETS = re.findall(
+    r"^([A-Za-z][^\n]*:)\n\n```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL | re.MULTILINE
+)
 NOW = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
 
 
@@ -93,16 +97,16 @@ def test_date_and_hour_are_not_inside_the_files(output: Path) -> None:
 
 
 def test_old_files_stay_readable_beside_files_with_a_new_column(output: Path, tmp_path: Path) -> None:
-    import duckdb
-    import polars as pl
-
     old = next((output / "parquet" / RECORDS.name).rglob("*.parquet"))
     table = pq.read_table(old)
     folder = tmp_path / "date=2026-11-20" / "hour=09"
     folder.mkdir(parents=True)
     pq.write_table(table, folder / "1.parquet")
     pq.write_table(table.append_column("Later", [["x"] * table.num_rows]), folder / "2.parquet")
-    found = duckdb.sql(f"SELECT count(*), count(Later) FROM read_parquet('{tmp_path}/**/*.parquet', union_by_name=true)")
+    found = duckdb.sql(
+        f"SELECT count(*), count(Later) FROM read_parquet('{tmp_path}/**/*.parquet', union_by_name=true)"
+    )
+    assert found
     assert found.fetchall() == [(2 * table.num_rows, table.num_rows)]
     scanned = pl.scan_parquet(tmp_path, missing_columns="insert", extra_columns="ignore").collect()
     assert len(scanned) == 2 * table.num_rows

@@ -11,8 +11,9 @@ import orjson
 import pyarrow.compute as pc
 import pytest
 
+from local.demo.drive import finish
 from local.stack import OUTPUT, Stack
-from shared.schema import RECORDS
+from shared.schema import CONNECTIONS, RECORDS
 from tests.collector import Collector
 from tests.e2e.test_exactly_once import deliver, traffic, wait_until_committed
 
@@ -123,3 +124,31 @@ def test_what_is_delivered_again_is_reported_as_duplicates_alone(stack: Stack, c
     assert collector.total("websocketlogs.envelopes") == envelopes
     assert collector.total("websocketlogs.records") == one.truth.records.num_rows
     assert collector.total("websocketlogs.recoveries") == 0
+
+
+def test_the_timer_reports_every_connection_and_how_far_each_source_is(
+    stack: Stack, collector: Collector
+) -> None:
+    stack._settings |= {"WS_GRACE": "00:00:02", "EVENT_HUB_RETENTION": "P1D"}
+    one = traffic(23, 60)
+    expected = deliver(stack, one)
+    host = stack.host()
+    wait_until_committed(stack, expected)
+    connections = one.truth.connections().num_rows
+    finish(stack, host, connections, lambda _: None)
+    wait(lambda: collector.total("websocketlogs.connections.finished") == connections)
+    table = stack.table(CONNECTIONS.name)
+    first = table.filter(pc.equal(table["Revision"], 0))
+    for status, number in Counter(first["Status"].to_pylist()).items():
+        assert collector.total("websocketlogs.connections.finished", f"status={status}") == number, status
+    assert collector.total("websocketlogs.connections.revised") == table.num_rows - first.num_rows
+    assert collector.total("websocketlogs.connections.capped") == 0
+    assert collector.total("websocketlogs.alarms") == 0
+    (source, *_) = {key[1] for key in collector.sums if key[0] == "websocketlogs.envelopes"}
+    for name, value in (("lag.envelopes", 0), ("lag.time", 0), ("retention.headroom", 86_400)):
+        sources = {key: seen for key, seen in collector.gauges.items() if key[0] == f"websocketlogs.{name}"}
+        assert len(sources) == len(expected)
+        assert sources[f"websocketlogs.{name}", source] == value
+        assert set(sources.values()) == {value}
+    assert 0 < collector.gauges["websocketlogs.absorbed.age",] < 180
+    assert collector.gauges["websocketlogs.stalled",] == 0

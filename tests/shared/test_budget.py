@@ -32,8 +32,13 @@ def test_threads_never_hold_more_than_the_budget() -> None:
 def test_who_needs_more_than_there_is_gets_all_of_it_alone() -> None:
     budget = ByteBudget(100)
     entered = threading.Event()
+
+    def wait() -> None:
+        with budget.hold(1):
+            entered.set()
+
     with budget.hold(1000):
-        other = threading.Thread(target=lambda: budget.hold(1).__enter__() or entered.set())
+        other = threading.Thread(target=wait)
         other.start()
         assert not entered.wait(0.05)
     assert entered.wait(5)

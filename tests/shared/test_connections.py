@@ -1,4 +1,4 @@
-"""Folding records of connections: however they are cut and ordered, the same comes out, and each counts once."""
+"""Folding records of connections: however they are cut and ordered, the same comes out; each counts once."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -45,8 +45,10 @@ class Nothing:
 
 def table(rows: Sequence[Row]) -> pa.Table:
     """Records; what a row does not say is null."""
-    schema = pa.schema([field.with_nullable(True) for field in RECORDS.arrow])
-    return pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in rows], schema=schema)
+    schema = pa.schema([field.with_nullable(nullable=True) for field in RECORDS.arrow])
+    return pa.Table.from_pylist(
+        [{name: row.get(name) for name in schema.names} for row in rows], schema=schema
+    )
 
 
 def observed(rows: Sequence[Row]) -> pa.Table:
@@ -55,7 +57,9 @@ def observed(rows: Sequence[Row]) -> pa.Table:
 
 def contents(observations: pa.Table) -> list[Row]:
     rows: list[Row] = observations.to_pylist()
-    return sorted(rows, key=lambda row: (row["CorrelationId"], row["_ResourceId"] is not None, row["_ResourceId"] or ""))
+    return sorted(
+        rows, key=lambda row: (row["CorrelationId"], row["_ResourceId"] is not None, row["_ResourceId"] or "")
+    )
 
 
 @PATIENT
@@ -85,7 +89,9 @@ def test_every_record_is_counted_once(rows: list[Row]) -> None:
 @given(ROWS)
 def test_an_observation_says_what_a_loop_over_its_records_says(rows: list[Row]) -> None:
     for found in contents(observed(rows)):
-        mine = [row for row in rows if all(row[name] == found[name] for name in ("CorrelationId", "_ResourceId"))]
+        mine = [
+            row for row in rows if all(row[name] == found[name] for name in ("CorrelationId", "_ResourceId"))
+        ]
         times = [row["TimeGenerated"] for row in mine]
         seen = [row["_EnqueuedTime"] for row in mine]
         assert [found[name] for name in ("first", "last", "first_seen", "last_seen", "count")] == [
@@ -115,8 +121,22 @@ def test_an_observation_says_what_a_loop_over_its_records_says(rows: list[Row]) 
 
 def test_resource_and_id_make_the_key_together() -> None:
     rows = [
-        {"CorrelationId": id_, "_ResourceId": resource, "EventName": "e", "TimeGenerated": 0, "_EnqueuedTime": 0}
-        for id_, resource in [("a", "b"), ("a", None), ("a", ""), ("ab", ""), ("b", "a"), ("\0a", "b"), ("a", "b\0")]
+        {
+            "CorrelationId": id_,
+            "_ResourceId": resource,
+            "EventName": "e",
+            "TimeGenerated": 0,
+            "_EnqueuedTime": 0,
+        }
+        for id_, resource in [
+            ("a", "b"),
+            ("a", None),
+            ("a", ""),
+            ("ab", ""),
+            ("b", "a"),
+            ("\0a", "b"),
+            ("a", "b\0"),
+        ]
     ]
     found = observed(rows)
     assert found.num_rows == len(rows)
@@ -126,7 +146,10 @@ def test_resource_and_id_make_the_key_together() -> None:
 
 def test_texts_are_cut_and_ids_are_not() -> None:
     long = "x" * 1000
-    row = dict.fromkeys(["CorrelationId", "EventName", "Error"], long) | {"TimeGenerated": 0, "_EnqueuedTime": 0}
+    row = dict.fromkeys(["CorrelationId", "EventName", "Error"], long) | {
+        "TimeGenerated": 0,
+        "_EnqueuedTime": 0,
+    }
     (found,) = contents(observed([row]))
     assert found["CorrelationId"] == long
     assert found["Error"] == found["names"][0]["name"] == long[: connections.MAX_TEXT]
@@ -158,7 +181,9 @@ class Known:
 def test_the_age_is_counted_from_the_earliest_time_known_and_null_there(
     known: connections.Starts, times: list[int], start: int, durations: list[float | None]
 ) -> None:
-    rows = [{"CorrelationId": "a", "EventName": "e", "TimeGenerated": time, "_EnqueuedTime": 0} for time in times]
+    rows = [
+        {"CorrelationId": "a", "EventName": "e", "TimeGenerated": time, "_EnqueuedTime": 0} for time in times
+    ]
     enriched, _ = enrich(table(rows), known)
     assert enriched["ConnectionStartTime"].cast(pa.int64()).to_pylist() == [start] * len(times)
     assert enriched["ConnectionDurationMs"].to_pylist() == durations

@@ -4,7 +4,6 @@ The table in docs/connections.md names these tests, one for each of its lines.
 """
 
 import re
-from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -108,7 +107,12 @@ def test_a_connection_that_never_closed_timed_out_and_lasted_at_least_as_its_tim
 
 def test_a_connection_without_an_opening_event_begins_with_its_first_record() -> None:
     row = only(MESSAGE, CLOSED)
-    assert (row["Status"], row["OpeningEvent"], row["StartTime"], row["DurationMs"]) == ("closed", None, 5, 5000)
+    assert (row["Status"], row["OpeningEvent"], row["StartTime"], row["DurationMs"]) == (
+        "closed",
+        None,
+        5,
+        5000,
+    )
 
 
 def test_a_single_record_tells_no_duration() -> None:
@@ -146,7 +150,11 @@ def test_a_reported_duration_shorter_than_the_times_or_of_another_event_does_not
 
 def test_clock_steps_between_the_legs_do_not_make_it_negative() -> None:
     row = only(
-        record("Opened", 0.02), record("Opened", 0), record("Closed", 0.01), record("Closed", 10), record("Message", -0.03)
+        record("Opened", 0.02),
+        record("Opened", 0),
+        record("Closed", 0.01),
+        record("Closed", 10),
+        record("Message", -0.03),
     )
     assert (row["StartTime"], row["EndTime"], row["DurationMs"]) == (-0.03, 10, 10_030)
 
@@ -158,7 +166,11 @@ def test_closing_before_opening_tells_no_duration() -> None:
 
 
 def test_the_same_id_in_two_instances_is_two_connections() -> None:
-    found = rows(finished(OPENED, CLOSED, record("Opened", 1, _ResourceId="other"), record("M", 4, _ResourceId="other")))
+    found = rows(
+        finished(
+            OPENED, CLOSED, record("Opened", 1, _ResourceId="other"), record("M", 4, _ResourceId="other")
+        )
+    )
     assert {(row["_ResourceId"], row["EventCount"], row["DurationMs"]) for row in found} == {
         ("r", 2, 10_000),
         ("other", 2, 3_000),
@@ -222,7 +234,11 @@ def test_unknown_names_finish_as_quiet_after_the_quiet_time() -> None:
 
 def test_unknown_names_are_counted_with_how_often_they_come_first_and_last() -> None:
     found = finished(
-        record("A", 0), record("B", 1), record("B", 2), record("A", 0, CorrelationId="d"), record("Z", 0, CorrelationId="d")
+        record("A", 0),
+        record("B", 1),
+        record("B", 2),
+        record("A", 0, CorrelationId="d"),
+        record("Z", 0, CorrelationId="d"),
     )
     assert {name: (one.connections, one.first, one.last) for name, one in found.names.items()} == {
         "A": (2, 2, 0),
@@ -242,7 +258,12 @@ def test_other_settings_act_on_what_was_seen_before() -> None:
     assert not rows(same)
     named = Finishing(opening=("begin",), closing=("end",))
     (row,) = rows(finish(first.kept, named, 2 * DAY, quiet=False, room=UNKNOWN))
-    assert (row["Revision"], row["Status"], row["OpeningEvent"], row["ClosingEvent"]) == (1, "closed", "Begin", "End")
+    assert (row["Revision"], row["Status"], row["OpeningEvent"], row["ClosingEvent"]) == (
+        1,
+        "closed",
+        "Begin",
+        "End",
+    )
 
 
 def test_more_names_than_are_kept_still_count_every_record() -> None:
@@ -254,7 +275,9 @@ def test_more_names_than_are_kept_still_count_every_record() -> None:
 
 def test_too_many_connections_are_let_go_finished_ones_first_and_none_unwritten() -> None:
     many = [record("Opened", n, CorrelationId=f"open{n}") for n in range(3)]
-    many += [record(name, 100 + n, CorrelationId=f"done{n}") for n in range(3) for name in ("Opened", "Closed")]
+    many += [
+        record(name, 100 + n, CorrelationId=f"done{n}") for n in range(3) for name in ("Opened", "Closed")
+    ]
     at = 30 * MINUTE
     found = finish(master(*many), RULES, at, quiet=False, room=2)
     assert found.capped == 4
@@ -286,5 +309,3 @@ def test_the_document_names_these_tests() -> None:
     named = set(re.findall(r"`(test_\w+)`", text))
     assert named
     assert not named - set(globals()), "no such tests"
-
-

@@ -64,7 +64,10 @@ def test_a_watermark_is_of_one_ledger() -> None:
         (Absorbed(progress=3), False),
     ],
 )
-def test_a_ledger_that_lags_behind_what_was_seen_was_rolled_back(absorbed: Absorbed, rolled_back: bool) -> None:  # noqa: FBT001
+def test_a_ledger_that_lags_behind_what_was_seen_was_rolled_back(
+    absorbed: Absorbed,
+    rolled_back: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
     assert head(s0=absorbed).rolled_back(LEDGER) is rolled_back
     assert not Head().rolled_back(LEDGER)
 
@@ -92,7 +95,9 @@ def test_closing_events_cannot_be_told_once_enough_connections_began_without_one
 
 
 def test_names_are_counted_and_too_many_new_ones_are_not() -> None:
-    counted = Head(names={"a": Seen(connections=1, newest=5)}).counting({"a": Seen(connections=2, first=1, newest=3)})
+    counted = Head(names={"a": Seen(connections=1, newest=5)}).counting(
+        {"a": Seen(connections=2, first=1, newest=3)}
+    )
     assert counted == {"a": Seen(connections=3, first=1, newest=5)}
     full = Head().counting({str(n): Seen(connections=1) for n in range(NAMES + 5)})
     assert len(full) == NAMES
@@ -101,7 +106,8 @@ def test_names_are_counted_and_too_many_new_ones_are_not() -> None:
 
 def test_files_whose_blocks_are_gone_are_noted_as_lost() -> None:
     one, two = (
-        Listed(name=name, block_ids=("b",), content_type="", metadata={}, staged_at=0) for name in ("one", "two")
+        Listed(name=name, block_ids=("b",), content_type="", metadata={}, staged_at=0)
+        for name in ("one", "two")
     )
     after = Head(files=(one, two)).losing([one], "c", 5)
     assert (after.files, after.lost, after.ordinal, after.committed_at) == ((two,), ("one",), 1, 5)

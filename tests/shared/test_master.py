@@ -27,12 +27,14 @@ RECORDS = st.lists(
 
 
 def part(table: pa.Table) -> Part:
-    return Part(name="", low=key_of(table.slice(0, 1)).tobytes().hex(), rows=table.num_rows, due=0)
+    return Part(name="", low=key_of(table.slice(0, 1)).tobytes().hex(), rows=table.num_rows, open=0, due=0)
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(RECORDS, min_size=1, max_size=4), st.integers(1, 5))
-def test_absorbing_step_by_step_and_part_by_part_folds_to_the_same(batches: list[list[Any]], pieces: int) -> None:
+def test_absorbing_step_by_step_and_part_by_part_folds_to_the_same(
+    batches: list[list[Any]], pieces: int
+) -> None:
     tables = [MASTER.empty_table()]
     for batch in batches:
         new = keyed([observed(batch)])
@@ -49,7 +51,9 @@ def test_absorbing_step_by_step_and_part_by_part_folds_to_the_same(batches: list
 def test_what_was_written_of_a_connection_stays_and_more_is_pending() -> None:
     row = {"CorrelationId": "a", "EventName": "Opened", "TimeGenerated": 5, "_EnqueuedTime": 6}
     old = keyed([observed([row])])
-    old = old.set_column(MASTER.get_field_index("revision"), MASTER.field("revision"), pa.array([3], pa.int32()))
+    old = old.set_column(
+        MASTER.get_field_index("revision"), MASTER.field("revision"), pa.array([3], pa.int32())
+    )
     old = old.set_column(MASTER.get_field_index("pending"), MASTER.field("pending"), pa.array([False]))
     old = old.set_column(MASTER.get_field_index("since"), MASTER.field("since"), pa.array([6]))
     (found,) = absorb(old, keyed([observed([row | {"_EnqueuedTime": 2}])])).to_pylist()
@@ -65,7 +69,9 @@ def test_what_was_written_of_a_connection_stays_and_more_is_pending() -> None:
 
 def test_a_part_is_cut_when_it_grows_too_large(monkeypatch: Any) -> None:
     monkeypatch.setattr(master, "PART_ROWS", 4)
-    rows = [{"CorrelationId": str(n), "EventName": "e", "TimeGenerated": 0, "_EnqueuedTime": 0} for n in range(10)]
+    rows = [
+        {"CorrelationId": str(n), "EventName": "e", "TimeGenerated": 0, "_EnqueuedTime": 0} for n in range(10)
+    ]
     table = keyed([observed(rows)])
     assert [piece.num_rows for piece in cut(table)] == [3, 3, 4]
     assert pa.concat_tables(list(cut(table))).equals(table)
@@ -73,7 +79,9 @@ def test_a_part_is_cut_when_it_grows_too_large(monkeypatch: Any) -> None:
 
 
 def test_the_starts_of_a_part_are_read_alone() -> None:
-    rows = [{"CorrelationId": str(n), "EventName": "e", "TimeGenerated": n, "_EnqueuedTime": 0} for n in range(10)]
+    rows = [
+        {"CorrelationId": str(n), "EventName": "e", "TimeGenerated": n, "_EnqueuedTime": 0} for n in range(10)
+    ]
     table = keyed([observed(rows)])
     keys, times = starts(connections.dump(table))
     assert keys.tolist() == key_of(table).tolist()

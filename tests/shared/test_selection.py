@@ -77,7 +77,9 @@ def test_a_commit_has_one_incarnation() -> None:
 
 
 def test_duplicates_inside_a_batch_are_taken_once() -> None:
-    selection = select(ledger(), [envelope(0, 1), envelope(1, 1), envelope(0, 1), envelope(1, 1), envelope(2, 1)])
+    selection = select(
+        ledger(), [envelope(0, 1), envelope(1, 1), envelope(0, 1), envelope(1, 1), envelope(2, 1)]
+    )
     assert selection
     assert [one.sequence for one in selection.envelopes] == [0, 1, 2]
 

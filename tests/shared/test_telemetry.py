@@ -95,7 +95,7 @@ def envelope(sequence: int, *records: object) -> Envelope:
 
 
 MIXED = [
-    envelope(0, record(), record(60), record(3600)),
+    envelope(0, record(10), record(60), record(1000)),
     Envelope(1, ARRIVED + SECOND, b"not JSON"),
     envelope(2, record(category="GatewayLogs"), record(correlationId=None), SECRET),
 ]

@@ -25,6 +25,7 @@ NEEDED = {
 START = "import logging, sys; from shared import settings, telemetry, telemetry_export as export; "
 CONFIGURE = "export.configure(settings.load()); "
 REPORT = (
+    "logging.getLogger().setLevel(logging.INFO); "
     "telemetry.alarmed('export_logs', 3); logging.getLogger('shared.export').info('commit {}'); "
     "logging.getLogger('azure.core.pipeline').info('a request'); "
 )

@@ -1,7 +1,7 @@
 """A world of many sources: exporters and timers run the real code, and time passes with every storage call.
 
-Every actor is a greenlet that stops at each storage call; the call takes effect some milliseconds of simulated
-time later, in between those of all others. All is decided by one seed.
+Every actor is a greenlet that stops at each storage call; the call takes effect some milliseconds of
+simulated time later, in between those of all others. All is decided by one seed.
 """
 
 import heapq
@@ -186,7 +186,9 @@ class Network:
                 self._sleep(self.down[1] - self.now)
             with suppress(StorageError):
                 finisher.run(240)
-            self._sleep(self._between(5, 40 if self.now < EPOCH + 16 * HOUR else 150) * MINUTE)
+            # Both wake at the same moment.
+            every = (20 if self.now < EPOCH + 16 * HOUR else 90) * MINUTE
+            self._sleep(every - self.now % every + self._between(0, 100_000))
 
     def _start(self, name: str, main: Callable[[], None]) -> None:
         actor = _Actor(name, main, self)

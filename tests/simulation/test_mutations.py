@@ -40,7 +40,7 @@ def what_is_listed_is_not_published_first(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_ledger_is_cached_before_its_files_are_confirmed(patch: pytest.MonkeyPatch) -> None:
-    publish = export.publish
+    publish = commit.publish
     caches: dict[str, dict[Source, Any]] = {}
 
     def run_(self: export.Exporter, source: Source, envelopes: Any) -> Any:
@@ -105,7 +105,9 @@ def the_newest_time_is_that_of_rows_alone(patch: pytest.MonkeyPatch) -> None:
         if after is None or after.counts.rows or after.ledger.incarnation.number != before.number:
             return after
         now = after.ledger.incarnation.model_copy(update={"newest": before.newest})
-        return Plan(after.ledger.model_copy(update={"incarnation": now}), after.files, after.segment, after.counts)
+        return Plan(
+            after.ledger.model_copy(update={"incarnation": now}), after.files, after.segment, after.counts
+        )
 
     patch.setattr(plan, "make", rows_alone)
 
@@ -129,9 +131,7 @@ MUTATIONS: list[tuple[Patch, Options]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("mutate", "options"), MUTATIONS, ids=[mutate.__name__ for mutate, _ in MUTATIONS]
-)
+@pytest.mark.parametrize(("mutate", "options"), MUTATIONS, ids=[mutate.__name__ for mutate, _ in MUTATIONS])
 def test_without_the_rule_a_law_is_broken(
     mutate: Patch, options: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,7 +49,7 @@ def iso(time: int) -> str:
 def make(
     rng: np.random.Generator, connections: int, *, recreated: bool, tail: float = 0.03, beyond: float = 0.002
 ) -> Traffic:
-    """Connections of ten hours, delivered within minutes, with a tail of hours, and a few beyond every window.
+    """Connections of ten hours, delivered within minutes, with a tail of hours, and a few beyond all windows.
 
     Some have no opening or no closing event, or one time for all records, or clocks that differ between the
     legs; some ids occur in both resources.
@@ -112,5 +112,7 @@ def make(
     np.maximum.at(last, of, time)
     count = np.bincount(of, minlength=connections)
     for n in np.flatnonzero(count).tolist():
-        truth[RESOURCES[twin[n]], ids[n]] = Truth(int(first[n]), int(last[n]), int(count[n]), bool(closed[n]), arrivals[n])
+        truth[RESOURCES[twin[n]], ids[n]] = Truth(
+            int(first[n]), int(last[n]), int(count[n]), bool(closed[n]), arrivals[n]
+        )
     return Traffic(envelopes, truth, len(of))

@@ -1,0 +1,85 @@
+"""Adopts a ledger that was lost or rolled back: an operator takes what is there for the right one."""
+
+from dataclasses import dataclass
+
+from shared import head
+from shared.errors import LedgerError, Refused
+from shared.evidence import Said
+from shared.head import Head
+from shared.ledger import Ledger
+from shared.storage import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A source that stands still, because its ledger is not what the timer has seen of it."""
+
+    source: str
+    ledger: Ledger | None
+    """As it is; None: it is gone."""
+    seen: int
+    """The ordinal that was seen of it."""
+
+    @property
+    def problem(self) -> str:
+        """In words."""
+        if self.ledger is None:
+            return f"its ledger is gone; the timer has seen it at ordinal {self.seen}"
+        return f"its ledger is at ordinal {self.ledger.ordinal}; the timer has seen it, or another one, at {self.seen}"
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What the container shows that the ledger to be adopted does not know of."""
+
+    files: int
+    rows: int
+    """Of all these files, dead letters too."""
+    last: int
+    """The highest sequence number among them."""
+
+
+def blocked(storage: Storage) -> list[Blocked]:
+    """Every source that an operator has to decide on. Raises LedgerError for a ledger that cannot be read."""
+    blob = storage.read(head.NAME)
+    current = Head.parse(blob.data) if blob else Head()
+    found = []
+    for source, absorbed in sorted(current.sources.items()):
+        ledger = _ledger(storage, source)
+        if absorbed.ledger_id and (ledger is None or current.rolled_back(ledger)):
+            found.append(Blocked(source, ledger, absorbed.seen))
+    return found
+
+
+def forgotten(storage: Storage, one: Blocked) -> Forgotten:
+    """What was committed and would be exported once more, if the hub delivered it again."""
+    files = rows = 0
+    last = -1
+    for file in storage.outputs(""):
+        said = Said.of(file.metadata)
+        if said and said.source == one.source:
+            known = one.ledger and said.ledger_id == one.ledger.ledger_id
+            if not known or (one.ledger and said.ordinal > one.ledger.ordinal):
+                files += 1
+                rows += int(file.metadata["rows"])
+                last = max(last, int(file.metadata["last_sequence"]))
+    return Forgotten(files, rows, last)
+
+
+def adopt(storage: Storage, one: Blocked, commit_id: str, now: int) -> None:
+    """Lets the source go on from its ledger as it is, or from nothing. Raises Refused if that has changed."""
+    blob = storage.read(head.NAME)
+    ledger = _ledger(storage, one.source)
+    if blob is None or ledger != one.ledger:
+        raise Refused(f"{one.source}: its ledger has changed meanwhile: look at it again")
+    after = Head.parse(blob.data).adopting(one.source, ledger).written(commit_id, now)
+    storage.write(head.NAME, after.dump(), blob.etag)
+
+
+def _ledger(storage: Storage, source: str) -> Ledger | None:
+    name = f"ledgers/{source}.json"
+    blob = storage.read(name)
+    try:
+        return Ledger.parse(blob.data, name) if blob else None
+    except LedgerError as error:
+        raise LedgerError(f"{error}: restore it, or delete it and adopt that it is gone") from error

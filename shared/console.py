@@ -1,0 +1,53 @@
+"""Writes to a terminal or a pipe: tables, colours and progress on a terminal only, times and numbers for people."""
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+RED, YELLOW, GREEN, BOLD = "31", "33", "32", "1"
+
+
+def paint(text: str, colour: str) -> str:
+    """In colour, if somebody sees it."""
+    return f"\033[{colour}m{text}\033[0m" if sys.stdout.isatty() else text
+
+
+def say(text: str = "") -> None:
+    """A line of output."""
+    sys.stdout.write(f"{text}\n")
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Columns as wide as they need to be; numbers to the right."""
+    cells = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+    right = [all(isinstance(row[at], int) for row in rows) for at in range(len(header))]
+
+    def line(row: Sequence[str]) -> str:
+        padded = zip(row, widths, right, strict=True)
+        return "  ".join(f"{cell:>{width}}" if end else f"{cell:<{width}}" for cell, width, end in padded).rstrip()
+
+    say(paint(line(header), BOLD))
+    for row in cells:
+        say(line(row))
+
+
+def progress(doing: str, done: int, total: int) -> None:
+    """One line that is written over, where somebody sees it."""
+    if sys.stderr.isatty():
+        bar = f"{'#' * (30 * done // total):<30} {done:,} of {total:,}" if total else f"{done:,}"
+        sys.stderr.write(f"\r\033[K{doing} {bar}")
+        sys.stderr.flush()
+
+
+def progressed() -> None:
+    """Takes the progress away again."""
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\033[K")
+
+
+def time(microseconds: int) -> str:
+    """µs since 1970, as `2026-11-20 10:00:00Z`."""
+    if microseconds <= 0:
+        return "-"
+    return f"{datetime.fromtimestamp(microseconds // 1_000_000, UTC):%Y-%m-%d %H:%M:%S}Z"

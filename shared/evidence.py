@@ -1,0 +1,96 @@
+"""What the container shows of commits, and what is found out about them. Pure data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Self
+
+from shared.intervals import intervals
+
+
+class Level(StrEnum):
+    """What a finding means for the proof."""
+
+    REFUTED = "refuted"
+    UNCLEAR = "unclear"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that the audit found out."""
+
+    level: Level
+    code: str
+    message: str
+
+
+def refuted(code: str, message: str) -> Finding:
+    """What is not as promised."""
+    return Finding(Level.REFUTED, code, message)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What each file of a commit says of the commit in its metadata (shared/plan.py)."""
+
+    source: str
+    ledger_id: str
+    ordinal: int
+    commit_id: str
+    committed_at: int
+    incarnation: int
+    sequences: str
+    commit_files: int
+    commit_rows: int
+    formats: str
+    verdict: str
+    """`new`; `stale`: of a hub that is no more; `lost`: refills lost files, whose rows were counted before."""
+    files_before: int
+    rows_before: int
+    rejected_before: int
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return f"commit {self.commit_id} (ordinal {self.ordinal})"
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, str]) -> Self | None:
+        """None: this is not the metadata of a file of a commit."""
+        try:
+            said = {name: metadata[name] for name in cls.__slots__}
+            numbers = {name: int(said[name]) for name, type_ in cls.__annotations__.items() if type_ is int}
+            intervals(said["sequences"])
+        except (KeyError, ValueError):
+            return None
+        return cls(**(said | numbers))  # type: ignore[arg-type]
+
+
+@dataclass(slots=True)
+class Commit:
+    """A commit as the container shows it."""
+
+    said: Said
+    files: int = 0
+    """Visible."""
+    unpublished: int = 0
+    """Listed in the ledger and staged, but not visible yet."""
+    lines: int = 0
+    """Rows of all its files, dead letters too."""
+    rows: dict[str, int] = field(default_factory=dict)
+    """Rows by format."""
+    rejected: int | None = None
+    """As its dead letters count; None: they were not read."""
+    whole: bool = True
+    """All its files could be read."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return self.said.name
+
+    @property
+    def missing(self) -> int:
+        """How many of its files are not there."""
+        return self.said.commit_files - self.files - self.unpublished

@@ -1,0 +1,156 @@
+"""Puts dead letters through today's rules again, and exports once what fits now."""
+
+from base64 import b64decode
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import batched
+
+import numpy as np
+
+from shared import contents
+from shared.envelope import Envelope, Source
+from shared.errors import DamagedFile
+from shared.export import Exporter
+from shared.ledger import Ledger
+from shared.listing import DEAD_LETTERS, Progress
+from shared.selection import Verdict, verdict_on
+from shared.settings import Rules
+from shared.storage import Storage, Stored
+from shared.validation import validate
+
+BATCH = 500
+"""Dead letters that are in memory at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which dead letters to replay."""
+
+    reasons: frozenset[str] = frozenset()
+    """Those with one of these; empty: all."""
+    since: int = 0
+    """Those that reached the hub at this time or later, µs since 1970 UTC."""
+    until: int = 1 << 62
+    """Those that reached the hub before."""
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What became of the dead letters that were chosen."""
+
+    letters: int = 0
+    before: int = 0
+    """Replayed before."""
+    fit: int = 0
+    """Of which something fits now."""
+    rows: int = 0
+    """In those."""
+    skipped: int = 0
+    """Records in those that are of another category now."""
+    stay: int = 0
+    """Of which nothing fits."""
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Today's, of all records that still do not fit."""
+    commits: int = 0
+    damaged: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    source: Source
+    """Whose ledger counts its replay."""
+    envelope: Envelope
+    reasons: frozenset[str]
+
+
+def replay(
+    storage: Storage,
+    exporter: Exporter,
+    rules: Rules,
+    choice: Choice,
+    *,
+    dry_run: bool,
+    progress: Progress,
+) -> Replayed:
+    """Replays the chosen dead letters, or says what would become of them.
+
+    A dead letter is known by its source, incarnation and sequence number. Its replay is a commit like any other,
+    in a ledger of its own (`Source.replay`), so doing it again, or two at a time, changes nothing. Only what was
+    rejected is exported, with the source and sequence number that it came with. A dead letter of which nothing
+    fits is left as it is. What still does not fit of one that was replayed is a dead letter of that ledger.
+    """
+    done = Replayed()
+    files = [
+        Stored(file.name, file.size, {})
+        for file in storage.outputs(f"{DEAD_LETTERS}/")
+        if file.visible
+    ]
+    ledgers: dict[Source, Ledger] = {}
+    for number, file in enumerate(files):
+        progress("replay", number, len(files))
+        try:
+            for some in batched(_chosen(storage, file, choice), BATCH, strict=False):
+                for source, envelopes in _fitting(storage, some, rules, ledgers, done):
+                    if not dry_run:
+                        done.commits += len(exporter.run(source, envelopes))
+                        ledgers.pop(source)
+        except DamagedFile as error:
+            done.damaged.append(str(error))
+    return done
+
+
+def _chosen(storage: Storage, file: Stored, choice: Choice) -> Iterator[_Letter]:
+    for line in contents.lines(storage, file):
+        try:
+            letter = _letter(line)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DamagedFile(f"{file.name}: holds what is no dead letter: {error!r}") from error
+        if choice.since <= letter.envelope.enqueued < choice.until:
+            if not choice.reasons or choice.reasons & letter.reasons:
+                yield letter
+
+
+def _letter(line: dict[str, object]) -> _Letter:
+    """As `formats.dead_letters` wrote it."""
+    body = line["body_base64"] if "body_base64" in line else line["body"]
+    envelope = Envelope(
+        sequence=int(line["sequence"]),  # type: ignore[call-overload]
+        enqueued=int(np.datetime64(str(line["enqueued"]).removesuffix("Z"), "us").astype(np.int64)),
+        body=b64decode(str(body)) if "body_base64" in line else str(body).encode(),
+        only=tuple((first, last) for first, last in line["rejected_indexes"]),  # type: ignore[attr-defined]
+    )
+    origin = Source(*str(line["source"]).rsplit("/", 2))
+    return _Letter(origin.replay(int(line["incarnation"])), envelope, frozenset(line["counts"]))  # type: ignore[call-overload]
+
+
+def _fitting(
+    storage: Storage, letters: Iterable[_Letter], rules: Rules, ledgers: dict[Source, Ledger], done: Replayed
+) -> Iterator[tuple[Source, Sequence[Envelope]]]:
+    """By source, the envelopes of which something fits now, and were not replayed; all of them are counted."""
+    fitting: dict[Source, list[Envelope]] = {}
+    for letter in letters:
+        done.letters += 1
+        if letter.source not in ledgers:
+            ledgers[letter.source] = _ledger(storage, letter.source)
+        if verdict_on(ledgers[letter.source], letter.envelope) is Verdict.DUPLICATE:
+            done.before += 1
+            continue
+        valid = validate(letter.source.origin, [letter.envelope], rules)
+        for one in valid.rejected:
+            done.reasons.update({str(reason): number for reason, number in one.counts.items()})
+        if valid.rejected and not valid.table.num_rows and not valid.skipped:
+            done.stay += 1
+            continue
+        done.fit += 1
+        done.rows += valid.table.num_rows
+        done.skipped += valid.skipped
+        fitting.setdefault(letter.source, []).append(letter.envelope)
+    for source, envelopes in fitting.items():
+        yield source, sorted(envelopes, key=lambda one: one.sequence)
+
+
+def _ledger(storage: Storage, source: Source) -> Ledger:
+    name = Ledger.name(source)
+    blob = storage.read(name)
+    return Ledger.parse(blob.data, name) if blob else Ledger(ledger_id="", source=str(source))

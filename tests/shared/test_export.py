@@ -1,0 +1,159 @@
+"""The shell around a plan: how many storage calls it makes, and when it stops and says why."""
+
+import gzip
+from collections.abc import Callable
+
+import orjson
+import pytest
+
+from shared.envelope import Envelope
+from shared.errors import LedgerMissing, LedgerRolledBack, LedgerTooNew, Refused, Unclear
+from shared.export import Exporter
+from shared.ledger import Ledger
+from shared.settings import Rules
+from tests.memory import MemoryStorage
+from tests.shared.test_plan import NOW, SOURCE, envelope, record
+
+NAME = Ledger.name(SOURCE)
+
+
+class Counting(MemoryStorage):
+    """Keeps what was called, and fails where it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: NOW)
+        self.calls: list[str] = []
+        self.fails: Callable[[str, str], Exception | None] = lambda _kind, _name: None
+
+    def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
+        self.calls.append(kind)
+        if error := self.fails(kind, name):
+            raise error
+        return effect()
+
+
+@pytest.fixture
+def storage() -> Counting:
+    return Counting()
+
+
+def exporter(storage: MemoryStorage, formats: tuple[str, ...] = ("parquet", "json")) -> Exporter:
+    ids = iter(range(1, 10_000))
+    return Exporter(
+        storage,
+        Rules(formats=formats),  # type: ignore[arg-type]
+        1 << 26,
+        lambda: NOW,
+        lambda: f"{next(ids):032x}",
+    )
+
+
+def batch(start: int, records: int = 3) -> list[Envelope]:
+    return [envelope(start, *(record(f"{start}-{i}", 61 * (i % 2)) for i in range(records)))]
+
+
+def test_what_run_returned_for_is_visible_and_is_not_done_again(storage: Counting) -> None:
+    one = exporter(storage)
+    (commit,) = one.run(SOURCE, batch(0))
+    assert all(storage.visible(file.listed.name) for file in commit.files)
+    assert one.run(SOURCE, batch(0)) == []
+    assert exporter(storage).run(SOURCE, batch(0)) == []
+
+
+@pytest.mark.parametrize("formats", [("parquet",), ("parquet", "json")])
+def test_a_commit_takes_two_calls_for_each_file_and_at_most_three_more(
+    storage: Counting, formats: tuple[str, ...]
+) -> None:
+    one = exporter(storage, formats)
+    one.run(SOURCE, batch(0))
+    for n in range(1, 5):
+        storage.calls.clear()
+        (commit,) = one.run(SOURCE, batch(n))
+        assert len(commit.files) == 2 * len(formats)
+        assert len(storage.calls) <= 2 * len(commit.files) + 3, storage.calls
+
+
+def test_a_batch_of_duplicates_takes_no_call_while_the_ledger_is_known(storage: Counting) -> None:
+    one = exporter(storage)
+    one.run(SOURCE, batch(0))
+    storage.calls.clear()
+    one.run(SOURCE, batch(0))
+    assert storage.calls == []
+
+
+def test_after_an_error_the_ledger_is_read_again(storage: Counting) -> None:
+    one = exporter(storage)
+    one.run(SOURCE, batch(0))
+    storage.fails = lambda kind, _: Unclear("down") if kind == "write" else None
+    with pytest.raises(Unclear):
+        one.run(SOURCE, batch(1))
+    storage.fails = lambda _kind, _name: None
+    storage.calls.clear()
+    one.run(SOURCE, batch(1))
+    assert "read" in storage.calls
+
+
+def test_a_ledger_that_was_changed_by_another_owner_is_taken_as_it_is(storage: Counting) -> None:
+    first, second = exporter(storage), exporter(storage)
+    first.run(SOURCE, batch(0))
+    second.run(SOURCE, [*batch(0), *batch(1)])
+    assert [one.counts.envelopes for one in first.run(SOURCE, [*batch(1), *batch(2)])] == [1]
+
+
+def test_a_writer_that_is_always_refused_gives_up(storage: Counting) -> None:
+    storage.fails = lambda kind, _: Refused("no") if kind == "write" else None
+    with pytest.raises(Refused):
+        exporter(storage).run(SOURCE, batch(0))
+    assert storage.calls.count("write") == 10
+
+
+def test_a_known_ledger_that_is_gone_stops_the_source(storage: Counting) -> None:
+    one = exporter(storage)
+    one.run(SOURCE, batch(0))
+    storage.fails = lambda kind, _: Refused("no") if kind == "write" else None
+    with pytest.raises(Refused):
+        one.run(SOURCE, batch(1))
+    storage.fails = lambda _kind, _name: None
+    storage.delete([NAME])
+    with pytest.raises(LedgerMissing, match=r"ledgers/ns\.servicebus.*adopt"):
+        one.run(SOURCE, batch(1))
+    assert NAME not in storage.state
+
+
+def test_an_older_ledger_in_the_place_of_a_known_one_stops_the_source(storage: Counting) -> None:
+    one = exporter(storage)
+    one.run(SOURCE, batch(0))
+    old = storage.state[NAME].data
+    one.run(SOURCE, batch(1))
+    storage.put(NAME, old)
+    with pytest.raises(LedgerRolledBack, match="ordinal 1"):
+        one.run(SOURCE, batch(2))
+
+
+def test_a_ledger_of_a_newer_program_is_refused_and_left_as_it_is(storage: Counting) -> None:
+    exporter(storage).run(SOURCE, batch(0))
+    newer = storage.state[NAME].data.replace(b'"format":1', b'"format":2')
+    storage.put(NAME, newer)
+    with pytest.raises(LedgerTooNew, match="format 2"):
+        exporter(storage).run(SOURCE, batch(1))
+    assert storage.state[NAME].data == newer
+
+
+def test_keys_that_a_later_program_adds_survive_a_commit(storage: Counting) -> None:
+    exporter(storage).run(SOURCE, batch(0))
+    storage.put(NAME, storage.state[NAME].data.replace(b'"format":1', b'"format":1,"later":[1]'))
+    exporter(storage).run(SOURCE, batch(1))
+    assert b'"later":[1]' in storage.state[NAME].data
+
+
+def test_starts_of_connections_survive_a_restart(storage: Counting) -> None:
+    early, late = envelope(0, record("c", 30)), envelope(1, record("c"))
+    exporter(storage, ("json",)).run(SOURCE, [early])
+    exporter(storage, ("json",)).run(SOURCE, [late])
+    rows = [
+        orjson.loads(line)
+        for blob in storage.output.values()
+        for line in gzip.decompress(blob.data or b"").splitlines()
+    ]
+    assert {row["ConnectionDurationMs"] for row in rows} == {None, 30 * 60 * 1000.0}
+    assert len({row["ConnectionStartTime"] for row in rows}) == 1

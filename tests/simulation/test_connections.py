@@ -1,0 +1,91 @@
+"""Every record counts once, and the last revision is the truth, whatever sources, timers and clocks do."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from shared import head
+from shared.head import Head
+from shared.hub import Position
+from shared.ledger import Ledger, Segment
+from tests.memory import MemoryStorage
+from tests.simulation.network import Network, Options
+from tests.simulation.network_laws import broken
+
+LARGE = Options(connections=25_000)
+SMALL = Options(connections=600, faults=15, crashes=8)
+type Patch = Callable[[pytest.MonkeyPatch, Network], None]
+
+
+def run(seed: int, options: Options) -> Network:
+    network = Network(seed, options)
+    network.run()
+    return network
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_hundred_thousand_connections_come_out_true(seed: int) -> None:
+    assert list(broken(run(seed, LARGE))) == []
+
+
+@pytest.mark.parametrize("seed", range(4, 10))
+def test_few_connections_and_many_faults_come_out_true(seed: int) -> None:
+    assert list(broken(run(seed, SMALL))) == []
+
+
+def test_the_same_seed_gives_the_same_world() -> None:
+    options = Options(connections=100)
+    one, two = run(1, options), run(1, options)
+    assert one.storage.state.keys() == two.storage.state.keys()
+    assert one.calls == two.calls
+
+
+def the_watermark_is_a_sequence_number(patch: pytest.MonkeyPatch, _network: Network) -> None:
+    adding = Ledger.adding
+
+    def by_sequence(self: Ledger, segment: Segment) -> tuple[Ledger, bytes | None]:
+        # Far above all ordinals, which it is compared with here and there.
+        return adding(self, segment.model_copy(update={"ordinal": (self.incarnation.next or 0) << 20}))
+
+    patch.setattr(Ledger, "adding", by_sequence)
+
+
+def the_clock_is_that_of_the_wall(patch: pytest.MonkeyPatch, network: Network) -> None:
+    patch.setattr(Head, "clock", property(lambda _self: network.now))
+
+
+def a_source_counts_as_drained_when_it_is_not(patch: pytest.MonkeyPatch, _network: Network) -> None:
+    patch.setattr(Position, "drained", lambda _self, _incarnation: True)
+
+
+def the_head_is_written_whoever_wrote_it_before(patch: pytest.MonkeyPatch, _network: Network) -> None:
+    write = MemoryStorage.write
+
+    def unconditional(self: MemoryStorage, name: str, data: bytes, etag: str | None) -> str:
+        if name != head.NAME:
+            return write(self, name, data, etag)
+        return self.call("write", name, lambda: self._put(name, data))
+
+    patch.setattr(MemoryStorage, "write", unconditional)
+
+
+@pytest.mark.parametrize(
+    ("rule", "seeds"),
+    [
+        (the_watermark_is_a_sequence_number, (2, 3)),
+        (the_clock_is_that_of_the_wall, (2, 5)),
+        (a_source_counts_as_drained_when_it_is_not, (1, 3)),
+        (the_head_is_written_whoever_wrote_it_before, range(10)),
+    ],
+)
+def test_without_the_rule_a_law_breaks(
+    rule: Patch, seeds: Sequence[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in seeds:
+        network = Network(seed, Options(connections=600))
+        with monkeypatch.context() as patch:
+            rule(patch, network)
+            network.run()
+        if list(broken(network)):
+            return
+    pytest.fail("no law was broken")
