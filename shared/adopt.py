@@ -25,7 +25,8 @@ class Blocked:
         """In words."""
         if self.ledger is None:
             return f"its ledger is gone; the timer has seen it at ordinal {self.seen}"
-        return f"its ledger is at ordinal {self.ledger.ordinal}; the timer has seen it, or another one, at {self.seen}"
+        at = f"its ledger is at ordinal {self.ledger.ordinal}"
+        return f"{at}; the timer has seen it, or another one, at {self.seen}"
 
 
 @dataclass(frozen=True, slots=True)

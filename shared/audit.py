@@ -13,6 +13,8 @@ from shared.listing import Listing, Progress, late, read
 from shared.proof import prove
 from shared.storage import Storage, Stored
 
+OK, WRONG, UNKNOWN = 0, 1, 2
+"""Exit statuses: proven, refuted, couldn't tell."""
 TOLD = 5
 """Findings of one kind that are told of a source; of the others, how many there are."""
 
@@ -28,9 +30,10 @@ class Audited:
     findings: list[Finding] = field(default_factory=list)
 
     @property
-    def level(self) -> Level | None:
-        """The worst of it; None: proven."""
-        return next((level for level in Level if any(one.level is level for one in self.findings)), None)
+    def status(self) -> int:
+        """As an exit status: 0 proven, 1 refuted, 2 couldn't tell."""
+        levels = {one.level for one in self.findings}
+        return WRONG if Level.REFUTED in levels else UNKNOWN if Level.UNCLEAR in levels else OK
 
     @property
     def counts(self) -> Counts:
@@ -49,11 +52,9 @@ class Report:
     @property
     def status(self) -> int:
         """As an exit status: 0 proven, 1 refuted, 2 couldn't tell."""
-        levels = {one.level for one in self.sources}
-        if Level.REFUTED in levels:
-            return 1
+        each = {one.status for one in self.sources}
         told = any(one.ledger for one in self.sources)
-        return 2 if Level.UNCLEAR in levels or not told else 0
+        return WRONG if WRONG in each else UNKNOWN if UNKNOWN in each or not told else OK
 
 
 def audit(storage: Storage, since: int, *, deep: bool, progress: Progress) -> Report:
@@ -138,8 +139,8 @@ def _judge(
         rows = sum(sum(commit.rows.values()) for commit in others)
         yield refuted(
             "other_ledger",
-            f"{len(others)} commits ({rows} rows) are of another ledger than the present one, which was begun "
-            "anew: rows may be there twice; bound the audit with --since",
+            f"{len(others)} commits ({rows} rows) are of another ledger than the present one, which was "
+            "begun anew: rows may be there twice; bound the audit with --since",
         )
     own = [commit for commit in commits if commit.said.ledger_id == ledger.ledger_id]
     above = [commit.said.ordinal for commit in own if commit.said.ordinal > now.ordinal]

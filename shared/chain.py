@@ -2,7 +2,8 @@
 
 Every file says in its metadata how many files and rows its commit has, and how many the ledger had counted
 before. The counts before one commit, plus its own, are the counts before the next one that has files, and
-after the last one the ledger's. Commits without files (all their records were of other categories) leave no trace.
+after the last one the ledger's. Commits without files (all their records were of other categories)
+leave no trace.
 """
 
 from collections.abc import Iterator, Sequence

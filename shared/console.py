@@ -1,4 +1,4 @@
-"""Writes to a terminal or a pipe: tables, colours and progress on a terminal only, times and numbers for people."""
+"""Writes to a terminal or a pipe: tables and times for people, colours and progress on a terminal only."""
 
 import sys
 from collections.abc import Sequence
@@ -25,7 +25,9 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
     def line(row: Sequence[str]) -> str:
         padded = zip(row, widths, right, strict=True)
-        return "  ".join(f"{cell:>{width}}" if end else f"{cell:<{width}}" for cell, width, end in padded).rstrip()
+        return "  ".join(
+            f"{cell:>{width}}" if end else f"{cell:<{width}}" for cell, width, end in padded
+        ).rstrip()
 
     say(paint(line(header), BOLD))
     for row in cells:

@@ -1,4 +1,4 @@
-"""Writes a declared table in the languages of those who read it: text, Markdown, JSON Schema, Arrow, SQL, KQL."""
+"""Writes a declared table in the languages of its readers: text, Markdown, JSON Schema, Arrow, SQL, KQL."""
 
 from collections.abc import Callable
 
@@ -30,8 +30,9 @@ def text(table: Table, _: str) -> str:
 def markdown(table: Table, _: str) -> str:
     """A heading and a table."""
     rows = [
-        f"| `{one.name}` | {_type(one)[0]} | {'yes' if one.required else ''} | {_origin(one)} | {one.meaning} |"
+        f"| `{one.name}` | {_type(one)[0]} | {required} | {_origin(one)} | {one.meaning} |"
         for one in table.columns
+        for required in ["yes" if one.required else ""]
     ]
     head = ["| Column | Type | Required | From | Meaning |", "| --- | --- | --- | --- | --- |"]
     return "\n".join([f"## {table.name}", "", *head, *rows])
@@ -64,7 +65,8 @@ def arrow(table: Table, _: str) -> str:
 def duckdb(table: Table, location: str) -> str:
     """A view on the Parquet files; of connections, on the newest revision of each."""
     newest = (
-        "\nQUALIFY row_number() OVER (PARTITION BY _ResourceId, CorrelationId, FirstSeen ORDER BY Revision DESC) = 1"
+        "\nQUALIFY row_number() OVER ("
+        "PARTITION BY _ResourceId, CorrelationId, FirstSeen ORDER BY Revision DESC) = 1"
         if table is CONNECTIONS
         else ""
     )
@@ -77,12 +79,11 @@ def duckdb(table: Table, location: str) -> str:
 
 def spark(table: Table, location: str) -> str:
     """DDL of an external table for Spark SQL (Databricks, Fabric, Synapse)."""
-    columns = [
-        f"  `{one.name}` {_type(one)[2]} COMMENT {_quoted(one.meaning)}" for one in table.columns
-    ]
+    columns = [f"  `{one.name}` {_type(one)[2]} COMMENT {_quoted(one.meaning)}" for one in table.columns]
     body = ",\n".join([*columns, "  `date` DATE", "  `hour` STRING"])
     return (
-        f"CREATE TABLE IF NOT EXISTS {table.name} (\n{body}\n)\nUSING PARQUET\nPARTITIONED BY (`date`, `hour`)\n"
+        f"CREATE TABLE IF NOT EXISTS {table.name} (\n{body}\n)\n"
+        "USING PARQUET\nPARTITIONED BY (`date`, `hour`)\n"
         f"LOCATION {_quoted(f'{location}/parquet/{table.name}')};\nMSCK REPAIR TABLE {table.name};"
     )
 
@@ -93,7 +94,7 @@ def kql(table: Table, location: str) -> str:
     return (
         f".create-or-alter external table {table.name} (\n{columns}\n)\nkind=storage\n"
         "partition by (['date']: datetime, ['hour']: string)\n"
-        "pathformat=(\"date=\" datetime_pattern(\"yyyy-MM-dd\", ['date']) \"/hour=\" ['hour'])\n"
+        'pathformat=("date=" datetime_pattern("yyyy-MM-dd", [\'date\']) "/hour=" [\'hour\'])\n'
         f"dataformat=parquet\n(h@{_quoted(f'{location}/parquet/{table.name};impersonate')})"
     )
 

@@ -45,7 +45,7 @@ class Said:
     commit_rows: int
     formats: str
     verdict: str
-    """`new`; `stale`: of a hub that is no more; `lost`: refills lost files, whose rows were counted before."""
+    """`new`; `stale`: of a hub that is no more; `lost`: refills lost files, of rows counted before."""
     files_before: int
     rows_before: int
     rejected_before: int

@@ -99,7 +99,8 @@ class Finisher:
         until = self._now() + int(budget_seconds * 1_000_000)
         asked = self._now()
         state = self._hub.ask()
-        summary.healed = self._mending.mend(state, summary.alarm)
+        before, _ = self._load(Stamp(self._new_id(), self._now()))
+        summary.healed = self._mending.mend(before, state, summary.alarm)
         refusals = 0
         while not summary.complete and refusals < ATTEMPTS:
             try:

@@ -15,6 +15,8 @@ from shared.settings import Connection
 from shared.storage import credential
 
 MICROSECOND = 1_000_000
+RETRIES = 1
+"""The next run of the timer asks again."""
 
 log = logging.getLogger(__name__)
 
@@ -92,13 +94,12 @@ class EventHub:
             return None
 
     def _client(self) -> EventHubConsumerClient:
-        if self._connection.string:
+        to, hub, group = self._connection, self._name, self._consumer_group
+        if to.string:
             return EventHubConsumerClient.from_connection_string(
-                self._connection.string, self._consumer_group, eventhub_name=self._name
+                to.string, group, eventhub_name=hub, retry_total=RETRIES
             )
-        return EventHubConsumerClient(
-            str(self._connection.address), self._name, self._consumer_group, credential(self._connection)
-        )
+        return EventHubConsumerClient(str(to.address), hub, group, credential(to), retry_total=RETRIES)
 
 
 def _position(properties: Mapping[str, Any]) -> Position:

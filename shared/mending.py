@@ -39,10 +39,15 @@ class Mending:
             except LedgerError as error:
                 alarm(str(error))
 
-    def mend(self, state: State | None, alarm: Alarm) -> int:
-        """Publishes what ledgers list for too long, and opens incarnations; how many ledgers were healed."""
+    def mend(self, before: Head, state: State | None, alarm: Alarm) -> int:
+        """Publishes what ledgers list for too long, and opens incarnations; how many ledgers were healed.
+
+        Ledgers that were rolled back are left alone: written again, they would look like what they replaced.
+        """
         healed = 0
         for name, ledger, blob in self.ledgers(alarm):
+            if before.rolled_back(ledger):
+                continue
             stamp = Stamp(self._new_id(), self._now())
             age = stamp.now - ledger.committed_at
             if ledger.files and age > HOUR:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import batched
+from typing import Any
 
 import numpy as np
 
@@ -75,17 +76,13 @@ def replay(
 ) -> Replayed:
     """Replays the chosen dead letters, or says what would become of them.
 
-    A dead letter is known by its source, incarnation and sequence number. Its replay is a commit like any other,
-    in a ledger of its own (`Source.replay`), so doing it again, or two at a time, changes nothing. Only what was
-    rejected is exported, with the source and sequence number that it came with. A dead letter of which nothing
-    fits is left as it is. What still does not fit of one that was replayed is a dead letter of that ledger.
+    A dead letter is known by its source, incarnation and sequence number. Its replay is a commit like any
+    other, in a ledger of its own (`Source.replay`), so doing it again, or two at a time, changes nothing.
+    Only what was rejected is exported, with the source and sequence number that it came with. A dead letter of
+    which nothing fits is left as it is. What does not fit of one that was replayed is one of that ledger.
     """
     done = Replayed()
-    files = [
-        Stored(file.name, file.size, {})
-        for file in storage.outputs(f"{DEAD_LETTERS}/")
-        if file.visible
-    ]
+    files = [Stored(file.name, file.size, {}) for file in storage.outputs(f"{DEAD_LETTERS}/") if file.visible]
     ledgers: dict[Source, Ledger] = {}
     for number, file in enumerate(files):
         progress("replay", number, len(files))
@@ -106,28 +103,28 @@ def _chosen(storage: Storage, file: Stored, choice: Choice) -> Iterator[_Letter]
             letter = _letter(line)
         except (KeyError, TypeError, ValueError) as error:
             raise DamagedFile(f"{file.name}: holds what is no dead letter: {error!r}") from error
-        if choice.since <= letter.envelope.enqueued < choice.until:
-            if not choice.reasons or choice.reasons & letter.reasons:
-                yield letter
+        wanted = not choice.reasons or choice.reasons & letter.reasons
+        if wanted and choice.since <= letter.envelope.enqueued < choice.until:
+            yield letter
 
 
-def _letter(line: dict[str, object]) -> _Letter:
+def _letter(line: dict[str, Any]) -> _Letter:
     """As `formats.dead_letters` wrote it."""
     body = line["body_base64"] if "body_base64" in line else line["body"]
     envelope = Envelope(
-        sequence=int(line["sequence"]),  # type: ignore[call-overload]
+        sequence=int(line["sequence"]),
         enqueued=int(np.datetime64(str(line["enqueued"]).removesuffix("Z"), "us").astype(np.int64)),
         body=b64decode(str(body)) if "body_base64" in line else str(body).encode(),
-        only=tuple((first, last) for first, last in line["rejected_indexes"]),  # type: ignore[attr-defined]
+        only=tuple((first, last) for first, last in line["rejected_indexes"]),
     )
-    origin = Source(*str(line["source"]).rsplit("/", 2))
-    return _Letter(origin.replay(int(line["incarnation"])), envelope, frozenset(line["counts"]))  # type: ignore[call-overload]
+    source = Source(*str(line["source"]).rsplit("/", 2)).replay(int(line["incarnation"]))
+    return _Letter(source, envelope, frozenset(line["counts"]))
 
 
 def _fitting(
     storage: Storage, letters: Iterable[_Letter], rules: Rules, ledgers: dict[Source, Ledger], done: Replayed
 ) -> Iterator[tuple[Source, Sequence[Envelope]]]:
-    """By source, the envelopes of which something fits now, and were not replayed; all of them are counted."""
+    """By source, the envelopes of which something fits now and that were not replayed; counts all of them."""
     fitting: dict[Source, list[Envelope]] = {}
     for letter in letters:
         done.letters += 1

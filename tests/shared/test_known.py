@@ -243,10 +243,11 @@ def test_starts_are_the_earliest_of_all_that_was_learnt(monkeypatch: pytest.Monk
     starts = Starts()
     truth: dict[bytes, int] = {}
     for _ in range(60):
-        keys = np.array([bytes([n]) * 16 for n in rng.integers(0, 40, 4)], "S16")
+        # Some share their first half.
+        keys = np.array([bytes([n % 7]) * 8 + bytes([n]) * 8 for n in rng.integers(0, 40, 4)], "S16")
         times = rng.integers(0, 1000, 4)
         starts.learn(keys, times)
         for key, time in zip(keys.tolist(), times.tolist(), strict=True):
             truth[key] = min(time, truth.get(key, UNKNOWN))
-        asked = np.array([bytes([n]) * 16 for n in range(40)], "S16")
+        asked = np.array([bytes([n % 7]) * 8 + bytes([n]) * 8 for n in range(60)], "S16")
         assert starts.earliest(asked).tolist() == [truth.get(key, UNKNOWN) for key in asked.tolist()]

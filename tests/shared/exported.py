@@ -1,0 +1,120 @@
+"""Containers on Azurite that the real exporter filled, for those who read them."""
+
+import itertools
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from azure.storage.blob import BlobServiceClient, ContainerClient
+
+from local.azurite import Azurite
+from shared import storage
+from shared.envelope import Envelope, Source
+from shared.export import Exporter
+from shared.ledger import Ledger
+from shared.plan import Plan
+from shared.settings import Connection, Rules
+
+SECOND = 1_000_000
+EPOCH = 1_900_000_000 * SECOND
+SOURCE = Source("space.servicebus.windows.net", "logs", "0")
+RULES = Rules(formats=("parquet", "json"), commit_bytes=2000)
+"""Small commits, so that there are many."""
+
+
+class Exported:
+    """State and output of an exporter."""
+
+    def __init__(self, azurite: Azurite, name: str) -> None:
+        self.connection = Connection(string=azurite.connection_string)
+        self.service = BlobServiceClient.from_connection_string(azurite.connection_string)
+        self.state: ContainerClient = self.service.create_container(f"{name}-state")
+        self.output: ContainerClient = self.service.create_container(f"{name}-output")
+        self.storage = storage.connect(self.connection, self.connection, f"{name}-state", f"{name}-output")
+        self.environment = {
+            "OutputStorage": azurite.connection_string,
+            "OUTPUT_CONTAINER": f"{name}-output",
+            "STATE_CONTAINER": f"{name}-state",
+        }
+        self._clock = itertools.count(EPOCH + 60 * SECOND, SECOND)
+
+    def now(self) -> int:
+        """A second later each time."""
+        return next(self._clock)
+
+    def exporter(self, rules: Rules = RULES) -> Exporter:
+        """That of a new process."""
+        return Exporter(self.storage, rules, 1 << 24, self.now, lambda: uuid.uuid4().hex)
+
+    def export(
+        self, envelopes: Sequence[Envelope], rules: Rules = RULES, source: Source = SOURCE
+    ) -> list[Plan]:
+        return self.exporter(rules).run(source, envelopes)
+
+    def files(self, prefix: str = "") -> list[str]:
+        return sorted(self.output.list_blob_names(name_starts_with=prefix))
+
+    def read(self, name: str) -> bytes:
+        data: bytes = self.output.download_blob(name).readall()
+        return data
+
+    def overwrite(self, name: str, data: bytes) -> None:
+        """Other content under the same name and metadata."""
+        blob = self.output.get_blob_client(name)
+        metadata = blob.get_blob_properties().metadata
+        blob.upload_blob(data, overwrite=True, metadata=metadata)
+
+    def copy(self, name: str, to: str) -> None:
+        blob = self.output.get_blob_client(name)
+        metadata = blob.get_blob_properties().metadata
+        self.output.upload_blob(to, self.read(name), metadata=metadata)
+
+    @property
+    def ledger_name(self) -> str:
+        return Ledger.name(SOURCE)
+
+    def ledger(self, source: Source = SOURCE) -> Ledger:
+        blob = self.storage.read(Ledger.name(source))
+        assert blob
+        return Ledger.parse(blob.data, "ledger")
+
+    def close(self) -> None:
+        self.service.close()
+
+
+def envelopes(first: int, last: int, records: int = 3) -> list[Envelope]:
+    """Of every seven one is unreadable, one has no records, one has other records, one has a bad one, too."""
+    return [envelope(sequence, records) for sequence in range(first, last + 1)]
+
+
+def envelope(sequence: int, records: int = 3) -> Envelope:
+    enqueued = EPOCH + sequence * SECOND
+    whole: list[dict[str, Any]] = [record(sequence, index) for index in range(records)]
+    match sequence % 7:
+        case 1:
+            return Envelope(sequence, enqueued, b'{"records": [' + b"\xff")
+        case 2:
+            whole = []
+        case 3:
+            whole = [one | {"category": "GatewayLogs"} for one in whole]
+        case 4:
+            del whole[1]["properties"]["eventName"]
+    return Envelope(sequence, enqueued, orjson.dumps({"records": whole}))
+
+
+def record(sequence: int, index: int, hours: int = 0) -> dict[str, Any]:
+    return {
+        "time": f"2030-03-17T{16 + sequence % 2 - hours:02}:46:40.0000000Z",
+        "category": "WebSocketConnectionLogs",
+        "resourceId": "/SUBSCRIPTIONS/S/RESOURCEGROUPS/G/PROVIDERS/MICROSOFT.APIMANAGEMENT/SERVICE/A",
+        "correlationId": f"c-{sequence}-{index}",
+        "properties": {"eventName": "ConnectionOpened"},
+    }
+
+
+def lenient(rules: Rules = RULES) -> Rules:
+    """As an operator's changed settings."""
+    return replace(rules, max_age=timedelta(days=3650), max_lead=timedelta(days=3650))
