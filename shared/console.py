@@ -15,6 +15,7 @@ def paint(text: str, colour: str) -> str:
 def say(text: str = "") -> None:
     """A line of output."""
     sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -1,7 +1,7 @@
 """What the commands of the command line do and print; each returns its exit status."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import orjson
@@ -135,13 +135,11 @@ def replay(
     done = replaying.replay(storage, exporter, rules, choice, dry_run=dry_run, progress=console.progress)
     console.progressed()
     if as_json:
-        _json({"dry_run": dry_run, **asdict(done)})
+        _json({"dry_run": dry_run, **{each.name: getattr(done, each.name) for each in fields(done)}})
         return UNKNOWN if done.damaged else OK
     did = "would be exported" if dry_run else "exported"
     say(f"{done.letters:,} dead letters, {done.before:,} of them replayed before")
-    say(
-        f"{done.fit:,} fit now: {done.rows:,} rows {did}, {done.skipped:,} records skipped as of other categories"
-    )
+    say(f"{done.fit:,} fit now: {done.rows:,} rows {did}, {done.skipped:,} of other categories now")
     say(f"{done.stay:,} stay")
     for reason, number in done.reasons.most_common():
         say(f"  {number:,} records still rejected: {reason}")
@@ -159,16 +157,14 @@ def adopt(storage: Storage, source: str | None, *, yes: bool, now: int, new_id: 
         say(f"{len(found)} sources stand still" + (": python -m shared adopt SOURCE" if found else ""))
         return WRONG if found else OK
     if source not in found:
-        say(
-            f"{source}: nothing to adopt: its ledger is what was seen of it, or the function app needs a restart"
-        )
+        say(f"{source}: nothing to adopt: its ledger is as it was seen; does the app need a restart?")
         return OK
     one = found[source]
     gone = adoption.forgotten(storage, one)
     say(f"{source}: {one.problem}.")
     say(
-        f"The container has {gone.files:,} files with {gone.rows:,} rows and dead letters that this ledger does"
-        f" not know of, up to sequence {gone.last}: what the hub delivers again will be there twice."
+        f"The container has {gone.files:,} files with {gone.rows:,} rows and dead letters that this ledger"
+        f" does not know of, up to sequence {gone.last}: what the hub delivers again will be there twice."
     )
     if not yes:
         say("Nothing was changed. Restore the ledger if you can; to go on from here all the same, add --yes")

@@ -78,8 +78,8 @@ def replay(
 
     A dead letter is known by its source, incarnation and sequence number. Its replay is a commit like any
     other, in a ledger of its own (`Source.replay`), so doing it again, or two at a time, changes nothing.
-    Only what was rejected is exported, with the source and sequence number that it came with. A dead letter of
-    which nothing fits is left as it is. What does not fit of one that was replayed is one of that ledger.
+    Only what was rejected is exported, with the source and sequence number that it came with. A dead letter
+    of which nothing fits is left as it is. What does not fit of one that was replayed is one of that ledger.
     """
     done = Replayed()
     files = [Stored(file.name, file.size, {}) for file in storage.outputs(f"{DEAD_LETTERS}/") if file.visible]
@@ -130,6 +130,8 @@ def _fitting(
         done.letters += 1
         if letter.source not in ledgers:
             ledgers[letter.source] = _ledger(storage, letter.source)
+        # Without any, too: then what an interrupted replay left unpublished is published.
+        envelopes = fitting.setdefault(letter.source, [])
         if verdict_on(ledgers[letter.source], letter.envelope) is Verdict.DUPLICATE:
             done.before += 1
             continue
@@ -142,7 +144,7 @@ def _fitting(
         done.fit += 1
         done.rows += valid.table.num_rows
         done.skipped += valid.skipped
-        fitting.setdefault(letter.source, []).append(letter.envelope)
+        envelopes.append(letter.envelope)
     for source, envelopes in fitting.items():
         yield source, sorted(envelopes, key=lambda one: one.sequence)
 

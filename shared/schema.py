@@ -187,7 +187,7 @@ RECORDS = Table(
         Column(
             "ConnectionDurationMs",
             pa.float64(),
-            "TimeGenerated minus ConnectionStartTime, in milliseconds: the connection lasted at least so long.",
+            "TimeGenerated minus ConnectionStartTime, in ms: the connection lasted as long, or longer.",
             Role.DERIVED,
         ),
         Column(

@@ -239,7 +239,8 @@ def _outcome(call: str) -> Iterator[None]:
             or error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
         ):
             raise Unclear(message) from error
-        raise StorageError(f"{message}: {error.message}") from error
+        text = error.message.partition("\n")[0]  # the rest repeats the code
+        raise StorageError(f"{message}: {text}") from error
     except AzureError as error:
         raise Unclear(f"{call}: {type(error).__name__}: {error}") from error
 

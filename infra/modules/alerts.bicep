@@ -137,7 +137,7 @@ var logAlerts = [
     window: 'PT15M'
     aggregation: 'Total'
     column: 'value'
-    dimension: 'function'
+    dimension: 'functionName'
     operator: 'GreaterThan'
     threshold: limits.failures
   }

@@ -92,8 +92,9 @@ def demonstrate(stack: Stack, console: Console, options: argparse.Namespace) -> 
     rejected = stack.rejected()
     show.output(console, stack.files(""), records, connections)
     console.print(
-        f"{counts.records:,} records in {sum(expected.values()):,} envelopes from {SOURCES} sources, exported in "
-        f"{seconds:.0f} s; the host was killed on the way, {drained.redelivered:,} envelopes came again",
+        f"{counts.records:,} records in {sum(expected.values()):,} envelopes from {SOURCES} sources, "
+        f"exported in {seconds:.0f} s; the host was killed on the way, "
+        f"{drained.redelivered:,} envelopes came again",
         highlight=False,
     )
     result = check(traffic.truth, records, rejected=rejected, skipped=counts.skipped)

@@ -42,7 +42,7 @@ def filled(exported: Exported) -> Exported:
 
 
 @pytest.mark.parametrize("deep", [False, True])
-def test_what_the_exporter_leaves_is_proven(filled: Exported, deep: bool) -> None:
+def test_what_the_exporter_leaves_is_proven(filled: Exported, *, deep: bool) -> None:
     report = audited(filled, deep=deep)
     assert (report.status, findings(report), codes(report, Level.UNCLEAR)) == (0, [], set())
     (source,) = report.sources

@@ -5,9 +5,9 @@ import pytest
 from shared.commit import BLOCKS_LIVE, heal, publish
 from shared.errors import Refused
 from shared.ledger import Ledger, Listed
-from shared.plan import Stamp
+from shared.plan import Plan, Stamp
 from tests.memory import MemoryStorage
-from tests.shared.test_plan import NOW, SOURCE, Plan, envelope, make, record
+from tests.shared.test_plan import NOW, SOURCE, envelope, make, record
 
 NAME = Ledger.name(SOURCE)
 STAMP = Stamp("cd" * 16, NOW)

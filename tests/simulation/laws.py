@@ -48,10 +48,10 @@ def broken(world: World) -> Iterator[str]:
                 yield f"content and metadata are of different commits: {name}"
     hubs: dict[str, set[str]] = {}
     for name, blob in world.storage.output.items():
-        here = hubs.setdefault(blob.metadata.get("incarnation", ""), set())
+        inside = hubs.setdefault(blob.metadata.get("incarnation", ""), set())
         for row in world.rows(name) if blob.data is not None else ():
             if "quarantined" not in row:
-                here.add(row.removeprefix("dead ").partition("-")[0])
+                inside.add(row.removeprefix("dead ").partition("-")[0])
     for incarnation, generations in hubs.items():
         if len(generations) > 1:
             yield f"incarnation {incarnation} has records of several hubs: {sorted(generations)}"

@@ -23,7 +23,7 @@ type Patch = Callable[[pytest.MonkeyPatch], None]
 
 
 def ledger_writes_are_unconditional(patch: pytest.MonkeyPatch) -> None:
-    def write(self: MemoryStorage, name: str, data: bytes, etag: str | None) -> str:
+    def write(self: MemoryStorage, name: str, data: bytes, _etag: str | None) -> str:
         return self.call("write", name, lambda: self._put(name, data))
 
     patch.setattr(MemoryStorage, "write", write)

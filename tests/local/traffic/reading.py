@@ -22,7 +22,7 @@ class Read(NamedTuple):
     skipped: int
 
 
-class Rejected(Exception):  # noqa: N818 - an outcome, not an error
+class Rejected(Exception):
     """A record does not pass; the text is the reason."""
 
 

@@ -1,0 +1,236 @@
+"""The command line as a person or a script meets it, and that what the docs show of it is true."""
+
+import gzip
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import orjson
+import pytest
+
+from shared import __main__, __version__, head, schema
+from shared.dialects import DIALECTS
+from shared.head import Absorbed, Head
+from shared.schema import CONNECTIONS, RECORDS
+from tests.shared.exported import SOURCE, Exported, envelopes
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "docs" / name for name in ("command-line.md", "audit-and-replay.md", "guarantees.md")]
+COMMANDS = ("status", "audit", "replay", "adopt", "schema")
+
+
+@pytest.fixture
+def filled(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> Exported:
+    exported.export([*envelopes(0, 9), *envelopes(12, 20)])
+    for name, value in exported.environment.items():
+        monkeypatch.setenv(name, value)
+    return exported
+
+
+def ran(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    try:
+        status = __main__.main(arguments)
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    captured = capsys.readouterr()
+    return status, captured.out + captured.err
+
+
+def test_status_shows_each_source(filled: Exported, capsys: pytest.CaptureFixture[str]) -> None:
+    status, output = ran(capsys, "status")
+    counts = filled.ledger().counts
+    row = next(line for line in output.splitlines() if line.startswith(str(SOURCE)))
+    assert row.split()[1] == "21"
+    assert f"{counts.rows}" in row.split()
+    assert status == (1 if "does the timer run" in output else 0)
+
+
+def test_status_and_audit_and_replay_speak_json(filled: Exported, capsys: pytest.CaptureFixture[str]) -> None:
+    (source,) = orjson.loads(ran(capsys, "status", "--json")[1])
+    assert source["ledger"]["counts"] == filled.ledger().counts.model_dump()
+    audit = orjson.loads(ran(capsys, "audit", "--json")[1])
+    assert (audit["verdict"], audit["sources"][0]["verdict"]) == ("proven", "proven")
+    assert orjson.loads(ran(capsys, "replay", "--dry-run", "--json")[1])["letters"] == 5
+
+
+def test_audit_ends_with_the_verdict_and_has_it_as_exit_status(
+    filled: Exported, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, output = ran(capsys, "audit", "--deep")
+    assert (status, output.splitlines()[-1]) == (0, "audit: proven")
+    filled.output.delete_blob(filled.files()[0])
+    status, output = ran(capsys, "audit")
+    assert (status, output.splitlines()[-1]) == (1, "audit: refuted")
+    assert "1 files of commit" in output
+    filled.storage.delete([filled.ledger_name])
+    for name in filled.files():
+        filled.output.delete_blob(name)
+    assert ran(capsys, "audit")[0] == 2
+
+
+@pytest.mark.usefixtures("filled")
+def test_replay_says_what_became_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    status, output = ran(capsys, "replay", "--reason", "missing_required_field")
+    assert (status, output.splitlines()[0]) == (0, "2 dead letters, 0 of them replayed before")
+    assert "still rejected: missing_required_field" in output
+
+
+def test_adopt_changes_nothing_without_yes(filled: Exported, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ran(capsys, "adopt") == (0, "0 sources stand still\n")
+    seen = Absorbed(ledger_id="another", ordinal=1, seen=1)
+    filled.storage.put(head.NAME, Head(sources={str(SOURCE): seen}).dump())
+    assert ran(capsys, "adopt")[0] == 1
+    status, output = ran(capsys, "adopt", str(SOURCE))
+    assert status == 1
+    assert "will be there twice" in output
+    assert ran(capsys, "adopt")[0] == 1
+    assert ran(capsys, "adopt", str(SOURCE), "--yes")[0] == 0
+    assert ran(capsys, "adopt") == (0, "0 sources stand still\n")
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("table", [RECORDS, CONNECTIONS], ids=["records", "connections"])
+def test_every_dialect_names_every_column(
+    dialect: str, table: schema.Table, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, output = ran(capsys, "schema", dialect, "--table", table_name(table))
+    assert status == 0
+    if dialect != "duckdb":
+        assert [one.name for one in table.columns if one.name not in output] == []
+
+
+def test_the_view_for_duckdb_reads_the_files(
+    filled: Exported, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name in filled.files("parquet/"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(filled.read(name))
+    _, view = ran(capsys, "schema", "duckdb", "--location", str(tmp_path))
+    with duckdb.connect() as database:
+        database.execute(view)
+        rows = database.execute(f"SELECT count(*), count(DISTINCT hour) FROM {RECORDS.name}").fetchall()
+    assert rows == [(filled.ledger().counts.rows, 2)]
+
+
+def test_the_json_schema_is_true_of_the_json_lines(
+    filled: Exported, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = orjson.loads(ran(capsys, "schema", "json-schema")[1])
+    types = {"string": str, "number": float, "integer": int, "null": type(None)}
+    for name in filled.files("json/"):
+        for line in gzip.decompress(filled.read(name)).splitlines():
+            row = orjson.loads(line)
+            assert row.keys() == document["properties"].keys()
+            for key, value in row.items():
+                said = document["properties"][key]["type"]
+                assert type(value) in {types[one] for one in ([said] if isinstance(said, str) else said)}
+            assert all(row[key] is not None for key in document["required"])
+
+
+@pytest.mark.parametrize("command", [(), *((one,) for one in COMMANDS)])
+def test_help_has_examples_that_parse(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    status, output = ran(capsys, *command, "--help")
+    assert status == 0
+    examples = re.findall(r"^  python -m shared (.+)$", output.partition("examples:")[2], re.MULTILINE)
+    assert examples
+    for example in examples:
+        if "--help" not in example:
+            __main__._parser().parse_args(example.split())
+
+
+def test_it_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ran(capsys, "--version") == (0, f"python -m shared {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["audit", "--since", "yesterday"], "expected 30d, 12h, 90m, 2026-11-20"),
+        (["replay", "--reason", "bad_luck"], "invalid choice: 'bad_luck'"),
+        (["status", "--watch", "0"], "expected seconds, 1 or more"),
+        (["adopt", "a", "b"], "unrecognized arguments: b"),
+    ],
+)
+def test_a_wrong_argument_is_named(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, output = ran(capsys, *arguments)
+    assert status == 2
+    assert says in output
+
+
+@pytest.mark.parametrize("command", ["status", "audit", "replay", "adopt"])
+def test_what_cannot_be_reached_is_an_error_of_one_line(
+    command: str, capsys: pytest.CaptureFixture[str], filled: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in filled.environment:
+        monkeypatch.delenv(name, raising=False)
+    assert ran(capsys, command) == (
+        2,
+        "error: OutputStorage: set it to a connection string, or set OutputStorage__blobServiceUri\n",
+    )
+    for name, value in (filled.environment | {"STATE_CONTAINER": "not-there"}).items():
+        monkeypatch.setenv(name, value)
+    status, output = ran(capsys, command)
+    assert (status, len(output.splitlines())) == (2, 1)
+    assert "ContainerNotFound" in output
+
+
+def test_it_runs_as_a_module_without_colours_or_progress_in_a_pipe(filled: Exported) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "shared", "audit"],
+        cwd=ROOT,
+        env=os.environ | filled.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "\033" not in run.stdout
+
+
+def test_watching_shows_it_again_until_it_is_stopped(filled: Exported) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "shared", "status", "--watch", "1"],
+        cwd=ROOT,
+        env=os.environ | filled.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as watch:
+        assert watch.stdout
+        shown = 0
+        while shown < 2:
+            shown += watch.stdout.readline().startswith(str(SOURCE))
+        watch.send_signal(signal.SIGINT)
+        assert watch.wait(30) == 130
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.usefixtures("filled")
+def test_every_command_in_the_docs_runs(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = re.findall(r"^(?:\$ )?python -m shared (.+?)(?:\s+#.*)?$", page.read_text(), re.MULTILINE)
+    assert shown or page.name == "guarantees.md"
+    for command in shown:
+        arguments = [one.replace("SOURCE", str(SOURCE)) for one in command.split()]
+        if "--watch" in arguments:
+            assert __main__._parser().parse_args(arguments).watch
+            continue
+        status, output = ran(capsys, *arguments)
+        assert status in {0, 1}, output
+        assert "Traceback" not in output
+
+
+def test_the_docs_show_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    page = "".join(page.read_text() for page in PAGES)
+    for command in COMMANDS:
+        assert f"python -m shared {command}" in page
+        for option in re.findall(r"^  (--[a-z-]+)", ran(capsys, command, "--help")[1], re.MULTILINE):
+            assert option in page, f"{command} {option}"
+
+
+def table_name(table: schema.Table) -> str:
+    return "records" if table is RECORDS else "connections"
