@@ -12,7 +12,7 @@ help: ## list the targets
 demo: $(READY) ## run everything on this machine, send traffic, check what came out (KEEP=1: leave it running)
 	@$(BIN)/python -m local.demo $(if $(KEEP),--keep) $(DEMO)
 
-test: $(READY) ## every test, Azurite and the Event Hubs broker included
+test: $(READY) .venv-checkov/ready ## every test, Azurite and the Event Hubs broker included
 	$(BIN)/pytest -n 2 --dist worksteal $(TEST)
 
 check: $(READY) ## ruff, format, mypy --strict
@@ -25,13 +25,19 @@ format: $(READY) ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix
 
 clean: ## remove what the other targets made
-	rm -rf .venv node_modules .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-checkov node_modules .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/ready: requirements.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' || \
 		{ echo "Python 3.13 is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=/path/to/python3.13" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+# In a place of its own: it pins much of what the program uses, otherwise.
+.venv-checkov/ready: requirements-checkov.txt
+	$(PYTHON) -m venv .venv-checkov
+	.venv-checkov/bin/pip install --quiet --disable-pip-version-check -r requirements-checkov.txt
 	@touch $@
 
 node_modules/ready: package.json package-lock.json

@@ -167,6 +167,11 @@ class Ledger(_Data):
     lost: tuple[Lost, ...] = ()
     counts: Counts = Counts()
 
+    @property
+    def older(self) -> tuple[Incarnation, ...]:
+        """The incarnations before this one; -1 stands for a hub that was gone before the first commit."""
+        return self.past or (Incarnation(number=-1),)
+
     @staticmethod
     def name(source: Source) -> str:
         """The name of its blob in the state container."""

@@ -59,7 +59,7 @@ def select(ledger: Ledger, envelopes: Iterable[Envelope]) -> Selection | None:
         if verdict is Verdict.RECREATED and kind is None:
             base = at = at.reborn(envelope.enqueued)
             verdict = Verdict.NEW
-        incarnation = at.past[older(at, envelope)] if verdict is Verdict.STALE else at.incarnation
+        incarnation = at.older[older(at, envelope)] if verdict is Verdict.STALE else at.incarnation
         if kind is None:
             kind, number = verdict, incarnation.number
         elif verdict is not kind or incarnation.number != number or runs == MAX_RUNS:
@@ -69,17 +69,19 @@ def select(ledger: Ledger, envelopes: Iterable[Envelope]) -> Selection | None:
         if kind is Verdict.NEW:
             above = at.incarnation.next is None or envelope.sequence >= at.incarnation.next
             expected = envelope.sequence + 1 if above else -1
-            earliest = (at.incarnation.began or 0) - TOLERANCE if at.past else -1
+            earliest = (at.incarnation.began or 0) - TOLERANCE
     return Selection(kind, number, base, tuple(chosen)) if kind else None
 
 
 def verdict_on(ledger: Ledger, envelope: Envelope) -> Verdict:
     """How the envelope stands to what has been committed."""
     now, sequence, time = ledger.incarnation, envelope.sequence, envelope.enqueued
-    if ledger.past and now.began is not None and time < now.began - TOLERANCE:
-        past = ledger.past[older(ledger, envelope)]
+    above = now.next is None or sequence >= now.next
+    # Below, and while no older hub is known: an operator rewound to before the first commit.
+    if now.began is not None and time < now.began - TOLERANCE and (ledger.past or above):
+        past = ledger.older[older(ledger, envelope)]
         return Verdict.DUPLICATE if past.has(envelope) and time <= past.newest else Verdict.STALE
-    if now.next is None or sequence >= now.next:
+    if above:
         return Verdict.NEW
     if within(now.gaps, sequence) and time <= now.newest + TOLERANCE:
         return Verdict.NEW
@@ -90,10 +92,10 @@ def verdict_on(ledger: Ledger, envelope: Envelope) -> Verdict:
 
 
 def older(ledger: Ledger, envelope: Envelope) -> int:
-    """The index in `past` of the incarnation that was alive when the envelope was enqueued."""
+    """The index in `Ledger.older` of the incarnation that was alive when the envelope was enqueued."""
     alive = [
         i
-        for i, one in enumerate(ledger.past)
+        for i, one in enumerate(ledger.older)
         if one.began is None or one.began <= envelope.enqueued + TOLERANCE
     ]
     return alive[-1] if alive else 0
@@ -105,7 +107,7 @@ def taken(ledger: Ledger, verdict: Verdict, envelopes: Sequence[Envelope]) -> Le
         case Verdict.NEW:
             return ledger.model_copy(update={"incarnation": ledger.incarnation.take(envelopes)})
         case Verdict.STALE:
-            past = list(ledger.past)
+            past = list(ledger.older)
             for envelope in envelopes:
                 past[older(ledger, envelope)] = past[older(ledger, envelope)].take((envelope,))
             return ledger.model_copy(update={"past": tuple(past)})

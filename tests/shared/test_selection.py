@@ -123,3 +123,15 @@ def test_cutting_one_sequence_out_leaves_all_others(sequence: int) -> None:
     after = without(before, sequence)
     for n in range(13):
         assert within(after, n) == (within(before, n) and n != sequence)
+
+
+def test_what_lies_above_but_is_far_older_is_of_a_hub_that_was_gone_before_the_first_commit() -> None:
+    begun = ledger(envelope(0, 1000))
+    late = envelope(1, 900)
+    assert verdict_on(begun, late) is Verdict.STALE
+    selection = select(begun, [late, envelope(1, 1001)])
+    assert selection
+    assert (selection.incarnation, selection.envelopes) == (-1, (late,))
+    after = taken(selection.ledger, selection.verdict, selection.envelopes)
+    assert verdict_on(after, late) is Verdict.DUPLICATE
+    assert verdict_on(after, envelope(1, 1001)) is Verdict.NEW

@@ -1,0 +1,148 @@
+"""Sends traffic through a stack while harm is done to it, and compares what came out with the truth."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from local.demo.drive import DemoError
+from local.faults.mischief import Mischief, forget
+from local.faults.stack import FaultyStack
+from local.functions.process import HostProcess
+from local.stack import HUB, ROOT
+from local.traffic.check import Records, check
+from local.traffic.generate import Traffic, generate
+from local.traffic.send import next_sequences, producer, send
+from shared.ledger import Counts
+from shared.schema import RECORDS
+
+PATIENCE = 180
+"""Seconds without any progress after which something is wrong: the SDK alone tries for a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How it ended."""
+
+    done: Counter[str]
+    kills: int
+    counts: Counts
+    found: Records
+    audit: str
+    """Empty: proven. Else what the audit said."""
+    seconds: float
+    """From the first host's start to the last commit."""
+
+    @property
+    def exact(self) -> bool:
+        """Every record is there, once, counted as what it is, and the audit proves it."""
+        counts = self.counts
+        balanced = counts.records == counts.rows + sum(counts.rejected.values()) + counts.skipped
+        return self.found.exact and balanced and not self.audit and not counts.lost
+
+
+def traffic(seed: int, connections: int) -> Traffic:
+    """Of the last three hours; each connection has five records or so, and a fifth more are foreign."""
+    now = datetime.now(UTC)
+    return generate(seed, connections, now - timedelta(hours=3), now, bad=0.02)
+
+
+def campaign(
+    stack: FaultyStack, one: Traffic, kills: int, rate: float | None, say: Callable[[str], None]
+) -> Outcome:
+    """Does harm until so many processes were killed and all is sent, at `rate` envelopes a second."""
+    expected: dict[str, int] = {}
+
+    async def deliver() -> None:
+        async with producer(stack.broker.connection_string, HUB) as client:
+            await send(one.sends, client, rate=rate)
+            expected.update(await next_sequences(client))
+
+    sender = threading.Thread(target=lambda: asyncio.run(deliver()), daemon=True)
+    sender.start()
+    began = time.monotonic()
+    mischief = Mischief(stack, stack.seed)
+    told = 0
+    while mischief.kills < kills or sender.is_alive():
+        if mischief.kills < kills:
+            mischief.turn()
+        else:
+            time.sleep(0.5)
+        if mischief.kills >= told + 10:
+            told = mischief.kills
+            say(f"{told} kills, {sum(stack.committed().values())} envelopes committed")
+    sender.join()
+    if not expected:
+        raise DemoError("the traffic could not be sent")
+    host = mischief.end()
+    drain(stack, expected, host, say)
+    seconds = time.monotonic() - began
+    # What was committed and is not published yet, the next owner publishes; and it gets everything again.
+    host.kill()
+    forget(stack)
+    last = stack.host()
+    sources = sum(1 for there in expected.values() if there)
+    last.wait_for("claimed", count=sources, timeout=PATIENCE)
+    again(stack, last, expected)
+    last.stop()
+    counts = stack.counts()
+    found = check(one.truth, stack.table(RECORDS.name), rejected=stack.rejected(), skipped=counts.skipped)
+    return Outcome(mischief.done, mischief.kills, counts, found, audited(stack), seconds)
+
+
+def drain(
+    stack: FaultyStack, expected: dict[str, int], host: HostProcess, say: Callable[[str], None]
+) -> None:
+    """Waits until each source is committed up to the expected sequence number."""
+    total = sum(expected.values())
+    last, since, said = -1, time.monotonic(), 0.0
+    while True:
+        committed = stack.committed()
+        done = sum(min(committed.get(source, 0), there) for source, there in expected.items())
+        if done == total:
+            return
+        if done > last:
+            last, since = done, time.monotonic()
+        if time.monotonic() - since > PATIENCE:
+            raise DemoError(f"{done} of {total} envelopes, no progress for {PATIENCE} s:\n{host.log[-4000:]}")
+        if time.monotonic() - said > 10:  # noqa: PLR2004 - seconds
+            said = time.monotonic()
+            say(f"{done} of {total} envelopes committed")
+        time.sleep(0.25)
+
+
+def again(stack: FaultyStack, host: HostProcess, expected: dict[str, int]) -> None:
+    """Waits until a host has been handed everything once more, to the last envelope."""
+    since = time.monotonic()
+    while True:
+        reached = {
+            event["source"].rpartition("/")[2]: event["sequence"]
+            for event in list(host.seen)
+            if event["event"] == "checkpoint"
+        }
+        if all(reached.get(source, -1) == there - 1 for source, there in expected.items() if there):
+            return
+        if time.monotonic() - since > 2 * PATIENCE:
+            raise DemoError(
+                f"redelivered up to {reached} of {expected} ({stack.committed()}):\n{host.log[-4000:]}"
+            )
+        time.sleep(0.25)
+
+
+def audited(stack: FaultyStack) -> str:
+    """What `python -m shared audit` says, unless it proves that all is there."""
+    run = subprocess.run(
+        [sys.executable, "-m", "shared", "audit", "--deep"],
+        cwd=ROOT,
+        env=os.environ | stack.settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return f"exit status {run.returncode}: {run.stdout}{run.stderr}" if run.returncode else ""

@@ -1,0 +1,147 @@
+"""Does harm to a stack, one thing at a time: which, and how long it lasts, a seed decides."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from contextlib import suppress
+
+from local.faults.stack import FaultyStack
+from local.functions.process import HostProcess
+
+CHECKPOINTS = "azure-webjobs-eventhub"
+STALE = 6.5
+"""Seconds of sleep after which another host owns the sources (see the settings of `Stack`)."""
+HOSTS = 2
+
+
+class Mischief:
+    """What was done to a stack, and how to go on with it.
+
+    Args:
+        stack: running; this starts its hosts.
+        seed: of all decisions. Two runs still differ: processes are not on a schedule.
+    """
+
+    def __init__(self, stack: FaultyStack, seed: int) -> None:
+        self.done: Counter[str] = Counter()
+        self._stack = stack
+        self._random = random.Random(seed)
+        self._hosts: list[HostProcess] = []
+        self._harm = {
+            self._kill_host: 6,
+            self._kill_worker: 6,
+            self._stop_storage: 2,
+            self._cut_storage: 3,
+            self._cut_hub: 3,
+            self._slow_down: 2,
+            self._fail_requests: 4,
+            self._freeze: 1,
+            self._forget_checkpoints: 2,
+        }
+
+    @property
+    def kills(self) -> int:
+        """Processes that were killed without warning."""
+        return self.done["host killed"] + self.done["worker killed"]
+
+    def turn(self) -> None:
+        """Sees to it that hosts run, waits a moment, and does the next thing."""
+        self._hosts = [host for host in self._hosts if alive(host)]
+        while len(self._hosts) < self._random.choice((1, HOSTS)):
+            self._hosts.append(self._stack.host())
+        time.sleep(self._random.uniform(0.2, 2))
+        (harm,) = self._random.choices(list(self._harm), list(self._harm.values()))
+        self.done[harm()] += 1
+
+    def end(self) -> HostProcess:
+        """Nothing goes wrong from here on; the one host that is left."""
+        self._stack.storage.calm()
+        self._stack.hub.calm()
+        self.done["requests failed"] = self._stack.storage.suffered
+        for host in self._hosts:
+            host.kill()
+        return self._stack.host()
+
+    def _kill_host(self) -> str:
+        host = self._hosts.pop(self._random.randrange(len(self._hosts)))
+        host.kill()
+        return "host killed"
+
+    def _kill_worker(self) -> str:
+        for host in self._random.sample(self._hosts, len(self._hosts)):
+            with suppress(StopIteration, ProcessLookupError):
+                host.kill_worker()
+                return "worker killed"
+        return "no worker yet"
+
+    def _stop_storage(self) -> str:
+        # With a signal that lets it save: what Azure has acknowledged, it keeps.
+        self._stack.azurite.stop()
+        time.sleep(self._random.uniform(0, 2))
+        self._stack.azurite.start()
+        return "storage stopped"
+
+    def _cut_storage(self) -> str:
+        self._stack.storage.cut()
+        return "connections to storage cut"
+
+    def _cut_hub(self) -> str:
+        self._stack.hub.cut()
+        return "connections to the hub cut"
+
+    def _slow_down(self) -> str:
+        proxy = self._random.choice((self._stack.storage, self._stack.hub))
+        proxy.delay = self._random.uniform(0.01, 0.3)
+        time.sleep(self._random.uniform(1, 3))
+        proxy.delay = 0
+        return "slowed down"
+
+    def _fail_requests(self) -> str:
+        self._stack.storage.trouble = self._random.choice((20, 100, 400))
+        time.sleep(self._random.uniform(1, 4))
+        self._stack.storage.trouble = 0
+        return "requests failing"
+
+    def _freeze(self) -> str:
+        """A host stops without a word, another one takes its sources, and it wakes up."""
+        while len(self._hosts) < HOSTS:
+            self._hosts.append(self._stack.host())
+        with suppress(StopIteration, ProcessLookupError):
+            pids = (self._hosts[0].pid, self._hosts[0].worker_pid)
+            try:
+                for pid in pids:
+                    os.kill(pid, signal.SIGSTOP)
+                time.sleep(STALE)
+            finally:
+                for pid in pids:
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGCONT)
+        return "host frozen"
+
+    def _forget_checkpoints(self) -> str:
+        """Whoever takes a source next gets everything again."""
+        forget(self._stack)
+        self._kill_host()
+        self.done["host killed"] += 1
+        return "checkpoints deleted"
+
+
+def forget(stack: FaultyStack) -> None:
+    """Deletes all checkpoints."""
+    container = stack.container(CHECKPOINTS)
+    if container.exists():
+        for name in list(container.list_blob_names()):
+            if "/checkpoint/" in name:
+                container.delete_blob(name)
+
+
+def alive(host: HostProcess) -> bool:
+    """Whether a host still runs: without storage, one ends at its start."""
+    try:
+        host.wait(0)
+    except subprocess.TimeoutExpired:
+        return True
+    return False

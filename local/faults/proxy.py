@@ -1,0 +1,179 @@
+"""A TCP proxy before a service: it cuts and delays connections, or answers itself, when it is told to."""
+
+import asyncio
+import random
+import re
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+HOST = "127.0.0.1"
+PIECE = 1 << 16
+REQUEST = re.compile(rb"(GET|PUT|HEAD|POST|DELETE) /")
+"""How a piece begins that begins an HTTP request: clients send the next one only after the answer."""
+STATUSES = {
+    "429": b"429 Too Many Requests",
+    "500": b"500 Internal Server Error",
+    "503": b"503 Server Busy",
+}
+FATES = ("reset", "half a request", "lost answer", "half an answer", *STATUSES, "500 after its effect")
+"""What can become of an HTTP request."""
+
+
+@dataclass(eq=False, slots=True)
+class _Connection:
+    client: asyncio.StreamWriter
+    service: asyncio.StreamWriter
+    fate: str = ""
+    """Of the request that is under way."""
+
+    def abort(self) -> None:
+        for writer in (self.client, self.service):
+            writer.transport.abort()
+
+
+class Proxy:
+    """One proxy, running: `with Proxy(port, seed) as proxy: proxy.port`. Calm until it is told otherwise.
+
+    Args:
+        target: the service's port on this machine.
+        seed: decides which requests suffer what; only requests of HTTP do.
+    """
+
+    def __init__(self, target: int, seed: int) -> None:
+        self.port = 0
+        self.delay = 0.0
+        """Seconds by which every piece is late."""
+        self.trouble = 0
+        """Of a thousand HTTP requests, how many suffer one of `FATES`."""
+        self.suffered = 0
+        """How many have."""
+        self._target = target
+        self._random = random.Random(seed)
+        self._open: set[_Connection] = set()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def calm(self) -> None:
+        """From now on everything passes."""
+        self.delay, self.trouble = 0.0, 0
+
+    def cut(self) -> int:
+        """Cuts every connection, with a reset; how many there were."""
+
+        async def go() -> int:
+            connections = list(self._open)
+            for one in connections:
+                one.abort()
+            return len(connections)
+
+        return int(self._run(go()).result(10))
+
+    def __enter__(self) -> Self:
+        async def go() -> asyncio.Server:
+            return await asyncio.start_server(self._serve, HOST, 0)
+
+        self._thread.start()
+        self._server = self._run(go()).result(10)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        async def end() -> None:
+            self._server.close()
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+        self._run(end()).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    def _run(self, what: Any) -> Future[Any]:
+        return asyncio.run_coroutine_threadsafe(what, self._loop)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            answers, service = await asyncio.open_connection(HOST, self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        connection = _Connection(writer, service)
+        self._open.add(connection)
+        pumps = [
+            asyncio.create_task(self._requests(reader, connection)),
+            asyncio.create_task(self._answers(answers, connection)),
+        ]
+        try:
+            # An end in one direction is the end: neither HTTP nor AMQP goes on half open.
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+            self._open.discard(connection)
+            writer.close()
+            service.close()
+
+    async def _requests(self, reader: asyncio.StreamReader, connection: _Connection) -> None:
+        while piece := await reader.read(PIECE):
+            await self._wait()
+            if REQUEST.match(piece):
+                connection.fate = self._fate()
+                if connection.fate in STATUSES:
+                    await self._answer(connection, STATUSES[connection.fate])
+            match connection.fate:
+                case "reset":
+                    connection.abort()
+                    return
+                case "half a request":
+                    connection.service.write(piece[: len(piece) // 2])
+                    await connection.service.drain()
+                    connection.abort()
+                    return
+                case fate if fate in STATUSES:
+                    continue  # the rest of its body goes nowhere
+            connection.service.write(piece)
+            await connection.service.drain()
+
+    async def _answers(self, reader: asyncio.StreamReader, connection: _Connection) -> None:
+        while piece := await reader.read(PIECE):
+            await self._wait()
+            match connection.fate:
+                case "lost answer":
+                    connection.abort()
+                    return
+                case "half an answer":
+                    connection.client.write(piece[: len(piece) // 2])
+                    await connection.client.drain()
+                    connection.abort()
+                    return
+                case "500 after its effect":
+                    connection.fate = "answered"
+                    await self._answer(connection, STATUSES["500"])
+                    continue
+                case "answered":
+                    continue
+            connection.client.write(piece)
+            await connection.client.drain()
+
+    async def _wait(self) -> None:
+        if self.delay:
+            await asyncio.sleep(self.delay)
+
+    def _fate(self) -> str:
+        if self._random.randrange(1000) >= self.trouble:
+            return ""
+        self.suffered += 1
+        return self._random.choice(FATES)
+
+    @staticmethod
+    async def _answer(connection: _Connection, status: bytes) -> None:
+        connection.client.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n")
+        await connection.client.drain()
