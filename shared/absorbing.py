@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from shared import __version__, connections, finishing, formats, layout, master, schema
 from shared.connections import UNKNOWN
@@ -39,6 +40,8 @@ class Pass:
         self.written: list[pa.Table] = []
         self.finished: Counter[str] = Counter()
         """How many were written with Revision 0, by status."""
+        self.durations: list[tuple[str, float]] = []
+        """Status and seconds of each of these, where a duration is known."""
         self.left = False
         """Some connections are due, but had to wait for the next commit."""
 
@@ -89,6 +92,9 @@ class Pass:
         first = np.asarray(finished.written["Revision"]) == 0
         statuses = finished.written["Status"].filter(pa.array(first)).value_counts().to_pylist()
         self.finished.update({str(one["values"]): int(one["counts"]) for one in statuses})
+        known = finished.written.filter(pc.and_(pa.array(first), finished.written["DurationMs"].is_valid()))
+        seconds = pc.divide(known["DurationMs"], 1000).to_pylist()
+        self.durations += zip(known["Status"].to_pylist(), seconds, strict=True)
         began = dict(after.began)
         unknown = ~master.found(master.key_of(rows), master.key_of(new))[1]
         hours, numbers = np.unique(np.asarray(new["first_seen"])[unknown] // HOUR, return_counts=True)

@@ -38,6 +38,8 @@ class Summary:
     observations: int = 0
     finished: Counter[str] = field(default_factory=Counter)
     """Connections written with Revision 0, by status."""
+    durations: list[tuple[str, float]] = field(default_factory=list)
+    """Status and seconds of each of these, where a duration is known."""
     revisions: int = 0
     capped: int = 0
     rows: int = 0
@@ -116,6 +118,7 @@ class Finisher:
                 open=summary.open,
                 absorbed_age=(self._now() - summary.clock) / 1_000_000 if summary.clock >= 0 else None,
                 finished=summary.finished,
+                durations=summary.durations,
                 revised=summary.revisions,
                 capped=summary.capped,
                 unknown_names=summary.unknown_names,
@@ -151,6 +154,7 @@ class Finisher:
             commit.publish(self._storage, head.NAME, after, etag, stamp)
             summary.swept += self._mending.sweep_parts(parts, after)
         summary.finished.update(work.finished)
+        summary.durations += work.durations
         _report(summary, before, after, taken, state, stamp.now)
         known = finishing.Vocabulary.of(self._rules)
         summary.unknown_names = sum(name.lower() not in known.opening | known.closing for name in after.names)

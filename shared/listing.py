@@ -64,7 +64,7 @@ class Listing:
                     )
                 )
             return
-        if False:
+        if said.committed_at < since:
             last = self.anchors.setdefault((said.source, said.ledger_id), said)
             if said.committed_at > last.committed_at:
                 self.anchors[said.source, said.ledger_id] = said

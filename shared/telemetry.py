@@ -126,6 +126,13 @@ ALARMS = _metric(
 # Of a run of the timer.
 OPEN = _metric("gauge", "connections.open", "{connection}", "Connections seen and not finished.")
 FINISHED = _metric("counter", "connections.finished", "{connection}", "Connections finished.", "status")
+DURATION = _metric(
+    "histogram",
+    "connections.duration",
+    "s",
+    "How long a finished connection lasted, where it is known.",
+    "status",
+)
 REVISED = _metric("counter", "connections.revised", "{row}", "Rows written again after a late record.")
 CAPPED = _metric("counter", "connections.capped", "{connection}", "Let go early: there were too many.")
 UNKNOWN_NAMES = _metric(
@@ -246,6 +253,8 @@ class TimerRun:
     """Seconds: everything that arrived before is absorbed; None: not known."""
     finished: Mapping[str, int] = field(default_factory=dict)
     """Connections that this run wrote with Revision 0, by status."""
+    durations: Sequence[tuple[str, float]] = ()
+    """Status and seconds of each of these that has a duration."""
     revised: int = 0
     capped: int = 0
     unknown_names: int = 0
@@ -263,6 +272,8 @@ def timer_ran(run: TimerRun) -> None:
     OPEN.record(run.open, nothing)
     for status, number in run.finished.items():
         FINISHED.record(number, {"status": status})
+    for status, seconds in run.durations:
+        DURATION.record(seconds, {"status": status})
     REVISED.record(run.revised, nothing)
     CAPPED.record(run.capped, nothing)
     UNKNOWN_NAMES.record(run.unknown_names, nothing)

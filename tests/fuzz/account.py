@@ -1,4 +1,4 @@
-"""Accounts for every body that went into a plan: what came of it is read from the files, not from the counts."""
+"""Accounts for every body that went into a plan: what came of it is read from the files, not the counts."""
 
 import gzip
 import re

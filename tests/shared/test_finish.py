@@ -115,6 +115,7 @@ def test_a_connection_of_two_sources_is_written_once(world: World) -> None:
     world.commit(TWO, ("a", "Closed", 7.5))
     assert world.later(MINUTE).open == 1
     done = world.later(HOUR)
+    assert done.durations == [("closed", 7.5)]
     assert (done.finished, done.revisions, done.open, done.rows, done.complete) == (
         {"closed": 1},
         0,
