@@ -66,3 +66,4 @@ def export_logs(events: List[func.EventHubEvent]) -> None:
 def finish_connections(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the worker passes it by name
     """Writes connections that are finished, and mends what exporters left; goes on in the next minute."""
     finisher.run(FINISH_SECONDS)
+    telemetry_export.flush()

@@ -91,7 +91,6 @@ def replay(
                 for source, envelopes in _fitting(storage, some, rules, ledgers, done):
                     if not dry_run:
                         done.commits += len(exporter.run(source, envelopes))
-                        ledgers.pop(source)
         except DamagedFile as error:
             done.damaged.append(str(error))
     return done

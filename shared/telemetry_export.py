@@ -7,6 +7,8 @@ has begun to before it loads the app, which then adds nothing: see docs/telemetr
 import logging
 from typing import TYPE_CHECKING
 
+from opentelemetry import metrics
+
 from shared.errors import SettingError
 from shared.settings import Settings
 
@@ -26,6 +28,17 @@ OFF = {
 """Instrumentations of the distribution: a span for each storage call would cost more than it tells."""
 
 
+FLUSH_MS = 5_000
+"""Milliseconds that sending what was gathered may take."""
+
+
+def flush() -> None:
+    """Sends what was gathered; after a timer's run its instance may be frozen until the next one."""
+    send = getattr(metrics.get_meter_provider(), "force_flush", None)
+    if send:
+        send(FLUSH_MS)
+
+
 def configure(settings: Settings) -> None:
     """Begins to send metrics and logs where the settings say; once, before functions run.
 
@@ -39,7 +52,6 @@ def configure(settings: Settings) -> None:
     if not (insights or settings.OTEL_EXPORTER_OTLP_ENDPOINT or console):
         return
     # Up to a second of imports, which an app without telemetry need not wait for.
-    from opentelemetry import metrics  # noqa: PLC0415
     from opentelemetry.sdk._logs.export import BatchLogRecordProcessor  # noqa: PLC0415
     from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415
     from opentelemetry.sdk.metrics.export import (  # noqa: PLC0415

@@ -11,9 +11,11 @@ import pytest
 
 from shared import head
 from shared.audit import Report, audit
+from shared.commit import heal
 from shared.evidence import Finding, Level
 from shared.head import Absorbed, Head
 from shared.ledger import Ledger
+from shared.plan import Stamp
 from tests.shared.exported import SECOND, SOURCE, Exported, envelopes
 from tests.simulation.run import run
 from tests.simulation.schedule import Choices
@@ -117,7 +119,9 @@ def test_a_truncated_file_is_found(filled: Exported, prefix: str) -> None:
 def test_a_row_that_was_removed_is_found_in_parquet(filled: Exported) -> None:
     name = filled.files(RECORDS)[0]
     rewrite(filled, name, lambda table: table.slice(1))
-    assert codes(audited(filled)) == {"rows_differ"}
+    report = audited(filled)
+    assert codes(report) == {"rows_differ"}
+    assert any(one.message.startswith(f"{name}: has ") for one in findings(report))
 
 
 def test_a_line_that_was_removed_is_found_in_json(filled: Exported) -> None:
@@ -181,6 +185,16 @@ def test_a_ledger_that_was_rolled_back_and_went_on_is_found(filled: Exported) ->
     filled.storage.put(filled.ledger_name, old.data)
     filled.export(envelopes(31, 60))
     assert {"rolled_back", "overlap"} <= codes(audited(filled))
+
+
+def test_a_ledger_that_was_rolled_back_and_went_on_with_other_ordinals_is_found(filled: Exported) -> None:
+    old = filled.storage.read(filled.ledger_name)
+    assert old
+    filled.export(envelopes(31, 32))
+    filled.storage.put(filled.ledger_name, old.data)
+    assert heal(filled.storage, filled.ledger_name, Stamp("a" * 32, filled.now()))
+    filled.export(envelopes(33, 34))
+    assert "rolled_back" in codes(audited(filled))
 
 
 def test_a_roll_back_over_commits_without_files_is_found_by_what_the_timer_has_seen(filled: Exported) -> None:

@@ -106,3 +106,13 @@ def test_an_endpoint_that_is_gone_does_not_hold_the_program_up() -> None:
     said = run(CONFIGURE + REPORT + "print('done')", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
     assert "done" in said
     assert time.monotonic() - began < 45
+
+
+def test_a_flush_sends_what_was_gathered_at_once_and_is_nothing_while_nothing_is_set() -> None:
+    assert run(f"{CONFIGURE}{REPORT}export.flush(); print('done')") == "done\n"
+    with Collector() as collector:
+        # Killed before its end, which would send as well.
+        code = f"{CONFIGURE}{REPORT}export.flush(); import os; os._exit(0)"
+        delta = {"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta"}
+        said = run(code, OTEL_EXPORTER_OTLP_ENDPOINT=collector.address, **delta)
+        assert collector.total("websocketlogs.alarms") == 3, said
