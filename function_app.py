@@ -53,8 +53,8 @@ app = func.FunctionApp()
 def export_logs(events: List[func.EventHubEvent]) -> None:
     """Commits a batch; returns once every record of it is visible, or raises, and the batch comes again."""
     try:
-        source, envelopes = trigger.read(events)
-        exporter.run(source, envelopes)
+        if events:
+            exporter.run(*trigger.read(events))
     except Exception:
         raise
     except BaseException as error:

@@ -32,7 +32,7 @@ def main() -> int:
         with FaultyStack(folder, options.seed) as stack:
             one = traffic(options.seed, options.records // RECORDS_PER_CONNECTION)
             say(f"{one.truth.records.num_rows} records in {len(one.sends)} envelopes")
-            outcome = campaign(stack, one, options.kills, None, say)
+            outcome = campaign(stack, one, options.kills, say)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     say(", ".join(f"{what}: {number}" for what, number in sorted(outcome.done.items())))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from shared import head
 from shared.errors import LedgerError, Refused
 from shared.evidence import Said
-from shared.head import Head
+from shared.head import Absorbed, Head
 from shared.ledger import Ledger
 from shared.storage import Storage
 
@@ -23,6 +23,11 @@ class Blocked:
     @property
     def problem(self) -> str:
         """In words."""
+        if self.ledger and self.ledger.ordinal >= self.seen:
+            return (
+                f"it dropped what was absorbed up to ordinal {self.ledger.trimmed}, which the head does not "
+                "know: the head is gone or older, and those connections with it"
+            )
         if self.ledger is None:
             return f"its ledger is gone; the timer has seen it at ordinal {self.seen}"
         at = f"its ledger is at ordinal {self.ledger.ordinal}"
@@ -45,9 +50,12 @@ def blocked(storage: Storage) -> list[Blocked]:
     blob = storage.read(head.NAME)
     current = Head.parse(blob.data) if blob else Head()
     found = []
-    for source, absorbed in sorted(current.sources.items()):
+    named = {name.removeprefix("ledgers/").removesuffix(".json") for name in storage.names("ledgers/")}
+    for source in sorted(named | current.sources.keys()):
         ledger = _ledger(storage, source)
-        if absorbed.ledger_id and (ledger is None or current.rolled_back(ledger)):
+        absorbed = current.sources.get(source, Absorbed())
+        gone = absorbed.ledger_id and ledger is None
+        if gone or (ledger and (current.rolled_back(ledger) or current.behind(ledger))):
             found.append(Blocked(source, ledger, absorbed.seen))
     return found
 
@@ -71,10 +79,11 @@ def adopt(storage: Storage, one: Blocked, commit_id: str, now: int) -> None:
     """Lets the source go on from its ledger as it is, or from nothing. Raises Refused if that has changed."""
     blob = storage.read(head.NAME)
     ledger = _ledger(storage, one.source)
-    if blob is None or ledger != one.ledger:
+    if ledger != one.ledger:
         raise Refused(f"{one.source}: its ledger has changed meanwhile: look at it again")
-    after = Head.parse(blob.data).adopting(one.source, ledger).written(commit_id, now)
-    storage.write(head.NAME, after.dump(), blob.etag)
+    current = Head.parse(blob.data) if blob else Head()
+    after = current.adopting(one.source, ledger).written(commit_id, now)
+    storage.write(head.NAME, after.dump(), blob.etag if blob else None)
 
 
 def _ledger(storage: Storage, source: str) -> Ledger | None:

@@ -68,6 +68,13 @@ def _settle[L: Lists](
         file for file in gone if stamp.now - file.staged_at >= BLOCKS_LIVE and not storage.exists(file.name)
     ]
     if not lost:
+        for file in gone:
+            if not storage.exists(file.name):
+                telemetry.alarmed("export_logs")
+                log.error(
+                    "%s: neither visible nor staged: was it deleted, or the output container changed?",
+                    file.name,
+                )
         return ledger, etag
     for file in lost:
         log.error(

@@ -49,7 +49,7 @@ class Exporter:
         self._known = Known(storage, staleness, now)
 
     def run(self, source: Source, envelopes: Sequence[Envelope]) -> list[plan.Plan]:
-        """Commits what is not committed yet of these envelopes, and returns the commits made.
+        """Commits what is not committed yet of these envelopes, and returns the commits made, without data.
 
         When it returns, all of them are committed and their files are visible. Raises StorageError or
         LedgerError: then some may be; call it again with these or any other envelopes of the source.
@@ -72,8 +72,9 @@ class Exporter:
                     if commit is None:
                         break
                     etag = self._commit(source, commit, ledger, etag, steps)
-                    commits.append(commit)
+                    commits.append(commit.without_data())
                     held = self._publish(source, commit, etag, steps)
+                    del commit  # its bytes are stored: the next plan needs the room
             except LedgerError:
                 telemetry.alarmed("export_logs")
                 raise
@@ -148,7 +149,7 @@ class Exporter:
     def _need(self, envelopes: Sequence[Envelope]) -> int:
         """Bytes that planning may work on at a time; what a compressed body comes to is not known before."""
         if any(envelope.body.startswith(GZIP) for envelope in envelopes):
-            return self._rules.commit_bytes
+            return max(self._rules.commit_bytes, self._rules.max_inflated)
         return min(self._rules.commit_bytes, sum(len(envelope.body) for envelope in envelopes))
 
     def _stamp(self) -> plan.Stamp:

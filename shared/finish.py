@@ -110,6 +110,8 @@ class Finisher:
             except Refused as refusal:
                 refusals += 1
                 log.warning("refused (%d): %s", refusals, refusal)
+                if refusals == ATTEMPTS:
+                    summary.alarm(f"finishing connections stands still: {refusal}")
             if self._now() >= until:
                 break
         summary.swept += self._mending.sweep(summary.alarm)
@@ -137,7 +139,7 @@ class Finisher:
         stamp = Stamp(self._new_id(), self._now())
         before, etag = self._load(stamp)
         parts = self._storage.names("master/")
-        ledgers = list(self._ledgers(before, summary))
+        ledgers = list(self._ledgers(before, etag, summary))
         taken = list(self._take(before, ledgers))
         new = self._read(taken, etag, summary)
         after = _absorbed(before, taken, new, asked, state)
@@ -167,13 +169,21 @@ class Finisher:
             return Head(), None
         return commit.publish(self._storage, head.NAME, Head.parse(blob.data), blob.etag, stamp)
 
-    def _ledgers(self, before: Head, summary: Summary) -> Iterator[Ledger]:
+    def _ledgers(self, before: Head, etag: str | None, summary: Summary) -> Iterator[Ledger]:
         """All ledgers that can be trusted; the source of another one holds the clock back."""
         ledgers = {name: ledger for name, ledger, _ in self._mending.ledgers(summary.alarm)}
         for name, ledger in ledgers.items():
             if before.rolled_back(ledger):
                 summary.alarm(
                     f"{name}: is older than what was seen, or another one: restore it, or adopt it as it is"
+                )
+            elif before.behind(ledger):
+                current = self._storage.read(head.NAME)
+                if (current.etag if current else None) != etag:
+                    raise Refused(f"{name}: another instance has absorbed its segments")
+                summary.alarm(
+                    f"{head.NAME}: is gone or older than {name}, which dropped what was absorbed: "
+                    "restore it, or adopt the ledger"
                 )
             else:
                 yield ledger
@@ -226,8 +236,13 @@ def _absorbed(before: Head, taken: Sequence[_Taken], new: pa.Table, asked: int, 
             position = positions.get(ledger.source)
             if position and position.drained(ledger.incarnation):
                 progress = max(progress, asked - MARGIN)
-        sources[ledger.source] = Absorbed(
-            ledger_id=ledger.ledger_id, ordinal=ordinal, seen=ledger.ordinal, progress=progress
+        sources[ledger.source] = known.model_copy(
+            update={
+                "ledger_id": ledger.ledger_id,
+                "ordinal": ordinal,
+                "seen": ledger.ordinal,
+                "progress": progress,
+            }
         )
     observations = sum(segment.observations for one in taken for segment in one.segments)
     return before.model_copy(

@@ -62,11 +62,13 @@ class Seen(_Data):
 
     def plus(self, other: "Seen") -> "Seen":
         """The sum."""
-        return Seen(
-            connections=self.connections + other.connections,
-            first=self.first + other.first,
-            last=self.last + other.last,
-            newest=max(self.newest, other.newest),
+        return self.model_copy(
+            update={
+                "connections": self.connections + other.connections,
+                "first": self.first + other.first,
+                "last": self.last + other.last,
+                "newest": max(self.newest, other.newest),
+            }
         )
 
 
@@ -147,6 +149,10 @@ class Head(_Data):
         absorbed = self.sources.get(ledger.source)
         return absorbed.ordinal if absorbed and absorbed.ledger_id == ledger.ledger_id else 0
 
+    def behind(self, ledger: Ledger) -> bool:
+        """Whether the ledger has dropped segments that this head has not absorbed: it is not the latest one."""
+        return ledger.trimmed > self.watermark(ledger)
+
     def rolled_back(self, ledger: Ledger) -> bool:
         """Whether more was seen of this source than the ledger says, or another ledger."""
         absorbed = self.sources.get(ledger.source)
@@ -161,7 +167,7 @@ class Head(_Data):
         """
         sources = {name: one for name, one in self.sources.items() if name != source}
         if ledger:
-            ordinal = min(self.watermark(ledger), ledger.ordinal)
+            ordinal = max(min(self.watermark(ledger), ledger.ordinal), ledger.trimmed)
             sources[source] = Absorbed(ledger_id=ledger.ledger_id, ordinal=ordinal, seen=ledger.ordinal)
         return self.model_copy(update={"sources": sources})
 

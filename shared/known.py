@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from itertools import batched
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ from shared.connections import UNKNOWN, Array
 from shared.envelope import Source
 from shared.errors import LedgerError
 from shared.head import Head
-from shared.ledger import Ledger
+from shared.ledger import Ledger, Segment
 from shared.storage import Storage
 
 KEPT = 60 * 1_000_000
@@ -22,6 +23,10 @@ RECENT = 100_000
 GROWTH = 1_000_000
 """Connections learnt since the master table was read; with more of them it is read again, as it forgets."""
 ATTEMPTS = 5
+AT_ONCE = 64
+"""Segments that are held in memory at a time; the pool's other callers get in between."""
+MOST = 10_000
+"""Segments that are read at a time, the newest ones: while the timer stands still they grow without bound."""
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +108,8 @@ class Known:
 
     def seen(self, source: Source) -> tuple[str, int] | None:
         """The id and the ordinal that the timer has seen of this source's ledger; None: it has seen none."""
-        absorbed = self._read_head().sources.get(str(source))
+        # Not noted as `_head`: another thread may be about to fold what that one has not absorbed.
+        absorbed = self._stored_head().sources.get(str(source))
         return (absorbed.ledger_id, absorbed.seen) if absorbed and absorbed.ledger_id else None
 
     def refresh(self, ledger: Ledger) -> Ledger:
@@ -113,7 +119,7 @@ class Known:
         """
         with self._reading:
             asked = self._now()
-            if self._refreshed is None or asked - self._refreshed >= self._staleness:
+            if self._refreshed is None or abs(asked - self._refreshed) >= self._staleness:
                 self._follow(self._ledgers(ledger), whole=self._refreshed is None)
                 self._refreshed = asked
             elif not self._fold({ledger.source: ledger}):
@@ -157,7 +163,7 @@ class Known:
 
     def _fold(self, ledgers: Mapping[str, Ledger], *, again: bool = False) -> bool:
         """Learns the segments that are not known yet. False: some are gone, as they were absorbed."""
-        missing: list[str] = []
+        missing: list[Segment] = []
         read = {}
         for source, ledger in ledgers.items():
             ledger_id, ordinal = self._read.get(source, (ledger.ledger_id, 0))
@@ -168,13 +174,16 @@ class Known:
             waiting = segments.waiting(self._storage, ledger, ordinal)
             if waiting is None:
                 return False
-            missing += [one.name for one in waiting]
+            missing += waiting
             read[source] = (ledger.ledger_id, max(ordinal, ledger.ordinal))
-        blobs = self._storage.read_all(missing)
-        for blob in blobs:
-            if blob is None:
-                return False
-            self._learn(connections.load(blob.data))
+        if len(missing) > MOST:
+            log.error("%d segments wait: starts may be missing; does finish_connections run?", len(missing))
+            missing = sorted(missing, key=lambda one: one.committed_at)[-MOST:]
+        for some in batched(missing, AT_ONCE, strict=False):
+            for blob in self._storage.read_all([one.name for one in some]):
+                if blob is None:
+                    return False
+                self._learn(connections.load(blob.data))
         self._read |= read
         return True
 
@@ -195,12 +204,16 @@ class Known:
         starts.extend(parts)
         with self._changing:
             self._starts = starts
+        self._read = {}  # it knows the master table alone now, also if folding fails
         return True
 
     def _read_head(self) -> Head:
-        blob = self._storage.read(head.NAME)
-        self._head = Head.parse(blob.data) if blob else Head()
+        self._head = self._stored_head()
         return self._head
+
+    def _stored_head(self) -> Head:
+        blob = self._storage.read(head.NAME)
+        return Head.parse(blob.data) if blob else Head()
 
 
 def _half(keys: Array) -> Array:

@@ -133,14 +133,16 @@ class Counts(_Data):
     def plus(self, other: "Counts") -> "Counts":
         """The sum."""
         reasons = self.rejected.keys() | other.rejected.keys()
-        return Counts(
-            envelopes=self.envelopes + other.envelopes,
-            records=self.records + other.records,
-            rows=self.rows + other.rows,
-            skipped=self.skipped + other.skipped,
-            rejected={r: self.rejected.get(r, 0) + other.rejected.get(r, 0) for r in sorted(reasons)},
-            files=self.files + other.files,
-            lost=self.lost + other.lost,
+        return self.model_copy(
+            update={
+                "envelopes": self.envelopes + other.envelopes,
+                "records": self.records + other.records,
+                "rows": self.rows + other.rows,
+                "skipped": self.skipped + other.skipped,
+                "rejected": {r: self.rejected.get(r, 0) + other.rejected.get(r, 0) for r in sorted(reasons)},
+                "files": self.files + other.files,
+                "lost": self.lost + other.lost,
+            }
         )
 
 
@@ -254,5 +256,5 @@ class Ledger(_Data):
         indexes = tuple(one for one in self.indexes if one.last > watermark)
         gone = {one.ordinal for one in self.segments} - {one.ordinal for one in kept}
         gone |= {one.last for one in self.indexes} - {one.last for one in indexes}
-        trimmed = max(gone, default=self.trimmed)
+        trimmed = max(self.trimmed, *gone) if gone else self.trimmed
         return self.model_copy(update={"indexes": indexes, "segments": kept, "trimmed": trimmed})

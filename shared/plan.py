@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ from shared.envelope import Envelope, Reason, Rejected, Rejection, Source
 from shared.intervals import Interval, spanned, within
 from shared.ledger import Counts, File, Ledger, Listed, Segment
 from shared.selection import Selection, Verdict, select, taken
-from shared.settings import Rules
+from shared.settings import Format, Rules
 from shared.validation import Validated, validate
 
 
@@ -54,6 +55,11 @@ class Plan:
     measures: Measures = Measures()
     index: bytes | None = None
     """To be stored under the name of the ledger's last index: that is a new one."""
+
+    def without_data(self) -> "Plan":
+        """The same without the bytes that are stored by now: what is kept of a commit."""
+        files = tuple(replace(file, data=b"") for file in self.files)
+        return replace(self, files=files, segment=None, index=None)
 
 
 def make(
@@ -150,7 +156,9 @@ def _refill(
     for folder, intervals in lost.items():
         rows = table.filter(pa.array([within(intervals, sequence) for sequence in sequences], pa.bool_()))
         lines = [one for one in rejected if within(intervals, one.envelope.sequence)]
-        for output in _outputs(source, selection.incarnation, rows, lines, rules):
+        # In the format it was lost in, whatever the setting says by now.
+        formats_ = tuple(one for one in get_args(Format) if folder.startswith(f"{one}/"))
+        for output in _outputs(source, selection.incarnation, rows, lines, replace(rules, formats=formats_)):
             if output.folder == folder:
                 yield output
 

@@ -1,5 +1,6 @@
 """Every setting, declared once: name, type, default, meaning. The only module that reads the environment."""
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Literal
@@ -69,7 +70,9 @@ class Settings(BaseSettings):
         "", description="Connection string of the Event Hubs namespace; or set the next one."
     )
     EventHubConnection__fullyQualifiedNamespace: str = Field(
-        "", description="Host name of the namespace, reached with a managed identity."
+        "",
+        pattern=r"^[A-Za-z0-9.-]*$",
+        description="Host name of the namespace, reached with a managed identity.",
     )
     EventHubConnection__clientId: str = Field(
         "", description="Client id of the user-assigned identity for the hub."
@@ -112,17 +115,20 @@ class Settings(BaseSettings):
     )
 
     RECORD_MAX_AGE: Span = Field(
-        timedelta(days=7), description="So long before its arrival at the hub a record's time may lie."
+        timedelta(days=7),
+        le=timedelta(days=31),
+        description="So long before its arrival at the hub a record's time may lie; at most 31 days.",
     )
     RECORD_MAX_LEAD: Span = Field(
         timedelta(hours=1), description="So long after its arrival at the hub a record's time may lie."
     )
     ENVELOPE_MAX_INFLATED: int = Field(
-        64 * MiB, ge=MiB, description="Bytes that a compressed envelope may inflate to."
+        64 * MiB, ge=MiB, le=64 * MiB, description="Bytes that a compressed envelope may inflate to."
     )
     COMMIT_BYTES: int = Field(
         32 * MiB,
         ge=MiB,
+        le=64 * MiB,
         description="Bytes of envelopes, inflated, that a commit takes; one envelope alone may be larger.",
     )
     MEMORY_BUDGET: int = Field(
@@ -188,6 +194,9 @@ class Settings(BaseSettings):
         ):
             if not (getattr(self, name) or getattr(self, f"{name}__{address}")):
                 raise ValueError(f"{name}: set it to a connection string, or set {name}__{address}")
+        entity = re.search(r"EntityPath=([^;]+)", self.EventHubConnection)
+        if entity and entity[1].lower() != self.EVENT_HUB_NAME.lower():
+            raise ValueError("EVENT_HUB_NAME: is not the EntityPath of EventHubConnection, which would win")
         if self.COMMIT_BYTES > self.MEMORY_BUDGET:
             raise ValueError("COMMIT_BYTES: must not be above MEMORY_BUDGET")
         return self

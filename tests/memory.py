@@ -58,7 +58,7 @@ class MemoryStorage:
 
     def names(self, prefix: str) -> list[str]:
         return self.call(
-            "names", prefix, lambda: sorted(name for name in self.state if name.startswith(prefix))
+            "names", prefix, lambda: sorted(name for name in list(self.state) if name.startswith(prefix))
         )
 
     def stage(self, files: Sequence[File]) -> None:

@@ -65,7 +65,7 @@ def on_the_stack(seed: int, kills: int, connections: int) -> Outcome:
             one = traffic(seed, connections)
             progress(f"{one.truth.records.num_rows} records in {len(one.sends)} envelopes")
             # While it is sent, things go wrong: a kill takes a few seconds.
-            outcome = campaign(stack, one, kills, len(one.sends) / (4 * kills + 1), progress)
+            outcome = campaign(stack, one, kills, progress, rate=len(one.sends) / (4 * kills + 1), twice=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     progress(", ".join(f"{what}: {times}" for what, times in sorted(outcome.done.items())))

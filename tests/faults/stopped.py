@@ -1,7 +1,7 @@
 """A ledger that is deleted or rolled back by hand stops its source, until the right one is put back."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared.errors import LedgerError, StorageError
 from shared.finish import Finisher
@@ -38,14 +38,15 @@ class Watched(World):
         except (StorageError, LedgerError) as error:
             self.log.append(f"  timer: {type(error).__name__}")
 
-    def lose(self) -> bytes | None:
+    def lose(self, how: str) -> bytes | None:
         """An operator's hand deletes or rolls back the ledger that a timer has seen; which that was."""
         self.stop_all()
+        self.late.clear()  # a hand is slower than any request
         self.watch()
         right = self.storage.state.get(NAME)
         if right is None:
             return None
-        if self.options.ledger_lost == "deleted":
+        if how == "deleted":
             del self.storage.state[NAME]
         else:
             ordinal = Ledger.parse(right.data, NAME).ordinal
@@ -53,7 +54,7 @@ class Watched(World):
             if not older:
                 return None
             self.storage._put(NAME, self.choices.one(older))
-        self.log.append(f"the ledger is {self.options.ledger_lost} by hand")
+        self.log.append(f"the ledger is {how} by hand")
         return right.data
 
     def said(self) -> bytes | None:
@@ -63,13 +64,14 @@ class Watched(World):
 
 def run(choices: Choices, options: Options) -> Watched:
     """The ledger is lost, everybody tries to go on, it is put back, and everything is delivered again."""
-    world = Watched(choices, options)
+    # Nobody loses it before a timer has seen it: nothing could tell then.
+    world = Watched(choices, replace(options, ledger_lost=""))
     world.produce(2 + choices.below(5))
     for _ in range(30 + choices.below(100)):
         turn(world)
         if choices.happens(100) and (now := world.said()):
             world.snapshots.append(now)
-    if right := world.lose():
+    if right := world.lose(options.ledger_lost):
         wrong = world.said()
         for _ in range(30 + choices.below(100)):
             turn(world)

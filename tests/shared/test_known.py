@@ -68,7 +68,9 @@ class World:
         (commit,) = self.exporters[source].run(source, [envelope])
         rows: list[dict[str, Any]] = []
         for file in commit.files:
-            rows += pa.parquet.read_table(pa.BufferReader(file.data)).to_pylist()
+            rows += pa.parquet.read_table(
+                pa.BufferReader(self.storage.output[file.listed.name].data)
+            ).to_pylist()
         return rows
 
     def finish(self) -> None:

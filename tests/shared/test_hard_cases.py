@@ -1,0 +1,216 @@
+"""Schedules between threads, restarts and an operator's hand that once gave a wrong result."""
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pytest
+
+from shared import adopt, head, known
+from shared.connections import UNKNOWN
+from shared.envelope import Envelope, Source
+from shared.errors import Unclear
+from shared.export import Exporter
+from shared.finish import Finisher
+from shared.known import Known
+from shared.ledger import Counts, Ledger
+from shared.settings import Finishing, Format, Rules
+from tests.memory import MemoryStorage
+
+SECOND = 1_000_000
+BEGAN = 1_900_000_000 * SECOND
+ONE, TWO = (Source("ns", "hub", number) for number in "01")
+OTHER = Ledger(ledger_id="f" * 32, source=str(TWO))
+
+
+class Watched(MemoryStorage):
+    """Lets a test come in before or after a call."""
+
+    before: Callable[[str, str], None] = staticmethod(lambda _kind, _name: None)
+    after: Callable[[str, str], None] = staticmethod(lambda _kind, _name: None)
+
+    def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
+        self.before(kind, name)
+        answer = effect()
+        self.after(kind, name)
+        return answer
+
+    def never(self) -> None:
+        self.before = self.after = lambda _kind, _name: None
+
+
+class NoHub:
+    """It does not answer."""
+
+    def ask(self) -> None:
+        return None
+
+
+class World:
+    """A storage, a clock, and whoever is wanted."""
+
+    def __init__(self) -> None:
+        self.now = BEGAN
+        self.storage = Watched(lambda: self.now)
+        self._ids = (f"{n:032x}" for n in count(1))
+        self._sequences = count()
+        self.first = self.exporter()
+
+    def exporter(self, *formats: Format) -> Exporter:
+        rules = Rules(formats=formats or ("parquet",))
+        return Exporter(self.storage, rules, 1 << 24, lambda: self.now, lambda: next(self._ids))
+
+    def envelope(self, *ids: str) -> Envelope:
+        self.now += SECOND
+        records = [
+            {
+                "time": f"{np.datetime64(BEGAN, 'us')}Z",
+                "category": "WebSocketConnectionLogs",
+                "correlationId": one,
+                "properties": {"eventName": "Message"},
+            }
+            for one in ids
+        ]
+        return Envelope(next(self._sequences), self.now, orjson.dumps({"records": records}))
+
+    def commit(self, *ids: str) -> None:
+        self.first.run(ONE, [self.envelope(*ids)])
+
+    def finish(self) -> Any:
+        finisher = Finisher(self.storage, NoHub(), Finishing(), lambda: self.now, lambda: next(self._ids))
+        return finisher.run(60)
+
+    def knows(self, process: Known, identity: str) -> bool:
+        key = pa.table({"_ResourceId": pa.array([None], pa.string()), "CorrelationId": [identity]})
+        return bool(process.earliest(key)[0] != UNKNOWN)
+
+    def later(self, process: Known) -> None:
+        self.now += 60 * SECOND
+        process.refresh(OTHER)
+
+    def process(self) -> Known:
+        return Known(self.storage, 5 * SECOND, lambda: self.now)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_thread_that_asks_what_was_seen_does_not_make_another_one_skip_segments(world: World) -> None:
+    world.commit("old")
+    world.finish()
+    world.commit("new")
+    process = world.process()
+
+    def absorbed_meanwhile(kind: str, name: str) -> None:
+        if kind == "read" and name.startswith("master/"):
+            world.storage.never()
+            world.now += SECOND
+            world.finish()
+            process.seen(TWO)
+
+    world.storage.after = absorbed_meanwhile
+    process.refresh(OTHER)
+    world.later(process)
+    assert world.knows(process, "old")
+    assert world.knows(process, "new")
+
+
+def test_an_error_while_the_master_is_read_anew_forgets_nothing_for_good(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.commit("old")
+    world.finish()
+    world.commit("new")
+    process = world.process()
+    process.refresh(OTHER)
+    monkeypatch.setattr(known, "GROWTH", -1)
+
+    def unanswered(kind: str, name: str) -> None:
+        if kind == "read" and name.startswith("segments/"):
+            world.storage.never()
+            raise Unclear("no answer")
+
+    world.storage.before = unanswered
+    world.now += 10 * SECOND
+    with pytest.raises(Unclear):
+        process.refresh(OTHER)
+    monkeypatch.undo()
+    world.later(process)
+    assert world.knows(process, "old")
+    assert world.knows(process, "new")
+
+
+def test_a_clock_that_is_set_back_does_not_stop_the_refresh(world: World) -> None:
+    process = world.process()
+    process.refresh(OTHER)
+    world.now -= 3600 * SECOND
+    world.commit("new")
+    world.later(process)
+    assert world.knows(process, "new")
+
+
+def test_many_waiting_segments_are_read_a_few_at_a_time_and_the_newest_ones(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(known, "MOST", 5)
+    monkeypatch.setattr(known, "AT_ONCE", 2)
+    for number in range(8):
+        world.commit(f"c{number}")
+    process = world.process()
+    process.refresh(OTHER)
+    assert [world.knows(process, f"c{number}") for number in range(8)] == [False] * 3 + [True] * 5
+    assert "does finish_connections run?" in caplog.text
+
+
+def test_what_is_lost_is_refilled_in_the_format_it_was_lost_in(world: World) -> None:
+    lost = world.envelope("c")
+    world.storage.before = lambda kind, _: (_ for _ in ()).throw(Unclear("x")) if kind == "publish" else None
+    with pytest.raises(Unclear):
+        world.exporter("parquet", "json").run(ONE, [lost])
+    world.storage.never()
+    world.now += 8 * 86_400 * SECOND
+    parquet_alone = world.exporter("parquet")
+    parquet_alone.run(ONE, [world.envelope()])
+    parquet_alone.run(ONE, [lost])
+    visible = {name.partition("/")[0] for name in world.storage.output if world.storage.visible(name)}
+    assert visible == {"parquet", "json"}
+    assert Ledger.parse(world.storage.state[Ledger.name(ONE)].data, "").lost == ()
+
+
+def test_a_head_that_is_gone_holds_finishing_back_with_an_alarm_until_it_is_adopted(world: World) -> None:
+    for _ in range(3):
+        world.now += 120 * SECOND
+        world.commit("c")
+        world.finish()
+    world.storage.delete([head.NAME])
+    world.now += 120 * SECOND
+    summary = world.finish()
+    assert any("head.json" in alarm for alarm in summary.alarms)
+    (blocked,) = adopt.blocked(world.storage)
+    assert "head is gone" in blocked.problem
+    adopt.adopt(world.storage, blocked, "a" * 32, world.now)
+    assert adopt.blocked(world.storage) == []
+    assert world.finish().alarms == []
+
+
+def test_a_staged_file_that_went_elsewhere_is_an_error_and_not_silence(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.storage.before = lambda kind, _: (_ for _ in ()).throw(Unclear("x")) if kind == "publish" else None
+    envelope = world.envelope("c")
+    with pytest.raises(Unclear):
+        world.first.run(ONE, [envelope])
+    world.storage.never()
+    world.storage.output.clear()
+    world.first.run(ONE, [envelope])
+    assert "neither visible nor staged" in caplog.text
+
+
+def test_keys_that_a_later_program_adds_survive_being_counted() -> None:
+    later = Counts.model_validate({"rows": 1, "later": 5})
+    assert later.plus(Counts(rows=1)).model_dump()["later"] == 5
