@@ -10,7 +10,7 @@ from pathlib import Path
 from local.faults.campaign import campaign, traffic
 from local.faults.stack import FaultyStack
 
-RECORDS_PER_CONNECTION = 6
+RECORDS_PER_CONNECTION = 5.7
 """About: five or so of each connection, bad ones, and other categories."""
 EXIT_WRONG = 1
 
@@ -30,7 +30,7 @@ def main() -> int:
 
     try:
         with FaultyStack(folder, options.seed) as stack:
-            one = traffic(options.seed, options.records // RECORDS_PER_CONNECTION)
+            one = traffic(options.seed, int(options.records / RECORDS_PER_CONNECTION))
             say(f"{one.truth.records.num_rows} records in {len(one.sends)} envelopes")
             outcome = campaign(stack, one, options.kills, say)
     finally:

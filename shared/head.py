@@ -150,7 +150,7 @@ class Head(_Data):
         return absorbed.ordinal if absorbed and absorbed.ledger_id == ledger.ledger_id else 0
 
     def behind(self, ledger: Ledger) -> bool:
-        """Whether the ledger has dropped segments that this head has not absorbed: it is not the latest one."""
+        """Whether the ledger dropped segments that this head has not absorbed: it is not the latest head."""
         return ledger.trimmed > self.watermark(ledger)
 
     def rolled_back(self, ledger: Ledger) -> bool:

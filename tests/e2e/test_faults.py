@@ -1,0 +1,25 @@
+"""A short campaign: hosts and workers killed, storage stopped and failing, connections cut, all at once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.faults.campaign import campaign, traffic
+from local.faults.stack import FaultyStack
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[FaultyStack]:
+    with FaultyStack(tmp_path / "stack", seed=4) as running:
+        yield running
+
+
+@pytest.mark.timeout(240)
+def test_nothing_is_lost_or_doubled_whatever_is_killed_stopped_or_cut(stack: FaultyStack) -> None:
+    one = traffic(31, 300)
+    outcome = campaign(stack, one, 3, lambda _: None, rate=len(one.sends) / 10, twice=True)
+    assert outcome.exact, outcome
+    assert outcome.kills >= 3
+    assert outcome.counts.rows == one.truth.rows
+    assert outcome.counts.rejected == one.truth.rejected
