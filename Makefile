@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready node_modules/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format clean
+.PHONY: help demo test check bench format clean faults fuzz load
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,10 +15,22 @@ demo: $(READY) ## run everything on this machine, send traffic, check what came 
 test: $(READY) .venv-checkov/ready ## every test, Azurite and the Event Hubs broker included
 	$(BIN)/pytest -n 2 --dist worksteal $(TEST)
 
+faults: $(READY) ## a few minutes of attempts to lose or double a record (LONG=1: 10,000 schedules, 200 kills)
+	@$(BIN)/python -m tests.faults $(if $(LONG),--long) $(FAULTS)
+
+fuzz: $(READY) ## a million hostile bodies, each accounted for
+	@$(BIN)/python -m tests.fuzz $(FUZZ)
+
+load: $(READY) ## two million records through the whole stack, with kills, audited at the end
+	@$(BIN)/python -m local.load $(LOAD)
+
 check: $(READY) ## ruff, format, mypy --strict
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+bench: $(READY) ## what a record costs, beside other ways to export it; draws docs/performance.svg
+	$(BIN)/python -m benchmarks --plot docs/performance.svg $(BENCH)
 
 format: $(READY) ## format the code and mend what ruff can mend
 	$(BIN)/ruff format

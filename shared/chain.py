@@ -8,7 +8,6 @@ leave no trace.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from shared.evidence import Commit, Finding, Level, Said, refuted
 from shared.ledger import Ledger
@@ -16,14 +15,6 @@ from shared.ledger import Ledger
 
 def unbroken(ledger: Ledger, chain: Sequence[Commit], anchor: Said | None, since: int) -> Iterator[Finding]:
     """That no commit with files is missing, and none is there that the ledger does not know."""
-    for one, next_ in pairwise(chain):
-        if one.said.ordinal == next_.said.ordinal:
-            yield refuted(
-                "rolled_back",
-                f"{one.name} and {next_.name} are both there: the ledger was rolled back between them; "
-                "their rows may be there twice",
-            )
-            return
     said = [*([anchor] if anchor else []), *(commit.said for commit in chain)]
     if since > 0 and not said:
         if ledger.counts.files and ledger.committed_at >= since:

@@ -2,10 +2,10 @@
 
 import math
 import re
+from bisect import bisect
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
-from itertools import pairwise, repeat
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shared import times
+from shared.columns import Values
 from shared.envelope import Reason, Source, quote
-from shared.extraction import Rows, Run
+from shared.extraction import REST, Rows
 from shared.findings import Told
 from shared.schema import RECORDS, Column
 from shared.settings import Rules
@@ -31,7 +32,7 @@ def checked(source: Source, rows: Rows, rules: Rules) -> pa.Table:
     """The rows that pass, as a table of RECORDS; the others go to the findings of their envelopes."""
     check = _Check(rows, rules)
     columns = {column.name: check.column(at) for at, column in enumerate(INPUT)}
-    columns["AdditionalProperties"] = pa.array(rows.rest, _TEXT)
+    columns["AdditionalProperties"] = rows.columns.column(REST)
     passed = check.passed()
     if passed is None:
         indexes, sequences, enqueued = check.indexes, check.sequences, check.enqueued
@@ -61,59 +62,53 @@ class _Check:
     def __init__(self, rows: Rows, rules: Rules) -> None:
         self._rows = rows
         self._rules = rules
-        self._starts = np.array([run.start for run in rows.runs])
-        self.indexes = np.frombuffer(rows.indexes, np.int32)
-        self._failed = np.zeros(len(self.indexes), np.bool_)
-        self._lengths = np.diff(self._starts, append=len(self.indexes))
-        envelopes = [run.findings.envelope for run in rows.runs]
-        self.sequences = np.repeat(np.array([each.sequence for each in envelopes], np.int64), self._lengths)
-        self.enqueued = np.repeat(np.array([each.enqueued for each in envelopes], np.int64), self._lengths)
+        self._numbers = np.frombuffer(rows.numbers, np.int32)
+        self._failed = np.zeros(len(self._numbers), np.bool_)
+        envelopes, self.indexes = rows.origins.places(self._numbers)
+        self.sequences, self.enqueued = rows.origins.lineage(envelopes)
 
     def column(self, at: int) -> pa.Array:
         """A column as its type; the rows whose values do not fit have failed."""
-        column, values = INPUT[at], self._rows.columns[at]
-        if not values:
-            return pa.nulls(len(self.indexes), column.type)
-        values.extend(repeat(None, len(self.indexes) - len(values)))
+        column, values = INPUT[at], self._rows.columns.column(at)
         if column.type == _NUMBER:
-            return self._numbers(at, values)
-        texts = self._texts(at, values)
+            return self._doubles(at, values)
+        texts = values if isinstance(values, pa.Array) else self._texts(at, values)
         if column.required and column.default is None:
             empty = pc.or_(pc.equal(pc.binary_length(texts), 0), pc.utf8_is_space(texts))
-            self._fail(Reason.MISSING_REQUIRED_FIELD, at, pc.fill_null(empty, True), "text that is not empty")  # noqa: FBT003
+            empty = pc.fill_null(empty, True)  # noqa: FBT003
+            self._fail(Reason.MISSING_REQUIRED_FIELD, at, empty, "text that is not empty", values)
         return self._times(at, texts) if column.type == _TIME else texts
 
     def passed(self) -> np.ndarray | None:
         """The rows that passed, in order of envelopes and records; None: all, as they are."""
-        runs = self._rows.runs
-        same = [0, *(a.findings is b.findings for a, b in pairwise(runs))]
-        if any(same):
-            numbers = np.repeat(np.cumsum(1 - np.array(same)), self._lengths)
-            order = np.lexsort((self.indexes, numbers))
+        if (np.diff(self._numbers) < 0).any():
+            order = np.argsort(self._numbers)
             return order[~self._failed[order]]
         return np.flatnonzero(~self._failed) if self._failed.any() else None
 
     def _texts(self, at: int, values: list[Any]) -> pa.Array:
-        try:
-            return pa.array(values, _TEXT)
-        except (pa.ArrowInvalid, pa.ArrowTypeError):
-            wrong = [type(value) is not str and value is not None for value in values]
-            self._fail(Reason.WRONG_TYPE, at, wrong, "text")
-            return pa.array([value if type(value) is str else None for value in values], _TEXT)
+        """What is text among values that are not all text."""
+        wrong = [type(value) is not str and value is not None for value in values]
+        self._fail(Reason.WRONG_TYPE, at, wrong, "text", values)
+        return pa.array([value if type(value) is str else None for value in values], _TEXT)
 
-    def _numbers(self, at: int, values: list[Any]) -> pa.Array:
+    def _doubles(self, at: int, values: Values) -> pa.Array:
         """Numbers, and texts that are one."""
+        if isinstance(values, pa.Array):
+            if values.null_count == len(values):
+                return pa.nulls(len(values), _NUMBER)
+            values = values.to_pylist()
         if set(map(type, values)) <= {int, float, type(None)}:
             with suppress(pa.ArrowInvalid):  # an integer that is no double
                 return pa.array(values, _NUMBER)
         numbers = [None if value is None else _number(value) for value in values]
         wrong = [number is None and value is not None for number, value in zip(numbers, values, strict=True)]
-        self._fail(Reason.WRONG_TYPE, at, wrong, "a number")
+        self._fail(Reason.WRONG_TYPE, at, wrong, "a number", values)
         return pa.array(numbers, _NUMBER)
 
     def _times(self, at: int, texts: pa.Array) -> pa.Array:
         found, good = times.read(texts)
-        self._fail(Reason.UNPARSEABLE_TIME, at, ~good, "a time such as 2030-01-02T03:04:05.1234567Z")
+        self._fail(Reason.UNPARSEABLE_TIME, at, ~good, "a time such as 2030-01-02T03:04:05.1234567Z", texts)
         age, lead = self._rules.max_age, self._rules.max_lead
         late = self.enqueued - found
         implausible = (late > age // _US) | (late < -(lead // _US))
@@ -122,28 +117,34 @@ class _Check:
             at,
             implausible,
             f"a time from {age} before to {lead} after the record's arrival",
+            texts,
         )
         return _time(found)
 
     def _fail(
-        self, reason: Reason, at: int, wrong: Sequence[bool] | np.ndarray | pa.Array, expected: str
+        self,
+        reason: Reason,
+        at: int,
+        wrong: Sequence[bool] | np.ndarray | pa.Array,
+        expected: str,
+        values: Values,
     ) -> None:
         """Rejects the rows that are wrong, and have not failed before."""
         rows = np.flatnonzero(np.asarray(wrong) & ~self._failed)
         if not len(rows):
             return
         self._failed[rows] = True
-        values, name = self._rows.columns[at], INPUT[at].name
-        numbers = np.searchsorted(self._starts, rows, "right") - 1
-        cuts = np.flatnonzero(np.diff(numbers)) + 1
-        for part, number in zip(np.split(rows, cuts), numbers[np.append(0, cuts)], strict=True):
-            run = self._rows.runs[number]
+        name, runs = INPUT[at].name, self._rows.runs
+        rows = rows[np.argsort(self._numbers[rows])]
 
-            def told(position: int, part: np.ndarray = part, run: Run = run) -> Told:
-                came = quote(values[part[position]])
-                return f"expected {expected} in {name}, came {came}", run.shape.pointer(at)
+        def told(position: int) -> Told:
+            row = int(rows[position])
+            value = values[row]
+            came = quote(value.as_py() if isinstance(value, pa.Scalar) else value)
+            run = runs[bisect(runs, row, key=lambda run: run.start) - 1]
+            return f"expected {expected} in {name}, came {came}", run.shape.pointer(at)
 
-            run.findings.add(reason, self.indexes[part].tolist(), told)
+        self._rows.origins.reject(reason, self._numbers[rows], told)
 
 
 def _number(value: object) -> float | None:

@@ -5,7 +5,7 @@ not matter which commit saw what; it is not idempotent, as it counts: each recor
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -73,7 +73,7 @@ def enrich(table: pa.Table, known: Starts) -> tuple[pa.Table, pa.Table]:
     if not table.num_rows:
         return table, OBSERVATIONS.empty_table()
     groups = connections(table)
-    observations = fold(_singles(table), groups)
+    observations = _observed(table, groups)
     times = _ints(table["TimeGenerated"])
     starts = np.minimum(known.earliest(observations), _ints(observations["first"]))[groups]
     start = pa.array(starts).cast(pa.timestamp("us")).cast(pa.timestamp("us", "UTC"))
@@ -92,13 +92,14 @@ def merge(tables: Sequence[pa.Table]) -> pa.Table:
 
 def connections(table: pa.Table) -> Array:
     """The connection of each row of a table of records or observations, as a number from 0 on."""
-    codes = [
-        np.asarray(table[name].combine_chunks().dictionary_encode(null_encoding="encode").indices, np.int64)
+    resources, ids = (
+        table[name].combine_chunks().dictionary_encode(null_encoding="encode")
         for name in ("_ResourceId", "CorrelationId")
-    ]
-    if not table.num_rows:
-        return codes[0]
-    groups: Array = np.unique(codes[0] * (codes[1].max() + 1) + codes[1], return_inverse=True)[1]
+    )
+    groups = np.asarray(ids.indices, np.int64)
+    if len(resources.dictionary) > 1:
+        both = groups * len(resources.dictionary) + np.asarray(resources.indices)
+        groups = np.asarray(pa.array(both).dictionary_encode().indices, np.int64)
     return groups
 
 
@@ -124,21 +125,45 @@ def fold(table: pa.Table, groups: Array) -> pa.Table:
     """Observations folded into one per group, in order of the groups: numbers from 0 on, none left out."""
     if not table.num_rows:
         return table
-    table = table.combine_chunks()
+    columns = {name: table[name].combine_chunks() for name in table.column_names}
+    lists = columns["names"]
+    names = {field.name: lists.flatten().field(field.name) for field in NAMES.value_type}
+    return _folded(columns, groups, names, groups[np.asarray(pc.list_parent_indices(lists))])
+
+
+def _observed(table: pa.Table, groups: Array) -> pa.Table:
+    """Records folded into one observation per group."""
+    columns = {name: table[name].combine_chunks() for name in ("_ResourceId", "CorrelationId", *LAST)}
+    times, seen, one = _ints(table["TimeGenerated"]), _ints(table["_EnqueuedTime"]), np.ones_like(groups)
+    columns |= {"first": times, "last": times, "first_seen": seen, "last_seen": seen, "count": one}
+    columns |= {f"{name} at": times for name in LAST}
+    reported = np.asarray(table["ReportedDurationMs"].combine_chunks().fill_null(np.nan))
+    names = {
+        "name": _cut(table["EventName"].combine_chunks()),
+        "first": times,
+        "last": times,
+        "count": one,
+        "reported": np.where(np.isfinite(reported) & (reported >= 0), reported, np.nan),
+    }
+    return _folded(columns, groups, names, groups)
+
+
+def _folded(columns: Mapping[str, Any], groups: Array, names: Mapping[str, Any], parents: Array) -> pa.Table:
+    """One observation per group of rows; `parents` are the groups of the names."""
     order = np.argsort(groups, kind="stable")
     groups = groups[order]
-    starts = np.flatnonzero(np.diff(groups, prepend=-1))
-    columns: dict[str, Any] = {}
+    starts = _starts(groups)
+    folded: dict[str, Any] = {}
     for name in ("_ResourceId", "CorrelationId"):
-        columns[name] = table[name].take(pa.array(order[starts]))
+        folded[name] = columns[name].take(pa.array(order[starts]))
     for name, reduce in _REDUCE.items():
-        columns[name] = pa.array(reduce.reduceat(_ints(table[name])[order], starts))
-    columns["names"] = _names(table["names"].chunk(0), order, groups)
+        folded[name] = reduce.reduceat(_ints(columns[name])[order], starts)
+    folded["names"] = _names(names, parents)
     for name in LAST:
-        columns[name], columns[f"{name} at"] = _last(
-            table[name], _ints(table[f"{name} at"])[order], order, groups, starts
+        folded[name], folded[f"{name} at"] = _last(
+            columns[name], _ints(columns[f"{name} at"]), order, groups, starts
         )
-    return pa.table([columns[name] for name in OBSERVATIONS.names], schema=OBSERVATIONS)
+    return pa.table([folded[name] for name in OBSERVATIONS.names], schema=OBSERVATIONS)
 
 
 _REDUCE = {
@@ -150,6 +175,11 @@ _REDUCE = {
 }
 
 
+def _starts(numbers: Array) -> Array:
+    """Where a new one begins among sorted numbers from 0 on."""
+    return np.flatnonzero(np.diff(numbers, prepend=-1))
+
+
 def ranked(values: pa.ChunkedArray | pa.Array) -> tuple[Array, pa.Array]:
     """Each text as a number that sorts as it does (-1: null), and the texts by number."""
     values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
@@ -158,55 +188,31 @@ def ranked(values: pa.ChunkedArray | pa.Array) -> tuple[Array, pa.Array]:
     rank = np.empty(len(order) + 1, np.int64)
     rank[np.asarray(order)] = np.arange(len(order))
     rank[-1] = -1
-    return rank[np.asarray(pc.fill_null(encoded.indices, -1))], encoded.dictionary.take(order)
+    codes = encoded.indices.fill_null(-1) if values.null_count else encoded.indices
+    return rank[np.asarray(codes)], encoded.dictionary.take(order)
 
 
-def _singles(table: pa.Table) -> pa.Table:
-    """Records as observations, one each."""
-    rows = table.num_rows
-    times, seen, one = _ints(table["TimeGenerated"]), _ints(table["_EnqueuedTime"]), np.ones(rows, np.int64)
-    reported = np.asarray(table["ReportedDurationMs"].combine_chunks().cast(pa.float64()).fill_null(np.nan))
-    reported = np.where(np.isfinite(reported) & (reported >= 0), reported, np.nan)
-    name = pc.utf8_slice_codeunits(table["EventName"].combine_chunks(), 0, MAX_TEXT)
-    parts = [name, pa.array(times), pa.array(times), pa.array(one), pa.array(reported, from_pandas=True)]
-    columns: dict[str, Any] = {
-        "_ResourceId": table["_ResourceId"],
-        "CorrelationId": table["CorrelationId"],
-        "first": times,
-        "last": times,
-        "first_seen": seen,
-        "last_seen": seen,
-        "count": one,
-        "names": _lists(np.arange(rows + 1), parts),
-    }
-    for last in LAST:
-        columns[last] = pc.utf8_slice_codeunits(table[last], 0, MAX_TEXT)
-        columns[f"{last} at"] = np.where(np.asarray(table[last].is_null()), NEVER, times)
-    return pa.table([columns[name] for name in OBSERVATIONS.names], schema=OBSERVATIONS)
-
-
-def _names(lists: pa.ListArray, order: Array, groups: Array) -> pa.ListArray:
-    """The lists of names of each group in one; `groups` belongs to the lists in `order`."""
-    lists = lists.take(pa.array(order))
-    parent = groups[np.asarray(pc.list_parent_indices(lists))]
-    flat = lists.flatten()
-    rank, texts = ranked(flat.field("name"))
-    pairs, of = np.unique(parent * len(texts) + rank, return_inverse=True)
-    by_pair = np.argsort(of, kind="stable")
-    starts = np.flatnonzero(np.diff(of[by_pair], prepend=-1))
-    reported = np.asarray(flat.field("reported").fill_null(np.nan))[by_pair]
-    folded = {
-        name: reduce.reduceat(np.asarray(flat.field(name))[by_pair], starts)
-        for name, reduce in (("first", np.minimum), ("last", np.maximum), ("count", np.add))
-    }
-    group, name = pairs // len(texts), pairs % len(texts)
+def _names(names: Mapping[str, Any], parents: Array) -> pa.ListArray:
+    """For each group the list of its names; `parents` are the groups of the names."""
+    rank, texts = ranked(names["name"])
+    pairs = parents * len(texts) + rank
+    order = np.argsort(pairs, kind="stable")
+    starts = _starts(pairs[order])
+    group, rank = np.divmod(pairs[order][starts], len(texts))
     # Which names are kept must not depend on the order of folding: the first ones by name, not by time.
-    begins = np.flatnonzero(np.diff(group, prepend=-1))
+    begins = _starts(group)
     kept = np.arange(len(group)) - begins[group] < MAX_NAMES
+    folded = (
+        reduce.reduceat(np.asarray(names[name])[order], starts)[kept]
+        for name, reduce in (("first", np.minimum), ("last", np.maximum), ("count", np.add))
+    )
+    reported = names["reported"]
+    if isinstance(reported, pa.Array):
+        reported = np.asarray(reported.fill_null(np.nan))
     parts = [
-        texts.take(pa.array(name[kept])),
-        *(pa.array(folded[one][kept]) for one in ("first", "last", "count")),
-        pa.array(np.fmax.reduceat(reported, starts)[kept], from_pandas=True),
+        texts.take(pa.array(rank[kept])),
+        *map(pa.array, folded),
+        pa.array(np.fmax.reduceat(reported[order], starts)[kept], from_pandas=True),
     ]
     return _lists(np.searchsorted(group[kept], np.arange(len(begins) + 1)), parts)
 
@@ -217,23 +223,39 @@ def _lists(offsets: Array, parts: Sequence[Any]) -> pa.ListArray:
 
 
 def _last(values: Any, at: Array, order: Array, groups: Array, starts: Array) -> tuple[Any, Any]:
-    """Of each group the value with the maximum of (time, value), and that time; `at` is in `order`."""
-    rank, texts = ranked(values)
+    """Of each group the value with the maximum of (time, value), and that time; `groups` is in `order`."""
+    if values.null_count == len(values):
+        return pa.nulls(len(starts), pa.string()), np.full(len(starts), NEVER)
+    if values.null_count:
+        at = np.where(np.asarray(values.is_null()), NEVER, at)
+    at = at[order]
     newest = np.maximum.reduceat(at, starts)
-    best = np.maximum.reduceat(np.where(at == newest[groups], rank[order], -1), starts)
-    return texts.take(pa.array(best, mask=best < 0)), pa.array(newest)
+    last = np.flatnonzero(at == newest[groups])
+    values = values.take(pa.array(order[last]))
+    if len(last) == len(starts):
+        return _cut(values), newest
+    rank, texts = ranked(values)
+    best = np.maximum.reduceat(rank, _starts(groups[last]))
+    return _cut(texts).take(pa.array(best, mask=best < 0)), newest
+
+
+def _cut(texts: pa.StringArray) -> pa.StringArray:
+    longest = pc.max(pc.binary_length(texts)).as_py() or 0
+    return texts if longest <= MAX_TEXT else pc.utf8_slice_codeunits(texts, 0, MAX_TEXT)
 
 
 def _ints(column: Any) -> Array:
+    if isinstance(column, np.ndarray):
+        return column
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     return np.asarray(array.cast(pa.int64()))
 
 
-def dump(table: pa.Table) -> bytes:
-    """As the bytes of a state blob: an Arrow IPC file, zstd."""
+def dump(table: pa.Table, compression: str = "zstd") -> bytes:
+    """As the bytes of a state blob: an Arrow IPC file."""
     sink = pa.BufferOutputStream()
     # Handing small buffers to other threads takes longer than packing them.
-    options = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
+    options = pa.ipc.IpcWriteOptions(compression=compression, use_threads=False)
     with pa.ipc.new_file(sink, table.schema, options=options) as writer:
         writer.write_table(table)
     return bytes(sink.getvalue())

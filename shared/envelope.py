@@ -156,9 +156,10 @@ def records(text: bytes) -> list[object]:
     Raises:
         Unreadable: It is empty, is none of these, or `records` is no array.
     """
-    text = text.lstrip(_SPACE).removeprefix(_BYTE_ORDER_MARK)
-    if not text.strip(_SPACE):
-        raise Unreadable("expected JSON, came no text at all")
+    if not text.startswith(b"{"):
+        text = text.lstrip(_SPACE).removeprefix(_BYTE_ORDER_MARK)
+        if not text.strip(_SPACE):
+            raise Unreadable("expected JSON, came no text at all")
     _bounded(text)
     try:
         value = orjson.loads(text)

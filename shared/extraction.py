@@ -4,30 +4,31 @@ import json
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
-from operator import itemgetter
 from typing import Any
 
 import orjson
 
 from shared import shapes
-from shared.envelope import Reason, quote
-from shared.findings import Findings
+from shared.columns import Columns
+from shared.envelope import Envelope, Reason, quote
+from shared.origins import Origins
 from shared.schema import CATEGORY, RECORDS
 from shared.shapes import INPUT, Frame, Keys, Shape
 
 type Record = dict[str, Any]
 
+REST = len(INPUT)
+_WAITING = 64
+"""So many records are taken apart at a time, at least; few enough to stay in the processor's cache."""
 _WRONG = "\0"
 """No category, no table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Rows of one envelope and one shape that lie together."""
+    """Rows of one shape that lie together."""
 
     start: int
-    findings: Findings
     shape: Shape
 
 
@@ -35,93 +36,98 @@ class Run:
 class Rows:
     """Values as they came, and where they came from."""
 
-    columns: list[list[Any]] = field(default_factory=lambda: [[] for _ in INPUT])
-    """A list for each column of INPUT; where it ends early, None is left out."""
-    rest: list[bytes | None] = field(default_factory=list)
-    """What no column claimed, as a JSON object."""
-    indexes: array[int] = field(default_factory=lambda: array("i"))
-    """Of the records in their envelopes."""
+    origins: Origins = field(default_factory=Origins)
+    columns: Columns = field(default_factory=lambda: Columns(len(INPUT) + 1))
+    """Those of INPUT, and REST: what no column claimed, as a JSON object."""
+    numbers: array[int] = field(default_factory=lambda: array("i"))
+    """Of the records among those of `origins`."""
     runs: list[Run] = field(default_factory=list)
+    foreign: int = 0
+    """Records of other categories and tables."""
+    _waiting: list[object] = field(default_factory=list)
 
-    def add(self, found: list[object], findings: Findings) -> int:
-        """Takes an envelope's records, and rejects those that have no columns. How many are foreign.
+    def add(self, envelope: Envelope, found: list[object]) -> None:
+        """Takes an envelope's records, which are emptied on the way."""
+        self.origins.add(envelope, len(found))
+        self._waiting += found
+        if len(self._waiting) >= _WAITING:
+            self.take()
 
-        The records are emptied on the way.
-        """
+    def take(self) -> None:
+        """Takes the records apart that wait, and rejects those that have no columns."""
+        found, self._waiting = self._waiting, []
         members: list[Any] = found
-        where: Sequence[int] = range(len(found))
+        first = self.origins.records - len(found)
+        where: Sequence[int] = range(first, self.origins.records)
         if set(map(type, found)) - {dict}:
-            others = [index for index in where if type(found[index]) is not dict]
-            findings.add(Reason.RECORD_NOT_AN_OBJECT, others, lambda at: (_no_object(found[others[at]]), ""))
-            where = [index for index in where if type(found[index]) is dict]
-            members = _pick(found, where)
-        foreign = 0
-        for keys, at in _groups(list(map(tuple, members))):
-            foreign += self._add_framed(
-                shapes.frame(keys), keys, _pick(members, at), _pick(where, at), findings
+            others = [number for number, record in zip(where, found, strict=True) if type(record) is not dict]
+            self.origins.reject(
+                Reason.RECORD_NOT_AN_OBJECT, others, lambda at: (_no_object(found[others[at] - first]), "")
             )
-        return foreign
+            where = [number for number, record in zip(where, found, strict=True) if type(record) is dict]
+            members = [record for record in found if type(record) is dict]
+        for keys, at in _groups([(*member,) for member in members]):
+            self._add_framed(shapes.frame(keys), keys, _pick(members, at), _pick(where, at))
 
-    def _add_framed(
-        self, frame: Frame, keys: Keys, members: list[Record], where: Sequence[int], findings: Findings
-    ) -> int:
-        """Takes records with the same keys. How many are foreign."""
+    def _add_framed(self, frame: Frame, keys: Keys, members: list[Record], where: Sequence[int]) -> None:
+        """Takes records with the same keys."""
         if frame.foreign:
-            return len(members)
-        ours, foreign = _ours(frame, members, where, findings)
+            self.foreign += len(members)
+            return
+        ours, foreign = _ours(frame, members, where, self.origins)
+        self.foreign += foreign
         members, where = _pick(members, ours), _pick(where, ours)
         if frame.properties is None:
-            self._add_shaped(shapes.shape(keys, None), members, [], where, findings)
-            return foreign
-        inner, good = _properties(frame.properties, members, where, findings)
+            self._add_shaped(shapes.shape(keys, None), members, [], where)
+            return
+        inner, good = _properties(frame.properties, members, where, self.origins)
         members, inner, where = _pick(members, good), _pick(inner, good), _pick(where, good)
         for inner_keys, at in _groups([None if each is None else (*each,) for each in inner]):
             shape = shapes.shape(keys, inner_keys)
-            self._add_shaped(shape, _pick(members, at), _pick(inner, at), _pick(where, at), findings)
-        return foreign
+            self._add_shaped(shape, _pick(members, at), _pick(inner, at), _pick(where, at))
 
     def _add_shaped(
-        self, shape: Shape, members: list[Record], inner: list[Any], where: Sequence[int], findings: Findings
+        self, shape: Shape, members: list[Record], inner: list[Any], where: Sequence[int]
     ) -> None:
         """Takes records of one shape."""
         if not members:
             return
         if shape.missing is not None:
             message = f"expected {INPUT[shape.missing].name}, came none of {shapes.places(shape.missing)}"
-            findings.add(Reason.MISSING_REQUIRED_FIELD, where, lambda _: (message, ""))
+            self.origins.reject(Reason.MISSING_REQUIRED_FIELD, where, lambda _: (message, ""))
             return
-        start = len(self.indexes)
-        self.runs.append(Run(start, findings, shape))
-        self.indexes.extend(where)
+        self.runs.append(Run(len(self.numbers), shape))
+        self.numbers.extend(where)
         for source, places, rest in (
             (members, shape.outer, shape.rest),
             (inner, shape.inner, shape.rest_inner),
         ):
             for column, key in places:
-                values = self.columns[column]
-                if len(values) < start:
-                    values.extend(repeat(None, start - len(values)))
-                values.extend(map(dict.pop, source, repeat(key)) if rest else map(itemgetter(key), source))
+                self.columns.extend(
+                    column, [each.pop(key) for each in source] if rest else [each[key] for each in source]
+                )
         if shape.rest_inner:
             for member, each in zip(members, inner, strict=True):
                 member["properties"] = each
-        self.rest.extend(_dumped(members) if shape.rest else repeat(None, len(members)))
+        if shape.rest:
+            self.columns.extend(REST, _dumped(members))
+        self.columns.end(len(members))
 
 
 def _ours(
-    frame: Frame, members: list[Record], where: Sequence[int], findings: Findings
+    frame: Frame, members: list[Record], where: Sequence[int], origins: Origins
 ) -> tuple[Sequence[int] | None, int]:
     """Which records are of the category, or of the table (None: all), and how many are foreign."""
     key, name = (frame.category, CATEGORY) if frame.category is not None else (frame.table, RECORDS.name)
     if key is None:
         return None, 0
-    values = list(map(dict.pop, members, repeat(key)))
+    values = [member.pop(key) for member in members]
     if values and type(values[0]) is str and values.count(values[0]) == len(values):
         return (None, 0) if values[0].lower() == name.lower() else ([], len(values))
     wrong = []
     if set(map(type, values)) - {str, type(None)}:
         wrong = [at for at, value in enumerate(values) if type(value) is not str and value is not None]
-        findings.add(
+        origins.reject(
             Reason.WRONG_TYPE,
             [where[at] for at in wrong],
             lambda at: (f"expected text in {key.lower()}, came {quote(values[wrong[at]])}", f"/{key}"),
@@ -139,17 +145,17 @@ def _ours(
 
 
 def _properties(
-    key: str, members: list[Record], where: Sequence[int], findings: Findings
+    key: str, members: list[Record], where: Sequence[int], origins: Origins
 ) -> tuple[list[Any], Sequence[int] | None]:
     """The properties, an object or None each, and which records they can be read of (None: all)."""
-    values = list(map(dict.pop, members, repeat(key)))
+    values = [member.pop(key) for member in members]
     if not set(map(type, values)) - {dict}:
         return values, None
     opened = [_object(value) if type(value) is str else value for value in values]
     wrong = [at for at, value in enumerate(opened) if type(value) is not dict and value is not None]
     if not wrong:
         return opened, None
-    findings.add(
+    origins.reject(
         Reason.WRONG_TYPE,
         [where[at] for at in wrong],
         lambda at: (

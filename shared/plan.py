@@ -110,7 +110,8 @@ def make(
             }
         ),
         files=files,
-        segment=connections.dump(observations) if observations.num_rows else None,
+        # Twice as large as with zstd, in a third of the time; each process reads it once, then it is gone.
+        segment=connections.dump(observations, "lz4") if observations.num_rows else None,
         counts=counts,
         measures=measures,
         index=index,

@@ -8,7 +8,6 @@ import pyarrow as pa
 from shared.checks import checked
 from shared.envelope import Envelope, Rejected, Source, Unreadable, inflate, records
 from shared.extraction import Rows
-from shared.findings import Findings
 from shared.intervals import Interval
 from shared.schema import RECORDS
 from shared.settings import Rules
@@ -58,17 +57,13 @@ class _Batch:
     source: Source
     rules: Rules
     rows: Rows = field(default_factory=Rows)
-    waiting: int = 0
-    open: list[Findings] = field(default_factory=list)
-    tables: list[pa.Table] = field(default_factory=lambda: [RECORDS.arrow.empty_table()])
+    tables: list[pa.Table] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     records: int = 0
     skipped: int = 0
 
     def read(self, envelope: Envelope, text: bytes, problem: str) -> None:
         """Takes an envelope's records, or the problem that makes it unreadable."""
-        findings = Findings(envelope)
-        self.open.append(findings)
         found: list[object] = []
         if not problem:
             try:
@@ -76,28 +71,30 @@ class _Batch:
             except Unreadable as error:
                 problem = str(error)
         if problem:
-            findings.refuse(problem)
+            self.rows.origins.refuse(envelope, problem)
             self.records += 1
             return
-        self.waiting += len(found)
         excluded = _exclude(found, envelope.only) if envelope.only else 0
         self.records += len(found) - excluded
-        self.skipped += self.rows.add(found, findings) - excluded
-        if self.waiting >= _RECORDS:
+        self.skipped -= excluded
+        self.rows.add(envelope, found)
+        if self.rows.origins.records >= _RECORDS:
             del found
             self.check()
 
     def check(self) -> None:
         """Makes a table of the rows that wait."""
+        self.rows.take()
         if self.rows.runs:
             self.tables.append(checked(self.source, self.rows, self.rules))
-        self.rejected += filter(None, (findings.rejected() for findings in self.open))
-        self.rows, self.waiting, self.open = Rows(), 0, []
+        self.rejected += self.rows.origins.rejected()
+        self.skipped += self.rows.foreign
+        self.rows = Rows()
 
     def validated(self, taken: int) -> Validated:
         """What has become of all of them."""
         self.check()
-        table = pa.concat_tables(self.tables)
+        table = pa.concat_tables(self.tables or [RECORDS.arrow.empty_table()])
         return Validated(taken, table, tuple(self.rejected), self.records, self.skipped)
 
 

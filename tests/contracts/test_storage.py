@@ -207,6 +207,36 @@ def test_content_type_and_metadata_come_with_the_publication(azurite: Azurite, u
     assert properties.content_settings.content_type == "application/gzip"
 
 
+def test_a_listing_shows_visible_files_with_size_and_metadata_and_staged_ones_as_such(store: Storage) -> None:
+    for name in ("parquet/b", "parquet/a", "json/a"):
+        staged = file(name, name.encode(), rows="3")
+        store.stage([staged])
+        store.publish([staged.listed])
+    store.stage([file("parquet/c")])
+    found = list(store.outputs("parquet/"))
+    assert [(one.name, one.size, one.visible) for one in found] == [
+        ("parquet/a", 9, True),
+        ("parquet/b", 9, True),
+        ("parquet/c", 0, False),
+    ]
+    assert found[0].metadata == {"rows": "3"}
+    assert len(list(store.outputs(""))) == 4
+
+
+def test_a_part_of_a_file_ends_at_its_end(store: Storage) -> None:
+    staged = file("parquet/a", b"0123456789")
+    store.stage([staged])
+    store.publish([staged.listed])
+    assert store.part("parquet/a", 2, 3) == b"234"
+    assert store.part("parquet/a", 8, 100) == b"89"
+
+
+def test_a_part_of_a_file_that_is_not_visible_is_an_error(store: Storage) -> None:
+    store.stage([file("parquet/a")])
+    with pytest.raises(StorageError):
+        store.part("parquet/a", 0, 1)
+
+
 def test_a_container_that_is_not_there_is_an_error_that_names_it_and_not_a_missing_blob(
     azurite: Azurite, unique: str
 ) -> None:

@@ -18,8 +18,8 @@ def stack(tmp_path: Path) -> Iterator[FaultyStack]:
 @pytest.mark.timeout(240)
 def test_nothing_is_lost_or_doubled_whatever_is_killed_stopped_or_cut(stack: FaultyStack) -> None:
     one = traffic(31, 300)
-    outcome = campaign(stack, one, 3, lambda _: None, rate=len(one.sends) / 10, twice=True)
+    outcome = campaign(stack, one, 2, lambda _: None, rate=len(one.sends) / 5)
     assert outcome.exact, outcome
-    assert outcome.kills >= 3
+    assert outcome.kills >= 2
     assert outcome.counts.rows == one.truth.rows
     assert outcome.counts.rejected == one.truth.rejected

@@ -11,7 +11,7 @@ from local.faults.campaign import Outcome, campaign, traffic
 from local.faults.stack import FaultyStack
 from tests.faults.schedules import schedules
 
-SHORT, LONG = (1500, 30, 2000), (10_000, 200, 12_000)
+SHORT, LONG = (3000, 30, 2000), (10_000, 200, 12_000)
 """Schedules, kills, and connections of traffic."""
 FIRST = 1000
 """The first seed: the tests have those below."""

@@ -38,14 +38,11 @@ def main(paths: list[str]) -> None:
     exporter.run(
         SOURCE, [Envelope(number, NOW, Path(path).read_bytes()) for number, path in enumerate(paths)]
     )
-    for later in (0, 2 * DAY):
-        Finisher(
-            storage,
-            NoHub(),
-            Finishing(),
-            lambda later=later: NOW + later,
-            lambda: f"{next(ids):032x}",  # type: ignore[misc]
-        ).run(60)
+    clock = [NOW]
+    finisher = Finisher(storage, NoHub(), Finishing(), lambda: clock[0], lambda: f"{next(ids):032x}")
+    finisher.run(60)
+    clock[0] += 2 * DAY
+    finisher.run(60)
     data = reader.get_metrics_data()
     assert data
     sys.stdout.write(f"{data.to_json(indent=None)}\n")

@@ -204,6 +204,22 @@ def test_a_roll_back_over_commits_without_files_is_found_by_what_the_timer_has_s
     assert codes(audited(filled)) == {"rolled_back"}
 
 
+def test_files_of_sequence_numbers_that_the_ledger_says_never_came_are_found(filled: Exported) -> None:
+    ledger = filled.ledger()
+    gap = ledger.incarnation.model_copy(update={"gaps": ((4, 4),)})
+    counts = ledger.counts.model_copy(update={"envelopes": ledger.counts.envelopes - 1})
+    told = ledger.model_copy(update={"incarnation": gap, "counts": counts})
+    filled.storage.put(filled.ledger_name, told.dump())
+    assert codes(audited(filled)) == {"outside"}
+
+
+def test_a_ledger_whose_counts_do_not_add_up_is_found(filled: Exported) -> None:
+    ledger = filled.ledger()
+    counts = ledger.counts.model_copy(update={"skipped": ledger.counts.skipped + 1})
+    filled.storage.put(filled.ledger_name, ledger.model_copy(update={"counts": counts}).dump())
+    assert codes(audited(filled)) == {"unbalanced"}
+
+
 def test_a_ledger_that_is_gone_is_refuted(filled: Exported) -> None:
     filled.storage.delete([filled.ledger_name])
     assert codes(audited(filled)) == {"no_ledger"}

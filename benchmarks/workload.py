@@ -1,0 +1,88 @@
+"""Envelopes to measure with: records after the sibling category GatewayLogs, about 600 bytes each."""
+
+import random
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from shared.connections import UNKNOWN, Array
+from shared.envelope import Envelope, Source
+from shared.ledger import Ledger
+from shared.plan import Stamp
+
+NOW = 1_795_168_800_000_000
+SOURCE = Source("ns.servicebus.windows.net", "apim-logs", "3")
+LEDGER = Ledger(ledger_id="l", source=str(SOURCE))
+STAMP = Stamp("ab" * 16, NOW)
+RESOURCE = (
+    "/SUBSCRIPTIONS/00000000-0000-4000-8000-000000000001/RESOURCEGROUPS/PRODUCTION/PROVIDERS"
+    "/MICROSOFT.APIMANAGEMENT/SERVICE/CONTOSO-APIM"
+)
+BEGAN = datetime(2026, 11, 20, 9, 50, tzinfo=UTC)
+EVENTS = ("ConnectionOpened", "MessageReceived", "MessageSent", "ConnectionClosed")
+
+type Record = dict[str, Any]
+
+
+class Nothing:
+    """Knows of no connection; see shared.connections.Starts."""
+
+    def earliest(self, observations: pa.Table) -> Array:
+        """See shared.connections.Starts."""
+        return np.full(observations.num_rows, UNKNOWN)
+
+
+def records(number: int) -> Iterator[Record]:
+    """So many, four to a connection; always the same ones."""
+    rng = random.Random(1)
+    for n in range(number):
+        if n % len(EVENTS) == 0:
+            identity = str(uuid.UUID(int=rng.getrandbits(128)))
+        time = BEGAN + timedelta(milliseconds=600_000 * n // number, microseconds=rng.randrange(500))
+        yield {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z",
+            "resourceId": RESOURCE,
+            "category": "WebSocketConnectionLogs",
+            "operationName": "Microsoft.ApiManagement/WebSocketConnectionLogs",
+            "Level": 4,
+            "Sku": "Premium",
+            "DeploymentVersion": "0.45.1234.0",
+            "isRequestSuccess": True,
+            "callerIpAddress": f"203.0.113.{rng.randrange(256)}",
+            "truncated": 0,
+            "event": n % 7,
+            "location": "West Europe",
+            "correlationId": identity,
+            "properties": {
+                "eventName": EVENTS[n % len(EVENTS)],
+                "source": rng.choice(["Client", "Gateway"]),
+                "destination": rng.choice(["Gateway", "Backend"]),
+                "error": None,
+            },
+        }
+
+
+def envelopes(
+    number: int, each: int, change: Callable[[int, Record], Record] | None = None
+) -> list[Envelope]:
+    """So many, each with so many records; `change` makes another record of the n-th."""
+    made = [change(n, one) if change else one for n, one in enumerate(records(number * each))]
+    return [
+        Envelope(n, NOW + n, orjson.dumps({"records": made[n * each : (n + 1) * each]}))
+        for n in range(number)
+    ]
+
+
+def rejected(n: int, record: Record) -> Record:
+    """One in a hundred has no time that can be read."""
+    return record | {"time": "yesterday"} if n % 100 == 0 else record
+
+
+def foreign(n: int, record: Record) -> Record:
+    """Nine in ten are of another category."""
+    return record | {"category": "GatewayLogs"} if n % 10 else record

@@ -1,0 +1,64 @@
+"""Holds columns of values as they came, and packs them as Arrow arrays on the way."""
+
+from collections.abc import Iterable
+from itertools import chain, repeat
+from typing import Any
+
+import pyarrow as pa
+
+_WAITING = 512
+"""Rows that wait to be packed: so few that their values are still in the processor's cache then."""
+
+type Values = pa.StringArray | list[Any]
+"""Of one column: text, or a list where not all of it is."""
+
+
+class Columns:
+    """Columns that grow by some rows at a time; a value that is not given is None."""
+
+    def __init__(self, number: int) -> None:
+        self._waiting: list[list[Any]] = [[] for _ in range(number)]
+        self._packed: list[list[Values]] = [[] for _ in range(number)]
+        self._rows = 0
+
+    def extend(self, at: int, values: Iterable[Any]) -> None:
+        """Takes the values that a column has in the next rows; `end` says how many these are."""
+        waiting = self._waiting[at]
+        if len(waiting) < self._rows:
+            waiting.extend(repeat(None, self._rows - len(waiting)))
+        waiting.extend(values)
+
+    def end(self, rows: int) -> None:
+        """Ends so many rows."""
+        self._rows += rows
+        if self._rows >= _WAITING:
+            self._pack()
+
+    def column(self, at: int) -> Values:
+        """All values of a column."""
+        if self._rows:
+            self._pack()
+        blocks = self._packed[at]
+        if all(isinstance(block, pa.Array) for block in blocks):
+            return pa.concat_arrays(blocks) if len(blocks) > 1 else blocks[0]
+        return list(
+            chain.from_iterable(
+                block.to_pylist() if isinstance(block, pa.Array) else block for block in blocks
+            )
+        )
+
+    def _pack(self) -> None:
+        for waiting, packed in zip(self._waiting, self._packed, strict=True):
+            packed.append(_packed(waiting, self._rows))
+        self._waiting = [[] for _ in self._waiting]
+        self._rows = 0
+
+
+def _packed(values: list[Any], rows: int) -> Values:
+    if not values:
+        return pa.nulls(rows, pa.string())
+    values.extend(repeat(None, rows - len(values)))
+    try:
+        return pa.array(values, pa.string())
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return values
