@@ -11,7 +11,7 @@ from local.faults.stack import FaultyStack
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[FaultyStack]:
-    with FaultyStack(tmp_path / "stack", seed=4) as running:
+    with FaultyStack(tmp_path / "stack", seed=5) as running:
         yield running
 
 
