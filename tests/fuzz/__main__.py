@@ -7,13 +7,7 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
-
-from tests.fuzz.account import account
-from tests.fuzz.strategies import BODIES
-
-EXAMPLES = 1000
-"""That one task tries: some 20 bodies each."""
+from tests.fuzz.hunt import fuzz
 
 
 def main() -> int:
@@ -33,28 +27,6 @@ def main() -> int:
             sys.stdout.flush()
     sys.stdout.write(f"fuzz: {done} bodies, all accounted for\n")
     return 0
-
-
-def fuzz(number: int) -> int:
-    """How many bodies of this seed were accounted for."""
-    done = 0
-
-    @seed(number)
-    @settings(
-        max_examples=EXAMPLES,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate, Phase.shrink],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(BODIES)
-    def each(bodies: list[bytes]) -> None:
-        nonlocal done
-        account(bodies)
-        done += len(bodies)
-
-    each()
-    return done
 
 
 if __name__ == "__main__":
