@@ -135,7 +135,7 @@ def stay(stack: Stack, console: Console) -> None:
     shutil.rmtree(copy, ignore_errors=True)
     stack.download(stack.files(""), copy)
     files = f"{copy}/parquet/{RECORDS.name}/**/*.parquet"
-    query = f"SELECT EventName, count(*) FROM '{files}' GROUP BY 1"  # noqa: S608 - printed, for a person
+    query = f"duckdb.read_parquet('{files}').aggregate('EventName, count(*)').show()"
     console.print(
         f"""
 [bold]Blob Storage[/], container {OUTPUT} (Azure Storage Explorer, az storage --connection-string, any SDK):
@@ -143,7 +143,7 @@ def stay(stack: Stack, console: Console) -> None:
 [bold]Event Hub[/] {HUB}, consumer group {GROUP} (any Event Hubs SDK):
   {stack.broker.connection_string}
 [bold]DuckDB[/], on a copy of the output in {copy}:
-  .venv/bin/python -c "import duckdb; duckdb.sql(\"{query}\").show()"
+  .venv/bin/python -c "import duckdb; {query}"
 
 Ctrl+C stops the stand-ins.""",
         highlight=False,
