@@ -9,7 +9,7 @@ from itertools import chain
 
 import orjson
 
-_GZIP = b"\x1f\x8b"
+GZIP = b"\x1f\x8b"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SPACE = b" \t\r\n"
 _PIECE = 1 << 14
@@ -123,7 +123,7 @@ def inflate(body: bytes, limit: int) -> bytes:
     Raises:
         Unreadable: It is cut off or damaged, or inflates to more than `limit` bytes.
     """
-    if not body.startswith(_GZIP):
+    if not body.startswith(GZIP):
         return body
     source = memoryview(body)
     inflated: list[bytes] = []

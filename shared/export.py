@@ -7,14 +7,13 @@ from collections.abc import Callable, Sequence
 from shared import plan, telemetry
 from shared.budget import ByteBudget
 from shared.commit import publish, recover
-from shared.envelope import Envelope, Source
+from shared.envelope import GZIP, Envelope, Source
 from shared.errors import LedgerError, LedgerMissing, LedgerRolledBack, Refused
 from shared.known import Known
 from shared.ledger import Ledger
 from shared.settings import Rules
 from shared.storage import Storage
 
-GZIP = b"\x1f\x8b"
 ATTEMPTS = 10
 """Refusals in a row after which the invocation fails, and the trigger's retry policy takes over."""
 
