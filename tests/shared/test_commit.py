@@ -12,6 +12,7 @@ from tests.shared.test_plan import NOW, SOURCE, envelope, make, record
 NAME = Ledger.name(SOURCE)
 STAMP = Stamp("cd" * 16, NOW)
 LATER = Stamp("cd" * 16, NOW + BLOCKS_LIVE)
+JUST_BEFORE = Stamp("cd" * 16, NOW + BLOCKS_LIVE - 1)
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_what_was_published_and_then_deleted_is_done(storage: MemoryStorage, com
     etag = storage.write(NAME, commit.ledger.dump(), None)
     publish(storage, NAME, commit.ledger, etag, STAMP)
     storage.remove_output(listed(commit)[0])
-    ledger, _ = publish(storage, NAME, commit.ledger, etag, STAMP)
+    ledger, _ = publish(storage, NAME, commit.ledger, etag, JUST_BEFORE)
     assert ledger.lost == ()
     assert not storage.visible(listed(commit)[0])
 
