@@ -114,6 +114,11 @@ class Stack:
             total = total.plus(ledger.counts)
         return total
 
+    def published(self) -> bool:
+        """Whether every file that a ledger lists is visible: a commit is a moment before that."""
+        listed = {file.name for ledger in self.ledgers() for file in ledger.files}
+        return not listed or listed <= set(self.files(""))
+
     def files(self, prefix: str) -> list[str]:
         """The visible output files whose names begin so."""
         return sorted(self.container(OUTPUT).list_blob_names(name_starts_with=prefix))

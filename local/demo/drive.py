@@ -29,7 +29,7 @@ class Drained:
 
 
 def drain(stack: Stack, expected: Mapping[str, int], progress: Callable[[int], None]) -> Drained:
-    """Exports until each source is committed up to the expected sequence number.
+    """Exports until each source is committed up to the expected sequence number, and its files are visible.
 
     When half is done, the host is killed: what it had not checkpointed comes again, in other batches.
     """
@@ -42,7 +42,7 @@ def drain(stack: Stack, expected: Mapping[str, int], progress: Callable[[int], N
         committed = stack.committed()
         done = sum(min(committed.get(source, 0), there) for source, there in expected.items())
         progress(done)
-        if done == total:
+        if done == total and stack.published():
             return Drained(host, _redelivered(host, before or {}))
         if done > last:
             last, since = done, time.monotonic()

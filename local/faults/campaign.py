@@ -97,7 +97,7 @@ def campaign(
         forget(stack)
         host = stack.host()
         again(stack, host, expected)
-    wait(lambda: published(stack), host, "files are not published")
+    wait(stack.published, host, "files are not published")
     host.stop()
     counts = stack.counts()
     found = check(one.truth, stack.table(RECORDS.name), rejected=stack.rejected(), skipped=counts.skipped)
@@ -137,12 +137,6 @@ def again(stack: FaultyStack, host: HostProcess, expected: dict[str, int]) -> No
         return all(last.get(source, -1) == there - 1 for source, there in expected.items() if there)
 
     wait(reached, host, f"not everything came again: {stack.committed()} of {expected}")
-
-
-def published(stack: FaultyStack) -> bool:
-    """Whether every file that a ledger lists is visible."""
-    listed = {file.name for ledger in stack.ledgers() for file in ledger.files}
-    return not listed or listed <= set(stack.files(""))
 
 
 def wait(until: Callable[[], bool], host: HostProcess, problem: str) -> None:

@@ -3,9 +3,12 @@
 import asyncio
 import random
 import re
+import struct
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
+from socket import SO_LINGER, SOL_SOCKET
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,6 +23,8 @@ STATUSES = {
 }
 FATES = ("reset", "half a request", "lost answer", "half an answer", *STATUSES, "500 after its effect")
 """What can become of an HTTP request."""
+ANSWERED = "answered"
+"""By the proxy: nothing else passes on this connection."""
 
 
 @dataclass(eq=False, slots=True)
@@ -30,7 +35,11 @@ class _Connection:
     """Of the request that is under way."""
 
     def abort(self) -> None:
+        """Ends it with a reset: an orderly end in the middle of an answer could be taken for a short one."""
         for writer in (self.client, self.service):
+            socket = writer.get_extra_info("socket")
+            with suppress(OSError):
+                socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
 
 
@@ -124,10 +133,10 @@ class Proxy:
     async def _requests(self, reader: asyncio.StreamReader, connection: _Connection) -> None:
         while piece := await reader.read(PIECE):
             await self._wait()
+            if connection.fate == ANSWERED:
+                continue
             if REQUEST.match(piece):
                 connection.fate = self._fate()
-                if connection.fate in STATUSES:
-                    await self._answer(connection, STATUSES[connection.fate])
             match connection.fate:
                 case "reset":
                     connection.abort()
@@ -138,7 +147,8 @@ class Proxy:
                     connection.abort()
                     return
                 case fate if fate in STATUSES:
-                    continue  # the rest of its body goes nowhere
+                    await self._answer(connection, STATUSES[fate])
+                    continue
             connection.service.write(piece)
             await connection.service.drain()
 
@@ -155,10 +165,9 @@ class Proxy:
                     connection.abort()
                     return
                 case "500 after its effect":
-                    connection.fate = "answered"
                     await self._answer(connection, STATUSES["500"])
                     continue
-                case "answered":
+                case fate if fate == ANSWERED:
                     continue
             connection.client.write(piece)
             await connection.client.drain()
@@ -175,5 +184,7 @@ class Proxy:
 
     @staticmethod
     async def _answer(connection: _Connection, status: bytes) -> None:
-        connection.client.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n")
+        """Answers in the service's place; what is still on its way, either way, goes nowhere."""
+        connection.fate = ANSWERED
+        connection.client.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         await connection.client.drain()

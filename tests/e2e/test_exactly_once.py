@@ -31,8 +31,10 @@ def deliver(stack: Stack, one: Traffic) -> dict[str, int]:
 
 
 def wait_until_committed(stack: Stack, expected: dict[str, int], seconds: float = 60) -> None:
+    """And visible."""
     deadline = time.monotonic() + seconds
-    while stack.committed() != {source: there for source, there in expected.items() if there}:
+    sources = {source: there for source, there in expected.items() if there}
+    while stack.committed() != sources or not stack.published():
         assert time.monotonic() < deadline, (stack.committed(), expected)
         time.sleep(0.2)
 

@@ -3,6 +3,7 @@
 import http.client
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -49,6 +50,10 @@ def service() -> Iterator[Service]:
         server.shutdown()
 
 
+def client(proxy: Proxy) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)
+
+
 def put(connection: http.client.HTTPConnection) -> tuple[int, bytes]:
     connection.request("PUT", "/account/blob", BODY)
     answer = connection.getresponse()
@@ -56,10 +61,8 @@ def put(connection: http.client.HTTPConnection) -> tuple[int, bytes]:
 
 
 def test_calm_it_passes_everything_through_on_one_connection(service: Service) -> None:
-    with Proxy(service.server_port, 1) as proxy:
-        connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)
+    with Proxy(service.server_port, 1) as proxy, closing(client(proxy)) as connection:
         assert [put(connection) for _ in range(3)] == [(201, ANSWER)] * 3
-        connection.close()
     assert service.got == [BODY] * 3
 
 
@@ -70,26 +73,23 @@ def test_a_request_suffers_its_fate_and_the_next_connection_is_calm(
     monkeypatch.setattr("local.faults.proxy.FATES", (fate,))
     with Proxy(service.server_port, 1) as proxy:
         proxy.trouble = 1000
-        connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)
-        if "answer" in fate or "request" in fate or fate == "reset":
-            with pytest.raises((ConnectionError, http.client.HTTPException)):
-                put(connection)
-        else:
-            assert put(connection) == (int(fate[:3]), b"")
-        proxy.calm()
-        if fate[0].isdigit():
-            assert put(connection) == (201, ANSWER)
-        connection.close()
+        with closing(client(proxy)) as connection:
+            if "answer" in fate or "request" in fate or fate == "reset":
+                with pytest.raises((ConnectionError, http.client.HTTPException)):
+                    put(connection)
+            else:
+                assert put(connection) == (int(fate[:3]), b"")
+            proxy.calm()
+            if fate[0].isdigit():
+                assert put(connection) == (201, ANSWER)
         assert proxy.suffered == 1
     before = len(service.got) - fate[0].isdigit()
     assert before == (0 if fate in {"reset", "half a request", *STATUSES} else 1)
 
 
 def test_a_cut_ends_every_connection(service: Service) -> None:
-    with Proxy(service.server_port, 1) as proxy:
-        connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)
+    with Proxy(service.server_port, 1) as proxy, closing(client(proxy)) as connection:
         put(connection)
         assert proxy.cut() == 1
         with pytest.raises((ConnectionError, http.client.HTTPException)):
             put(connection)
-        connection.close()
