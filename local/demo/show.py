@@ -1,6 +1,7 @@
 """Shows what lies in the container: the folder tree, a few rows, the longest connections."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,8 +15,9 @@ COLUMNS = (
     "EventName",
     "Destination",
     "ConnectionDurationMs",
-    "_SequenceNumber",
 )
+ID = 36
+"""Characters of a CorrelationId that are shown: a GUID whole."""
 FINISHED = ("CorrelationId", "StartTime", "DurationMs", "Status", "EventCount", "ClosingEvent")
 
 
@@ -45,8 +47,22 @@ def rows(table: pa.Table, columns: Iterable[str], title: str, limit: int = 5) ->
     for name in columns:
         shown.add_column(name, overflow="ellipsis", no_wrap=True)
     for row in table.slice(0, limit).select(list(columns)).to_pylist():
-        shown.add_row(*("" if value is None else str(value) for value in row.values()))
+        shown.add_row(*(cell(name, value) for name, value in row.items()))
     return shown
+
+
+def cell(column: str, value: object) -> str:
+    """A value as a person reads it: times to the second, durations as hours, minutes and seconds."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if column == "CorrelationId":
+        return str(value)[:ID]
+    if isinstance(value, float) and column.endswith("Ms"):
+        minutes, seconds = divmod(round(value) / 1000, 60)
+        return f"{minutes // 60:.0f}:{minutes % 60:02.0f}:{seconds:06.3f}"
+    return str(value)
 
 
 def output(console: Console, files: Iterable[str], records: pa.Table, connections: pa.Table | None) -> None:
