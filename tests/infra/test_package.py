@@ -1,37 +1,95 @@
 import re
 import subprocess
+from collections.abc import Callable
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 
 from tests.infra.templates import ROOT, modules, strings
 
-SHIPPED = {"function_app.py", "host.json", "requirements.txt", "shared/plan.py", "shared/views/one.sql"}
+TOP = ("function_app.py", "host.json", "requirements.txt")
+SHIPPED = {
+    *TOP,
+    *(str(path.relative_to(ROOT)) for path in (ROOT / "shared").rglob("*") if path.suffix in {".py", ".sql"}),
+}
+COMPILED = "shared/__pycache__/plan.cpython-313.pyc"
 LEFT = {
     "README.md",
     "azure.yaml",
-    ".funcignore",
     "local.settings.json",
-    "shared/__pycache__/plan.pyc",
+    COMPILED,
     *(
         f"{folder}/one.py"
-        for folder in ("tests", "local", "benchmarks", "infra", "docs", ".venv", "node_modules")
+        for folder in (
+            *("tests", "local", "benchmarks", "infra", "docs", ".git", ".github", ".azure"),
+            *(".venv", ".venv/lib/shared", "node_modules", "tests/shared"),
+        )
     ),
 }
+LINES = [line for line in (ROOT / ".funcignore").read_text().splitlines() if line and line[0] != "#"]
 
 
-def test_only_what_runs_is_shipped(tmp_path: Path) -> None:
-    for name in SHIPPED | LEFT:
+def test_by_the_rules_of_git_only_what_runs_is_shipped(tmp_path: Path) -> None:
+    """VS Code reads the file so."""
+    for name in SHIPPED | {name for name in LEFT if not name.startswith(".git/")}:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    # The file has the syntax of .gitignore, so git says what it means.
-    (tmp_path / ".gitignore").write_text((ROOT / ".funcignore").read_text())
+    (tmp_path / ".gitignore").write_text("\n".join(LINES))
     git = ("git", "-c", "core.excludesFile=/dev/null", "-C", str(tmp_path))
     subprocess.run([*git, "init", "--quiet"], check=True)
     listed = subprocess.run(
         [*git, "ls-files", "--others", "--exclude-standard"], check=True, capture_output=True, text=True
     )
     assert set(listed.stdout.split()) == SHIPPED
+
+
+def azd_ignores(path: str, *, folder: bool) -> bool:
+    """What github.com/denormal/go-gitignore, which azd packs with, makes of the file: the last match decides.
+
+    A pattern without a slash in it is matched as a whole, and its `*` matches slashes.
+    """
+    for line in reversed(LINES):
+        pattern = line.removeprefix("!").removesuffix("/")
+        if line.endswith("/") and not folder:
+            continue
+        if pattern.endswith("/**"):
+            matches = f"/{path}/".startswith(pattern.removesuffix("**"))
+        else:
+            assert "/" not in pattern[1:], "not seen yet: read the library"
+            whole = path if pattern.startswith("/") else path.rsplit("/", 1)[-1]
+            matches = fnmatchcase(whole, pattern.removeprefix("/"))
+        if matches:
+            return not line.startswith("!")
+    return False
+
+
+def azd_ships(path: str) -> bool:
+    """It asks of each folder on the way, then of the file (cli/azd/pkg/project/project_utils.go)."""
+    folders = [parent.as_posix() for parent in Path(path).parents][-2::-1]
+    return not any(azd_ignores(one, folder=True) for one in folders) and not azd_ignores(path, folder=False)
+
+
+def core_tools_ship(path: str) -> bool:
+    """`func azure functionapp publish`: whatever an exception names is in (Common/GitIgnoreParser.cs)."""
+
+    def named(lines: list[str]) -> bool:
+        patterns = (re.escape(line.removeprefix("/")).replace(r"\*\*", ".+") for line in lines)
+        return bool(
+            re.match("|".join(rf"(?:{one.replace(r'\*', '[^/]+')})\b" for one in patterns), path, re.ASCII)
+        )
+
+    return named([line[1:] for line in LINES if line[0] == "!"]) or not named(
+        [line for line in LINES if line[0] != "!"]
+    )
+
+
+@pytest.mark.parametrize("ships", [azd_ships, core_tools_ship])
+def test_the_tools_that_deploy_ship_what_runs_and_nothing_else(ships: Callable[[str], bool]) -> None:
+    # To Core Tools an exception wins over all: they ship what Python compiled here, too. It does no harm.
+    left = LEFT - {COMPILED} if ships is core_tools_ship else LEFT
+    assert [name for name in sorted(SHIPPED) if not ships(name)] == []
+    assert [name for name in sorted(left) if ships(name)] == []
 
 
 def test_azd_finds_the_app_by_its_tag() -> None:
