@@ -169,8 +169,8 @@ module events 'modules/events.bicep' = {
     maximumThroughputUnits: maximumThroughputUnits
     retentionHours: eventRetentionHours
     private: privateNetworking
-    endpointSubnetId: privateNetworking ? network.outputs.endpointSubnetId : ''
-    zoneId: privateNetworking ? network.outputs.eventsZoneId : ''
+    endpointSubnetId: privateNetworking ? network!.outputs.endpointSubnetId : ''
+    zoneId: privateNetworking ? network!.outputs.eventsZoneId : ''
     principalId: identity.outputs.principalId
   }
 }
@@ -186,8 +186,8 @@ module hostStorage 'modules/host-storage.bicep' = {
     stateContainer: stateContainer
     packageContainer: packageContainer
     private: privateNetworking
-    endpointSubnetId: privateNetworking ? network.outputs.endpointSubnetId : ''
-    zoneId: privateNetworking ? network.outputs.blobZoneId : ''
+    endpointSubnetId: privateNetworking ? network!.outputs.endpointSubnetId : ''
+    zoneId: privateNetworking ? network!.outputs.blobZoneId : ''
     principalId: identity.outputs.principalId
   }
 }
@@ -205,8 +205,8 @@ module outputStorage 'modules/output-storage.bicep' = {
     jsonRetentionDays: jsonRetentionDays
     deadLetterRetentionDays: deadLetterRetentionDays
     private: privateNetworking
-    endpointSubnetId: privateNetworking ? network.outputs.endpointSubnetId : ''
-    zoneId: privateNetworking ? network.outputs.blobZoneId : ''
+    endpointSubnetId: privateNetworking ? network!.outputs.endpointSubnetId : ''
+    zoneId: privateNetworking ? network!.outputs.blobZoneId : ''
     principalId: identity.outputs.principalId
   }
 }
@@ -234,7 +234,7 @@ module app 'modules/app.bicep' = {
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
     settings: settings
-    appSubnetId: privateNetworking ? network.outputs.appSubnetId : ''
+    appSubnetId: privateNetworking ? network!.outputs.appSubnetId : ''
   }
 }
 
@@ -259,7 +259,7 @@ module alerts 'modules/alerts.bicep' = {
     tags: allTags
     workspaceId: monitoring.outputs.workspaceId
     namespaceId: events.outputs.namespaceId
-    maximumThroughputUnits: maximumThroughputUnits
+    throughputUnits: max(throughputUnits, maximumThroughputUnits)
     actionGroupIds: actionGroupIds
     thresholds: alertThresholds
   }

@@ -4,14 +4,16 @@ param location string
 param tags object
 param workspaceId string
 param namespaceId string
-param maximumThroughputUnits int
+param throughputUnits int
 param actionGroupIds array
 param thresholds object
 
 // Starting points for some 100 records/s. Change those of your traffic with the parameter alertThresholds.
+// (noCommitMinutes becomes a window of Azure Monitor: 5, 10, 15, 30 or 45.)
 var limits = union({
   lagEnvelopes: 50000
   lagMinutes: 15
+  noCommitMinutes: 30
   retentionHours: 24
   rejections: 100
   conflicts: 100
@@ -60,9 +62,9 @@ var logAlerts = [
   {
     name: 'no-commit'
     severity: 1
-    description: 'Events wait, and nothing of their source was committed for 30 minutes.'
+    description: 'Events wait, and nothing of their source was committed for ${limits.noCommitMinutes} minutes.'
     query: loadTextContent('../alerts/no-commit.kql')
-    window: 'PT30M'
+    window: 'PT${limits.noCommitMinutes}M'
     aggregation: 'Maximum'
     column: 'value'
     dimension: 'source'
@@ -72,7 +74,7 @@ var logAlerts = [
   {
     name: 'timer-silent'
     severity: 1
-    description: 'The timer reported nothing for 30 minutes: connections are not finished, and lag is not measured.'
+    description: 'No lag was reported for 30 minutes: the timer does not run, or the hub does not answer. Alerts on lag are blind.'
     query: loadTextContent('../alerts/timer-silent.kql')
     window: 'PT30M'
     aggregation: 'Count'
@@ -155,8 +157,8 @@ var logAlerts = [
   }
 ]
 
-// Of the namespace. A throughput unit takes in 1 MB/s or 1,000 events/s: 80 % of that, of all that auto-inflate
-// may reach, for five minutes. (Storage never fills up: beyond 84 GB per unit it is charged for, not refused.)
+// Of the namespace. A throughput unit takes in 1 MB/s or 1,000 events/s: 80 % of that, of all that the
+// namespace may have, for five minutes. (Storage never fills up: beyond 84 GB per unit it is charged for, not refused.)
 var metricAlerts = [
   {
     name: 'throttled'
@@ -170,14 +172,14 @@ var metricAlerts = [
     severity: 2
     description: 'Incoming bytes are above 80 % of what the namespace can take in.'
     metric: 'IncomingBytes'
-    threshold: maximumThroughputUnits * 240000000
+    threshold: throughputUnits * 240000000
   }
   {
     name: 'ingress-events'
     severity: 2
     description: 'Incoming events are above 80 % of what the namespace can take in.'
     metric: 'IncomingMessages'
-    threshold: maximumThroughputUnits * 240000
+    threshold: throughputUnits * 240000
   }
 ]
 
@@ -197,6 +199,8 @@ resource logRules 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [for rul
     evaluationFrequency: 'PT5M'
     windowSize: rule.window
     autoMitigate: true
+    // Azure Monitor knows the tables only after data came in: with validation, the first deployment fails.
+    skipQueryValidation: true
     criteria: {
       allOf: [
         {

@@ -53,7 +53,8 @@ var defaults = {
   WS_LOOKUP_STALENESS: '00:00:05'
 }
 
-// What the platform reads. Blobs only: checkpoints, leases of the timer, host keys.
+// What the platform reads. Blobs only: checkpoints, leases of the timer, host keys. (Without a table service the
+// host keeps no diagnostic events of its own, and says so once.)
 var platform = {
   AzureWebJobsStorage__blobServiceUri: hostBlobUri
   AzureWebJobsStorage__credential: 'managedidentity'
@@ -88,6 +89,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
   // checkov:skip=CKV_AZURE_222: no function listens; code arrives at the deployment endpoint, with Entra ID only
   // checkov:skip=CKV_AZURE_17: no function listens, so there are no clients
   // checkov:skip=CKV_AZURE_212: instances start when events arrive; the hub holds these meanwhile
+  // checkov:skip=CKV_AZURE_78: Flex Consumption has no FTP, and refuses the property ftpsState with error 51021
   // checkov:skip=CKV_AZURE_213: no function listens; alerts watch lag and commits instead
   name: name
   location: location
@@ -105,10 +107,10 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
     // Open in every case: no function listens, and code arrives at the deployment endpoint, with Entra ID only.
     publicNetworkAccess: 'Enabled'
     virtualNetworkSubnetId: empty(appSubnetId) ? null : appSubnetId
+    // Only what Flex Consumption takes: it refuses a site with alwaysOn, ftpsState, linuxFxVersion and their like.
     siteConfig: {
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
-      ftpsState: 'Disabled'
       http20Enabled: true
       remoteDebuggingEnabled: false
     }
@@ -127,7 +129,8 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         name: 'python'
         version: '3.13'
       }
-      // No instance is kept ready: the hub holds what a start of some seconds delays.
+      // Each function scales on instances of its own, up to the maximum. None is kept ready: the hub holds what a
+      // start of some seconds delays. (docs/sizing.md says what `alwaysReady` would take.)
       scaleAndConcurrency: {
         maximumInstanceCount: maximumInstanceCount
         instanceMemoryMB: instanceMemoryMB

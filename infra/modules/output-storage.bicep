@@ -60,7 +60,8 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2026-04-01' = {
   parent: account
   name: 'default'
   properties: {
-    // Files are written once, so there are no versions to keep; a deletion by mistake can be undone.
+    // Files are written once, so there are no versions to keep. A deletion by mistake can be undone for a week, and
+    // until then whatever is deleted, by the rules below too, is paid for.
     isVersioningEnabled: false
     deleteRetentionPolicy: {
       enabled: true
@@ -87,7 +88,7 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2026-04
   properties: {
     policy: {
       rules: [for one in retention: {
-        name: 'delete-${replace(one.folder, '_', '')}'
+        name: 'delete${replace(one.folder, '_', '')}' // letters and digits only
         type: 'Lifecycle'
         enabled: true
         definition: {
@@ -112,7 +113,7 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2026-04
   }
 }
 
-// Of the container, not of the account: the app makes no containers.
+// Of the container, not of the account: the app makes no containers. It lists, reads, writes and deletes blobs.
 resource contributor 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(files.id, principalId, contributorRole)
   scope: files

@@ -21,7 +21,8 @@ from tests.infra.templates import (
     variable,
 )
 
-# Newest GA versions of August 2026 (github.com/Azure/bicep-types-az, `generated/`), one for each type.
+# One for each type, found in github.com/Azure/bicep-types-az (`generated/`) of 20 August 2026 with all properties.
+# Not the newest where that brings nothing. (From 2025-07-01 on, subnets have no way out by default.)
 API_VERSIONS = {
     "Microsoft.ApiManagement/service": "2024-05-01",
     "Microsoft.Authorization/roleAssignments": "2022-04-01",
@@ -124,7 +125,7 @@ def test_every_module_gets_what_it_declares_and_nothing_else() -> None:
 
 
 def test_every_output_of_a_module_that_is_used_exists() -> None:
-    for symbol, name in re.findall(r"\b(\w+)\.outputs\.(\w+)", text("main.bicep")):
+    for symbol, name in re.findall(r"\b(\w+)!?\.outputs\.(\w+)", text("main.bicep")):
         assert name in template(modules("main.bicep")[symbol]["path"])["outputs"], f"{symbol}.{name}"
 
 
@@ -343,12 +344,31 @@ def test_the_app_runs_the_python_of_this_repository_with_one_identity() -> None:
     assert plan.properties["reserved"] is True
 
 
+# What a Flex Consumption site is refused for (ARM error 51021), of all that is usual for other plans:
+# github.com/Azure/terraform-azurerm-avm-res-web-site, pull request 345 and issue 360.
+REFUSED = {
+    *("alwaysOn", "ftpsState", "linuxFxVersion", "windowsFxVersion", "netFrameworkVersion"),
+    *("use32BitWorkerProcess", "preWarmedInstanceCount", "functionAppScaleLimit"),
+    *("functionsRuntimeScaleMonitoringEnabled", "vnetRouteAllEnabled"),
+}
+
+# Application settings that Flex Consumption has moved or does without: "Flex Consumption plan deprecations" in
+# learn.microsoft.com/azure/azure-functions/functions-app-settings.
+MOVED = re.compile(r"FUNCTIONS_(EXTENSION|WORKER|MAX_HTTP)|WEBSITE_|ENABLE_ORYX_BUILD|SCM_DO_BUILD")
+
+
+def test_the_app_asks_flex_consumption_for_nothing_it_refuses() -> None:
+    app = the("Microsoft.Web/sites", "app")
+    assert not REFUSED & (set(app.properties["siteConfig"]) | set(app.properties))
+    for part in ("connections", "defaults", "platform"):
+        assert not [name for name in variable(app.file, part) if MOVED.match(name)]
+
+
 def test_the_app_takes_only_https_and_no_passwords() -> None:
     app = the("Microsoft.Web/sites", "app")
     assert app.properties["httpsOnly"] is True
     site = app.properties["siteConfig"]
     assert site["minTlsVersion"] == site["scmMinTlsVersion"] == "1.2"
-    assert site["ftpsState"] == "Disabled"
     publishing = of_type("Microsoft.Web/sites/basicPublishingCredentialsPolicies")
     assert {one.body["name"]: one.properties["allow"] for one in publishing} == {"ftp": False, "scm": False}
 
