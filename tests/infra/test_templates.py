@@ -21,7 +21,7 @@ from tests.infra.templates import (
     variable,
 )
 
-# One for each type, found in github.com/Azure/bicep-types-az (`generated/`) of 20 August 2026 with all properties.
+# One for each type, found in github.com/Azure/bicep-types-az (`generated/`) of 20 August 2026.
 # Not the newest where that brings nothing. (From 2025-07-01 on, subnets have no way out by default.)
 API_VERSIONS = {
     "Microsoft.ApiManagement/service": "2024-05-01",
@@ -352,7 +352,7 @@ REFUSED = {
     *("functionsRuntimeScaleMonitoringEnabled", "vnetRouteAllEnabled"),
 }
 
-# Application settings that Flex Consumption has moved or does without: "Flex Consumption plan deprecations" in
+# Application settings that Flex Consumption moved or dropped: "Flex Consumption plan deprecations" in
 # learn.microsoft.com/azure/azure-functions/functions-app-settings.
 MOVED = re.compile(r"FUNCTIONS_(EXTENSION|WORKER|MAX_HTTP)|WEBSITE_|ENABLE_ORYX_BUILD|SCM_DO_BUILD")
 
