@@ -16,7 +16,7 @@ param location string
 @minLength(1)
 param apimResourceId string
 
-@description('Resource group to make or to use; empty: `rg-websocketlogs-<environmentName>`.')
+@description('Resource group to make or to use; empty: `rg-websocketlogs-<environmentName>`. The tags of one that exists are replaced.')
 param resourceGroupName string = ''
 
 @description('Tags of every resource, besides those that azd needs.')

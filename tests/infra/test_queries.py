@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.telemetry import METRICS, SCOPE
-from tests.infra.templates import INFRA, ROOT, of_type, template, text, variable
+from tests.infra.templates import INFRA, ROOT, modules, of_type, template, text, variable
 
 ALERTS = "modules/alerts.bicep"
 WORKBOOK: dict[str, Any] = json.loads((INFRA / "workbook.json").read_text())
@@ -102,6 +102,27 @@ def test_alerts_notify_the_action_groups_and_ask_the_workspace() -> None:
     (platform,) = of_type("Microsoft.Insights/metricAlerts")
     assert platform.properties["actions"]["loop_type"]["detail"]["array_name"] == "actionGroupIds"
     assert platform.properties["scopes"] == ["namespaceId"]
+
+
+def test_rules_can_be_deployed_before_the_first_metric_has_made_the_tables() -> None:
+    (logs,) = of_type("Microsoft.Insights/scheduledQueryRules")
+    assert logs.properties["skipQueryValidation"] is True
+
+
+def test_an_exporter_that_reports_no_lag_is_an_alert_even_if_it_never_did() -> None:
+    query = QUERIES["alerts/timer-silent.kql"]
+    # A timer that runs, and gets no answer from the hub, reports all but these.
+    assert metrics(query) == {"websocketlogs.lag.envelopes"}
+    # A table that is not there yet is an error, and an error wakes nobody.
+    assert "union isfuzzy=true (datatable(TimeGenerated: datetime, Name: string) []), AppMetrics" in query
+    (alert,) = (one for one in variable(ALERTS, "logAlerts") if one["name"] == "timer-silent")
+    assert (alert["aggregation"], alert["operator"], alert["threshold"]) == ("Count", "LessThan", 1)
+
+
+def test_the_namespace_is_nearly_full_by_what_it_may_grow_to() -> None:
+    units = modules("main.bicep")["alerts"]["params"]["throughputUnits"]["function"]
+    assert units["type"] == "max"
+    assert set(units["parameters"].values()) == {"throughputUnits", "maximumThroughputUnits"}
 
 
 def test_every_alert_says_what_to_do_at_3_am() -> None:
