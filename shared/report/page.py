@@ -1,0 +1,105 @@
+"""Makes the sums one HTML file: styles, scripts and data inside, nothing to be fetched, nothing trusted."""
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from html import escape
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+import orjson
+
+from shared import __version__
+from shared.errors import ReportError
+from shared.report.database import LONGEST, Grid, Sums
+from shared.report.places import Range
+
+try:
+    import vl_convert
+except ModuleNotFoundError as error:  # pragma: no cover - it is there where tests run
+    raise ReportError("a report needs packages more: pip install -r requirements-report.txt") from error
+
+_SCRIPTS = ("sums.js", "plots.js", "page.js")
+_MARKUP = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the page says beside the sums."""
+
+    range: Range
+    """What was asked for."""
+    shown: Range
+    """What of it the plots cover."""
+    bars: Grid
+    points: Grid
+    origin: str
+    """Where the files lie, and how many there are."""
+    earliest: int | None
+    """The first hour that there is a record of, if it was looked for; µs since 1970 UTC."""
+    commits: bool
+    """Whether files say when they were committed."""
+
+
+def page(sums: Sums, said: Said) -> str:
+    """The whole file."""
+    data: dict[str, Any] = {
+        **sums,
+        "bars": _grid(said.bars),
+        "points": _grid(said.points),
+        "grid": {
+            "from": said.shown.since // 1000,
+            "to": said.shown.until // 1000,
+            "commits": said.commits,
+        },
+        "listed": LONGEST,
+    }
+    library = _closed(vl_convert.javascript_bundle())
+    script = _closed("{\n" + "\n".join(_text(name).replace('"use strict";\n', "") for name in _SCRIPTS) + "}\n")
+    style = _text("page.css")
+    policy = (
+        f"default-src 'none'; script-src {_hash(library)} {_hash(script)}; style-src {_hash(style)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    earliest = "There are no records in the place at all, or none as Parquet."
+    if said.earliest is not None:
+        earliest = f"The records there begin at {_time(said.earliest)}."
+    return Template(_text("page.html")).substitute(
+        policy=policy,
+        style=style,
+        library=library,
+        script=script,
+        data=orjson.dumps(data).decode().translate(_MARKUP),
+        since=_time(said.range.since),
+        until=_time(said.range.until),
+        origin=escape(said.origin),
+        earliest=earliest,
+        notes="Connections that ended over a day after the range count as unfinished.",
+        program=f"apim-websocket-log-exporter {__version__}",
+        vega=vl_convert.get_vega_version(),
+    )
+
+
+def _grid(grid: Grid) -> dict[str, int]:
+    """For JavaScript, in ms."""
+    return {"start": grid.first * grid.step // 1000, "step": grid.step // 1000, "count": grid.count}
+
+
+def _text(name: str) -> str:
+    return (files("shared.report") / name).read_text(encoding="utf-8")
+
+
+def _closed(script: str) -> str:
+    """A script that cannot end the element it stands in: `<\\/` is the same to JavaScript, in a string."""
+    return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def _time(microseconds: int) -> str:
+    return f"{datetime.fromtimestamp(microseconds // 1_000_000, UTC):%Y-%m-%d %H:%M}"
