@@ -10,3 +10,10 @@ How the data flows, a day of output at a time so that neither memory nor disk go
 
 DuckDB and the plots are no part of the function app: requirements-report.txt.
 """
+
+from importlib.util import find_spec
+
+from shared.errors import ReportError
+
+if missing := [one for one in ("duckdb", "vl_convert") if find_spec(one) is None]:
+    raise ReportError(f"{' and '.join(missing)} not found: pip install -r requirements-report.txt")

@@ -2,13 +2,14 @@
 -- Further variables: point_first and point_step (of the curve of open connections), labels, longest.
 
 -- name: prepare
--- All that was open in the range at some time. What has records and no row yet has no end.
+-- All that was open in the range at some time. What has records and no row yet ends with a closing event only, and
+-- which events close, rows tell.
 CREATE TABLE known AS
 SELECT * FROM connections WHERE began < getvariable('until') AND ended >= getvariable('since')
 UNION ALL
 SELECT
-    resource, id, min(began), NULL, NULL, 'unfinished', arg_max(destination, began), arg_max(region, began),
-    NULL, sum(events)
+    resource, id, min(began), if(arg_max(event, latest) IN (FROM closings), max(latest), NULL), NULL, 'unfinished',
+    arg_max(destination, latest), arg_max(region, latest), NULL, sum(events)
 FROM seen ANTI JOIN connections USING (resource, id)
 GROUP BY resource, id;
 CREATE TABLE ranks AS
@@ -23,7 +24,7 @@ SELECT
     if(r.rank <= getvariable('labels'), known.region, '(other)') AS main_region,
     dense_rank() OVER (ORDER BY main_destination, main_region, status) - 1 AS g,
     known.*,
-    coalesce(ended >= getvariable('since') AND ended < getvariable('until'), false) AS finished
+    status <> 'unfinished' AND ended >= getvariable('since') AND ended < getvariable('until') AS finished
 FROM known
 JOIN ranks d ON d.kind = 'destination' AND d.label = known.destination
 JOIN ranks r ON r.kind = 'region' AND r.label = known.region;

@@ -8,21 +8,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import duckdb
 import pyarrow.parquet as pq
 
 from shared.errors import ReportError
 from shared.report.places import HOUR, Range
 from shared.schema import CONNECTIONS, RECORDS
 
-try:
-    import duckdb
-except ModuleNotFoundError as error:  # pragma: no cover - it is there where tests run
-    raise ReportError("a report needs packages more: pip install -r requirements-report.txt") from error
-
 MEMORY = "1GB"
 """What DuckDB takes at most before it goes to its folder on disk."""
 LABELS, LONGEST = 12, 20
-"""How many destinations, regions and errors are told apart, and how many connections of a group are listed."""
+"""How many destinations, regions and errors are told apart; how many connections of a group are listed."""
 MINUTE, DAY = HOUR // 60, 24 * HOUR
 
 type Rows = list[tuple[Any, ...]]
@@ -126,7 +122,7 @@ class Database:
         self._run(self._load["letters"])
 
     def sums(self, progress: Callable[[int, int], None]) -> Sums:
-        """What the page shows, once all is loaded. `progress` takes how many sums are done, and of how many."""
+        """What the page shows, once all is loaded. `progress` takes how many are done, and of how many."""
         queries = _statements("aggregates.sql")
         found: Sums = {}
         for done, (name, query) in enumerate(queries.items()):

@@ -8,7 +8,11 @@ CREATE TABLE connections (
     resource VARCHAR, id VARCHAR, began BIGINT, ended BIGINT, ms DOUBLE, status VARCHAR,
     destination VARCHAR, region VARCHAR, error VARCHAR, events BIGINT
 );
-CREATE TABLE seen (resource VARCHAR, id VARCHAR, began BIGINT, destination VARCHAR, region VARCHAR, events BIGINT);
+CREATE TABLE closings (name VARCHAR PRIMARY KEY);
+CREATE TABLE seen (
+    resource VARCHAR, id VARCHAR, began BIGINT, latest BIGINT, event VARCHAR, destination VARCHAR, region VARCHAR,
+    events BIGINT
+);
 CREATE TABLE delays (leg VARCHAR, bar INTEGER, bin INTEGER, n BIGINT, most DOUBLE);
 CREATE TABLE rejected (bar INTEGER, reason VARCHAR, n BIGINT, example VARCHAR);
 CREATE TABLE commits (filename VARCHAR, committed BIGINT);
@@ -21,18 +25,24 @@ SELECT
     text(Destination, 200), text(Region, 100), nullif(left(Error, 300), ''), EventCount
 FROM read_parquet(getvariable('files'), union_by_name = true, hive_partitioning = false)
 QUALIFY row_number() OVER (PARTITION BY _ResourceId, CorrelationId, FirstSeen ORDER BY Revision DESC) = 1;
+INSERT OR IGNORE INTO closings
+SELECT DISTINCT ClosingEvent
+FROM read_parquet(getvariable('files'), union_by_name = true, hive_partitioning = false)
+WHERE ClosingEvent IS NOT NULL;
 
 -- name: records
 CREATE OR REPLACE TEMP TABLE day AS
 SELECT
     coalesce(_ResourceId, '') AS resource, CorrelationId AS id, epoch_us(TimeGenerated) AS moment,
-    Destination AS destination, Region AS region, epoch_us(_EnqueuedTime) AS enqueued, committed
+    EventName AS event, Destination AS destination, Region AS region, epoch_us(_EnqueuedTime) AS enqueued, committed
 FROM read_parquet(getvariable('files'), union_by_name = true, hive_partitioning = false, filename = true)
 LEFT JOIN commits USING (filename)
 WHERE epoch_us(TimeGenerated) >= getvariable('since') AND epoch_us(TimeGenerated) < getvariable('until');
 INSERT INTO seen
-SELECT resource, id, min(moment), text(arg_max(destination, moment), 200), text(arg_max(region, moment), 100), count(*)
-FROM day GROUP BY ALL;
+SELECT
+    resource, id, min(moment), max(moment), arg_max(event, moment), text(arg_max(destination, moment), 200),
+    text(arg_max(region, moment), 100), count(*)
+FROM day GROUP BY resource, id;
 INSERT INTO delays
 SELECT leg, moment // getvariable('step') - getvariable('first'), bin(ms), count(*), max(ms)
 FROM (

@@ -99,21 +99,20 @@ function figures(chosen) {
   const all = durations(DATA, chosen);
   const open = openNow(DATA, chosen);
   const began = sum(within(DATA.started, chosen));
-  const unfinished = chosen.filter((one) => one.status === "unfinished");
-  const still = sum(within(DATA.open, unfinished), (row) => row[2]);
+  const still = sum(within(DATA.open, chosen), (row) => row[2]);
   const hours = Math.max((DATA.grid.to - DATA.grid.from) / 3600000, 1 / 60);
   const rejected = sum(DATA.reasons, (row) => row[1]);
   const delayed = DATA.delays.length ? delaysOf(DATA, "hub") : null;
   const committed = delaysOf(DATA, "exporter");
   const rows = [
-    ["Connections ended", number(all.n), `${number(began)} began`],
-    ["Per hour", number(+(all.n / hours).toPrecision(3)), "on average"],
+    ["Connections", number(all.n), `ended; ${number(began)} began`],
+    ["Per hour", number(+(all.n / hours).toPrecision(3)), "ended, on average"],
     ["Failed", share(all.failed, all.n), `${number(all.failed)} connections`],
     ["Median duration", lasted(all.p50), `p99 ${lasted(all.p99)}`],
-    ["Most open at once", number(Math.round(open.most)), open.exact ? "the exact peak" : `mean over a ${length(DATA.points.step)}`],
-    ["Unfinished", number(still), "records, but no row yet"],
-    ["Rejected records", number(rejected), `beside ${number(DATA.records[0][0])} exported`],
-    ["Delay of the export, p95", lasted(committed.n ? committed.p95 : delayed && delayed.p95), committed.n ? "from hub to output" : "to the hub"],
+    ["Peak open", number(Math.round(open.most)), open.exact ? "at the same time" : `mean over a ${length(DATA.points.step)}`],
+    ["Still open", number(still), "at the end"],
+    ["Rejected", number(rejected), `${number(DATA.records[0][0])} records exported`],
+    ["Delay, p95", lasted(committed.n ? committed.p95 : delayed && delayed.p95), committed.n ? "from hub to output" : "to the hub"],
   ];
   element("figures").replaceChildren(...rows.map(([name, value, more]) => {
     const box = make("div");
@@ -130,7 +129,7 @@ function percentiles(chosen, key, title) {
   draw(key, percentilesPlot(key, known.length), { rows: known }, known.length * ROW);
   const columns = ["p50", "p90", "p99", "longest"].map((name) => [name, (row) => lasted(row[name]), "number"]);
   table(`table-${key}`, rows, [
-    [title, (row) => link(key, row.label)], ["connections", (row) => number(row.n), "number"],
+    [title, (row) => link(key, row.label), "text"], ["connections", (row) => number(row.n), "number"],
     ["failed", (row) => share(row.failed, row.n), "number"], ...columns,
   ]);
 }
@@ -163,7 +162,7 @@ function show() {
   const all = durations(DATA, chosen);
   const marks = [["median", all.p50], ["p90", all.p90], ["p99", all.p99]];
   draw("durations", durationsPlot(ending), {
-    bars, marks: marks.filter(([, ms]) => ms).map(([name, ms]) => ({ ms, label: `${name} ${lasted(ms)}` })),
+    bars, marks: marks.filter(([, ms]) => ms).map(([name, ms], rank) => ({ ms, rank, label: `${name} ${lasted(ms)}` })),
   });
   element("unknown").textContent = all.n > all.known
     ? `${number(all.n - all.known)} of ${number(all.n)} are left out: their records do not tell a duration.` : "";
@@ -189,15 +188,15 @@ function ends(chosen, total) {
   ]);
   const told = errors(DATA, chosen);
   table("table-errors", told.length ? told : [{ none: true }], told.length ? [
-    ["Error", (row) => row.error ?? "(others)"], ["connections", (row) => number(row.n), "number"],
+    ["Error", (row) => row.error ?? "(others)", "text"], ["connections", (row) => number(row.n), "number"],
     ["", (row) => bar(row.n, told[0].n, "var(--failed)"), "bar"],
   ] : [["", () => "No connection had an error."]]);
   const longest = within(DATA.longest, chosen).sort((a, b) => b[5] - a[5]).slice(0, DATA.listed);
   table("table-longest", longest, [
-    ["CorrelationId", (row) => row[1], "id"], ["instance", (row) => row[2].split("/").pop()],
+    ["CorrelationId", (row) => row[1], "id"], ["instance", (row) => row[2].split("/").pop() || "–"],
     ["began", (row) => when(row[3] / 1000, true), "time"], ["duration", (row) => lasted(row[5]), "number"],
-    ["destination", (row) => row[6]], ["region", (row) => row[7]], ["status", (row) => row[8]],
-    ["events", (row) => number(row[9]), "number"], ["error", (row) => row[10] ?? ""],
+    ["destination", (row) => row[6], "text"], ["region", (row) => row[7]], ["status", (row) => row[8]],
+    ["events", (row) => number(row[9]), "number"], ["error", (row) => row[10] ?? "", "text"],
   ]);
 }
 
@@ -210,8 +209,8 @@ function showOnce() {
   element("delays").hidden = !DATA.records[0][0];
   element("rejections").hidden = !element("empty").hidden;
   element("ended-title").textContent = `Connections per ${length(DATA.bars.step)}`;
-  element("open-caption").textContent = `Mean over ${length(DATA.points.step)}; line: the peak in it. Finished: with `
-    + "a row in the table. Unfinished: with records, but no row yet, taken as open from the first record on.";
+  element("open-caption").textContent = `Mean over ${length(DATA.points.step)}; line: the peak in it. Finished: has a row `
+    + "in the table of connections. Unfinished: has records, but no row yet, and counts as open until a closing event.";
   for (const key of KEYS) {
     const values = [...new Set(GROUPS.map((one) => one[key]))].sort();
     const options = [["", "all"], ...values.map((value) => [value, value])];
@@ -229,14 +228,13 @@ function showOnce() {
     })), "t", "reason", reasons),
   });
   table("table-rejections", DATA.reasons.length ? DATA.reasons : [[]], DATA.reasons.length ? [
-    ["Reason", (row) => row[0]], ["records", (row) => number(row[1]), "number"], ["one of the messages", (row) => row[2] ?? ""],
+    ["Reason", (row) => row[0]], ["records", (row) => number(row[1]), "number"], ["one of the messages", (row) => row[2] ?? "", "text"],
   ] : [["", () => "Nothing was rejected."]]);
   const legs = Object.keys(LEGS).filter((leg) => DATA.delays.some((row) => row[0] === leg));
-  draw("delays", delaysPlot(DATA, legs.map((leg) => LEGS[leg])), {
-    rows: delays(DATA).map((row) => ({
-      ...row, leg: LEGS[row.leg], when: when(row.t - step / 2), said: lasted(row.ms),
-    })),
-  });
+  const delayed = delays(DATA).map((row) => ({
+    ...row, leg: LEGS[row.leg], when: when(row.t - step / 2), said: lasted(row.ms),
+  }));
+  draw("delays", delaysPlot(DATA, legs.map((leg) => LEGS[leg]), delayed), { rows: delayed });
   table("table-delays", legs.map((leg) => ({ leg: LEGS[leg], ...delaysOf(DATA, leg) })), [
     ["Part", (row) => row.leg], ["records", (row) => number(row.n), "number"],
     ...[["p50", "median"], ["p95", "p95"], ["p99", "p99"], ["most", "longest"]].map(

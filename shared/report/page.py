@@ -10,19 +10,14 @@ from string import Template
 from typing import Any
 
 import orjson
+import vl_convert
 
 from shared import __version__
-from shared.errors import ReportError
 from shared.report.database import LONGEST, Grid, Sums
 from shared.report.places import Range
 
-try:
-    import vl_convert
-except ModuleNotFoundError as error:  # pragma: no cover - it is there where tests run
-    raise ReportError("a report needs packages more: pip install -r requirements-report.txt") from error
-
 _SCRIPTS = ("sums.js", "plots.js", "page.js")
-_MARKUP = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+_MARKUP = str.maketrans({one: f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +51,10 @@ def page(sums: Sums, said: Said) -> str:
         },
         "listed": LONGEST,
     }
-    library = _closed(vl_convert.javascript_bundle())
-    script = _closed("{\n" + "\n".join(_text(name).replace('"use strict";\n', "") for name in _SCRIPTS) + "}\n")
+    library = _closed(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+    script = _closed(
+        "{\n" + "\n".join(_text(name).replace('"use strict";\n', "") for name in _SCRIPTS) + "}\n"
+    )
     style = _text("page.css")
     policy = (
         f"default-src 'none'; script-src {_hash(library)} {_hash(script)}; style-src {_hash(style)}; "
@@ -92,7 +89,7 @@ def _text(name: str) -> str:
 
 
 def _closed(script: str) -> str:
-    """A script that cannot end the element it stands in: `<\\/` is the same to JavaScript, in a string."""
+    """A script that cannot end the element it stands in; in a string, a backslash more is the same."""
     return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 

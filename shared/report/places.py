@@ -14,7 +14,7 @@ from shared.storage import Storage, Stored
 
 HOUR = 3_600_000_000
 MARGIN = 24 * HOUR
-"""How far outside of the range connections are looked for: they lie by their end, and a late record moves it."""
+"""How far outside of the range connections are looked for: they lie by their end, which a late record moves."""
 PARALLEL = 8
 FOLDERS = {
     "connections": f"parquet/{CONNECTIONS.name}/",
@@ -71,7 +71,7 @@ class Place(Protocol):
         """The first hour that there is a record of."""
 
     def bring(self, files: Iterable[File], to: Path) -> list[Path]:
-        """Makes files of one table readable on this machine; those that it puts into the folder can go again."""
+        """Makes files of one table readable here; what it puts into the folder can go again."""
 
 
 class Container:
@@ -88,9 +88,7 @@ class Container:
                 for dates in _prefixes(_wanted(prefix, range_)):
                     yield from self._storage.outputs(prefix + dates)
 
-        files = (
-            _file(one.name, one.size, _committed(one)) for one in stored() if one.visible
-        )
+        files = (_file(one.name, one.size, _committed(one)) for one in stored() if one.visible)
         return _by_date(files, range_, listed)
 
     def earliest(self) -> int | None:

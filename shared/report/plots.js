@@ -37,7 +37,7 @@ function spec(description, height, body) {
 function timeX(data) {
   return {
     field: "t", type: "temporal", title: null,
-    scale: { type: "utc", domainMin: data.grid.from, domainMax: data.grid.to, nice: false },
+    scale: { type: "utc", domainMin: { expr: `${data.grid.from}` }, domainMax: { expr: `${data.grid.to}` }, nice: false },
     axis: { labelOverlap: "greedy", tickCount: { expr: "width / 80" }, labelExpr: TIME_LABEL },
   };
 }
@@ -122,7 +122,10 @@ function durationsPlot(statuses) {
       },
       {
         data: { name: "marks" },
-        mark: { type: "text", color: "var(--ink)", align: "left", dx: 4, baseline: "top", fontSize: 11 },
+        mark: {
+          type: "text", color: "var(--ink)", baseline: "top", fontSize: 11, align: { expr: "datum.rank < 2 ? 'left' : 'right'" },
+          dx: { expr: "datum.rank < 2 ? 4 : -4" }, dy: { expr: "datum.rank * 13" },
+        },
         encoding: { x: { field: "ms", type: "quantitative" }, y: { value: 0 }, text: { field: "label" } },
       },
     ],
@@ -169,12 +172,18 @@ function rejectionsPlot(data, reasons) {
   });
 }
 
-function delaysPlot(data, legs) {
+const FINE_TICKS = [1, 10, 50, 100, 500, 1000, 2000, 5000, 1e4, 3e4, 6e4, 1.2e5, 3e5, 6e5, 1.2e6, 3.6e6, 7.2e6, 1.44e7, 2.88e7,
+  8.64e7];
+
+function delaysPlot(data, legs, rows) {
+  const all = rows.map((row) => row.ms);
+  const wide = Math.max(...all) > 200 * Math.min(...all);
+  const axis = { ...DURATION_AXIS, values: wide ? DURATION_TICKS : FINE_TICKS, grid: true };
   return spec("Delay of the export over time: median and p95", 190, {
     data: { name: "rows" },
     encoding: {
       x: timeX(data),
-      y: { field: "ms", type: "quantitative", scale: { type: "log" }, axis: { ...DURATION_AXIS, grid: true } },
+      y: { field: "ms", type: "quantitative", scale: { type: "log" }, axis },
       color: colours("leg", legs, (one) => (one === "to the hub" ? "var(--closed)" : "var(--second)")),
       tooltip: [
         { field: "when", title: "UTC" }, { field: "leg" }, { field: "name", title: "what" }, { field: "said", title: "delay" },

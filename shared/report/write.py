@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from shared.audit import Progress
+from shared import console
+from shared.audit import OK
 from shared.errors import ReportError
+from shared.listing import Progress
 from shared.report.database import Database, bars, points
 from shared.report.page import Said, page
 from shared.report.places import HOUR, Day, Place, Range
@@ -30,7 +32,22 @@ class Written:
     records: int
 
 
-def write(place: Place, name: str, range_: Range, output: Path, *, force: bool, progress: Progress) -> Written:
+def command(place: Place, name: str, range_: Range, output: Path, *, force: bool) -> int:
+    """Writes it with progress, and says where; the exit status."""
+    done = write(place, name, range_, output, force=force, progress=console.progress)
+    console.progressed()
+    if not done.files:
+        console.say("Nothing was exported in this range; the page says how to widen it.")
+    console.say(
+        f"{output}: {done.ended:,} connections that ended, {done.records:,} records, {done.files:,} files; "
+        f"a page of {done.size:,} bytes"
+    )
+    return OK
+
+
+def write(
+    place: Place, name: str, range_: Range, output: Path, *, force: bool, progress: Progress
+) -> Written:
     """Writes the report of a range; `name` says to its reader what the place is.
 
     Raises:

@@ -10,6 +10,7 @@ SHIPPED = {"function_app.py", "host.json", "requirements.txt", "shared/plan.py",
 LEFT = {
     "README.md",
     "azure.yaml",
+    "requirements-report.txt",
     ".funcignore",
     "local.settings.json",
     "shared/__pycache__/plan.pyc",

@@ -96,15 +96,23 @@ def days(root: Path, until: datetime, hours: int, count: int) -> None:
         where = {"Destination": destination, "Region": region}
         late = float(rng.lognormal(np.log(260), 0.45))
         records.append(record(id_, start, late, **where))
+        if start + seconds < end:
+            records.append(record(id_, start + seconds, late, EventName="ConnectionClosed", **where))
         if start + seconds < end - 1200:
             error = ERRORS[2 if outage else int(rng.integers(2))] if status == "failed" else None
             duration = seconds if luck < 0.98 else None
-            more = {"Status": status, "Error": error, **where}
+            more = {"Status": status, "Error": error, "ClosingEvent": "ConnectionClosed", **where}
             connections.append(connection(id_, start, duration, EventCount=int(rng.integers(2, 60)), **more))
     write(root, CONNECTIONS, connections, "EndTime")
     write(root, RECORDS, records, "TimeGenerated")
-    bad = [(begin + float(rng.uniform(0, 1)) * (end - begin), Reason.MISSING_REQUIRED_FIELD, 1) for _ in range(60)]
-    bad += [(begin + 0.4 * (end - begin) + float(rng.uniform(0, 3000)), Reason.UNPARSEABLE_TIME, 3) for _ in range(40)]
+    bad = [
+        (begin + float(rng.uniform(0, 1)) * (end - begin), Reason.MISSING_REQUIRED_FIELD, 1)
+        for _ in range(60)
+    ]
+    bad += [
+        (begin + 0.4 * (end - begin) + float(rng.uniform(0, 3000)), Reason.UNPARSEABLE_TIME, 3)
+        for _ in range(40)
+    ]
     messages = {
         Reason.MISSING_REQUIRED_FIELD: "expected a text that is not empty, came null",
         Reason.UNPARSEABLE_TIME: 'expected a time such as 2026-11-20T10:00:00Z, came "yesterday"',
