@@ -204,14 +204,16 @@ def _report(commands: Any) -> None:
     def run(options: argparse.Namespace) -> int:
         # DuckDB and the plots are packages of their own, which other commands go without.
         from shared.report import write  # noqa: PLC0415
-        from shared.report.places import Container, Folder, Range  # noqa: PLC0415
+        from shared.report.places import Container, Folder, Place, Range  # noqa: PLC0415
 
         if options.folder:
-            place, name = Folder(options.folder), f"a copy of the container in {options.folder}"
+            name = f"a copy of the container in {options.folder}"
+            place: Place = Folder(options.folder)
         else:
             config = _settings()
-            place, name = Container(_connect(config)), f"container {config.OUTPUT_CONTAINER}"
-        until = options.until if options.until is not None else _now()
+            name = f"container {config.OUTPUT_CONTAINER}"
+            place = Container(_connect(config))
+        until = _now() if options.until is None else options.until
         return write.command(place, name, Range(options.since, until), options.output, force=options.force)
 
     parser = _command(

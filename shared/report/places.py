@@ -14,7 +14,7 @@ from shared.storage import Storage, Stored
 
 HOUR = 3_600_000_000
 MARGIN = 24 * HOUR
-"""How far outside of the range connections are looked for: they lie by their end, which a late record moves."""
+"""How far outside of the range to look for connections: they lie by their end, which a late record moves."""
 PARALLEL = 8
 FOLDERS = {
     "connections": f"parquet/{CONNECTIONS.name}/",

@@ -1,4 +1,4 @@
-"""Synthetic output in a folder, laid out and encoded by the program's own code: weeks of it within a second."""
+"""Synthetic output in a folder, laid out and encoded by the program's own code: for tests and pictures."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -74,8 +74,11 @@ def letters(root: Path, rejected: Sequence[tuple[float, Reason, int, str]]) -> N
         (root / folder / "made.jsonl.gz").write_bytes(formats.dead_letters(some, SOURCE, 0).data)
 
 
-def days(root: Path, until: datetime, hours: int, count: int) -> None:
-    """A service's days: more by day than by night, an outage of one backend, some connections still open."""
+def days(root: Path, until: datetime, hours: int, count: int) -> list[dict[str, Any]]:
+    """A service's days: more by day than by night, an outage of one backend, some connections still open.
+
+    Returns the rows of the finished ones.
+    """
     rng = np.random.default_rng(7)
     end = until.timestamp()
     begin = end - timedelta(hours=hours).total_seconds()
@@ -105,19 +108,16 @@ def days(root: Path, until: datetime, hours: int, count: int) -> None:
             connections.append(connection(id_, start, duration, EventCount=int(rng.integers(2, 60)), **more))
     write(root, CONNECTIONS, connections, "EndTime")
     write(root, RECORDS, records, "TimeGenerated")
-    bad = [
-        (begin + float(rng.uniform(0, 1)) * (end - begin), Reason.MISSING_REQUIRED_FIELD, 1)
-        for _ in range(60)
-    ]
-    bad += [
-        (begin + 0.4 * (end - begin) + float(rng.uniform(0, 3000)), Reason.UNPARSEABLE_TIME, 3)
-        for _ in range(40)
-    ]
+    missing = (begin + rng.random(60) * (end - begin)).tolist()
+    unparseable = (begin + 0.4 * (end - begin) + rng.random(40) * 3000).tolist()
+    bad = [(at, Reason.MISSING_REQUIRED_FIELD, 1) for at in missing]
+    bad += [(at, Reason.UNPARSEABLE_TIME, 3) for at in unparseable]
     messages = {
         Reason.MISSING_REQUIRED_FIELD: "expected a text that is not empty, came null",
         Reason.UNPARSEABLE_TIME: 'expected a time such as 2026-11-20T10:00:00Z, came "yesterday"',
     }
     letters(root, [(at, reason, number, messages[reason]) for at, reason, number in bad])
+    return connections
 
 
 def _us(seconds: float) -> int:
