@@ -140,5 +140,6 @@ class Database:
         try:
             rows: Rows = self._connection.execute(statement).fetchall()
         except duckdb.Error as error:
-            raise ReportError(f"expected files as this program writes them: {str(error).strip()}") from error
+            problem = str(error).strip().partition("\n")[0]
+            raise ReportError(f"the files cannot be added up ({problem}): see audit --deep") from error
         return rows

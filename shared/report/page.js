@@ -12,6 +12,7 @@ const ORDER = Object.keys(MEANING);
 const element = (id) => document.getElementById(id);
 const number = (value) => value.toLocaleString("en-US");
 const share = (part, whole) => (whole ? `${((100 * part) / whole).toFixed(part / whole < 0.1 ? 1 : 0)} %` : "–");
+const short = (value) => (value < 1e6 ? number(value) : `${(value / 1e6).toPrecision(3)} M`);
 const plots = {};
 
 function when(ms, seconds = false) {
@@ -88,7 +89,7 @@ async function draw(id, spec, datasets, height = spec.height) {
   if (!any) return;
   plots[id] ||= vegaEmbed(target, { ...spec, datasets }, {
     mode: "vega-lite", renderer: "svg", actions: false, ast: true, defaultStyle: false,
-    tooltip: { disableDefaultStyle: true },
+    tooltip: { disableDefaultStyle: true }, logLevel: 1, // errors: a layer that a filter emptied is worth no warning
   });
   const { view } = await plots[id];
   for (const [name, rows] of Object.entries(datasets)) view.data(name, rows);
@@ -105,13 +106,13 @@ function figures(chosen) {
   const delayed = DATA.delays.length ? delaysOf(DATA, "hub") : null;
   const committed = delaysOf(DATA, "exporter");
   const rows = [
-    ["Connections", number(all.n), `ended; ${number(began)} began`],
-    ["Per hour", number(+(all.n / hours).toPrecision(3)), "ended, on average"],
+    ["Connections", short(all.n), `ended; ${short(began)} began`],
+    ["Per hour", short(+(all.n / hours).toPrecision(3)), "ended, on average"],
     ["Failed", share(all.failed, all.n), `${number(all.failed)} connections`],
     ["Median duration", lasted(all.p50), `p99 ${lasted(all.p99)}`],
-    ["Peak open", number(Math.round(open.most)), open.exact ? "at the same time" : `mean over a ${length(DATA.points.step)}`],
-    ["Still open", number(still), "at the end"],
-    ["Rejected", number(rejected), `${number(DATA.records[0][0])} records exported`],
+    ["Peak open", short(Math.round(open.most)), open.exact ? "at the same time" : `highest mean per ${length(DATA.points.step)}`],
+    ["Still open", short(still), "at the end"],
+    ["Rejected", short(rejected), `${short(DATA.records[0][0])} records exported`],
     ["Delay, p95", lasted(committed.n ? committed.p95 : delayed && delayed.p95), committed.n ? "from hub to output" : "to the hub"],
   ];
   element("figures").replaceChildren(...rows.map(([name, value, more]) => {
@@ -126,7 +127,7 @@ function percentiles(chosen, key, title) {
   const known = rows.filter((row) => row.known).map((row) => ({
     ...row, median: lasted(row.p50), ninetieth: lasted(row.p90), highest: lasted(row.p99),
   }));
-  draw(key, percentilesPlot(key, known.length), { rows: known }, known.length * ROW);
+  draw(key, percentilesPlot(key, known), { rows: known }, known.length * ROW);
   const columns = ["p50", "p90", "p99", "longest"].map((name) => [name, (row) => lasted(row[name]), "number"]);
   table(`table-${key}`, rows, [
     [title, (row) => link(key, row.label), "text"], ["connections", (row) => number(row.n), "number"],
@@ -209,7 +210,7 @@ function showOnce() {
   element("delays").hidden = !DATA.records[0][0];
   element("rejections").hidden = !element("empty").hidden;
   element("ended-title").textContent = `Connections per ${length(DATA.bars.step)}`;
-  element("open-caption").textContent = `Mean over ${length(DATA.points.step)}; line: the peak in it. Finished: has a row `
+  element("open-caption").textContent = `Mean per ${length(DATA.points.step)}; line, without filters: the peak in it. Finished: has a row `
     + "in the table of connections. Unfinished: has records, but no row yet, and counts as open until a closing event.";
   for (const key of KEYS) {
     const values = [...new Set(GROUPS.map((one) => one[key]))].sort();

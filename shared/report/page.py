@@ -31,9 +31,12 @@ class Said:
     bars: Grid
     points: Grid
     origin: str
-    """Where the files lie, and how many there are."""
+    """Where the files lie."""
+    files: int
+    empty: bool
+    """Nothing at all is in the range."""
     earliest: int | None
-    """The first hour that there is a record of, if it was looked for; µs since 1970 UTC."""
+    """The first hour that there is a record of, looked for if the range is empty; µs since 1970 UTC."""
     commits: bool
     """Whether files say when they were committed."""
 
@@ -60,6 +63,9 @@ def page(sums: Sums, said: Said) -> str:
         f"default-src 'none'; script-src {_hash(library)} {_hash(script)}; style-src {_hash(style)}; "
         "base-uri 'none'; form-action 'none'"
     )
+    origin = f"{said.origin}: {said.files:,} files"
+    if not said.empty:
+        origin += f", with data from {_time(said.shown.since)} to {_time(said.shown.until)}"
     earliest = "There are no records in the place at all, or none as Parquet."
     if said.earliest is not None:
         earliest = f"The records there begin at {_time(said.earliest)}."
@@ -71,7 +77,7 @@ def page(sums: Sums, said: Said) -> str:
         data=orjson.dumps(data).decode().translate(_MARKUP),
         since=_time(said.range.since),
         until=_time(said.range.until),
-        origin=escape(said.origin),
+        origin=escape(origin),
         earliest=earliest,
         notes="Connections that ended over a day after the range count as unfinished.",
         program=f"apim-websocket-log-exporter {__version__}",

@@ -27,7 +27,10 @@ const DURATION_LABEL = "datum.value < 1000 ? datum.value + ' ms' : datum.value <
   + "datum.value / 86400000 + ' d'";
 const TIME_LABEL = "utchours(datum.value) || utcminutes(datum.value) ? utcFormat(datum.value, '%H:%M') : "
   + "utcmonth(datum.value) || utcdate(datum.value) > 1 ? utcFormat(datum.value, '%b %-d') : utcFormat(datum.value, '%Y')";
-const DURATION_AXIS = { values: DURATION_TICKS, labelExpr: DURATION_LABEL, title: null, labelOverlap: "greedy" };
+const FINE_TICKS = [1, 10, 50, 100, 500, 1000, 2000, 5000, 1e4, 3e4, 6e4, 1.2e5, 3e5, 6e5, 1.2e6, 3.6e6, 7.2e6, 1.44e7, 2.88e7,
+  8.64e7, 1.728e8, 4.32e8];
+// An interval that the range cuts begins outside of the plot.
+const BAR = { type: "bar", stroke: "var(--surface)", strokeWidth: 0.5, clip: true };
 
 function spec(description, height, body) {
   return { width: "container", height, config: CONFIG, description, ...body };
@@ -39,6 +42,14 @@ function timeX(data) {
     field: "t", type: "temporal", title: null,
     scale: { type: "utc", domainMin: { expr: `${data.grid.from}` }, domainMax: { expr: `${data.grid.to}` }, nice: false },
     axis: { labelOverlap: "greedy", tickCount: { expr: "width / 80" }, labelExpr: TIME_LABEL },
+  };
+}
+
+/** With ticks as close as the values ask for; in milliseconds. */
+function durationAxis(values) {
+  const wide = Math.max(...values) > 200 * Math.min(...values);
+  return {
+    values: wide ? DURATION_TICKS : FINE_TICKS, labelExpr: DURATION_LABEL, title: null, labelOverlap: "greedy",
   };
 }
 
@@ -63,12 +74,12 @@ function endedPlot(data, statuses) {
     layer: [
       {
         data: { name: "ended" },
-        mark: { type: "bar", stroke: "var(--surface)", strokeWidth: 0.5 },
+        mark: BAR,
         encoding: { x2: { field: "t2" }, y: count("connections"), y2: { field: "below" } },
       },
       {
         data: { name: "started" },
-        mark: { type: "line", interpolate: "step-after", strokeWidth: 1.4 },
+        mark: { type: "line", interpolate: "step-after", strokeWidth: 1.4, clip: true },
         encoding: { y: count("connections") },
       },
     ],
@@ -88,12 +99,12 @@ function openPlot(data) {
     layer: [
       {
         data: { name: "mean" },
-        mark: { type: "area", opacity: 0.75, interpolate: "monotone" },
+        mark: { type: "area", opacity: 0.75, interpolate: "monotone", clip: true },
         encoding: { y2: { field: "below" } },
       },
       {
         data: { name: "peaks" },
-        mark: { type: "line", strokeWidth: 1 },
+        mark: { type: "line", strokeWidth: 1, clip: true },
       },
     ],
   });
@@ -105,9 +116,9 @@ function durationsPlot(statuses) {
     layer: [
       {
         data: { name: "bars" },
-        mark: { type: "bar", stroke: "var(--surface)", strokeWidth: 0.5 },
+        mark: BAR,
         encoding: {
-          x: { field: "low", type: "quantitative", scale: { type: "log", nice: false }, axis: DURATION_AXIS },
+          x: { field: "low", type: "quantitative", scale: { type: "log", nice: false }, axis: durationAxis([1, 1e9]) },
           x2: { field: "high" }, y: count("connections"), y2: { field: "below" }, color,
           tooltip: [
             { field: "span", title: "duration" }, { field: "status" },
@@ -135,7 +146,8 @@ function durationsPlot(statuses) {
 const ROW = 26;
 
 function percentilesPlot(what, rows) {
-  const x = { type: "quantitative", scale: { type: "log" }, axis: { ...DURATION_AXIS, grid: true } };
+  const axis = { ...durationAxis(rows.flatMap((row) => [row.p50, row.p99])), grid: true };
+  const x = { type: "quantitative", scale: { type: "log" }, axis };
   const y = { field: "label", type: "nominal", sort: null, title: null, axis: { domain: false, ticks: false, labelPadding: 8 } };
   const tooltip = [
     { field: "label", title: what }, { field: "median" }, { field: "ninetieth", title: "p90" },
@@ -144,7 +156,7 @@ function percentilesPlot(what, rows) {
   const mark = (type, field, more) => ({
     mark: { type, color: "var(--closed)", ...more }, encoding: { x: { ...x, field }, y, tooltip },
   });
-  return spec(`Durations by ${what}: median, p90 and p99`, rows * ROW, {
+  return spec(`Durations by ${what}: median, p90 and p99`, rows.length * ROW, {
     data: { name: "rows" },
     layer: [
       {
@@ -161,7 +173,7 @@ function percentilesPlot(what, rows) {
 function rejectionsPlot(data, reasons) {
   return spec("Rejected records over time, by reason", 170, {
     data: { name: "rows" },
-    mark: { type: "bar", stroke: "var(--surface)", strokeWidth: 0.5 },
+    mark: BAR,
     encoding: {
       x: timeX(data), x2: { field: "t2" }, y: count("records"), y2: { field: "below" },
       color: colours("reason", reasons, (one) => SERIES[reasons.indexOf(one) % SERIES.length]),
@@ -172,13 +184,8 @@ function rejectionsPlot(data, reasons) {
   });
 }
 
-const FINE_TICKS = [1, 10, 50, 100, 500, 1000, 2000, 5000, 1e4, 3e4, 6e4, 1.2e5, 3e5, 6e5, 1.2e6, 3.6e6, 7.2e6, 1.44e7, 2.88e7,
-  8.64e7];
-
 function delaysPlot(data, legs, rows) {
-  const all = rows.map((row) => row.ms);
-  const wide = Math.max(...all) > 200 * Math.min(...all);
-  const axis = { ...DURATION_AXIS, values: wide ? DURATION_TICKS : FINE_TICKS, grid: true };
+  const axis = { ...durationAxis(rows.map((row) => row.ms)), grid: true };
   return spec("Delay of the export over time: median and p95", 190, {
     data: { name: "rows" },
     encoding: {

@@ -76,7 +76,7 @@ function openNow(data, chosen) {
       return Math.max(0, here);
     });
   };
-  const times = Array.from({ length: count }, (_, point) => start + point * step);
+  const times = Array.from({ length: count }, (_, point) => start + (point + 0.5) * step);
   const finished = mean(chosen.filter((one) => one.status !== "unfinished"));
   const rest = mean(chosen.filter((one) => one.status === "unfinished"));
   const changed = sumBy(within(data.open, chosen), (row) => row[1], (row) => row[2]);
@@ -147,7 +147,7 @@ function durationsBy(data, chosen, key) {
   return [...new Set(chosen.map((one) => one[key]))]
     .map((label) => ({ label, ...durations(data, chosen.filter((one) => one[key] === label)) }))
     .filter((row) => row.n)
-    .sort((a, b) => b.n - a.n || (a.label < b.label ? -1 : 1));
+    .sort((a, b) => (a.label === "(other)") - (b.label === "(other)") || b.n - a.n || (a.label < b.label ? -1 : 1));
 }
 
 function statuses(data, chosen) {

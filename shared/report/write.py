@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -30,13 +31,14 @@ class Written:
     ended: int
     """Connections that ended in the range."""
     records: int
+    empty: bool
 
 
 def command(place: Place, name: str, range_: Range, output: Path, *, force: bool) -> int:
     """Writes it with progress, and says where; the exit status."""
     done = write(place, name, range_, output, force=force, progress=console.progress)
     console.progressed()
-    if not done.files:
+    if done.empty:
         console.say("Nothing was exported in this range; the page says how to widen it.")
     console.say(
         f"{output}: {done.ended:,} connections that ended, {done.records:,} records, {done.files:,} files; "
@@ -71,18 +73,21 @@ def write(
             sums = database.sums(lambda done, total: progress("add up", done, total))
     (records,) = sums["records"][0]
     ended = sum(n for *_, n in sums["ended"])
+    empty = not (sums["groups"] or sums["rejections"] or records)
     said = Said(
         range=range_,
         shown=shown,
         bars=bars(shown),
         points=points(shown),
-        origin=f"{name}; {number:,} files",
-        earliest=None if number else place.earliest(),
+        origin=name,
+        files=number,
+        empty=empty,
+        earliest=place.earliest() if empty else None,
         commits=any(leg == "exporter" for leg, *_ in sums["delays"]),
     )
     text = page(sums, said)
     _replace(output, text)
-    return Written(number, len(text.encode()), ended, records)
+    return Written(number, len(text.encode()), ended, records, empty)
 
 
 def _load(place: Place, days: dict[date, Day], database: Database, folder: Path, progress: Progress) -> None:
@@ -98,14 +103,20 @@ def _load(place: Place, days: dict[date, Day], database: Database, folder: Path,
         fetched.mkdir()
         for table, files in day.files.items():
             paths = place.bring(files, fetched)
-            match table:
-                case "connections":
-                    database.connections(paths)
-                case "records":
-                    committed = [file.committed for file in files]
-                    database.records(dict(zip(paths, committed, strict=True)))
-                case _:
-                    database.letters(paths)
+            try:
+                match table:
+                    case "connections":
+                        database.connections(paths)
+                    case "records":
+                        committed = [file.committed for file in files]
+                        database.records(dict(zip(paths, committed, strict=True)))
+                    case _:
+                        database.letters(paths)
+            except ReportError as error:
+                text = str(error)
+                for path, file in zip(paths, files, strict=True):
+                    text = re.sub(rf"{re.escape(str(path))}\b", file.name, text)
+                raise ReportError(text) from error
         shutil.rmtree(fetched)
 
 
