@@ -1,5 +1,6 @@
 """Takes the rows of the files into DuckDB, a day at a time, and gives the small sums that the page shows."""
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from shared.schema import CONNECTIONS, RECORDS
 
 MEMORY = "1GB"
 """What DuckDB takes at most before it goes to its folder on disk."""
+THREADS = 4
+"""Each takes a part of that."""
 LABELS, LONGEST = 12, 20
 """How many destinations, regions and errors are told apart; how many connections of a group are listed."""
 MINUTE, DAY = HOUR // 60, 24 * HOUR
@@ -69,6 +72,7 @@ class Database:
             folder / "report.duckdb",
             config={
                 "memory_limit": MEMORY,
+                "threads": min(THREADS, os.cpu_count() or 1),
                 "temp_directory": str(folder / "spilled"),
                 "preserve_insertion_order": False,
                 # What it has built in is enough; nothing is fetched.
@@ -109,10 +113,11 @@ class Database:
 
     def records(self, committed: Mapping[Path, int | None]) -> None:
         """Adds records: the files, with when they were committed where that is known (µs since 1970 UTC)."""
-        known = [(str(path), at) for path, at in committed.items() if at is not None]
+        known = {str(path): at for path, at in committed.items() if at is not None}
         self._connection.execute("DELETE FROM commits")
-        if known:
-            self._connection.executemany("INSERT INTO commits VALUES (?, ?)", known)
+        self._connection.execute(
+            "INSERT INTO commits SELECT unnest(?), unnest(?)", [list(known), list(known.values())]
+        )
         self._set(files=[str(one) for one in (*committed, self._empty[RECORDS.name])])
         self._run(self._load["records"])
 

@@ -62,7 +62,6 @@ FROM (
     SELECT epoch_us(enqueued) AS moment, unnest(map_entries(counts)) AS count, rejections
     FROM read_json(
         getvariable('files'), format = 'newline_delimited', compression = 'gzip', hive_partitioning = false,
-        maximum_object_size = 67108864,
         columns = {
             enqueued: 'TIMESTAMP', counts: 'MAP(VARCHAR, BIGINT)',
             rejections: 'STRUCT(reason VARCHAR, message VARCHAR)[]'

@@ -1,7 +1,7 @@
 """Finds the files of a range of time, by day, in storage or in a local copy of the container."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -70,8 +70,11 @@ class Place(Protocol):
     def earliest(self) -> int | None:
         """The first hour that there is a record of."""
 
-    def bring(self, files: Iterable[File], to: Path) -> list[Path]:
-        """Makes files of one table readable here; what it puts into the folder can go again."""
+    def bring(self, files: Sequence[File], to: Path, brought: Callable[[], None]) -> list[Path]:
+        """Makes files of one table readable here, in their order; what it puts into the folder can go again.
+
+        `brought` is called for each.
+        """
 
 
 class Container:
@@ -99,7 +102,7 @@ class Container:
                 return file.hour
         return None
 
-    def bring(self, files: Iterable[File], to: Path) -> list[Path]:
+    def bring(self, files: Sequence[File], to: Path, brought: Callable[[], None]) -> list[Path]:
         """See Place."""
 
         def one(at: int, file: File) -> Path:
@@ -107,8 +110,12 @@ class Container:
             target.write_bytes(self._storage.part(file.name, 0, file.size) if file.size else b"")
             return target
 
+        paths = []
         with ThreadPoolExecutor(PARALLEL, thread_name_prefix="report") as pool:
-            return list(pool.map(lambda each: one(*each), enumerate(files)))
+            for path in pool.map(one, range(len(files)), files):
+                paths.append(path)
+                brought()
+        return paths
 
 
 class Folder:
@@ -135,14 +142,15 @@ class Folder:
         files = (_file(path.relative_to(self._root).as_posix(), 0, None) for path in paths)
         return min((file.hour for file in files if file), default=None)
 
-    def bring(self, files: Iterable[File], to: Path) -> list[Path]:
+    def bring(self, files: Sequence[File], to: Path, brought: Callable[[], None]) -> list[Path]:
         """See Place. Linked to, as a name may hold what DuckDB takes for a pattern."""
-        brought = []
+        paths = []
         for at, file in enumerate(files):
             target = to / f"{file.table}-{at}"
             target.symlink_to((self._root / file.name).resolve())
-            brought.append(target)
-        return brought
+            paths.append(target)
+            brought()
+        return paths
 
 
 _PLACE = re.compile(r"(.+/)date=(\d{4}-\d\d-\d\d)/hour=(\d\d)/[^/]+\.(parquet|jsonl\.gz)")

@@ -147,7 +147,7 @@ const ROW = 26;
 
 function percentilesPlot(what, rows) {
   const axis = { ...durationAxis(rows.flatMap((row) => [row.p50, row.p99])), grid: true };
-  const x = { type: "quantitative", scale: { type: "log" }, axis };
+  const x = { type: "quantitative", scale: { type: "log", padding: 10 }, axis };
   const y = { field: "label", type: "nominal", sort: null, title: null, axis: { domain: false, ticks: false, labelPadding: 8 } };
   const tooltip = [
     { field: "label", title: what }, { field: "median" }, { field: "ninetieth", title: "p90" },

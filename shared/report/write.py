@@ -91,8 +91,15 @@ def write(
 
 
 def _load(place: Place, days: dict[date, Day], database: Database, folder: Path, progress: Progress) -> None:
-    for done, day in enumerate(days.values()):
-        progress("days", done, len(days))
+    total = sum(len(files) for day in days.values() for files in day.files.values())
+    done = 0
+
+    def brought() -> None:
+        nonlocal done
+        done += 1
+        progress("fetch", done, total)
+
+    for day in days.values():
         free = shutil.disk_usage(folder).free
         if free < day.size + SPARE:
             raise ReportError(
@@ -102,7 +109,7 @@ def _load(place: Place, days: dict[date, Day], database: Database, folder: Path,
         fetched = folder / "day"
         fetched.mkdir()
         for table, files in day.files.items():
-            paths = place.bring(files, fetched)
+            paths = place.bring(files, fetched, brought)
             try:
                 match table:
                     case "connections":

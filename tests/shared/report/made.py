@@ -89,7 +89,9 @@ def days(root: Path, until: datetime, hours: int, count: int) -> list[dict[str, 
     for number, start in enumerate(starts.tolist()):
         destination = str(rng.choice(list(DESTINATIONS), p=list(DESTINATIONS.values())))
         region = str(rng.choice(list(REGIONS), p=list(REGIONS.values())))
-        seconds = float(min(rng.lognormal(np.log(MEDIANS.get(destination, 5400)), 1.3), 9 * 3600))
+        seconds = float(
+            min(rng.lognormal(np.log(MEDIANS.get(destination, 5400)), 1.3), rng.uniform(8, 20) * 3600)
+        )
         outage = destination == "wss://orders.example" and 0.55 < (start - begin) / (end - begin) < 0.63
         luck = rng.random()
         status = "failed" if outage or luck < 0.03 else "quiet" if luck < 0.06 else "closed"

@@ -150,6 +150,18 @@ def test_filters_act_on_plots_tables_and_figures(
     assert browser.figures()["Connections"] == f"{len(finished):,}"
 
 
+def test_a_bar_tells_its_numbers_under_the_pointer(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    bar = "const r = document.querySelector('#plot-ended .mark-rect.role-mark path').getBoundingClientRect();"
+    x, y = browser.script(f"{bar} return [r.x + r.width / 2, r.y + r.height / 2]")
+    browser.devtools("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+    browser.until("return document.querySelector('#vg-tooltip-element.visible') !== null")
+    said = browser.script("return document.getElementById('vg-tooltip-element').innerText")
+    assert re.search(r"UTC:?\s+2026-11-19 02:00", said)
+    assert re.search(r"connections:?\s+\d+", said)
+    assert browser.logged() == []
+
+
 def test_a_name_in_a_table_is_a_filter(browser: Browser, page: Path) -> None:
     browser.open(page)
     browser.script("document.querySelector('#table-status button').click()")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,9 @@ def test_files_are_brought_whole_whatever_their_names(tmp_path: Path) -> None:
         to = tmp_path / str(at)
         to.mkdir()
         (day,) = place.find(Range(NOON, NOON + HOUR), lambda _: None).values()
-        (path,) = place.bring(day.files["records"], to)
+        brought: list[int] = []
+        (path,) = place.bring(day.files["records"], to, partial(brought.append, 1))
+        assert len(brought) == 1
         assert (path.parent, path.read_bytes()) == (to, b"content")
 
 
