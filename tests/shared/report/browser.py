@@ -65,11 +65,14 @@ class Browser:
         """Opens a report and waits until its plots are drawn; what was logged before is forgotten."""
         self.logged()
         self.requested()
-        self.devtools(
-            "Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}]
-        )
+        self.emulate(scheme)
         self._driver.get(page.as_uri())
         self.until("return document.documentElement.dataset.ready === 'true'")
+
+    def emulate(self, scheme: str, media: str = "") -> None:
+        """A system in light or dark; with `print` as the medium, its printer."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.devtools("Emulation.setEmulatedMedia", media=media, features=features)
 
     def script(self, code: str, *arguments: Any) -> Any:
         """What JavaScript gives."""

@@ -187,10 +187,9 @@ def test_it_prints_on_white_pages(browser: Browser, page: Path, scheme: str) -> 
     browser.open(page, scheme)
     pages = len(re.findall(rb"/Type\s*/Page\b", browser.print()))
     assert 3 <= pages <= 8
-    browser.devtools("Emulation.setEmulatedMedia", media="print")
+    browser.emulate(scheme, media="print")
     assert browser.script("return getComputedStyle(document.body).color") == "rgb(26, 31, 38)"
     assert browser.script("return getComputedStyle(document.getElementById('filters')).display") == "none"
-    browser.devtools("Emulation.setEmulatedMedia", media="")
 
 
 def test_a_narrow_window_needs_no_scrolling_sideways(browser: Browser, page: Path) -> None:
