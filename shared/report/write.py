@@ -122,7 +122,7 @@ def _load(place: Place, days: dict[date, Day], database: Database, folder: Path,
             except ReportError as error:
                 text = str(error)
                 for path, file in zip(paths, files, strict=True):
-                    text = re.sub(rf"{re.escape(str(path))}\b", file.name, text)
+                    text = re.sub(rf"{re.escape(str(path))}\b", file.name.replace("\\", r"\\"), text)
                 raise ReportError(text) from error
         shutil.rmtree(fetched)
 
