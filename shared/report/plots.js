@@ -131,14 +131,15 @@ function durationsPlot(statuses) {
         mark: { type: "rule", color: "var(--ink)", strokeDash: [3, 3] },
         encoding: { x: { field: "ms", type: "quantitative" } },
       },
-      {
+      // First its rim, which keeps the text readable upon bars.
+      ...[{ stroke: "var(--surface)", strokeWidth: 4 }, {}].map((rim) => ({
         data: { name: "marks" },
         mark: {
-          type: "text", color: "var(--ink)", baseline: "top", fontSize: 11, align: { expr: "datum.rank < 2 ? 'left' : 'right'" },
-          dx: { expr: "datum.rank < 2 ? 4 : -4" }, dy: { expr: "datum.rank * 13" },
+          type: "text", color: "var(--ink)", baseline: "top", fontSize: 11, ...rim, dy: { expr: "datum.rank * 13" },
+          align: { expr: "datum.rank < 2 ? 'left' : 'right'" }, dx: { expr: "datum.rank < 2 ? 4 : -4" },
         },
         encoding: { x: { field: "ms", type: "quantitative" }, y: { value: 0 }, text: { field: "label" } },
-      },
+      })),
     ],
   });
 }
