@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready node_modules/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format clean faults fuzz load
+.PHONY: help demo test check bench format clean faults fuzz load picture
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ check: $(READY) ## ruff, format, mypy --strict
 
 bench: $(READY) ## what a record costs, beside other ways to export it; draws docs/performance.svg
 	$(BIN)/python -m benchmarks --plot docs/performance.svg $(BENCH)
+
+picture: $(READY) ## draw docs/report.png: the report in Chromium
+	$(BIN)/python -m tests.shared.report
 
 format: $(READY) ## format the code and mend what ruff can mend
 	$(BIN)/ruff format

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from shared import __version__, console, operations, settings, storage
@@ -55,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     _audit(commands)
     _replay(commands)
     _adopt(commands)
+    _report(commands)
     _schema(commands)
     return parser
 
@@ -196,6 +198,50 @@ def _adopt(commands: Any) -> None:
         "source", nargs="?", help="namespace/hub/partition id; without it: those that stand still"
     )
     parser.add_argument("--yes", action="store_true", help="do it")
+
+
+def _report(commands: Any) -> None:
+    def run(options: argparse.Namespace) -> int:
+        # DuckDB and the plots are packages of their own, which other commands go without.
+        from shared.report import write  # noqa: PLC0415
+        from shared.report.places import Container, Folder, Place, Range  # noqa: PLC0415
+
+        if options.folder:
+            name = f"a copy of the container in {options.folder}"
+            place: Place = Folder(options.folder)
+        else:
+            config = _settings()
+            name = f"container {config.OUTPUT_CONTAINER}"
+            place = Container(_connect(config))
+        until = _now() if options.until is None else options.until
+        return write.command(place, name, Range(options.since, until), options.output, force=options.force)
+
+    parser = _command(
+        commands,
+        "report",
+        run,
+        "Writes an HTML page with plots of a range of time. Read-only but for that file.",
+        "It needs more packages: pip install -r requirements-report.txt (docs/report.md).\n"
+        f"Exit status: 0 written, 2 it could not be.\n{SETTINGS}",
+        "  python -m shared report\n  python -m shared report --since 7d --output week.html\n"
+        "  python -m shared report --since 2026-11-20 --until 2026-11-21 --force\n"
+        "  python -m shared report --folder copy --since 30d",
+    )
+    parser.add_argument(
+        "--since", type=_time, default="24h", metavar="TIME", help="where the range begins; by default: 24h"
+    )
+    parser.add_argument("--until", type=_time, metavar="TIME", help="where it ends; by default: now")
+    parser.add_argument(
+        "--folder", type=Path, metavar="DIR", help="read a local copy of the output container; no settings"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("report.html"),
+        metavar="FILE",
+        help="the page; by default: report.html",
+    )
+    parser.add_argument("--force", action="store_true", help="write over the file if it is there")
 
 
 def _schema(commands: Any) -> None:

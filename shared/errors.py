@@ -4,6 +4,7 @@ ExporterError
 |-- SettingError            a setting is missing or its value is not allowed; the app does not start
 |-- TriggerError            a batch came without its source or its sequence numbers
 |-- DamagedFile             an output file is not as it was written
+|-- ReportError             a report cannot be made as it was asked for
 |-- StorageError            a storage call did not do what was asked
 |   |-- Refused             its condition was not met, or it is not allowed: it had no effect
 |   `-- Unclear             no answer, or one that does not tell: it may have had its effect
@@ -31,6 +32,10 @@ class TriggerError(ExporterError):
 
 class DamagedFile(ExporterError):
     """An output file is not as it was written: cut off, or changed."""
+
+
+class ReportError(ExporterError):
+    """A report cannot be made as it was asked for."""
 
 
 class StorageError(ExporterError):

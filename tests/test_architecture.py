@@ -39,10 +39,19 @@ def importers(package: str) -> set[str]:
         ("azure.storage", {"shared/storage.py"}),
         ("azure.functions", {"function_app.py"}),
         ("azure.eventhub", {"shared/hub.py"}),
+        ("duckdb", {"shared/report/database.py"}),
+        ("vl_convert", {"shared/report/page.py"}),
     ],
 )
-def test_each_azure_service_is_reached_from_one_module(package: str, only: set[str]) -> None:
+def test_each_azure_service_and_each_package_of_the_report_is_reached_from_one_module(
+    package: str, only: set[str]
+) -> None:
     assert importers(package) == only
+
+
+def test_only_the_command_line_needs_the_report() -> None:
+    assert {one for one in importers("shared.report") if "report/" not in one} == {"shared/__main__.py"}
+    assert "shared.report" not in set(imports(ROOT / "shared/__main__.py", top_level=True))
 
 
 def test_the_environment_is_read_in_settings_alone() -> None:
@@ -115,8 +124,9 @@ def test_the_worker_can_index_the_annotation_of_the_events() -> None:
 
 def test_nothing_heavy_is_imported_that_a_start_does_not_need() -> None:
     code = (
-        "import sys, shared.export, shared.storage;"
-        "print([one for one in ('azure.identity', 'azure.eventhub', 'pandas') if one in sys.modules])"
+        "import sys, shared.export, shared.storage, shared.__main__;"
+        "heavy = ('azure.identity', 'azure.eventhub', 'pandas', 'duckdb', 'vl_convert');"
+        "print([one for one in heavy if one in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

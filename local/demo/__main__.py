@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from local.azurite import AzuriteError
 from local.demo import drive, show
+from local.demo.report import report
 from local.stack import GROUP, HUB, OUTPUT, Stack
 from local.traffic.check import check, check_durations
 from local.traffic.generate import Traffic, generate
@@ -97,6 +98,8 @@ def demonstrate(stack: Stack, console: Console, options: argparse.Namespace) -> 
         f"{drained.redelivered:,} envelopes came again",
         highlight=False,
     )
+    page = report(stack, now - timedelta(hours=5), datetime.now(UTC))
+    console.print(f"report: {page}, open it in a browser", highlight=False)
     result = check(traffic.truth, records, rejected=rejected, skipped=counts.skipped)
     for example in result.examples:
         console.print(f"[red]{example}[/]", highlight=False)

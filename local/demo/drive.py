@@ -65,16 +65,17 @@ def _redelivered(host: HostProcess, committed: Mapping[str, int]) -> int:
 
 def finish(stack: Stack, host: HostProcess, connections: int, progress: Callable[[int], None]) -> None:
     """Fires the timer until every connection is written and nothing new comes of it."""
-    quiet = fired = 0
+    quiet = fired = written = 0
     last: list[str] = []
-    while quiet < QUIET_RUNS:
+    while quiet < QUIET_RUNS or written < connections:
         fired += 1
         host.invoke(TIMER)
         host.wait_for("invocation", count=fired, timeout=PATIENCE, function=TIMER)
         files = stack.files("parquet/ApiManagementWebSocketConnections/")
         quiet = quiet + 1 if files == last and files else 0
         if files != last:
-            progress(min(connections, stack.table("ApiManagementWebSocketConnections").num_rows))
+            written = stack.table("ApiManagementWebSocketConnections").num_rows
+            progress(min(connections, written))
         last = files
         if fired > MAX_RUNS:
             raise DemoError(f"connections are still being written after {fired} runs:\n{host.log[-4000:]}")

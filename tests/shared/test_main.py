@@ -20,7 +20,7 @@ from tests.shared.exported import SOURCE, Exported, envelopes
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "docs" / name for name in ("command-line.md", "audit-and-replay.md", "guarantees.md")]
-COMMANDS = ("status", "audit", "replay", "adopt", "schema")
+COMMANDS = ("status", "audit", "replay", "adopt", "report", "schema")
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_a_wrong_argument_is_named(
     assert says in output
 
 
-@pytest.mark.parametrize("command", ["status", "audit", "replay", "adopt"])
+@pytest.mark.parametrize("command", ["status", "audit", "replay", "adopt", "report"])
 def test_what_cannot_be_reached_is_an_error_of_one_line(
     command: str, capsys: pytest.CaptureFixture[str], filled: Exported, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,7 +173,8 @@ def test_what_cannot_be_reached_is_an_error_of_one_line(
         2,
         "error: OutputStorage: set it to a connection string, or set OutputStorage__blobServiceUri\n",
     )
-    for name, value in (filled.environment | {"STATE_CONTAINER": "not-there"}).items():
+    nowhere = {"STATE_CONTAINER": "not-there", "OUTPUT_CONTAINER": "not-there"}
+    for name, value in (filled.environment | nowhere).items():
         monkeypatch.setenv(name, value)
     status, output = ran(capsys, command)
     assert (status, len(output.splitlines())) == (2, 1)
@@ -211,7 +212,11 @@ def test_watching_shows_it_again_until_it_is_stopped(filled: Exported) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 @pytest.mark.usefixtures("filled")
-def test_every_command_in_the_docs_runs(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_in_the_docs_runs(
+    page: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "copy").mkdir()
+    monkeypatch.chdir(tmp_path)  # where a report goes
     shown = re.findall(r"^(?:\$ )?python -m shared (.+?)(?:\s+#.*)?$", page.read_text(), re.MULTILINE)
     assert shown or page.name == "guarantees.md"
     for command in shown:

@@ -1,0 +1,26 @@
+"""Writes the report of what the demonstration exported, from the container."""
+
+from datetime import datetime
+from pathlib import Path
+
+from local.stack import OUTPUT, ROOT, STATE, Stack
+from shared import storage
+from shared.report.places import Container, Range
+from shared.report.write import write
+from shared.settings import Connection
+
+REPORT = Path(".demo/report.html")
+
+
+def report(stack: Stack, since: datetime, until: datetime) -> Path:
+    """The page, which it writes over; its path as seen from the repository."""
+    (ROOT / REPORT).parent.mkdir(exist_ok=True)
+    connection = Connection(string=stack.azurite.connection_string)
+    place = Container(storage.connect(connection, connection, STATE, OUTPUT))
+    range_ = Range(_microseconds(since), _microseconds(until))
+    write(place, f"container {OUTPUT}", range_, ROOT / REPORT, force=True, progress=lambda *_: None)
+    return REPORT
+
+
+def _microseconds(time: datetime) -> int:
+    return int(time.timestamp()) * 1_000_000

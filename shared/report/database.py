@@ -1,0 +1,150 @@
+"""Takes the rows of the files into DuckDB, a day at a time, and gives the small sums that the page shows."""
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+import pyarrow.parquet as pq
+
+from shared.errors import ReportError
+from shared.report.places import HOUR, Range
+from shared.schema import CONNECTIONS, RECORDS
+
+MEMORY = "1GB"
+"""What DuckDB takes at most before it goes to its folder on disk."""
+THREADS = 4
+"""Each takes a part of that."""
+LABELS, LONGEST = 12, 20
+"""How many destinations, regions and errors are told apart; how many connections of a group are listed."""
+MINUTE, DAY = HOUR // 60, 24 * HOUR
+
+type Rows = list[tuple[Any, ...]]
+type Sums = dict[str, Rows]
+"""The rows of each query of aggregates.sql."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Intervals of one length that cover a range; times in µs."""
+
+    first: int
+    """The number of the first one, counted from 1970."""
+    step: int
+    count: int
+
+    @classmethod
+    def over(cls, range_: Range, steps: Sequence[int], most: int) -> "Grid":
+        """With the shortest of these steps, or a multiple of the last one, that needs no more than `most`."""
+        span = range_.until - range_.since
+        step = next((one for one in steps if span <= one * most), -(-span // (steps[-1] * most)) * steps[-1])
+        first = range_.since // step
+        return cls(first, step, max(1, -(-range_.until // step) - first))
+
+
+def bars(range_: Range) -> Grid:
+    """For counts: hours up to ten days, five minutes below half a day, days up to 240, then weeks."""
+    half_a_day = range_.until - range_.since <= 12 * HOUR
+    return Grid.over(range_, [*([5 * MINUTE] if half_a_day else []), HOUR, DAY, 7 * DAY], 240)
+
+
+def points(range_: Range) -> Grid:
+    """For curves: finer."""
+    return Grid.over(range_, [MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, DAY, 7 * DAY], 300)
+
+
+def _statements(name: str) -> dict[str, str]:
+    text = (files("shared.report") / name).read_text(encoding="utf-8")
+    parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+class Database:
+    """A DuckDB file in a folder, gone with it; its memory is bounded."""
+
+    def __init__(self, folder: Path, range_: Range) -> None:
+        self._connection = duckdb.connect(
+            folder / "report.duckdb",
+            config={
+                "memory_limit": MEMORY,
+                "threads": min(THREADS, os.cpu_count() or 1),
+                "temp_directory": str(folder / "spilled"),
+                "preserve_insertion_order": False,
+                # What it has built in is enough; nothing is fetched.
+                "autoinstall_known_extensions": False,
+            },
+        )
+        self._load = _statements("load.sql")
+        self._empty = {}
+        for table in (CONNECTIONS, RECORDS):
+            # Beside files of an older schema: every column is there, perhaps null.
+            self._empty[table.name] = folder / f"{table.name}.parquet"
+            pq.write_table(table.arrow.empty_table(), self._empty[table.name])
+        grid, curve = bars(range_), points(range_)
+        self._set(
+            since=range_.since,
+            until=range_.until,
+            first=grid.first,
+            step=grid.step,
+            point_first=curve.first,
+            point_step=curve.step,
+            labels=LABELS,
+            longest=LONGEST,
+        )
+        self._run(self._load["prepare"])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def connections(self, paths: Sequence[Path]) -> None:
+        """Adds the connections of a day: all of its files, as revisions count within."""
+        self._set(files=[str(one) for one in (*paths, self._empty[CONNECTIONS.name])])
+        self._run(self._load["connections"])
+
+    def records(self, committed: Mapping[Path, int | None]) -> None:
+        """Adds records: the files, with when they were committed where that is known (µs since 1970 UTC)."""
+        known = {str(path): at for path, at in committed.items() if at is not None}
+        self._connection.execute("DELETE FROM commits")
+        self._connection.execute(
+            "INSERT INTO commits SELECT unnest(?), unnest(?)", [list(known), list(known.values())]
+        )
+        self._set(files=[str(one) for one in (*committed, self._empty[RECORDS.name])])
+        self._run(self._load["records"])
+
+    def letters(self, paths: Sequence[Path]) -> None:
+        """Adds dead letters."""
+        self._set(files=[str(one) for one in paths])
+        self._run(self._load["letters"])
+
+    def sums(self, progress: Callable[[int, int], None]) -> Sums:
+        """What the page shows, once all is loaded. `progress` takes how many are done, and of how many."""
+        queries = _statements("aggregates.sql")
+        found: Sums = {}
+        for done, (name, query) in enumerate(queries.items()):
+            progress(done, len(queries))
+            rows = self._run(query)
+            if name != "prepare":
+                found[name] = rows
+        return found
+
+    def _set(self, **variables: object) -> None:
+        for name, value in variables.items():
+            self._connection.execute(f"SET VARIABLE {name} = ?", [value])
+
+    def _run(self, statement: str) -> Rows:
+        try:
+            rows: Rows = self._connection.execute(statement).fetchall()
+        except duckdb.Error as error:
+            problem = str(error).strip().partition("\n")[0]
+            raise ReportError(f"the files cannot be added up ({problem}): see audit --deep") from error
+        return rows

@@ -1,0 +1,255 @@
+"use strict";
+// Puts the sums into plots and tables, anew whenever a filter changes. Values of records only ever become text.
+
+const DATA = JSON.parse(document.getElementById("data").textContent);
+const GROUPS = groupsOf(DATA);
+const LEGS = { hub: "to the hub", exporter: "to the output" };
+const MEANING = {
+  closed: "a closing event came", failed: "a failing event came", quiet: "no closing event; nothing came for a while",
+  timed_out: "no closing event; nothing came for the idle time", unfinished: "records, but no row yet",
+};
+const ORDER = Object.keys(MEANING);
+const element = (id) => document.getElementById(id);
+const number = (value) => value.toLocaleString("en-US");
+const share = (part, whole) => (whole ? `${((100 * part) / whole).toFixed(part / whole < 0.1 ? 1 : 0)} %` : "–");
+const short = (value) => (value < 1e6 ? number(value) : `${(value / 1e6).toPrecision(3)} M`);
+const plots = {};
+
+function when(ms, seconds = false) {
+  return new Date(ms).toISOString().slice(0, seconds ? 19 : 16).replace("T", " ");
+}
+
+function lasted(ms) {
+  if (ms === null || ms === undefined) return "–";
+  const units = [[86400000, "d"], [3600000, "h"], [60000, "min"], [1000, "s"]];
+  const [size, name] = units.find(([one]) => ms >= one) || [1, "ms"];
+  const value = ms / size;
+  return `${value.toFixed(value < 10 && size > 1 ? 1 : 0)} ${name}`;
+}
+
+function length(ms) {
+  const names = [[604800000, "week"], [86400000, "day"], [3600000, "hour"], [60000, "minute"]];
+  const [size, name] = names.find(([one]) => ms % one === 0);
+  return ms === size ? name : `${ms / size} ${name}s`;
+}
+
+function make(tag, text, name) {
+  const one = document.createElement(tag);
+  if (text !== undefined) one.textContent = text;
+  if (name) one.className = name;
+  return one;
+}
+
+/** Columns are [title, what gives the cell's text or element, class]. */
+function table(id, rows, columns) {
+  const target = element(id);
+  target.replaceChildren();
+  if (!rows.length) return;
+  const head = make("tr");
+  head.append(...columns.map(([title, , name]) => make("th", title, name)));
+  const lines = rows.map((row) => {
+    const line = make("tr");
+    for (const [, give, name] of columns) {
+      const given = give(row);
+      const cell = make("td", given instanceof Node ? undefined : given, name);
+      if (given instanceof Node) cell.append(given);
+      line.append(cell);
+    }
+    return line;
+  });
+  const [top, body] = [make("thead"), make("tbody")];
+  top.append(head);
+  body.append(...lines);
+  target.append(top, body);
+}
+
+function link(key, value) {
+  const button = make("button", value);
+  button.type = "button";
+  button.title = `only ${value}`;
+  button.addEventListener("click", () => {
+    element(`filter-${key}`).value = value;
+    show();
+  });
+  return button;
+}
+
+function bar(part, whole, colour) {
+  const span = make("span", undefined, "share");
+  span.style.width = `${whole ? Math.max(1, (100 * part) / whole) : 0}%`;
+  if (colour) span.style.background = colour;
+  return span;
+}
+
+/** Draws a plot once; from then on, its rows are exchanged. */
+async function draw(id, spec, datasets, height = spec.height) {
+  const target = element(`plot-${id}`);
+  const any = Object.values(datasets).some((rows) => rows.length);
+  target.hidden = !any;
+  if (!any) return;
+  plots[id] ||= vegaEmbed(target, { ...spec, datasets }, {
+    mode: "vega-lite", renderer: "svg", actions: false, ast: true, defaultStyle: false,
+    tooltip: { disableDefaultStyle: true }, logLevel: 1, // errors: a layer that a filter emptied is worth no warning
+  });
+  const { view } = await plots[id];
+  for (const [name, rows] of Object.entries(datasets)) view.data(name, rows);
+  await view.height(height).resize().runAsync();
+}
+
+function figures(chosen) {
+  const all = durations(DATA, chosen);
+  const open = openNow(DATA, chosen);
+  const began = sum(within(DATA.started, chosen));
+  const still = sum(within(DATA.open, chosen), (row) => row[2]);
+  const hours = Math.max((DATA.grid.to - DATA.grid.from) / 3600000, 1 / 60);
+  const rejected = sum(DATA.reasons, (row) => row[1]);
+  const delayed = DATA.delays.length ? delaysOf(DATA, "hub") : null;
+  const committed = delaysOf(DATA, "exporter");
+  const rows = [
+    ["Connections", short(all.n), `ended; ${short(began)} began`],
+    ["Per hour", short(+(all.n / hours).toPrecision(3)), "ended, on average"],
+    ["Failed", share(all.failed, all.n), `${number(all.failed)} connections`],
+    ["Median duration", lasted(all.p50), `p99 ${lasted(all.p99)}`],
+    ["Peak open", short(Math.round(open.most)), open.exact ? "at the same time" : `highest mean per ${length(DATA.points.step)}`],
+    ["Still open", short(still), "at the end"],
+    ["Rejected", short(rejected), `${short(DATA.records[0][0])} records exported`],
+    ["Delay, p95", lasted(committed.n ? committed.p95 : delayed && delayed.p95), committed.n ? "from hub to output" : "to the hub"],
+  ];
+  element("figures").replaceChildren(...rows.map(([name, value, more]) => {
+    const box = make("div");
+    box.append(make("dt", name), make("dd", value), make("dd", more));
+    return box;
+  }));
+}
+
+function percentiles(chosen, key, title) {
+  const rows = durationsBy(DATA, chosen, key);
+  const known = rows.filter((row) => row.known).map((row) => ({
+    ...row, median: lasted(row.p50), ninetieth: lasted(row.p90), highest: lasted(row.p99),
+  }));
+  draw(key, percentilesPlot(key, known), { rows: known }, known.length * ROW);
+  const columns = ["p50", "p90", "p99", "longest"].map((name) => [name, (row) => lasted(row[name]), "number"]);
+  table(`table-${key}`, rows, [
+    [title, (row) => link(key, row.label), "text"], ["connections", (row) => number(row.n), "number"],
+    ["failed", (row) => share(row.failed, row.n), "number"], ...columns,
+  ]);
+}
+
+function show() {
+  const filter = Object.fromEntries(KEYS.map((key) => [key, element(`filter-${key}`).value]));
+  const chosen = chosenBy(GROUPS, filter);
+  const set = KEYS.filter((key) => filter[key]);
+  element("filtered").hidden = !set.length;
+  element("filtered").textContent = `Shown: ${set.map((key) => `${key} ${filter[key]}`).join(", ")}`;
+  for (const one of document.querySelectorAll(".unfiltered")) {
+    one.textContent = set.length ? "The filters do not apply here." : "";
+  }
+  figures(chosen);
+
+  const present = ORDER.filter((status) => GROUPS.some((one) => one.status === status));
+  const ending = present.filter((status) => status !== "unfinished");
+  const timed = (rows) => rows.map((row) => ({ ...row, when: when(row.t) }));
+  const { ended, started } = counted(DATA, chosen);
+  draw("ended", endedPlot(DATA, ending), {
+    ended: timed(stacked(ended, "t", "status", ORDER)), started: timed(started),
+  });
+
+  const open = openNow(DATA, chosen);
+  draw("open", openPlot(DATA), {
+    mean: timed(stacked(open.mean, "t", "kind", ["finished", "unfinished"])), peaks: timed(open.peaks),
+  });
+
+  const bars = stacked(histogram(DATA, chosen), "low", "status", ORDER).map((row) => ({ ...row, span: `${lasted(row.low)} to ${lasted(row.high)}` }));
+  const all = durations(DATA, chosen);
+  const marks = [["median", all.p50], ["p90", all.p90], ["p99", all.p99]];
+  draw("durations", durationsPlot(ending), {
+    bars, marks: marks.filter(([, ms]) => ms).map(([name, ms], rank) => ({ ms, rank, label: `${name} ${lasted(ms)}` })),
+  });
+  element("unknown").textContent = all.n > all.known
+    ? `${number(all.n - all.known)} of ${number(all.n)} are left out: their records do not tell a duration.` : "";
+
+  percentiles(chosen, "destination", "Destination");
+  percentiles(chosen, "region", "Region");
+  ends(chosen, all.n);
+}
+
+function ends(chosen, total) {
+  const rows = statuses(DATA, chosen);
+  table("table-status", rows, [
+    ["Status", (row) => {
+      const cell = make("span", undefined, "named");
+      const swatch = make("span", undefined, "swatch");
+      swatch.style.background = STATUS_COLOURS[row.status];
+      cell.append(swatch, link("status", row.status));
+      return cell;
+    }],
+    ["meaning", (row) => MEANING[row.status] || ""], ["connections", (row) => number(row.n), "number"],
+    ["share", (row) => share(row.n, total), "number"],
+    ["", (row) => bar(row.n, total, STATUS_COLOURS[row.status]), "bar"],
+  ]);
+  const told = errors(DATA, chosen);
+  table("table-errors", told.length ? told : [{ none: true }], told.length ? [
+    ["Error", (row) => row.error ?? "(others)", "text"], ["connections", (row) => number(row.n), "number"],
+    ["", (row) => bar(row.n, told[0].n, "var(--failed)"), "bar"],
+  ] : [["", () => "No connection had an error."]]);
+  const longest = within(DATA.longest, chosen).sort((a, b) => b[5] - a[5]).slice(0, DATA.listed);
+  table("table-longest", longest, [
+    ["CorrelationId", (row) => row[1], "id"], ["instance", (row) => row[2].split("/").pop() || "–"],
+    ["began", (row) => when(row[3] / 1000, true), "time"], ["duration", (row) => lasted(row[5]), "number"],
+    ["destination", (row) => row[6], "text"], ["region", (row) => row[7]], ["status", (row) => row[8]],
+    ["events", (row) => number(row[9]), "number"], ["error", (row) => row[10] ?? "", "text"],
+  ]);
+}
+
+/** What no filter changes. */
+function showOnce() {
+  element("empty").hidden = Boolean(GROUPS.length || DATA.records[0][0] || DATA.reasons.length);
+  for (const one of document.querySelectorAll(".needs-connections")) one.hidden = !GROUPS.length;
+  element("filters").hidden = !GROUPS.length;
+  element("figures").hidden = !element("empty").hidden;
+  element("delays").hidden = !DATA.records[0][0];
+  element("rejections").hidden = !element("empty").hidden;
+  element("ended-title").textContent = `Connections per ${length(DATA.bars.step)}`;
+  element("open-caption").textContent = `Mean per ${length(DATA.points.step)}; line, without filters: the peak in it. Finished: has a row `
+    + "in the table of connections. Unfinished: has records, but no row yet, and counts as open until a closing event.";
+  for (const key of KEYS) {
+    const values = [...new Set(GROUPS.map((one) => one[key]))].sort();
+    const options = [["", "all"], ...values.map((value) => [value, value])];
+    element(`filter-${key}`).append(...options.map(([value, text]) => {
+      const option = make("option", text);
+      option.value = value;
+      return option;
+    }));
+  }
+  const reasons = DATA.reasons.map(([reason]) => reason);
+  const { start, step } = DATA.bars;
+  draw("rejections", rejectionsPlot(DATA, reasons), {
+    rows: stacked(DATA.rejections.map(([at, reason, n]) => ({
+      t: start + at * step, t2: start + (at + 1) * step, when: when(start + at * step), reason, n,
+    })), "t", "reason", reasons),
+  });
+  table("table-rejections", DATA.reasons.length ? DATA.reasons : [[]], DATA.reasons.length ? [
+    ["Reason", (row) => row[0]], ["records", (row) => number(row[1]), "number"], ["one of the messages", (row) => row[2] ?? "", "text"],
+  ] : [["", () => "Nothing was rejected."]]);
+  const legs = Object.keys(LEGS).filter((leg) => DATA.delays.some((row) => row[0] === leg));
+  const delayed = delays(DATA).map((row) => ({
+    ...row, leg: LEGS[row.leg], when: when(row.t - step / 2), said: lasted(row.ms),
+  }));
+  draw("delays", delaysPlot(DATA, legs.map((leg) => LEGS[leg]), delayed), { rows: delayed });
+  table("table-delays", legs.map((leg) => ({ leg: LEGS[leg], ...delaysOf(DATA, leg) })), [
+    ["Part", (row) => row.leg], ["records", (row) => number(row.n), "number"],
+    ...[["p50", "median"], ["p95", "p95"], ["p99", "p99"], ["most", "longest"]].map(
+      ([key, title]) => [title, (row) => lasted(row[key]), "number"],
+    ),
+  ]);
+  element("no-commits").textContent = DATA.grid.commits ? ""
+    : "When a commit was made stands in the blobs' metadata, which a folder does not have.";
+}
+
+for (const key of KEYS) element(`filter-${key}`).addEventListener("change", show);
+element("filters").addEventListener("reset", () => setTimeout(show));
+element("filters").addEventListener("submit", (event) => event.preventDefault());
+showOnce();
+if (GROUPS.length) show();
+else if (element("empty").hidden) figures([]);
+Promise.all(Object.values(plots)).then(() => { document.documentElement.dataset.ready = "true"; });

@@ -1,0 +1,108 @@
+"""Makes the sums one HTML file: styles, scripts and data inside, nothing to be fetched, nothing trusted."""
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from html import escape
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+import orjson
+import vl_convert
+
+from shared import __version__
+from shared.report.database import LONGEST, Grid, Sums
+from shared.report.places import Range
+
+_SCRIPTS = ("sums.js", "plots.js", "page.js")
+_MARKUP = str.maketrans({one: f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"})
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the page says beside the sums."""
+
+    range: Range
+    """What was asked for."""
+    shown: Range
+    """What of it the plots cover."""
+    bars: Grid
+    points: Grid
+    origin: str
+    """Where the files lie."""
+    files: int
+    empty: bool
+    """Nothing at all is in the range."""
+    earliest: int | None
+    """The first hour that there is a record of, looked for if the range is empty; µs since 1970 UTC."""
+    commits: bool
+    """Whether files say when they were committed."""
+
+
+def page(sums: Sums, said: Said) -> str:
+    """The whole file."""
+    data: dict[str, Any] = {
+        **sums,
+        "bars": _grid(said.bars),
+        "points": _grid(said.points),
+        "grid": {
+            "from": said.shown.since // 1000,
+            "to": said.shown.until // 1000,
+            "commits": said.commits,
+        },
+        "listed": LONGEST,
+    }
+    library = _closed(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+    script = _closed(
+        "{\n" + "\n".join(_text(name).replace('"use strict";\n', "") for name in _SCRIPTS) + "}\n"
+    )
+    style = _text("page.css")
+    policy = (
+        f"default-src 'none'; script-src {_hash(library)} {_hash(script)}; style-src {_hash(style)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    origin = f"{said.origin}: {said.files:,} files"
+    if not said.empty:
+        origin += f", with data from {_time(said.shown.since)} to {_time(said.shown.until)}"
+    earliest = "There are no records in the place at all, or none as Parquet."
+    if said.earliest is not None:
+        earliest = f"The records there begin at {_time(said.earliest)}."
+    return Template(_text("page.html")).substitute(
+        policy=policy,
+        style=style,
+        library=library,
+        script=script,
+        data=orjson.dumps(data).decode().translate(_MARKUP),
+        since=_time(said.range.since),
+        until=_time(said.range.until),
+        origin=escape(origin),
+        earliest=earliest,
+        notes="Connections that ended over a day after the range count as unfinished.",
+        program=f"apim-websocket-log-exporter {__version__}",
+        vega=vl_convert.get_vega_version(),
+    )
+
+
+def _grid(grid: Grid) -> dict[str, int]:
+    """For JavaScript, in ms."""
+    return {"start": grid.first * grid.step // 1000, "step": grid.step // 1000, "count": grid.count}
+
+
+def _text(name: str) -> str:
+    return (files("shared.report") / name).read_text(encoding="utf-8")
+
+
+def _closed(script: str) -> str:
+    """A script that cannot end the element it stands in; in a string, a backslash more is the same."""
+    return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def _time(microseconds: int) -> str:
+    return f"{datetime.fromtimestamp(microseconds // 1_000_000, UTC):%Y-%m-%d %H:%M}"

@@ -1,0 +1,213 @@
+"use strict";
+// The plots as Vega-Lite: colours are CSS variables, so that light, dark and print are a matter of style alone.
+
+const STATUS_COLOURS = {
+  closed: "var(--closed)", failed: "var(--failed)", quiet: "var(--quiet)", timed_out: "var(--timed-out)",
+  unfinished: "var(--unfinished)", began: "var(--ink)",
+};
+const SERIES = ["var(--closed)", "var(--timed-out)", "var(--second)", "var(--third)", "var(--failed)",
+  "var(--fourth)", "var(--fifth)", "var(--quiet)"];
+const CONFIG = {
+  background: null,
+  font: "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif",
+  view: { stroke: null },
+  axis: {
+    labelColor: "var(--muted)", titleColor: "var(--muted)", gridColor: "var(--line)", domainColor: "var(--line)",
+    tickColor: "var(--line)", titleFontWeight: 400, titleFontSize: 11, labelFontSize: 11, labelLimit: 220,
+  },
+  axisX: { grid: false },
+  legend: {
+    labelColor: "var(--ink)", titleColor: "var(--muted)", orient: "top", direction: "horizontal", title: null,
+    symbolType: "square", symbolSize: 90, labelFontSize: 12, offset: 6, symbolStrokeWidth: 0,
+  },
+};
+const DURATION_TICKS = [1, 10, 100, 1000, 1e4, 6e4, 6e5, 3.6e6, 3.6e7, 8.64e7, 8.64e8];
+const DURATION_LABEL = "datum.value < 1000 ? datum.value + ' ms' : datum.value < 60000 ? datum.value / 1000 + ' s' : "
+  + "datum.value < 3600000 ? datum.value / 60000 + ' min' : datum.value < 86400000 ? datum.value / 3600000 + ' h' : "
+  + "datum.value / 86400000 + ' d'";
+const TIME_LABEL = "utchours(datum.value) || utcminutes(datum.value) ? utcFormat(datum.value, '%H:%M') : "
+  + "utcmonth(datum.value) || utcdate(datum.value) > 1 ? utcFormat(datum.value, '%b %-d') : utcFormat(datum.value, '%Y')";
+const FINE_TICKS = [1, 10, 50, 100, 500, 1000, 2000, 5000, 1e4, 3e4, 6e4, 1.2e5, 3e5, 6e5, 1.2e6, 3.6e6, 7.2e6, 1.44e7, 2.88e7,
+  8.64e7, 1.728e8, 4.32e8];
+// An interval that the range cuts begins outside of the plot.
+const BAR = { type: "bar", stroke: "var(--surface)", strokeWidth: 0.5, clip: true };
+
+function spec(description, height, body) {
+  return { width: "container", height, config: CONFIG, description, ...body };
+}
+
+/** The same for all layers: a domain that several state is taken for several domains. */
+function timeX(data) {
+  return {
+    field: "t", type: "temporal", title: null,
+    scale: { type: "utc", domainMin: { expr: `${data.grid.from}` }, domainMax: { expr: `${data.grid.to}` }, nice: false },
+    axis: { labelOverlap: "greedy", tickCount: { expr: "width / 80" }, labelExpr: TIME_LABEL },
+  };
+}
+
+/** With ticks as close as the values ask for; in milliseconds. */
+function durationAxis(values) {
+  const wide = Math.max(...values) > 200 * Math.min(...values);
+  return {
+    values: wide ? DURATION_TICKS : FINE_TICKS, labelExpr: DURATION_LABEL, title: null, labelOverlap: "greedy",
+  };
+}
+
+/** Of rows that are stacked: from `below` to `above`; `n` is their own number. */
+function count(title) {
+  return { field: "above", type: "quantitative", title, axis: { tickMinStep: 1, tickCount: 5, format: ",d" } };
+}
+
+function colours(field, domain, of) {
+  return { field, type: "nominal", scale: { domain, range: domain.map(of) } };
+}
+
+function endedPlot(data, statuses) {
+  const domain = [...statuses, "began"];
+  const color = colours("status", domain, (one) => STATUS_COLOURS[one]);
+  const tooltip = [
+    { field: "when", title: "UTC" }, { field: "status", title: "what" },
+    { field: "n", title: "connections", format: "," },
+  ];
+  return spec("Connections that ended, by status, and that began, over time", 230, {
+    encoding: { x: timeX(data), color, tooltip },
+    layer: [
+      {
+        data: { name: "ended" },
+        mark: BAR,
+        encoding: { x2: { field: "t2" }, y: count("connections"), y2: { field: "below" } },
+      },
+      {
+        data: { name: "started" },
+        mark: { type: "line", interpolate: "step-after", strokeWidth: 1.4, clip: true },
+        encoding: { y: count("connections") },
+      },
+    ],
+  });
+}
+
+function openPlot(data) {
+  const domain = ["finished", "unfinished", "peak"];
+  const range = ["var(--closed)", "var(--unfinished)", "var(--ink)"];
+  const color = { field: "kind", type: "nominal", scale: { domain, range } };
+  const tooltip = [
+    { field: "when", title: "UTC" }, { field: "kind", title: "what" },
+    { field: "n", title: "connections", format: ",.1f" },
+  ];
+  return spec("Connections that were open at the same time", 200, {
+    encoding: { x: timeX(data), y: count("open connections"), color, tooltip },
+    layer: [
+      {
+        data: { name: "mean" },
+        mark: { type: "area", opacity: 0.75, interpolate: "monotone", clip: true },
+        encoding: { y2: { field: "below" } },
+      },
+      {
+        data: { name: "peaks" },
+        mark: { type: "line", strokeWidth: 1, clip: true },
+      },
+    ],
+  });
+}
+
+function durationsPlot(statuses) {
+  const color = colours("status", statuses, (one) => STATUS_COLOURS[one]);
+  return spec("Connections that ended, by duration", 210, {
+    layer: [
+      {
+        data: { name: "bars" },
+        mark: BAR,
+        encoding: {
+          x: { field: "low", type: "quantitative", scale: { type: "log", nice: false }, axis: durationAxis([1, 1e9]) },
+          x2: { field: "high" }, y: count("connections"), y2: { field: "below" }, color,
+          tooltip: [
+            { field: "span", title: "duration" }, { field: "status" },
+            { field: "n", title: "connections", format: "," },
+          ],
+        },
+      },
+      {
+        data: { name: "marks" },
+        mark: { type: "rule", color: "var(--ink)", strokeDash: [3, 3] },
+        encoding: { x: { field: "ms", type: "quantitative" } },
+      },
+      // First its rim, which keeps the text readable upon bars.
+      ...[{ stroke: "var(--surface)", strokeWidth: 4 }, {}].map((rim) => ({
+        data: { name: "marks" },
+        mark: {
+          type: "text", color: "var(--ink)", baseline: "top", fontSize: 11, ...rim, dy: { expr: "datum.rank * 13" },
+          align: { expr: "datum.rank < 2 ? 'left' : 'right'" }, dx: { expr: "datum.rank < 2 ? 4 : -4" },
+        },
+        encoding: { x: { field: "ms", type: "quantitative" }, y: { value: 0 }, text: { field: "label" } },
+      })),
+    ],
+  });
+}
+
+const ROW = 26;
+
+function percentilesPlot(what, rows) {
+  const axis = { ...durationAxis(rows.flatMap((row) => [row.p50, row.p99])), grid: true };
+  const x = { type: "quantitative", scale: { type: "log", padding: 10 }, axis };
+  const y = { field: "label", type: "nominal", sort: null, title: null, axis: { domain: false, ticks: false, labelPadding: 8 } };
+  const tooltip = [
+    { field: "label", title: what }, { field: "median" }, { field: "ninetieth", title: "p90" },
+    { field: "highest", title: "p99" }, { field: "n", title: "connections", format: "," },
+  ];
+  const mark = (type, field, more) => ({
+    mark: { type, color: "var(--closed)", ...more }, encoding: { x: { ...x, field }, y, tooltip },
+  });
+  return spec(`Durations by ${what}: median, p90 and p99`, rows.length * ROW, {
+    data: { name: "rows" },
+    layer: [
+      {
+        mark: { type: "rule", color: "var(--closed)", strokeWidth: 2, opacity: 0.55 },
+        encoding: { x: { ...x, field: "p50" }, x2: { field: "p99" }, y, tooltip },
+      },
+      mark("tick", "p90", { thickness: 3, size: 14 }),
+      mark("point", "p99", { size: 22, filled: true, opacity: 0.7 }),
+      mark("circle", "p50", { size: 90, opacity: 1 }),
+    ],
+  });
+}
+
+function rejectionsPlot(data, reasons) {
+  return spec("Rejected records over time, by reason", 170, {
+    data: { name: "rows" },
+    mark: BAR,
+    encoding: {
+      x: timeX(data), x2: { field: "t2" }, y: count("records"), y2: { field: "below" },
+      color: colours("reason", reasons, (one) => SERIES[reasons.indexOf(one) % SERIES.length]),
+      tooltip: [
+        { field: "when", title: "UTC" }, { field: "reason" }, { field: "n", title: "records", format: "," },
+      ],
+    },
+  });
+}
+
+function delaysPlot(data, legs, rows) {
+  const axis = { ...durationAxis(rows.map((row) => row.ms)), grid: true };
+  return spec("Delay of the export over time: median and p95", 190, {
+    data: { name: "rows" },
+    encoding: {
+      x: timeX(data),
+      y: { field: "ms", type: "quantitative", scale: { type: "log" }, axis },
+      color: colours("leg", legs, (one) => (one === "to the hub" ? "var(--closed)" : "var(--second)")),
+      tooltip: [
+        { field: "when", title: "UTC" }, { field: "leg" }, { field: "name", title: "what" }, { field: "said", title: "delay" },
+      ],
+    },
+    layer: [
+      {
+        mark: { type: "line", strokeWidth: 1.8 },
+        encoding: {
+          strokeDash: {
+            field: "name", type: "nominal", scale: { domain: ["median", "p95"], range: [[1, 0], [4, 3]] },
+            legend: { symbolType: "stroke", symbolStrokeColor: "var(--ink)", symbolStrokeWidth: 1.8 },
+          },
+        },
+      },
+      { mark: { type: "circle", size: 18, opacity: 1 } },
+    ],
+  });
+}

@@ -1,0 +1,153 @@
+"""Writes a report of a range of time into a file: fetches day by day, adds up, makes the page."""
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from shared import console
+from shared.audit import OK
+from shared.errors import ReportError
+from shared.listing import Progress
+from shared.report.database import Database, bars, points
+from shared.report.page import Said, page
+from shared.report.places import HOUR, Day, Place, Range
+
+SPARE = 64 << 20
+"""Bytes on disk beside the files of a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of it."""
+
+    files: int
+    size: int
+    """Of the report, in bytes."""
+    ended: int
+    """Connections that ended in the range."""
+    records: int
+    empty: bool
+
+
+def command(place: Place, name: str, range_: Range, output: Path, *, force: bool) -> int:
+    """Writes it with progress, and says where; the exit status."""
+    done = write(place, name, range_, output, force=force, progress=console.progress)
+    console.progressed()
+    if done.empty:
+        console.say("Nothing was exported in this range; the page says how to widen it.")
+    console.say(
+        f"{output}: {done.ended:,} connections that ended, {done.records:,} records, {done.files:,} files; "
+        f"a page of {done.size:,} bytes"
+    )
+    return OK
+
+
+def write(
+    place: Place, name: str, range_: Range, output: Path, *, force: bool, progress: Progress
+) -> Written:
+    """Writes the report of a range; `name` says to its reader what the place is.
+
+    Raises:
+        ReportError: the range has no length, the file is there (without `force`) or has no folder,
+            a day does not fit on the disk, or a file is not as it was written.
+        StorageError: a storage call failed.
+    """
+    if range_.since >= range_.until:
+        raise ReportError("expected a range with a length: --since must be before --until")
+    if output.exists() and not force:
+        raise ReportError(f"{output} is there: write to another file with --output, or over it with --force")
+    if not output.parent.is_dir():
+        raise ReportError(f"{output}: there is no folder {output.parent}")
+    days = place.find(range_, lambda seen: progress("list", seen, 0) if seen % 500 == 0 else None)
+    number = sum(len(files) for day in days.values() for files in day.files.values())
+    shown = _shown(days, range_)
+    with tempfile.TemporaryDirectory(prefix="report-") as temporary:
+        folder = Path(temporary)
+        with Database(folder, shown) as database:
+            _load(place, days, database, folder, progress)
+            sums = database.sums(lambda done, total: progress("add up", done, total))
+    (records,) = sums["records"][0]
+    ended = sum(n for *_, n in sums["ended"])
+    empty = not (sums["groups"] or sums["rejections"] or records)
+    said = Said(
+        range=range_,
+        shown=shown,
+        bars=bars(shown),
+        points=points(shown),
+        origin=name,
+        files=number,
+        empty=empty,
+        earliest=place.earliest() if empty else None,
+        commits=any(leg == "exporter" for leg, *_ in sums["delays"]),
+    )
+    text = page(sums, said)
+    _replace(output, text)
+    return Written(number, len(text.encode()), ended, records, empty)
+
+
+def _load(place: Place, days: dict[date, Day], database: Database, folder: Path, progress: Progress) -> None:
+    total = sum(len(files) for day in days.values() for files in day.files.values())
+    done = 0
+
+    def brought() -> None:
+        nonlocal done
+        done += 1
+        progress("fetch", done, total)
+
+    for day in days.values():
+        free = shutil.disk_usage(folder).free
+        if free < day.size + SPARE:
+            raise ReportError(
+                f"expected {day.size + SPARE:,} bytes free in {folder.parent} for a day of files, there are "
+                f"{free:,}: set TMPDIR to a folder with more"
+            )
+        fetched = folder / "day"
+        fetched.mkdir()
+        for table, files in day.files.items():
+            paths = place.bring(files, fetched, brought)
+            try:
+                match table:
+                    case "connections":
+                        database.connections(paths)
+                    case "records":
+                        committed = [file.committed for file in files]
+                        database.records(dict(zip(paths, committed, strict=True)))
+                    case _:
+                        database.letters(paths)
+            except ReportError as error:
+                text = str(error)
+                for path, file in zip(paths, files, strict=True):
+                    text = re.sub(rf"{re.escape(str(path))}\b", file.name.replace("\\", r"\\"), text)
+                raise ReportError(text) from error
+        shutil.rmtree(fetched)
+
+
+def _shown(days: dict[date, Day], range_: Range) -> Range:
+    """From the first to the last hour with files: a plot of a year with one day of data shows nothing."""
+    hours = [
+        file.hour
+        for day in days.values()
+        for files in day.files.values()
+        for file in files
+        if range_.since - HOUR < file.hour < range_.until
+    ]
+    if not hours:
+        return range_
+    return Range(max(range_.since, min(hours)), min(range_.until, max(hours) + HOUR))
+
+
+def _replace(output: Path, text: str) -> None:
+    """At once, so that nobody finds half of it."""
+    beside = output.with_name(f".{output.name}.{os.getpid()}")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(output)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise ReportError(f"{output} cannot be written: {error.strerror}") from error

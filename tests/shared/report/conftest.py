@@ -1,0 +1,21 @@
+"""A browser: Debian's Chromium. Without it tests are skipped, loudly; in CI it must be there."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.shared.report.browser import CHROMIUM, DRIVER, Browser, chromium
+
+MISSING = "the report was NOT opened in a browser: apt-get install chromium chromium-driver"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One for the tests of a module, with a profile of its own."""
+    if not (CHROMIUM.exists() and DRIVER.exists()):
+        if os.environ.get("CI") == "true":
+            pytest.fail(MISSING)
+        pytest.skip(MISSING)
+    with chromium(tmp_path_factory.mktemp("chromium")) as driver:
+        yield Browser(driver)

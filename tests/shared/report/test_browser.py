@@ -1,0 +1,261 @@
+"""The page in a real Chromium: it opens, shows, filters, prints, and asks nobody for anything."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shared import __main__
+from shared.envelope import Reason
+from shared.schema import CONNECTIONS, RECORDS
+from tests.shared.report import made
+from tests.shared.report.browser import Browser
+
+PERCENTILES = """
+const data = JSON.parse(document.getElementById("data").textContent);
+const {p50, p90, p99} = durations(data, groupsOf(data));
+return [p50, p90, p99];
+"""
+SHOWN = (
+    "return document.querySelectorAll('#plot-destination .mark-symbol.role-mark > *').length === arguments[0]"
+)
+UNTIL = datetime(2026, 11, 20, 14, tzinfo=UTC)
+PLOTS = {
+    "ended": "rect",
+    "open": "area",
+    "durations": "rect",
+    "destination": "symbol",
+    "region": "symbol",
+    "rejections": "rect",
+    "delays": "line",
+}
+HOSTILE = "</script><img src=https://bad.example/x onerror=\"document.title='owned'\"><!--\u2028{{7*7}}&lt;"
+
+
+def report(folder: Path, output: Path, *arguments: str) -> Path:
+    assert __main__.main(["report", "--folder", str(folder), "--output", str(output), *arguments]) == 0
+    return output
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("copy")
+
+
+@pytest.fixture(scope="module")
+def finished(folder: Path) -> Sequence[dict[str, Any]]:
+    return made.days(folder, UNTIL, hours=36, count=6000)
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path, finished: Sequence[dict[str, Any]]) -> Path:
+    assert finished
+    return report(
+        folder, folder / "report.html", "--since", "2026-11-19T02:00Z", "--until", "2026-11-20T14:00Z"
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_opens_without_a_word_on_the_console_or_a_request(
+    browser: Browser, page: Path, scheme: str
+) -> None:
+    browser.open(page, scheme)
+    assert browser.logged() == []
+    assert browser.requested() == [page.as_uri()]
+
+
+def test_the_page_may_not_ask_anybody(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    browser.script(
+        "addEventListener('securitypolicyviolation', (one) => { document.title = one.effectiveDirective; });"
+        "fetch('https://bad.example/').catch(() => 0)"
+    )
+    browser.until("return document.title === 'connect-src'")
+    browser.script(
+        "const script = document.createElement('script'); script.textContent = 'document.title = 1';"
+        "document.body.append(script)"
+    )
+    browser.until("return document.title === 'script-src-elem'")
+    assert [one for one in browser.requested() if one != page.as_uri()] == []
+
+
+def test_every_plot_is_there(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    assert [plot for plot, kind in PLOTS.items() if not browser.marks(plot, kind)] == []
+
+
+def test_what_it_says_is_true_of_the_rows(
+    browser: Browser, page: Path, finished: Sequence[dict[str, Any]]
+) -> None:
+    browser.open(page)
+    assert browser.figures()["Connections"] == f"{len(finished):,}"
+    assert browser.figures()["Rejected"] == "180"
+    rows = {row[0]: row[1:] for row in browser.table("destination")}
+    assert rows.keys() == set(made.DESTINATIONS)
+    for name, (number, failed, *shown) in rows.items():
+        mine = [one for one in finished if one["Destination"] == name]
+        share = 100 * sum(one["Status"] == "failed" for one in mine) / len(mine)
+        assert number == f"{len(mine):,}"
+        assert float(failed.split()[0]) == pytest.approx(share, abs=0.51)
+        known = [one["DurationMs"] for one in mine if one["DurationMs"] is not None]
+        wanted = [*np.percentile(known, [50, 90, 99]).tolist(), max(known)]
+        # 3 % of the bins, and what rounding to two digits takes.
+        assert [ms(one) for one in shown] == pytest.approx(wanted, rel=0.03 + 0.05)
+    longest = max(one["DurationMs"] or 0 for one in finished)
+    (first, *_) = browser.table("longest")
+    assert first[0] == next(one["CorrelationId"] for one in finished if one["DurationMs"] == longest)
+
+
+def test_percentiles_are_within_three_percent(
+    browser: Browser, page: Path, finished: Sequence[dict[str, Any]]
+) -> None:
+    browser.open(page)
+    found = browser.script(PERCENTILES)
+    known = [one["DurationMs"] for one in finished if one["DurationMs"] is not None]
+    assert found == pytest.approx(np.percentile(known, [50, 90, 99]).tolist(), rel=0.03)
+
+
+def test_filters_act_on_plots_tables_and_figures(
+    browser: Browser, page: Path, finished: Sequence[dict[str, Any]]
+) -> None:
+    browser.open(page)
+    before = {
+        plot: browser.script(f"return document.querySelector('#plot-{plot} svg').innerHTML") for plot in PLOTS
+    }
+    browser.choose("destination", "wss://orders.example")
+    browser.choose("region", "East US")
+    mine = [
+        one for one in finished if (one["Destination"], one["Region"]) == ("wss://orders.example", "East US")
+    ]
+    browser.until(SHOWN, 2)
+    assert browser.figures()["Connections"] == f"{len(mine):,}"
+    assert [row[0] for row in browser.table("destination")] == ["wss://orders.example"]
+    assert [row[0] for row in browser.table("region")] == ["East US"]
+    assert {row[4] for row in browser.table("longest")} == {"wss://orders.example"}
+    for plot in ("ended", "open", "durations", "destination", "region"):
+        assert browser.script(f"return document.querySelector('#plot-{plot} svg').innerHTML") != before[plot]
+    assert "do not apply" in browser.script(
+        "return document.querySelector('#delays .unfiltered').textContent"
+    )
+    browser.choose("status", "failed")
+    failed = [one for one in mine if one["Status"] == "failed"]
+    assert browser.table("status")[0][2] == f"{len(failed):,}"
+    assert sum(int(row[1]) for row in browser.table("errors")) == len(failed)
+    browser.script("document.getElementById('reset').click()")
+    browser.until(SHOWN, 8)
+    assert browser.figures()["Connections"] == f"{len(finished):,}"
+
+
+def test_a_bar_tells_its_numbers_under_the_pointer(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    bar = "const r = document.querySelector('#plot-ended .mark-rect.role-mark path').getBoundingClientRect();"
+    x, y = browser.script(f"{bar} return [r.x + r.width / 2, r.y + r.height / 2]")
+    browser.devtools("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+    browser.until("return document.querySelector('#vg-tooltip-element.visible') !== null")
+    said = browser.script("return document.getElementById('vg-tooltip-element').innerText")
+    assert re.search(r"UTC:?\s+2026-11-19 02:00", said)
+    assert re.search(r"connections:?\s+\d+", said)
+    assert browser.logged() == []
+
+
+def test_a_name_in_a_table_is_a_filter(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    browser.script("document.querySelector('#table-status button').click()")
+    assert browser.script("return document.getElementById('filter-status').value") == "closed"
+    assert len(browser.table("status")) == 1
+
+
+def test_dark_is_dark_and_light_is_light(browser: Browser, page: Path) -> None:
+    def brightness(selector: str, style: str) -> float:
+        code = "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]"
+        colour = browser.script(code, selector, style)
+        return sum(map(float, re.findall(r"[\d.]+", colour)[:3])) / 765
+
+    for scheme, dark in (("dark", True), ("light", False)):
+        browser.open(page, scheme)
+        assert (brightness("body", "backgroundColor") < 0.3) is dark
+        assert (brightness("body", "color") > 0.7) is dark
+        assert (brightness("#plot-ended .role-axis-label text", "fill") > 0.5) is dark
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_prints_on_white_pages(browser: Browser, page: Path, scheme: str) -> None:
+    browser.open(page, scheme)
+    pages = len(re.findall(rb"/Type\s*/Page\b", browser.print()))
+    assert 3 <= pages <= 8
+    browser.emulate(scheme, media="print")
+    assert browser.script("return getComputedStyle(document.body).color") == "rgb(26, 31, 38)"
+    assert browser.script("return getComputedStyle(document.getElementById('filters')).display") == "none"
+
+
+def test_a_narrow_window_needs_no_scrolling_sideways(browser: Browser, page: Path) -> None:
+    browser.devtools(
+        "Emulation.setDeviceMetricsOverride", width=390, height=800, deviceScaleFactor=1, mobile=False
+    )
+    try:
+        browser.open(page)
+        assert browser.script("return document.documentElement.scrollWidth") <= 390
+    finally:
+        browser.devtools("Emulation.clearDeviceMetricsOverride")
+
+
+def test_hostile_values_are_only_text(browser: Browser, tmp_path: Path) -> None:
+    end = UNTIL.timestamp() - 3600
+    texts = {"Destination": HOSTILE, "Region": HOSTILE, "Error": HOSTILE, "Status": "failed"}
+    rows = [made.connection(HOSTILE, end, 5, **texts, _ResourceId=HOSTILE)]
+    made.write(tmp_path, CONNECTIONS, rows, "EndTime")
+    made.write(
+        tmp_path, RECORDS, [made.record(HOSTILE, end, 60, **texts, _ResourceId=HOSTILE)], "TimeGenerated"
+    )
+    made.letters(tmp_path, [(end, Reason.WRONG_TYPE, 1, HOSTILE)])
+    page = report(tmp_path, tmp_path / "report.html", "--since", "2026-11-20", "--until", "2026-11-21")
+    assert "<img" not in page.read_text().replace("`<img", "")
+    browser.open(page)
+    browser.choose("destination", HOSTILE)
+    assert browser.script("return document.title").startswith("WebSocket connections")
+    assert browser.script("return document.querySelectorAll('img, iframe').length") == 0
+    assert browser.table("errors")[0][0] == HOSTILE
+    assert browser.table("longest")[0][0] == HOSTILE
+    assert browser.table("rejections")[0][2] == HOSTILE
+    assert browser.logged() == []
+    assert browser.requested() == [page.as_uri()]
+
+
+def test_a_range_without_data_says_so_and_how_to_widen_it(
+    browser: Browser, folder: Path, page: Path, tmp_path: Path
+) -> None:
+    assert page.exists()
+    empty = report(folder, tmp_path / "empty.html", "--since", "2027-01-01", "--until", "2027-01-02")
+    browser.open(empty)
+    said = browser.script("return document.getElementById('empty').innerText")
+    assert "Nothing was exported in this range" in said
+    assert "begin at 2026-11-19 02:00" in said
+    assert "python -m shared report --since" in said
+    assert browser.script("return document.querySelectorAll('section:not([hidden])').length") == 1
+    assert (browser.logged(), browser.requested()) == ([], [empty.as_uri()])
+
+
+def test_records_alone_make_a_page(browser: Browser, tmp_path: Path) -> None:
+    rows = [made.record(f"c{n}", UNTIL.timestamp() - 60 * n - 60, 30) for n in range(50)]
+    made.write(tmp_path, RECORDS, rows, "TimeGenerated")
+    page = report(tmp_path, tmp_path / "report.html", "--since", "2026-11-20", "--until", "2026-11-20T14:00Z")
+    browser.open(page)
+    assert browser.figures()["Still open"] == "50"
+    assert browser.figures()["Failed"] == "\u2013"
+    assert browser.marks("open", "area") > 0
+    assert browser.logged() == []
+
+
+def test_the_picture_in_the_docs_is_of_this_page() -> None:
+    picture = Path(__file__).resolve().parents[3] / "docs" / "report.png"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert picture.stat().st_size < 300_000
+
+
+def ms(text: str) -> float:
+    value, unit = text.split()
+    return float(value) * {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}[unit]

@@ -1,0 +1,120 @@
+"""The command: what it refuses, what it leaves alone, and a report from storage."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+
+from shared import __main__
+from shared.schema import CONNECTIONS, RECORDS
+from tests.shared.exported import SOURCE, Exported, envelopes
+from tests.shared.report import made
+
+ROOT = Path(__file__).resolve().parents[3]
+BEGIN = 1_795_053_600
+
+
+def data(page: Path) -> dict[str, list[list[object]]]:
+    """The sums inside a page."""
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page.read_text())
+    assert found
+    loaded: dict[str, list[list[object]]] = orjson.loads(found[1])
+    return loaded
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    made.write(tmp_path / "copy", CONNECTIONS, [made.connection("a", BEGIN, 5)], "EndTime")
+    made.write(tmp_path / "copy", RECORDS, [made.record("a", BEGIN, 60)], "TimeGenerated")
+    return tmp_path / "copy"
+
+
+def run(copy: Path, output: Path, *more: str) -> int:
+    return __main__.main(
+        ["report", "--folder", str(copy), "--since", "2026-11-01", "--output", str(output), *more]
+    )
+
+
+def test_a_container_makes_a_page_with_all_that_was_exported(
+    exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in exported.environment.items():
+        monkeypatch.setenv(name, value)
+    exported.export(envelopes(0, 20))
+    output = tmp_path / "report.html"
+    arguments = ["report", "--since", "2030-03-17T16:00Z", "--until", "2030-03-17T18:00Z"]
+    assert __main__.main([*arguments, "--output", str(output)]) == 0
+    counts = exported.ledger().counts
+    found = data(output)
+    assert found["records"] == [[counts.rows]]
+    assert {reason: number for reason, number, _ in found["reasons"]} == counts.rejected
+    assert {row[0] for row in found["delays"]} == {"hub", "exporter"}
+    said = capsys.readouterr()
+    assert f"{output}: 0 connections that ended, {counts.rows} records" in said.out
+    assert str(SOURCE) not in output.read_text()
+
+
+def test_a_file_that_is_there_is_kept_unless_forced(
+    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "report.html"
+    output.write_text("mine")
+    assert run(copy, output) == 2
+    assert "with --output, or over it with --force" in capsys.readouterr().err
+    assert output.read_text() == "mine"
+    assert run(copy, output, "--force") == 0
+    assert output.read_text().startswith("<!doctype html>")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["copy", "report.html"]
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (("--until", "2026-10-01"), "--since must be before --until"),
+        (("--folder", "nowhere"), "there is none: nowhere"),
+        (("--output", "nowhere/report.html"), "there is no folder nowhere"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    copy: Path, tmp_path: Path, more: tuple[str, str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(copy, tmp_path / "report.html", *more) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_damaged_file_is_an_error_and_leaves_no_page(
+    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (file,) = (copy / "parquet" / CONNECTIONS.name).rglob("*.parquet")
+    file.write_bytes(file.read_bytes()[:-20])
+    assert run(copy, tmp_path / "report.html") == 2
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert file.relative_to(copy).as_posix() in said
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_without_its_packages_it_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['duckdb'] = None; sys.modules['vl_convert'] = None\n"
+        "from shared import __main__; sys.exit(__main__.main(['report']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == ("error: duckdb and vl_convert not found: pip install -r requirements-report.txt\n")
+
+
+def test_a_page_lets_only_its_own_scripts_run(copy: Path, tmp_path: Path) -> None:
+    output = tmp_path / "report.html"
+    assert run(copy, output) == 0
+    text = output.read_text()
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', text)
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe" not in policy
+    assert not re.search(r"<(link|img|iframe|base)\b|\ssrc=", text[: text.index("<script")])
