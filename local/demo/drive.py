@@ -11,7 +11,7 @@ PATIENCE = 120
 """Seconds without any progress after which something is wrong."""
 TIMER = "finish_connections"
 QUIET_RUNS = 3
-MAX_RUNS = 60
+MAX_RUNS = 120
 
 
 class DemoError(RuntimeError):
