@@ -1,6 +1,7 @@
 """The operator's command line: `python -m shared <command>`; each command reads the app's own settings."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable, Sequence
 
@@ -15,6 +16,8 @@ FAILED, STOPPED = 2, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; its exit status."""
     options = _parser().parse_args(arguments)
+    # What the services' libraries warn of comes as an error of one line.
+    logging.getLogger("azure").addHandler(logging.NullHandler())
     command: Callable[[argparse.Namespace], int] = options.run
     try:
         return command(options)

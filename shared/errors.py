@@ -3,6 +3,7 @@
 ExporterError
 |-- SettingError            a setting is missing or its value is not allowed; the app does not start
 |-- TriggerError            a batch came without its source or its sequence numbers
+|-- HubError                the Event Hub did not answer, or refused
 |-- DamagedFile             an output file is not as it was written
 |-- StorageError            a storage call did not do what was asked
 |   |-- Refused             its condition was not met, or it is not allowed: it had no effect
@@ -27,6 +28,10 @@ class SettingError(ExporterError):
 
 class TriggerError(ExporterError):
     """A batch came without its source or its sequence numbers."""
+
+
+class HubError(ExporterError):
+    """The Event Hub did not answer, or refused."""
 
 
 class DamagedFile(ExporterError):

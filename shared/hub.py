@@ -10,7 +10,9 @@ from azure.eventhub import EventHubConsumerClient
 from azure.eventhub.exceptions import EventHubError
 
 from shared.envelope import Source
-from shared.ledger import TOLERANCE, Incarnation, Ledger
+from shared.errors import HubError, SettingError
+from shared.lag import Lag
+from shared.ledger import TOLERANCE, Counts, Incarnation, Ledger
 from shared.settings import Connection
 from shared.storage import credential
 
@@ -41,6 +43,15 @@ class Position:
     def behind(self, incarnation: Incarnation) -> int:
         """How many envelopes are in it, at least, that were not committed."""
         return 0 if self.drained(incarnation) else max(1, self.last + 1 - (incarnation.next or 0))
+
+    def lag(self, ledger: Ledger | None, now: int) -> Lag:
+        """How far this ledger's commits are behind (None: there are none); `now` in µs since 1970 UTC."""
+        incarnation = ledger.incarnation if ledger else Incarnation()
+        behind = self.behind(incarnation)
+        since = incarnation.newest if incarnation.newest >= 0 else self.enqueued
+        counts = ledger.counts if ledger else Counts()
+        records = round(behind * counts.records / counts.envelopes) if counts.envelopes else None
+        return Lag(behind, (now - since) / MICROSECOND if behind else 0, records)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,14 @@ class EventHub:
     def ask(self) -> State | None:
         """See Hub."""
         try:
+            return self.state()
+        except HubError as error:
+            log.warning("%s, so idle sources hold back", error)
+            return None
+
+    def state(self) -> State:
+        """How it stands now. Raises HubError."""
+        try:
             with self._client() as client:
                 hub: Mapping[str, Any] = client.get_eventhub_properties()
                 namespace = (self._connection.address or client._address.hostname).lower()  # noqa: SLF001
@@ -90,15 +109,17 @@ class EventHub:
                     },
                 )
         except EventHubError as error:
-            log.warning("%s: does not say how far it goes, so idle sources hold back: %s", self._name, error)
-            return None
+            raise HubError(f"{self._name}: does not say how far it goes: {_said(error)}") from error
 
     def _client(self) -> EventHubConsumerClient:
         to, hub, group = self._connection, self._name, self._consumer_group
         if to.string:
-            return EventHubConsumerClient.from_connection_string(
-                to.string, group, eventhub_name=hub, retry_total=RETRIES
-            )
+            try:
+                return EventHubConsumerClient.from_connection_string(
+                    to.string, group, eventhub_name=hub, retry_total=RETRIES
+                )
+            except ValueError as error:
+                raise SettingError(f"EventHubConnection: is no connection string of a hub: {error}") from None
         return EventHubConsumerClient(str(to.address), hub, group, credential(to), retry_total=RETRIES)
 
 
@@ -112,3 +133,8 @@ def _position(properties: Mapping[str, Any]) -> Position:
 
 def _microseconds(time: datetime) -> int:
     return int(time.replace(microsecond=0).timestamp()) * MICROSECOND + time.microsecond
+
+
+def _said(error: Exception) -> str:
+    """What the service said, on one line."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from shared import console, settings, storage
-from shared.settings import Settings
+from shared.settings import OperatorSettings, Settings
 from shared.storage import Storage
 
 SECOND = 1_000_000
@@ -38,9 +38,9 @@ def command(
     return parser
 
 
-def configured() -> Settings:
-    """The app's settings; of the hub nothing is needed here."""
-    return settings.load(EventHubConnection="-", EVENT_HUB_NAME="-", EVENT_HUB_CONSUMER_GROUP="-")
+def configured() -> OperatorSettings:
+    """The app's settings; of the hub nothing is needed."""
+    return settings.load_as(OperatorSettings)
 
 
 def connect(config: Settings) -> Storage:
