@@ -6,10 +6,10 @@ import sys
 from collections.abc import Callable, Sequence
 
 from shared import __version__, console
-from shared.commands import adopt, audit, replay, schema, status
+from shared.commands import adopt, audit, capture, replay, schema, status
 from shared.errors import ExporterError
 
-COMMANDS = (status, audit, replay, adopt, schema)
+COMMANDS = (status, audit, replay, adopt, capture, schema)
 FAILED, STOPPED = 2, 130
 
 

@@ -4,6 +4,7 @@ ExporterError
 |-- SettingError            a setting is missing or its value is not allowed; the app does not start
 |-- TriggerError            a batch came without its source or its sequence numbers
 |-- HubError                the Event Hub did not answer, or refused
+|-- CaptureError            a fixture cannot be written
 |-- DamagedFile             an output file is not as it was written
 |-- StorageError            a storage call did not do what was asked
 |   |-- Refused             its condition was not met, or it is not allowed: it had no effect
@@ -32,6 +33,10 @@ class TriggerError(ExporterError):
 
 class HubError(ExporterError):
     """The Event Hub did not answer, or refused."""
+
+
+class CaptureError(ExporterError):
+    """A fixture cannot be written."""
 
 
 class DamagedFile(ExporterError):

@@ -1,15 +1,16 @@
-"""Asks the Event Hub how far its sources go, and when it was made; the only one to import azure.eventhub."""
+"""Asks the Event Hub how far it goes, and looks into it; the only one to import azure.eventhub."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Event, Thread
 from typing import Any, Protocol
 
-from azure.eventhub import EventHubConsumerClient
+from azure.eventhub import EventData, EventHubConsumerClient
 from azure.eventhub.exceptions import EventHubError
 
-from shared.envelope import Source
+from shared.envelope import Envelope, Source
 from shared.errors import HubError, SettingError
 from shared.lag import Lag
 from shared.ledger import TOLERANCE, Counts, Incarnation, Ledger
@@ -19,6 +20,9 @@ from shared.storage import credential
 MICROSECOND = 1_000_000
 RETRIES = 1
 """The next run of the timer asks again."""
+
+PREFETCH = 50
+"""Events of a source that wait to be taken, when some are read: each may have 1 MB."""
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +115,42 @@ class EventHub:
         except EventHubError as error:
             raise HubError(f"{self._name}: does not say how far it goes: {_said(error)}") from error
 
+    def read(self, start: datetime | None, take: Callable[[Envelope], bool], seconds: float) -> None:
+        """Gives what the hub holds from `start` on (None: what comes from now on), until `take` says no.
+
+        Or until the time is up. There is no checkpoint and no owner level: who owns a source keeps it, and
+        what was read is not marked. Raises HubError.
+        """
+        done = Event()
+        errors: list[Exception] = []
+
+        def received(_: Any, event: EventData) -> None:
+            if not done.is_set() and not take(_envelope(event)):
+                done.set()
+
+        def failed(_: Any, error: Exception) -> None:
+            errors.append(error)
+            done.set()
+
+        with self._client() as client:
+            thread = Thread(
+                target=client.receive,
+                args=(received,),
+                kwargs={
+                    "on_error": failed,
+                    "starting_position": "@latest" if start is None else start,
+                    "prefetch": PREFETCH,
+                },
+                daemon=True,
+            )
+            thread.start()
+            done.wait(seconds)
+        thread.join(RETRIES)
+        if errors:
+            raise HubError(
+                f"{self._name}: cannot be read in consumer group {self._consumer_group}: {_said(errors[0])}"
+            ) from errors[0]
+
     def _client(self) -> EventHubConsumerClient:
         to, hub, group = self._connection, self._name, self._consumer_group
         if to.string:
@@ -121,6 +161,14 @@ class EventHub:
             except ValueError as error:
                 raise SettingError(f"EventHubConnection: is no connection string of a hub: {error}") from None
         return EventHubConsumerClient(str(to.address), hub, group, credential(to), retry_total=RETRIES)
+
+
+def _envelope(event: EventData) -> Envelope:
+    assert event.sequence_number is not None
+    assert event.enqueued_time is not None
+    body: Any = event.body
+    body = body if isinstance(body, bytes) else b"".join(body)
+    return Envelope(event.sequence_number, _microseconds(event.enqueued_time), body)
 
 
 def _position(properties: Mapping[str, Any]) -> Position:
