@@ -21,6 +21,8 @@ MICROSECOND = 1_000_000
 RETRIES = 1
 """The next run of the timer asks again."""
 
+CLOSING = 5
+"""Seconds that the library may take to end what it reads."""
 PREFETCH = 50
 """Events of a source that wait to be taken, when some are read: each may have 1 MB."""
 
@@ -132,7 +134,8 @@ class EventHub:
             errors.append(error)
             done.set()
 
-        with self._client() as client:
+        # The library's receive hangs where it retries: azure-sdk-for-python, issue 27137.
+        with self._client(retries=0) as client:
             thread = Thread(
                 target=client.receive,
                 args=(received,),
@@ -145,22 +148,22 @@ class EventHub:
             )
             thread.start()
             done.wait(seconds)
-        thread.join(RETRIES)
+        thread.join(CLOSING)
         if errors:
             raise HubError(
                 f"{self._name}: cannot be read in consumer group {self._consumer_group}: {_said(errors[0])}"
             ) from errors[0]
 
-    def _client(self) -> EventHubConsumerClient:
+    def _client(self, retries: int = RETRIES) -> EventHubConsumerClient:
         to, hub, group = self._connection, self._name, self._consumer_group
         if to.string:
             try:
                 return EventHubConsumerClient.from_connection_string(
-                    to.string, group, eventhub_name=hub, retry_total=RETRIES
+                    to.string, group, eventhub_name=hub, retry_total=retries
                 )
             except ValueError as error:
                 raise SettingError(f"EventHubConnection: is no connection string of a hub: {error}") from None
-        return EventHubConsumerClient(str(to.address), hub, group, credential(to), retry_total=RETRIES)
+        return EventHubConsumerClient(str(to.address), hub, group, credential(to), retry_total=retries)
 
 
 def _envelope(event: EventData) -> Envelope:
@@ -184,5 +187,5 @@ def _microseconds(time: datetime) -> int:
 
 
 def _said(error: Exception) -> str:
-    """What the service said, on one line."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """What the service said, on one line; the library says it twice."""
+    return " ".join(str(error).split()).partition(" Error condition:")[0] or type(error).__name__
