@@ -19,11 +19,12 @@ from shared import __main__, __version__, head, schema
 from shared.dialects import DIALECTS
 from shared.head import Absorbed, Head, Seen, Totals
 from shared.schema import CONNECTIONS, RECORDS
+from tests import documents
 from tests.shared.exported import SOURCE, Exported, envelopes
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "docs" / name for name in ("command-line.md", "audit-and-replay.md", "guarantees.md")]
-COMMANDS = ("status", "audit", "replay", "adopt", "schema")
+PAGES = [ROOT / "docs" / name for name in ("command-line.md", "audit-and-replay.md", "capture.md")]
+COMMANDS = ("status", "audit", "replay", "adopt", "capture", "schema")
 
 
 @pytest.fixture
@@ -253,19 +254,36 @@ def test_watching_shows_it_again_until_it_is_stopped(filled: Exported) -> None:
         assert watch.wait(30) == 130
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+SHELL = [one for one in documents.blocks("sh") if one.exercised]
+COMMANDS_SHOWN = [
+    pytest.param(command.removeprefix("python -m shared "), id=f"{block}: {command}")
+    for block in SHELL
+    for command in block.commands
+    if command.startswith("python -m shared ")
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS_SHOWN)
 @pytest.mark.usefixtures("filled")
-def test_every_command_in_the_docs_runs(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shown = re.findall(r"^(?:\$ )?python -m shared (.+?)(?:\s+#.*)?$", page.read_text(), re.MULTILINE)
-    assert shown or page.name == "guarantees.md"
-    for command in shown:
-        arguments = [one.replace("SOURCE", str(SOURCE)) for one in command.split()]
-        if "--watch" in arguments:
-            assert __main__._parser().parse_args(arguments).watch
-            continue
-        status, output = ran(capsys, *arguments)
-        assert status in {0, 1}, output
-        assert "Traceback" not in output
+def test_every_command_in_the_docs_runs(
+    command: str,
+    broker: BrokerProcess,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    arguments = [one.replace("SOURCE", str(SOURCE)) for one in command.partition(" > ")[0].split()]
+    if "--watch" in arguments:
+        assert __main__._parser().parse_args(arguments).watch
+        return
+    if arguments[0] == "capture":
+        monkeypatch.setenv("EventHubConnection", broker.connection_string)
+        monkeypatch.setenv("EVENT_HUB_NAME", "apim-logs")
+        monkeypatch.setenv("EVENT_HUB_CONSUMER_GROUP", "exporter")
+        arguments += ["--output", str(tmp_path / "captured"), "--wait", "1"]
+    status, output = ran(capsys, *arguments)
+    assert status in {0, 1}, output
+    assert "Traceback" not in output
 
 
 def test_the_docs_show_every_command(capsys: pytest.CaptureFixture[str]) -> None:
