@@ -57,6 +57,12 @@ def progressed() -> None:
         sys.stderr.write("\r\033[K")
 
 
+def printable(text: str, width: int = 60) -> str:
+    """What somebody else wrote, for a terminal: nothing in it acts there, and it is not long."""
+    shown = "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text[:width])
+    return shown if len(text) <= width else f"{shown}…"
+
+
 def time(microseconds: int) -> str:
     """µs since 1970, as `2026-11-20 10:00:00Z`."""
     if microseconds <= 0:

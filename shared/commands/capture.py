@@ -12,7 +12,7 @@ from shared import settings
 from shared.audit import OK, WRONG
 from shared.capture import Capture, Wanted
 from shared.commands.frame import command, moment, now, seconds
-from shared.console import YELLOW, paint, say
+from shared.console import YELLOW, paint, printable, say
 from shared.errors import SettingError
 from shared.masking import Masks
 from shared.settings import HubSettings
@@ -32,6 +32,8 @@ EXAMPLES = """  python -m shared capture --group tools
   python -m shared capture --group tools --from latest --wait 600 --all --shift-times"""
 SHOWN = 12
 """Values of a key that are printed."""
+WIDTH = 160
+"""Letters of each."""
 YEARS = 10
 
 
@@ -110,7 +112,7 @@ def _check(config: HubSettings, options: argparse.Namespace) -> None:
         )
     if options.group.lower() == theirs:
         raise SettingError(
-            f"--group {options.group}: is the exporter's, and a second reader may stop it: make another one"
+            f"--group {options.group}: is the exporter's, and meant for it alone: make another one"
             " (az eventhubs eventhub consumer-group create); or add --exporters-group"
         )
 
@@ -120,7 +122,7 @@ def _tell(masks: Masks) -> None:
     say(paint("Look through what was kept, and through the files, before you send them:", YELLOW))
     values: dict[str, list[str]] = defaultdict(list)
     for (key, value), number in masks.kept.most_common():
-        values[key].append(f"{value} ({number:,})")
+        values[key].append(f"{printable(value, WIDTH)} ({number:,})")
     for key, kept in sorted(values.items()):
         more = f", and {len(kept) - SHOWN} more" if len(kept) > SHOWN else ""
         say(f"  {key}: {', '.join(kept[:SHOWN])}{more}")

@@ -107,7 +107,7 @@ def _tables(found: Status, retention: float) -> None:
             NAMES,
             [
                 [
-                    one.name,
+                    console.printable(one.name),
                     one.seen.connections,
                     one.seen.first,
                     one.seen.last,

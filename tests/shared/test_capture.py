@@ -25,7 +25,9 @@ NOW = time.strftime("%Y-%m-%dT%H:%M:%S.1234567Z", time.gmtime())
 OURS = orjson.dumps({"records": [LOG | {"time": NOW}] * 3})
 FOREIGN = orjson.dumps({"records": [{"category": "GatewayLogs", "url": "https://contoso.com"}]})
 TABLE = orjson.dumps({"Type": "ApiManagementWebSocketConnectionLogs", "TimeGenerated": NOW})
-MISSING = orjson.dumps({"records": [{"category": "websocketconnectionlogs", "x": "alice.smith"}, 1]})
+MISSING = orjson.dumps(
+    {"records": [{"category": "websocketconnectionlogs", "x": "alice.smith", "error": "\x1b[2J"}, 1]}
+)
 SECRETS = ("contoso", GUID, "alice", "203.0.113.77", "rg-prod")
 
 
@@ -85,6 +87,8 @@ def test_envelopes_of_our_category_are_saved_masked_as_fixtures_that_tests_load(
     assert "4 envelopes with 8 records of ours" in output
     assert "eventname: ConnectionClosed (6)" in output
     assert "keys that are not documented: x" in output
+    assert "\\u001b[" in output
+    assert "\x1b" not in output, "a record's text does nothing to a terminal"
     for secret in SECRETS:
         assert secret not in texts(folder)
         assert secret not in output.lower()

@@ -77,6 +77,7 @@ def test_status_asks_the_hub_for_lag_and_counts_what_nobody_has_committed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     names = {"Hello": Seen(connections=3, first=3), "Bye": Seen(connections=2, last=2)}
+    names["\x1b[2J" + "x" * 70] = Seen()
     filled.storage.put(head.NAME, Head(totals=Totals(connections=7), names=names).dump())
     monkeypatch.setenv("EventHubConnection", broker.connection_string)
     monkeypatch.setenv("EVENT_HUB_NAME", "apim-logs")
@@ -91,6 +92,8 @@ def test_status_asks_the_hub_for_lag_and_counts_what_nobody_has_committed(
     assert "connections: 0 open, 7 finished" in output
     assert re.search(r"^Hello +3 +3 +0 +- +neither$", output, re.MULTILINE)
     assert re.search(r"^Bye +2 +0 +2 +- +closing$", output, re.MULTILINE)
+    assert "\\u001b[2J" + "x" * 56 + "…" in output, "a record's text does nothing to a terminal"
+    assert "\x1b" not in output
     found = orjson.loads(ran(capsys, "status", "--json")[1])
     lags = {one["source"].rpartition("logs/")[2]: one["lag"] for one in found["sources"]}
     assert (lags["1"]["envelopes"], lags["1"]["records"]) == (2, None)
@@ -254,7 +257,8 @@ def test_watching_shows_it_again_until_it_is_stopped(filled: Exported) -> None:
         assert watch.wait(30) == 130
 
 
-SHELL = [one for one in documents.blocks("sh") if one.exercised]
+SHELL = documents.blocks("sh")
+"""Those that are marked, too: it is what surrounds the command that is not exercised there."""
 COMMANDS_SHOWN = [
     pytest.param(command.removeprefix("python -m shared "), id=f"{block}: {command}")
     for block in SHELL
