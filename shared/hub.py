@@ -149,6 +149,7 @@ class EventHub:
             thread.start()
             done.wait(seconds)
         thread.join(CLOSING)
+        client.close()  # what the library was opening when it was closed
         if errors:
             raise HubError(
                 f"{self._name}: cannot be read in consumer group {self._consumer_group}: {_said(errors[0])}"
