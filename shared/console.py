@@ -1,5 +1,6 @@
 """Writes to a terminal or a pipe: tables and times for people, colours and progress on a terminal only."""
 
+import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -18,11 +19,18 @@ def say(text: str = "") -> None:
     sys.stdout.flush()
 
 
+def clear() -> None:
+    """An empty screen, where somebody sees it."""
+    if sys.stdout.isatty():
+        sys.stdout.write("\033[H\033[2J")
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Columns as wide as they need to be; numbers to the right."""
     cells = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
-    right = [all(isinstance(row[at], int) for row in rows) for at in range(len(header))]
+    number = re.compile(r"-|-?[\d,]+(\.\d+)?")
+    right = [all(number.fullmatch(row[at]) for row in cells) for at in range(len(header))]
 
     def line(row: Sequence[str]) -> str:
         padded = zip(row, widths, right, strict=True)
@@ -47,6 +55,12 @@ def progressed() -> None:
     """Takes the progress away again."""
     if sys.stderr.isatty():
         sys.stderr.write("\r\033[K")
+
+
+def printable(text: str, width: int = 60) -> str:
+    """What somebody else wrote, for a terminal: nothing in it acts there, and it is not long."""
+    shown = "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text[:width])
+    return shown if len(text) <= width else f"{shown}…"
 
 
 def time(microseconds: int) -> str:

@@ -79,12 +79,12 @@ def duckdb(table: Table, location: str) -> str:
 
 def spark(table: Table, location: str) -> str:
     """DDL of an external table for Spark SQL (Databricks, Fabric, Synapse)."""
-    columns = [f"  `{one.name}` {_type(one)[2]} COMMENT {_quoted(one.meaning)}" for one in table.columns]
+    columns = [f"  `{one.name}` {_type(one)[2]} COMMENT {_escaped(one.meaning)}" for one in table.columns]
     body = ",\n".join([*columns, "  `date` DATE", "  `hour` STRING"])
     return (
         f"CREATE TABLE IF NOT EXISTS {table.name} (\n{body}\n)\n"
         "USING PARQUET\nPARTITIONED BY (`date`, `hour`)\n"
-        f"LOCATION {_quoted(f'{location}/parquet/{table.name}')};\nMSCK REPAIR TABLE {table.name};"
+        f"LOCATION {_escaped(f'{location}/parquet/{table.name}')};\nMSCK REPAIR TABLE {table.name};"
     )
 
 
@@ -122,3 +122,8 @@ def _origin(column: Column) -> str:
 
 def _quoted(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
+
+
+def _escaped(value: str) -> str:
+    """As Spark SQL quotes: to it, two quotes are the end of one text and the start of the next."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -3,6 +3,8 @@
 ExporterError
 |-- SettingError            a setting is missing or its value is not allowed; the app does not start
 |-- TriggerError            a batch came without its source or its sequence numbers
+|-- HubError                the Event Hub did not answer, or refused
+|-- CaptureError            a fixture cannot be written
 |-- DamagedFile             an output file is not as it was written
 |-- ReportError             a report cannot be made as it was asked for
 |-- StorageError            a storage call did not do what was asked
@@ -28,6 +30,14 @@ class SettingError(ExporterError):
 
 class TriggerError(ExporterError):
     """A batch came without its source or its sequence numbers."""
+
+
+class HubError(ExporterError):
+    """The Event Hub did not answer, or refused."""
+
+
+class CaptureError(ExporterError):
+    """A fixture cannot be written."""
 
 
 class DamagedFile(ExporterError):

@@ -12,19 +12,18 @@ from shared.absorbing import Pass
 from shared.errors import Refused
 from shared.head import Absorbed, Head, Totals
 from shared.hub import Hub, State
-from shared.ledger import Incarnation, Ledger, Segment
+from shared.lag import Lag
+from shared.ledger import Ledger, Segment
 from shared.mending import Mending
 from shared.plan import Stamp
 from shared.settings import Finishing
 from shared.storage import Storage
-from shared.telemetry import Lag, TimerRun
+from shared.telemetry import TimerRun
 
 CHUNK = 250_000
 """Observations that one commit of the head absorbs: this bounds memory."""
 MARGIN = 60 * 1_000_000
 """Microseconds by which the clocks of hub and app may differ."""
-STALLED = 30 * 60 * 1_000_000
-"""Microseconds that a source with envelopes to commit may lie behind."""
 ATTEMPTS = 10
 
 log = logging.getLogger(__name__)
@@ -269,13 +268,12 @@ def _report(
     summary.clock = after.clock
     if done.capped > was.capped:
         summary.alarm("too many connections: some were let go early; are CorrelationIds made up by somebody?")
-    ledgers = {one.ledger.source: one.ledger.incarnation for one in taken}
+    ledgers = {one.ledger.source: one.ledger for one in taken}
     summary.stalled = 0
     for source, position in (state.positions if state else {}).items():
-        incarnation = ledgers.get(str(source), Incarnation())
-        behind = position.behind(incarnation)
-        since = incarnation.newest if incarnation.newest >= 0 else position.enqueued
-        summary.lag[str(source)] = Lag(behind, (now - since) / 1_000_000 if behind else 0)
-        if behind and now - since > STALLED:
+        lag = summary.lag[str(source)] = position.lag(ledgers.get(str(source)), now)
+        if lag.stalled:
             summary.stalled += 1
-            summary.alarm(f"{source}: stalled: it has at least {behind} envelopes, and holds finishing back")
+            summary.alarm(
+                f"{source}: stalled: it has at least {lag.envelopes} envelopes, and holds finishing back"
+            )

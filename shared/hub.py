@@ -1,22 +1,30 @@
-"""Asks the Event Hub how far its sources go, and when it was made; the only one to import azure.eventhub."""
+"""Asks the Event Hub how far it goes, and looks into it; the only one to import azure.eventhub."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Event, Thread
 from typing import Any, Protocol
 
-from azure.eventhub import EventHubConsumerClient
+from azure.eventhub import EventData, EventHubConsumerClient
 from azure.eventhub.exceptions import EventHubError
 
-from shared.envelope import Source
-from shared.ledger import TOLERANCE, Incarnation, Ledger
+from shared.envelope import Envelope, Source
+from shared.errors import HubError, SettingError
+from shared.lag import Lag
+from shared.ledger import TOLERANCE, Counts, Incarnation, Ledger
 from shared.settings import Connection
 from shared.storage import credential
 
 MICROSECOND = 1_000_000
 RETRIES = 1
 """The next run of the timer asks again."""
+
+CLOSING = 5
+"""Seconds that the library may take to end what it reads."""
+PREFETCH = 50
+"""Events of a source that wait to be taken, when some are read: each may have 1 MB."""
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +49,15 @@ class Position:
     def behind(self, incarnation: Incarnation) -> int:
         """How many envelopes are in it, at least, that were not committed."""
         return 0 if self.drained(incarnation) else max(1, self.last + 1 - (incarnation.next or 0))
+
+    def lag(self, ledger: Ledger | None, now: int) -> Lag:
+        """How far this ledger's commits are behind (None: there are none); `now` in µs since 1970 UTC."""
+        incarnation = ledger.incarnation if ledger else Incarnation()
+        behind = self.behind(incarnation)
+        since = incarnation.newest if incarnation.newest >= 0 else self.enqueued
+        counts = ledger.counts if ledger else Counts()
+        records = round(behind * counts.records / counts.envelopes) if counts.envelopes else None
+        return Lag(behind, (now - since) / MICROSECOND if behind else 0, records)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +94,14 @@ class EventHub:
     def ask(self) -> State | None:
         """See Hub."""
         try:
+            return self.state()
+        except HubError as error:
+            log.warning("%s, so idle sources hold back", error)
+            return None
+
+    def state(self) -> State:
+        """How it stands now. Raises HubError."""
+        try:
             with self._client() as client:
                 hub: Mapping[str, Any] = client.get_eventhub_properties()
                 namespace = (self._connection.address or client._address.hostname).lower()  # noqa: SLF001
@@ -90,16 +115,64 @@ class EventHub:
                     },
                 )
         except EventHubError as error:
-            log.warning("%s: does not say how far it goes, so idle sources hold back: %s", self._name, error)
-            return None
+            raise HubError(f"{self._name}: does not say how far it goes: {_said(error)}") from error
 
-    def _client(self) -> EventHubConsumerClient:
+    def read(self, start: datetime | None, take: Callable[[Envelope], bool], seconds: float) -> None:
+        """Gives what the hub holds from `start` on (None: what comes from now on), until `take` says no.
+
+        Or until the time is up. There is no checkpoint and no owner level: who owns a source keeps it, and
+        what was read is not marked. Raises HubError.
+        """
+        done = Event()
+        errors: list[Exception] = []
+
+        def received(_: Any, event: EventData) -> None:
+            if not done.is_set() and not take(_envelope(event)):
+                done.set()
+
+        def failed(_: Any, error: Exception) -> None:
+            errors.append(error)
+            done.set()
+
+        # The library's receive hangs where it retries: azure-sdk-for-python, issue 27137.
+        with self._client(retries=0) as client:
+            thread = Thread(
+                target=client.receive,
+                args=(received,),
+                kwargs={
+                    "on_error": failed,
+                    "starting_position": "@latest" if start is None else start,
+                    "prefetch": PREFETCH,
+                },
+                daemon=True,
+            )
+            thread.start()
+            done.wait(seconds)
+        thread.join(CLOSING)
+        client.close()  # what the library was opening when it was closed
+        if errors:
+            raise HubError(
+                f"{self._name}: cannot be read in consumer group {self._consumer_group}: {_said(errors[0])}"
+            ) from errors[0]
+
+    def _client(self, retries: int = RETRIES) -> EventHubConsumerClient:
         to, hub, group = self._connection, self._name, self._consumer_group
         if to.string:
-            return EventHubConsumerClient.from_connection_string(
-                to.string, group, eventhub_name=hub, retry_total=RETRIES
-            )
-        return EventHubConsumerClient(str(to.address), hub, group, credential(to), retry_total=RETRIES)
+            try:
+                return EventHubConsumerClient.from_connection_string(
+                    to.string, group, eventhub_name=hub, retry_total=retries
+                )
+            except ValueError as error:
+                raise SettingError(f"EventHubConnection: is no connection string of a hub: {error}") from None
+        return EventHubConsumerClient(str(to.address), hub, group, credential(to), retry_total=retries)
+
+
+def _envelope(event: EventData) -> Envelope:
+    assert event.sequence_number is not None
+    assert event.enqueued_time is not None
+    body: Any = event.body
+    body = body if isinstance(body, bytes) else b"".join(body)
+    return Envelope(event.sequence_number, _microseconds(event.enqueued_time), body)
 
 
 def _position(properties: Mapping[str, Any]) -> Position:
@@ -112,3 +185,8 @@ def _position(properties: Mapping[str, Any]) -> Position:
 
 def _microseconds(time: datetime) -> int:
     return int(time.replace(microsecond=0).timestamp()) * MICROSECOND + time.microsecond
+
+
+def _said(error: Exception) -> str:
+    """What the service said, on one line; the library says it twice."""
+    return " ".join(str(error).split()).partition(" Error condition:")[0] or type(error).__name__

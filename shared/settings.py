@@ -188,18 +188,20 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _reachable(self) -> "Settings":
-        for name, address in (
-            ("EventHubConnection", "fullyQualifiedNamespace"),
-            ("OutputStorage", "blobServiceUri"),
-        ):
+        for name, address in self._services():
             if not (getattr(self, name) or getattr(self, f"{name}__{address}")):
                 raise ValueError(f"{name}: set it to a connection string, or set {name}__{address}")
         entity = re.search(r"EntityPath=([^;]+)", self.EventHubConnection)
-        if entity and entity[1].lower() != self.EVENT_HUB_NAME.lower():
+        name = self.EVENT_HUB_NAME.lower()
+        if entity and name and entity[1].lower() != name:
             raise ValueError("EVENT_HUB_NAME: is not the EntityPath of EventHubConnection, which would win")
         if self.COMMIT_BYTES > self.MEMORY_BUDGET:
             raise ValueError("COMMIT_BYTES: must not be above MEMORY_BUDGET")
         return self
+
+    def _services(self) -> tuple[tuple[str, str], ...]:
+        """What must be reachable: its setting, and what ends the name of its address."""
+        return ("EventHubConnection", "fullyQualifiedNamespace"), ("OutputStorage", "blobServiceUri")
 
     @property
     def rules(self) -> Rules:
@@ -251,6 +253,33 @@ class Settings(BaseSettings):
         )
 
 
+class OperatorSettings(Settings):
+    """The same for the command line, which can do much without the hub."""
+
+    EVENT_HUB_NAME: str = ""
+    EVENT_HUB_CONSUMER_GROUP: str = ""
+
+    def _services(self) -> tuple[tuple[str, str], ...]:
+        return (("OutputStorage", "blobServiceUri"),)
+
+    @property
+    def without(self) -> tuple[str, ...]:
+        """What is missing to ask the hub; nothing: it can be asked."""
+        connection = (
+            ()
+            if self.hub.string or self.hub.address
+            else ("EventHubConnection (or EventHubConnection__fullyQualifiedNamespace)",)
+        )
+        return connection + (() if self.EVENT_HUB_NAME else ("EVENT_HUB_NAME",))
+
+
+class HubSettings(OperatorSettings):
+    """The same for a command that needs the hub alone."""
+
+    def _services(self) -> tuple[tuple[str, str], ...]:
+        return ()
+
+
 SECRETS = {
     *("EventHubConnection", "OutputStorage", "StateStorage"),
     *("APPLICATIONINSIGHTS_CONNECTION_STRING", "OTEL_EXPORTER_OTLP_ENDPOINT"),
@@ -258,13 +287,15 @@ SECRETS = {
 """Settings whose values are never shown."""
 
 
-def load(**given: str) -> Settings:
-    """The settings from the environment, but for those given.
+def load() -> Settings:
+    """The settings from the environment. Raises SettingError, which names every wrong one."""
+    return load_as(Settings)
 
-    Raises SettingError, which names every wrong one.
-    """
+
+def load_as[S: Settings](kind: type[S]) -> S:
+    """The settings from the environment, as this kind. Raises SettingError, which names every wrong one."""
     try:
-        return Settings(**given)  # type: ignore[arg-type]
+        return kind()
     except ValidationError as error:
         raise SettingError("\n".join(_explain(one) for one in error.errors(include_url=False))) from None
 

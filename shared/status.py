@@ -1,13 +1,33 @@
-"""Says how each source stands, from the state container alone: read-only, and cheap enough to watch."""
+"""Says how the exporter stands, by the state container and the hub: read-only, cheap enough to watch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from shared import head
 from shared.errors import LedgerError
-from shared.head import HOUR, Head
+from shared.finishing import Vocabulary
+from shared.head import HOUR, Head, Seen
+from shared.lag import Lag
 from shared.ledger import Ledger
+from shared.settings import Finishing
 from shared.storage import Storage
+
+if TYPE_CHECKING:  # what needs no hub is quicker without its library
+    from shared.hub import State
+
+DAY = 24 * 3600
+"""Seconds that should be left until the hub may delete what is not committed, if it keeps for longer."""
+
+
+class Meaning(StrEnum):
+    """What an event name says of a connection, by today's settings."""
+
+    OPENING = "opening"
+    CLOSING = "closing"
+    BOTH = "opening and closing"
+    NEITHER = "neither"
 
 
 @dataclass(slots=True)
@@ -16,6 +36,8 @@ class Standing:
 
     source: str
     ledger: Ledger | None
+    lag: Lag | None = None
+    """None: not known."""
     alarms: list[str] = field(default_factory=list)
     """What an operator should look at."""
 
@@ -32,8 +54,39 @@ class Standing:
         return sum(last - first + 1 for first, last in self.ledger.incarnation.gaps)
 
 
-def status(storage: Storage, now: int) -> list[Standing]:
-    """Every source that has a ledger, or had one; `now` in µs since 1970 UTC."""
+@dataclass(frozen=True, slots=True)
+class Name:
+    """An event name that was seen."""
+
+    name: str
+    seen: Seen
+    meaning: Meaning
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How all sources, connections and event names stand."""
+
+    sources: list[Standing]
+    names: list[Name]
+    """Most connections first."""
+    head: Head
+    alarms: list[str] = field(default_factory=list)
+    """Of no one source."""
+
+    @property
+    def open(self) -> int:
+        """Connections that are not finished, or are to be revised."""
+        return sum(part.open for part in self.head.parts)
+
+    @property
+    def all_alarms(self) -> list[str]:
+        """With the source that each is of."""
+        return [*self.alarms, *(f"{one.source}: {alarm}" for one in self.sources for alarm in one.alarms)]
+
+
+def status(storage: Storage, rules: Finishing, state: "State | None", now: int) -> Status:
+    """How it stands by the ledgers, the head, and the hub (None: not asked); `now` in µs since 1970 UTC."""
     blob = storage.read(head.NAME)
     seen = Head.parse(blob.data) if blob else Head()
     standings: dict[str, Standing] = {}
@@ -43,16 +96,51 @@ def status(storage: Storage, now: int) -> list[Standing]:
         try:
             ledger = Ledger.parse(found.data, name) if found else None
         except LedgerError as error:
-            standings[source] = Standing(source, None, [str(error)])
+            standings[source] = Standing(source, None, alarms=[str(error)])
             continue
         if ledger:
-            standings[source] = Standing(source, ledger, list(_alarms(ledger, seen, now)))
+            standings[source] = Standing(source, ledger, alarms=list(_alarms(ledger, seen, now)))
     for source, absorbed in seen.sources.items():
         if absorbed.ledger_id and source not in standings:
-            standings[source] = Standing(
-                source, None, ["its ledger is gone: restore it, or see `python -m shared adopt`"]
+            gone = "its ledger is gone: restore it, or see `python -m shared adopt`"
+            standings[source] = Standing(source, None, alarms=[gone])
+    if state:
+        _compare(standings, state, rules.retention.total_seconds(), now)
+    known = sorted(seen.names.items(), key=lambda one: (-one[1].connections, one[0]))
+    vocabulary = Vocabulary.of(rules)
+    return Status(
+        sources=sorted(standings.values(), key=lambda one: one.source),
+        names=[Name(name, one, _meaning(name, vocabulary)) for name, one in known],
+        head=seen,
+        alarms=[f"{len(seen.lost)} files of finished connections are lost"] if seen.lost else [],
+    )
+
+
+def _compare(standings: dict[str, Standing], state: "State", retention: float, now: int) -> None:
+    """Adds how far each source of the hub is committed, and those of which nothing is."""
+    for source, position in state.positions.items():
+        one = standings.setdefault(str(source), Standing(str(source), None))
+        if one.ledger is None and one.alarms:
+            continue
+        one.lag = lag = position.lag(one.ledger, now)
+        if lag.stalled:
+            one.alarms.append(
+                f"{lag.envelopes:,} envelopes wait, for {lag.seconds / 60:,.0f} min at most, and nothing is"
+                " committed: does export_logs run?"
             )
-    return sorted(standings.values(), key=lambda one: one.source)
+        left = lag.headroom(retention)
+        if lag.envelopes and left is not None and left < min(DAY, retention / 2):
+            one.alarms.append(
+                f"the hub may delete what waits in {max(0, left) / 3600:.1f} h: raise its retention, then see"
+                " why nothing is exported"
+            )
+
+
+def _meaning(name: str, vocabulary: Vocabulary) -> Meaning:
+    opening, closing = name.lower() in vocabulary.opening, name.lower() in vocabulary.closing
+    if opening and closing:
+        return Meaning.BOTH
+    return Meaning.OPENING if opening else Meaning.CLOSING if closing else Meaning.NEITHER
 
 
 def _alarms(ledger: Ledger, seen: Head, now: int) -> Iterator[str]:

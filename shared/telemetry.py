@@ -15,6 +15,7 @@ from opentelemetry import metrics
 
 from shared import __version__
 from shared.envelope import Reason, Source
+from shared.lag import Lag
 from shared.plan import Plan
 
 SCOPE = "websocketlogs"
@@ -141,8 +142,11 @@ UNKNOWN_NAMES = _metric(
 ABSORBED_AGE = _metric("gauge", "absorbed.age", "s", "All that arrived longer ago is absorbed.")
 STALLED = _metric("gauge", "stalled", "{source}", "Sources that have envelopes to commit and do not go on.")
 LAG_ENVELOPES = _metric("gauge", "lag.envelopes", "{envelope}", "In the hub and not committed.", "source")
+LAG_RECORDS = _metric(
+    "gauge", "lag.records", "{record}", "Records in them, by what envelopes held so far.", "source"
+)
 LAG_TIME = _metric(
-    "gauge", "lag.time", "s", "Age of the oldest of them, at most; 0: there is none.", "source"
+    "gauge", "lag.time", "s", "Age of the oldest of these envelopes, at most; 0: there is none.", "source"
 )
 HEADROOM = _metric("gauge", "retention.headroom", "s", "EVENT_HUB_RETENTION less lag.time.", "source")
 
@@ -234,16 +238,6 @@ def alarmed(function: Literal["export_logs", "finish_connections"], alarms: int 
 
 
 @dataclass(frozen=True, slots=True)
-class Lag:
-    """How far the commits of a source are behind its hub."""
-
-    envelopes: int
-    """In the hub and not committed."""
-    seconds: float
-    """So long ago the oldest of them arrived, at most; 0: there is none."""
-
-
-@dataclass(frozen=True, slots=True)
 class TimerRun:
     """What a run of the timer did, and how things stand after it."""
 
@@ -284,9 +278,12 @@ def timer_ran(run: TimerRun) -> None:
     for source, lag in run.lag.items():
         at = {"source": source}
         LAG_ENVELOPES.record(lag.envelopes, at)
+        if lag.records is not None:
+            LAG_RECORDS.record(lag.records, at)
         LAG_TIME.record(lag.seconds, at)
-        if run.retention:
-            HEADROOM.record(run.retention - lag.seconds, at)
+        headroom = lag.headroom(run.retention)
+        if headroom is not None:
+            HEADROOM.record(headroom, at)
 
 
 def _source(document: str) -> str:

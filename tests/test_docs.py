@@ -1,4 +1,4 @@
-"""The pages hold together: links lead somewhere, commands exist, every module of the program is found."""
+"""The pages hold together: links lead somewhere, and every command is run by a test or said not to be."""
 
 import re
 import subprocess
@@ -6,8 +6,19 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+from shared import __main__
+from tests import documents
+from tests.documents import MARK, PAGES, ROOT, Block, blocks
+
+PROGRAMS = r"(python|pip|npx|npm|make|azd?|func|duckdb|git|curl|docker|export|sudo|cd) "
+RUN = {
+    "sh": "tests/shared/test_main.py",
+    "python": "tests/e2e/test_readers.py",
+    "sql": "tests/e2e/test_readers.py",
+}
+"""Where blocks in a language are run, all those that are not marked."""
+ALIKE = {"make format": "make check"}
+"""What changes this folder is not run: a command that only says what it would change is."""
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
@@ -45,3 +56,43 @@ def test_make_help_lists_every_target_that_people_use() -> None:
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for target in TARGETS - {"help"}:
         assert f"make {target} " in shown
+
+
+@pytest.mark.parametrize("block", blocks(), ids=str)
+def test_every_block_of_code_is_run_by_a_test_or_said_not_to_be(block: Block) -> None:
+    if not block.language:
+        assert not re.search(rf"^(\$ )?{PROGRAMS}", block.code, re.MULTILINE), "give the block its language"
+    elif block.exercised:
+        assert block.language in RUN, f"nothing runs {block.language}: say that it is {MARK}"
+
+
+@pytest.mark.parametrize("language", RUN)
+def test_what_runs_the_blocks_takes_all_of_them(language: str) -> None:
+    assert f'blocks("{language}")' in (ROOT / RUN[language]).read_text()
+
+
+@pytest.mark.parametrize("block", [one for one in blocks("sh") if one.exercised], ids=str)
+def test_every_command_is_one_that_is_run(block: Block) -> None:
+    ci = (ROOT / ".ci" / "run").read_text().splitlines()
+    for command in block.commands:
+        if not command.startswith("python -m shared "):  # these are run in RUN["sh"]
+            assert ALIKE.get(command, command) in ci, f"{command}: run it in a test, or say that it is {MARK}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_in_a_sentence_is_one_of_the_command_line(page: Path) -> None:
+    commands = {command.__name__.rpartition(".")[2] for command in __main__.COMMANDS}
+    for named in re.findall(r"`python -m shared ([^`]+)`", page.read_text()):
+        assert named.split()[0] in {*commands, "<command>", "--help", "--version"}, named
+
+
+def test_a_command_that_is_neither_run_nor_marked_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    first, second = "# A\n\n```sh\naz login\n```\n\n", "## B (not exercised)\n\n```sh\nazd up\n```\n\n"
+    page.write_text(f"{first}{second}## C\n\n```\nfunc start\n```\n")
+    one, marked, untagged = documents.read(page)
+    with pytest.raises(AssertionError, match="az login: run it in a test"):
+        test_every_command_is_one_that_is_run(one)
+    assert not marked.exercised
+    with pytest.raises(AssertionError, match="give the block its language"):
+        test_every_block_of_code_is_run_by_a_test_or_said_not_to_be(untagged)

@@ -4,6 +4,9 @@ CREATE TABLE IF NOT EXISTS ApiManagementWebSocketConnectionRevisions
 USING parquet
 OPTIONS (path '{root}/parquet/ApiManagementWebSocketConnections', mergeSchema 'true');
 
+-- Finds the folders; without it there are no rows. Again for new ones.
+MSCK REPAIR TABLE ApiManagementWebSocketConnectionRevisions;
+
 CREATE OR REPLACE VIEW ApiManagementWebSocketConnections AS
 SELECT * EXCEPT (newest)
 FROM (

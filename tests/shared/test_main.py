@@ -6,21 +6,27 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import orjson
 import pytest
+from azure.eventhub import EventData, EventHubProducerClient
 
+from local.eventhubs.process import BrokerProcess
 from shared import __main__, __version__, head, schema
 from shared.dialects import DIALECTS
-from shared.head import Absorbed, Head
+from shared.head import Absorbed, Head, Seen, Totals
 from shared.schema import CONNECTIONS, RECORDS
+from tests import documents
 from tests.shared.exported import SOURCE, Exported, envelopes
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "docs" / name for name in ("command-line.md", "audit-and-replay.md", "guarantees.md")]
-COMMANDS = ("status", "audit", "replay", "adopt", "report", "schema")
+PAGES = [
+    ROOT / "docs" / name for name in ("command-line.md", "audit-and-replay.md", "capture.md", "report.md")
+]
+COMMANDS = ("status", "audit", "replay", "adopt", "report", "capture", "schema")
 
 
 @pytest.fixture
@@ -43,18 +49,62 @@ def ran(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
 def test_status_shows_each_source(filled: Exported, capsys: pytest.CaptureFixture[str]) -> None:
     status, output = ran(capsys, "status")
     counts = filled.ledger().counts
-    row = next(line for line in output.splitlines() if line.startswith(str(SOURCE)))
-    assert row.split()[1] == "21"
-    assert f"{counts.rows}" in row.split()
+    progress, counted = (line.split() for line in output.splitlines() if line.startswith(str(SOURCE)))
+    assert progress[1] == "21"
+    assert progress[-4:] == ["-", "-", "-", "-"]
+    assert "to ask the hub, set EventHubConnection (or" in output
+    assert "EVENT_HUB_NAME as in the function app" in output
+    assert counted[1:3] == [str(counts.records), str(counts.rows)]
     assert status == (1 if "does the timer run" in output else 0)
 
 
 def test_status_and_audit_and_replay_speak_json(filled: Exported, capsys: pytest.CaptureFixture[str]) -> None:
-    (source,) = orjson.loads(ran(capsys, "status", "--json")[1])
+    (source,) = orjson.loads(ran(capsys, "status", "--json")[1])["sources"]
     assert source["ledger"]["counts"] == filled.ledger().counts.model_dump()
     audit = orjson.loads(ran(capsys, "audit", "--json")[1])
     assert (audit["verdict"], audit["sources"][0]["verdict"]) == ("proven", "proven")
     assert orjson.loads(ran(capsys, "replay", "--dry-run", "--json")[1])["letters"] == 5
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[BrokerProcess]:
+    with BrokerProcess(tmp_path / "hub", {"apim-logs": 2}, groups=["exporter", "tools"]) as running:
+        yield running
+
+
+def test_status_asks_the_hub_for_lag_and_counts_what_nobody_has_committed(
+    filled: Exported,
+    broker: BrokerProcess,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = {"Hello": Seen(connections=3, first=3), "Bye": Seen(connections=2, last=2)}
+    names["\x1b[2J" + "x" * 70] = Seen()
+    filled.storage.put(head.NAME, Head(totals=Totals(connections=7), names=names).dump())
+    monkeypatch.setenv("EventHubConnection", broker.connection_string)
+    monkeypatch.setenv("EVENT_HUB_NAME", "apim-logs")
+    monkeypatch.setenv("EVENT_HUB_RETENTION", "24:00:00")
+    monkeypatch.setenv("WS_CLOSING_EVENTS", "bye")
+    string = broker.connection_string
+    with EventHubProducerClient.from_connection_string(string, eventhub_name="apim-logs") as producer:
+        producer.send_batch([EventData(b"a"), EventData(b"b")], partition_id="1")
+    _, output = ran(capsys, "status")
+    (behind,) = (line.split() for line in output.splitlines() if re.match(r"\S+/apim-logs/1 +- +- +2", line))
+    assert float(behind[-1]) == pytest.approx(24, abs=0.1)
+    assert "connections: 0 open, 7 finished" in output
+    assert re.search(r"^Hello +3 +3 +0 +- +neither$", output, re.MULTILINE)
+    assert re.search(r"^Bye +2 +0 +2 +- +closing$", output, re.MULTILINE)
+    assert "\\u001b[2J" + "x" * 56 + "…" in output, "a record's text does nothing to a terminal"
+    assert "\x1b" not in output
+    found = orjson.loads(ran(capsys, "status", "--json")[1])
+    lags = {one["source"].rpartition("logs/")[2]: one["lag"] for one in found["sources"]}
+    assert (lags["1"]["envelopes"], lags["1"]["records"]) == (2, None)
+    assert found["lag_unknown"] is None
+    broker.stop()
+    status, output = ran(capsys, "status")
+    assert status == 2
+    assert "lag is not known: apim-logs: does not say how far it goes" in output
+    assert f"{filled.ledger().counts.rows}" in output.split(), "what is known is shown"
 
 
 def test_audit_ends_with_the_verdict_and_has_it_as_exit_status(
@@ -210,23 +260,39 @@ def test_watching_shows_it_again_until_it_is_stopped(filled: Exported) -> None:
         assert watch.wait(30) == 130
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+SHELL = documents.blocks("sh")
+"""Those that are marked, too: it is what surrounds the command that is not exercised there."""
+COMMANDS_SHOWN = [
+    pytest.param(command.removeprefix("python -m shared "), id=f"{block}: {command}")
+    for block in SHELL
+    for command in block.commands
+    if command.startswith("python -m shared ")
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS_SHOWN)
 @pytest.mark.usefixtures("filled")
 def test_every_command_in_the_docs_runs(
-    page: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: str,
+    broker: BrokerProcess,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     (tmp_path / "copy").mkdir()
     monkeypatch.chdir(tmp_path)  # where a report goes
-    shown = re.findall(r"^(?:\$ )?python -m shared (.+?)(?:\s+#.*)?$", page.read_text(), re.MULTILINE)
-    assert shown or page.name == "guarantees.md"
-    for command in shown:
-        arguments = [one.replace("SOURCE", str(SOURCE)) for one in command.split()]
-        if "--watch" in arguments:
-            assert __main__._parser().parse_args(arguments).watch
-            continue
-        status, output = ran(capsys, *arguments)
-        assert status in {0, 1}, output
-        assert "Traceback" not in output
+    arguments = [one.replace("SOURCE", str(SOURCE)) for one in command.partition(" > ")[0].split()]
+    if "--watch" in arguments:
+        assert __main__._parser().parse_args(arguments).watch
+        return
+    if arguments[0] == "capture":
+        monkeypatch.setenv("EventHubConnection", broker.connection_string)
+        monkeypatch.setenv("EVENT_HUB_NAME", "apim-logs")
+        monkeypatch.setenv("EVENT_HUB_CONSUMER_GROUP", "exporter")
+        arguments += ["--output", str(tmp_path / "captured"), "--wait", "1"]
+    status, output = ran(capsys, *arguments)
+    assert status in {0, 1}, output
+    assert "Traceback" not in output
 
 
 def test_the_docs_show_every_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,14 +1,30 @@
-"""How each source stands, from the state container alone."""
+"""How each source stands, from the state container and what the hub says."""
+
+from datetime import timedelta
+
+import pytest
 
 from shared import head
-from shared.head import HOUR, Absorbed, Head
-from shared.status import Standing, status
+from shared.envelope import Source
+from shared.head import HOUR, Absorbed, Head, Part, Seen, Totals
+from shared.hub import Position, State
+from shared.settings import Finishing
+from shared.status import Meaning, Standing, status
 from tests.shared.exported import EPOCH, SECOND, SOURCE, Exported, envelopes
 
+NOW = EPOCH + 600 * SECOND
+RULES = Finishing()
 
-def standing(exported: Exported, now: int = EPOCH + 600 * SECOND) -> Standing:
-    (one,) = status(exported.storage, now)
+
+def standing(
+    exported: Exported, now: int = NOW, state: State | None = None, rules: Finishing = RULES
+) -> Standing:
+    (one,) = status(exported.storage, rules, state, now).sources
     return one
+
+
+def hub(last: int, *, source: Source = SOURCE) -> State:
+    return State(0, {source: Position(last, EPOCH + last * SECOND, empty=last < 0)})
 
 
 def test_a_source_stands_where_its_ledger_says(exported: Exported) -> None:
@@ -51,3 +67,81 @@ def test_a_replay_is_known_as_such_and_has_no_gaps(exported: Exported) -> None:
     exported.export(envelopes(5, 6), source=SOURCE.replay(0))
     one = standing(exported)
     assert (one.replay, one.gaps) == (True, 0)
+
+
+def test_without_the_hub_lag_is_not_known(exported: Exported) -> None:
+    exported.export(envelopes(0, 9))
+    assert standing(exported).lag is None
+
+
+def test_lag_is_what_the_hub_has_and_the_ledger_has_not(exported: Exported) -> None:
+    exported.export(envelopes(0, 9))
+    counts = exported.ledger().counts
+    one = standing(exported, state=hub(19))
+    assert one.lag
+    assert one.lag.envelopes == 10
+    assert one.lag.seconds == pytest.approx(591)
+    assert one.lag.records == round(10 * counts.records / counts.envelopes)
+    assert one.alarms == []
+    done = standing(exported, state=hub(9)).lag
+    assert done
+    assert (done.envelopes, done.seconds, done.records) == (0, 0, 0)
+
+
+def test_a_source_of_which_nothing_is_committed_is_shown_with_its_lag(exported: Exported) -> None:
+    exported.export(envelopes(0, 9))
+    other = Source(SOURCE.namespace, SOURCE.hub, "1")
+    _, one = status(exported.storage, RULES, hub(4, source=other), NOW).sources
+    assert (one.source, one.ledger) == (str(other), None)
+    assert one.lag
+    assert (one.lag.envelopes, one.lag.records) == (5, None)
+
+
+def test_a_source_that_does_not_go_on_is_an_alarm(exported: Exported) -> None:
+    exported.export(envelopes(0, 9))
+    (alarm,) = standing(exported, EPOCH + HOUR, hub(19)).alarms
+    assert alarm.startswith("10 envelopes wait, for 60 min at most")
+
+
+@pytest.mark.parametrize(
+    ("retention", "alarms"),
+    [
+        (timedelta(0), 0),
+        (timedelta(hours=2), 0),
+        (timedelta(minutes=15), 1),
+        (timedelta(days=7), 0),
+    ],
+)
+def test_lag_that_comes_near_the_retention_is_an_alarm(
+    exported: Exported, retention: timedelta, alarms: int
+) -> None:
+    exported.export(envelopes(0, 9))
+    one = standing(exported, state=hub(19), rules=Finishing(retention=retention))
+    assert len([alarm for alarm in one.alarms if "raise its retention" in alarm]) == alarms
+    assert not standing(exported, state=hub(9), rules=Finishing(retention=retention)).alarms, "no lag"
+
+
+def test_connections_and_event_names_come_from_the_head(exported: Exported) -> None:
+    exported.export(envelopes(0, 9))
+    seen = Head(
+        parts=(
+            Part(name="a", low="", rows=5, open=2, due=0),
+            Part(name="b", low="8", rows=5, open=1, due=0),
+        ),
+        totals=Totals(connections=7, revisions=1),
+        names={
+            "Hello": Seen(connections=3, first=3),
+            "BYE": Seen(connections=2, last=2),
+            "x": Seen(newest=9),
+        },
+    )
+    exported.storage.put(head.NAME, seen.dump())
+    found = status(exported.storage, Finishing(opening=("hello", "x"), closing=("Bye", "X")), None, NOW)
+    assert (found.open, found.head.totals.connections) == (3, 7)
+    assert [(one.name, one.meaning) for one in found.names] == [
+        ("Hello", Meaning.OPENING),
+        ("BYE", Meaning.CLOSING),
+        ("x", Meaning.BOTH),
+    ]
+    found = status(exported.storage, Finishing(opening=(), closing=()), None, NOW)
+    assert {one.meaning for one in found.names} == {Meaning.NEITHER}

@@ -16,10 +16,11 @@ from shared.commit import heal
 from shared.envelope import Envelope, Reason, Source
 from shared.errors import LedgerMissing, Unclear
 from shared.export import Exporter
+from shared.lag import Lag
 from shared.ledger import Ledger
 from shared.plan import Stamp
 from shared.settings import Rules
-from shared.telemetry import METRICS, Lag, TimerRun
+from shared.telemetry import METRICS, TimerRun
 from tests.memory import WEEK, MemoryStorage
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "telemetry.md"
@@ -237,7 +238,7 @@ def test_a_run_of_the_timer_reports_how_things_stand(collect: Collect) -> None:
             unknown_names=4,
             stalled=1,
             alarms=2,
-            lag={str(SOURCE): Lag(envelopes=12, seconds=40), "other": Lag(0, 0)},
+            lag={str(SOURCE): Lag(envelopes=12, seconds=40, records=96), "other": Lag(0, 0)},
             retention=86_400,
         )
     )
@@ -254,6 +255,7 @@ def test_a_run_of_the_timer_reports_how_things_stand(collect: Collect) -> None:
         "stalled": 1,
         "alarms function=finish_connections": 2,
         f"lag.envelopes {AT}": 12,
+        f"lag.records {AT}": 96,
         f"lag.time {AT}": 40,
         f"retention.headroom {AT}": 86_360,
         "lag.envelopes source=other": 0,

@@ -18,8 +18,13 @@ from shared.schema import RECORDS, Role
 from shared.settings import Rules
 from shared.validation import Validated, validate
 
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "records"
-EXPECTED: dict[str, Any] = json.loads((FIXTURES / "expected.json").read_text())
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+FOLDERS = [FIXTURES / "records", *sorted(FIXTURES.glob("captured*"))]
+EXPECTED: dict[Path, Any] = {
+    folder / name: expected
+    for folder in FOLDERS
+    for name, expected in json.loads((folder / "expected.json").read_text()).items()
+}
 SOURCE = Source("ns", "hub", "3")
 RULES = Rules()
 ENQUEUED = 1893553800 * 1_000_000  # 2030-01-02T03:10:00Z
@@ -99,10 +104,13 @@ def reasons(validated: Validated) -> list[tuple[int | None, Reason, str]]:
     return [(each.index, each.reason, each.pointer) for one in validated.rejected for each in one.rejections]
 
 
-@pytest.mark.parametrize("name", EXPECTED)
-def test_fixtures_become_what_is_expected_of_them(name: str) -> None:
-    expected = EXPECTED[name]
-    envelope = Envelope(7, expected["enqueued"], (FIXTURES / name).read_bytes())
+@pytest.mark.parametrize("path", EXPECTED, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_fixtures_become_what_is_expected_of_them(path: Path) -> None:
+    become_what_is_expected(path, EXPECTED[path])
+
+
+def become_what_is_expected(path: Path, expected: Any) -> None:
+    envelope = Envelope(7, expected["enqueued"], path.read_bytes())
     validated = validate(SOURCE, [envelope], RULES)
     check(validated, [envelope])
     table = validated.table

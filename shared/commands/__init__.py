@@ -1,0 +1,1 @@
+"""The commands of `python -m shared`, a module each: its arguments, what it calls, and what it prints."""

@@ -1,0 +1,81 @@
+"""`audit`: proves or refutes that the container holds every record once."""
+
+import argparse
+from dataclasses import asdict
+from typing import Any
+
+from shared import audit as auditing
+from shared import console
+from shared.audit import OK, UNKNOWN, WRONG
+from shared.commands.frame import SETTINGS, command, configured, connect, moment, say_json
+from shared.console import GREEN, RED, YELLOW, paint, say
+from shared.evidence import Level
+from shared.storage import Storage
+
+COLOURS = {Level.REFUTED: RED, Level.UNCLEAR: YELLOW, Level.NOTE: "0"}
+VERDICTS = {OK: ("proven", GREEN), WRONG: ("refuted", RED), UNKNOWN: ("could not be told", YELLOW)}
+
+
+def declare(commands: Any) -> None:
+    """Adds it to the command line."""
+
+    def run(options: argparse.Namespace) -> int:
+        return audit(connect(configured()), options.since, deep=options.deep, as_json=options.json)
+
+    parser = command(
+        commands,
+        "audit",
+        run,
+        "Proves or refutes that the container holds every record once. Read-only.",
+        "It compares every file, its metadata and its rows with the ledgers (docs/audit-and-replay.md).\n"
+        f"Exit status: 0 proven, 1 refuted, 2 it could not be told.\n{SETTINGS}",
+        "  python -m shared audit\n  python -m shared audit --deep\n"
+        "  python -m shared audit --since 30d --json",
+    )
+    parser.add_argument(
+        "--since",
+        type=moment,
+        default=0,
+        metavar="TIME",
+        help="only what was committed since: 30d, 12h, 2026-11-20 or 2026-11-20T10:00Z. "
+        "Needed where a lifecycle rule deletes old files",
+    )
+    parser.add_argument("--deep", action="store_true", help="read every row and every dead letter, too")
+    parser.add_argument("--json", action="store_true", help="for machines")
+
+
+def audit(storage: Storage, since: int, *, deep: bool, as_json: bool) -> int:
+    """Prints what the container proves."""
+    report = auditing.audit(storage, since, deep=deep, progress=console.progress)
+    console.progressed()
+    verdict, colour = VERDICTS[report.status]
+    if as_json:
+        sources = [
+            {
+                "source": one.source,
+                "verdict": VERDICTS[one.status][0],
+                "files": one.files,
+                "rows": one.rows,
+                "counts": one.counts.model_dump(),
+                "findings": [asdict(finding) for finding in one.findings],
+            }
+            for one in report.sources
+        ]
+        say_json({"verdict": verdict, "staged": report.staged, "sources": sources})
+        return report.status
+    for one in report.sources:
+        counts = one.counts
+        word, shade = VERDICTS[one.status]
+        say(
+            f"{one.source}: {paint(word, shade)}: {counts.records:,} records in = {counts.rows:,} rows"
+            f" + {sum(counts.rejected.values()):,} rejected + {counts.skipped:,} skipped;"
+            f" {one.rows:,} rows in {one.files:,} files"
+        )
+        for finding in one.findings:
+            say(f"  {paint(finding.level.value, COLOURS[finding.level])}: {finding.message}")
+    if report.staged:
+        say(f"{report.staged:,} staged files of attempts that failed: Azure drops them after a week")
+    if not report.sources:
+        say("No ledger: nothing was committed, or STATE_CONTAINER is another one.")
+    say(f"audit: {paint(verdict, colour)}")
+    return report.status

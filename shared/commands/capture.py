@@ -1,0 +1,145 @@
+"""`capture`: saves envelopes from the hub as fixtures, masked, for somebody else to see what comes."""
+
+import argparse
+import secrets
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from shared import capture as capturing
+from shared import settings
+from shared.audit import OK, WRONG
+from shared.capture import Capture, Wanted
+from shared.commands.frame import command, moment, now, seconds
+from shared.console import YELLOW, paint, printable, say
+from shared.errors import SettingError
+from shared.masking import Masks
+from shared.settings import HubSettings
+
+MORE = """
+Ids, addresses, names and texts are masked before anything is written: the same becomes the same everywhere,
+in the same form, and nobody can undo it, since the key is made for one run and never kept. What matters for
+reading an envelope stays (docs/capture.md). Look at what is written before you send it to anybody.
+
+It reads in a consumer group of its own and marks nothing as read. EventHubConnection (a connection string) or
+EventHubConnection__fullyQualifiedNamespace (your own login or a managed identity; Azure Event Hubs Data
+Receiver), EVENT_HUB_NAME, and EVENT_HUB_CONSUMER_GROUP, which is the exporter's and left alone.
+Exit status: 0 something was saved, 1 nothing came, 2 it could not be done.
+"""
+EXAMPLES = """  python -m shared capture --group tools
+  python -m shared capture --group tools --from beginning --records 100 --output captured
+  python -m shared capture --group tools --from latest --wait 600 --all --shift-times"""
+SHOWN = 12
+"""Values of a key that are printed."""
+WIDTH = 160
+"""Letters of each."""
+YEARS = 10
+
+
+def declare(commands: Any) -> None:
+    """Adds it to the command line."""
+    parser = command(
+        commands,
+        "capture",
+        _run,
+        "Saves envelopes from the hub as fixtures, masked. Changes nothing in Azure.",
+        MORE,
+        EXAMPLES,
+    )
+    parser.add_argument("--group", required=True, help="a consumer group that nothing else reads in")
+    parser.add_argument(
+        "--from",
+        dest="start",
+        type=_start,
+        default="1h",
+        metavar="TIME",
+        help="beginning, latest, 1h, 2026-11-20 or 2026-11-20T10:00Z; by default 1h (ago)",
+    )
+    parser.add_argument(
+        "--envelopes", type=_positive, default=20, metavar="N", help="so many are enough; by default 20"
+    )
+    parser.add_argument("--records", type=_positive, metavar="N", help="so many records are enough, too")
+    parser.add_argument(
+        "--wait", type=seconds, default=60, metavar="SECONDS", help="so long at most; by default 60"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("captured"), metavar="FOLDER", help="by default: captured"
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="envelopes without a record of our category, too; all are masked"
+    )
+    parser.add_argument(
+        "--shift-times", action="store_true", help="by a secret number of days; clocks and gaps stay"
+    )
+    parser.add_argument(
+        "--exporters-group", action="store_true", help="read in the exporter's group, if it is the same one"
+    )
+
+
+def _run(options: argparse.Namespace) -> int:
+    from shared.hub import EventHub  # noqa: PLC0415 - commands that need no hub start faster without
+
+    config = settings.load_as(HubSettings)
+    _check(config, options)
+    capturing.prepare(options.output)
+    days = secrets.randbelow(365 * YEARS) + 1 if options.shift_times else 0
+    wanted = Wanted(options.envelopes, options.records, options.all)
+    capture = Capture(wanted, Masks(secrets.token_bytes(32), days), days)
+    EventHub(config.hub, config.EVENT_HUB_NAME, options.group).read(options.start, capture.take, options.wait)
+    for reason, number in capture.left.items():
+        say(f"{number:,} envelopes left out: {reason}")
+    if not capture.taken:
+        say(f"Nothing was saved in {options.wait:.0f} s: try --from beginning, a longer --wait, or --all")
+        return WRONG
+    files = capturing.write(options.output, capture.taken)
+    say(f"{len(capture.taken):,} envelopes with {capture.records:,} records of ours, and {files[-1]}")
+    _tell(capture.masks)
+    return OK
+
+
+def _check(config: HubSettings, options: argparse.Namespace) -> None:
+    """Raises SettingError."""
+    if config.without:
+        raise SettingError(f"the hub is not known: set {', '.join(config.without)} as in the function app")
+    if options.exporters_group:
+        return
+    theirs = config.EVENT_HUB_CONSUMER_GROUP.lower()
+    if not theirs:
+        raise SettingError(
+            "EVENT_HUB_CONSUMER_GROUP: set it as in the function app, so that the exporter's group is left"
+            " alone; or add --exporters-group"
+        )
+    if options.group.lower() == theirs:
+        raise SettingError(
+            f"--group {options.group}: is the exporter's, and meant for it alone: make another one"
+            " (az eventhubs eventhub consumer-group create); or add --exporters-group"
+        )
+
+
+def _tell(masks: Masks) -> None:
+    """What somebody should look at before it is sent."""
+    say(paint("Look through what was kept, and through the files, before you send them:", YELLOW))
+    values: dict[str, list[str]] = defaultdict(list)
+    for (key, value), number in masks.kept.most_common():
+        values[key].append(f"{printable(value, WIDTH)} ({number:,})")
+    for key, kept in sorted(values.items()):
+        more = f", and {len(kept) - SHOWN} more" if len(kept) > SHOWN else ""
+        say(f"  {key}: {', '.join(kept[:SHOWN])}{more}")
+    if masks.keys:
+        say(f"  keys that are not documented: {', '.join(sorted(masks.keys))}")
+    say("  short numbers, true, false, null, and times" + (" (shifted by days)" if masks.days else ""))
+
+
+def _start(text: str) -> datetime | None:
+    """From when on; None: from now on."""
+    if text == "latest":
+        return None
+    at = 0 if text == "beginning" else moment(text)
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=min(at, now()))
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"expected a number, 1 or more, came {text!r}")
+    return int(text)

@@ -1,0 +1,96 @@
+"""`replay`: puts dead letters through today's code and settings."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+from shared import console
+from shared import replay as replaying
+from shared.audit import OK, UNKNOWN
+from shared.commands.frame import SETTINGS, command, configured, connect, moment, new_id, now, say_json
+from shared.console import RED, paint, say
+from shared.envelope import Reason
+from shared.export import Exporter
+from shared.replay import Choice
+from shared.settings import Rules
+from shared.storage import Storage
+
+
+def declare(commands: Any) -> None:
+    """Adds it to the command line."""
+
+    def run(options: argparse.Namespace) -> int:
+        config = configured()
+        return replay(
+            connect(config),
+            config.rules,
+            config.MEMORY_BUDGET,
+            Choice(frozenset(options.reason), options.since, options.until),
+            dry_run=options.dry_run,
+            as_json=options.json,
+            now=now,
+            new_id=new_id,
+        )
+
+    parser = command(
+        commands,
+        "replay",
+        run,
+        "Puts dead letters through today's code and settings, and exports what fits now, once.",
+        "Doing it again changes nothing. What still does not fit stays (docs/audit-and-replay.md).\n"
+        "It writes to the containers: try --dry-run first.\n"
+        f"Exit status: 0 done, 2 it could not be done.\n{SETTINGS}",
+        "  python -m shared replay --dry-run\n"
+        "  python -m shared replay --reason implausible_time --since 7d\n"
+        "  python -m shared replay --since 2026-11-20 --until 2026-11-21",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only say what would become of them")
+    parser.add_argument(
+        "--reason",
+        action="append",
+        default=[],
+        choices=[str(reason) for reason in Reason],
+        metavar="REASON",
+        help=f"only those rejected for this reason, or one of several: {', '.join(Reason)}",
+    )
+    parser.add_argument(
+        "--since",
+        type=moment,
+        default=0,
+        metavar="TIME",
+        help="only what reached the hub since: 7d, 2026-11-20",
+    )
+    parser.add_argument(
+        "--until", type=moment, default=1 << 62, metavar="TIME", help="only what reached the hub before"
+    )
+    parser.add_argument("--json", action="store_true", help="for machines")
+
+
+def replay(
+    storage: Storage,
+    rules: Rules,
+    memory: int,
+    choice: Choice,
+    *,
+    dry_run: bool,
+    as_json: bool,
+    now: Callable[[], int],
+    new_id: Callable[[], str],
+) -> int:
+    """Replays dead letters, and prints what became of them."""
+    exporter = Exporter(storage, rules, memory, now, new_id)
+    done = replaying.replay(storage, exporter, rules, choice, dry_run=dry_run, progress=console.progress)
+    console.progressed()
+    if as_json:
+        say_json({"dry_run": dry_run, **{each.name: getattr(done, each.name) for each in fields(done)}})
+        return UNKNOWN if done.damaged else OK
+    did = "would be exported" if dry_run else "exported"
+    say(f"{done.letters:,} dead letters, {done.before:,} of them replayed before")
+    say(f"{done.fit:,} fit now: {done.rows:,} rows {did}, {done.skipped:,} of other categories now")
+    say(f"{done.stay:,} stay")
+    for reason, number in done.reasons.most_common():
+        say(f"  {number:,} records still rejected: {reason}")
+    for problem in done.damaged:
+        say(paint(problem, RED))
+    return UNKNOWN if done.damaged else OK

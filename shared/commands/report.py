@@ -1,0 +1,53 @@
+"""`report`: writes an HTML page with plots of a range of time."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from shared.commands.frame import SETTINGS, command, configured, connect, moment, now
+
+
+def declare(commands: Any) -> None:
+    """Adds it to the command line."""
+
+    def run(options: argparse.Namespace) -> int:
+        # DuckDB and the plots are packages of their own, which other commands go without.
+        from shared.report import write  # noqa: PLC0415
+        from shared.report.places import Container, Folder, Place, Range  # noqa: PLC0415
+
+        if options.folder:
+            name = f"a copy of the container in {options.folder}"
+            place: Place = Folder(options.folder)
+        else:
+            config = configured()
+            name = f"container {config.OUTPUT_CONTAINER}"
+            place = Container(connect(config))
+        until = now() if options.until is None else options.until
+        return write.command(place, name, Range(options.since, until), options.output, force=options.force)
+
+    parser = command(
+        commands,
+        "report",
+        run,
+        "Writes an HTML page with plots of a range of time. Read-only but for that file.",
+        "It needs more packages: pip install -r requirements-report.txt (docs/report.md).\n"
+        f"Exit status: 0 written, 2 it could not be.\n{SETTINGS}",
+        "  python -m shared report\n  python -m shared report --since 7d --output week.html\n"
+        "  python -m shared report --since 2026-11-20 --until 2026-11-21 --force\n"
+        "  python -m shared report --folder copy --since 30d",
+    )
+    parser.add_argument(
+        "--since", type=moment, default="24h", metavar="TIME", help="where the range begins; by default: 24h"
+    )
+    parser.add_argument("--until", type=moment, metavar="TIME", help="where it ends; by default: now")
+    parser.add_argument(
+        "--folder", type=Path, metavar="DIR", help="read a local copy of the output container; no settings"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("report.html"),
+        metavar="FILE",
+        help="the page; by default: report.html",
+    )
+    parser.add_argument("--force", action="store_true", help="write over the file if it is there")

@@ -1,0 +1,38 @@
+"""`schema`: prints the exported tables, or what makes a reader know them."""
+
+import argparse
+from typing import Any
+
+from shared import console
+from shared.commands.frame import command
+from shared.dialects import DIALECTS
+from shared.schema import CONNECTIONS, RECORDS
+
+
+def declare(commands: Any) -> None:
+    """Adds it to the command line."""
+
+    def run(options: argparse.Namespace) -> int:
+        for table in {"records": [RECORDS], "connections": [CONNECTIONS], "both": [RECORDS, CONNECTIONS]}[
+            options.table
+        ]:
+            render, location = DIALECTS[options.dialect]
+            console.say(render(table, options.location or location))
+        return 0
+
+    parser = command(
+        commands,
+        "schema",
+        run,
+        "Prints the exported tables: their columns, or what makes a reader know them.",
+        "",
+        "  python -m shared schema\n  python -m shared schema duckdb --location /data\n"
+        "  python -m shared schema json-schema --table connections",
+    )
+    parser.add_argument(
+        "dialect", nargs="?", default="text", choices=[*DIALECTS], help="the form; by default: text"
+    )
+    parser.add_argument(
+        "--table", choices=["records", "connections", "both"], default="records", help="by default: records"
+    )
+    parser.add_argument("--location", help="where the container lies: a folder or an address")

@@ -1,0 +1,208 @@
+"""`status`: says how each source stands, how many connections are open, and which event names were seen."""
+
+import argparse
+import time
+from typing import Any
+
+from shared import console, settings
+from shared import status as standing
+from shared.audit import OK, UNKNOWN, WRONG
+from shared.commands.frame import SETTINGS, command, connect, now, say_json, seconds
+from shared.console import RED, YELLOW, paint, say
+from shared.errors import HubError
+from shared.settings import OperatorSettings
+from shared.status import Standing, Status
+from shared.storage import Storage
+
+MORE = f"""
+Exit status: 0 all is well, 1 something needs a look, 2 it could not be told.
+{SETTINGS}
+For lag, the hub is asked: EventHubConnection (a connection string) or
+EventHubConnection__fullyQualifiedNamespace (your own login or a managed identity), and EVENT_HUB_NAME. For
+how far lag is from what the hub deletes: EVENT_HUB_RETENTION. Event names count as opening or closing by
+WS_OPENING_EVENTS and WS_CLOSING_EVENTS.
+"""
+GROUP = "$Default"
+"""To ask how far a hub goes, any consumer group will do: nothing is read from it."""
+PROGRESS = ("source", "next", "last commit", "envelopes behind", "~records", "minutes", "h to retention")
+COUNTS = ("source", "records", "rows", "rejected", "skipped", "gaps", "lost")
+NAMES = ("event name", "connections", "first", "last", "newest", "counts as")
+
+
+def declare(commands: Any) -> None:
+    """Adds it to the command line."""
+
+    def run(options: argparse.Namespace) -> int:
+        config = settings.load_as(OperatorSettings)
+        store = connect(config)
+        while True:
+            if options.watch is not None:
+                console.clear()
+            found = status(store, config, now(), as_json=options.json)
+            if options.watch is None:
+                return found
+            say()
+            time.sleep(options.watch)
+
+    parser = command(
+        commands,
+        "status",
+        run,
+        "Says how each source stands. Read-only.",
+        MORE,
+        "  python -m shared status\n  python -m shared status --json\n  python -m shared status --watch 30",
+    )
+    parser.add_argument("--json", action="store_true", help="for machines; times in µs since 1970 UTC")
+    parser.add_argument(
+        "--watch",
+        nargs="?",
+        type=seconds,
+        const=10,
+        metavar="SECONDS",
+        help="again and again, by default every 10 s",
+    )
+
+
+def status(storage: Storage, config: OperatorSettings, now: int, *, as_json: bool) -> int:
+    """Prints how the exporter stands."""
+    from shared.hub import EventHub  # noqa: PLC0415 - commands that need no hub start faster without
+
+    state, silent = None, ""
+    if config.without:
+        silent = f"lag is not known: to ask the hub, set {', '.join(config.without)} as in the function app"
+    else:
+        group = config.EVENT_HUB_CONSUMER_GROUP or GROUP
+        try:
+            state = EventHub(config.hub, config.EVENT_HUB_NAME, group).state()
+        except HubError as error:
+            silent = f"lag is not known: {error}"
+    retention = config.EVENT_HUB_RETENTION.total_seconds()
+    found = standing.status(storage, config.finishing, state, now)
+    if as_json:
+        say_json(_json(found, silent, retention))
+    elif not found.sources:
+        say("No ledger yet: nothing was committed, or STATE_CONTAINER is another one.")
+    else:
+        _tables(found, retention)
+    if silent and not as_json:
+        say(paint(silent, YELLOW))
+    if not found.sources or (silent and not config.without):
+        return UNKNOWN
+    return WRONG if found.all_alarms else OK
+
+
+def _tables(found: Status, retention: float) -> None:
+    console.table(PROGRESS, [_progress(one, retention) for one in found.sources])
+    say()
+    console.table(COUNTS, [_counts(one) for one in found.sources])
+    totals = found.head.totals
+    say()
+    say(
+        f"connections: {found.open:,} open, {totals.connections:,} finished, {totals.revisions:,} rows"
+        f" revised, by what arrived before {console.time(found.head.clock)}"
+    )
+    if found.names:
+        say()
+        console.table(
+            NAMES,
+            [
+                [
+                    console.printable(one.name),
+                    one.seen.connections,
+                    one.seen.first,
+                    one.seen.last,
+                    console.time(one.seen.newest),
+                    one.meaning.value,
+                ]
+                for one in found.names
+            ],
+        )
+        say("Counted in finished connections, once each. Set WS_OPENING_EVENTS, WS_CLOSING_EVENTS by them.")
+    for alarm in found.all_alarms:
+        say(paint(alarm, RED))
+
+
+def _progress(one: Standing, retention: float) -> list[object]:
+    ledger, lag = one.ledger, one.lag
+    left = lag.headroom(retention) if lag else None
+    return [
+        one.source,
+        ledger.incarnation.next or 0 if ledger else "-",
+        console.time(ledger.committed_at) if ledger else "-",
+        "-" if lag is None else lag.envelopes,
+        "-" if lag is None or lag.records is None else lag.records,
+        "-" if lag is None else f"{lag.seconds / 60:,.1f}",
+        "-" if left is None else f"{left / 3600:,.1f}",
+    ]
+
+
+def _counts(one: Standing) -> list[object]:
+    if one.ledger is None:
+        return [one.source, *["-"] * (len(COUNTS) - 1)]
+    counts = one.ledger.counts
+    rejected = sum(counts.rejected.values())
+    return [
+        one.source,
+        counts.records,
+        counts.rows,
+        rejected,
+        counts.skipped,
+        one.gaps,
+        len(one.ledger.lost),
+    ]
+
+
+def _json(found: Status, silent: str, retention: float) -> dict[str, Any]:
+    totals = found.head.totals
+    return {
+        "sources": [_source(one, retention) for one in found.sources],
+        "lag_unknown": silent or None,
+        "connections": {
+            "open": found.open,
+            "finished": totals.connections,
+            "revised": totals.revisions,
+            "capped": totals.capped,
+            "absorbed_until": found.head.clock,
+        },
+        "names": [
+            {
+                "name": one.name,
+                "connections": one.seen.connections,
+                "first": one.seen.first,
+                "last": one.seen.last,
+                "newest": one.seen.newest,
+                "counts_as": one.meaning,
+            }
+            for one in found.names
+        ],
+        "alarms": found.all_alarms,
+    }
+
+
+def _source(one: Standing, retention: float) -> dict[str, Any]:
+    ledger, lag = one.ledger, one.lag
+    return {
+        "source": one.source,
+        "replay": one.replay,
+        "gaps": one.gaps,
+        "alarms": one.alarms,
+        "lag": lag
+        and {
+            "envelopes": lag.envelopes,
+            "records": lag.records,
+            "seconds": lag.seconds,
+            "headroom": lag.headroom(retention),
+        },
+        "ledger": ledger
+        and {
+            "ledger_id": ledger.ledger_id,
+            "ordinal": ledger.ordinal,
+            "committed_at": ledger.committed_at,
+            "incarnation": ledger.incarnation.number,
+            "next": ledger.incarnation.next or 0,
+            "newest": ledger.incarnation.newest,
+            "counts": ledger.counts.model_dump(),
+            "lost": len(ledger.lost),
+            "listed": len(ledger.files),
+        },
+    }
