@@ -37,13 +37,13 @@ class Nothing:
         return np.full(observations.num_rows, UNKNOWN)
 
 
-def records(number: int) -> Iterator[Record]:
-    """So many, four to a connection; always the same ones."""
+def records(number: int, began: datetime = BEGAN) -> Iterator[Record]:
+    """So many of ten minutes, four to a connection; always the same ones."""
     rng = random.Random(1)
     for n in range(number):
         if n % len(EVENTS) == 0:
             identity = str(uuid.UUID(int=rng.getrandbits(128)))
-        time = BEGAN + timedelta(milliseconds=600_000 * n // number, microseconds=rng.randrange(500))
+        time = began + timedelta(milliseconds=600_000 * n // number, microseconds=rng.randrange(500))
         yield {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z",
             "resourceId": RESOURCE,
