@@ -23,7 +23,10 @@ def measured() -> dict[str, Figure]:
     found: dict[str, Figure] = {}
     for names, work in (
         (("memory, 256 envelopes of 1 MB beyond the process",), _largest),
-        (("memory, peak of 1,000 batches beyond the process", "memory, growth over 1,000 batches"), _thousand),
+        (
+            ("memory, peak of 1,000 batches beyond the process", "memory, growth over 1,000 batches"),
+            _thousand,
+        ),
     ):
         ours, theirs = context.Pipe(duplex=False)
         process = context.Process(target=partial(_tell, theirs.send, work))

@@ -16,6 +16,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from dateutil.parser import parse  # type: ignore[import-untyped]
 
 from shared.envelope import Envelope
 
@@ -74,7 +75,8 @@ def _written(frame: pl.DataFrame) -> None:
 def duck(connection: duckdb.DuckDBPyConnection, envelopes: Sequence[Envelope]) -> None:
     """DuckDB: a column of bodies, `from_json`, unnest, COPY. The connection has one thread."""
     connection.register("bodies", pa.table({"body": [envelope.body.decode() for envelope in envelopes]}))
-    _copied(connection, f"SELECT unnest(from_json(body, '{{\"records\": [{_RECORD_SQL}]}}').records) AS record FROM bodies")
+    parsed = f"from_json(body, '{{\"records\": [{_RECORD_SQL}]}}')"
+    _copied(connection, f"SELECT unnest({parsed}.records) AS record FROM bodies")  # noqa: S608 - names of our own
 
 
 def duck_file(connection: duckdb.DuckDBPyConnection, envelopes: Sequence[Envelope]) -> None:
@@ -87,17 +89,17 @@ def duck_file(connection: duckdb.DuckDBPyConnection, envelopes: Sequence[Envelop
     with NamedTemporaryFile(suffix=".json") as source:
         source.write(b"\n".join(envelope.body for envelope in envelopes))
         source.flush()
-        _copied(
-            connection,
-            f"SELECT unnest(records) AS record FROM read_json('{source.name}', format='newline_delimited',"
-            f" columns={{records: 'STRUCT({fields})[]'}}, maximum_object_size=100000000)",
+        lines = (
+            f"read_json('{source.name}', format='newline_delimited',"
+            f" columns={{records: 'STRUCT({fields})[]'}}, maximum_object_size=100000000)"
         )
+        _copied(connection, f"SELECT unnest(records) AS record FROM {lines}")  # noqa: S608 - the same
 
 
 def _copied(connection: duckdb.DuckDBPyConnection, records: str) -> None:
     with NamedTemporaryFile(suffix=".parquet") as target:
         connection.execute(
-            "COPY (SELECT * REPLACE (time::TIMESTAMPTZ AS time) FROM"
+            "COPY (SELECT * REPLACE (time::TIMESTAMPTZ AS time) FROM"  # noqa: S608 - the same
             f" (SELECT unnest(record, recursive := true) FROM ({records})))"
             f" TO '{target.name}' (FORMAT parquet, COMPRESSION zstd)"
         )
@@ -121,3 +123,8 @@ def normalized(envelopes: Sequence[Envelope]) -> None:
     frame = pd.concat([pd.json_normalize(json.loads(envelope.body)["records"]) for envelope in envelopes])
     frame["time"] = pd.to_datetime(frame["time"])
     frame.to_parquet(io.BytesIO(), compression="zstd")
+
+
+def naive_dateutil(envelopes: Sequence[Envelope]) -> None:
+    """The same with the parser of dateutil, which was the way to read such times before Python 3.11."""
+    naive(envelopes, parse)

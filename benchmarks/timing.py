@@ -45,11 +45,16 @@ class Times:
         return Figure([mine / theirs for mine, theirs in zip(self.cpu, other.cpu, strict=True)])
 
     def __str__(self) -> str:
-        parts = [f"{median(each):9.2f} {Figure(each).spread:>18} {min(each):8.2f}" for each in (self.cpu, self.wall)]
+        parts = [
+            f"{median(each):9.2f} {Figure(each).spread:>18} {min(each):8.2f}"
+            for each in (self.cpu, self.wall)
+        ]
         return "  ".join(parts)
 
 
-HEADER = "  ".join([f"{'':28}", *(f"{f'{kind} ms':>9} {'25 to 75 %':>18} {'least':>8}" for kind in ("CPU", "wall"))])
+HEADER = "  ".join(
+    [f"{'':28}", *(f"{f'{kind} ms':>9} {'25 to 75 %':>18} {'least':>8}" for kind in ("CPU", "wall"))]
+)
 
 
 def interleaved(jobs: Mapping[str, Job], rounds: int) -> dict[str, Times]:
