@@ -1,79 +1,170 @@
-"""Draws how the cost of a record grows with what a batch is like, as SVG."""
+"""Draws how the cost of a record grows with what a batch is like, and with what else is there, as SVG."""
 
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from functools import partial
 from math import log10
 from pathlib import Path
 from statistics import median
 
-from benchmarks.timing import interleaved
-from benchmarks.workload import envelopes
-from shared.envelope import Envelope
+import numpy as np
+import pyarrow as pa
+
+from benchmarks import connections as opened
+from benchmarks import rivals
+from benchmarks.timing import Job, interleaved
+from benchmarks.workload import LEDGER, NOW, SOURCE, STAMP, Nothing, envelopes
+from shared import connections, plan
+from shared.envelope import Envelope, Source
+from shared.known import Known
+from shared.ledger import Ledger, Segment
+from shared.settings import Rules
+from shared.validation import validate
+from tests.memory import MemoryStorage
 
 ROUNDS = 9
 RECORDS = 5_000
-LIMIT = 12_000
-"""Microseconds that a batch of 20 records may take."""
+SMALL = (20, 12_000)
+"""Microseconds that a batch of so many records may take."""
+OVER_FLOOR = 2.5
+"""A record may cost so many times the floor."""
+MANY_OPEN = 1.2
+"""It may cost so many times as much where connections are open as where none is."""
 WIDTH, HEIGHT, MARGIN = 420, 260, 50
+IN_A_ROW = 2
+FAR = 50
+"""Costs that are further apart than so many times are drawn by their logarithm."""
 
 type Points = Sequence[tuple[float, float]]
 
 
-def draw(path: Path, make: Callable[[Sequence[Envelope]], object]) -> None:
-    """Measures, and draws two panels: by records in a batch, and by records to an envelope."""
-    sizes = {
-        records: envelopes(max(1, records // 50), min(50, records)) for records in (1, 20, 100, 500, 5000)
-    }
-    sizes[25_000] = envelopes(500, 50)
-    shapes = {each: envelopes(RECORDS // each, each) for each in (1, 5, 20, 50, 100, 500)}
+def draw(path: Path) -> None:
+    """Measures, and draws the panels."""
     panels = [
-        _panel("records in a batch", _measured(sizes, make), (20, LIMIT / 20)),
-        _panel("records to an envelope, 5,000 in the batch", _measured(shapes, make), None),
+        _panel("records in a batch", *_sizes()),
+        _panel("records to an envelope, 5,000 in the batch", *_shapes()),
+        _panel("open connections that the process knows", *_open()),
+        _panel("sources, each with a commit to be learnt of", *_sources()),
     ]
-    parts = [f'<g transform="translate({n * WIDTH},0)">{panel}</g>' for n, panel in enumerate(panels)]
+    parts = [
+        f'<g transform="translate({n % IN_A_ROW * WIDTH},{n // IN_A_ROW * HEIGHT})">{panel}</g>'
+        for n, panel in enumerate(panels)
+    ]
     path.write_text(
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH * len(parts)} {HEIGHT}"'
+        f'<svg xmlns="http://www.w3.org/2000/svg"'
+        f' viewBox="0 0 {WIDTH * IN_A_ROW} {HEIGHT * len(panels) // IN_A_ROW}"'
         f' font-family="sans-serif" font-size="11">\n'
         f'<rect width="100%" height="100%" fill="white"/>\n{"\n".join(parts)}\n</svg>\n'
     )
 
 
-def _measured(batches: dict[int, list[Envelope]], make: Callable[[Sequence[Envelope]], object]) -> Points:
+def _sizes() -> tuple[Points, Points]:
+    batches = {
+        records: envelopes(max(1, records // 50), min(50, records)) for records in (1, 20, 100, 500, 5_000)
+    }
+    batches[25_000] = envelopes(500, 50)
+    found = _measured(
+        {at: partial(_plan, batch) for at, batch in batches.items()}, {at: at for at in batches}
+    )
+    records, most = SMALL
+    return found, [(records, most / records)]
+
+
+def _shapes() -> tuple[Points, Points]:
+    batches = {each: envelopes(RECORDS // each, each) for each in (1, 5, 50, 500)}
+    table = connections.enrich(validate(SOURCE, batches[50], Rules()).table, Nothing())[0]
+    floors: dict[int, Job] = {-at: partial(rivals.floor, batch, table) for at, batch in batches.items()}
+    found = _measured({at: partial(_plan, batch) for at, batch in batches.items()} | floors)
+    costs = dict(found)
+    return [(at, costs[at]) for at in batches], [(at, OVER_FLOOR * costs[-at]) for at in batches]
+
+
+def _open() -> tuple[Points, Points]:
+    batch = envelopes(100, 50)
+    jobs: dict[int, Job] = {}
+    for number in (1, 1_000, 30_000, 600_000):
+        storage = MemoryStorage()
+        opened.fill(storage, number)
+        known = Known(storage, 1 << 60, lambda: NOW)
+        known.refresh(LEDGER)
+        jobs[number] = partial(_plan, batch, known)
+    found = _measured(jobs)
+    return found, [(at, MANY_OPEN * found[0][1]) for at, _ in found]
+
+
+def _sources() -> tuple[Points, Points]:
+    """A process learns what as many sources have committed since it looked last, and commits once."""
+    batch = envelopes(100, 50)
+    rng = np.random.default_rng(1)
+    jobs: dict[int, Job] = {}
+    for number in (1, 4, 16, 64):
+        storage = MemoryStorage()
+        for n in range(number):
+            numbers = np.arange(n * RECORDS // 4, (n + 1) * RECORDS // 4)
+            segment = Segment(name=f"segments/{n}", ordinal=1, observations=len(numbers), newest=NOW)
+            storage.put(segment.name, connections.dump(opened.observations(numbers, rng), "lz4"))
+            source = Source("benchmark", "hub", str(n))
+            ledger = Ledger(ledger_id="l", source=str(source), ordinal=1, segments=(segment,))
+            storage.put(Ledger.name(source), ledger.dump())
+        jobs[number] = partial(_learn_and_plan, batch, storage)
+    return _measured(jobs), []
+
+
+def _learn_and_plan(batch: Sequence[Envelope], storage: MemoryStorage) -> None:
+    known = Known(storage, 0, lambda: NOW)
+    known.refresh(LEDGER)
+    _plan(batch, known)
+
+
+def _plan(batch: Sequence[Envelope], known: connections.Starts | None = None) -> None:
+    plan.make(SOURCE, batch, LEDGER, known or Nothing(), Rules(), STAMP)
+
+
+def _measured(jobs: Mapping[int, Job], records: Mapping[int, int] | None = None) -> Points:
     """Microseconds of CPU time for each record."""
-    times = interleaved({str(at): lambda batch=batch: make(batch) for at, batch in batches.items()}, ROUNDS)  # type: ignore[misc]
-    counts = {at: sum(one.body.count(b'"correlationId"') for one in batch) for at, batch in batches.items()}
-    found = [(float(at), 1000 * median(times[str(at)].cpu) / counts[at]) for at in batches]
-    for at, cost in found:
-        print(f"{at:10,.0f}: {cost:8.1f} µs a record")
-    return found
+    pa.set_cpu_count(1)
+    times = interleaved({str(at): job for at, job in jobs.items()}, ROUNDS)
+    return [(at, 1000 * median(times[str(at)].cpu) / (records or {}).get(at, RECORDS)) for at in jobs]
 
 
-def _panel(title: str, points: Points, limit: tuple[float, float] | None) -> str:
-    every = [*points, *([limit] if limit else [])]
-    left, right = log10(min(x for x, _ in every)), log10(max(x for x, _ in every))
-    low, high = 0.0, log10(max(y for _, y in every)) * 1.1
+def _panel(title: str, points: Points, limits: Points) -> str:
+    print(f"{title}: " + ", ".join(f"{x:,.0f}: {y:.1f}" for x, y in points))
+    heights = [y for _, y in (*points, *limits)]
+    wide = max(heights) > FAR * min(heights)
+    scale = log10 if wide else float
+    top = scale(max(heights)) * 1.1
+    left, right = log10(points[0][0]), log10(points[-1][0])
 
     def place(x: float, y: float) -> tuple[float, float]:
         across = (log10(x) - left) / (right - left)
-        up = (log10(y) - low) / (high - low)
-        return MARGIN + across * (WIDTH - 2 * MARGIN), HEIGHT - MARGIN - up * (HEIGHT - 2 * MARGIN)
+        return MARGIN + across * (WIDTH - 2 * MARGIN), HEIGHT - MARGIN - scale(y) / top * (
+            HEIGHT - 2 * MARGIN
+        )
+
+    def line(points: Points, colour: str) -> str:
+        path = "L".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in points))
+        return f'<path d="M{path}" stroke="{colour}" stroke-width="2" fill="none"/>'
 
     parts = [f'<text x="{WIDTH / 2}" y="{HEIGHT - 12}" text-anchor="middle">{title}</text>']
     parts.append(f'<text x="{MARGIN}" y="24">µs of CPU time for each record</text>')
-    for y in (1.0, 10.0, 100.0, 1000.0, 10_000.0):
-        if low <= log10(y) <= high:
+    for y in (
+        (1.0, 10.0, 100.0, 1_000.0, 10_000.0)
+        if wide
+        else range(0, int(max(heights)) + 1, 1 + int(max(heights) / 6))
+    ):
+        if scale(y) <= top:
             _, at = place(points[0][0], y)
             parts.append(f'<path d="M{MARGIN},{at:.1f}H{WIDTH - MARGIN}" stroke="#ddd"/>')
-            parts.append(f'<text x="{MARGIN - 5}" y="{at + 4:.1f}" text-anchor="end">{y:,.0f}</text>')
-    for (x1, y1), (x2, y2) in pairwise(place(*point) for point in points):
-        parts.append(f'<path d="M{x1:.1f},{y1:.1f}L{x2:.1f},{y2:.1f}" stroke="#06c" stroke-width="2"/>')
+            parts.append(f'<text x="{MARGIN - 8}" y="{at + 4:.1f}" text-anchor="end">{y:,.0f}</text>')
+    parts += [line(points, "#06c"), line(limits, "#c00") if len(limits) > 1 else ""]
     for x, y in points:
         across, up = place(x, y)
         parts.append(f'<circle cx="{across:.1f}" cy="{up:.1f}" r="3" fill="#06c"/>')
-        parts.append(f'<text x="{across:.1f}" y="{up - 7:.1f}" text-anchor="middle">{y:.0f}</text>')
+        parts.append(f'<text x="{across:.1f}" y="{up + 16:.1f}" text-anchor="middle">{y:,.1f}</text>')
         parts.append(f'<text x="{across:.1f}" y="{HEIGHT - 32}" text-anchor="middle">{x:,.0f}</text>')
-    if limit:
-        across, up = place(*limit)
-        parts.append(f'<path d="M{across - 25:.1f},{up:.1f}h50" stroke="#c00" stroke-width="2"/>')
-        parts.append(f'<text x="{across + 30:.1f}" y="{up + 4:.1f}" fill="#c00">limit</text>')
+    for x, y in limits[-1:]:
+        across, up = place(x, y)
+        parts.append(f'<path d="M{across - 18:.1f},{up:.1f}h36" stroke="#c00" stroke-width="2"/>')
+        parts.append(
+            f'<text x="{across:.1f}" y="{up - 6:.1f}" text-anchor="middle" fill="#c00">limit {y:,.1f}</text>'
+        )
     return "\n".join(parts)

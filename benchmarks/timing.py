@@ -2,11 +2,35 @@
 
 import gc
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median, quantiles
 
 type Job = Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure with its spread: the median of the rounds, and the quartiles."""
+
+    rounds: Sequence[float]
+    unit: str = ""
+
+    @property
+    def value(self) -> float:
+        """The median."""
+        return median(self.rounds)
+
+    @property
+    def spread(self) -> str:
+        """From the first quartile to the third; nothing for what was measured once."""
+        if len(self.rounds) == 1:
+            return ""
+        low, _, high = quantiles(self.rounds, n=4)
+        return f"{low:.2f} to {high:.2f}"
+
+    def __str__(self) -> str:
+        return f"{self.value:.2f}{self.unit and ' '}{self.unit}"
 
 
 @dataclass(slots=True)
@@ -16,18 +40,21 @@ class Times:
     cpu: list[float] = field(default_factory=list)
     wall: list[float] = field(default_factory=list)
 
-    def over(self, other: "Times") -> float:
-        """The median of how much longer this took in the same round, in CPU time."""
-        return median(mine / theirs for mine, theirs in zip(self.cpu, other.cpu, strict=True))
+    def over(self, other: "Times") -> Figure:
+        """How much longer this took in the same round, in CPU time."""
+        return Figure([mine / theirs for mine, theirs in zip(self.cpu, other.cpu, strict=True)])
 
     def __str__(self) -> str:
-        low, _, high = quantiles(self.cpu, n=4)
-        return (
-            f"{median(self.cpu):8.2f} {low:8.2f} {high:8.2f} {min(self.cpu):8.2f}   {median(self.wall):8.2f}"
-        )
+        parts = [
+            f"{median(each):9.2f} {Figure(each).spread:>18} {min(each):8.2f}"
+            for each in (self.cpu, self.wall)
+        ]
+        return "  ".join(parts)
 
 
-HEADER = f"{'':28} {'CPU ms':>8} {'25 %':>8} {'75 %':>8} {'least':>8}   {'wall ms':>8}"
+HEADER = "  ".join(
+    [f"{'':28}", *(f"{f'{kind} ms':>9} {'25 to 75 %':>18} {'least':>8}" for kind in ("CPU", "wall"))]
+)
 
 
 def interleaved(jobs: Mapping[str, Job], rounds: int) -> dict[str, Times]:

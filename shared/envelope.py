@@ -160,12 +160,16 @@ def records(text: bytes) -> list[object]:
         text = text.lstrip(_SPACE).removeprefix(_BYTE_ORDER_MARK)
         if not text.strip(_SPACE):
             raise Unreadable("expected JSON, came no text at all")
-    _bounded(text)
+    if len(text) > _BIG:
+        _bounded(text)
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         problem = f"expected JSON, came {quote(text)}: {quote(str(error))}"
     else:
+        # Asked for here too: most envelopes are so, and may hold one record only.
+        if type(value) is dict and type(inner := value.get("records")) is list:
+            return inner
         return list(_flat(value)) if type(value) is list else _opened(value)
     found = _lines(text)
     if all(type(record) is bytes for record in found):
@@ -175,13 +179,12 @@ def records(text: bytes) -> list[object]:
 
 def _bounded(text: bytes) -> None:
     """Refuses what would take too much memory as Python objects: 64 KB of gzip can hold 20,000,000 `{}`."""
-    if len(text) > _BIG:
-        size = len(text) + 250 * text.count(b"{") + 80 * text.count(b"[") + 60 * text.count(b",")
-        if size > _PARSED:
-            raise Unreadable(
-                f"expected records that take {_PARSED} bytes of memory at most, came {len(text)}"
-                f" bytes of JSON that take about {size}: send smaller envelopes"
-            )
+    size = len(text) + 250 * text.count(b"{") + 80 * text.count(b"[") + 60 * text.count(b",")
+    if size > _PARSED:
+        raise Unreadable(
+            f"expected records that take {_PARSED} bytes of memory at most, came {len(text)}"
+            f" bytes of JSON that take about {size}: send smaller envelopes"
+        )
 
 
 def _lines(text: bytes) -> list[object]:

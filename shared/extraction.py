@@ -18,7 +18,7 @@ from shared.shapes import INPUT, Frame, Keys, Shape
 type Record = dict[str, Any]
 
 REST = len(INPUT)
-_WAITING = 64
+_WAITING = 256
 """So many records are taken apart at a time, at least; few enough to stay in the processor's cache."""
 _WRONG = "\0"
 """No category, no table."""

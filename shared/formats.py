@@ -18,7 +18,8 @@ _LEVEL = 6
 _QUICK = 1
 """The level for dead letters: whole bodies, however few of their records were rejected, and seldom read."""
 _NEW_LINE = orjson.OPT_APPEND_NEWLINE
-_BLOCK = 16_384
+_BLOCK = 1_024
+"""Rows whose lines are held at a time: so few that the memory they lay in is used again for the next."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,9 +198,9 @@ def _measures(covered: Sequence[Envelope], table: pa.Table, rules: Rules) -> Mea
     times = np.asarray(table["TimeGenerated"].cast(pa.int64()))
     arrivals = np.asarray(table["_EnqueuedTime"].cast(pa.int64()))
     return Measures(
-        bytes=sum(len(envelope.body) for envelope in covered),
+        bytes=sum([len(envelope.body) for envelope in covered]),
         late=int(np.count_nonzero(arrivals - times > rules.grace // timedelta(microseconds=1))),
-        arrived=min(envelope.enqueued for envelope in covered),
+        arrived=min([envelope.enqueued for envelope in covered]),
         happened=int(np.median(times)) if len(times) else None,
     )
 
@@ -215,14 +215,14 @@ def _files(
     rules: Rules,
     stamp: Stamp,
 ) -> tuple[File, ...]:
-    first = min(envelope.sequence for envelope in covered)
-    last = max(envelope.sequence for envelope in covered)
+    sequences = sorted([envelope.sequence for envelope in covered])
+    first, last = sequences[0], sequences[-1]
     common = {
         "source": str(source),
         "incarnation": str(selection.incarnation),
         "first_sequence": str(first),
         "last_sequence": str(last),
-        "sequences": spanned(sorted(envelope.sequence for envelope in covered)),
+        "sequences": spanned(sequences),
         "ledger_id": after.ledger_id,
         "ordinal": str(ordinal),
         "commit_id": stamp.commit_id,

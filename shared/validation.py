@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from shared.checks import checked
-from shared.envelope import Envelope, Rejected, Source, Unreadable, inflate, records
+from shared.envelope import GZIP, Envelope, Rejected, Source, Unreadable, inflate, records
 from shared.extraction import Rows
 from shared.intervals import Interval
 from shared.schema import RECORDS
@@ -38,10 +38,11 @@ def validate(source: Source, envelopes: Sequence[Envelope], rules: Rules) -> Val
     size = taken = 0
     for envelope in envelopes:
         text, problem = envelope.body, ""
-        try:
-            text = inflate(text, rules.max_inflated)
-        except Unreadable as error:
-            problem = str(error)
+        if text.startswith(GZIP):
+            try:
+                text = inflate(text, rules.max_inflated)
+            except Unreadable as error:
+                problem = str(error)
         size += len(text)
         if taken and size > rules.commit_bytes:
             break
@@ -74,9 +75,11 @@ class _Batch:
             self.rows.origins.refuse(envelope, problem)
             self.records += 1
             return
-        excluded = _exclude(found, envelope.only) if envelope.only else 0
-        self.records += len(found) - excluded
-        self.skipped -= excluded
+        self.records += len(found)
+        if envelope.only:
+            excluded = _exclude(found, envelope.only)
+            self.records -= excluded
+            self.skipped -= excluded
         self.rows.add(envelope, found)
         if self.rows.origins.records >= _RECORDS:
             del found

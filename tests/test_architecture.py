@@ -1,6 +1,7 @@
 """The structure that the design promises: who imports what, who reads the environment, what a module is."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -132,3 +133,34 @@ def test_nothing_heavy_is_imported_that_a_start_does_not_need() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_the_formats_of_an_events_time_stay_compiled() -> None:
+    code = (
+        "import function_app, _strptime;"
+        "from azure.functions.meta import _BaseConverter;"
+        "_BaseConverter._parse_datetime('2030-01-02T03:04:05.123');"
+        "kept = dict(_strptime._regex_cache);"
+        "_BaseConverter._parse_datetime('2030-01-02T03:04:05.123');"
+        "print(len(kept) > 6 and all(_strptime._regex_cache[one] is kept[one] for one in kept))"
+    )
+    settings = {
+        "EventHubConnection": "Endpoint=sb://localhost/;SharedAccessKeyName=name;SharedAccessKey=a2V5",
+        "EVENT_HUB_NAME": "hub",
+        "EVENT_HUB_CONSUMER_GROUP": "group",
+        "OutputStorage": (
+            "DefaultEndpointsProtocol=http;AccountName=name;AccountKey=a2V5;"
+            "BlobEndpoint=http://localhost:1/name"
+        ),
+        "OUTPUT_CONTAINER": "output",
+        "STATE_CONTAINER": "state",
+    }
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.stdout.strip() == "True", run.stderr

@@ -1,0 +1,153 @@
+"""The whole on one machine: how soon a fresh process works, and how much broker, worker, Azurite get done."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import batched
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
+
+import orjson
+
+from benchmarks.timing import Figure
+from benchmarks.workload import records
+from local.stack import HUB, ROOT, Stack
+from local.traffic.send import producer, send
+from local.traffic.sends import Send
+from shared.telemetry import COMMIT
+
+SOURCES = 2
+EACH = 50
+ENVELOPES = 3_072
+"""Twelve full batches."""
+STARTS = 5
+FIRST = """
+import os, sys, time
+class Without:  # other packages load them where they are; in Azure they are not
+    def find_spec(self, name, path=None, target=None):
+        if name in ("aiohttp", "pandas"):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Without())
+began = time.perf_counter()
+import function_app
+imported = time.perf_counter()
+from shared.envelope import Envelope, Source
+now = time.time_ns() // 1000
+source = Source("benchmark", "start", sys.argv[1])
+function_app.exporter.run(source, [Envelope(0, now, sys.stdin.buffer.read())])
+done = time.perf_counter()
+os.write(1, f"{done - began} {time.process_time()} {done - imported}".encode())
+os._exit(0)  # what telemetry is gathered by now has nowhere to go
+"""
+INSIGHTS = {
+    "APPLICATIONINSIGHTS_CONNECTION_STRING": (
+        "InstrumentationKey=00000000-0000-4000-8000-000000000000;IngestionEndpoint=http://127.0.0.1:9/"
+    )
+}
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def measured() -> dict[str, Figure]:
+    """Both, in one stack; prints where the time goes."""
+    with TemporaryDirectory(prefix="benchmark-") as folder:
+        settings = {"OUTPUT_FORMATS": "parquet"}
+        with Stack(Path(folder), SOURCES, settings) as stack:
+            return _start(stack) | _throughput(stack)
+
+
+def _start(stack: Stack) -> dict[str, Figure]:
+    """Import of the app, and its first invocation, in fresh processes."""
+    plain = [_first(stack, n) for n in range(STARTS + 1)][1:]  # the first one reads the files from disk
+    telling = [_first(stack, n + len(plain) + 1, INSIGHTS) for n in range(STARTS)]
+    found = {}
+    for name, runs in (("cold start", plain), ("cold start with Application Insights", telling)):
+        wall, cpu, first = map(list, zip(*runs, strict=True))
+        found[name] = Figure(wall, "s")
+        found[f"{name}, CPU"] = Figure(cpu, "s")
+        found[f"{name}, its first invocation"] = Figure(first, "s")
+    return found
+
+
+def _first(
+    stack: Stack, source: int, settings: Mapping[str, str] = MappingProxyType({})
+) -> tuple[float, float, float]:
+    """Seconds of both, their CPU seconds, and the second's; with a source that nobody has exported."""
+    run = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", FIRST, str(source)],
+        cwd=ROOT,
+        env={**os.environ, **stack.settings, **settings},
+        input=orjson.dumps({"records": list(records(EACH, datetime.now(UTC) - timedelta(minutes=10)))}),
+        capture_output=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr.decode()
+    wall, cpu, first = map(float, run.stdout.split())
+    return wall, cpu, first
+
+
+def _throughput(stack: Stack) -> dict[str, Figure]:
+    """Records that wait in the hub, exported by one host."""
+    asyncio.run(_fill(stack))
+    host = stack.host()
+    pids = {"broker": stack.broker.pid, "host": host.pid, "Azurite": stack.azurite.pid}
+    ready = host.wait_ready()
+    pids["worker"] = int(ready["worker_pid"])
+    before = {name: _cpu(pid) for name, pid in pids.items()}
+    began = time.perf_counter()
+    exported, invoked = 0, 0.0
+    for event in host.events(timeout=60):
+        if event["event"] == "invocation" and event["function"] == "export_logs":
+            assert event["ok"], event
+            exported += event["count"]
+            invoked += event["seconds"]
+            if exported >= ENVELOPES:
+                break
+    took = time.perf_counter() - began
+    cpu = {name: _cpu(pid) - before[name] for name, pid in pids.items()}
+    steps = _steps(host.log)
+    host.stop()
+    assert stack.counts().rows == (ENVELOPES + 2 * STARTS + 1) * EACH
+    total = ENVELOPES * EACH
+    print(f"\n{total:,} records through the stack, {EACH} to an envelope, in {took:.1f} s")
+    print("CPU seconds: " + ", ".join(f"{name} {seconds:.2f}" for name, seconds in cpu.items()))
+    print(
+        f"of {invoked:.2f} s in invocations: "
+        + ", ".join(f"{name} {part:.2f}" for name, part in steps.items())
+    )
+    return {
+        "stack, records/s": Figure([total / took]),
+        "stack, worker CPU": Figure([1e6 * cpu["worker"] / total], "µs a record"),
+    }
+
+
+async def _fill(stack: Stack) -> None:
+    began = datetime.now(UTC) - timedelta(minutes=10)
+    async with producer(stack.broker.connection_string, HUB) as client:
+        await send(_sends(began), client)
+
+
+def _sends(began: datetime) -> Iterator[Send]:
+    for n, some in enumerate(batched(records(ENVELOPES * EACH, began), EACH, strict=True)):
+        yield Send(str(n % SOURCES), orjson.dumps({"records": some}))
+
+
+def _cpu(pid: int) -> float:
+    """CPU seconds of a process so far, those of its threads too."""
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(after_name[11]) + int(after_name[12])) / TICKS
+
+
+def _steps(log: str) -> Counter[str]:
+    """Seconds of each step of the commits in a worker's log."""
+    total: Counter[str] = Counter()
+    for line in log.splitlines():
+        before, found, after = line.partition(f" {COMMIT} {{")
+        if found and "shared.export" in before:
+            total.update(orjson.loads("{" + after)["seconds"])
+    return total

@@ -1,0 +1,44 @@
+"""The cost of a billion records, as docs/sizing.md states it, follows from the formulas and prices there."""
+
+import re
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+CASES = ((50, 5_000), (20, 860))
+MEMORY_GB, FILES, BYTES = 2, 1, 60
+
+
+def costs(r: int, b: int) -> dict[str, float]:
+    commits = 1e9 / b
+    parts = {
+        "execution time, at most": commits * 1 * MEMORY_GB * 0.000026,
+        "executions": commits * 0.40 / 1e6,
+        "writes": commits * (2 * FILES + 3) * 0.065 / 1e4,
+        "ingress": 1e9 / r * 0.028 / 1e6,
+        "stored, a month": 1e9 * BYTES / 1e9 * 0.023,
+        "telemetry": commits * 1.2e3 / 1e9 * 2.76,
+    }
+    return parts | {"together, USD": sum(parts.values())}
+
+
+def test_the_table_of_a_billion_records_is_what_its_formulas_give() -> None:
+    page = (DOCS / "sizing.md").read_text().partition("## A billion records")[2]
+    cells = ([cell.strip(" *") for cell in line.split("|")] for line in page.splitlines() if "|" in line)
+    rows = {name: values for _, name, _, *values, _ in cells}
+    for column, case in enumerate(CASES):
+        for name, cost in costs(*case).items():
+            assert abs(float(rows[name][column]) - cost) < 0.011, (name, case, cost)
+
+
+def test_seconds_of_workers_are_what_the_formula_of_the_performance_page_gives() -> None:
+    page = (DOCS / "performance.md").read_text()
+    found = re.search(r"S = 1e9 . \((\S+) \+ (\S+) / r\) \+ \(1e9 / b\) . (\S+)", page)
+    assert found
+    record, envelope, commit = map(float, found.groups())
+    stated = re.search(
+        r"CPU seconds of workers .*\| ([\d,]+) \| ([\d,]+) \|", (DOCS / "sizing.md").read_text()
+    )
+    assert stated
+    for text, (r, b) in zip(stated.groups(), CASES, strict=True):
+        seconds = 1e9 * (record + envelope / r) + 1e9 / b * commit
+        assert round(seconds) == int(text.replace(",", ""))
