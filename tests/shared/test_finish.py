@@ -23,7 +23,7 @@ from shared.hub import Position, State
 from shared.ledger import Ledger
 from shared.schema import CONNECTIONS
 from shared.settings import Finishing, Rules
-from shared.storage import Publication
+from shared.storage import Blob, Publication
 from tests.memory import MemoryStorage
 
 SECOND = 1_000_000
@@ -206,6 +206,30 @@ def test_a_backlog_is_absorbed_in_chunks_within_the_budget(world: World, patch: 
     assert (rest.complete, rest.observations, rest.finished) == (True, 8, {"closed": 10})
     assert len({name.rsplit("/", 1)[1].split("-")[1] for name in world.files()}) == 1
     assert world.head().totals.observations == 10
+
+
+def test_a_backlog_of_many_small_commits_is_absorbed_some_commits_at_a_time(
+    world: World, patch: pytest.MonkeyPatch
+) -> None:
+    patch.setattr(finish, "SEGMENTS", 4)
+    patch.setattr("shared.ledger.LISTED", 3)
+    for n in range(10):
+        world.commit(ONE, (f"id{n}", "Opened", n))
+        world.commit(TWO, (f"id{n}", "Closed", n + 1))
+    world.now += HOUR
+    asked: list[str] = []
+    read = world.storage.read
+
+    def noting(name: str) -> Blob | None:
+        asked.append(name)
+        return read(name)
+
+    world.storage.read = noting  # type: ignore[method-assign]
+    steps = [world.run(budget=0) for _ in range(5)]
+    assert [one.segments for one in steps] == [4] * 5
+    assert steps[-1].finished == {"closed": 10}
+    indexes = len([name for name in asked if name.startswith("segments/") and name.endswith(".json")])
+    assert indexes <= 2 * len(steps)
 
 
 def test_what_was_written_too_much_of_waits_for_the_next_commit(
