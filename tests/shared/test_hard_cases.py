@@ -167,6 +167,26 @@ def test_many_waiting_segments_are_read_a_few_at_a_time_and_the_newest_ones(
     assert "does finish_connections run?" in caplog.text
 
 
+def test_of_the_indexes_of_a_long_backlog_only_the_newest_are_read(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("shared.ledger.LISTED", 2)
+    monkeypatch.setattr(known, "LISTED", 2)
+    monkeypatch.setattr(known, "MOST", 4)
+    for number in range(20):
+        world.commit(f"c{number}")
+    read: list[str] = []
+    world.storage.before = lambda kind, name: read.append(name) if kind == "read" else None
+    process = world.process()
+    process.refresh(OTHER)
+    assert len([name for name in read if name.endswith(".json") and "segments/" in name]) == 2
+    assert [number for number in range(20) if world.knows(process, f"c{number}")] == [16, 17, 18, 19]
+    assert "does finish_connections run?" in caplog.text
+    world.commit("later")
+    world.later(process)
+    assert world.knows(process, "later")
+
+
 def test_what_is_lost_is_refilled_in_the_format_it_was_lost_in(world: World) -> None:
     lost = world.envelope("c")
     world.storage.before = lambda kind, _: (_ for _ in ()).throw(Unclear("x")) if kind == "publish" else None
