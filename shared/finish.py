@@ -248,10 +248,11 @@ def _absorbed(before: Head, taken: Sequence[_Taken], new: pa.Table, asked: int, 
             }
         )
     observations = sum(segment.observations for one in taken for segment in one.segments)
+    arriving = tuple(sorted(name for name in sources if "~" not in name))  # a replay has no end to wait for
     return before.model_copy(
         update={
             "sources": sources,
-            "hub": tuple(sorted(positions)) or before.hub or tuple(sorted(sources)),
+            "hub": tuple(sorted(positions)) or before.hub or arriving,
             "names": before.counting(finishing.newest(new)),
             "totals": before.totals.plus(Totals(observations=observations)),
         }

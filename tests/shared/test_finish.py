@@ -64,7 +64,8 @@ class World:
             }
             for id_, name, time in records
         ]
-        envelope = Envelope(self.positions[source].last + 1, self.now, orjson.dumps({"records": body}))
+        last = self.positions.get(source, EMPTY).last
+        envelope = Envelope(last + 1, self.now, orjson.dumps({"records": body}))
         self.positions[source] = Position(last=envelope.sequence, enqueued=self.now, empty=False)
         return envelope
 
@@ -170,6 +171,15 @@ def test_without_an_answer_of_the_hub_time_is_what_arrived(world: World) -> None
     world.commit(ONE, ("b", "Opened", 0))
     done = world.run()
     assert (done.finished, done.lag) == ({"closed": 1}, {})
+
+
+def test_a_replay_is_not_waited_for_while_the_hub_does_not_answer(world: World) -> None:
+    world.answers = False
+    world.commit(ONE.replay(0), ("z", "Opened", 0))
+    world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 1))
+    world.now += HOUR
+    world.commit(ONE, ("b", "Opened", 0))
+    assert world.run().finished == {"closed": 1}
 
 
 def test_a_late_record_gives_a_revision_and_the_view_shows_the_newest(world: World, tmp_path: Path) -> None:
