@@ -164,6 +164,13 @@ def test_a_source_that_the_hub_no_longer_has_is_absorbed_and_not_waited_for(worl
     assert world.later(HOUR).finished == {"closed": 1}
 
 
+def test_the_clock_stays_behind_by_what_the_clocks_of_hub_and_app_may_differ(world: World) -> None:
+    for source in (ONE, TWO):
+        assert world.later(HOUR).clock == world.now - finish.MARGIN
+        world.commit(source, ("a", "Opened", 0))
+    assert world.later(HOUR).clock == world.now - finish.MARGIN
+
+
 def test_without_an_answer_of_the_hub_time_is_what_arrived(world: World) -> None:
     world.answers = False
     world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 1))
