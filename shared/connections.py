@@ -21,6 +21,8 @@ MAX_NAMES = 8
 """Distinct event names that an observation keeps: the first ones by name, whatever order they came in."""
 MAX_TEXT = 256
 """Characters of an event name or another text that an observation keeps; the record itself has all."""
+MAX_ID = 512
+"""Characters of an id that an observation keeps whole. Real ones are shorter; the record itself has all."""
 LAST = ("Error", "Source", "Destination", "Region", "_SubscriptionId")
 """Columns of which the last value counts: the maximum by (time, value) of those that are not null."""
 
@@ -134,6 +136,7 @@ def fold(table: pa.Table, groups: Array) -> pa.Table:
 def _observed(table: pa.Table, groups: Array) -> pa.Table:
     """Records folded into one observation per group."""
     columns = {name: table[name].combine_chunks() for name in ("_ResourceId", "CorrelationId", *LAST)}
+    columns |= {name: _bounded(columns[name]) for name in ("_ResourceId", "CorrelationId")}
     times, seen, one = _ints(table["TimeGenerated"]), _ints(table["_EnqueuedTime"]), np.ones_like(groups)
     columns |= {"first": times, "last": times, "first_seen": seen, "last_seen": seen, "count": one}
     columns |= {f"{name} at": times for name in LAST}
@@ -242,6 +245,22 @@ def _last(values: Any, at: Array, order: Array, groups: Array, starts: Array) ->
 def _cut(texts: pa.StringArray) -> pa.StringArray:
     longest = pc.max(pc.binary_length(texts)).as_py() or 0
     return texts if longest <= MAX_TEXT else pc.utf8_slice_codeunits(texts, 0, MAX_TEXT)
+
+
+def _bounded(ids: pa.StringArray) -> pa.StringArray:
+    """Ids; of those that are too long the beginning and a hash of the whole.
+
+    They are copied from clients, which must not be able to fill the memory of the timer.
+    """
+    longest = pc.max(pc.binary_length(ids)).as_py() or 0
+    return ids if longest <= MAX_ID else pa.array(map(_short, ids.to_pylist()), pa.string())
+
+
+def _short(id_: str | None) -> str | None:
+    if id_ is None or len(id_) <= MAX_ID:
+        return id_
+    digest = hashlib.blake2b(id_.encode(), digest_size=16).hexdigest()
+    return f"{id_[: MAX_ID - 1 - len(digest)]}~{digest}"
 
 
 def _ints(column: Any) -> Array:

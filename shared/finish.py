@@ -22,6 +22,8 @@ from shared.telemetry import TimerRun
 
 CHUNK = 250_000
 """Observations that one commit of the head absorbs: this bounds memory."""
+SEGMENTS = 5_000
+"""Segments that it absorbs: one takes 35 KB, however few observations it has."""
 MARGIN = 60 * 1_000_000
 """Microseconds by which the clocks of hub and app may differ."""
 ATTEMPTS = 10
@@ -194,12 +196,13 @@ class Finisher:
 
     def _take(self, before: Head, ledgers: Sequence[Ledger]) -> Iterator[_Taken]:
         """What one commit absorbs: the oldest segments of each source, first of that furthest behind."""
-        room = CHUNK
+        room, number = CHUNK, SEGMENTS
         for ledger in sorted(ledgers, key=lambda one: before.sources.get(one.source, Absorbed()).progress):
-            chosen = segments.waiting(self._storage, ledger, before.watermark(ledger), room)
+            chosen = segments.waiting(self._storage, ledger, before.watermark(ledger), room, number)
             if chosen is None:
                 raise Refused(f"{ledger.source}: another instance has absorbed its segments")
             room -= sum(one.observations for one in chosen)
+            number -= len(chosen)
             reached = chosen[-1].ordinal if chosen else before.watermark(ledger)
             newest = ledger.segments[-1].ordinal if ledger.segments else 0
             yield _Taken(ledger, tuple(chosen), all=reached >= newest)
@@ -244,10 +247,11 @@ def _absorbed(before: Head, taken: Sequence[_Taken], new: pa.Table, asked: int, 
             }
         )
     observations = sum(segment.observations for one in taken for segment in one.segments)
+    arriving = tuple(sorted(name for name in sources if "~" not in name))  # a replay has no end to wait for
     return before.model_copy(
         update={
             "sources": sources,
-            "hub": tuple(sorted(positions)) or before.hub or tuple(sorted(sources)),
+            "hub": tuple(sorted(positions)) or before.hub or arriving,
             "names": before.counting(finishing.newest(new)),
             "totals": before.totals.plus(Totals(observations=observations)),
         }

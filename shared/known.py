@@ -13,7 +13,7 @@ from shared.connections import UNKNOWN, Array
 from shared.envelope import Source
 from shared.errors import LedgerError
 from shared.head import Head
-from shared.ledger import Ledger, Segment
+from shared.ledger import LISTED, Ledger, Segment
 from shared.storage import Storage
 
 KEPT = 60 * 1_000_000
@@ -165,19 +165,24 @@ class Known:
         """Learns the segments that are not known yet. False: some are gone, as they were absorbed."""
         missing: list[Segment] = []
         read = {}
+        indexes, passed = MOST // LISTED // len(ledgers) + 1, 0
         for source, ledger in ledgers.items():
             ledger_id, ordinal = self._read.get(source, (ledger.ledger_id, 0))
             if again:
                 ordinal = (self._head or Head()).watermark(ledger)
             elif ledger_id != ledger.ledger_id or ledger.trimmed > ordinal:
                 return False
-            waiting = segments.waiting(self._storage, ledger, ordinal)
+            left = [one for one in ledger.indexes if one.last > ordinal]
+            passed += len(left[:-indexes])
+            newest = ledger.model_copy(update={"indexes": tuple(left[-indexes:])})
+            waiting = segments.waiting(self._storage, newest, ordinal)
             if waiting is None:
                 return False
             missing += waiting
             read[source] = (ledger.ledger_id, max(ordinal, ledger.ordinal))
-        if len(missing) > MOST:
-            log.error("%d segments wait: starts may be missing; does finish_connections run?", len(missing))
+        if passed or len(missing) > MOST:
+            number = len(missing) + passed * LISTED
+            log.error("%d segments wait: starts may be missing; does finish_connections run?", number)
             missing = sorted(missing, key=lambda one: one.committed_at)[-MOST:]
         for some in batched(missing, AT_ONCE, strict=False):
             for blob in self._storage.read_all([one.name for one in some]):

@@ -41,6 +41,7 @@ class Selection:
 def select(ledger: Ledger, envelopes: Iterable[Envelope]) -> Selection | None:
     """The first envelopes that are no duplicates and can share a commit; None when all are duplicates."""
     base, at, kind, number = ledger, ledger, None, 0
+    folders: set[str] = set()
     chosen: list[Envelope] = []
     folded = 0  # how many of the chosen ones `at` knows: contiguous ones need not be folded one by one
     expected = earliest = -1
@@ -60,9 +61,11 @@ def select(ledger: Ledger, envelopes: Iterable[Envelope]) -> Selection | None:
             base = at = at.reborn(envelope.enqueued)
             verdict = Verdict.NEW
         incarnation = at.older[older(at, envelope)] if verdict is Verdict.STALE else at.incarnation
+        # What is lost again has all sequence numbers of its commit: so they must lack the same folders.
+        lacking = lost_in(at, envelope) if verdict is Verdict.LOST else set()
         if kind is None:
-            kind, number = verdict, incarnation.number
-        elif verdict is not kind or incarnation.number != number or runs == MAX_RUNS:
+            kind, number, folders = verdict, incarnation.number, lacking
+        elif verdict is not kind or incarnation.number != number or lacking != folders or runs == MAX_RUNS:
             break
         runs += 1
         chosen.append(envelope)
@@ -87,8 +90,15 @@ def verdict_on(ledger: Ledger, envelope: Envelope) -> Verdict:
         return Verdict.NEW
     if time > now.newest:
         return Verdict.RECREATED
-    lost = any(one.incarnation == now.number and within(one.sequences, sequence) for one in ledger.lost)
-    return Verdict.LOST if lost else Verdict.DUPLICATE
+    return Verdict.LOST if lost_in(ledger, envelope) else Verdict.DUPLICATE
+
+
+def lost_in(ledger: Ledger, envelope: Envelope) -> set[str]:
+    """The folders that lack what this envelope has in them."""
+    number, sequence = ledger.incarnation.number, envelope.sequence
+    return {
+        one.folder for one in ledger.lost if one.incarnation == number and within(one.sequences, sequence)
+    }
 
 
 def older(ledger: Ledger, envelope: Envelope) -> int:

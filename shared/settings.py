@@ -181,7 +181,7 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return (
-            tuple(part.strip() for part in value.split(",") if part.strip())
+            tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
             if isinstance(value, str)
             else value
         )

@@ -145,7 +145,7 @@ def test_resource_and_id_make_the_key_together() -> None:
 
 
 def test_texts_are_cut_and_ids_are_not() -> None:
-    long = "x" * 1000
+    long = "x" * connections.MAX_ID
     row = dict.fromkeys(["CorrelationId", "EventName", "Error"], long) | {
         "TimeGenerated": 0,
         "_EnqueuedTime": 0,
@@ -153,6 +153,18 @@ def test_texts_are_cut_and_ids_are_not() -> None:
     (found,) = contents(observed([row]))
     assert found["CorrelationId"] == long
     assert found["Error"] == found["names"][0]["name"] == long[: connections.MAX_TEXT]
+
+
+@pytest.mark.parametrize("name", ["CorrelationId", "_ResourceId"])
+def test_a_hash_stands_for_the_rest_of_an_id_that_is_longer_than_any_real_one(name: str) -> None:
+    row = {"CorrelationId": "c", "EventName": "e", "TimeGenerated": 0, "_EnqueuedTime": 0}
+    long = "é" * 1_000_000
+    rows = [row | {name: id_} for id_ in (long + "a", long + "b", long + "a", "short")]
+    found = observed(rows)
+    assert sorted(found["count"].to_pylist()) == [1, 1, 2]
+    assert all(len(one[name]) <= connections.MAX_ID for one in contents(found))
+    assert len(set(connections.keys(found).tolist())) == 3
+    assert contents(merge([observed(rows[:2]), observed(rows[2:])])) == contents(found)
 
 
 def test_what_was_stored_reads_back() -> None:

@@ -23,7 +23,7 @@ from shared.hub import Position, State
 from shared.ledger import Ledger
 from shared.schema import CONNECTIONS
 from shared.settings import Finishing, Rules
-from shared.storage import Publication
+from shared.storage import Blob, Publication
 from tests.memory import MemoryStorage
 
 SECOND = 1_000_000
@@ -64,7 +64,8 @@ class World:
             }
             for id_, name, time in records
         ]
-        envelope = Envelope(self.positions[source].last + 1, self.now, orjson.dumps({"records": body}))
+        last = self.positions.get(source, EMPTY).last
+        envelope = Envelope(last + 1, self.now, orjson.dumps({"records": body}))
         self.positions[source] = Position(last=envelope.sequence, enqueued=self.now, empty=False)
         return envelope
 
@@ -163,6 +164,13 @@ def test_a_source_that_the_hub_no_longer_has_is_absorbed_and_not_waited_for(worl
     assert world.later(HOUR).finished == {"closed": 1}
 
 
+def test_the_clock_stays_behind_by_what_the_clocks_of_hub_and_app_may_differ(world: World) -> None:
+    for source in (ONE, TWO):
+        assert world.later(HOUR).clock == world.now - finish.MARGIN
+        world.commit(source, ("a", "Opened", 0))
+    assert world.later(HOUR).clock == world.now - finish.MARGIN
+
+
 def test_without_an_answer_of_the_hub_time_is_what_arrived(world: World) -> None:
     world.answers = False
     world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 1))
@@ -170,6 +178,15 @@ def test_without_an_answer_of_the_hub_time_is_what_arrived(world: World) -> None
     world.commit(ONE, ("b", "Opened", 0))
     done = world.run()
     assert (done.finished, done.lag) == ({"closed": 1}, {})
+
+
+def test_a_replay_is_not_waited_for_while_the_hub_does_not_answer(world: World) -> None:
+    world.answers = False
+    world.commit(ONE.replay(0), ("z", "Opened", 0))
+    world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 1))
+    world.now += HOUR
+    world.commit(ONE, ("b", "Opened", 0))
+    assert world.run().finished == {"closed": 1}
 
 
 def test_a_late_record_gives_a_revision_and_the_view_shows_the_newest(world: World, tmp_path: Path) -> None:
@@ -206,6 +223,30 @@ def test_a_backlog_is_absorbed_in_chunks_within_the_budget(world: World, patch: 
     assert (rest.complete, rest.observations, rest.finished) == (True, 8, {"closed": 10})
     assert len({name.rsplit("/", 1)[1].split("-")[1] for name in world.files()}) == 1
     assert world.head().totals.observations == 10
+
+
+def test_a_backlog_of_many_small_commits_is_absorbed_some_commits_at_a_time(
+    world: World, patch: pytest.MonkeyPatch
+) -> None:
+    patch.setattr(finish, "SEGMENTS", 4)
+    patch.setattr("shared.ledger.LISTED", 3)
+    for n in range(10):
+        world.commit(ONE, (f"id{n}", "Opened", n))
+        world.commit(TWO, (f"id{n}", "Closed", n + 1))
+    world.now += HOUR
+    asked: list[str] = []
+    read = world.storage.read
+
+    def noting(name: str) -> Blob | None:
+        asked.append(name)
+        return read(name)
+
+    world.storage.read = noting  # type: ignore[method-assign]
+    steps = [world.run(budget=0) for _ in range(5)]
+    assert [one.segments for one in steps] == [4] * 5
+    assert steps[-1].finished == {"closed": 10}
+    indexes = len([name for name in asked if name.startswith("segments/") and name.endswith(".json")])
+    assert indexes <= 2 * len(steps)
 
 
 def test_what_was_written_too_much_of_waits_for_the_next_commit(

@@ -297,10 +297,17 @@ def test_rows_without_doubt_are_kept_as_they_are() -> None:
     assert found.kept.equals(rows_)
 
 
-@pytest.mark.parametrize("grace", [timedelta(minutes=1), timedelta(hours=10)])
-def test_a_connection_is_written_before_it_is_dropped_whatever_the_settings(grace: timedelta) -> None:
-    rules = Finishing(opening=("Opened",), closing=("Closed",), grace=grace, late=timedelta(minutes=5))
-    found = finished(OPENED, CLOSED, rules=rules)
+@pytest.mark.parametrize("records", [(OPENED, CLOSED), (OPENED, MESSAGE)])
+@pytest.mark.parametrize("span", [timedelta(minutes=1), timedelta(hours=10), timedelta(days=10)])
+def test_a_connection_is_written_before_it_is_dropped_whatever_the_settings(
+    records: tuple[Row, ...], span: timedelta
+) -> None:
+    rules = Finishing(
+        opening=("Opened",), closing=("Closed",), grace=span, idle=span, late=timedelta(minutes=5)
+    )
+    for hours in range(0, 20 * 24, 8):
+        found = finished(*records, rules=rules, at=hours * HOUR)
+        assert found.written.num_rows or found.kept.num_rows
     assert (found.written.num_rows, found.kept.num_rows) == (1, 0)
 
 

@@ -1,6 +1,10 @@
 """Schedules between threads, restarts and an operator's hand that once gave a wrong result."""
 
+import gzip
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -165,6 +169,68 @@ def test_many_waiting_segments_are_read_a_few_at_a_time_and_the_newest_ones(
     process.refresh(OTHER)
     assert [world.knows(process, f"c{number}") for number in range(8)] == [False] * 3 + [True] * 5
     assert "does finish_connections run?" in caplog.text
+
+
+def test_of_the_indexes_of_a_long_backlog_only_the_newest_are_read(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("shared.ledger.LISTED", 2)
+    monkeypatch.setattr(known, "LISTED", 2)
+    monkeypatch.setattr(known, "MOST", 4)
+    for number in range(20):
+        world.commit(f"c{number}")
+    read: list[str] = []
+    world.storage.before = lambda kind, name: read.append(name) if kind == "read" else None
+    process = world.process()
+    process.refresh(OTHER)
+    assert len([name for name in read if name.endswith(".json") and "segments/" in name]) == 2
+    assert [number for number in range(20) if world.knows(process, f"c{number}")] == [16, 17, 18, 19]
+    assert "does finish_connections run?" in caplog.text
+    world.commit("later")
+    world.later(process)
+    assert world.knows(process, "later")
+
+
+def test_the_timer_does_not_sweep_a_segment_whose_commit_is_under_way(world: World) -> None:
+    world.commit("first")
+
+    def sweeps(kind: str, name: str) -> None:
+        if kind == "write" and name == Ledger.name(ONE):
+            world.storage.never()
+            world.finish()
+
+    world.storage.before = sweeps
+    world.commit("second")
+    listed = Ledger.parse(world.storage.state[Ledger.name(ONE)].data, "").segments
+    assert all(world.storage.read(segment.name) for segment in listed)
+    assert world.finish().alarms == []
+
+
+def test_a_compressed_batch_waits_for_all_that_it_may_inflate_to(world: World) -> None:
+    staging, go_on = threading.Semaphore(0), threading.Event()
+
+    def waits(kind: str, _name: str) -> None:
+        if kind == "stage":
+            staging.release()
+            assert go_on.wait(10)
+
+    world.storage.before = waits
+    exporter = world.exporter()
+    plain = [world.envelope("c") for _ in range(2)]
+    packed = [replace(one, body=gzip.compress(one.body)) for one in plain]
+    for envelopes, at_once in ((plain, 2), (packed, 1)):
+        go_on.clear()
+        with ThreadPoolExecutor(2) as pool:
+            runs = [
+                pool.submit(exporter.run, Source("ns", f"{at_once}", str(n)), [one])
+                for n, one in enumerate(envelopes)
+            ]
+            assert [staging.acquire(timeout=5) for _ in range(at_once)] == [True] * at_once
+            assert not staging.acquire(timeout=0.2)
+            go_on.set()
+        assert all(run.result() for run in runs)
+        while staging.acquire(blocking=False):
+            pass
 
 
 def test_what_is_lost_is_refilled_in_the_format_it_was_lost_in(world: World) -> None:

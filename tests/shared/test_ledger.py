@@ -4,7 +4,7 @@ import pytest
 
 from shared.envelope import Envelope, Source
 from shared.errors import LedgerError, LedgerTooLarge, LedgerTooNew
-from shared.ledger import MAX_BYTES, Counts, Incarnation, Ledger
+from shared.ledger import MAX_BYTES, Counts, Incarnation, Index, Ledger, Segment
 
 SOURCE = Source("ns", "hub", "0")
 LEDGER = Ledger(ledger_id="l", source=str(SOURCE))
@@ -23,6 +23,27 @@ def test_a_ledger_survives_being_stored() -> None:
         }
     )
     assert Ledger.parse(full.dump(), "name") == full
+
+
+def test_what_is_absorbed_is_listed_until_others_have_seen_it_and_then_leaves_a_mark() -> None:
+    full = LEDGER.model_copy(
+        update={
+            "indexes": tuple(Index(name="i", last=last, observations=1) for last in (2, 4)),
+            "segments": tuple(
+                Segment(name="s", ordinal=n, observations=1, newest=n, committed_at=n) for n in (5, 6, 7)
+            ),
+        }
+    )
+
+    def kept(watermark: int, before: int) -> tuple[list[int], list[int], int]:
+        trimmed = full.trimming(watermark, before)
+        segments = [one.ordinal for one in trimmed.segments]
+        return [one.last for one in trimmed.indexes], segments, trimmed.trimmed
+
+    assert kept(1, 9) == ([2, 4], [5, 6, 7], 0)
+    assert kept(3, 9) == ([4], [5, 6, 7], 2)
+    assert kept(6, 6) == ([], [6, 7], 5)
+    assert kept(7, 9) == ([], [], 7)
 
 
 def test_what_is_no_ledger_is_an_error_that_names_it() -> None:

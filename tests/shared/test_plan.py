@@ -16,7 +16,7 @@ from shared import plan
 from shared.connections import UNKNOWN
 from shared.envelope import Envelope, Source
 from shared.intervals import intervals
-from shared.ledger import Ledger, Lost
+from shared.ledger import File, Ledger, Lost
 from shared.plan import Plan, Stamp
 from shared.settings import Rules
 
@@ -209,6 +209,32 @@ def test_a_lost_file_is_refilled_with_its_own_rows_alone() -> None:
     assert rest
     assert [row["CorrelationId"] for row in rows([rest])] == ["c"]
     assert rest.ledger.lost == ()
+
+
+def test_what_is_refilled_and_lost_again_doubles_nothing() -> None:
+    parquet = Rules(formats=("parquet",))
+    batch = [envelope(n, record(f"{n}a"), record(f"{n}b", 61)) for n in range(2)]
+    first, second = commits([[one] for one in batch], rules=parquet)
+
+    def lost(ledger: Ledger, *files: File) -> Ledger:
+        listed = tuple(file.listed for file in files)
+        return ledger.model_copy(update={"files": listed}).losing(listed, "c" * 32, NOW)
+
+    def refilled(ledger: Ledger) -> tuple[list[Plan], list[str]]:
+        made = commits([batch], ledger, parquet)
+        return made, [row["CorrelationId"] for row in rows(made)]
+
+    # Of either commit another hour was published.
+    made, ids = refilled(
+        lost(
+            second.ledger,
+            max(first.files, key=lambda file: file.listed.name),
+            min(second.files, key=lambda file: file.listed.name),
+        )
+    )
+    assert ids == ["0a", "1b"]
+    again = lost(made[-1].ledger, *(file for one in made for file in one.files))
+    assert refilled(again)[1] == ids
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 10)), max_size=12), st.integers(1, 3000))

@@ -55,6 +55,12 @@ def test_before_any_hub_was_made_anew_nothing_is_stale() -> None:
     assert verdict_on(rewound, envelope(3, 1)) is Verdict.NEW
 
 
+def test_what_came_between_two_hubs_that_were_seen_is_quarantined_and_no_duplicate() -> None:
+    twice = ledger(envelope(0, 10), envelope(1, 50)).reborn(1000 * SECOND)
+    assert verdict_on(twice, envelope(1, 50)) is Verdict.DUPLICATE
+    assert verdict_on(twice, envelope(1, 500)) is Verdict.STALE
+
+
 def test_what_is_lost_may_be_refilled_once() -> None:
     committed = ledger(envelope(0, 1), envelope(1, 2))
     lossy = committed.model_copy(update={"lost": (Lost(folder="f/", incarnation=0, sequences=((0, 1),)),)})

@@ -106,6 +106,11 @@ def test_lists_are_comma_separated_and_times_are_hh_mm_ss_or_iso_8601(
     assert loaded.rules.max_lead == timedelta(minutes=90)
 
 
+def test_a_format_that_is_named_twice_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTPUT_FORMATS", "json,parquet,json")
+    assert settings.load().rules.formats == ("json", "parquet")
+
+
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTPUT_FORMATS", "")
     assert settings.load().rules.formats == ("parquet",)
