@@ -8,6 +8,7 @@ from typing import List
 import azure.functions as func
 
 from shared import settings, storage, telemetry_export, trigger
+from shared.compact import Compactor
 from shared.export import Exporter
 from shared.finish import Finisher
 from shared.hub import EventHub
@@ -15,6 +16,10 @@ from shared.hub import EventHub
 MICROSECOND = timedelta(microseconds=1)
 FINISH_SECONDS = 50
 """Of the minute between two runs of the timer."""
+
+
+COMPACT_SECONDS = 240
+"""Of the ten minutes between two runs; a swap that has begun is finished."""
 
 
 def _now() -> int:
@@ -33,6 +38,7 @@ exporter = Exporter(
 )
 hub = EventHub(config.hub, config.EVENT_HUB_NAME, config.EVENT_HUB_CONSUMER_GROUP)
 finisher = Finisher(store, hub, config.finishing, _now, _new_id)
+compactor = Compactor(store, config.compacting, _now, _new_id)
 app = func.FunctionApp()
 
 
@@ -66,4 +72,11 @@ def export_logs(events: List[func.EventHubEvent]) -> None:
 def finish_connections(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the worker passes it by name
     """Writes connections that are finished, and mends what exporters left; goes on in the next minute."""
     finisher.run(FINISH_SECONDS)
+    telemetry_export.flush()
+
+
+@app.timer_trigger(arg_name="timer", schedule="30 */10 * * * *")
+def compact_logs(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the worker passes it by name
+    """Puts the small files of quiet hours together; goes on at the next run."""
+    compactor.run(COMPACT_SECONDS)
     telemetry_export.flush()

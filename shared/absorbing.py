@@ -144,6 +144,7 @@ class Pass:
                         metadata={
                             "ordinal": str(ordinal),
                             "commit_id": stamp.commit_id,
+                            "committed_at": str(stamp.now),
                             "rows": str(rows.num_rows),
                             "schema_version": str(schema.VERSION),
                             "program_version": __version__,

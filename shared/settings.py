@@ -55,6 +55,17 @@ class Finishing:
     """How long the hub keeps envelopes; 0: not known."""
 
 
+@dataclass(frozen=True, slots=True)
+class Compacting:
+    """The settings that compaction goes by."""
+
+    enabled: bool = True
+    quiet: timedelta = timedelta(hours=1)
+    target: int = 128 * MiB
+    reach: timedelta = timedelta(days=9)
+    """So far back a record's time may lie when it is committed."""
+
+
 Names = Annotated[tuple[str, ...], NoDecode]
 Span = Annotated[timedelta, Field(gt=timedelta(0))]
 
@@ -169,6 +180,22 @@ class Settings(BaseSettings):
         description="So old a process's knowledge of other sources' commits may be.",
     )
 
+    COMPACT_ENABLED: bool = Field(
+        True,  # noqa: FBT003 - a default
+        description="Whether small Parquet files of an hour are put together into large ones.",
+    )
+    COMPACT_QUIET: timedelta = Field(
+        timedelta(hours=1),
+        ge=timedelta(minutes=15),
+        description="An hour is compacted once nothing was committed to it for so long; at least 15 minutes.",
+    )
+    COMPACT_TARGET: int = Field(
+        128 * MiB,
+        ge=MiB,
+        le=512 * MiB,
+        description="Bytes that the files of one compaction have together; those above half of it stay.",
+    )
+
     APPLICATIONINSIGHTS_CONNECTION_STRING: str = Field(
         "", description="Application Insights to send metrics and logs to."
     )
@@ -225,6 +252,16 @@ class Settings(BaseSettings):
             quiet=self.WS_QUIET_TIMEOUT,
             late=self.WS_LATE_WINDOW,
             retention=self.EVENT_HUB_RETENTION,
+        )
+
+    @property
+    def compacting(self) -> Compacting:
+        """What decides which files are put together."""
+        return Compacting(
+            enabled=self.COMPACT_ENABLED,
+            quiet=self.COMPACT_QUIET,
+            target=self.COMPACT_TARGET,
+            reach=self.RECORD_MAX_AGE + self.EVENT_HUB_RETENTION + self.WS_IDLE_TIMEOUT,
         )
 
     @property
