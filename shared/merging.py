@@ -20,12 +20,14 @@ from shared.errors import DamagedFile
 from shared.schema import CONNECTIONS, RECORDS, Table
 
 RUN = 32 << 20
-"""Bytes, in memory, of a run, and of what is merged at a time."""
-BATCH = 512 << 10
+"""Bytes, in memory, of a run."""
+RANGE = 16 << 20
+"""Bytes, in memory, of what is merged at a time, beside a batch of each run."""
+BATCH = 256 << 10
 """Bytes, in memory, of a batch of a run: of each run one is in memory that is not wholly needed."""
 ROWS = 1 << 17
 """Of a row group of the outcome, at most."""
-GROUP = 2 * RUN
+GROUP = 64 << 20
 """Bytes, in memory, of such a row group, at most."""
 _READ = 1 << 14
 
@@ -137,12 +139,14 @@ class _Run:
 def _merged(runs: Sequence[_Run], order: Sequence[str]) -> Iterator[pa.Table]:
     """The rows of all runs, sorted, in pieces."""
     firsts = sorted(key for run in runs for key in run.firsts)
-    bounds = [*firsts[:: RUN // BATCH], None]
+    bounds = [*firsts[:: RANGE // BATCH], None]
     for low, high in pairwise(bounds):
         if low is None or low == high:
             continue
-        pieces = [piece for run in runs for piece in run.between(low, high, order)]
-        yield _sorted(pa.Table.from_batches(pieces), order)
+        # No names for them: each copy goes as soon as the next one is made.
+        yield _sorted(
+            pa.Table.from_batches([piece for run in runs for piece in run.between(low, high, order)]), order
+        )
 
 
 def _cut(tables: Iterator[pa.Table] | list[pa.Table]) -> Iterator[pa.Table]:

@@ -28,6 +28,9 @@ def run(choices: Choices, options: Options) -> World:
     for _ in range(2):
         world.start_timer()
         finish(world)
+    if options.compact:
+        world.start_compactor()
+        finish(world)
     return world
 
 
@@ -47,6 +50,10 @@ def turn(world: World) -> None:
                 world.kill(choices.one(world.actors))
             case 10 | 11 if world.late:
                 world.deliver_late()
+            case 13 if options.compact and len(world.actors) < 6:
+                world.start_compactor()
+            case 14 if options.compact and choices.happens(500):
+                world.start_auditor()
             case 12 if options.remove:
                 world.remove_file()
             case 13 if options.recreate and len(world.hubs) < 3:
