@@ -1,7 +1,7 @@
 """Says which files of an hour are put together, and what is under way: the state of compaction. Pure data."""
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
 import numpy as np
@@ -192,11 +192,9 @@ def _origins(file: Stored) -> int:
 
 def _end(folder: str) -> int:
     """When the hour of a folder ends, µs since 1970 UTC; never, if its name says none."""
-    date, _, hour = folder.rstrip("/").rpartition("/")
+    hour = "/".join(folder.split("/")[-3:-1])
     try:
-        began = np.datetime64(date.rpartition("date=")[2], "us") + np.timedelta64(
-            int(hour.removeprefix("hour=")), "h"
-        )
+        began = datetime.strptime(hour, "date=%Y-%m-%d/hour=%H").replace(tzinfo=UTC)
     except ValueError:
         return 1 << 62
-    return int(began.astype(np.int64)) + _HOUR
+    return round(began.timestamp()) * 1_000_000 + _HOUR

@@ -5,6 +5,7 @@ first key of each batch is remembered: between any two such keys lie at most so 
 each run. So what is sorted at a time is bounded, however the keys are distributed.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -124,13 +125,12 @@ class _Run:
 
     def between(self, low: Key, high: Key | None, order: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Its rows from one key on, up to another one (None: to the end)."""
-        for number, first in enumerate(self.firsts):
-            if high is not None and first >= high:
-                return
-            if number + 1 < len(self.firsts) and self.firsts[number + 1] < low:
-                continue
+        # The batch before the first one that begins at `low` may reach beyond it.
+        start = max(0, bisect_left(self.firsts, low) - 1)
+        stop = len(self.firsts) if high is None else bisect_left(self.firsts, high)
+        for number in range(start, stop):
             batch = self.reader.get_batch(number)
-            begin = 0 if first >= low else _place(batch, low, order)
+            begin = 0 if self.firsts[number] >= low else _place(batch, low, order)
             end = batch.num_rows if high is None else _place(batch, high, order)
             if begin < end:
                 yield batch.slice(begin, end - begin)
