@@ -16,6 +16,8 @@ from shared.settings import Compacting
 from shared.storage import Publication, Storage, Stored
 
 ATTEMPTS = 5
+STUCK = 300
+"""Seconds after which a swap that cannot be ended is an alarm."""
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +58,15 @@ class Summary:
     finished: int = 0
     """Swaps that were under way when it began, and that it finished."""
     pending_since: int | None = None
-    """When the swap was committed that was under way when the run began, µs since 1970 UTC."""
+    """When the swap was committed that is not done, µs since 1970 UTC."""
     left: bool = False
     """There was more to do than the time allowed."""
     alarms: list[str] = field(default_factory=list)
     """What an operator should look at."""
+
+    def pending(self, now: int) -> float:
+        """The age of a swap that is not done, in seconds; 0: there is none."""
+        return (now - self.pending_since) / 1_000_000 if self.pending_since is not None else 0
 
     def alarm(self, text: str) -> None:
         """Notes it, once."""
@@ -94,20 +100,20 @@ class Compactor:
                     self._pass(until, summary)
                     break
                 except Refused as refusal:
+                    # By another instance, which has got on; or by something that keeps a file from going.
                     log.warning("refused (%d): %s", attempt, refusal)
-            else:
-                summary.alarm("compaction stands still: each of its writes was refused")
+                    if attempt == ATTEMPTS and summary.pending(self._now()) > STUCK:
+                        summary.alarm(f"a swap cannot be ended, readers see its rows twice: {refusal}")
         except LedgerError as error:
             summary.alarm(f"nothing is compacted: {error}")
         finally:
-            pending = summary.pending_since
-            age = (self._now() - pending) / 1_000_000 if pending is not None else 0.0
-            telemetry.SWAP_AGE.record(age, {})
+            telemetry.SWAP_AGE.record(summary.pending(self._now()), {})
             telemetry.alarmed("compact_logs", len(summary.alarms))
         return summary
 
     def _pass(self, until: int, summary: Summary) -> None:
         """One look at the container, and a swap for all that is found."""
+        summary.pending_since = None
         state, etag = self._load()
         if state.swap:
             summary.pending_since = state.swap.began

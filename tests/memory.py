@@ -83,10 +83,11 @@ class MemoryStorage:
 
     def outputs(self, prefix: str) -> Iterator[Stored]:
         page = self.call("outputs", prefix, lambda: self._page(prefix, ""))
-        while page:
-            yield from page
+        yield from page
+        while len(page) == PAGE:
             last = page[-1].name
             page = self.call("outputs", prefix, lambda last=last: self._page(prefix, last))  # type: ignore[misc]
+            yield from page
 
     def _page(self, prefix: str, after: str) -> list[Stored]:
         found = (

@@ -28,7 +28,12 @@ def broken(world: World) -> Iterator[str]:
         return
     for name in sorted(set(world.hidden)):
         yield f"was visible, and for a moment not: {name}"
-    for message in world.refuted:
+    if world.options.compact:
+        if world.swap():
+            yield "a swap was left under way"
+        if world.alarms and not world.options.week:
+            yield f"an alarm without a cause: {world.alarms[0]}"
+    for message in world.refuted if not world.options.week else ():
         yield f"refuted while all went on: {message}"
     seen = world.visible() + world.removed
     for name, times in seen.items():

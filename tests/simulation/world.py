@@ -19,9 +19,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from greenlet import GreenletExit, getcurrent, greenlet
 
+from shared import compaction
 from shared.audit import audit
 from shared.commit import heal
 from shared.compact import Compactor
+from shared.compaction import State, Swap
 from shared.envelope import Envelope, Reason, Source
 from shared.errors import LedgerError, StorageError, Unclear
 from shared.evidence import Level
@@ -138,7 +140,7 @@ class World:
     hidden: list[str] = field(default_factory=list)
     """Rows that were visible, and for a moment were not."""
     alarms: list[str] = field(default_factory=list)
-    """Of compactors."""
+    """Of compactors, and of publishers whose files are gone."""
     refuted: list[str] = field(default_factory=list)
     """By auditors while all this went on."""
     removed: Counter[str] = field(default_factory=Counter)
@@ -197,6 +199,14 @@ class World:
     def start_timer(self) -> None:
         self._names += 1
         self.actors.append(Actor(f"timer{self._names}", self._heal))
+
+    def come_to_rest(self) -> None:
+        """All that was produced is committed, and hours pass, for compactors that are at work, too."""
+        for start in (self.start_owner, self.start_timer):
+            start()
+            while others := [one for one in self.actors if not one.name.startswith("compactor")]:
+                self.step(self.choices.one(others), faults=False)
+        self.now += 4 * QUIET
 
     def start_compactor(self) -> None:
         """An hour is over, and was quiet: some requests that were given up in it will never arrive."""
@@ -278,7 +288,8 @@ class World:
 
     def _answer(self, actor: Actor, call: Call, *, faults: bool) -> tuple[Any, StorageError | None] | None:
         fault = "none"
-        if faults and self.choices.happens(self.options.faults):
+        # A listing that fails ends its run, and there are many of them: nothing else would be seen.
+        if faults and call.kind != "outputs" and self.choices.happens(self.options.faults):
             fault = self.choices.one(FAULTS[1:])
         answer: tuple[Any, StorageError | None] | None
         unclear = (None, Unclear(f"{call.kind} {call.name}: no answer"))
@@ -393,6 +404,11 @@ class World:
     def ledger(self) -> Ledger | None:
         blob = self.storage.state.get(Ledger.name(SOURCE))
         return Ledger.parse(blob.data, "ledger") if blob else None
+
+    def swap(self) -> Swap | None:
+        """What compaction has committed and not done."""
+        blob = self.storage.state.get(compaction.NAME)
+        return State.parse(blob.data).swap if blob else None
 
     def rows(self, name: str) -> Iterator[str]:
         """What identifies each row, and each dead envelope, of a visible file."""
