@@ -1,23 +1,23 @@
-"""Small files of quiet hours become one, on real storage, and the audit takes it for the files it replaced."""
+"""Small files of quiet hours become one, which the audit takes for the files it replaced."""
 
 import io
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from shared import compaction
+from shared import compaction, head
 from shared.audit import Report, audit
 from shared.compact import Compactor, Summary
 from shared.compaction import State
 from shared.errors import Refused
 from shared.evidence import Level
 from shared.finish import Finisher
+from shared.head import Head
 from shared.ledger import File, Listed
 from shared.settings import Compacting, Finishing, Rules
 from tests.memory import WEEK, MemoryStorage
@@ -62,13 +62,11 @@ def rows(exported: Exported, prefix: str) -> list[dict[str, object]]:
 @pytest.fixture
 def filled(exported: Exported) -> Exported:
     """Commits of small batches, none of which a ledger lists any more, and finished connections."""
-    for first in range(0, 40, 10):
-        exported.export(envelopes(first, first + 9))
     rules = Finishing(opening=("ConnectionOpened",), closing=(), idle=timedelta(seconds=1))
     finisher = Finisher(exported.storage, Hub(), rules, exported.now, lambda: uuid.uuid4().hex)
-    assert finisher.run(60).complete
-    exported.export(envelopes(40, 49))
-    assert finisher.run(60).complete
+    for first in range(0, 50, 10):
+        exported.export(envelopes(first, first + 9))
+        assert finisher.run(60).complete
     for name in exported.storage.names("ledgers/"):
         blob = exported.storage.read(name)
         assert blob
@@ -90,12 +88,16 @@ def test_every_row_is_there_once_in_few_files_and_the_audit_proves_it(filled: Ex
 
 
 def test_connections_are_compacted_but_for_what_the_head_lists(filled: Exported) -> None:
-    before = rows(filled, CONNECTIONS)
-    kept = filled.files(CONNECTIONS)
+    before, files = rows(filled, CONNECTIONS), filled.files(CONNECTIONS)
+    blob = filled.storage.read(head.NAME)
+    assert blob
+    listed = {file.name for file in Head.parse(blob.data).files}
+    assert len(files) - len(listed) > 2
     compact(filled)
+    after = filled.files(CONNECTIONS)
+    assert listed <= set(after)
+    assert len(after) < len(files)
     assert rows(filled, CONNECTIONS) == before
-    assert len(before) > 10
-    assert any("compacted" in name for name in filled.files(CONNECTIONS)) or len(kept) == 1
     assert audited(filled).status == 0
 
 
@@ -130,7 +132,6 @@ def test_a_row_group_is_found_by_id(filled: Exported) -> None:
         assert ids == sorted(ids)
         group = file.metadata.row_group(0)
         assert group.sorting_columns[0].column_index == file.schema_arrow.get_field_index("CorrelationId")
-        assert duckdb.sql("SELECT 1").fetchone() == (1,)
 
 
 def test_switched_off_nothing_happens(filled: Exported) -> None:
@@ -140,10 +141,10 @@ def test_switched_off_nothing_happens(filled: Exported) -> None:
 
 
 def test_a_run_without_work_costs_few_calls() -> None:
-    calls = []
+    calls: list[str] = []
 
     class Counting(MemoryStorage):
-        def call(self, kind, name, effect):  # type: ignore[no-untyped-def]
+        def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:  # noqa: ARG002
             calls.append(kind)
             return effect()
 
@@ -221,7 +222,7 @@ class Stopping(Compactor):
 
     at = "publish"
 
-    def _finish(self, state: State, etag: str | None, summary: Summary) -> tuple[State, str]:
+    def _finish(self, state: State, _etag: str | None, _summary: Summary) -> tuple[State, str]:
         assert state.swap
         if self.at == "delete":
             self._storage.publish([state.swap.output])
@@ -295,7 +296,7 @@ def listed(name: str) -> Listed:
     return Listed(name=name, block_ids=("0",), content_type="x", metadata={"rows": "1"}, staged_at=0)
 
 
-def rewrite(filled: Exported, name: str, change) -> None:  # type: ignore[no-untyped-def]
+def rewrite(filled: Exported, name: str, change: Callable[[pa.Table], pa.Table]) -> None:
     file = pq.ParquetFile(io.BytesIO(filled.read(name)))
     kept = {key: value for key, value in file.metadata.metadata.items() if key == b"replaces"}
     sink = io.BytesIO()
