@@ -20,8 +20,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from benchmarks import compaction, growth, rivals
 from benchmarks import connections as opened
-from benchmarks import growth, rivals
 from benchmarks.timing import HEADER, Job, Times, interleaved
 from benchmarks.workload import LEDGER, NOW, SOURCE, STAMP, Nothing, envelopes, foreign, rejected
 from shared import plan
@@ -203,6 +203,7 @@ def main() -> None:
     against_others(rounds)
     of_content(rounds)
     of_open_connections(rounds)
+    RESULTS.update(compaction.compare())
     if plot:
         growth.draw(plot, make)
     print()
