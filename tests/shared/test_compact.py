@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from shared import compaction, head
+from shared.adopt import Blocked, forgotten
 from shared.audit import Report, audit
 from shared.compact import Compactor, Summary
 from shared.compaction import State
@@ -212,6 +213,14 @@ def test_since_finds_its_anchor_inside_compacted_files(filled: Exported) -> None
     assert (report.status, codes(report, Level.UNCLEAR)) == (0, set())
     filled.output.delete_blob(compacted(filled))
     assert audited(filled, since).status != 0
+
+
+def test_adopting_counts_what_compaction_has_replaced(filled: Exported) -> None:
+    source = Blocked(str(SOURCE), None, 1)
+    before = forgotten(filled.storage, source)
+    assert before.files > 20
+    compact(filled)
+    assert forgotten(filled.storage, source) == before
 
 
 # -- what a crash leaves ---------------------------------------------------------------------------
