@@ -22,7 +22,7 @@ from shared.head import Head
 from shared.ledger import File, Listed
 from shared.settings import Compacting, Finishing, Rules
 from tests.memory import WEEK, MemoryStorage
-from tests.shared.exported import EPOCH, SECOND, Exported, envelopes
+from tests.shared.exported import EPOCH, SECOND, SOURCE, Exported, envelopes
 
 RECORDS = "parquet/ApiManagementWebSocketConnectionLogs/"
 CONNECTIONS = "parquet/ApiManagementWebSocketConnections/"
