@@ -9,6 +9,7 @@ from typing import List
 import azure.functions as func
 
 from shared import settings, storage, telemetry_export, trigger
+from shared.compact import Compactor
 from shared.export import Exporter
 from shared.finish import Finisher
 from shared.hub import EventHub
@@ -20,6 +21,9 @@ FINISH_SECONDS = 50
 # Of each event's time, azure-functions 2.3.0 tries 13 formats (meta.py, `_parse_datetime`), and Python keeps
 # six compiled. All are then compiled anew for each event: 75 µs, as much as 15 records take.
 _strptime._CACHE_MAX_SIZE = 32  # noqa: SLF001 - there is no public name for it
+
+COMPACT_SECONDS = 240
+"""Of the ten minutes between two runs; a swap that has begun is finished."""
 
 
 def _now() -> int:
@@ -38,6 +42,7 @@ exporter = Exporter(
 )
 hub = EventHub(config.hub, config.EVENT_HUB_NAME, config.EVENT_HUB_CONSUMER_GROUP)
 finisher = Finisher(store, hub, config.finishing, _now, _new_id)
+compactor = Compactor(store, config.compacting, _now, _new_id)
 app = func.FunctionApp()
 
 
@@ -71,4 +76,11 @@ def export_logs(events: List[func.EventHubEvent]) -> None:
 def finish_connections(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the worker passes it by name
     """Writes connections that are finished, and mends what exporters left; goes on in the next minute."""
     finisher.run(FINISH_SECONDS)
+    telemetry_export.flush()
+
+
+@app.timer_trigger(arg_name="timer", schedule="30 */10 * * * *")
+def compact_logs(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the worker passes it by name
+    """Puts the small files of quiet hours together; goes on at the next run."""
+    compactor.run(COMPACT_SECONDS)
     telemetry_export.flush()

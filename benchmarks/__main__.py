@@ -20,8 +20,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from benchmarks import compaction, footprint, growth, rivals, stack
 from benchmarks import connections as opened
-from benchmarks import footprint, growth, rivals, stack
 from benchmarks.timing import HEADER, Figure, Job, Times, interleaved
 from benchmarks.workload import LEDGER, NOW, SOURCE, STAMP, Nothing, envelopes, foreign, rejected
 from shared import plan
@@ -29,7 +29,7 @@ from shared.connections import Starts, enrich
 from shared.envelope import Envelope
 from shared.export import Exporter
 from shared.known import Known
-from shared.settings import Rules
+from shared.rules import Rules
 from shared.validation import validate
 from tests.memory import MemoryStorage
 
@@ -193,6 +193,7 @@ def main() -> None:
     against_others(rounds)
     of_content(rounds)
     of_open_connections(rounds)
+    RESULTS.update(compaction.compare())
     of_storage()
     RESULTS.update(footprint.measured())
     RESULTS.update(stack.measured())

@@ -28,8 +28,8 @@ from shared.hub import State
 from shared.known import Known
 from shared.ledger import Ledger, Segment
 from shared.plan import Stamp
+from shared.rules import Finishing, Rules
 from shared.schema import RECORDS
-from shared.settings import Finishing, Rules
 from shared.storage import Blob
 from tests.memory import MemoryStorage
 

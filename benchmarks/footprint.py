@@ -10,7 +10,7 @@ from benchmarks.timing import Figure
 from benchmarks.workload import LEDGER, NOW, SOURCE, STAMP, Nothing, envelopes
 from shared import plan
 from shared.envelope import Envelope
-from shared.settings import Rules
+from shared.rules import Rules
 
 LARGEST = 256
 BATCHES, WARM = 1_000, 100

@@ -17,7 +17,7 @@ from shared import connections, plan
 from shared.envelope import Envelope, Source
 from shared.known import Known
 from shared.ledger import Ledger, Segment
-from shared.settings import Rules
+from shared.rules import Rules
 from shared.validation import validate
 from tests.memory import MemoryStorage
 

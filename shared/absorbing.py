@@ -13,7 +13,7 @@ from shared.errors import Refused
 from shared.head import DAY, HOUR, Head, Part, Totals
 from shared.ledger import File, Listed
 from shared.plan import Stamp
-from shared.settings import Finishing
+from shared.rules import Finishing
 from shared.storage import Storage
 
 ENOUGH = 250_000
@@ -144,6 +144,7 @@ class Pass:
                         metadata={
                             "ordinal": str(ordinal),
                             "commit_id": stamp.commit_id,
+                            "committed_at": str(stamp.now),
                             "rows": str(rows.num_rows),
                             "schema_version": str(schema.VERSION),
                             "program_version": __version__,

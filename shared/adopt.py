@@ -1,8 +1,10 @@
 """Adopts a ledger that was lost or rolled back: an operator takes what is there for the right one."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from shared import head
+from shared import contents, head
+from shared.compaction import is_own
 from shared.errors import LedgerError, Refused
 from shared.evidence import Said
 from shared.head import Absorbed, Head
@@ -64,15 +66,24 @@ def forgotten(storage: Storage, one: Blocked) -> Forgotten:
     """What was committed and would be exported once more, if the hub delivered it again."""
     files = rows = 0
     last = -1
-    for file in storage.outputs(""):
-        said = Said.of(file.metadata)
+    for metadata in _exported(storage):
+        said = Said.of(metadata)
         if said and said.source == one.source:
             known = one.ledger and said.ledger_id == one.ledger.ledger_id
             if not known or (one.ledger and said.ordinal > one.ledger.ordinal):
                 files += 1
-                rows += int(file.metadata["rows"])
-                last = max(last, int(file.metadata["last_sequence"]))
+                rows += int(metadata["rows"])
+                last = max(last, int(metadata["last_sequence"]))
     return Forgotten(files, rows, last)
+
+
+def _exported(storage: Storage) -> Iterator[Mapping[str, str]]:
+    """The metadata of every file as it was exported: those that compaction has replaced, too."""
+    for file in storage.outputs(""):
+        if "compacted" in file.metadata and is_own(file):
+            yield from (origin.metadata for origin in contents.origins(storage, file))
+        else:
+            yield file.metadata
 
 
 def adopt(storage: Storage, one: Blocked, commit_id: str, now: int) -> None:

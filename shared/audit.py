@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 
 from shared import contents, head
-from shared.errors import DamagedFile, LedgerError
+from shared.errors import LedgerError
 from shared.evidence import Commit, Finding, Level, refuted
 from shared.head import Head
 from shared.ledger import Counts, Ledger
-from shared.listing import Listing, Progress, late, read
+from shared.listing import Listing, Progress, attempt, late, read
 from shared.proof import prove
 from shared.storage import Storage, Stored
+from shared.unfolding import Unfolding, state
 
 OK, WRONG, UNKNOWN = 0, 1, 2
 """Exit statuses: proven, refuted, couldn't tell."""
@@ -67,11 +69,13 @@ def audit(storage: Storage, since: int, *, deep: bool, progress: Progress) -> Re
     seen = Head.parse(blob.data) if blob else Head()
     before, problems = _ledgers(storage)
     listing = Listing()
+    unfolding = Unfolding(storage, listing, since, state(storage))
     for number, file in enumerate(storage.outputs("")):
         listing.take(file, since)
         if number % 1000 == 0:
             progress("list", number, 0)
     after, _ = _ledgers(storage)
+    unfolding.run(deep=deep, progress=progress)
     for ledger in before.values():
         late(storage, ledger, listing, since)
     found = read(storage, listing, deep=deep, progress=progress)
@@ -90,7 +94,7 @@ def audit(storage: Storage, since: int, *, deep: bool, progress: Progress) -> Re
     audited += [
         Audited(name, findings=[Finding(Level.UNCLEAR, "unreadable", text)]) for name, text in problems
     ]
-    strange = listing.foreign + _connections(storage, listing.connections, progress)
+    strange = listing.foreign + unfolding.findings + _connections(storage, listing.connections, progress)
     if strange:
         audited.append(Audited("files", findings=list(_told(strange))))
     listed = {file.name for ledger in (*before.values(), *after.values()) for file in ledger.files}
@@ -163,12 +167,8 @@ def _connections(storage: Storage, files: Iterable[Stored], progress: Progress) 
     for number, file in enumerate(files):
         progress("connections", number, 0)
         said = file.metadata.get("rows")
-        try:
-            rows = contents.count(storage, file)
-        except DamagedFile as error:
-            findings.append(refuted("damaged", str(error)))
-            continue
-        if said != str(rows):
+        rows = attempt(storage, file, findings, partial(contents.count, storage, file))
+        if rows is not None and said != str(rows):
             findings.append(refuted("rows_differ", f"{file.name}: has {rows} rows, was written with {said}"))
     return findings
 

@@ -11,8 +11,8 @@ import orjson
 from shared.envelope import GZIP, Envelope, Source, Unreadable, inflate, records
 from shared.errors import CaptureError
 from shared.masking import Masks
+from shared.rules import Rules
 from shared.schema import CATEGORY, RECORDS
-from shared.settings import Rules
 from shared.validation import validate
 
 EXPECTED = "expected.json"

@@ -17,8 +17,8 @@ from shared.columns import Values
 from shared.envelope import Reason, Source, quote
 from shared.extraction import REST, Rows
 from shared.findings import Told
+from shared.rules import Rules
 from shared.schema import RECORDS, Column
-from shared.settings import Rules
 from shared.shapes import INPUT
 
 _US = timedelta(microseconds=1)

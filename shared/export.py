@@ -11,7 +11,7 @@ from shared.envelope import GZIP, Envelope, Source
 from shared.errors import LedgerError, LedgerMissing, LedgerRolledBack, Refused
 from shared.known import Known
 from shared.ledger import Ledger
-from shared.settings import Rules
+from shared.rules import Rules
 from shared.storage import Storage
 
 ATTEMPTS = 10

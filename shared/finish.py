@@ -16,7 +16,7 @@ from shared.lag import Lag
 from shared.ledger import Ledger, Segment
 from shared.mending import Mending
 from shared.plan import Stamp
-from shared.settings import Finishing
+from shared.rules import Finishing
 from shared.storage import Storage
 from shared.telemetry import TimerRun
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 from shared.connections import NEVER, UNKNOWN, Array, ranked
 from shared.head import Seen
 from shared.master import MASTER
+from shared.rules import Finishing
 from shared.schema import CONNECTIONS
-from shared.settings import Finishing
 
 HOUR = 3600 * 1_000_000
 UNCLOSED_KEPT = timedelta(days=7)

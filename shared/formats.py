@@ -20,6 +20,9 @@ _QUICK = 1
 _NEW_LINE = orjson.OPT_APPEND_NEWLINE
 _BLOCK = 1_024
 """Rows whose lines are held at a time: so few that the memory they lay in is used again for the next."""
+PARQUET = "application/vnd.apache.parquet"
+COMPACTED_LEVEL = 3
+"""Of zstd: 5 % smaller than level 1 for a file that is written once and read often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +47,43 @@ def parquet(table: pa.Table, metadata: Mapping[str, str]) -> Encoded:
         metadata: Added to the table's own key-value metadata.
     """
     sink = pa.BufferOutputStream()
-    pq.write_table(
-        table.replace_schema_metadata({**(table.schema.metadata or {}), **metadata}),
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), **metadata})
+    pq.write_table(table, sink, **_options(table.schema))
+    return Encoded(sink.getvalue().to_pybytes(), PARQUET, "parquet", None)
+
+
+def parquet_writer(
+    sink: Any, schema: pa.Schema, order: Sequence[str], distinct: int, metadata: Mapping[str, str]
+) -> pq.ParquetWriter:
+    """Writes Parquet in row groups that are given one by one, sorted; close it.
+
+    Args:
+        sink: Takes bytes: a file, open for writing.
+        schema: That of every table that is written.
+        order: The columns that rows are sorted by. The first one gets a Bloom filter for each row group.
+        distinct: So many different values of that column a row group is expected to have.
+        metadata: Goes beside the schema into the file's key-value metadata.
+    """
+    ascending = [pq.SortingColumn(schema.get_field_index(name), nulls_first=True) for name in order]
+    writer = pq.ParquetWriter(
         sink,
-        compression="zstd",
-        use_dictionary=[field.name for field in table.schema if pa.types.is_string(field.type)],
-        column_encoding={field.name: "DELTA_BINARY_PACKED" for field in table.schema if _counts(field.type)},
-        write_page_index=True,
+        schema,
+        **_options(schema),
+        compression_level=COMPACTED_LEVEL,
+        sorting_columns=ascending,
+        bloom_filter_options={order[0]: {"ndv": max(1, distinct), "fpp": 0.01}},
     )
-    return Encoded(sink.getvalue().to_pybytes(), "application/vnd.apache.parquet", "parquet", None)
+    writer.add_key_value_metadata(metadata)
+    return writer
+
+
+def _options(schema: pa.Schema) -> dict[str, Any]:
+    return {
+        "compression": "zstd",
+        "use_dictionary": [field.name for field in schema if pa.types.is_string(field.type)],
+        "column_encoding": {field.name: "DELTA_BINARY_PACKED" for field in schema if _counts(field.type)},
+        "write_page_index": True,
+    }
 
 
 def json_lines(table: pa.Table) -> Encoded:

@@ -14,7 +14,7 @@ from shared.envelope import Envelope, Source
 from shared.errors import HubError, SettingError
 from shared.lag import Lag
 from shared.ledger import TOLERANCE, Counts, Incarnation, Ledger
-from shared.settings import Connection
+from shared.rules import Connection
 from shared.storage import credential
 
 MICROSECOND = 1_000_000

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from shared.envelope import Source
-from shared.settings import Format
+from shared.rules import Format
 
 ROWS_PER_FILE = 1_000_000
 

@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import batched, groupby
 
 import numpy as np
 
 from shared import contents, schema
+from shared.compaction import is_own
 from shared.contents import Array
 from shared.envelope import Source
-from shared.errors import DamagedFile
-from shared.evidence import Commit, Finding, Said, refuted
+from shared.errors import DamagedFile, StorageError
+from shared.evidence import Commit, Finding, Level, Said, refuted
 from shared.intervals import intervals
 from shared.ledger import Ledger
 from shared.storage import Storage, Stored
@@ -33,6 +35,8 @@ class Files:
 
     said: Said
     files: list[Stored] = field(default_factory=list)
+    merged: list[Stored] = field(default_factory=list)
+    """Those whose rows are in a compacted file, which has been found to have as many."""
 
 
 @dataclass(slots=True)
@@ -44,12 +48,20 @@ class Listing:
     """The last commit before `since`, by source and ledger id."""
     staged: set[str] = field(default_factory=set)
     connections: list[Stored] = field(default_factory=list)
+    compacted: list[Stored] = field(default_factory=list)
+    """Of both tables."""
     foreign: list[Finding] = field(default_factory=list)
 
-    def take(self, file: Stored, since: int) -> None:
-        """Notes a file. Memory goes by the number of files: what all files of a commit say is kept once."""
+    def take(self, file: Stored, since: int, *, merged: bool = False) -> None:
+        """Notes a file. Memory goes by the number of files: what all files of a commit say is kept once.
+
+        `merged`: it is not there itself; a compacted file has its rows.
+        """
         if not file.visible:
             self.staged.add(file.name)
+            return
+        if "compacted" in file.metadata and is_own(file):
+            self.compacted.append(file)
             return
         if CONNECTIONS in f"/{file.name}":
             self.connections.append(file)
@@ -72,7 +84,28 @@ class Listing:
         files = self.commits.setdefault(said.commit_id, Files(said))
         if files.said != said:
             self.foreign.append(refuted("altered", f"{file.name}: its metadata is not that of its commit"))
-        files.files.append(Stored(file.name, file.size, {"rows": file.metadata["rows"]}))
+        stored = Stored(file.name, file.size, {"rows": file.metadata["rows"]})
+        (files.merged if merged else files.files).append(stored)
+
+    def has(self, name: str) -> bool:
+        """Whether this compacted file was taken."""
+        return any(file.name == name for file in self.compacted)
+
+    def drop(self, names: set[str]) -> int:
+        """Leaves out these files; how many of them were there."""
+        return self._keep(lambda name: name not in names)
+
+    def forget(self, folders: set[str]) -> None:
+        """Leaves out all files in these folders: they are going to be listed anew."""
+        self._keep(lambda name: name[: name.rindex("/") + 1] not in folders)
+        self.staged = {name for name in self.staged if name[: name.rfind("/") + 1] not in folders}
+
+    def _keep(self, wanted: Callable[[str], bool]) -> int:
+        lists = [self.connections, self.compacted, *(files.files for files in self.commits.values())]
+        before = sum(map(len, lists))
+        for files in lists:
+            files[:] = [file for file in files if wanted(file.name)]
+        return before - sum(map(len, lists))
 
 
 def late(storage: Storage, ledger: Ledger, listing: Listing, since: int) -> None:
@@ -92,7 +125,7 @@ def read(
 ) -> dict[str, list[tuple[Commit, list[Finding]]]]:
     """Every commit with what its files hold, by source."""
     found: dict[str, list[tuple[Commit, list[Finding]]]] = {}
-    total, done = sum(len(one.files) for one in listing.commits.values()), 0
+    total, done = sum(len(one.files) + len(one.merged) for one in listing.commits.values()), 0
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="audit") as pool:
         for some in batched(listing.commits.values(), CHUNK, strict=False):
             for commit, findings in pool.map(lambda one: _commit(storage, one, deep=deep), some):
@@ -104,22 +137,26 @@ def read(
 
 def _commit(storage: Storage, files: Files, *, deep: bool) -> tuple[Commit, list[Finding]]:
     """A commit, and what is wrong with its files."""
-    commit, findings = Commit(files.said, len(files.files), rejected=0 if deep else None), []
+    number = len(files.files) + len(files.merged)
+    commit = Commit(files.said, number, rejected=0 if deep else None)
+    findings: list[Finding] = []
+    for file in files.merged:
+        rows, format_ = int(file.metadata["rows"]), file.name.partition("/")[0]
+        commit.lines += rows
+        commit.rows[format_] = commit.rows.get(format_, 0) + rows
     for format_, group in groupby(
         sorted(files.files, key=lambda one: one.name), lambda one: one.name.partition("/")[0]
     ):
         keys: list[Array] = []
         for file in group:
-            try:
-                rows = contents.count(storage, file)
-                if deep and format_ == DEAD_LETTERS:
-                    commit.rejected = (commit.rejected or 0) + _rejected(storage, file, commit.said)
-                elif deep:
-                    keys.append(_keys(storage, file, commit.said))
-            except DamagedFile as error:
-                findings.append(refuted("damaged", str(error)))
+            held = attempt(storage, file, findings, partial(_held, storage, file, commit.said, deep=deep))
+            if held is None:
                 commit.whole = False
                 continue
+            rows = held.rows
+            if commit.rejected is not None:
+                commit.rejected += held.rejected
+            keys += held.keys
             if rows != int(file.metadata["rows"]):
                 findings.append(
                     refuted(
@@ -139,6 +176,38 @@ def _commit(storage: Storage, files: Files, *, deep: bool) -> tuple[Commit, list
                 )
             )
     return commit, findings
+
+
+def attempt[T](storage: Storage, file: Stored, findings: list[Finding], reading: Callable[[], T]) -> T | None:
+    """What reading a file gives; None, and a finding: it is damaged, or was deleted since it was listed."""
+    try:
+        return reading()
+    except DamagedFile as error:
+        findings.append(refuted("damaged", str(error)))
+    except StorageError:
+        if storage.exists(file.name):
+            raise
+        gone = f"{file.name}: was deleted or compacted while the audit went on: audit again"
+        findings.append(Finding(Level.UNCLEAR, "deleted", gone))
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What a file holds."""
+
+    rows: int
+    rejected: int = 0
+    keys: tuple[Array, ...] = ()
+
+
+def _held(storage: Storage, file: Stored, said: Said, *, deep: bool) -> _Held:
+    rows = contents.count(storage, file)
+    if not deep:
+        return _Held(rows)
+    if file.name.startswith(DEAD_LETTERS):
+        return _Held(rows, rejected=_rejected(storage, file, said))
+    return _Held(rows, keys=(_keys(storage, file, said),))
 
 
 def _keys(storage: Storage, file: Stored, said: Said) -> Array:

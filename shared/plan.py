@@ -13,8 +13,8 @@ from shared import __version__, connections, formats, layout, schema
 from shared.envelope import Envelope, Reason, Rejected, Rejection, Source
 from shared.intervals import Interval, spanned, within
 from shared.ledger import Counts, File, Ledger, Listed, Segment
+from shared.rules import Format, Rules
 from shared.selection import Selection, Verdict, select, taken
-from shared.settings import Format, Rules
 from shared.validation import Validated, validate
 
 

@@ -15,8 +15,8 @@ from shared.errors import DamagedFile
 from shared.export import Exporter
 from shared.ledger import Ledger
 from shared.listing import DEAD_LETTERS, Progress
+from shared.rules import Rules
 from shared.selection import Verdict, verdict_on
-from shared.settings import Rules
 from shared.storage import Storage, Stored
 from shared.validation import validate
 

@@ -1,59 +1,15 @@
 """Every setting, declared once: name, type, default, meaning. The only module that reads the environment."""
 
 import re
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import SettingError
-
-Format = Literal["parquet", "json"]
-MiB = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """How to reach an Azure service: a connection string, or an address with an identity."""
-
-    string: str | None = None
-    address: str | None = None
-    """Fully qualified namespace (Event Hubs) or service URI (Blob Storage)."""
-    client_id: str | None = None
-    """Of the user-assigned managed identity; None: the system-assigned one, or the developer's login."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The settings that `plan.make` goes by: the part of the settings that decides what is exported."""
-
-    formats: tuple[Format, ...] = ("parquet",)
-    max_age: timedelta = timedelta(days=7)
-    max_lead: timedelta = timedelta(hours=1)
-    max_inflated: int = 64 * MiB
-    commit_bytes: int = 32 * MiB
-    grace: timedelta = timedelta(minutes=15)
-
-
-@dataclass(frozen=True, slots=True)
-class Finishing:
-    """The settings that finishing connections goes by."""
-
-    formats: tuple[Format, ...] = ("parquet",)
-    opening: tuple[str, ...] = ("ConnectionOpened",)
-    closing: tuple[str, ...] = ("ConnectionClosed", "ConnectionFailed")
-    grace: timedelta = timedelta(minutes=15)
-    idle: timedelta = timedelta(hours=24)
-    quiet: timedelta = timedelta(minutes=60)
-    late: timedelta = timedelta(hours=6)
-    cap: int = 3_000_000
-    """Connections that are kept at most, so that made-up ids cannot fill the storage."""
-    retention: timedelta = timedelta(0)
-    """How long the hub keeps envelopes; 0: not known."""
-
+from shared.rules import Compacting, Connection, Finishing, Format, MiB, Rules
 
 Names = Annotated[tuple[str, ...], NoDecode]
 Span = Annotated[timedelta, Field(gt=timedelta(0))]
@@ -169,6 +125,22 @@ class Settings(BaseSettings):
         description="So old a process's knowledge of other sources' commits may be.",
     )
 
+    COMPACT_ENABLED: bool = Field(
+        True,  # noqa: FBT003 - a default
+        description="Whether small Parquet files of an hour are put together into large ones.",
+    )
+    COMPACT_QUIET: timedelta = Field(
+        timedelta(hours=1),
+        ge=timedelta(minutes=15),
+        description="An hour is compacted once nothing was committed to it for so long; at least 15 minutes.",
+    )
+    COMPACT_TARGET: int = Field(
+        128 * MiB,
+        ge=MiB,
+        le=512 * MiB,
+        description="Bytes that the files of one compaction have together; those above half of it stay.",
+    )
+
     APPLICATIONINSIGHTS_CONNECTION_STRING: str = Field(
         "", description="Application Insights to send metrics and logs to."
     )
@@ -227,6 +199,16 @@ class Settings(BaseSettings):
             quiet=self.WS_QUIET_TIMEOUT,
             late=self.WS_LATE_WINDOW,
             retention=self.EVENT_HUB_RETENTION,
+        )
+
+    @property
+    def compacting(self) -> Compacting:
+        """What decides which files are put together."""
+        return Compacting(
+            enabled=self.COMPACT_ENABLED,
+            quiet=self.COMPACT_QUIET,
+            target=self.COMPACT_TARGET,
+            reach=self.RECORD_MAX_AGE + self.EVENT_HUB_RETENTION + self.WS_IDLE_TIMEOUT,
         )
 
     @property

@@ -11,7 +11,7 @@ from shared.finishing import Vocabulary
 from shared.head import HOUR, Head, Seen
 from shared.lag import Lag
 from shared.ledger import Ledger
-from shared.settings import Finishing
+from shared.rules import Finishing
 from shared.storage import Storage
 
 if TYPE_CHECKING:  # what needs no hub is quicker without its library

@@ -15,7 +15,7 @@ from azure.storage.blob import BlobBlock, BlobServiceClient, ContainerClient, Co
 
 from shared.errors import Refused, StorageError, Unclear
 from shared.ledger import File, Listed
-from shared.settings import Connection
+from shared.rules import Connection
 
 SINGLE_PUT = 64 << 20
 """Bytes up to which the SDK puts a blob in one call; ledgers are far below (shared/ledger.py)."""
@@ -80,8 +80,14 @@ class Storage(Protocol):
     def stage(self, files: Sequence[File]) -> None:
         """Puts the blocks of output files: no reader can see them."""
 
+    def stage_block(self, name: str, block_id: str, data: bytes) -> None:
+        """Puts one block of an output file that is made of several."""
+
     def publish(self, files: Sequence[Listed]) -> list[Publication]:
         """Makes staged files visible, each under a name that has no blob yet."""
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Deletes those of these visible output files that are there, several at a time."""
 
     def exists(self, name: str) -> bool:
         """Whether there is a visible output file of this name."""
@@ -150,8 +156,12 @@ class BlobStorage:
         self._each(self._stage, files)
 
     def _stage(self, file: File) -> None:
-        with _outcome(f"stage {file.listed.name}"):
-            self._output.get_blob_client(file.listed.name).stage_block(file.listed.block_ids[0], file.data)
+        self.stage_block(file.listed.name, file.listed.block_ids[0], file.data)
+
+    def stage_block(self, name: str, block_id: str, data: bytes) -> None:
+        """See Storage."""
+        with _outcome(f"stage {name}"):
+            self._output.get_blob_client(name).stage_block(block_id, data)
 
     def publish(self, files: Sequence[Listed]) -> list[Publication]:
         """See Storage."""
@@ -175,6 +185,14 @@ class BlobStorage:
                         return Publication.BLOCKS_GONE
                 raise
         return Publication.DONE
+
+    def remove(self, names: Sequence[str]) -> None:
+        """See Storage."""
+        self._each(self._remove, names)
+
+    def _remove(self, name: str) -> None:
+        with _outcome(f"delete {name}"), suppress(ResourceNotFoundError):
+            self._output.delete_blob(name)
 
     def exists(self, name: str) -> bool:
         """See Storage."""

@@ -51,7 +51,8 @@ ATTRIBUTES = {
     "reason": "Why a record or an envelope was rejected; the reasons that dead letters name.",
     "phase": "The step of a commit: `load`, `plan`, `stage`, `write`, `publish`.",
     "status": "How a connection ended: `closed`, `failed`, `quiet`, `timed_out`.",
-    "function": "`export_logs` or `finish_connections`.",
+    "function": "`export_logs`, `finish_connections` or `compact_logs`.",
+    "table": "The table whose files were compacted.",
 }
 """What metrics are told apart by. Nothing from a record is ever among their values."""
 
@@ -150,6 +151,16 @@ LAG_TIME = _metric(
 )
 HEADROOM = _metric("gauge", "retention.headroom", "s", "EVENT_HUB_RETENTION less lag.time.", "source")
 
+# Of compaction.
+FILES_IN = _metric("counter", "compaction.files.in", "{file}", "Files put together into others.", "table")
+FILES_OUT = _metric("counter", "compaction.files.out", "{file}", "Files that took their place.", "table")
+SIZE_IN = _metric("counter", "compaction.bytes.in", "By", "Of the files put together.", "table")
+SIZE_OUT = _metric("counter", "compaction.bytes.out", "By", "Of those that took their place.", "table")
+ROWS_AGAIN = _metric("counter", "compaction.rows", "{row}", "Rows that were written anew.", "table")
+SWAP_WORK = _metric("histogram", "compaction.time", "s", "From reading files to the end of a swap.", "table")
+SWAP_TIME = _metric("histogram", "compaction.swap.time", "s", "Readers saw rows twice for less.", "table")
+SWAP_AGE = _metric("gauge", "compaction.pending.age", "s", "Of a swap that a run could not end; 0: none.")
+
 COMMIT = "commit"
 """The event: one line of the logger `shared.export` for each commit, this word and a JSON object."""
 
@@ -232,7 +243,7 @@ def lost(document: str, files: int) -> None:
     LOST.record(files, {"source": _source(document)})
 
 
-def alarmed(function: Literal["export_logs", "finish_connections"], alarms: int = 1) -> None:
+def alarmed(function: Literal["export_logs", "finish_connections", "compact_logs"], alarms: int = 1) -> None:
     """An operator has to look at something."""
     ALARMS.record(alarms, {"function": function})
 

@@ -9,8 +9,8 @@ from shared.checks import checked
 from shared.envelope import GZIP, Envelope, Rejected, Source, Unreadable, inflate, records
 from shared.extraction import Rows
 from shared.intervals import Interval
+from shared.rules import Rules
 from shared.schema import RECORDS
-from shared.settings import Rules
 
 _RECORDS = 1 << 14
 """So many records wait for their checks at most, and those of one envelope: this bounds memory."""

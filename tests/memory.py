@@ -3,11 +3,14 @@
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from shared.errors import Refused, StorageError
 from shared.ledger import File, Listed
 from shared.storage import Blob, Publication, Stored
 
+PAGE = 5000
+"""Blobs that one call of a listing shows."""
 WEEK = 7 * 24 * 3600 * 1_000_000
 
 
@@ -63,19 +66,36 @@ class MemoryStorage:
 
     def stage(self, files: Sequence[File]) -> None:
         for file in files:
-            self.call("stage", file.listed.name, lambda file=file: self._stage(file))  # type: ignore[misc]
+            self.stage_block(file.listed.name, file.listed.block_ids[0], file.data)
+
+    def stage_block(self, name: str, block_id: str, data: bytes) -> None:
+        self.call("stage", name, lambda: self._stage(name, block_id, data))
 
     def publish(self, files: Sequence[Listed]) -> list[Publication]:
         return [self.call("publish", file.name, lambda file=file: self._publish(file)) for file in files]  # type: ignore[misc]
+
+    def remove(self, names: Sequence[str]) -> None:
+        for name in names:
+            self.call("remove", name, lambda name=name: self._remove(name))  # type: ignore[misc]
 
     def exists(self, name: str) -> bool:
         return self.call("exists", name, lambda: self.visible(name))
 
     def outputs(self, prefix: str) -> Iterator[Stored]:
-        for name in sorted(name for name in self.output if name.startswith(prefix)):
-            blob = self.output[name]
-            if blob.data is not None or blob.blocks:
-                yield Stored(name, len(blob.data or b""), blob.metadata, visible=blob.data is not None)
+        page = self.call("outputs", prefix, lambda: self._page(prefix, ""))
+        yield from page
+        while len(page) == PAGE:
+            last = page[-1].name
+            page = self.call("outputs", prefix, lambda last=last: self._page(prefix, last))  # type: ignore[misc]
+            yield from page
+
+    def _page(self, prefix: str, after: str) -> list[Stored]:
+        found = (
+            Stored(name, len(blob.data or b""), blob.metadata, visible=blob.data is not None)
+            for name, blob in sorted(self.output.items())
+            if name.startswith(prefix) and name > after and (blob.data is not None or blob.blocks)
+        )
+        return list(islice(found, PAGE))
 
     def part(self, name: str, offset: int, length: int) -> bytes:
         def effect() -> bytes:
@@ -100,12 +120,16 @@ class MemoryStorage:
         self.state[name] = Blob(data, etag)
         return etag
 
-    def _stage(self, file: File) -> None:
-        blob = self.output.setdefault(file.listed.name, Output())
-        (block_id,) = file.listed.block_ids
+    def _remove(self, name: str) -> None:
+        # The blocks of a blob that is not visible stay.
+        if self.visible(name):
+            del self.output[name]
+
+    def _stage(self, name: str, block_id: str, data: bytes) -> None:
+        blob = self.output.setdefault(name, Output())
         if any(len(block_id) != len(other) for other in blob.blocks):
-            raise StorageError(f"stage {file.listed.name}: HTTP 400 InvalidBlobOrBlock")
-        blob.blocks[block_id] = (file.data, self.now())
+            raise StorageError(f"stage {name}: HTTP 400 InvalidBlobOrBlock")
+        blob.blocks[block_id] = (data, self.now())
 
     def _publish(self, file: Listed) -> Publication:
         blob = self.output.setdefault(file.name, Output())

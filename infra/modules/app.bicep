@@ -51,6 +51,9 @@ var defaults = {
   WS_QUIET_TIMEOUT: '01:00:00'
   WS_LATE_WINDOW: '06:00:00'
   WS_LOOKUP_STALENESS: '00:00:05'
+  COMPACT_ENABLED: 'true'
+  COMPACT_QUIET: '01:00:00'
+  COMPACT_TARGET: '134217728'
 }
 
 // What the platform reads. Blobs only: checkpoints, leases of the timer, host keys. (Without a table service the

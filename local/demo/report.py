@@ -7,7 +7,7 @@ from local.stack import OUTPUT, ROOT, STATE, Stack
 from shared import storage
 from shared.report.places import Container, Range
 from shared.report.write import write
-from shared.settings import Connection
+from shared.rules import Connection
 
 REPORT = Path(".demo/report.html")
 

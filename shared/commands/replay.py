@@ -13,7 +13,7 @@ from shared.console import RED, paint, say
 from shared.envelope import Reason
 from shared.export import Exporter
 from shared.replay import Choice
-from shared.settings import Rules
+from shared.rules import Rules
 from shared.storage import Storage
 
 

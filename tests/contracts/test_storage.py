@@ -10,7 +10,7 @@ from local.azurite import Azurite
 from shared import storage
 from shared.errors import Refused, StorageError, Unclear
 from shared.ledger import File, Listed
-from shared.settings import Connection
+from shared.rules import Connection
 from shared.storage import Publication, Storage
 from tests.memory import MemoryStorage
 
@@ -186,6 +186,41 @@ def test_of_several_files_each_has_its_own_outcome(store: Storage) -> None:
     outcomes = store.publish([one.listed for one in files])
     assert [one is Publication.DONE for one in outcomes] == [n != 10 for n in range(20)]
     assert content(store, "parquet/19") == b"data 19"
+
+
+def test_a_file_of_several_blocks_is_published_in_the_order_of_its_list(store: Storage) -> None:
+    ids = tuple(f"{BLOCK[:-5]}{n:05d}" for n in range(3))
+    for n in (1, 0, 2):
+        store.stage_block("parquet/a", ids[n], f"block {n};".encode())
+    assert not store.exists("parquet/a")
+    several = file("parquet/a").listed.model_copy(update={"block_ids": ids})
+    assert store.publish([several]) == [Publication.DONE]
+    assert content(store, "parquet/a") == b"block 0;block 1;block 2;"
+
+
+def test_a_file_whose_blocks_are_not_all_there_is_not_published(store: Storage) -> None:
+    ids = tuple(f"{BLOCK[:-5]}{n:05d}" for n in range(2))
+    store.stage_block("parquet/a", ids[0], b"block")
+    several = file("parquet/a").listed.model_copy(update={"block_ids": ids})
+    assert store.publish([several]) == [Publication.BLOCKS_GONE]
+    assert not store.exists("parquet/a")
+
+
+def test_removed_files_are_gone_and_removing_twice_is_nothing(store: Storage) -> None:
+    files = [file(f"parquet/{n}") for n in range(12)]
+    store.stage(files)
+    store.publish([one.listed for one in files])
+    store.remove([one.listed.name for one in files[1:]])
+    store.remove([one.listed.name for one in files[1:3]])
+    assert [one.name for one in store.outputs("parquet/")] == ["parquet/0"]
+    assert store.publish([files[1].listed]) == [Publication.BLOCKS_GONE]
+
+
+def test_removing_what_is_staged_only_leaves_it_to_be_published(store: Storage) -> None:
+    staged = file("parquet/a")
+    store.stage([staged])
+    store.remove(["parquet/a"])
+    assert store.publish([staged.listed]) == [Publication.DONE]
 
 
 def test_a_block_id_of_another_length_is_an_error(store: Storage) -> None:

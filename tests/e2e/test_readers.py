@@ -20,8 +20,8 @@ from shared.export import Exporter
 from shared.finish import Finisher
 from shared.head import HOUR
 from shared.hub import Position, State
+from shared.rules import Finishing, Rules
 from shared.schema import CONNECTIONS, RECORDS
-from shared.settings import Finishing, Rules
 from tests.documents import Block, blocks
 from tests.memory import MemoryStorage
 

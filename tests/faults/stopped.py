@@ -7,7 +7,7 @@ from shared.errors import LedgerError, StorageError
 from shared.finish import Finisher
 from shared.hub import Position, State
 from shared.ledger import Ledger
-from shared.settings import Finishing
+from shared.rules import Finishing
 from tests.simulation.laws import broken
 from tests.simulation.run import finish, turn
 from tests.simulation.schedule import Choices, shrink

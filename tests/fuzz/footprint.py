@@ -15,7 +15,8 @@ import orjson
 from shared import storage
 from shared.envelope import Envelope, Source
 from shared.export import Exporter
-from shared.settings import Connection, Settings
+from shared.rules import Connection
+from shared.settings import Settings
 
 NOW = 1_795_168_800_000_000
 ENVELOPES, SIZE = 256, 1 << 20

@@ -14,7 +14,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from shared.envelope import Envelope
 from shared.export import Exporter
 from shared.finish import Finisher
-from shared.settings import Finishing, Rules
+from shared.rules import Finishing, Rules
 from tests.memory import MemoryStorage
 from tests.shared.test_plan import NOW, SOURCE
 

@@ -6,7 +6,7 @@ from typing import Any, get_args
 import pytest
 
 from shared import layout
-from shared.settings import Format
+from shared.rules import Format
 from tests.infra.templates import (
     FILES,
     INFRA,

@@ -16,7 +16,7 @@ from shared.envelope import Envelope, Source
 from shared.export import Exporter
 from shared.ledger import Ledger
 from shared.plan import Plan
-from shared.settings import Connection, Rules
+from shared.rules import Connection, Rules
 
 SECOND = 1_000_000
 EPOCH = 1_900_000_000 * SECOND

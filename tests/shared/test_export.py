@@ -10,7 +10,7 @@ from shared.envelope import Envelope
 from shared.errors import LedgerMissing, LedgerRolledBack, LedgerTooNew, Refused, Unclear
 from shared.export import Exporter
 from shared.ledger import Ledger
-from shared.settings import Rules
+from shared.rules import Rules
 from tests.memory import MemoryStorage
 from tests.shared.test_plan import NOW, SOURCE, envelope, record
 

@@ -21,8 +21,8 @@ from shared.finish import Finisher, Summary
 from shared.head import NAME, Head
 from shared.hub import Position, State
 from shared.ledger import Ledger
+from shared.rules import Finishing, Rules
 from shared.schema import CONNECTIONS
-from shared.settings import Finishing, Rules
 from shared.storage import Blob, Publication
 from tests.memory import MemoryStorage
 

@@ -14,7 +14,7 @@ import pytest
 from shared.connections import UNKNOWN, enrich
 from shared.finishing import WRITTEN, Finished, finish, newest
 from shared.master import absorb, keyed
-from shared.settings import Finishing
+from shared.rules import Finishing
 from tests.shared.test_connections import Nothing, Row, table
 
 SECOND = 1_000_000

@@ -21,7 +21,7 @@ from shared.export import Exporter
 from shared.finish import Finisher
 from shared.known import Known
 from shared.ledger import Counts, Ledger
-from shared.settings import Finishing, Format, Rules
+from shared.rules import Finishing, Format, Rules
 from tests.memory import MemoryStorage
 
 SECOND = 1_000_000

@@ -10,7 +10,7 @@ from local.eventhubs.process import BrokerProcess
 from shared.envelope import Source
 from shared.hub import EventHub, Position, State
 from shared.ledger import TOLERANCE, Incarnation, Ledger
-from shared.settings import Connection
+from shared.rules import Connection
 
 SECOND = 1_000_000
 

@@ -18,7 +18,7 @@ from shared.finish import Finisher
 from shared.hub import State
 from shared.known import Known, Starts
 from shared.ledger import Ledger
-from shared.settings import Finishing, Rules
+from shared.rules import Finishing, Rules
 from tests.memory import MemoryStorage
 from tests.shared.test_connections import observed
 

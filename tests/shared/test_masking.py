@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from shared.envelope import Envelope, Source, Unreadable, inflate
 from shared.masking import Masks
+from shared.rules import Rules
 from shared.schema import RECORDS, Role
-from shared.settings import Rules
 from shared.validation import Validated, validate
 from tests.fuzz.strategies import BODIES
 

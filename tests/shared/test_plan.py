@@ -18,7 +18,7 @@ from shared.envelope import Envelope, Source
 from shared.intervals import intervals
 from shared.ledger import File, Ledger, Lost
 from shared.plan import Plan, Stamp
-from shared.settings import Rules
+from shared.rules import Rules
 
 SOURCE = Source("ns.servicebus.windows.net", "apim-logs", "3")
 NOW = 1_795_168_800_000_000

@@ -17,8 +17,8 @@ from shared.errors import Unclear
 from shared.export import Exporter
 from shared.ledger import Ledger
 from shared.replay import Choice, Replayed, replay
+from shared.rules import Rules
 from shared.schema import RECORDS
-from shared.settings import Rules
 from tests.memory import MemoryStorage
 from tests.shared.exported import EPOCH, RULES, SECOND, SOURCE, Exported, envelope, lenient, record
 

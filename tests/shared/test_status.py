@@ -8,7 +8,7 @@ from shared import head
 from shared.envelope import Source
 from shared.head import HOUR, Absorbed, Head, Part, Seen, Totals
 from shared.hub import Position, State
-from shared.settings import Finishing
+from shared.rules import Finishing
 from shared.status import Meaning, Standing, status
 from tests.shared.exported import EPOCH, SECOND, SOURCE, Exported, envelopes
 

@@ -11,15 +11,16 @@ from opentelemetry import metrics
 from opentelemetry.sdk.metrics import Counter, Histogram, MeterProvider, _Gauge
 from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
 
-from shared import telemetry
+from shared import compaction, telemetry
 from shared.commit import heal
+from shared.compact import Compactor, Swapped
 from shared.envelope import Envelope, Reason, Source
 from shared.errors import LedgerMissing, Unclear
 from shared.export import Exporter
 from shared.lag import Lag
 from shared.ledger import Ledger
 from shared.plan import Stamp
-from shared.settings import Rules
+from shared.rules import Compacting, Rules
 from shared.telemetry import METRICS, TimerRun
 from tests.memory import WEEK, MemoryStorage
 
@@ -312,3 +313,24 @@ def test_the_documentation_lists_every_metric_as_it_is_declared() -> None:
     assert rows in DOCS.read_text(), f"docs/telemetry.md must say:\n{rows}"
     for name, meaning in telemetry.ATTRIBUTES.items():
         assert f"- `{name}`: {meaning}\n" in DOCS.read_text()
+
+
+def test_a_swap_reports_what_it_put_together(collect: Collect) -> None:
+    Swapped("Logs", files=5, bytes_in=100, bytes_out=40, rows=7, seconds=1.5, swap_seconds=0.25).report()
+    at = "table=Logs"
+    assert collect() == {
+        f"compaction.files.in {at}": 5,
+        f"compaction.files.out {at}": 1,
+        f"compaction.bytes.in {at}": 100,
+        f"compaction.bytes.out {at}": 40,
+        f"compaction.rows {at}": 7,
+        f"compaction.time {at}": 1.5,
+        f"compaction.swap.time {at}": 0.25,
+    }
+
+
+def test_a_run_of_compaction_reports_alarms_and_a_swap_that_is_not_done(collect: Collect) -> None:
+    storage = MemoryStorage()
+    storage.put(compaction.NAME, b"{")
+    Compactor(storage, Compacting(), lambda: NOW, lambda: "a").run(1)
+    assert collect() == {"compaction.pending.age": 0, "alarms function=compact_logs": 1}

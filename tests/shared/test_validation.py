@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from shared import validation
 from shared.envelope import Envelope, Reason, Source
+from shared.rules import Rules
 from shared.schema import RECORDS, Role
-from shared.settings import Rules
 from shared.validation import Validated, validate
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"

@@ -26,6 +26,15 @@ def broken(world: World) -> Iterator[str]:
     if world.stuck:
         yield world.stuck
         return
+    for name in sorted(set(world.hidden)):
+        yield f"was visible, and for a moment not: {name}"
+    if world.options.compact:
+        if world.swap():
+            yield "a swap was left under way"
+        if world.alarms and not world.options.week:
+            yield f"an alarm without a cause: {world.alarms[0]}"
+    for message in world.refuted if not world.options.week else ():
+        yield f"refuted while all went on: {message}"
     seen = world.visible() + world.removed
     for name, times in seen.items():
         if times > 1:
@@ -48,6 +57,8 @@ def broken(world: World) -> Iterator[str]:
                 yield f"content and metadata are of different commits: {name}"
     hubs: dict[str, set[str]] = {}
     for name, blob in world.storage.output.items():
+        if "compacted" in blob.metadata:
+            continue  # holds files of any
         inside = hubs.setdefault(blob.metadata.get("incarnation", ""), set())
         for row in world.rows(name) if blob.data is not None else ():
             if "quarantined" not in row:

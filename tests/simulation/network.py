@@ -25,7 +25,7 @@ from shared.finish import Finisher
 from shared.head import NAME, Head
 from shared.hub import Position, State
 from shared.ledger import Ledger
-from shared.settings import Finishing, Rules
+from shared.rules import Finishing, Rules
 from tests.memory import MemoryStorage
 from tests.simulation.traffic import EPOCH, HOUR, MINUTE, SOURCES, Traffic, make
 

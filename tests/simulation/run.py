@@ -1,5 +1,6 @@
 """Runs one schedule of a world: a while with everything that may go wrong, then to the end without."""
 
+import logging
 from collections.abc import Sequence
 
 from tests.simulation.laws import broken
@@ -12,8 +13,37 @@ ENOUGH = 20_000
 def run(choices: Choices, options: Options) -> World:
     """A world after its schedule: faults end, everybody finishes, everything is delivered once more."""
     world = World(choices, options)
+    heard = Heard(world.alarms)
+    logging.getLogger("shared.commit").addHandler(heard)
+    try:
+        play(world)
+    finally:
+        logging.getLogger("shared.commit").removeHandler(heard)
+    return world
+
+
+class Heard(logging.Handler):
+    """Hears when a publisher finds that a file is gone."""
+
+    def __init__(self, alarms: list[str]) -> None:
+        super().__init__()
+        self._alarms = alarms
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "neither visible nor staged" in record.getMessage():
+            self._alarms.append(record.getMessage())
+
+
+def play(world: World) -> None:
+    choices, options = world.choices, world.options
     world.produce(2 + choices.below(5))
-    for _ in range(50 + choices.below(200)):
+    for _ in range(3 if options.compact else 0):
+        world.produce(2 + choices.below(5))
+        world.come_to_rest()
+        world.start_compactor()
+        for _ in range(20 + choices.below(50)):
+            turn(world)
+    for _ in range(0 if options.compact else 50 + choices.below(200)):
         turn(world)
     world.log.append("--- from here on nothing goes wrong")
     if options.rewind or choices.happens(300):
@@ -28,7 +58,9 @@ def run(choices: Choices, options: Options) -> World:
     for _ in range(2):
         world.start_timer()
         finish(world)
-    return world
+    if options.compact:
+        world.start_compactor()
+        finish(world)
 
 
 def turn(world: World) -> None:
@@ -45,8 +77,15 @@ def turn(world: World) -> None:
                 world.start_timer()
             case 9 if world.actors:
                 world.kill(choices.one(world.actors))
+            case 10 | 11 if options.compact and options.week and world.swap() and choices.happens(500):
+                world.pass_a_week()
             case 10 | 11 if world.late:
                 world.deliver_late()
+            case 12 | 13 if options.compact and len(world.actors) < 6:
+                for _ in range(choices.one((1, 1, 2))):
+                    world.start_compactor()
+            case 14 if options.compact and choices.happens(400):
+                world.start_auditor()
             case 12 if options.remove:
                 world.remove_file()
             case 13 if options.recreate and len(world.hubs) < 3:

@@ -8,26 +8,37 @@ import gzip
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
 from greenlet import GreenletExit, getcurrent, greenlet
 
+from shared import compaction
+from shared.audit import audit
 from shared.commit import heal
+from shared.compact import Compactor
+from shared.compaction import State, Swap
 from shared.envelope import Envelope, Reason, Source
 from shared.errors import LedgerError, StorageError, Unclear
+from shared.evidence import Level
 from shared.export import Exporter
 from shared.ledger import Ledger
 from shared.plan import Stamp
-from shared.settings import Rules
+from shared.rules import Compacting, Format, Rules
 from tests.memory import MemoryStorage
 from tests.simulation.schedule import Choices
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
 SOURCE = Source("sim", "hub", "0")
+QUIET = 3600 * SECOND
+COMPACTING = Compacting(quiet=timedelta(microseconds=QUIET), target=40_000, reach=timedelta(days=1))
 EPOCH = 1_900_000_000 * SECOND
 
 FAULTS = (
@@ -62,6 +73,8 @@ class Options:
     """Lifecycle rules and compaction delete published files that no ledger lists."""
     week: bool = False
     """All stops for eight days: blocks expire."""
+    compact: bool = False
+    """Files are Parquet, and compactors put them together; what was given up an hour ago never arrives."""
     ledger_lost: str = ""
     """`deleted` or `restored`: what an operator's hand does to the ledger."""
 
@@ -124,6 +137,12 @@ class World:
     checkpoint: int = 0
     actors: list[Actor] = field(default_factory=list)
     late: list[tuple[str, Call]] = field(default_factory=list)
+    hidden: list[str] = field(default_factory=list)
+    """Rows that were visible, and for a moment were not."""
+    alarms: list[str] = field(default_factory=list)
+    """Of compactors, and of publishers whose files are gone."""
+    refuted: list[str] = field(default_factory=list)
+    """By auditors while all this went on."""
     removed: Counter[str] = field(default_factory=Counter)
     log: list[str] = field(default_factory=list)
     stuck: str = ""
@@ -132,7 +151,8 @@ class World:
 
     def __post_init__(self) -> None:
         self.storage = SimulatedStorage(lambda: self.now)
-        self.rules = Rules(formats=("json",), commit_bytes=self.options.commit_bytes)
+        formats: tuple[Format, ...] = ("parquet",) if self.options.compact else ("json",)
+        self.rules = Rules(formats=formats, commit_bytes=self.options.commit_bytes)
         self._ids = 0
         self._names = 0
 
@@ -180,6 +200,26 @@ class World:
         self._names += 1
         self.actors.append(Actor(f"timer{self._names}", self._heal))
 
+    def come_to_rest(self) -> None:
+        """All that was produced is committed, and hours pass, for compactors that are at work, too."""
+        # Without the timer, the ledger still lists the files of its last commit.
+        starts = (self.start_owner, self.start_timer)[: 1 + self.choices.happens(700)]
+        for start in starts:
+            start()
+            while others := [one for one in self.actors if not one.name.startswith("compactor")]:
+                self.step(self.choices.one(others), faults=False)
+        self.now += 4 * QUIET
+
+    def start_compactor(self) -> None:
+        """An hour is over, and was quiet: some requests that were given up in it will never arrive."""
+        self.now += self.choices.one((10, 70, 190)) * 60 * SECOND
+        self._names += 1
+        self.actors.append(Actor(f"compactor{self._names}", self._compact))
+
+    def start_auditor(self) -> None:
+        self._names += 1
+        self.actors.append(Actor(f"auditor{self._names}", self._audit))
+
     def _own(self, name: str, generation: int) -> None:
         """A host's process: batches from the checkpoint on, each again until it succeeds."""
         exporter = Exporter(self.storage, self.rules, 1 << 30, lambda: self.now, self._new_id)
@@ -211,6 +251,23 @@ class World:
         except StorageError as error:
             self.log.append(f"  timer: {type(error).__name__}")
 
+    def _compact(self) -> None:
+        compactor = Compactor(self.storage, COMPACTING, lambda: self.now, self._new_id)
+        try:
+            self.alarms += compactor.run(1 << 30).alarms
+        except StorageError as error:
+            self.log.append(f"  compactor: {type(error).__name__}")
+
+    def _audit(self) -> None:
+        with suppress(StorageError):
+            report = audit(self.storage, 0, deep=False, progress=lambda *_: None)
+            self.refuted += [
+                one.message
+                for source in report.sources
+                for one in source.findings
+                if one.level is Level.REFUTED
+            ]
+
     def _stamp(self) -> Stamp:
         return Stamp(self._new_id(), self.now)
 
@@ -233,31 +290,32 @@ class World:
 
     def _answer(self, actor: Actor, call: Call, *, faults: bool) -> tuple[Any, StorageError | None] | None:
         fault = "none"
-        if faults and self.choices.happens(self.options.faults):
+        # A listing that fails ends its run, and there are many of them: nothing else would be seen.
+        if faults and call.kind != "outputs" and self.choices.happens(self.options.faults):
             fault = self.choices.one(FAULTS[1:])
         answer: tuple[Any, StorageError | None] | None
         unclear = (None, Unclear(f"{call.kind} {call.name}: no answer"))
         match fault:
             case "none":
-                answer = attempt(call)
+                answer = self._attempt(call)
             case "lost answer":
-                attempt(call)
+                self._attempt(call)
                 answer = unclear
             case "not sent":
                 answer = unclear
             case "sdk retry":
-                attempt(call)
-                answer = attempt(call)
+                self._attempt(call)
+                answer = self._attempt(call)
             case "late":
-                self.late.append((actor.name, call))
+                self._delay(actor.name, call)
                 answer = unclear
             case "late after sdk retry":
-                self.late.append((actor.name, call))
-                answer = attempt(call)
+                self._delay(actor.name, call)
+                answer = self._attempt(call)
             case "crash before":
                 answer = None
             case _:
-                attempt(call)
+                self._attempt(call)
                 answer = None
         short = call.name.rsplit("/", 1)[-1]
         outcome = "died" if answer is None else (answer[1] and type(answer[1]).__name__) or "ok"
@@ -268,12 +326,30 @@ class World:
             self.log.append(f"  its checkpoint moved all the same, to {self.checkpoint}")
         return answer
 
+    def _delay(self, name: str, call: Call) -> None:
+        since, effect = self.now, call.effect
+
+        def arrive() -> Any:
+            # Both of them together would bring back a file that was deleted; a quiet hour lies between.
+            if self.options.compact and call.kind in {"stage", "publish"} and self.now - since >= QUIET:
+                raise Unclear(f"{call.kind} {call.name}: never arrived")
+            return effect()
+
+        self.late.append((name, Call(call.kind, call.name, arrive)))
+
+    def _attempt(self, call: Call) -> tuple[Any, StorageError | None]:
+        """Makes a call; deleting a file must hide no row."""
+        before = self.visible() if call.kind == "remove" else Counter()
+        answer = attempt(call)
+        if before:
+            self.hidden += before.keys() - self.visible().keys()
+        return answer
+
     def deliver_late(self) -> None:
         """A request that its sender gave up long ago reaches the service."""
         name, call = self.late.pop(self.choices.below(len(self.late)))
-        self.log.append(
-            f"late call of {name}: {call.kind} {call.name.rsplit('/', 1)[-1]} -> {attempt(call)[1] or 'ok'}"
-        )
+        outcome = self._attempt(call)[1] or "ok"
+        self.log.append(f"late call of {name}: {call.kind} {call.name.rsplit('/', 1)[-1]} -> {outcome}")
 
     def recreate_hub(self) -> None:
         # Its owners hold events that are not committed yet when it goes.
@@ -331,10 +407,18 @@ class World:
         blob = self.storage.state.get(Ledger.name(SOURCE))
         return Ledger.parse(blob.data, "ledger") if blob else None
 
+    def swap(self) -> Swap | None:
+        """What compaction has committed and not done."""
+        blob = self.storage.state.get(compaction.NAME)
+        return State.parse(blob.data).swap if blob else None
+
     def rows(self, name: str) -> Iterator[str]:
         """What identifies each row, and each dead envelope, of a visible file."""
         blob = self.storage.output[name]
         assert blob.data is not None
+        if name.endswith(".parquet"):
+            yield from _ids(blob.data)
+            return
         for line in gzip.decompress(blob.data).splitlines():
             row = orjson.loads(line)
             if "CorrelationId" in row:
@@ -350,6 +434,12 @@ class World:
             if self.storage.visible(name):
                 found.update(self.rows(name))
         return found
+
+
+@cache
+def _ids(data: bytes) -> list[str]:
+    ids: list[str] = pq.read_table(pa.BufferReader(data), columns=["CorrelationId"])[0].to_pylist()
+    return ids
 
 
 def attempt(call: Call) -> tuple[Any, StorageError | None]:

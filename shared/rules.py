@@ -1,0 +1,59 @@
+"""What the parts of the program go by, whether the settings say it or a test. Pure data."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+Format = Literal["parquet", "json"]
+MiB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How to reach an Azure service: a connection string, or an address with an identity."""
+
+    string: str | None = None
+    address: str | None = None
+    """Fully qualified namespace (Event Hubs) or service URI (Blob Storage)."""
+    client_id: str | None = None
+    """Of the user-assigned managed identity; None: the system-assigned one, or the developer's login."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The settings that `plan.make` goes by: the part of the settings that decides what is exported."""
+
+    formats: tuple[Format, ...] = ("parquet",)
+    max_age: timedelta = timedelta(days=7)
+    max_lead: timedelta = timedelta(hours=1)
+    max_inflated: int = 64 * MiB
+    commit_bytes: int = 32 * MiB
+    grace: timedelta = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Finishing:
+    """The settings that finishing connections goes by."""
+
+    formats: tuple[Format, ...] = ("parquet",)
+    opening: tuple[str, ...] = ("ConnectionOpened",)
+    closing: tuple[str, ...] = ("ConnectionClosed", "ConnectionFailed")
+    grace: timedelta = timedelta(minutes=15)
+    idle: timedelta = timedelta(hours=24)
+    quiet: timedelta = timedelta(minutes=60)
+    late: timedelta = timedelta(hours=6)
+    cap: int = 3_000_000
+    """Connections that are kept at most, so that made-up ids cannot fill the storage."""
+    retention: timedelta = timedelta(0)
+    """How long the hub keeps envelopes; 0: not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compacting:
+    """The settings that compaction goes by."""
+
+    enabled: bool = True
+    quiet: timedelta = timedelta(hours=1)
+    target: int = 128 * MiB
+    reach: timedelta = timedelta(days=9)
+    """So far back a record's time may lie when it is committed."""

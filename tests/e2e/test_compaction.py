@@ -1,0 +1,47 @@
+"""The host runs `compact_logs`: files of a past hour become one, and the audit proves it."""
+
+import time
+import uuid
+
+import orjson
+
+from local.stack import OUTPUT, STATE, Stack
+from shared import storage
+from shared.audit import audit
+from shared.envelope import Envelope, Source
+from shared.export import Exporter
+from shared.rules import Connection, Rules
+from shared.schema import RECORDS
+
+HOURS = 3 * 3600 * 1_000_000
+
+
+def test_the_host_compacts_a_past_hour(stack: Stack) -> None:
+    past = time.time_ns() // 1000 - HOURS
+    connection = Connection(string=stack.azurite.connection_string)
+    store = storage.connect(connection, connection, STATE, OUTPUT)
+    exporter = Exporter(store, Rules(), 1 << 24, lambda: past, lambda: uuid.uuid4().hex)
+    for sequence in range(5):
+        exporter.run(Source("past", "hub", "0"), [envelope(sequence, past)])
+    before = stack.table(RECORDS.name).num_rows
+    assert (before, len(stack.files(f"parquet/{RECORDS.name}/"))) == (5, 5)
+    host = stack.host()
+    host.wait_ready()
+    host.invoke("compact_logs")
+    (ran,) = host.wait_for("invocation", function="compact_logs", timeout=60)
+    assert ran["ok"], host.log
+    names = [name.rpartition("/")[2] for name in stack.files(f"parquet/{RECORDS.name}/")]
+    assert sorted(name.startswith("compacted-") for name in names) == [False, True], names
+    assert stack.table(RECORDS.name).num_rows == before
+    report = audit(store, 0, deep=True, progress=lambda *_: None)
+    assert report.status == 0, report
+
+
+def envelope(sequence: int, at: int) -> Envelope:
+    record = {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at / 1e6)),
+        "category": "WebSocketConnectionLogs",
+        "correlationId": f"c-{sequence}",
+        "properties": {"eventName": "ConnectionOpened"},
+    }
+    return Envelope(sequence, at, orjson.dumps({"records": [record]}))

@@ -1,0 +1,126 @@
+"""Compaction hides no row and doubles none for good, whatever goes wrong; each of its rules is needed."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from shared import compaction
+from shared.audit import audit
+from shared.compact import Compactor, Summary
+from shared.compaction import State
+from tests import memory
+from tests.memory import MemoryStorage
+from tests.simulation.laws import broken
+from tests.simulation.run import explain, run
+from tests.simulation.schedule import Choices
+from tests.simulation.world import Options
+
+SCENARIOS = {
+    "faults": Options(compact=True),
+    "many faults": Options(compact=True, faults=300),
+    "one envelope a commit": Options(compact=True, commit_bytes=1, faults=200),
+    "operator rewinds": Options(compact=True, checkpoint_leak=True, rewind=True),
+    "hub made anew": Options(compact=True, recreate=True, skew=8),
+    "blocks expire": Options(compact=True, week=True, faults=250),
+}
+SCHEDULES = 20
+ENOUGH = 300
+type Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+@pytest.fixture
+def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    # So that things happen while somebody lists the container.
+    monkeypatch.setattr(memory, "PAGE", 8)
+
+
+@pytest.mark.usefixtures("short_pages")
+@pytest.mark.parametrize("options", SCENARIOS.values(), ids=SCENARIOS.keys())
+def test_every_row_stays_visible_and_is_there_once_at_rest(options: Options) -> None:
+    for seed in range(SCHEDULES):
+        failure = explain(seed, options)
+        assert failure is None, failure
+
+
+@pytest.mark.parametrize("options", SCENARIOS.values(), ids=SCENARIOS.keys())
+def test_what_it_leaves_is_proven_row_by_row(options: Options) -> None:
+    for seed in range(1000, 1004):
+        report = audit(run(Choices(seed), options).storage, 0, deep=True, progress=lambda *_: None)
+        assert report.status == 0, (seed, [one.findings for one in report.sources])
+
+
+def test_schedules_reach_what_they_are_for() -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(40):
+        log = run(Choices(seed), SCENARIOS["many faults"]).log
+        for line in log[: log.index("--- from here on nothing goes wrong")]:
+            if "compact" in line:
+                seen["committed"] += "write compaction.json" in line and line.endswith("ok")
+                seen["late"] += line.startswith("late call of compactor")
+                seen["died"] += line.endswith("died")
+                seen["deleted"] += ": remove" in line
+    assert min(seen.values()) >= 10, seen
+
+
+def inputs_are_deleted_before_the_output_is_published(patch: pytest.MonkeyPatch) -> None:
+    finish = Compactor._finish
+
+    def hasty(self: Compactor, state: State, etag: str | None, summary: Summary) -> tuple[State, str]:
+        assert state.swap
+        self._storage.remove(state.swap.names)
+        return finish(self, state, etag, summary)
+
+    patch.setattr(Compactor, "_finish", hasty)
+
+
+def inputs_are_deleted_where_blocks_are_gone(patch: pytest.MonkeyPatch) -> None:
+    def trusting(self: Compactor, state: State, etag: str | None, _summary: Summary) -> tuple[State, str]:
+        assert state.swap
+        self._storage.publish([state.swap.output])
+        self._storage.remove(state.swap.names)
+        return state.ended(), self._storage.write(compaction.NAME, state.ended().dump(), etag)
+
+    patch.setattr(Compactor, "_finish", trusting)
+
+
+def what_a_ledger_lists_is_compacted_too(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Compactor, "_listed", lambda _self: set())
+
+
+def a_swap_that_is_under_way_is_not_finished(patch: pytest.MonkeyPatch) -> None:
+    load = Compactor._load
+
+    def forgetful(self: Compactor) -> tuple[State, str | None]:
+        state, etag = load(self)
+        return state.model_copy(update={"swap": None}), etag
+
+    patch.setattr(Compactor, "_load", forgetful)
+
+
+def the_state_is_written_whoever_wrote_it_before(patch: pytest.MonkeyPatch) -> None:
+    write = MemoryStorage.write
+
+    def unconditional(self: MemoryStorage, name: str, data: bytes, etag: str | None) -> str:
+        if name != compaction.NAME:
+            return write(self, name, data, etag)
+        return self.call("write", name, lambda: self._put(name, data))
+
+    patch.setattr(MemoryStorage, "write", unconditional)
+
+
+MUTATIONS: list[tuple[Patch, Options]] = [
+    (inputs_are_deleted_before_the_output_is_published, Options(compact=True)),
+    (inputs_are_deleted_where_blocks_are_gone, Options(compact=True, week=True, faults=250)),
+    (what_a_ledger_lists_is_compacted_too, Options(compact=True, faults=250)),
+    (a_swap_that_is_under_way_is_not_finished, Options(compact=True, faults=250)),
+    (the_state_is_written_whoever_wrote_it_before, Options(compact=True, faults=250)),
+]
+
+
+@pytest.mark.parametrize(("mutate", "options"), MUTATIONS, ids=[mutate.__name__ for mutate, _ in MUTATIONS])
+def test_without_the_rule_a_law_is_broken(
+    mutate: Patch, options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutate(monkeypatch)
+    assert any(next(broken(run(Choices(seed), options)), None) for seed in range(ENOUGH))
