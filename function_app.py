@@ -9,9 +9,9 @@ from typing import List
 import azure.functions as func
 
 from shared import settings, storage, telemetry_export, trigger
-from shared.compact import Compactor
+from shared.compaction.compact import Compactor
+from shared.durations.finish import Finisher
 from shared.export import Exporter
-from shared.finish import Finisher
 from shared.hub import EventHub
 
 MICROSECOND = timedelta(microseconds=1)

@@ -25,12 +25,12 @@ from benchmarks import connections as opened
 from benchmarks.timing import HEADER, Figure, Job, Times, interleaved
 from benchmarks.workload import LEDGER, NOW, SOURCE, STAMP, Nothing, envelopes, foreign, rejected
 from shared import plan
-from shared.connections import Starts, enrich
+from shared.durations.connections import Starts, enrich
+from shared.durations.known import Known
 from shared.envelope import Envelope
 from shared.export import Exporter
-from shared.known import Known
+from shared.records.validation import validate
 from shared.rules import Rules
-from shared.validation import validate
 from tests.memory import MemoryStorage
 
 PARQUET, JSON, BOTH = Rules(), Rules(formats=("json",)), Rules(formats=("parquet", "json"))

@@ -17,12 +17,13 @@ import pyarrow as pa
 
 from benchmarks.timing import Figure
 from benchmarks.workload import LEDGER, NOW, SOURCE, Nothing, envelopes
-from shared import compaction, formats, schema
-from shared.compact import Compactor
-from shared.connections import enrich
+from shared import formats, schema
+from shared.compaction import compaction
+from shared.compaction.compact import Compactor
+from shared.durations.connections import enrich
 from shared.ledger import File, Listed
+from shared.records.validation import validate
 from shared.rules import Compacting, Rules
-from shared.validation import validate
 from tests.memory import MemoryStorage
 
 HOUR = 3600 * 1_000_000

@@ -19,13 +19,14 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from shared import connections, master, plan
-from shared.connections import OBSERVATIONS, UNKNOWN
+from shared import plan
+from shared.durations import connections, master
+from shared.durations.connections import OBSERVATIONS, UNKNOWN
+from shared.durations.finish import Finisher
+from shared.durations.head import NAME, Head, Part
+from shared.durations.known import Known
 from shared.envelope import Envelope, Source
-from shared.finish import Finisher
-from shared.head import NAME, Head, Part
 from shared.hub import State
-from shared.known import Known
 from shared.ledger import Ledger, Segment
 from shared.plan import Stamp
 from shared.rules import Finishing, Rules

@@ -13,12 +13,13 @@ from benchmarks import connections as opened
 from benchmarks import rivals
 from benchmarks.timing import Job, interleaved
 from benchmarks.workload import LEDGER, NOW, SOURCE, STAMP, Nothing, envelopes
-from shared import connections, plan
+from shared import plan
+from shared.durations import connections
+from shared.durations.known import Known
 from shared.envelope import Envelope, Source
-from shared.known import Known
 from shared.ledger import Ledger, Segment
+from shared.records.validation import validate
 from shared.rules import Rules
-from shared.validation import validate
 from tests.memory import MemoryStorage
 
 ROUNDS = 9

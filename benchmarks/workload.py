@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from shared.connections import UNKNOWN, Array
+from shared.durations.connections import UNKNOWN, Array
 from shared.envelope import Envelope, Source
 from shared.ledger import Ledger
 from shared.plan import Stamp
@@ -30,10 +30,10 @@ type Record = dict[str, Any]
 
 
 class Nothing:
-    """Knows of no connection; see shared.connections.Starts."""
+    """Knows of no connection; see shared.durations.connections.Starts."""
 
     def earliest(self, observations: pa.Table) -> Array:
-        """See shared.connections.Starts."""
+        """See shared.durations.connections.Starts."""
         return np.full(observations.num_rows, UNKNOWN)
 
 

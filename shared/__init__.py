@@ -2,15 +2,22 @@
 
 How the data flows:
 
-    function_app.export_logs          the trigger
-      -> export.Exporter.run          the shell: load ledger, plan, stage, commit, publish
-           plan.make                  pure: what one commit makes visible
-             ledger.select            which envelopes are new
-             validation.validate      envelopes -> table | rejections (envelope.records opens them)
-             connections.enrich       table -> table with the age of each connection, observations
-             layout.split             table -> partitions
-             formats.parquet, ...     partition -> bytes
-           storage                    stage, write the ledger, publish
+    function_app.export_logs            the trigger
+      -> trigger                        events -> source, envelopes
+      -> export                         the shell: load ledger, plan, stage, commit, publish
+           plan                         pure: what one commit makes visible
+             selection                  which envelopes are new
+             records/                   envelopes -> table | rejections
+             durations/connections      table -> table with the age of each connection, observations
+             layout, formats            table -> partitions -> bytes
+           storage, commit              stage, write the ledger, publish
+    function_app.finish_connections     a timer
+      -> durations/finish               the shell: absorb observations, write finished connections, mend
+    function_app.compact_logs           a timer
+      -> compaction/compact             the shell: one large file in place of many small ones
+
+Beside it, for operators: `python -m shared` (commands/), which looks (status, report/, audit/), takes dead
+letters through today's code (replay), and saves envelopes as fixtures (capture/).
 """
 
 __version__ = "0.1.0"

@@ -5,8 +5,8 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 
-from shared import __version__, console
-from shared.commands import adopt, audit, capture, replay, report, schema, status
+from shared import __version__
+from shared.commands import adopt, audit, capture, console, replay, report, schema, status
 from shared.errors import ExporterError
 
 COMMANDS = (status, audit, replay, adopt, report, capture, schema)

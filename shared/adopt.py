@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from shared import contents, head
-from shared.compaction import is_own
+from shared.audit import contents
+from shared.audit.evidence import Said
+from shared.compaction.compaction import is_own
+from shared.durations import head
+from shared.durations.head import Absorbed, Head
 from shared.errors import LedgerError, Refused
-from shared.evidence import Said
-from shared.head import Absorbed, Head
 from shared.ledger import Ledger
 from shared.storage import Storage
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from shared import plan, telemetry
 from shared.budget import ByteBudget
 from shared.commit import publish, recover
+from shared.durations.known import Known
 from shared.envelope import GZIP, Envelope, Source
 from shared.errors import LedgerError, LedgerMissing, LedgerRolledBack, Refused
-from shared.known import Known
 from shared.ledger import Ledger
 from shared.rules import Rules
 from shared.storage import Storage

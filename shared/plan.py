@@ -9,13 +9,14 @@ from typing import get_args
 import numpy as np
 import pyarrow as pa
 
-from shared import __version__, connections, formats, layout, schema
+from shared import __version__, formats, layout, schema
+from shared.durations import connections
 from shared.envelope import Envelope, Reason, Rejected, Rejection, Source
 from shared.intervals import Interval, spanned, within
 from shared.ledger import Counts, File, Ledger, Listed, Segment
+from shared.records.validation import Validated, validate
 from shared.rules import Format, Rules
 from shared.selection import Selection, Verdict, select, taken
-from shared.validation import Validated, validate
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +232,7 @@ def _files(
         "committed_at": str(stamp.now),
         "formats": ",".join(rules.formats),
         "verdict": selection.verdict.name.lower(),
-        # Of all commits before: by them a missing one shows (shared/chain.py).
+        # Of all commits before: by them a missing one shows (shared/audit/chain.py).
         "files_before": str(after.counts.files),
         "rows_before": str(after.counts.rows),
         "rejected_before": str(sum(after.counts.rejected.values())),

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from shared import contents
+from shared.audit import contents
+from shared.audit.listing import DEAD_LETTERS, Progress
 from shared.envelope import Envelope, Source
 from shared.errors import DamagedFile
 from shared.export import Exporter
 from shared.ledger import Ledger
-from shared.listing import DEAD_LETTERS, Progress
+from shared.records.validation import validate
 from shared.rules import Rules
 from shared.selection import Verdict, verdict_on
 from shared.storage import Storage, Stored
-from shared.validation import validate
 
 BATCH = 500
 """Dead letters that are in memory at a time."""

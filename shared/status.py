@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from shared import head
+from shared.durations import head
+from shared.durations.finishing import Vocabulary
+from shared.durations.head import HOUR, Head, Seen
 from shared.errors import LedgerError
-from shared.finishing import Vocabulary
-from shared.head import HOUR, Head, Seen
 from shared.lag import Lag
 from shared.ledger import Ledger
 from shared.rules import Finishing

@@ -13,7 +13,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = [ROOT / "function_app.py", *sorted((ROOT / "shared").rglob("*.py"))]
 ALL = [*PROGRAM, *sorted((ROOT / "local").rglob("*.py"))]
-PURE = {"envelope", "schema", "validation", "connections", "layout", "formats", "plan", "ledger", "finishing"}
+PURE = {
+    *("envelope", "schema", "layout", "formats", "plan", "ledger", "selection", "rules"),
+    *("records/validation", "durations/connections", "durations/finishing"),
+}
 
 
 def imports(path: Path, *, top_level: bool = False) -> Iterator[str]:

@@ -1,1 +1,1 @@
-"""The commands of `python -m shared`, a module each: its arguments, what it calls, and what it prints."""
+"""The commands of the command line, one module each."""

@@ -4,9 +4,9 @@ import argparse
 from typing import Any
 
 from shared import adopt as adoption
-from shared.audit import OK, WRONG
+from shared.audit.audit import OK, WRONG
+from shared.commands.console import RED, paint, say
 from shared.commands.frame import SETTINGS, command, configured, connect, new_id, now
-from shared.console import RED, paint, say
 from shared.storage import Storage
 
 

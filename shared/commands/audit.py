@@ -4,12 +4,12 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from shared import audit as auditing
-from shared import console
-from shared.audit import OK, UNKNOWN, WRONG
+from shared.audit import audit as auditing
+from shared.audit.audit import OK, UNKNOWN, WRONG
+from shared.audit.evidence import Level
+from shared.commands import console
+from shared.commands.console import GREEN, RED, YELLOW, paint, say
 from shared.commands.frame import SETTINGS, command, configured, connect, moment, say_json
-from shared.console import GREEN, RED, YELLOW, paint, say
-from shared.evidence import Level
 from shared.storage import Storage
 
 COLOURS = {Level.REFUTED: RED, Level.UNCLEAR: YELLOW, Level.NOTE: "0"}

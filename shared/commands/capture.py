@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from shared import capture as capturing
 from shared import settings
-from shared.audit import OK, WRONG
-from shared.capture import Capture, Wanted
+from shared.audit.audit import OK, WRONG
+from shared.capture import capture as capturing
+from shared.capture.capture import Capture, Wanted
+from shared.capture.masking import Masks
+from shared.commands.console import YELLOW, paint, printable, say
 from shared.commands.frame import command, moment, now, seconds
-from shared.console import YELLOW, paint, printable, say
 from shared.errors import SettingError
-from shared.masking import Masks
 from shared.settings import HubSettings
 
 MORE = """

@@ -10,7 +10,8 @@ from typing import Any
 
 import orjson
 
-from shared import console, settings, storage
+from shared import settings, storage
+from shared.commands import console
 from shared.settings import OperatorSettings, Settings
 from shared.storage import Storage
 

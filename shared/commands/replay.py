@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
-from shared import console
 from shared import replay as replaying
-from shared.audit import OK, UNKNOWN
+from shared.audit.audit import OK, UNKNOWN
+from shared.commands import console
+from shared.commands.console import RED, paint, say
 from shared.commands.frame import SETTINGS, command, configured, connect, moment, new_id, now, say_json
-from shared.console import RED, paint, say
 from shared.envelope import Reason
 from shared.export import Exporter
 from shared.replay import Choice

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from shared import console
+from shared.commands import console
 from shared.commands.frame import command
 from shared.dialects import DIALECTS
 from shared.schema import CONNECTIONS, RECORDS

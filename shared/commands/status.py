@@ -4,11 +4,12 @@ import argparse
 import time
 from typing import Any
 
-from shared import console, settings
+from shared import settings
 from shared import status as standing
-from shared.audit import OK, UNKNOWN, WRONG
+from shared.audit.audit import OK, UNKNOWN, WRONG
+from shared.commands import console
+from shared.commands.console import RED, YELLOW, paint, say
 from shared.commands.frame import SETTINGS, command, connect, now, say_json, seconds
-from shared.console import RED, YELLOW, paint, say
 from shared.errors import HubError
 from shared.settings import OperatorSettings
 from shared.status import Standing, Status

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from shared import console
-from shared.audit import OK
+from shared.audit.audit import OK
+from shared.audit.listing import Progress
+from shared.commands import console
 from shared.errors import ReportError
-from shared.listing import Progress
 from shared.report.database import Database, bars, points
 from shared.report.page import Said, page
 from shared.report.places import HOUR, Day, Place, Range

@@ -7,7 +7,7 @@ import orjson
 
 from local.stack import OUTPUT, STATE, Stack
 from shared import storage
-from shared.audit import audit
+from shared.audit.audit import audit
 from shared.envelope import Envelope, Source
 from shared.export import Exporter
 from shared.rules import Connection, Rules

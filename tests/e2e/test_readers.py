@@ -15,10 +15,10 @@ import pytest
 
 from local.traffic.generate import Traffic, generate
 from shared import dialects
+from shared.durations.finish import Finisher
+from shared.durations.head import HOUR
 from shared.envelope import Envelope, Source
 from shared.export import Exporter
-from shared.finish import Finisher
-from shared.head import HOUR
 from shared.hub import Position, State
 from shared.rules import Finishing, Rules
 from shared.schema import CONNECTIONS, RECORDS

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from shared.durations.finish import Finisher
 from shared.errors import LedgerError, StorageError
-from shared.finish import Finisher
 from shared.hub import Position, State
 from shared.ledger import Ledger
 from shared.rules import Finishing

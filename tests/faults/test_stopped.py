@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.known import Known
+from shared.durations.known import Known
 from tests.faults.schedules import LOST
 from tests.faults.stopped import explain, problems, run
 from tests.simulation.schedule import Choices

@@ -11,9 +11,9 @@ from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
+from shared.durations.finish import Finisher
 from shared.envelope import Envelope
 from shared.export import Exporter
-from shared.finish import Finisher
 from shared.rules import Finishing, Rules
 from tests.memory import MemoryStorage
 from tests.shared.test_plan import NOW, SOURCE

@@ -2,10 +2,10 @@
 
 import pytest
 
-from shared import head
 from shared.adopt import adopt, blocked, forgotten
+from shared.durations import head
+from shared.durations.head import Absorbed, Head
 from shared.errors import LedgerError, LedgerMissing, LedgerRolledBack, Refused
-from shared.head import Absorbed, Head
 from tests.shared.exported import SOURCE, Exported, envelopes
 
 

@@ -13,13 +13,14 @@ import orjson
 import pyarrow as pa
 import pytest
 
-from shared import adopt, head, known
-from shared.connections import UNKNOWN
+from shared import adopt
+from shared.durations import head, known
+from shared.durations.connections import UNKNOWN
+from shared.durations.finish import Finisher
+from shared.durations.known import Known
 from shared.envelope import Envelope, Source
 from shared.errors import Unclear
 from shared.export import Exporter
-from shared.finish import Finisher
-from shared.known import Known
 from shared.ledger import Counts, Ledger
 from shared.rules import Finishing, Format, Rules
 from tests.memory import MemoryStorage

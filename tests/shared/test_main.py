@@ -15,9 +15,10 @@ import pytest
 from azure.eventhub import EventData, EventHubProducerClient
 
 from local.eventhubs.process import BrokerProcess
-from shared import __main__, __version__, head, schema
+from shared import __main__, __version__, schema
 from shared.dialects import DIALECTS
-from shared.head import Absorbed, Head, Seen, Totals
+from shared.durations import head
+from shared.durations.head import Absorbed, Head, Seen, Totals
 from shared.schema import CONNECTIONS, RECORDS
 from tests import documents
 from tests.shared.exported import SOURCE, Exported, envelopes

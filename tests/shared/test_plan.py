@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared import plan
-from shared.connections import UNKNOWN
+from shared.durations.connections import UNKNOWN
 from shared.envelope import Envelope, Source
 from shared.intervals import intervals
 from shared.ledger import File, Ledger, Lost

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from shared.audit import audit
+from shared.audit.audit import audit
 from shared.envelope import Envelope, Source
 from shared.errors import Unclear
 from shared.export import Exporter

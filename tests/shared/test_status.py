@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared import head
+from shared.durations import head
+from shared.durations.head import HOUR, Absorbed, Head, Part, Seen, Totals
 from shared.envelope import Source
-from shared.head import HOUR, Absorbed, Head, Part, Seen, Totals
 from shared.hub import Position, State
 from shared.rules import Finishing
 from shared.status import Meaning, Standing, status

@@ -11,9 +11,10 @@ from opentelemetry import metrics
 from opentelemetry.sdk.metrics import Counter, Histogram, MeterProvider, _Gauge
 from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
 
-from shared import compaction, telemetry
+from shared import telemetry
 from shared.commit import heal
-from shared.compact import Compactor, Swapped
+from shared.compaction import compaction
+from shared.compaction.compact import Compactor, Swapped
 from shared.envelope import Envelope, Reason, Source
 from shared.errors import LedgerMissing, Unclear
 from shared.export import Exporter

@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from shared import connections
+from shared.durations import connections
+from shared.durations.finish import Finisher
+from shared.durations.head import NAME, Head
 from shared.envelope import Envelope, Source
 from shared.errors import StorageError, Unclear
 from shared.export import Exporter
-from shared.finish import Finisher
-from shared.head import NAME, Head
 from shared.hub import Position, State
 from shared.ledger import Ledger
 from shared.rules import Finishing, Rules

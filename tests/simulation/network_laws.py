@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared import connections
+from shared.durations import connections
 from shared.schema import CONNECTIONS
 from tests.simulation.network import Network, read
 from tests.simulation.traffic import HOUR, MINUTE, SOURCES, Key, Truth

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from shared import compaction
-from shared.audit import audit
-from shared.compact import Compactor, Summary
-from shared.compaction import State
+from shared.audit.audit import audit
+from shared.compaction import compaction
+from shared.compaction.compact import Compactor, Summary
+from shared.compaction.compaction import State
 from tests import memory
 from tests.memory import MemoryStorage
 from tests.simulation.laws import broken

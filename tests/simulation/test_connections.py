@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from shared import absorbing, finish, head, ledger, master
-from shared.head import Head
+from shared import ledger
+from shared.durations import absorbing, finish, head, master
+from shared.durations.head import Head
 from shared.hub import Position
 from shared.ledger import Ledger, Segment
 from tests.memory import MemoryStorage

@@ -19,14 +19,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from shared import compaction
-from shared.audit import audit
+from shared.audit.audit import audit
+from shared.audit.evidence import Level
 from shared.commit import heal
-from shared.compact import Compactor
-from shared.compaction import State, Swap
+from shared.compaction import compaction
+from shared.compaction.compact import Compactor
+from shared.compaction.compaction import State, Swap
 from shared.envelope import Envelope, Reason, Source
 from shared.errors import LedgerError, StorageError, Unclear
-from shared.evidence import Level
 from shared.export import Exporter
 from shared.ledger import Ledger
 from shared.plan import Stamp

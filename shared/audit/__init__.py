@@ -1,0 +1,1 @@
+"""What the container shows is held against what the ledgers say."""

@@ -1,0 +1,185 @@
+"""Reads ledgers and files as a user sees them, and says of each source what they prove."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
+
+from shared.audit import contents
+from shared.audit.evidence import Commit, Finding, Level, refuted
+from shared.audit.listing import Listing, Progress, attempt, late, read
+from shared.audit.proof import prove
+from shared.audit.unfolding import Unfolding, state
+from shared.durations import head
+from shared.durations.head import Head
+from shared.errors import LedgerError
+from shared.ledger import Counts, Ledger
+from shared.storage import Storage, Stored
+
+OK, WRONG, UNKNOWN = 0, 1, 2
+"""Exit statuses: proven, refuted, couldn't tell."""
+TOLD = 5
+"""Findings of one kind that are told of a source; of the others, how many there are."""
+
+
+@dataclass(slots=True)
+class Audited:
+    """What was found out about one source, or about files that belong to none."""
+
+    source: str
+    ledger: Ledger | None = None
+    files: int = 0
+    rows: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def status(self) -> int:
+        """As an exit status: 0 proven, 1 refuted, 2 couldn't tell."""
+        levels = {one.level for one in self.findings}
+        return WRONG if Level.REFUTED in levels else UNKNOWN if Level.UNCLEAR in levels else OK
+
+    @property
+    def counts(self) -> Counts:
+        """What its ledger counts."""
+        return self.ledger.counts if self.ledger else Counts()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The outcome of an audit."""
+
+    sources: tuple[Audited, ...]
+    staged: int
+    """Files that were staged and never committed: attempts that failed. Azure drops them after a week."""
+
+    @property
+    def status(self) -> int:
+        """As an exit status: 0 proven, 1 refuted, 2 couldn't tell."""
+        each = {one.status for one in self.sources}
+        told = any(one.ledger for one in self.sources)
+        return WRONG if WRONG in each else UNKNOWN if UNKNOWN in each or not told else OK
+
+
+def audit(storage: Storage, since: int, *, deep: bool, progress: Progress) -> Report:
+    """Reads everything that was committed since (µs since 1970 UTC; 0: from the beginning). Writes nothing.
+
+    The exporter may go on meanwhile: what it commits after the audit began is left out. `deep` reads every
+    row's source, sequence number and index, too; otherwise, of Parquet files, the footers alone.
+    """
+    blob = storage.read(head.NAME)
+    seen = Head.parse(blob.data) if blob else Head()
+    before, problems = _ledgers(storage)
+    listing = Listing()
+    unfolding = Unfolding(storage, listing, since, state(storage))
+    for number, file in enumerate(storage.outputs("")):
+        listing.take(file, since)
+        if number % 1000 == 0:
+            progress("list", number, 0)
+    after, _ = _ledgers(storage)
+    unfolding.run(deep=deep, progress=progress)
+    for ledger in before.values():
+        late(storage, ledger, listing, since)
+    found = read(storage, listing, deep=deep, progress=progress)
+    audited = []
+    for source in sorted({*before, *seen.sources, *(one.said.source for one in listing.commits.values())}):
+        one = Audited(source, before.get(source))
+        commits = found.get(source, [])
+        for commit, findings in commits:
+            one.files += commit.files
+            one.rows += sum(commit.rows.values())
+            one.findings += findings
+        one.findings += _judge(source, before, after, seen, [commit for commit, _ in commits], listing, since)
+        one.findings = list(_told(one.findings))
+        if one.ledger or one.findings:
+            audited.append(one)
+    audited += [
+        Audited(name, findings=[Finding(Level.UNCLEAR, "unreadable", text)]) for name, text in problems
+    ]
+    strange = listing.foreign + unfolding.findings + _connections(storage, listing.connections, progress)
+    if strange:
+        audited.append(Audited("files", findings=list(_told(strange))))
+    listed = {file.name for ledger in (*before.values(), *after.values()) for file in ledger.files}
+    return Report(tuple(audited), len(listing.staged - listed))
+
+
+def _ledgers(storage: Storage) -> tuple[dict[str, Ledger], list[tuple[str, str]]]:
+    """All ledgers by source, and of those that cannot be read, name and problem."""
+    ledgers, problems = {}, []
+    names = storage.names("ledgers/")
+    for name, blob in zip(names, storage.read_all(names), strict=True):
+        try:
+            if blob:
+                ledger = Ledger.parse(blob.data, name)
+                ledgers[ledger.source] = ledger
+        except LedgerError as error:
+            problems.append((name, str(error)))
+    return ledgers, problems
+
+
+def _judge(
+    source: str,
+    before: dict[str, Ledger],
+    after: dict[str, Ledger],
+    seen: Head,
+    commits: Sequence[Commit],
+    listing: Listing,
+    since: int,
+) -> Iterator[Finding]:
+    """What holds of a source, given its ledger before and after its files were listed."""
+    ledger, now = before.get(source), after.get(source)
+    if now is None:
+        if ledger or commits or seen.sources[source].ledger_id:
+            yield refuted(
+                "no_ledger",
+                "its ledger is gone: restore it, or adopt that it is gone (python -m shared adopt)",
+            )
+        return
+    replaced = ledger and (ledger.ledger_id != now.ledger_id or ledger.ordinal > now.ordinal)
+    if replaced or seen.rolled_back(now):
+        yield refuted("rolled_back", "its ledger is older than what the timer has seen of it, or another one")
+    if ledger is None:
+        return
+    others = [commit for commit in commits if commit.said.ledger_id != ledger.ledger_id]
+    if others:
+        rows = sum(sum(commit.rows.values()) for commit in others)
+        yield refuted(
+            "other_ledger",
+            f"{len(others)} commits ({rows} rows) are of another ledger than the present one, which was "
+            "begun anew: rows may be there twice; bound the audit with --since",
+        )
+    own = [commit for commit in commits if commit.said.ledger_id == ledger.ledger_id]
+    above = [commit.said.ordinal for commit in own if commit.said.ordinal > now.ordinal]
+    if above:
+        yield refuted(
+            "rolled_back",
+            f"files of {len(above)} commits up to ordinal {max(above)} are there, its ledger is at "
+            f"{now.ordinal}: it was rolled back; restore it",
+        )
+    for commit in own:
+        listed = {file.name for file in ledger.files if file.metadata["commit_id"] == commit.said.commit_id}
+        commit.unpublished = len(listed & listing.staged)
+    known = [commit for commit in own if commit.said.ordinal <= ledger.ordinal]
+    yield from prove(ledger, known, listing.anchors.get((source, ledger.ledger_id)), since)
+
+
+def _connections(storage: Storage, files: Iterable[Stored], progress: Progress) -> list[Finding]:
+    """Finished connections: each file has the rows that it was written with."""
+    findings: list[Finding] = []
+    for number, file in enumerate(files):
+        progress("connections", number, 0)
+        said = file.metadata.get("rows")
+        rows = attempt(storage, file, findings, partial(contents.count, storage, file))
+        if rows is not None and said != str(rows):
+            findings.append(refuted("rows_differ", f"{file.name}: has {rows} rows, was written with {said}"))
+    return findings
+
+
+def _told(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """The worst first, and of each kind the first few."""
+    order = list(Level)
+    kinds = sorted(findings, key=lambda one: (order.index(one.level), one.code))
+    for (level, code), group in groupby(kinds, lambda one: (one.level, one.code)):
+        some = list(group)
+        yield from some[:TOLD]
+        if some[TOLD:]:
+            yield Finding(level, code, f"… and {len(some) - TOLD} more of these")

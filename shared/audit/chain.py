@@ -1,0 +1,83 @@
+"""Proves that no commit with files is missing, and none is too much: commits form a chain. Pure.
+
+Every file says in its metadata how many files and rows its commit has, and how many the ledger had counted
+before. The counts before one commit, plus its own, are the counts before the next one that has files, and
+after the last one the ledger's. Commits without files (all their records were of other categories)
+leave no trace.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from shared.audit.evidence import Commit, Finding, Level, Said, refuted
+from shared.ledger import Ledger
+
+
+def unbroken(ledger: Ledger, chain: Sequence[Commit], anchor: Said | None, since: int) -> Iterator[Finding]:
+    """That no commit with files is missing, and none is there that the ledger does not know."""
+    said = [*([anchor] if anchor else []), *(commit.said for commit in chain)]
+    if since > 0 and not said:
+        if ledger.counts.files and ledger.committed_at >= since:
+            yield _unanchored("nothing is left to hold the ledger against")
+        return
+    breaks = list(_breaks(ledger, said, said[0].files_before if since > 0 else 0))
+    if anchor and breaks and breaks[0].after is anchor:
+        yield _unanchored(f"{breaks.pop(0).text}, perhaps before --since")
+    elif since > 0 and not anchor and said[0].files_before:
+        yield _unanchored("no file from before --since is left, so the first ones after it may be missing")
+    for broken in breaks:
+        if broken.files < 0:
+            yield refuted("rolled_back", broken.text)
+    yield from _missing(ledger, chain, breaks, since)
+
+
+def _missing(
+    ledger: Ledger, chain: Sequence[Commit], breaks: Sequence["_Break"], since: int
+) -> Iterator[Finding]:
+    """The files that are gone, but for those that the ledger says are lost."""
+    gaps = [(one.files, one.text) for one in breaks if one.files > 0]
+    gaps += [(one.missing, f"{one.missing} files of {one.name} are gone") for one in chain if one.missing > 0]
+    number, lost = sum(files for files, _ in gaps), ledger.counts.lost
+    if number > lost or (since < 1 and number < lost):
+        hint = "" if since > 0 else "; if a lifecycle rule deleted them, bound the audit with --since"
+        for _, text in gaps:
+            yield refuted("missing_files", text + hint)
+
+
+def _unanchored(problem: str) -> Finding:
+    return Finding(Level.UNCLEAR, "no_anchor", f"{problem}: choose another time for --since")
+
+
+@dataclass(frozen=True, slots=True)
+class _Break:
+    """A place where the chain of counted files does not hold."""
+
+    after: Said | None
+    files: int
+    """So many are missing; below 0: so many are too much."""
+    text: str
+
+
+def _breaks(ledger: Ledger, chain: Sequence[Said], before: int) -> Iterator[_Break]:
+    """Where the counts before a commit are not those after the one before it."""
+    last: Said | None = None
+    ends = [(said.files_before, said.commit_files, said.name, said) for said in chain]
+    for counted, files, name, said in (
+        *ends,
+        (ledger.counts.files, 0, f"the ledger, ordinal {ledger.ordinal}", None),
+    ):
+        if counted != before:
+            yield _Break(
+                last,
+                counted - before,
+                _gone(counted - before, last.name if last else "the beginning", name),
+            )
+        before, last = counted + files, said
+
+
+def _gone(number: int, after: str, before: str) -> str:
+    if number < 0:
+        return (
+            f"{before} counts {-number} files less than there are after {after}: the ledger was rolled back"
+        )
+    return f"{number} files are gone that were committed between {after} and {before}"

@@ -1,0 +1,239 @@
+"""Lists the files of the container by commit, and reads what they hold."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import batched, groupby
+
+import numpy as np
+
+from shared import schema
+from shared.audit import contents
+from shared.audit.contents import Array
+from shared.audit.evidence import Commit, Finding, Level, Said, refuted
+from shared.compaction.compaction import is_own
+from shared.envelope import Source
+from shared.errors import DamagedFile, StorageError
+from shared.intervals import intervals
+from shared.ledger import Ledger
+from shared.storage import Storage, Stored
+
+PARALLEL = 8
+CHUNK = 64
+"""Commits that are read between two reports of progress."""
+RECORDS = f"/{schema.RECORDS.name}/"
+CONNECTIONS = f"/{schema.CONNECTIONS.name}/"
+DEAD_LETTERS = "_dead_letters"
+
+type Progress = Callable[[str, int, int], None]
+"""Takes what is being done, how much of it is done, and of how much (0: nobody knows)."""
+
+
+@dataclass(slots=True)
+class Files:
+    """The files of one commit, and what they say of it."""
+
+    said: Said
+    files: list[Stored] = field(default_factory=list)
+    merged: list[Stored] = field(default_factory=list)
+    """Those whose rows are in a compacted file, which has been found to have as many."""
+
+
+@dataclass(slots=True)
+class Listing:
+    """The container, sorted by commit."""
+
+    commits: dict[str, Files] = field(default_factory=dict)
+    anchors: dict[tuple[str, str], Said] = field(default_factory=dict)
+    """The last commit before `since`, by source and ledger id."""
+    staged: set[str] = field(default_factory=set)
+    connections: list[Stored] = field(default_factory=list)
+    compacted: list[Stored] = field(default_factory=list)
+    """Of both tables."""
+    foreign: list[Finding] = field(default_factory=list)
+
+    def take(self, file: Stored, since: int, *, merged: bool = False) -> None:
+        """Notes a file. Memory goes by the number of files: what all files of a commit say is kept once.
+
+        `merged`: it is not there itself; a compacted file has its rows.
+        """
+        if not file.visible:
+            self.staged.add(file.name)
+            return
+        if "compacted" in file.metadata and is_own(file):
+            self.compacted.append(file)
+            return
+        if CONNECTIONS in f"/{file.name}":
+            self.connections.append(file)
+            return
+        said = Said.of(file.metadata)
+        if said is None or said.commit_id not in file.name or "rows" not in file.metadata:
+            if RECORDS in f"/{file.name}" or file.name.startswith(f"{DEAD_LETTERS}/"):
+                self.foreign.append(
+                    refuted(
+                        "foreign_file",
+                        f"{file.name}: is of no commit, but readers take its rows; move it away",
+                    )
+                )
+            return
+        if said.committed_at < since:
+            last = self.anchors.setdefault((said.source, said.ledger_id), said)
+            if said.committed_at > last.committed_at:
+                self.anchors[said.source, said.ledger_id] = said
+            return
+        files = self.commits.setdefault(said.commit_id, Files(said))
+        if files.said != said:
+            self.foreign.append(refuted("altered", f"{file.name}: its metadata is not that of its commit"))
+        stored = Stored(file.name, file.size, {"rows": file.metadata["rows"]})
+        (files.merged if merged else files.files).append(stored)
+
+    def has(self, name: str) -> bool:
+        """Whether this compacted file was taken."""
+        return any(file.name == name for file in self.compacted)
+
+    def drop(self, names: set[str]) -> int:
+        """Leaves out these files; how many of them were there."""
+        return self._keep(lambda name: name not in names)
+
+    def forget(self, folders: set[str]) -> None:
+        """Leaves out all files in these folders: they are going to be listed anew."""
+        self._keep(lambda name: name[: name.rindex("/") + 1] not in folders)
+        self.staged = {name for name in self.staged if name[: name.rfind("/") + 1] not in folders}
+
+    def _keep(self, wanted: Callable[[str], bool]) -> int:
+        lists = [self.connections, self.compacted, *(files.files for files in self.commits.values())]
+        before = sum(map(len, lists))
+        for files in lists:
+            files[:] = [file for file in files if wanted(file.name)]
+        return before - sum(map(len, lists))
+
+
+def late(storage: Storage, ledger: Ledger, listing: Listing, since: int) -> None:
+    """Takes what the ledger listed and was published after it was looked for."""
+    for file in ledger.files:
+        if file.name in listing.staged and storage.exists(file.name):
+            listing.staged.discard(file.name)
+            for stored in storage.outputs(file.name):
+                listing.take(stored, since)
+        said = Said.of(file.metadata)
+        if file.name in listing.staged and said and said.committed_at >= since:
+            listing.commits.setdefault(said.commit_id, Files(said))
+
+
+def read(
+    storage: Storage, listing: Listing, *, deep: bool, progress: Progress
+) -> dict[str, list[tuple[Commit, list[Finding]]]]:
+    """Every commit with what its files hold, by source."""
+    found: dict[str, list[tuple[Commit, list[Finding]]]] = {}
+    total, done = sum(len(one.files) + len(one.merged) for one in listing.commits.values()), 0
+    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="audit") as pool:
+        for some in batched(listing.commits.values(), CHUNK, strict=False):
+            for commit, findings in pool.map(lambda one: _commit(storage, one, deep=deep), some):
+                found.setdefault(commit.said.source, []).append((commit, findings))
+                done += commit.files
+            progress("read", done, total)
+    return found
+
+
+def _commit(storage: Storage, files: Files, *, deep: bool) -> tuple[Commit, list[Finding]]:
+    """A commit, and what is wrong with its files."""
+    number = len(files.files) + len(files.merged)
+    commit = Commit(files.said, number, rejected=0 if deep else None)
+    findings: list[Finding] = []
+    for file in files.merged:
+        rows, format_ = int(file.metadata["rows"]), file.name.partition("/")[0]
+        commit.lines += rows
+        commit.rows[format_] = commit.rows.get(format_, 0) + rows
+    for format_, group in groupby(
+        sorted(files.files, key=lambda one: one.name), lambda one: one.name.partition("/")[0]
+    ):
+        keys: list[Array] = []
+        for file in group:
+            held = attempt(storage, file, findings, partial(_held, storage, file, commit.said, deep=deep))
+            if held is None:
+                commit.whole = False
+                continue
+            rows = held.rows
+            if commit.rejected is not None:
+                commit.rejected += held.rejected
+            keys += held.keys
+            if rows != int(file.metadata["rows"]):
+                findings.append(
+                    refuted(
+                        "rows_differ",
+                        f"{file.name}: has {rows} rows, was written with {file.metadata['rows']}",
+                    )
+                )
+            commit.lines += rows
+            if format_ != DEAD_LETTERS:
+                commit.rows[format_] = commit.rows.get(format_, 0) + rows
+        twice = sum(map(len, keys)) - len(np.unique(np.concatenate(keys), axis=0)) if keys else 0
+        if twice:
+            findings.append(
+                refuted(
+                    "duplicates",
+                    f"commit {commit.said.commit_id}: {twice} rows are twice in its {format_} files",
+                )
+            )
+    return commit, findings
+
+
+def attempt[T](storage: Storage, file: Stored, findings: list[Finding], reading: Callable[[], T]) -> T | None:
+    """What reading a file gives; None, and a finding: it is damaged, or was deleted since it was listed."""
+    try:
+        return reading()
+    except DamagedFile as error:
+        findings.append(refuted("damaged", str(error)))
+    except StorageError:
+        if storage.exists(file.name):
+            raise
+        gone = f"{file.name}: was deleted or compacted while the audit went on: audit again"
+        findings.append(Finding(Level.UNCLEAR, "deleted", gone))
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What a file holds."""
+
+    rows: int
+    rejected: int = 0
+    keys: tuple[Array, ...] = ()
+
+
+def _held(storage: Storage, file: Stored, said: Said, *, deep: bool) -> _Held:
+    rows = contents.count(storage, file)
+    if not deep:
+        return _Held(rows)
+    if file.name.startswith(DEAD_LETTERS):
+        return _Held(rows, rejected=_rejected(storage, file, said))
+    return _Held(rows, keys=(_keys(storage, file, said),))
+
+
+def _keys(storage: Storage, file: Stored, said: Said) -> Array:
+    """Sequence number and index of each row. Raises DamagedFile if one is not of this commit."""
+    spans, found = intervals(said.sequences), []
+    origin = str(Source(*said.source.rsplit("/", 2)).origin)
+    starts, ends = np.array([first for first, _ in spans]), np.array([last for _, last in spans])
+    for sources, sequences, indexes in contents.keys(storage, file):
+        if sources - {origin}:
+            raise DamagedFile(f"{file.name}: holds rows of {min(sources - {origin})!r}, is of {said.source}")
+        at = np.searchsorted(starts, sequences, "right") - 1
+        strange = sequences[(at < 0) | (sequences > ends[at])]
+        if len(strange):
+            raise DamagedFile(f"{file.name}: holds sequence {strange[0]}, is of {said.sequences}")
+        found.append(np.column_stack([sequences, indexes]))
+    return np.concatenate(found) if found else np.empty((0, 2), np.int64)
+
+
+def _rejected(storage: Storage, file: Stored, said: Said) -> int:
+    """How many rejections its dead letters count. Raises DamagedFile if one is not of this commit."""
+    number = 0
+    for line in contents.lines(storage, file):
+        if line.get("source") != said.source:
+            raise DamagedFile(
+                f"{file.name}: holds a dead letter of {line.get('source')!r}, is of {said.source}"
+            )
+        number += sum(line["counts"].values())
+    return number

@@ -1,0 +1,185 @@
+"""Proves or refutes of one source that what its ledger counts is what lies in the container. Pure."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+
+from shared.audit.chain import unbroken
+from shared.audit.evidence import Commit, Finding, Level, Said, refuted
+from shared.envelope import Reason
+from shared.intervals import Interval, intervals
+from shared.ledger import Ledger
+
+STALE = Reason.OLDER_INCARNATION
+GAPS = 10
+"""So many gaps of an incarnation are told one by one."""
+
+
+def prove(ledger: Ledger, commits: Iterable[Commit], anchor: Said | None, since: int) -> Iterator[Finding]:
+    """What holds and what does not, of the commits up to the ledger's ordinal.
+
+    Args:
+        ledger: as it was before the files were listed.
+        commits: those of this ledger that the container shows, committed at `since` or later.
+        anchor: the last commit before `since` that the container shows.
+        since: µs since 1970 UTC; below 1, all is to be proven.
+    """
+    chain = sorted(commits, key=lambda commit: commit.said.ordinal)
+    yield from _balance(ledger)
+    found = [*_each(chain), *unbroken(ledger, chain, anchor, since), *_sequences(ledger, chain)]
+    if not found:
+        found = list(_rows(ledger, chain, since))
+    yield from found
+    yield from _told(ledger, chain, since)
+
+
+def _balance(ledger: Ledger) -> Iterator[Finding]:
+    """The ledger against itself."""
+    counts = ledger.counts
+    rejected = sum(counts.rejected.values())
+    if counts.records != counts.rows + rejected + counts.skipped:
+        yield refuted(
+            "unbalanced",
+            f"{counts.records} records in are not {counts.rows} rows + {rejected} rejected"
+            f" + {counts.skipped} skipped",
+        )
+    lives = [*ledger.past, ledger.incarnation]
+    taken = sum((life.next or 0) - _size(life.gaps) for life in lives)
+    # What is quarantined may be of a hub of which nothing else was committed.
+    if lives[0].number == 0 and not 0 <= counts.envelopes - taken <= counts.rejected.get(STALE, 0):
+        yield refuted(
+            "unbalanced",
+            f"{counts.envelopes} envelopes counted, but sequence numbers say {taken}",
+        )
+
+
+def _size(spans: Iterable[Interval]) -> int:
+    return sum(last - first + 1 for first, last in spans)
+
+
+def _each(chain: Sequence[Commit]) -> Iterator[Finding]:
+    """Every commit against what its own files say."""
+    for commit in chain:
+        said = commit.said
+        if commit.missing < 0:
+            yield refuted(
+                "too_many_files",
+                f"{said.name}: has {commit.files} files, but made {said.commit_files}: "
+                "one was copied; delete the copy",
+            )
+        elif (
+            commit.missing == 0
+            and not commit.unpublished
+            and commit.whole
+            and commit.lines != said.commit_rows
+        ):
+            yield refuted(
+                "rows_differ",
+                f"{said.name}: its files have {commit.lines} rows, it made {said.commit_rows}",
+            )
+
+
+def _sequences(ledger: Ledger, chain: Sequence[Commit]) -> Iterator[Finding]:
+    """That no sequence number was exported twice, and none that the ledger does not have."""
+    lives = {life.number: life for life in (*ledger.past, ledger.incarnation)}
+    spans = sorted(
+        (
+            (commit.said.incarnation, first, last, commit.said)
+            for commit in chain
+            if commit.said.verdict == "new"
+            for first, last in intervals(commit.said.sequences)
+        ),
+        key=lambda span: span[:3],
+    )
+    for one, next_ in pairwise(spans):
+        if one[0] == next_[0] and next_[1] <= one[2]:
+            yield refuted(
+                "overlap",
+                f"sequence {next_[1]} is in {one[3].name} and in {next_[3].name}: its rows are there twice",
+            )
+    for number, first, last, said in spans:
+        life = lives.get(number)
+        if life is None:
+            continue
+        if last >= (life.next or 0) or any(first <= end and begin <= last for begin, end in life.gaps):
+            yield refuted(
+                "outside",
+                f"{said.name}: holds sequences {first}-{last}, which the ledger has not committed",
+            )
+
+
+def _rows(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Finding]:
+    """That the files of each format have the rows that the ledger counted; dead letters, the rejections."""
+    if any(commit.unpublished or not commit.whole for commit in chain):
+        return
+    if ledger.counts.lost:
+        # Rows of a lost file are in another commit, perhaps: only all together must be right.
+        for format_ in _common(chain) if since < 1 and not ledger.lost else ():
+            rows = sum(commit.rows.get(format_, 0) for commit in chain)
+            if rows != ledger.counts.rows:
+                yield refuted(
+                    "rows_differ", f"{rows} rows in {format_} files, the ledger counts {ledger.counts.rows}"
+                )
+        return
+    rejected = sum(ledger.counts.rejected.values())
+    ends = [(one.said.rows_before, one.said.rejected_before) for one in chain[1:]] + [
+        (ledger.counts.rows, rejected)
+    ]
+    for commit, (rows_after, rejected_after) in zip(chain, ends, strict=False):
+        said = commit.said
+        for format_ in said.formats.split(","):
+            rows = commit.rows.get(format_, 0)
+            if rows != rows_after - said.rows_before:
+                yield refuted(
+                    "rows_differ",
+                    f"{said.name}: {rows} rows in {format_} files, "
+                    f"the ledger counted {rows_after - said.rows_before}",
+                )
+        if commit.rejected is not None and commit.rejected != rejected_after - said.rejected_before:
+            yield refuted(
+                "rejections_differ",
+                f"{said.name}: {commit.rejected} rejections, "
+                f"the ledger counted {rejected_after - said.rejected_before}",
+            )
+
+
+def _common(chain: Sequence[Commit]) -> set[str]:
+    return set.intersection(*(set(commit.said.formats.split(",")) for commit in chain)) if chain else set()
+
+
+def _told(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Finding]:
+    """What the ledger itself says is not as it should be, and what cannot be held against it."""
+    for lost in ledger.lost:
+        spans = ", ".join(f"{first}-{last}" for first, last in lost.sequences)
+        yield refuted(
+            "lost",
+            f"{lost.folder}: sequences {spans} are lost: their blocks expired; redeliver them to refill it",
+        )
+    unpublished = sum(commit.unpublished for commit in chain)
+    if unpublished:
+        yield Finding(
+            Level.UNCLEAR,
+            "unpublished",
+            f"{unpublished} committed files are not visible yet: the timer publishes them within minutes; "
+            "audit again then",
+        )
+    if "~" in ledger.source:
+        yield Finding(Level.NOTE, "replay", f"{ledger.counts.envelopes} dead letters were replayed")
+        return
+    for life in (*ledger.past, ledger.incarnation):
+        if life.gaps:
+            spans = ", ".join(f"{first}-{last}" for first, last in life.gaps[:GAPS])
+            more = ", …" if life.gaps[GAPS:] else ""
+            yield Finding(
+                Level.NOTE,
+                "gaps",
+                f"{_size(life.gaps)} sequence numbers of incarnation {life.number} never came: {spans}{more}",
+            )
+    if since < 1:
+        shown = sum(_size(intervals(one.said.sequences)) for one in chain if one.said.verdict != "lost")
+        hidden = ledger.counts.envelopes - shown
+        if hidden > 0:
+            yield Finding(
+                Level.NOTE,
+                "no_trace",
+                f"{hidden} envelopes left no file: the ledger says that they held nothing of ours",
+            )

@@ -1,0 +1,235 @@
+"""Takes compacted files, for the audit, as the files whose place they took, while compaction may go on."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+
+from shared.audit import contents
+from shared.audit.contents import Array, Lineage
+from shared.audit.evidence import Finding, Level, refuted
+from shared.audit.listing import CONNECTIONS, PARALLEL, Listing, Progress, attempt
+from shared.compaction import compaction
+from shared.compaction.compaction import State
+from shared.compaction.provenance import Origin
+from shared.envelope import Source
+from shared.errors import DamagedFile, StorageError
+from shared.intervals import intervals
+from shared.storage import Storage, Stored
+
+TRIES = 5
+
+
+def state(storage: Storage) -> State:
+    """What compaction is at. Raises LedgerError."""
+    blob = storage.read(compaction.NAME)
+    return State.parse(blob.data) if blob else State()
+
+
+@dataclass(slots=True)
+class Unfolding:
+    """Looks again where compaction has changed something, until what is listed is of one moment."""
+
+    storage: Storage
+    listing: Listing
+    since: int
+    known: State
+    """As it was before the listing."""
+    findings: list[Finding] = field(default_factory=list)
+    _origins: dict[str, list[Origin]] = field(default_factory=dict)
+    _damaged: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *, deep: bool, progress: Progress) -> None:
+        """Adds to the listing what compacted files stand for; `findings` says what is wrong with them."""
+        for _ in range(TRIES):
+            if self._settled() and self._read(progress):
+                break
+        else:
+            self._unclear("compaction goes on all the time: audit again later")
+        if self.known.swap:
+            self._under_way()
+        for file in self.listing.compacted:
+            if file.name in self._damaged:
+                self.findings.append(refuted("damaged", self._damaged[file.name]))
+            for origin in self._origins.get(file.name, ()):
+                if CONNECTIONS not in f"/{file.name}":
+                    self.listing.take(Stored(origin.name, 0, origin.metadata), self.since, merged=True)
+        self.findings += self._rows()
+        self.findings += self._twice()
+        if deep:
+            self.findings += list(self._deep(progress))
+
+    def _settled(self) -> bool:
+        """Lists anew the folders that were touched; whether nothing happened meanwhile."""
+        now = state(self.storage)
+        folders = now.touched_since(self.known.ordinal)
+        if folders is None:
+            self._unclear("compaction has done too much meanwhile: audit again")
+            folders = set()
+        if self.known.swap:
+            folders.add(self.known.swap.folder)
+        self.known = now
+        if not folders:
+            return True
+        self.listing.forget(folders)
+        for folder in sorted(folders):
+            for file in self.storage.outputs(folder):
+                self.listing.take(file, self.since)
+        return state(self.storage).ordinal == now.ordinal
+
+    def _read(self, progress: Progress) -> bool:
+        """Reads what each compacted file says; False: one is not there any more."""
+        new = [one for one in self.listing.compacted if one.name not in self._origins.keys() | self._damaged]
+
+        def read(file: Stored) -> bool:
+            try:
+                self._origins[file.name] = contents.origins(self.storage, file)
+            except DamagedFile as error:
+                self._damaged[file.name] = str(error)
+            except StorageError:
+                if self.storage.exists(file.name):
+                    raise
+                return False
+            return True
+
+        with ThreadPoolExecutor(PARALLEL, thread_name_prefix="audit") as pool:
+            there = []
+            for number, found in enumerate(pool.map(read, new)):
+                progress("compacted", number, len(new))
+                there.append(found)
+        return all(there)
+
+    def _under_way(self) -> None:
+        """A swap that is committed: once its output is there, what is left of its inputs does not count."""
+        swap = self.known.swap
+        assert swap
+        name = swap.output.name
+        self.listing.staged.discard(name)
+        if not self.listing.has(name) and self.storage.exists(name):
+            # Published while its folder was listed; then some of its inputs may be gone already.
+            for file in self.storage.outputs(name):
+                self.listing.take(file, self.since)
+            self._read(lambda *_: None)
+        if self.listing.has(name):
+            left = self.listing.drop(set(swap.names))
+            if left:
+                self._unclear(
+                    f"{name}: readers see its rows twice: {left} of the files that it replaces are not "
+                    "deleted yet; the timer does that within minutes: audit again then"
+                )
+
+    def _rows(self) -> Iterator[Finding]:
+        """Each has the rows that it was written with, which are those of the files it replaced."""
+        for file in self.listing.compacted:
+            origins = self._origins.get(file.name)
+            if origins is None:
+                continue
+            said, before = file.metadata["rows"], sum(origin.rows for origin in origins)
+            if said != str(before):
+                yield refuted(
+                    "rows_differ", f"{file.name}: was written with {said} rows, replaced files of {before}"
+                )
+
+    def _twice(self) -> Iterator[Finding]:
+        """No row of a finished connection is in two files; of records, their commits tell it."""
+        names = Counter(file.name for file in self.listing.connections)
+        for file in self.listing.compacted:
+            if CONNECTIONS in f"/{file.name}":
+                names.update(origin.name for origin in self._origins.get(file.name, ()))
+        for name, times in names.items():
+            if times > 1:
+                yield refuted(
+                    "too_many_files",
+                    f"{name}: its rows are in {times} files; delete it, or all but one compacted file "
+                    "with them",
+                )
+
+    def _deep(self, progress: Progress) -> Iterator[Finding]:
+        """Each row of a compacted file of records is of one of the files it replaced, and there once."""
+        files = [one for one in self.listing.compacted if CONNECTIONS not in f"/{one.name}"]
+        for number, file in enumerate(files):
+            progress("rows", number, len(files))
+            lineage = attempt(
+                self.storage, file, self.findings, partial(contents.lineage, self.storage, file)
+            )
+            if lineage and file.name in self._origins:
+                yield from _strange(file, lineage, self._origins[file.name])
+
+    def _unclear(self, message: str) -> None:
+        self.findings.append(Finding(Level.UNCLEAR, "compaction", message))
+
+
+def _strange(file: Stored, lineage: Lineage, origins: Sequence[Origin]) -> Iterator[Finding]:
+    places = {source: _Places(source, origins) for source in set(lineage.sources)}
+    counted: Counter[int] = Counter()
+    for code, source in enumerate(lineage.sources):
+        sequences = lineage.sequences[lineage.codes == code]
+        found = places[source].of(sequences)
+        if (found < 0).any():
+            yield refuted(
+                "damaged",
+                f"{file.name}: holds sequence {sequences[found < 0][0]} of {source}, which none of the files "
+                "that it replaced had",
+            )
+        counted.update(dict(zip(*map(np.ndarray.tolist, np.unique(found, return_counts=True)), strict=True)))
+    expected: Counter[int] = Counter()
+    for number, origin in enumerate(origins):
+        root = places[_source(origin)].roots[number] if _source(origin) in places else number
+        expected[root] += origin.rows
+    for root, rows in expected.items():
+        if counted[root] != rows:
+            yield refuted(
+                "rows_differ",
+                f"{file.name}: has {counted[root]} rows of {origins[root].name}, which had {rows}",
+            )
+    if lineage.duplicates:
+        yield refuted("duplicates", f"{file.name}: {lineage.duplicates} rows are twice in it")
+
+
+def _source(origin: Origin) -> str:
+    return str(Source(*origin.metadata["source"].rsplit("/", 2)).origin)
+
+
+class _Places:
+    """Which of these files a sequence number of one source was in; of those that overlap, the first.
+
+    They do where a hub was made anew, and where dead letters were replayed.
+    """
+
+    def __init__(self, source: str, origins: Sequence[Origin]) -> None:
+        spans = sorted(
+            (first, last, number)
+            for number, origin in enumerate(origins)
+            if _source(origin) == source
+            for first, last in intervals(origin.metadata["sequences"])
+        )
+        self.roots = {number: number for _, _, number in spans}
+        joined: list[tuple[int, int, int]] = []
+        for first, last, number in spans:
+            if joined and first <= joined[-1][1]:
+                begin, end, other = joined.pop()
+                self.roots[max(self._root(other), self._root(number))] = min(
+                    self._root(other), self._root(number)
+                )
+                first, last, number = begin, max(end, last), other  # noqa: PLW2901 - the joined span
+            joined.append((first, last, number))
+        for number in self.roots:
+            self.roots[number] = self._root(number)
+        self._starts = np.array([first for first, _, _ in joined], np.int64)
+        self._ends = np.array([last for _, last, _ in joined], np.int64)
+        self._numbers = np.array([self.roots[number] for _, _, number in joined], np.int64)
+
+    def _root(self, number: int) -> int:
+        while self.roots[number] != number:
+            number = self.roots[number]
+        return number
+
+    def of(self, sequences: Array) -> Array:
+        """By the number of the file; -1: in none."""
+        if not len(self._starts):
+            return np.full(len(sequences), -1)
+        at = np.searchsorted(self._starts, sequences, "right") - 1
+        return np.where((at >= 0) & (sequences <= self._ends[at]), self._numbers[at], -1)

@@ -1,0 +1,1 @@
+"""Real envelopes become fixtures that may be shown to others."""

@@ -1,0 +1,148 @@
+"""Takes envelopes from the hub, masked, and writes them as fixtures that the tests of this project load."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from shared.capture.masking import Masks
+from shared.envelope import GZIP, Envelope, Source, Unreadable, inflate, records
+from shared.errors import CaptureError
+from shared.records.validation import validate
+from shared.rules import Rules
+from shared.schema import CATEGORY, RECORDS
+
+EXPECTED = "expected.json"
+SOURCE = Source("captured", "captured", "0")
+DAY = 86_400 * 1_000_000
+RULES = Rules()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which envelopes to take, and how many."""
+
+    envelopes: int
+    """Enough."""
+    records: int | None = None
+    """So many records are enough, too."""
+    everything: bool = False
+    """Bodies without a record of our category, too, and those that cannot be read."""
+
+
+@dataclass(slots=True)
+class Capture:
+    """Envelopes that were taken, masked. What they were is not kept."""
+
+    wanted: Wanted
+    masks: Masks
+    days: int = 0
+    """By so many the masks shift times."""
+    taken: list[Envelope] = field(default_factory=list)
+    records: int = 0
+    left: Counter[str] = field(default_factory=Counter)
+    """Envelopes that were not taken, by the reason."""
+
+    def take(self, envelope: Envelope) -> bool:
+        """Takes an envelope, if it is wanted; whether more are."""
+        if not self.enough:
+            try:
+                ours = _ours(envelope.body)
+                masked = self.masks.body(envelope.body, RULES.max_inflated) if self._wants(ours) else None
+            except Unreadable:
+                ours, masked = 0, None
+                self.left["cannot be inflated, so not be masked"] += 1
+            else:
+                if masked is None:
+                    self.left[f"no record of {CATEGORY}"] += 1
+            if masked is not None:
+                enqueued = envelope.enqueued - self.days * DAY
+                self.taken.append(replace(envelope, body=masked, enqueued=enqueued))
+                self.records += ours
+        return not self.enough
+
+    @property
+    def enough(self) -> bool:
+        """Whether no more is wanted."""
+        wanted = self.wanted
+        return len(self.taken) >= wanted.envelopes or (
+            wanted.records is not None and self.records >= wanted.records
+        )
+
+    def _wants(self, ours: int) -> bool:
+        return self.wanted.everything or ours > 0
+
+
+def prepare(folder: Path) -> None:
+    """Makes sure that the folder can be written to. Raises CaptureError: nothing is written over."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise CaptureError(f"{folder}: is not empty, and nothing is written over: name another folder")
+    except OSError as error:
+        raise CaptureError(f"{folder}: cannot be written to: {error.strerror}") from None
+
+
+def write(folder: Path, envelopes: Sequence[Envelope]) -> list[Path]:
+    """Writes a file for each body, and what this program makes of them, in the form of the fixtures."""
+    expected: dict[str, Any] = {}
+    for number, envelope in enumerate(envelopes, 1):
+        name = f"{number:03}.{_kind(envelope.body)}"
+        (folder / name).write_bytes(envelope.body)
+        expected[name] = {"about": "captured from a hub, and masked", **_expected(envelope)}
+    (folder / EXPECTED).write_bytes(orjson.dumps(expected, option=orjson.OPT_INDENT_2))
+    return [folder / name for name in (*expected, EXPECTED)]
+
+
+def _expected(envelope: Envelope) -> dict[str, Any]:
+    """What this program makes of an envelope now."""
+    validated = validate(SOURCE, [envelope], RULES)
+    table = validated.table
+    columns = ["_RecordIndex", "_ResourceId", "CorrelationId", "EventName", "TimeGenerated"]
+    times = table["TimeGenerated"].cast("int64")
+    at = table.schema.get_field_index("TimeGenerated")
+    rows = table.set_column(at, "TimeGenerated", times).select(columns).to_pylist()
+    return {
+        "enqueued": envelope.enqueued,
+        "rows": [{"index": row.pop("_RecordIndex"), **row} for row in rows],
+        "rejections": [
+            {"index": one.index, "reason": one.reason}
+            for rejected in validated.rejected
+            for one in rejected.rejections
+        ],
+        "skipped": validated.skipped,
+    }
+
+
+def _ours(body: bytes) -> int:
+    """How many of its records say that they are of the category or the table. Raises Unreadable."""
+    text = inflate(body, RULES.max_inflated)
+    try:
+        found = records(text)
+    except Unreadable:
+        return 0
+    return sum(CATEGORY.lower() in said or RECORDS.name.lower() in said for said in map(_said, found))
+
+
+def _said(record: object) -> set[str]:
+    return set(_values(record)) if isinstance(record, dict) else set()
+
+
+def _values(record: dict[str, object]) -> Iterator[str]:
+    for key, value in record.items():
+        if key.lower() in {"category", "type"} and isinstance(value, str):
+            yield value.lower()
+
+
+def _kind(body: bytes) -> str:
+    """The end of its name: `json`, `jsonl` or neither, compressed or not."""
+    text = inflate(body, RULES.max_inflated)
+    try:
+        orjson.loads(text.removeprefix(b"\xef\xbb\xbf").strip())
+        kind = "json"
+    except orjson.JSONDecodeError:
+        kind = "jsonl" if b"\n" in text.strip() else "txt"
+    return f"{kind}.gz" if body.startswith(GZIP) else kind

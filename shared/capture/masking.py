@@ -1,0 +1,196 @@
+"""Masks the bodies of envelopes: what identifies goes, what matters for reading them stays, byte for byte.
+
+Only text inside of JSON strings changes, and long numbers. White space, order and letter case of keys, the
+byte order mark, compression, what is broken: all of it stays. Safe by default: a value stays only if it is
+known to be harmless (shared/capture/harmless.py).
+"""
+
+import gzip
+import json
+import re
+from collections import Counter
+from datetime import date, timedelta
+
+import orjson
+
+from shared.capture.harmless import KEYS, NAMES, NUMBERS, TEXTS, TIMES, WORDS
+from shared.capture.pseudonyms import FOUND, Pseudonyms
+from shared.envelope import GZIP, inflate
+
+_TOKEN = re.compile(
+    r'(?P<string>"[^"\\\n]*(?:\\[^\n][^"\\\n]*)*")(?P<key>\s*:)?'
+    r'|(?P<cut>"[^"\\\n]*(?:\\[^\n][^"\\\n]*)*)'
+    r"|(?P<mark>[{}\[\]])"
+    r"|(?P<number>-?\d[\d.]*(?:[eE][+-]?\d+)?)"
+    r"|(?P<plain>[,:\s]+|(?:true|false|null)(?!\w))"
+    r'|(?P<rest>[^\s"{}\[\]:,]+)',
+    re.ASCII,
+)
+_START = re.compile(r"[ \t\r\n]*\ufeff?")
+_KEY = re.compile(r"[A-Za-z_@$][A-Za-z0-9_-]{0,63}")
+_NAME = re.compile(r"[^\W\d_][\w ./+()-]{0,79}|\d{1,5}")
+_VERSION = re.compile(r"\d{1,5}(\.\d{1,5}){0,3}")
+_TELLING = {"url", "mail", "resource", "guid", "address4", "address6", "time"}
+_NUMERIC = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_CLOCK = re.compile(r"\d{1,4}[-/]\d\d?[-/]\d{1,4}([Tt ][\d:.+ -]{0,30})?([AaPp][Mm]|[Zz])?")
+_DATE = re.compile(r"(?P<iso>\d{4}-\d\d-\d\d)(?=[Tt ]\d)|(?P<us>\d\d?/\d\d?/\d{4})(?= \d)")
+_LITERALS = {"null", "true", "false", "nan", "inf", "infinity", "-inf", "-infinity"}
+_LONG, _HUGE = 7, 100
+"""With so many digits a number may be somebody's: of a telephone, of a customer, of a place."""
+_NESTED = 4
+"""Levels of JSON inside of JSON strings that are looked into; what lies deeper is text."""
+
+
+class Masks:
+    """Masks for the envelopes of one capture: the same value becomes the same everywhere."""
+
+    def __init__(self, secret: bytes, days: int = 0) -> None:
+        """`secret`: random, to be forgotten. `days`: by so many all times are shifted."""
+        self.days = timedelta(days)
+        self._names = Pseudonyms(secret, self.time)
+        self.kept: Counter[tuple[str, str]] = Counter()
+        """Key and value of names that stayed, and of masked texts: for somebody to look through."""
+        self.keys: Counter[str] = Counter()
+        """Keys that stayed though they are not documented: the same."""
+
+    def body(self, body: bytes, limit: int) -> bytes:
+        """Masked, and compressed if it was. Raises Unreadable: what cannot be inflated cannot be masked."""
+        text = inflate(body, limit).decode("utf-8", "surrogateescape")
+        start = _START.match(text)
+        assert start
+        masked = (start[0] + self._document(text[start.end() :], 0)).encode("utf-8", "surrogateescape")
+        return gzip.compress(masked, mtime=0) if body.startswith(GZIP) else masked
+
+    def time(self, text: str) -> str:
+        """A time on another day; its clock stays."""
+        if not self.days:
+            return text
+        return _DATE.sub(self._shifted, text)
+
+    def _document(self, text: str, depth: int) -> str:
+        """JSON, or lines of JSON, or anything else."""
+        if _parses(text):
+            return self._json(text, depth, known=True)
+        return "".join(
+            self._json(line, depth, known=_parses(line)) for line in re.split(r"(?<=\n)", text) if line
+        )
+
+    def _json(self, text: str, depth: int, *, known: bool) -> str:
+        """`known`: it is JSON, so that keys are what they seem."""
+        out: list[str] = []
+        stack: list[str] = []
+        key = ""
+        for token in _TOKEN.finditer(text):
+            found = token[0]
+            match token.lastgroup:
+                case "key":
+                    name, colon = token["string"], token["key"]
+                    key = _decoded(name) or ""
+                    out.append(self._key(name, key) + colon)
+                    key = key.lower()
+                case "string" | "cut":
+                    out.append(self._string(found, key if known else "", depth))
+                case "mark" if found in "{[":
+                    stack.append(key)
+                    key = key if found == "[" else ""
+                    out.append(found)
+                case "mark":
+                    key = stack.pop() if stack else ""
+                    out.append(found)
+                case "number":
+                    out.append(self._number(found, key if known else ""))
+                case "plain":
+                    out.append(found)
+                case _:
+                    out.append(self._names.text(found))
+        return "".join(out)
+
+    def _key(self, token: str, name: str) -> str:
+        if not name or name.lower() in KEYS:
+            return token
+        digits = sum(letter.isdigit() for letter in name)
+        if _KEY.fullmatch(name) and digits < _LONG and not _telling(name):
+            self.keys[name] += 1
+            return token
+        return _encoded(self._names.text(name), token)
+
+    def _string(self, token: str, key: str, depth: int) -> str:
+        value = _decoded(token)
+        if value is None:
+            # It is broken: it stays so. No letter becomes a digit of an escape.
+            parts = re.split(r"(\\[^\n]?)", token)
+            return "".join(
+                part if part.startswith("\\") else self._names.text(part).translate(_NO_DIGITS)
+                for part in parts
+            )
+        masked = self._value(value, key, depth)
+        return token if masked == value else _encoded(masked, token)
+
+    def _value(self, value: str, key: str, depth: int) -> str:
+        if value.lstrip()[:1] in {"{", "["} and depth < _NESTED and _parses(value):
+            return self._json(value, depth + 1, known=True)
+        if value.strip().lower() in _LITERALS or (key in NUMBERS and _NUMERIC.fullmatch(value)):
+            return value
+        version = key.endswith("version") and _VERSION.fullmatch(value)
+        if version or (key in NAMES and _NAME.fullmatch(value) and not _telling(value)):
+            self.kept[key, value] += 1
+            return value
+        if key in TIMES and _CLOCK.fullmatch(value):
+            return self.time(value)
+        masked = self._names.text(value, WORDS if key in TEXTS else frozenset())
+        if key in TEXTS:
+            self.kept[key, masked] += 1
+        return masked
+
+    def _number(self, token: str, key: str) -> str:
+        mantissa, _, exponent = token.lower().partition("e")
+        digits = sum(letter.isdigit() for letter in mantissa)
+        # At the end of what fits into a double, another number might not.
+        stays = key in NUMBERS or not _LONG <= digits < _HUGE or len(exponent.lstrip("+-")) > 2  # noqa: PLR2004
+        return token if stays else self._names.number(token)
+
+    def _shifted(self, match: re.Match[str]) -> str:
+        try:
+            if match["iso"]:
+                return str(date.fromisoformat(match["iso"]) - self.days)
+            month, day, year = map(int, match["us"].split("/"))
+            return f"{date(year, month, day) - self.days:%m/%d/%Y}"
+        except (ValueError, OverflowError):
+            return match[0]
+
+
+_NO_DIGITS = {ord(one): ord("g") + at for at, one in enumerate("abcdef")} | {
+    ord(one): ord("G") + at for at, one in enumerate("ABCDEF")
+}
+"""In what is broken, no letter may be taken for a hexadecimal digit."""
+
+
+def _parses(text: str) -> bool:
+    try:
+        orjson.loads(text.encode("utf-8", "surrogateescape"))
+    except (orjson.JSONDecodeError, UnicodeEncodeError):
+        return False
+    return True
+
+
+def _telling(text: str) -> bool:
+    """Whether something in it has a form that identifies; `Microsoft.ApiManagement` is no host."""
+    return bool(re.search(r"\d{6}", text)) or any(
+        found.lastgroup in _TELLING
+        or (found.lastgroup == "host" and not found[0].lower().startswith("microsoft."))
+        for found in FOUND.finditer(text)
+    )
+
+
+def _decoded(token: str) -> str | None:
+    """The text of a JSON string; None: it is none."""
+    try:
+        return str(json.loads(token))
+    except ValueError:
+        return None
+
+
+def _encoded(text: str, like: str) -> str:
+    """As a JSON string, escaped as the other one is."""
+    token = json.dumps(text, ensure_ascii="\\u" in like or like.isascii())
+    return token.replace("/", "\\/") if "\\/" in like else token

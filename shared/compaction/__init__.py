@@ -1,0 +1,1 @@
+"""Small files of quiet hours become few large ones."""

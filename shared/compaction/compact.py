@@ -1,0 +1,223 @@
+"""Puts small files of an hour together into large ones, by a swap that a crash cannot break: the shell."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple, dataclass, field
+from itertools import groupby
+from time import perf_counter
+
+from shared import schema, telemetry
+from shared.compaction import compaction, rewriting
+from shared.compaction.compaction import State, Swap
+from shared.durations import head
+from shared.durations.head import Head
+from shared.errors import DamagedFile, LedgerError, Refused
+from shared.ledger import Ledger
+from shared.plan import Stamp
+from shared.rules import Compacting
+from shared.storage import Publication, Storage, Stored
+
+ATTEMPTS = 5
+STUCK = 300
+"""Seconds after which a swap that cannot be ended is an alarm."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Swapped:
+    """Files that were put together into one."""
+
+    table: str
+    files: int
+    bytes_in: int
+    bytes_out: int
+    rows: int
+    seconds: float
+    """From reading the files to the end of the swap."""
+    swap_seconds: float
+    """Of those, from the commit of the swap on: a reader saw its rows twice for less."""
+
+    def report(self) -> None:
+        """To the metrics."""
+        at = {"table": self.table}
+        telemetry.FILES_IN.record(self.files, at)
+        telemetry.FILES_OUT.record(1, at)
+        telemetry.SIZE_IN.record(self.bytes_in, at)
+        telemetry.SIZE_OUT.record(self.bytes_out, at)
+        telemetry.ROWS_AGAIN.record(self.rows, at)
+        telemetry.SWAP_WORK.record(self.seconds, at)
+        telemetry.SWAP_TIME.record(self.swap_seconds, at)
+        log.info("%s: %d files (%d bytes) are one (%d bytes)", *astuple(self)[:4])
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run did."""
+
+    swaps: list[Swapped] = field(default_factory=list)
+    """Those that it began."""
+    finished: int = 0
+    """Swaps that were under way when it began, and that it finished."""
+    pending_since: int | None = None
+    """When the swap was committed that is not done, µs since 1970 UTC."""
+    left: bool = False
+    """There was more to do than the time allowed."""
+    alarms: list[str] = field(default_factory=list)
+    """What an operator should look at."""
+
+    def pending(self, now: int) -> float:
+        """The age of a swap that is not done, in seconds; 0: there is none."""
+        return (now - self.pending_since) / 1_000_000 if self.pending_since is not None else 0
+
+    def alarm(self, text: str) -> None:
+        """Notes it, once."""
+        if text not in self.alarms:
+            log.error("%s", text)
+            self.alarms.append(text)
+
+
+class Compactor:
+    """The work of the timer `compact_logs`. Two may run at once: what decides is the state."""
+
+    def __init__(
+        self, storage: Storage, rules: Compacting, now: Callable[[], int], new_id: Callable[[], str]
+    ) -> None:
+        """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside."""
+        self._storage = storage
+        self._rules = rules
+        self._now = now
+        self._new_id = new_id
+
+    def run(self, budget_seconds: float) -> Summary:
+        """Finishes what is under way, then compacts until all is done or the time is used up.
+
+        Raises StorageError: the next run goes on from what was committed.
+        """
+        summary = Summary()
+        until = self._now() + int(budget_seconds * 1_000_000)
+        try:
+            for attempt in range(1, ATTEMPTS + 1):
+                try:
+                    self._pass(until, summary)
+                    break
+                except Refused as refusal:
+                    # By another instance, which has got on; or by something that keeps a file from going.
+                    log.warning("refused (%d): %s", attempt, refusal)
+                    if attempt == ATTEMPTS and summary.pending(self._now()) > STUCK:
+                        summary.alarm(f"a swap cannot be ended, readers see its rows twice: {refusal}")
+        except LedgerError as error:
+            summary.alarm(f"nothing is compacted: {error}")
+        finally:
+            telemetry.SWAP_AGE.record(summary.pending(self._now()), {})
+            telemetry.alarmed("compact_logs", len(summary.alarms))
+        return summary
+
+    def _pass(self, until: int, summary: Summary) -> None:
+        """One look at the container, and a swap for all that is found."""
+        summary.pending_since = None
+        state, etag = self._load()
+        if state.swap:
+            summary.pending_since = state.swap.began
+            state, etag = self._finish(state, etag, summary)
+            summary.finished += 1
+            summary.pending_since = None
+        if not self._rules.enabled:
+            return
+        found = list(self._ripe())
+        if not any(list(compaction.groups(files, self._rules.target)) for _, files in found):
+            return
+        # After the listing: a ledger lists a file before it is visible, and never again once it is off the
+        # list. So what was visible and is not listed now is done with.
+        listed = self._listed()
+        for folder, files in found:
+            free = [file for file in files if file.name not in listed]
+            for group in compaction.groups(free, self._rules.target):
+                if self._now() >= until:
+                    summary.left = True
+                    return
+                try:
+                    state, etag = self._swap(state, etag, folder, group, summary)
+                except DamagedFile as error:
+                    summary.alarm(f"{folder}: is not compacted: {error}")
+                    break
+
+    def _load(self) -> tuple[State, str | None]:
+        blob = self._storage.read(compaction.NAME)
+        return (State.parse(blob.data), blob.etag) if blob else (State(), None)
+
+    def _ripe(self) -> Iterator[tuple[str, list[Stored]]]:
+        """Folders of hours that are over and quiet, with their files."""
+        now, quiet = self._now(), int(self._rules.quiet.total_seconds() * 1_000_000)
+        for prefix in compaction.days(now, self._rules):
+            files = self._storage.outputs(prefix)
+            for folder, group in groupby(files, lambda one: one.name[: one.name.rindex("/") + 1]):
+                ripe = compaction.ripe(folder, list(group), now, quiet)
+                if len(ripe) > 1:
+                    yield folder, ripe
+
+    def _listed(self) -> set[str]:
+        """The files that any ledger, or the head, lists. Raises LedgerError: one cannot be read."""
+        names = self._storage.names("ledgers/")
+        *blobs, at_head = self._storage.read_all([*names, head.NAME])
+        ledgers = [Ledger.parse(blob.data, name) for name, blob in zip(names, blobs, strict=True) if blob]
+        lists = [ledger.files for ledger in ledgers]
+        if at_head:
+            lists.append(Head.parse(at_head.data).files)
+        return {file.name for files in lists for file in files}
+
+    # -- one swap ----------------------------------------------------------------------------------
+
+    def _swap(
+        self, state: State, etag: str | None, folder: str, group: Sequence[Stored], summary: Summary
+    ) -> tuple[State, str]:
+        """Merges, stages, commits, publishes, deletes. Raises DamagedFile: then nothing has happened."""
+        began, table = perf_counter(), _table(folder)
+        stamp = Stamp(self._new_id(), self._now())
+        name = f"{folder}compacted-{state.ordinal + 1:012d}-{stamp.commit_id}.parquet"
+        output, size = rewriting.rewrite(self._storage, table, group, name, stamp)
+        inputs = tuple(one.name.removeprefix(folder) for one in group)
+        swap = Swap(folder=folder, inputs=inputs, output=output, began=self._now())
+        state = state.beginning(swap)
+        etag = self._storage.write(compaction.NAME, state.dump(), etag)
+        shown = perf_counter()
+        summary.pending_since = swap.began
+        state, etag = self._finish(state, etag, summary)
+        summary.pending_since = None
+        done = perf_counter()
+        swapped = Swapped(
+            table.name,
+            len(group),
+            sum(file.size for file in group),
+            size,
+            int(output.metadata["rows"]),
+            done - began,
+            done - shown,
+        )
+        swapped.report()
+        summary.swaps.append(swapped)
+        return state, etag
+
+    def _finish(self, state: State, etag: str | None, summary: Summary) -> tuple[State, str]:
+        """Publishes the output, then deletes the inputs; only once they are gone it is done.
+
+        An output that is neither staged nor visible is given up: its blocks expired, or somebody deleted it.
+        What is left of the inputs stays then.
+        """
+        swap = state.swap
+        assert swap
+        name = swap.output.name
+        (outcome,) = self._storage.publish([swap.output])
+        if outcome is Publication.BLOCKS_GONE and not self._storage.exists(name):
+            current = self._storage.read(compaction.NAME)
+            if (current.etag if current else None) != etag:
+                raise Refused(f"{compaction.NAME}: another instance came between")
+            summary.alarm(f"{name}: neither visible nor staged: its blocks expired, or it was deleted")
+        else:
+            self._storage.remove(swap.names)
+        state = state.ended()
+        return state, self._storage.write(compaction.NAME, state.dump(), etag)
+
+
+def _table(folder: str) -> schema.Table:
+    return next(one for one in (schema.RECORDS, schema.CONNECTIONS) if f"/{one.name}/" in folder)

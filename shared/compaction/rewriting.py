@@ -1,0 +1,140 @@
+"""Writes the rows of several files as one file, staged in blocks: no reader sees it yet."""
+
+import io
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shared import __version__, formats, schema
+from shared.compaction import merging, provenance
+from shared.compaction.provenance import Origin
+from shared.errors import DamagedFile
+from shared.ledger import Listed
+from shared.plan import Stamp
+from shared.storage import Storage, Stored
+
+PARALLEL = 8
+PIECE = 4 << 20
+"""Bytes that one call fetches at most."""
+BLOCK = 16 << 20
+"""Bytes of a block, at most."""
+
+
+def rewrite(
+    storage: Storage, table: schema.Table, files: Sequence[Stored], name: str, stamp: Stamp
+) -> tuple[Listed, int]:
+    """Stages all rows of these files, sorted, under one name; what is to be published, and its bytes.
+
+    Raises DamagedFile: one of them is not as it was written, or two hold the same rows.
+    """
+    with TemporaryDirectory(prefix="compact-") as scratch:
+        paths = _fetch(storage, files, Path(scratch))
+        origins = [origin for file, path in zip(files, paths, strict=True) for origin in _origins(file, path)]
+        if len({origin.name for origin in origins}) < len(origins):
+            raise DamagedFile(f"{files[0].name} and others: hold rows of the same file: see the audit")
+        rows = sum(origin.rows for origin in origins)
+        blocks = _Blocks(storage, name, stamp.commit_id)
+        written = _merge(table, paths, Path(scratch) / "runs", origins, blocks)
+    if written != rows:
+        raise DamagedFile(f"{files[0].name} and others: {written} rows were read of {rows}: see the audit")
+    listed = Listed(
+        name=name,
+        block_ids=tuple(blocks.ids),
+        content_type=formats.PARQUET,
+        metadata={
+            "compacted": str(len(origins)),
+            "commit_id": stamp.commit_id,
+            "committed_at": str(stamp.now),
+            "rows": str(rows),
+            "schema_version": str(schema.VERSION),
+            "program_version": __version__,
+        },
+        staged_at=stamp.now,
+    )
+    return listed, blocks.size
+
+
+def _fetch(storage: Storage, files: Sequence[Stored], scratch: Path) -> list[Path]:
+    """Copies the files to disk: all of them together are no more than the target."""
+
+    def fetch(number: int, file: Stored) -> Path:
+        path = scratch / f"{number}.parquet"
+        with path.open("wb") as copy:
+            for offset in range(0, file.size, PIECE):
+                copy.write(storage.part(file.name, offset, PIECE))
+        return path
+
+    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="fetch") as pool:
+        return list(pool.map(fetch, range(len(files)), files))
+
+
+def _merge(
+    table: schema.Table, paths: Sequence[Path], scratch: Path, origins: Sequence[Origin], blocks: "_Blocks"
+) -> int:
+    """Stages the merged rows, row group by row group; how many there were."""
+    scratch.mkdir()
+    arrow, order = merging.schema_of(table, paths), merging.ORDER[table.name]
+    # Two records of a connection, or more, in each row group: what a Bloom filter is made for.
+    distinct = min(merging.ROWS, sum(origin.rows for origin in origins)) // 2
+    metadata = {provenance.KEY: provenance.dump(origins), "program_version": __version__}
+    rows = 0
+    with formats.parquet_writer(blocks, arrow, order, distinct, metadata) as writer:
+        for group in merging.merge(table, paths, arrow, scratch):
+            writer.write_table(group, row_group_size=group.num_rows)
+            blocks.stage()
+            rows += group.num_rows
+    blocks.stage()
+    return rows
+
+
+def _origins(file: Stored, path: Path) -> list[Origin]:
+    """What a file stands for: itself, or what it replaced. Raises DamagedFile: its rows are others."""
+    try:
+        metadata = pq.read_metadata(path)
+    except (pa.ArrowException, OSError) as error:
+        raise DamagedFile(f"{file.name}: is damaged: {error}") from error
+    if str(metadata.num_rows) != file.metadata["rows"]:
+        raise DamagedFile(
+            f"{file.name}: has {metadata.num_rows} rows, was written with {file.metadata['rows']}"
+        )
+    if "compacted" not in file.metadata:
+        return [Origin(file.name, file.metadata)]
+    return provenance.load(metadata.metadata, file.name)
+
+
+class _Blocks(io.RawIOBase):
+    """A file that is being written, and staged in blocks now and then."""
+
+    def __init__(self, storage: Storage, name: str, commit_id: str) -> None:
+        self._storage = storage
+        self._name = name
+        self._commit_id = commit_id
+        self._waiting = bytearray()
+        self.ids: list[str] = []
+        self.size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.size
+
+    def write(self, data: Any) -> int:
+        with memoryview(data) as view:
+            self._waiting += view
+            self.size += view.nbytes
+            return view.nbytes
+
+    def stage(self) -> None:
+        """Puts what was written since the last time. Apart from `write`, which is called by foreign code."""
+        data = bytes(self._waiting)
+        self._waiting = bytearray()
+        for at in range(0, len(data), BLOCK):
+            block_id = f"{self._commit_id}-{len(self.ids):05d}"
+            self._storage.stage_block(self._name, block_id, data[at : at + BLOCK])
+            self.ids.append(block_id)

@@ -1,0 +1,1 @@
+"""Records become connections: what each commit saw, what the timer makes of it, what is finished."""

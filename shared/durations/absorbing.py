@@ -1,0 +1,156 @@
+"""Takes the master table part by part, absorbs into it, finishes what is due, and stores new parts."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shared import __version__, formats, layout, schema
+from shared.durations import connections, finishing, master
+from shared.durations.connections import UNKNOWN
+from shared.durations.head import DAY, HOUR, Head, Part, Totals
+from shared.errors import Refused
+from shared.ledger import File, Listed
+from shared.plan import Stamp
+from shared.rules import Finishing
+from shared.storage import Storage
+
+ENOUGH = 250_000
+"""Rows after which one commit of the head writes no more: this bounds memory."""
+
+
+class Pass:
+    """One pass over the master table, for one commit of the head."""
+
+    def __init__(self, storage: Storage, rules: Finishing, after: Head, stamp: Stamp) -> None:
+        """`after`: the head that is to be committed, as far as it is known: what is absorbed."""
+        self._storage = storage
+        self._rules = rules
+        self._stamp = stamp
+        self._after = after
+        self._quiet = after.quiet(finishing.Vocabulary.of(rules).closing)
+        self._by = f"{rules} quiet={self._quiet}"
+        self._all_due = self._by != after.rules
+        self._clock = after.clock
+        self._total = sum(part.rows for part in after.parts)
+        self._parts: list[Part] = []
+        self._waiting: list[pa.Table] = []
+        self._due = UNKNOWN
+        self.written: list[pa.Table] = []
+        self.finished: Counter[str] = Counter()
+        """How many were written with Revision 0, by status."""
+        self.durations: list[tuple[str, float]] = []
+        """Status and seconds of each of these, where a duration is known."""
+        self.left = False
+        """Some connections are due, but had to wait for the next commit."""
+
+    def part(self, part: Part | None, new: pa.Table) -> None:
+        """Absorbs new rows into a part (None: there is none yet), and finishes what is due in it."""
+        due = part is not None and (part.due <= self._clock or self._all_due)
+        busy = sum(table.num_rows for table in self.written) >= ENOUGH
+        if part is not None and not new.num_rows and (busy or not due):
+            self._flush()
+            self._parts.append(part)
+            self.left |= due
+            return
+        rows = master.MASTER.empty_table()
+        if part is not None:
+            blob = self._storage.read(part.name)
+            if blob is None:
+                raise Refused(f"{part.name}: is not there: another instance came between")
+            rows = connections.load(blob.data)
+        merged = master.absorb(rows, new)
+        room = UNKNOWN
+        if self._total + new.num_rows > self._rules.cap and not busy:
+            room = self._rules.cap * merged.num_rows // max(1, self._total + new.num_rows)
+        finished = finishing.finish(
+            merged, self._rules, -1 if busy else self._clock, quiet=self._quiet, room=room
+        )
+        self.left |= busy and finished.due <= self._clock
+        self.written.append(finished.written)
+        self._count(finished, rows, new)
+        if sum(table.num_rows for table in self._waiting) + finished.kept.num_rows > master.PART_ROWS // 2:
+            self._flush()
+        self._waiting.append(finished.kept)
+        self._due = min(self._due, finished.due)
+
+    def _flush(self) -> None:
+        """Stores the rows that wait, as parts."""
+        table = pa.concat_tables([master.MASTER.empty_table(), *self._waiting]).combine_chunks()
+        for piece in master.cut(table):
+            name = f"master/{self._stamp.now:020d}-{self._stamp.commit_id}-{len(self._parts):05d}.arrow"
+            self._storage.put(name, connections.dump(piece))
+            low = master.key_of(piece.slice(0, 1)).tobytes().hex()
+            waiting = int(np.asarray(piece["pending"]).sum())
+            self._parts.append(Part(name=name, low=low, rows=piece.num_rows, open=waiting, due=self._due))
+        self._waiting, self._due = [], UNKNOWN
+
+    def _count(self, finished: finishing.Finished, rows: pa.Table, new: pa.Table) -> None:
+        """Counts what was done to one part: to `rows`, which `new` ones were absorbed into."""
+        after = self._after
+        first = np.asarray(finished.written["Revision"]) == 0
+        statuses = finished.written["Status"].filter(pa.array(first)).value_counts().to_pylist()
+        self.finished.update({str(one["values"]): int(one["counts"]) for one in statuses})
+        known = finished.written.filter(pc.and_(pa.array(first), finished.written["DurationMs"].is_valid()))
+        seconds = pc.divide(known["DurationMs"], 1000).to_pylist()
+        self.durations += zip(known["Status"].to_pylist(), seconds, strict=True)
+        began = dict(after.began)
+        unknown = ~master.found(master.key_of(rows), master.key_of(new))[1]
+        hours, numbers = np.unique(np.asarray(new["first_seen"])[unknown] // HOUR, return_counts=True)
+        for hour, number in zip(hours.tolist(), numbers.tolist(), strict=True):
+            began[hour] = began.get(hour, 0) + number
+        totals = Totals(
+            connections=int(first.sum()),
+            revisions=int((~first).sum()),
+            capped=finished.capped,
+        )
+        self._after = after.model_copy(
+            update={
+                "began": began,
+                "names": after.counting(finished.names),
+                "totals": after.totals.plus(totals),
+            }
+        )
+
+    def head(self) -> Head:
+        """The next head, but for its files."""
+        self._flush()
+        oldest = (self._clock - DAY) // HOUR
+        began = {hour: number for hour, number in sorted(self._after.began.items()) if hour >= oldest}
+        rules = "" if self.left else self._by
+        return self._after.model_copy(update={"parts": tuple(self._parts), "rules": rules, "began": began})
+
+    def files(self) -> Iterator[File]:
+        """The files of finished connections, in the folders of their Revision 0."""
+        stamp, ordinal = self._stamp, self._after.ordinal + 1
+        table = pa.concat_tables([finishing.WRITTEN.empty_table(), *self.written])
+        for partition in layout.split(table, "folder"):
+            rows = partition.table.drop_columns(["folder"]).cast(schema.CONNECTIONS.arrow)
+            for format_ in self._rules.formats:
+                encoded = (
+                    formats.parquet(rows, {"program_version": __version__})
+                    if format_ == "parquet"
+                    else formats.json_lines(rows)
+                )
+                part = "" if partition.part is None else f"-{partition.part:05d}"
+                yield File(
+                    Listed(
+                        name=layout.folder(format_, schema.CONNECTIONS.name, partition.date, partition.hour)
+                        + f"connections-{ordinal:012d}-{stamp.commit_id}{part}.{encoded.extension}",
+                        block_ids=(f"{stamp.commit_id}-00000",),
+                        content_type=encoded.content_type,
+                        content_encoding=encoded.content_encoding,
+                        metadata={
+                            "ordinal": str(ordinal),
+                            "commit_id": stamp.commit_id,
+                            "committed_at": str(stamp.now),
+                            "rows": str(rows.num_rows),
+                            "schema_version": str(schema.VERSION),
+                            "program_version": __version__,
+                        },
+                        staged_at=stamp.now,
+                    ),
+                    encoded.data,
+                )

@@ -1,0 +1,250 @@
+"""Says which connections are finished, and what is written of them. Pure: no clock but the one given."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from shared.durations.connections import NEVER, UNKNOWN, Array, ranked
+from shared.durations.head import Seen
+from shared.durations.master import MASTER
+from shared.rules import Finishing
+from shared.schema import CONNECTIONS
+
+HOUR = 3600 * 1_000_000
+UNCLOSED_KEPT = timedelta(days=7)
+"""How long a connection that finished without a closing event waits for one."""
+FAILURE = "fail"
+"""A closing event whose name has this in it says that the connection failed."""
+
+WRITTEN = CONNECTIONS.arrow.append(pa.field("folder", pa.timestamp("us", "UTC"), nullable=False))
+"""A row to be written, and the time whose folder it belongs in: that of Revision 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Which event names open and close a connection; lower case."""
+
+    opening: frozenset[str]
+    closing: frozenset[str]
+
+    @classmethod
+    def of(cls, rules: Finishing) -> "Vocabulary":
+        """As the settings name them."""
+        return cls(_lower(rules.opening), _lower(rules.closing))
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What became of rows of the master table at one time of the clock."""
+
+    written: pa.Table
+    """Of WRITTEN."""
+    kept: pa.Table
+    """The rows of the master table that stay."""
+    due: int
+    """The clock at which the first of those is to be finished or dropped."""
+    names: Mapping[str, Seen] = field(default_factory=dict)
+    """Of what was written with Revision 0."""
+    capped: int = 0
+
+
+def finish(rows: pa.Table, rules: Finishing, clock: int, *, quiet: bool, room: int) -> Finished:
+    """Writes what is finished, and drops what no late record is awaited for any more.
+
+    A connection is finished after a closing event and a grace time, or without records for the idle time; or
+    for the quiet time, where `quiet` says that closing events cannot be told (see Head.quiet). All of these
+    run from the arrival of its last record to `clock`. No more than `room` rows are kept: the oldest ones go,
+    finished ones first.
+    """
+    if not rows.num_rows:
+        return Finished(WRITTEN.empty_table(), rows, UNKNOWN)
+    facts = _Facts.of(rows, Vocabulary.of(rules))
+    closed = facts.closing >= 0
+    revision, pending, shown = (np.asarray(rows[name]) for name in ("revision", "pending", "closed"))
+    # Other settings than those it was written by may tell now that it closed, or that it did not.
+    pending = pending | ((revision >= 0) & (closed != shown))
+    idle = min(rules.idle, rules.quiet) if quiet else rules.idle
+    seen = np.asarray(rows["last_seen"])
+    finish_at = seen + np.where(closed, _us(min(rules.grace, rules.idle)), _us(idle))
+    drop_at = seen + np.where(closed, _us(max(rules.late, rules.grace)), _us(UNCLOSED_KEPT))
+    write = pending & (finish_at <= clock)
+    drop = (write | ~pending) & (drop_at <= clock)
+    over = int((~drop).sum()) - room
+    if over > 0:
+        left = np.flatnonzero(~drop)
+        let_go = left[np.lexsort((seen[left], pending[left] & ~write[left]))[:over]]
+        drop[let_go] = True
+        write |= drop & pending
+    first = write & (revision < 0)
+    revision = revision + write
+    folder = np.where(first, np.asarray(rows["last"]), np.asarray(rows["folder"]))
+    since = np.where(first, np.asarray(rows["first_seen"]), np.asarray(rows["since"]))
+    pending = pending & ~write
+    changed = {
+        "revision": revision.astype(np.int32),
+        "pending": pending,
+        "closed": np.where(write, closed, shown),
+        "folder": folder,
+        "since": since,
+    }
+    columns = [changed.get(name, rows[name]) for name in MASTER.names]
+    rows = pa.table(columns, schema=MASTER)
+    due = np.where(pending, finish_at, drop_at)[~drop].min(initial=UNKNOWN)
+    return Finished(
+        written=_written(rows, facts, np.flatnonzero(write), quiet=quiet),
+        kept=rows.filter(pa.array(~drop)),
+        due=int(due),
+        names=_seen(facts, first),
+        capped=max(0, over),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What the event names of rows say. Positions are those in the flat list of all names; -1: none."""
+
+    texts: list[str]
+    code: Array
+    """Of each name, its place in `texts`."""
+    parent: Array
+    """The row of each name."""
+    first: Array
+    last: Array
+    reported: Array
+    earliest: Array
+    """Of each row, the name of its first record."""
+    latest: Array
+    opening: Array
+    """The first opening one."""
+    closing: Array
+    """The last closing one."""
+    is_closing: Array
+
+    @classmethod
+    def of(cls, rows: pa.Table, vocabulary: Vocabulary) -> "_Facts":
+        lists = rows["names"].combine_chunks()
+        lists = pa.concat_arrays(lists.chunks) if isinstance(lists, pa.ChunkedArray) else lists
+        lengths = np.asarray(lists.value_lengths())
+        starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
+        parent = np.repeat(np.arange(len(lengths)), lengths)
+        flat = lists.flatten()
+        code, texts = ranked(flat.field("name"))
+        names = texts.to_pylist()
+        first, last = np.asarray(flat.field("first")), np.asarray(flat.field("last"))
+        is_opening = np.array([name.lower() in vocabulary.opening for name in names], bool)[code]
+        is_closing = np.array([name.lower() in vocabulary.closing for name in names], bool)[code]
+
+        def pick(reduce: Any, values: Array, nothing: int) -> Array:
+            best = reduce.reduceat(values, starts)
+            at = np.where(
+                (values == best[parent]) & (values != nothing), np.arange(len(values)), reduce_none[reduce]
+            )
+            found: Array = reduce.reduceat(at, starts)
+            return np.where(best == nothing, -1, found)
+
+        # Names of a row are sorted: of equal times, the first and the last name in order are taken.
+        reduce_none = {np.minimum: UNKNOWN, np.maximum: -1}
+        return cls(
+            texts=names,
+            code=code,
+            parent=parent,
+            first=first,
+            last=last,
+            reported=np.asarray(flat.field("reported").fill_null(np.nan)),
+            earliest=pick(np.minimum, first, UNKNOWN),
+            latest=pick(np.maximum, last, NEVER),
+            opening=pick(np.minimum, np.where(is_opening, first, UNKNOWN), UNKNOWN),
+            closing=pick(np.maximum, np.where(is_closing, last, NEVER), NEVER),
+            is_closing=is_closing,
+        )
+
+    def name(self, positions: Array) -> pa.Array:
+        """The names at these positions, null for -1."""
+        return pa.array(self.texts, pa.string()).take(pa.array(self.code[positions], mask=positions < 0))
+
+
+def _written(rows: pa.Table, facts: _Facts, at: Array, *, quiet: bool) -> pa.Table:
+    """The connections at these places, as rows to be written."""
+    if not len(at):
+        return WRITTEN.empty_table()
+    longest = np.full(rows.num_rows, np.nan)
+    closings = np.flatnonzero(facts.is_closing & ~np.isnan(facts.reported))
+    np.fmax.at(longest, facts.parent[closings], facts.reported[closings])
+    rows, opening, closing, longest = (
+        rows.take(pa.array(at)),
+        facts.opening[at],
+        facts.closing[at],
+        longest[at],
+    )
+    start, end, came, went = (np.asarray(rows[name]) for name in ("first", "last", "first_seen", "last_seen"))
+    spread = end - start
+    backwards = (opening >= 0) & (closing >= 0) & (facts.last[closing] < facts.first[opening])
+    indeterminate = (spread == 0) | backwards | (went - came - spread > HOUR)
+    reported = np.nan_to_num(longest, nan=-1.0) >= spread / 1000
+    duration = np.where(reported, longest, np.where(indeterminate, np.nan, spread / 1000))
+    fails = np.array([FAILURE in name.lower() for name in facts.texts], bool)
+    failed = np.asarray(rows["Error"].is_valid()) | fails[facts.code[closing]]
+    how = np.where(closing < 0, 2 if quiet else 3, np.where(failed, 1, 0))
+    times = {"StartTime": start, "EndTime": end, "FirstSeen": np.asarray(rows["since"]), "LastSeen": went}
+    columns: dict[str, Any] = {
+        "DurationMs": pa.array(duration, from_pandas=True),
+        "DurationSource": _choice(
+            ["event_times", "reported", "indeterminate"], np.where(reported, 1, 2 * indeterminate)
+        ),
+        "Status": _choice(["closed", "failed", "quiet", "timed_out"], how),
+        "EventCount": rows["count"],
+        "OpeningEvent": facts.name(opening),
+        "ClosingEvent": facts.name(closing),
+        "Revision": rows["revision"],
+        **{name: _time(values) for name, values in times.items()},
+        "folder": _time(np.asarray(rows["folder"])),
+    }
+    return pa.table(
+        [columns.get(name, rows[name] if name in rows.column_names else None) for name in WRITTEN.names],
+        schema=WRITTEN,
+    )
+
+
+def _seen(facts: _Facts, rows: Array) -> dict[str, Seen]:
+    """How often each name occurs in these rows, and comes first and last."""
+    if not rows.any():
+        return {}
+    size = len(facts.texts)
+    found = np.bincount(facts.code[rows[facts.parent]], minlength=size).tolist()
+    first = np.bincount(facts.code[facts.earliest[rows]], minlength=size).tolist()
+    last = np.bincount(facts.code[facts.latest[rows]], minlength=size).tolist()
+    return {
+        name: Seen(connections=found[n], first=first[n], last=last[n])
+        for n, name in enumerate(facts.texts)
+        if found[n]
+    }
+
+
+def newest(observations: pa.Table) -> dict[str, Seen]:
+    """When each event name last occurred in these observations, by the arrival of the last record."""
+    lists = observations["names"].combine_chunks()
+    code, texts = ranked(lists.flatten().field("name"))
+    seen = np.repeat(np.asarray(observations["last_seen"]), np.asarray(lists.value_lengths()))
+    found = np.full(len(texts), -1)
+    np.maximum.at(found, code, seen)
+    return {name: Seen(newest=int(time)) for name, time in zip(texts.to_pylist(), found, strict=True)}
+
+
+def _choice(names: list[str], which: Array) -> pa.Array:
+    return pa.array(names).take(pa.array(which))
+
+
+def _time(values: Array) -> pa.Array:
+    return pa.array(values).cast(pa.timestamp("us")).cast(pa.timestamp("us", "UTC"))
+
+
+def _us(span: timedelta) -> int:
+    return span // timedelta(microseconds=1)
+
+
+def _lower(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(name.lower() for name in names)

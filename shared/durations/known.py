@@ -1,0 +1,226 @@
+"""What this process knows of when connections began: from its commits, those of others, and the master."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from itertools import batched
+
+import numpy as np
+import pyarrow as pa
+
+from shared.durations import connections, head, master, segments
+from shared.durations.connections import UNKNOWN, Array
+from shared.durations.head import Head
+from shared.envelope import Source
+from shared.errors import LedgerError
+from shared.ledger import LISTED, Ledger, Segment
+from shared.storage import Storage
+
+KEPT = 60 * 1_000_000
+"""Microseconds for which a ledger lists a segment, absorbed or not, so that other processes get to see it."""
+RECENT = 100_000
+"""Connections that are looked up in a dictionary; more of them are sorted in."""
+GROWTH = 1_000_000
+"""Connections learnt since the master table was read; with more of them it is read again, as it forgets."""
+ATTEMPTS = 5
+AT_ONCE = 64
+"""Segments that are held in memory at a time; the pool's other callers get in between."""
+MOST = 10_000
+"""Segments that are read at a time, the newest ones: while the timer stands still they grow without bound."""
+
+log = logging.getLogger(__name__)
+
+
+class Starts:
+    """Starts of connections, by key: sorted arrays for the many, a dictionary for the recent ones."""
+
+    def __init__(self) -> None:
+        self._keys: Array = np.empty(0, "S16")
+        self._times: Array = np.empty(0, np.int64)
+        self._halves: Array = np.empty(0, np.uint64)
+        self._recent: dict[bytes, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._keys) + len(self._recent)
+
+    def earliest(self, keys: Array) -> Array:
+        """The earliest known time of each key, in µs since 1970 UTC; UNKNOWN where none."""
+        get = self._recent.get
+        found = np.fromiter((get(key, UNKNOWN) for key in keys.tolist()), np.int64, len(keys))
+        if len(self._keys):
+            # Halves of the keys are numbers, which are found 20 times faster; few share one, if any.
+            at = np.searchsorted(self._halves, _half(keys))
+            last = len(self._keys) - 1
+            while (short := (at < last) & (self._keys[np.minimum(at, last)] < keys)).any():
+                at += short
+            at = np.minimum(at, last)
+            found = np.minimum(found, np.where(self._keys[at] == keys, self._times[at], UNKNOWN))
+        return found
+
+    def learn(self, keys: Array, times: Array) -> None:
+        """Takes these times where they are earlier."""
+        recent = self._recent
+        for key, time in zip(keys.tolist(), times.tolist(), strict=True):
+            if time < recent.get(key, UNKNOWN):
+                recent[key] = time
+        if len(recent) > RECENT:
+            self.extend(
+                [(np.array(list(recent), "S16"), np.fromiter(recent.values(), np.int64, len(recent)))]
+            )
+            self._recent = {}
+
+    def extend(self, more: Iterable[tuple[Array, Array]]) -> None:
+        """Sorts many in at once."""
+        keys, times = (np.concatenate(parts) for parts in zip((self._keys, self._times), *more, strict=True))
+        if (keys[1:] <= keys[:-1]).any():
+            order = np.lexsort((times, keys))
+            keys, times = keys[order], times[order]
+            first = np.append(True, keys[1:] != keys[:-1])
+            keys, times = keys[first], times[first]
+        self._keys, self._times, self._halves = keys, times, _half(keys)
+
+
+class Known:
+    """The starts that were committed anywhere until at most `staleness` ago. Thread-safe; one for a process.
+
+    Readers go the way that observations go: ledgers first, then the head and its master table. What a ledger
+    no longer lists was absorbed before, so it is in a master table that is read afterwards.
+    """
+
+    def __init__(self, storage: Storage, staleness: int, now: Callable[[], int]) -> None:
+        """`staleness` in microseconds; `now` as those since 1970 UTC."""
+        self._storage = storage
+        self._staleness = staleness
+        self._now = now
+        self._reading = threading.Lock()
+        self._changing = threading.Lock()
+        self._starts = Starts()
+        self._read: dict[str, tuple[str, int]] = {}
+        self._head: Head | None = None
+        self._refreshed: int | None = None
+        self._loaded = 0
+
+    def earliest(self, observations: pa.Table) -> Array:
+        """See connections.Starts."""
+        keys = connections.keys(observations)
+        with self._changing:
+            return self._starts.earliest(keys)
+
+    def seen(self, source: Source) -> tuple[str, int] | None:
+        """The id and the ordinal that the timer has seen of this source's ledger; None: it has seen none."""
+        # Not noted as `_head`: another thread may be about to fold what that one has not absorbed.
+        absorbed = self._stored_head().sources.get(str(source))
+        return (absorbed.ledger_id, absorbed.seen) if absorbed and absorbed.ledger_id else None
+
+    def refresh(self, ledger: Ledger) -> Ledger:
+        """Learns what this ledger lists and, if that is too long ago, what all others do.
+
+        Returns the ledger as it is to go on: without what the timer has absorbed and others have seen.
+        """
+        with self._reading:
+            asked = self._now()
+            if self._refreshed is None or abs(asked - self._refreshed) >= self._staleness:
+                self._follow(self._ledgers(ledger), whole=self._refreshed is None)
+                self._refreshed = asked
+            elif not self._fold({ledger.source: ledger}):
+                self._follow(self._ledgers(ledger), whole=True)
+            current = self._head or Head()
+        return ledger.trimming(current.watermark(ledger), asked - KEPT)
+
+    def committed(self, before: Ledger, ledger: Ledger, segment: bytes | None) -> None:
+        """Learns from a commit of this process, which followed on `before`."""
+        with self._reading:
+            if self._read.get(before.source, (before.ledger_id, 0)) == (before.ledger_id, before.ordinal):
+                if segment is not None:
+                    self._learn(connections.load(segment))
+                self._read[ledger.source] = (ledger.ledger_id, ledger.ordinal)
+
+    def _ledgers(self, own: Ledger) -> dict[str, Ledger]:
+        """All ledgers as they stand; one that cannot be read tells nothing, which is never wrong."""
+        names = [name for name in self._storage.names("ledgers/") if name != f"ledgers/{own.source}.json"]
+        ledgers = {own.source: own}
+        for name, blob in zip(names, self._storage.read_all(names), strict=True):
+            try:
+                ledger = Ledger.parse(blob.data, name) if blob else None
+            except LedgerError as error:
+                log.warning("starts of its connections are not known: %s", error)
+                continue
+            if ledger:
+                ledgers[ledger.source] = ledger
+        return ledgers
+
+    def _follow(self, ledgers: Mapping[str, Ledger], *, whole: bool) -> None:
+        """Learns what these ledgers list; and the master table, where that is not enough."""
+        whole = whole or len(self._starts) > self._loaded + GROWTH
+        if not whole and self._fold(ledgers):
+            self._read_head()
+            return
+        for _ in range(ATTEMPTS):
+            if self._load() and self._fold(ledgers, again=True):
+                self._loaded = len(self._starts)
+                return
+        log.error("the master table or a segment is not there: starts of connections may be missing")
+
+    def _fold(self, ledgers: Mapping[str, Ledger], *, again: bool = False) -> bool:
+        """Learns the segments that are not known yet. False: some are gone, as they were absorbed."""
+        missing: list[Segment] = []
+        read = {}
+        indexes, passed = MOST // LISTED // len(ledgers) + 1, 0
+        for source, ledger in ledgers.items():
+            ledger_id, ordinal = self._read.get(source, (ledger.ledger_id, 0))
+            if again:
+                ordinal = (self._head or Head()).watermark(ledger)
+            elif ledger_id != ledger.ledger_id or ledger.trimmed > ordinal:
+                return False
+            left = [one for one in ledger.indexes if one.last > ordinal]
+            passed += len(left[:-indexes])
+            newest = ledger.model_copy(update={"indexes": tuple(left[-indexes:])})
+            waiting = segments.waiting(self._storage, newest, ordinal)
+            if waiting is None:
+                return False
+            missing += waiting
+            read[source] = (ledger.ledger_id, max(ordinal, ledger.ordinal))
+        if passed or len(missing) > MOST:
+            number = len(missing) + passed * LISTED
+            log.error("%d segments wait: starts may be missing; does finish_connections run?", number)
+            missing = sorted(missing, key=lambda one: one.committed_at)[-MOST:]
+        for some in batched(missing, AT_ONCE, strict=False):
+            for blob in self._storage.read_all([one.name for one in some]):
+                if blob is None:
+                    return False
+                self._learn(connections.load(blob.data))
+        self._read |= read
+        return True
+
+    def _learn(self, observations: pa.Table) -> None:
+        keys, times = connections.keys(observations), np.asarray(observations["first"])
+        with self._changing:
+            self._starts.learn(keys, times)
+
+    def _load(self) -> bool:
+        """Begins anew with the master table; whether all of it was there."""
+        current = self._read_head()
+        starts, parts = Starts(), []
+        for part in current.parts:
+            blob = self._storage.read(part.name)
+            if blob is None:
+                return False
+            parts.append(master.starts(blob.data))
+        starts.extend(parts)
+        with self._changing:
+            self._starts = starts
+        self._read = {}  # it knows the master table alone now, also if folding fails
+        return True
+
+    def _read_head(self) -> Head:
+        self._head = self._stored_head()
+        return self._head
+
+    def _stored_head(self) -> Head:
+        blob = self._storage.read(head.NAME)
+        return Head.parse(blob.data) if blob else Head()
+
+
+def _half(keys: Array) -> Array:
+    """The first 64 bits of each key, as a number that sorts as the keys do."""
+    return np.ascontiguousarray(keys).view(">u8")[::2].astype(np.uint64)

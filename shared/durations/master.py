@@ -1,0 +1,108 @@
+"""The master table: every connection that is not finished, or may be revised, by key, in parts. Pure."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+
+from shared.durations.connections import OBSERVATIONS, Array, fold, keys, load, merge
+from shared.durations.head import Part
+
+PART_ROWS = 1 << 16
+"""Rows of a part at most: absorbing takes one part at a time, so that memory does not grow with the table."""
+KEY = pa.field("key", pa.binary(16), nullable=False)
+
+STATE = (
+    pa.field("revision", pa.int32(), nullable=False),
+    pa.field("pending", pa.bool_(), nullable=False),
+    pa.field("closed", pa.bool_(), nullable=False),
+    pa.field("folder", pa.int64(), nullable=False),
+    pa.field("since", pa.int64(), nullable=False),
+)
+"""What was written of a connection: the last revision (-1: none); whether more came since (`pending`);
+whether it had a closing event then; fixed at Revision 0: the time of its folder, and FirstSeen (in µs)."""
+
+MASTER = pa.schema([KEY, *OBSERVATIONS, *STATE])
+
+
+def keyed(observations: Sequence[pa.Table]) -> pa.Table:
+    """These observations as connections of which nothing was written yet: rows of the master table."""
+    merged = merge(observations)
+    unsorted = keys(merged)
+    order = np.argsort(unsorted)
+    merged, rows = merged.take(pa.array(order)), merged.num_rows
+    state = [
+        np.full(rows, -1, np.int32),
+        np.ones(rows, bool),
+        np.zeros(rows, bool),
+        *[np.zeros(rows, np.int64)] * 2,
+    ]
+    return pa.table([_binary(unsorted[order]), *merged.columns, *state], schema=MASTER)
+
+
+def key_of(table: pa.Table) -> Array:
+    """The keys of rows of the master table, as numpy's S16."""
+    if not table.num_rows:
+        return np.empty(0, "S16")
+    column = table["key"].combine_chunks()
+    return np.frombuffer(column.buffers()[1], "S16")[column.offset : column.offset + len(column)]
+
+
+def absorb(part: pa.Table, new: pa.Table) -> pa.Table:
+    """A part with new rows of the same range folded in; both and the result are sorted by key."""
+    if not new.num_rows or not part.num_rows:
+        return new if new.num_rows else part
+    old_keys, new_keys = key_of(part), key_of(new)
+    at, hit = found(old_keys, new_keys)
+    touched, number = at[hit], np.arange(hit.sum())
+    old, more = part.take(pa.array(touched)), new.filter(pa.array(hit))
+    both = pa.concat_tables([old.select(OBSERVATIONS.names), more.select(OBSERVATIONS.names)])
+    folded = fold(both, np.concatenate([number, number]))
+    state = [
+        pa.array(np.ones(len(number), bool)) if field.name == "pending" else old[field.name]
+        for field in STATE
+    ]
+    merged = pa.table([old["key"], *folded.columns, *state], schema=MASTER)
+    untouched = np.ones(part.num_rows, bool)
+    untouched[touched] = False
+    table = pa.concat_tables([part.filter(pa.array(untouched)), merged, new.filter(pa.array(~hit))])
+    order = np.argsort(
+        np.concatenate([old_keys[untouched], old_keys[touched], new_keys[~hit]]), kind="stable"
+    )
+    return table.take(pa.array(order)).combine_chunks()
+
+
+def found(old_keys: Array, new_keys: Array) -> tuple[Array, Array]:
+    """Where each new key is, or would be, among the old ones, which are sorted; and whether it is there."""
+    at = np.searchsorted(old_keys, new_keys)
+    there = at < len(old_keys)
+    there[there] = old_keys[at[there]] == new_keys[there]
+    return at, there
+
+
+def spread(new: pa.Table, parts: Sequence[Part]) -> Iterator[pa.Table]:
+    """For each part the new rows that belong to its range, in order."""
+    lows = np.array([bytes.fromhex(part.low) for part in parts[1:]], "S16")
+    bounds = [0, *np.searchsorted(key_of(new), lows).tolist(), new.num_rows]
+    return (new.slice(begin, end - begin) for begin, end in pairwise(bounds))
+
+
+def cut(table: pa.Table) -> Iterator[pa.Table]:
+    """The table in pieces of equal size that are no larger than a part may be."""
+    pieces = -(-table.num_rows // PART_ROWS)
+    bounds = [table.num_rows * n // pieces for n in range(pieces + 1)] if pieces else []
+    return (table.slice(begin, end - begin) for begin, end in pairwise(bounds))
+
+
+def starts(data: bytes) -> tuple[Array, Array]:
+    """The keys of a part, sorted, and the first time of each; nothing else of it is unpacked."""
+    wanted = [MASTER.get_field_index(name) for name in ("key", "first")]
+    table = load(data, wanted).combine_chunks()
+    return key_of(table), np.asarray(table["first"])
+
+
+def _binary(sorted_keys: Array) -> pa.Array:
+    return pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(16), len(sorted_keys), [None, pa.py_buffer(sorted_keys.tobytes())]
+    )

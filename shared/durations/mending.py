@@ -1,0 +1,99 @@
+"""Mends what exporters left: unpublished files, hubs made anew, and state blobs that no ledger names."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from shared import commit
+from shared.durations.head import HOUR, Head
+from shared.errors import LedgerError, Refused
+from shared.hub import State
+from shared.ledger import Ledger
+from shared.plan import Stamp
+from shared.storage import Blob, Storage
+
+PENDING = 2 * 60 * 1_000_000
+"""Microseconds: files that are listed for no longer than this are still being published by their exporter."""
+KEPT = 10 * 60 * 1_000_000
+"""Microseconds for which parts of the master table live on, for those that are reading them."""
+SWEPT = 5_000
+"""State blobs that are deleted at a time."""
+
+type Alarm = Callable[[str], None]
+
+
+class Mending:
+    """The part of the timer's work that concerns ledgers one by one."""
+
+    def __init__(self, storage: Storage, now: Callable[[], int], new_id: Callable[[], str]) -> None:
+        """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside."""
+        self._storage = storage
+        self._now = now
+        self._new_id = new_id
+
+    def ledgers(self, alarm: Alarm) -> Iterator[tuple[str, Ledger, Blob]]:
+        """All ledgers that can be read, with their names and blobs."""
+        names = self._storage.names("ledgers/")
+        for name, blob in zip(names, self._storage.read_all(names), strict=True):
+            try:
+                if blob:
+                    yield name, Ledger.parse(blob.data, name), blob
+            except LedgerError as error:
+                alarm(str(error))
+
+    def mend(self, before: Head, state: State | None, alarm: Alarm) -> int:
+        """Publishes what ledgers list for too long, and opens incarnations; how many ledgers were healed.
+
+        Ledgers that were rolled back are left alone: written again, they would look like what they replaced.
+        """
+        healed = 0
+        for name, ledger, blob in self.ledgers(alarm):
+            if before.rolled_back(ledger):
+                continue
+            stamp = Stamp(self._new_id(), self._now())
+            age = stamp.now - ledger.committed_at
+            if ledger.files and age > HOUR:
+                alarm(f"{name}: its files were not published for {age // 60_000_000} minutes")
+            try:
+                if ledger.files and age > PENDING:
+                    healed += commit.heal(self._storage, name, stamp)
+                elif state and state.recreated(ledger):
+                    after = ledger.reborn(state.created).written(stamp.commit_id, stamp.now)
+                    self._storage.write(name, after.dump(), blob.etag)
+            except Refused:
+                continue  # an exporter came between: it has done the same, or the next run does
+        return healed
+
+    def sweep(self, alarm: Alarm) -> int:
+        """Deletes segments that were absorbed and dropped from their list, or are of attempts that failed.
+
+        An attempt whose ordinal the ledger has reached cannot succeed any more. How many were deleted.
+        """
+        names = self._storage.names("segments/")
+        ledgers = {f"{one.source}/{one.ledger_id}": one for _, one, _ in self.ledgers(alarm)}
+        listed = {segment.name for one in ledgers.values() for segment in one.segments}
+        listed |= {index.name for one in ledgers.values() for index in one.indexes}
+        gone = []
+        for name in names:
+            folder, _, file = name.removeprefix("segments/").rpartition("/")
+            ledger, ordinal = ledgers.get(folder), int(file.partition("-")[0])
+            if ledger is None or name in listed or ordinal > ledger.ordinal:
+                continue
+            in_index = ledger.indexes and ledger.trimmed < ordinal <= ledger.indexes[-1].last
+            if not in_index:
+                gone.append(name)
+        self._storage.delete(gone[:SWEPT])
+        return len(gone[:SWEPT])
+
+    def sweep_parts(self, names: Sequence[str], current: Head) -> int:
+        """Deletes parts of the master table that were there before this head was written and are not of it.
+
+        None can name them any more: a commit of a head that was based on an older one fails.
+        """
+        kept = {part.name for part in current.parts}
+        gone = [name for name in names if name not in kept and _stamped(name) < current.committed_at - KEPT]
+        self._storage.delete(gone[:SWEPT])
+        return len(gone[:SWEPT])
+
+
+def _stamped(name: str) -> int:
+    """When a part was stored, µs since 1970 UTC."""
+    return int(name.removeprefix("master/").partition("-")[0])

@@ -1,0 +1,177 @@
+"""Checks columns of values as they came, and makes a table of the rows that pass."""
+
+import math
+import re
+from bisect import bisect
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shared.envelope import Reason, Source, quote
+from shared.records import times
+from shared.records.columns import Values
+from shared.records.extraction import REST, Rows
+from shared.records.findings import Told
+from shared.records.shapes import INPUT
+from shared.rules import Rules
+from shared.schema import RECORDS, Column
+
+_US = timedelta(microseconds=1)
+_TEXT = pa.string()
+_NUMBER = pa.float64()
+_TIME = pa.timestamp("us", "UTC")
+_NUMERIC = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+
+def checked(source: Source, rows: Rows, rules: Rules) -> pa.Table:
+    """The rows that pass, as a table of RECORDS; the others go to the findings of their envelopes."""
+    check = _Check(rows, rules)
+    columns = {column.name: check.column(at) for at, column in enumerate(INPUT)}
+    columns["AdditionalProperties"] = rows.columns.column(REST)
+    passed = check.passed()
+    if passed is None:
+        indexes, sequences, enqueued = check.indexes, check.sequences, check.enqueued
+    else:
+        at = pa.array(passed)
+        columns = {name: values.take(at) for name, values in columns.items()}
+        indexes, sequences, enqueued = (
+            each[passed] for each in (check.indexes, check.sequences, check.enqueued)
+        )
+    columns["_ResourceId"], subscriptions = _resources(columns["_ResourceId"])
+    columns["_SubscriptionId"] = pc.coalesce(columns["_SubscriptionId"], subscriptions)
+    columns |= {
+        "_RecordIndex": pa.array(indexes),
+        "_SequenceNumber": pa.array(sequences),
+        "_EnqueuedTime": _time(enqueued),
+        "_SourceId": pa.repeat(pa.scalar(str(source), _TEXT), len(indexes)),
+    }
+    return pa.Table.from_arrays(
+        [_filled(column, columns.get(column.name), len(indexes)) for column in RECORDS.columns],
+        schema=RECORDS.arrow,
+    )
+
+
+class _Check:
+    """Rows under check, and which of them failed."""
+
+    def __init__(self, rows: Rows, rules: Rules) -> None:
+        self._rows = rows
+        self._rules = rules
+        self._numbers = np.frombuffer(rows.numbers, np.int32)
+        self._failed = np.zeros(len(self._numbers), np.bool_)
+        envelopes, self.indexes = rows.origins.places(self._numbers)
+        self.sequences, self.enqueued = rows.origins.lineage(envelopes)
+
+    def column(self, at: int) -> pa.Array:
+        """A column as its type; the rows whose values do not fit have failed."""
+        column, values = INPUT[at], self._rows.columns.column(at)
+        if column.type == _NUMBER:
+            return self._doubles(at, values)
+        texts = values if isinstance(values, pa.Array) else self._texts(at, values)
+        if column.required and column.default is None:
+            empty = pc.or_(pc.equal(pc.binary_length(texts), 0), pc.utf8_is_space(texts))
+            empty = pc.fill_null(empty, True)  # noqa: FBT003
+            self._fail(Reason.MISSING_REQUIRED_FIELD, at, empty, "text that is not empty", values)
+        return self._times(at, texts) if column.type == _TIME else texts
+
+    def passed(self) -> np.ndarray | None:
+        """The rows that passed, in order of envelopes and records; None: all, as they are."""
+        if (np.diff(self._numbers) < 0).any():
+            order = np.argsort(self._numbers)
+            return order[~self._failed[order]]
+        return np.flatnonzero(~self._failed) if self._failed.any() else None
+
+    def _texts(self, at: int, values: list[Any]) -> pa.Array:
+        """What is text among values that are not all text."""
+        wrong = [type(value) is not str and value is not None for value in values]
+        self._fail(Reason.WRONG_TYPE, at, wrong, "text", values)
+        return pa.array([value if type(value) is str else None for value in values], _TEXT)
+
+    def _doubles(self, at: int, values: Values) -> pa.Array:
+        """Numbers, and texts that are one."""
+        if isinstance(values, pa.Array):
+            if values.null_count == len(values):
+                return pa.nulls(len(values), _NUMBER)
+            values = values.to_pylist()
+        if set(map(type, values)) <= {int, float, type(None)}:
+            with suppress(pa.ArrowInvalid):  # an integer that is no double
+                return pa.array(values, _NUMBER)
+        numbers = [None if value is None else _number(value) for value in values]
+        wrong = [number is None and value is not None for number, value in zip(numbers, values, strict=True)]
+        self._fail(Reason.WRONG_TYPE, at, wrong, "a number", values)
+        return pa.array(numbers, _NUMBER)
+
+    def _times(self, at: int, texts: pa.Array) -> pa.Array:
+        found, good = times.read(texts)
+        self._fail(Reason.UNPARSEABLE_TIME, at, ~good, "a time such as 2030-01-02T03:04:05.1234567Z", texts)
+        age, lead = self._rules.max_age, self._rules.max_lead
+        late = self.enqueued - found
+        implausible = (late > age // _US) | (late < -(lead // _US))
+        self._fail(
+            Reason.IMPLAUSIBLE_TIME,
+            at,
+            implausible,
+            f"a time from {age} before to {lead} after the record's arrival",
+            texts,
+        )
+        return _time(found)
+
+    def _fail(
+        self,
+        reason: Reason,
+        at: int,
+        wrong: Sequence[bool] | np.ndarray | pa.Array,
+        expected: str,
+        values: Values,
+    ) -> None:
+        """Rejects the rows that are wrong, and have not failed before."""
+        rows = np.flatnonzero(np.asarray(wrong) & ~self._failed)
+        if not len(rows):
+            return
+        self._failed[rows] = True
+        name, runs = INPUT[at].name, self._rows.runs
+        rows = rows[np.argsort(self._numbers[rows])]
+
+        def told(position: int) -> Told:
+            row = int(rows[position])
+            value = values[row]
+            came = quote(value.as_py() if isinstance(value, pa.Scalar) else value)
+            run = runs[bisect(runs, row, key=lambda run: run.start) - 1]
+            return f"expected {expected} in {name}, came {came}", run.shape.pointer(at)
+
+        self._rows.origins.reject(reason, self._numbers[rows], told)
+
+
+def _number(value: object) -> float | None:
+    """A finite number, or one in text; None: it is neither."""
+    if type(value) is str and _NUMERIC.fullmatch(value.strip()):
+        number = float(value)
+    elif type(value) in {int, float}:
+        number = float(value)  # type: ignore[arg-type]
+    else:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _time(microseconds: np.ndarray) -> pa.Array:
+    return pa.array(microseconds).view(_TIME)
+
+
+def _resources(ids: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Resource ids in lower case, and the subscriptions in them."""
+    encoded = ids.dictionary_encode()
+    lower = pc.utf8_lower(encoded.dictionary)
+    subscriptions = pc.struct_field(pc.extract_regex(lower, "^/subscriptions/(?P<id>[^/]+)"), "id")
+    return lower.take(encoded.indices), subscriptions.take(encoded.indices)
+
+
+def _filled(column: Column, values: pa.Array | None, rows: int) -> pa.Array:
+    """A column with its default for what is null."""
+    if values is None:
+        return pa.nulls(rows, column.type) if column.default is None else pa.repeat(column.default, rows)
+    return values if column.default is None else values.fill_null(column.default)

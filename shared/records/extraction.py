@@ -1,0 +1,211 @@
+"""Takes records apart by shape: values into columns, records of other categories out."""
+
+import json
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from shared.envelope import Envelope, Reason, quote
+from shared.records import shapes
+from shared.records.columns import Columns
+from shared.records.origins import Origins
+from shared.records.shapes import INPUT, Frame, Keys, Shape
+from shared.schema import CATEGORY, RECORDS
+
+type Record = dict[str, Any]
+
+REST = len(INPUT)
+_WAITING = 256
+"""So many records are taken apart at a time, at least; few enough to stay in the processor's cache."""
+_WRONG = "\0"
+"""No category, no table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Rows of one shape that lie together."""
+
+    start: int
+    shape: Shape
+
+
+@dataclass(slots=True)
+class Rows:
+    """Values as they came, and where they came from."""
+
+    origins: Origins = field(default_factory=Origins)
+    columns: Columns = field(default_factory=lambda: Columns(len(INPUT) + 1))
+    """Those of INPUT, and REST: what no column claimed, as a JSON object."""
+    numbers: array[int] = field(default_factory=lambda: array("i"))
+    """Of the records among those of `origins`."""
+    runs: list[Run] = field(default_factory=list)
+    foreign: int = 0
+    """Records of other categories and tables."""
+    _waiting: list[object] = field(default_factory=list)
+
+    def add(self, envelope: Envelope, found: list[object]) -> None:
+        """Takes an envelope's records, which are emptied on the way."""
+        self.origins.add(envelope, len(found))
+        self._waiting += found
+        if len(self._waiting) >= _WAITING:
+            self.take()
+
+    def take(self) -> None:
+        """Takes the records apart that wait, and rejects those that have no columns."""
+        found, self._waiting = self._waiting, []
+        members: list[Any] = found
+        first = self.origins.records - len(found)
+        where: Sequence[int] = range(first, self.origins.records)
+        if set(map(type, found)) - {dict}:
+            others = [number for number, record in zip(where, found, strict=True) if type(record) is not dict]
+            self.origins.reject(
+                Reason.RECORD_NOT_AN_OBJECT, others, lambda at: (_no_object(found[others[at] - first]), "")
+            )
+            where = [number for number, record in zip(where, found, strict=True) if type(record) is dict]
+            members = [record for record in found if type(record) is dict]
+        for keys, at in _groups([(*member,) for member in members]):
+            self._add_framed(shapes.frame(keys), keys, _pick(members, at), _pick(where, at))
+
+    def _add_framed(self, frame: Frame, keys: Keys, members: list[Record], where: Sequence[int]) -> None:
+        """Takes records with the same keys."""
+        if frame.foreign:
+            self.foreign += len(members)
+            return
+        ours, foreign = _ours(frame, members, where, self.origins)
+        self.foreign += foreign
+        members, where = _pick(members, ours), _pick(where, ours)
+        if frame.properties is None:
+            self._add_shaped(shapes.shape(keys, None), members, [], where)
+            return
+        inner, good = _properties(frame.properties, members, where, self.origins)
+        members, inner, where = _pick(members, good), _pick(inner, good), _pick(where, good)
+        for inner_keys, at in _groups([None if each is None else (*each,) for each in inner]):
+            shape = shapes.shape(keys, inner_keys)
+            self._add_shaped(shape, _pick(members, at), _pick(inner, at), _pick(where, at))
+
+    def _add_shaped(
+        self, shape: Shape, members: list[Record], inner: list[Any], where: Sequence[int]
+    ) -> None:
+        """Takes records of one shape."""
+        if not members:
+            return
+        if shape.missing is not None:
+            message = f"expected {INPUT[shape.missing].name}, came none of {shapes.places(shape.missing)}"
+            self.origins.reject(Reason.MISSING_REQUIRED_FIELD, where, lambda _: (message, ""))
+            return
+        self.runs.append(Run(len(self.numbers), shape))
+        self.numbers.extend(where)
+        for source, places, rest in (
+            (members, shape.outer, shape.rest),
+            (inner, shape.inner, shape.rest_inner),
+        ):
+            for column, key in places:
+                self.columns.extend(
+                    column, [each.pop(key) for each in source] if rest else [each[key] for each in source]
+                )
+        if shape.rest_inner:
+            for member, each in zip(members, inner, strict=True):
+                member["properties"] = each
+        if shape.rest:
+            self.columns.extend(REST, _dumped(members))
+        self.columns.end(len(members))
+
+
+def _ours(
+    frame: Frame, members: list[Record], where: Sequence[int], origins: Origins
+) -> tuple[Sequence[int] | None, int]:
+    """Which records are of the category, or of the table (None: all), and how many are foreign."""
+    key, name = (frame.category, CATEGORY) if frame.category is not None else (frame.table, RECORDS.name)
+    if key is None:
+        return None, 0
+    values = [member.pop(key) for member in members]
+    if values and type(values[0]) is str and values.count(values[0]) == len(values):
+        return (None, 0) if values[0].lower() == name.lower() else ([], len(values))
+    wrong = []
+    if set(map(type, values)) - {str, type(None)}:
+        wrong = [at for at, value in enumerate(values) if type(value) is not str and value is not None]
+        origins.reject(
+            Reason.WRONG_TYPE,
+            [where[at] for at in wrong],
+            lambda at: (f"expected text in {key.lower()}, came {quote(values[wrong[at]])}", f"/{key}"),
+        )
+    known = (
+        [value if type(value) is str or value is None else _WRONG for value in values] if wrong else values
+    )
+    distinct = set(known)
+    # null says nothing of a category: such a record is checked, not skipped.
+    accepted = {value for value in distinct if value is None or value.lower() == name.lower()}
+    if accepted == distinct:
+        return None, 0
+    ours = [at for at, value in enumerate(known) if value in accepted] if accepted else []
+    return ours, len(values) - len(wrong) - len(ours)
+
+
+def _properties(
+    key: str, members: list[Record], where: Sequence[int], origins: Origins
+) -> tuple[list[Any], Sequence[int] | None]:
+    """The properties, an object or None each, and which records they can be read of (None: all)."""
+    values = [member.pop(key) for member in members]
+    if not set(map(type, values)) - {dict}:
+        return values, None
+    opened = [_object(value) if type(value) is str else value for value in values]
+    wrong = [at for at, value in enumerate(opened) if type(value) is not dict and value is not None]
+    if not wrong:
+        return opened, None
+    origins.reject(
+        Reason.WRONG_TYPE,
+        [where[at] for at in wrong],
+        lambda at: (
+            f"expected an object or its JSON text in properties, came {quote(values[wrong[at]])}",
+            f"/{key}",
+        ),
+    )
+    return opened, [at for at, value in enumerate(opened) if type(value) is dict or value is None]
+
+
+def _object(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+
+
+def _dumped(members: list[Record]) -> list[bytes]:
+    try:
+        return list(map(orjson.dumps, members))
+    except orjson.JSONEncodeError:
+        return [_dumped_deep(member) for member in members]
+
+
+def _dumped_deep(member: Record) -> bytes:
+    """Orjson reads 1,024 levels and writes 254 (ijl/orjson, `Recursion limit reached`)."""
+    try:
+        return orjson.dumps(member)
+    except orjson.JSONEncodeError:
+        return json.dumps(member, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _groups[K](keys: list[K]) -> list[tuple[K, Sequence[int] | None]]:
+    """Each distinct key and where it is, in order of appearance; None: everywhere."""
+    if keys and keys.count(keys[0]) == len(keys):
+        return [(keys[0], None)]
+    groups: dict[K, list[int]] = {}
+    for at, key in enumerate(keys):
+        if key in groups:
+            groups[key].append(at)
+        else:
+            groups[key] = [at]
+    return list(groups.items())
+
+
+def _pick[S: Sequence[Any]](values: S, at: Sequence[int] | None) -> S:
+    return values if at is None else [values[each] for each in at]  # type: ignore[return-value]
+
+
+def _no_object(value: object) -> str:
+    if type(value) is bytes:
+        return f"expected a line with a JSON object, array or envelope, came {quote(value)}"
+    return f"expected a JSON object, came {quote(value)}"

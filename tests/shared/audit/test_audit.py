@@ -1,0 +1,323 @@
+"""The audit says proven of what the exporter leaves, and refuted of whatever was done to it afterwards."""
+
+import gzip
+import io
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from shared.audit.audit import Report, audit
+from shared.audit.evidence import Finding, Level
+from shared.commit import heal
+from shared.durations import head
+from shared.durations.head import Absorbed, Head
+from shared.ledger import Ledger
+from shared.plan import Stamp
+from tests.shared.exported import SECOND, SOURCE, Exported, envelopes
+from tests.simulation.run import run
+from tests.simulation.schedule import Choices
+from tests.simulation.test_commit import SCENARIOS
+from tests.simulation.world import Options
+
+RECORDS = "parquet/ApiManagementWebSocketConnectionLogs/"
+
+
+def audited(exported: Exported, since: int = 0, *, deep: bool = False) -> Report:
+    return audit(exported.storage, since, deep=deep, progress=lambda *_: None)
+
+
+def findings(report: Report, level: Level = Level.REFUTED) -> list[Finding]:
+    return [one for source in report.sources for one in source.findings if one.level is level]
+
+
+def codes(report: Report, level: Level = Level.REFUTED) -> set[str]:
+    return {one.code for one in findings(report, level)}
+
+
+@pytest.fixture
+def filled(exported: Exported) -> Exported:
+    exported.export(envelopes(0, 30))
+    return exported
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_what_the_exporter_leaves_is_proven(filled: Exported, *, deep: bool) -> None:
+    report = audited(filled, deep=deep)
+    assert (report.status, findings(report), codes(report, Level.UNCLEAR)) == (0, [], set())
+    (source,) = report.sources
+    counts = filled.ledger().counts
+    assert (source.rows, source.files) == (2 * counts.rows, counts.files)
+    assert counts.records == counts.rows + sum(counts.rejected.values()) + counts.skipped
+
+
+def test_envelopes_that_left_no_file_are_told(filled: Exported) -> None:
+    # Their commits hold others, too, but for a batch of their own.
+    filled.export([envelopes(37, 37)[0]])
+    told = [one.message for one in findings(audited(filled), Level.NOTE)]
+    assert any("1 envelopes left no file" in one for one in told)
+    assert any("6 sequence numbers" in one and "31-36" in one for one in told)
+
+
+def test_a_deleted_file_is_found(filled: Exported) -> None:
+    for name in filled.files():
+        data, metadata = filled.read(name), filled.output.get_blob_client(name).get_blob_properties().metadata
+        filled.output.delete_blob(name)
+        report = audited(filled)
+        assert (report.status, codes(report)) == (1, {"missing_files"}), name
+        filled.output.upload_blob(name, data, metadata=metadata)
+    assert audited(filled).status == 0
+
+
+def test_a_whole_commit_that_is_deleted_is_found_wherever_it_lies(filled: Exported) -> None:
+    files: dict[str, list[str]] = {}
+    for blob in filled.output.list_blobs(include=["metadata"]):
+        files.setdefault(blob.metadata["commit_id"], []).append(blob.name)
+    assert len(files) > 3
+    for names in files.values():
+        kept = [
+            (name, filled.read(name), filled.output.get_blob_client(name).get_blob_properties().metadata)
+            for name in names
+        ]
+        for name in names:
+            filled.output.delete_blob(name)
+        assert codes(audited(filled)) == {"missing_files"}
+        for name, data, metadata in kept:
+            filled.output.upload_blob(name, data, metadata=metadata)
+
+
+def test_all_files_deleted_is_refuted_not_unclear(filled: Exported) -> None:
+    for name in filled.files():
+        filled.output.delete_blob(name)
+    assert codes(audited(filled)) == {"missing_files"}
+
+
+@pytest.mark.parametrize("prefix", [RECORDS, "json/", "_dead_letters/"])
+def test_a_copied_file_is_found(filled: Exported, prefix: str) -> None:
+    name = filled.files(prefix)[0]
+    filled.copy(name, name.replace("hour=", "hour=0"))
+    assert codes(audited(filled)) == {"too_many_files"}
+
+
+def test_a_file_that_no_commit_made_is_found(filled: Exported) -> None:
+    name = filled.files(RECORDS)[0]
+    filled.output.upload_blob(name.replace("hour=", "hour=0"), filled.read(name))
+    assert codes(audited(filled)) == {"foreign_file"}
+
+
+@pytest.mark.parametrize("prefix", [RECORDS, "json/", "_dead_letters/"])
+def test_a_truncated_file_is_found(filled: Exported, prefix: str) -> None:
+    name = filled.files(prefix)[0]
+    filled.overwrite(name, filled.read(name)[:-30])
+    report = audited(filled)
+    assert codes(report) == {"damaged"}
+    assert name in findings(report)[0].message
+
+
+def test_a_row_that_was_removed_is_found_in_parquet(filled: Exported) -> None:
+    name = filled.files(RECORDS)[0]
+    rewrite(filled, name, lambda table: table.slice(1))
+    report = audited(filled)
+    assert codes(report) == {"rows_differ"}
+    assert any(one.message.startswith(f"{name}: has ") for one in findings(report))
+
+
+def test_a_line_that_was_removed_is_found_in_json(filled: Exported) -> None:
+    name = filled.files("json/")[0]
+    lines = gzip.decompress(filled.read(name)).splitlines(keepends=True)
+    filled.overwrite(name, gzip.compress(b"".join(lines[1:])))
+    assert codes(audited(filled)) == {"rows_differ"}
+
+
+def test_a_row_that_was_removed_with_the_metadata_made_to_match_is_found(filled: Exported) -> None:
+    name = filled.files(RECORDS)[0]
+    blob = filled.output.get_blob_client(name)
+    rewrite(filled, name, lambda table: table.slice(1))
+    metadata = blob.get_blob_properties().metadata
+    for other in filled.output.list_blobs(include=["metadata"]):
+        if other.metadata["commit_id"] == metadata["commit_id"]:
+            said = other.metadata | {"commit_rows": str(int(other.metadata["commit_rows"]) - 1)}
+            if other.name == name:
+                said["rows"] = str(int(said["rows"]) - 1)
+            filled.output.get_blob_client(other.name).set_blob_metadata(said)
+    assert codes(audited(filled)) == {"rows_differ"}
+
+
+def test_a_row_replaced_by_another_of_its_commit_is_found_by_reading_all_rows(filled: Exported) -> None:
+    name = filled.files(RECORDS)[0]
+    rewrite(
+        filled, name, lambda table: pa.concat_tables([table.slice(0, 1), table.slice(0, table.num_rows - 1)])
+    )
+    assert audited(filled).status == 0
+    assert codes(audited(filled, deep=True)) == {"duplicates"}
+
+
+def test_a_row_replaced_by_one_of_another_commit_is_found_by_reading_all_rows(filled: Exported) -> None:
+    first, *_, last = filled.files(RECORDS)
+    foreign = pq.read_table(io.BytesIO(filled.read(last))).slice(0, 1)
+    rewrite(filled, first, lambda table: pa.concat_tables([foreign, table.slice(1)]))
+    assert codes(audited(filled, deep=True)) == {"damaged"}
+
+
+def test_a_dead_letter_that_lost_a_rejection_is_found_by_reading_all(filled: Exported) -> None:
+    name = filled.files("_dead_letters/")[0]
+    first, *others = (orjson.loads(line) for line in gzip.decompress(filled.read(name)).splitlines())
+    first["counts"] = {}
+    lines = b"".join(orjson.dumps(line) + b"\n" for line in [first, *others])
+    filled.overwrite(name, gzip.compress(lines))
+    assert codes(audited(filled, deep=True)) == {"rejections_differ"}
+
+
+def test_a_ledger_that_was_rolled_back_is_found(filled: Exported) -> None:
+    old = filled.storage.read(filled.ledger_name)
+    assert old
+    filled.export(envelopes(31, 40))
+    filled.storage.put(filled.ledger_name, old.data)
+    assert "rolled_back" in codes(audited(filled))
+
+
+def test_a_ledger_that_was_rolled_back_and_went_on_is_found(filled: Exported) -> None:
+    old = filled.storage.read(filled.ledger_name)
+    assert old
+    filled.export(envelopes(31, 40))
+    filled.storage.put(filled.ledger_name, old.data)
+    filled.export(envelopes(31, 60))
+    assert {"rolled_back", "overlap"} <= codes(audited(filled))
+
+
+def test_a_ledger_that_was_rolled_back_and_went_on_with_other_ordinals_is_found(filled: Exported) -> None:
+    old = filled.storage.read(filled.ledger_name)
+    assert old
+    filled.export(envelopes(31, 32))
+    filled.storage.put(filled.ledger_name, old.data)
+    assert heal(filled.storage, filled.ledger_name, Stamp("a" * 32, filled.now()))
+    filled.export(envelopes(33, 34))
+    assert "rolled_back" in codes(audited(filled))
+
+
+def test_a_roll_back_over_commits_without_files_is_found_by_what_the_timer_has_seen(filled: Exported) -> None:
+    ledger = filled.ledger()
+    seen = Absorbed(ledger_id=ledger.ledger_id, ordinal=1, seen=ledger.ordinal + 1)
+    filled.storage.put(head.NAME, Head(sources={str(SOURCE): seen}).dump())
+    assert codes(audited(filled)) == {"rolled_back"}
+
+
+def test_files_of_sequence_numbers_that_the_ledger_says_never_came_are_found(filled: Exported) -> None:
+    ledger = filled.ledger()
+    gap = ledger.incarnation.model_copy(update={"gaps": ((4, 4),)})
+    counts = ledger.counts.model_copy(update={"envelopes": ledger.counts.envelopes - 1})
+    told = ledger.model_copy(update={"incarnation": gap, "counts": counts})
+    filled.storage.put(filled.ledger_name, told.dump())
+    assert codes(audited(filled)) == {"outside"}
+
+
+def test_a_ledger_whose_counts_do_not_add_up_is_found(filled: Exported) -> None:
+    ledger = filled.ledger()
+    counts = ledger.counts.model_copy(update={"skipped": ledger.counts.skipped + 1})
+    filled.storage.put(filled.ledger_name, ledger.model_copy(update={"counts": counts}).dump())
+    assert codes(audited(filled)) == {"unbalanced"}
+
+
+def test_a_ledger_that_is_gone_is_refuted(filled: Exported) -> None:
+    filled.storage.delete([filled.ledger_name])
+    assert codes(audited(filled)) == {"no_ledger"}
+
+
+def test_a_ledger_that_was_lost_and_begun_anew_is_refuted(filled: Exported) -> None:
+    filled.storage.delete([filled.ledger_name])
+    filled.export(envelopes(0, 3))
+    assert "other_ledger" in codes(audited(filled))
+
+
+def test_a_ledger_that_cannot_be_read_leaves_it_unclear(filled: Exported) -> None:
+    filled.storage.put("ledgers/a/b/1.json", b"{")
+    report = audited(filled)
+    assert (report.status, codes(report, Level.UNCLEAR)) == (2, {"unreadable"})
+
+
+def test_an_empty_container_is_unclear(exported: Exported) -> None:
+    assert audited(exported).status == 2
+
+
+def test_a_committed_file_that_is_not_published_yet_is_unclear(filled: Exported) -> None:
+    ledger, etag = unpublish(filled)
+    report = audited(filled)
+    assert (report.status, codes(report, Level.UNCLEAR)) == (2, {"unpublished"})
+    filled.storage.publish(ledger.files)
+    assert audited(filled).status == 0
+    assert etag
+
+
+def test_staged_files_of_failed_attempts_are_told_and_refute_nothing(filled: Exported) -> None:
+    commits = filled.export(envelopes(31, 33))
+    orphan = commits[0].files[0]
+    listed = orphan.listed.model_copy(update={"name": orphan.listed.name.replace("-0", "-1")})
+    filled.storage.stage([type(orphan)(listed, orphan.data)])
+    report = audited(filled)
+    assert (report.status, report.staged) == (0, 1)
+
+
+def test_since_leaves_out_what_a_lifecycle_rule_deleted(filled: Exported) -> None:
+    since = filled.now() + SECOND
+    filled.now()
+    filled.export(envelopes(31, 60))
+    old = [
+        blob.name
+        for blob in filled.output.list_blobs(include=["metadata"])
+        if int(blob.metadata["committed_at"]) < since
+    ]
+    assert audited(filled, since).status == 0
+    for name in sorted(old)[:-4]:
+        filled.output.delete_blob(name)
+    assert audited(filled).status == 1
+    for name in filled.files():
+        if name in old:
+            filled.output.delete_blob(name)
+    report = audited(filled, since)
+    assert codes(report, Level.UNCLEAR) == {"no_anchor"}
+    later = since + 10 * SECOND
+    assert audited(filled, later).status == 0
+    newest = max(
+        filled.output.list_blobs(include=["metadata"]), key=lambda blob: int(blob.metadata["ordinal"])
+    )
+    filled.output.delete_blob(newest.name)
+    assert audited(filled, later).status == 1
+
+
+def test_a_file_of_finished_connections_has_the_rows_it_was_written_with(filled: Exported) -> None:
+    table = pa.table({"a": [1, 2, 3]})
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    name = "parquet/ApiManagementWebSocketConnections/date=2030-03-17/hour=17/connections-1-a.parquet"
+    filled.output.upload_blob(name, sink.getvalue().to_pybytes(), metadata={"rows": "3"})
+    assert audited(filled).status == 0
+    filled.output.get_blob_client(name).set_blob_metadata({"rows": "4"})
+    assert codes(audited(filled)) == {"rows_differ"}
+
+
+@pytest.mark.parametrize("options", SCENARIOS.values(), ids=SCENARIOS.keys())
+def test_after_any_schedule_it_is_proven_unless_files_were_deleted(options: Options) -> None:
+    for seed in range(1000, 1008):
+        world = run(Choices(seed), options)
+        report = audit(world.storage, 0, deep=True, progress=lambda *_: None)
+        assert report.status == (1 if world.removed else 0), (seed, findings(report))
+
+
+def unpublish(filled: Exported) -> tuple[Ledger, str]:
+    """As if the exporter had died between its ledger write and its first publish."""
+    blob = filled.storage.read(filled.ledger_name)
+    assert blob
+    ledger = Ledger.parse(blob.data, "ledger")
+    for file in ledger.files:
+        data = filled.read(file.name)
+        filled.output.delete_blob(file.name)
+        filled.output.get_blob_client(file.name).stage_block(file.block_ids[0], data)
+    return ledger, blob.etag
+
+
+def rewrite(filled: Exported, name: str, change: Any) -> None:
+    sink = pa.BufferOutputStream()
+    pq.write_table(change(pq.read_table(io.BytesIO(filled.read(name)))), sink)
+    filled.overwrite(name, sink.getvalue().to_pybytes())

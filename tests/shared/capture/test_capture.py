@@ -1,0 +1,230 @@
+"""What `python -m shared capture` saves of a hub, by the real SDK, and that it disturbs nobody."""
+
+import gzip
+import re
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from azure.eventhub import EventData, EventHubConsumerClient, EventHubProducerClient
+
+from local.eventhubs.process import BrokerProcess
+from shared import __main__
+from shared.capture.capture import Capture, Wanted, write
+from shared.capture.masking import Masks
+from shared.envelope import Envelope
+from tests.shared.capture.test_masking import GUID, LOG
+from tests.shared.records.test_validation import become_what_is_expected
+
+HUB = "apim-logs"
+NOW = time.strftime("%Y-%m-%dT%H:%M:%S.1234567Z", time.gmtime())
+OURS = orjson.dumps({"records": [LOG | {"time": NOW}] * 3})
+FOREIGN = orjson.dumps({"records": [{"category": "GatewayLogs", "url": "https://contoso.com"}]})
+TABLE = orjson.dumps({"Type": "ApiManagementWebSocketConnectionLogs", "TimeGenerated": NOW})
+MISSING = orjson.dumps(
+    {"records": [{"category": "websocketconnectionlogs", "x": "alice.smith", "error": "\x1b[2J"}, 1]}
+)
+SECRETS = ("contoso", GUID, "alice", "203.0.113.77", "rg-prod")
+
+
+@pytest.fixture
+def broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BrokerProcess]:
+    with BrokerProcess(tmp_path / "hub", {HUB: 2}, groups=["exporter", "tools"]) as running:
+        monkeypatch.setenv("EventHubConnection", running.connection_string)
+        monkeypatch.setenv("EVENT_HUB_NAME", HUB)
+        monkeypatch.setenv("EVENT_HUB_CONSUMER_GROUP", "exporter")
+        yield running
+
+
+def send(broker: BrokerProcess, *bodies: bytes, source: str = "0") -> None:
+    string = broker.connection_string
+    with EventHubProducerClient.from_connection_string(string, eventhub_name=HUB) as producer:
+        producer.send_batch([EventData(body) for body in bodies], partition_id=source)
+
+
+def capture(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    try:
+        status = __main__.main(("capture", *arguments))
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    captured = capsys.readouterr()
+    return status, captured.out + captured.err
+
+
+def loaded(folder: Path) -> dict[str, Any]:
+    """What is expected of each file, once it is found to become that."""
+    expected: dict[str, Any] = orjson.loads((folder / "expected.json").read_bytes())
+    assert {path.name for path in folder.iterdir()} == {"expected.json", *expected}
+    for name, one in expected.items():
+        become_what_is_expected(folder / name, one)
+    return expected
+
+
+def texts(folder: Path) -> str:
+    files = [path.read_bytes() for path in folder.iterdir()]
+    return "".join(
+        (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode() for data in files
+    ).lower()
+
+
+def test_envelopes_of_our_category_are_saved_masked_as_fixtures_that_tests_load(
+    broker: BrokerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    send(broker, OURS, FOREIGN, b"{", gzip.compress(OURS))
+    send(broker, b"\xef\xbb\xbf" + MISSING, TABLE, source="1")
+    folder = tmp_path / "captured"
+    status, output = capture(capsys, "--group", "tools", "--wait", "5", "--output", str(folder))
+    assert status == 0, output
+    expected = loaded(folder)
+    assert sorted(len(one["rows"]) for one in expected.values()) == [0, 0, 3, 3]
+    assert sorted(len(one["rejections"]) for one in expected.values()) == [0, 0, 1, 2]
+    assert sorted(name.partition(".")[2] for name in expected) == ["json", "json", "json", "json.gz"]
+    assert "2 envelopes left out: no record of WebSocketConnectionLogs" in output
+    assert "4 envelopes with 8 records of ours" in output
+    assert "eventname: ConnectionClosed (6)" in output
+    assert "keys that are not documented: x" in output
+    assert "\\u001b[" in output
+    assert "\x1b" not in output, "a record's text does nothing to a terminal"
+    for secret in SECRETS:
+        assert secret not in texts(folder)
+        assert secret not in output.lower()
+    names = {row["CorrelationId"] for one in expected.values() for row in one["rows"]}
+    assert len(names) == 1, "the same id in two envelopes"
+
+
+def test_all_takes_whatever_comes_and_masks_it_too(
+    broker: BrokerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    send(broker, OURS, FOREIGN, b'{"records": [{"user": "alice', gzip.compress(OURS)[:50])
+    folder = tmp_path / "all"
+    status, output = capture(
+        capsys, "--group", "tools", "--from", "beginning", "--all", "--wait", "5", "--output", str(folder)
+    )
+    assert status == 0, output
+    assert [*loaded(folder)] == ["001.json", "002.json", "003.txt", "expected.json"][:3]
+    assert "1 envelopes left out: cannot be inflated, so not be masked" in output
+    assert not any(secret in texts(folder) for secret in SECRETS)
+
+
+def test_it_ends_when_there_is_enough(
+    broker: BrokerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    send(broker, *[OURS] * 9)
+    began = time.monotonic()
+    for number, options in enumerate((["--envelopes", "2"], ["--records", "4"])):
+        folder = tmp_path / str(number)
+        more = ["--from", "1h", "--wait", "60", "--output", str(folder), *options]
+        assert capture(capsys, "--group", "tools", *more)[0] == 0
+        assert len(loaded(folder)) == 2
+    assert time.monotonic() - began < 40
+
+
+def test_latest_takes_only_what_comes_from_now_on_and_nothing_is_an_answer_too(
+    broker: BrokerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    send(broker, OURS)
+    folder = tmp_path / "latest"
+    options = ("--group", "tools", "--from", "latest", "--output", str(folder))
+    status, output = capture(capsys, *options, "--wait", "2")
+    assert (status, output[:35]) == (1, "Nothing was saved in 2 s: try --fro")
+    timer = threading.Timer(3, send, [broker, OURS, OURS])
+    timer.start()
+    assert capture(capsys, *options, "--wait", "20", "--envelopes", "2")[0] == 0
+    timer.join()
+    assert len(loaded(folder)) == 2
+
+
+def test_times_shift_together(
+    broker: BrokerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    send(broker, OURS)
+    folder = tmp_path / "shifted"
+    options = ("--group", "tools", "--shift-times", "--envelopes", "1", "--output", str(folder))
+    assert capture(capsys, *options)[0] == 0
+    (one,) = loaded(folder).values()
+    assert len(one["rows"]) == 3, "as plausible as before"
+    assert NOW[:10] not in texts(folder)
+    assert NOW[10:19].lower() in texts(folder)
+    assert one["enqueued"] < (time.time() - 80_000) * 1_000_000
+
+
+def test_the_exporter_is_left_alone(
+    broker: BrokerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = ("--output", str(tmp_path / "out"))
+    status, output = capture(capsys, "--group", "Exporter", *folder)
+    assert status == 2
+    assert re.fullmatch(r"error: --group Exporter: is the exporter's.*--exporters-group\n", output)
+    seen: list[int] = []
+    string = broker.connection_string
+    with EventHubConsumerClient.from_connection_string(string, "exporter", eventhub_name=HUB) as exporter:
+
+        def received(_: Any, event: Any) -> None:
+            seen.append(event.sequence_number)
+
+        reading = {"owner_level": 0, "starting_position": "-1", "partition_id": "0"}
+        thread = threading.Thread(target=exporter.receive, args=(received,), kwargs=reading, daemon=True)
+        thread.start()
+        send(broker, OURS)
+        wait_for(seen, 1)
+        assert capture(capsys, "--group", "tools", "--envelopes", "1", *folder)[0] == 0
+        # Even in its own group an owner is not put out: the reader is.
+        status, output = capture(
+            capsys, "--group", "exporter", "--exporters-group", "--output", str(tmp_path / "no")
+        )
+        assert (status, len(output.splitlines())) == (2, 1)
+        assert "apim-logs: cannot be read in consumer group exporter" in output
+        send(broker, OURS)
+        wait_for(seen, 2)
+    thread.join(10)
+    assert seen == [0, 1]
+    monkeypatch.delenv("EVENT_HUB_CONSUMER_GROUP")
+    status, output = capture(capsys, "--group", "tools", *folder)
+    assert status == 2
+    assert "EVENT_HUB_CONSUMER_GROUP: set it" in output
+
+
+def wait_for(seen: list[int], number: int) -> None:
+    deadline = time.monotonic() + 20
+    while len(seen) < number:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_nothing_is_written_over(
+    broker: BrokerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert broker.pid
+    (tmp_path / "file").touch()
+    status, output = capture(capsys, "--group", "tools", "--output", str(tmp_path))
+    assert (status, len(output.splitlines())) == (2, 1)
+    assert "is not empty" in output
+    status, output = capture(capsys, "--group", "tools", "--output", str(tmp_path / "file"))
+    assert (status, len(output.splitlines())) == (2, 1)
+    assert "cannot be written to" in output
+    monkeypatch.delenv("EventHubConnection")
+    status, output = capture(capsys, "--group", "tools", "--output", str(tmp_path / "new"))
+    assert status == 2
+    assert "the hub is not known: set EventHubConnection (or" in output
+
+
+@pytest.mark.usefixtures("broker")
+def test_a_group_that_is_not_there_is_an_error_of_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, output = capture(capsys, "--group", "nobody", "--output", str(tmp_path / "out"))
+    assert (status, len(output.splitlines())) == (2, 1)
+    assert output.startswith("error: apim-logs: cannot be read in consumer group nobody: ")
+
+
+def test_what_was_captured_is_written_in_the_form_of_the_fixtures(tmp_path: Path) -> None:
+    one = Capture(Wanted(9), Masks(b"secret"))
+    enqueued = int(time.time() * 1_000_000)
+    lines = orjson.dumps(LOG | {"time": NOW}) + b"\n" + orjson.dumps(LOG | {"time": NOW})
+    assert one.take(Envelope(1, enqueued, lines))
+    write(tmp_path, one.taken)
+    assert [*loaded(tmp_path)] == ["001.jsonl"]

@@ -1,0 +1,317 @@
+"""Small files of quiet hours become one, which the audit takes for the files it replaced."""
+
+import io
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from shared.adopt import Blocked, forgotten
+from shared.audit.audit import Report, audit
+from shared.audit.evidence import Level
+from shared.compaction import compaction
+from shared.compaction.compact import Compactor, Summary
+from shared.compaction.compaction import State
+from shared.durations import head
+from shared.durations.finish import Finisher
+from shared.durations.head import Head
+from shared.errors import Refused
+from shared.ledger import File, Listed
+from shared.rules import Compacting, Finishing, Rules
+from tests.memory import WEEK, MemoryStorage
+from tests.shared.exported import EPOCH, SECOND, SOURCE, Exported, envelopes
+
+RECORDS = "parquet/ApiManagementWebSocketConnectionLogs/"
+CONNECTIONS = "parquet/ApiManagementWebSocketConnections/"
+LATER = EPOCH + 6 * 3600 * SECOND
+COMPACTING = Compacting(reach=timedelta(days=1), target=1 << 20)
+
+
+@dataclass
+class Hub:
+    """Says nothing: the clock of finishing goes by what was absorbed."""
+
+    def ask(self) -> None:
+        return None
+
+
+def compact(exported: Exported, rules: Compacting = COMPACTING, now: int = LATER) -> Summary:
+    return Compactor(exported.storage, rules, lambda: now, lambda: uuid.uuid4().hex).run(600)
+
+
+def audited(exported: Exported, since: int = 0, *, deep: bool = True) -> Report:
+    return audit(exported.storage, since, deep=deep, progress=lambda *_: None)
+
+
+def codes(report: Report, level: Level = Level.REFUTED) -> set[str]:
+    return {one.code for source in report.sources for one in source.findings if one.level is level}
+
+
+def rows(exported: Exported, prefix: str) -> list[dict[str, object]]:
+    tables = [
+        pq.ParquetFile(io.BytesIO(exported.read(name))).read()
+        for name in exported.files(prefix)
+        if name.endswith(".parquet")
+    ]
+    found: list[dict[str, object]] = pa.concat_tables(tables).to_pylist()
+    return sorted(found, key=repr)
+
+
+@pytest.fixture
+def filled(exported: Exported) -> Exported:
+    """Commits of small batches, none of which a ledger lists any more, and finished connections."""
+    rules = Finishing(opening=("ConnectionOpened",), closing=(), idle=timedelta(seconds=1))
+    finisher = Finisher(exported.storage, Hub(), rules, exported.now, lambda: uuid.uuid4().hex)
+    for first in range(0, 50, 10):
+        exported.export(envelopes(first, first + 9))
+        assert finisher.run(60).complete
+    for name in exported.storage.names("ledgers/"):
+        blob = exported.storage.read(name)
+        assert blob
+        exported.storage.write(name, exported.ledger().confirmed("0" * 32, LATER).dump(), blob.etag)
+    return exported
+
+
+def test_every_row_is_there_once_in_few_files_and_the_audit_proves_it(filled: Exported) -> None:
+    before = rows(filled, RECORDS)
+    names = filled.files(RECORDS)
+    summary = compact(filled)
+    assert summary.alarms == []
+    assert sum(one.files for one in summary.swaps if "Logs" in one.table) == len(names) > 10
+    assert len(filled.files(RECORDS)) == 2  # hours
+    assert rows(filled, RECORDS) == before
+    report = audited(filled)
+    assert (report.status, codes(report), codes(report, Level.UNCLEAR)) == (0, set(), set())
+    assert compact(filled).swaps == []
+
+
+def test_connections_are_compacted_but_for_what_the_head_lists(filled: Exported) -> None:
+    before, files = rows(filled, CONNECTIONS), filled.files(CONNECTIONS)
+    blob = filled.storage.read(head.NAME)
+    assert blob
+    listed = {file.name for file in Head.parse(blob.data).files}
+    assert len(files) - len(listed) > 2
+    compact(filled)
+    after = filled.files(CONNECTIONS)
+    assert listed <= set(after)
+    assert len(after) < len(files)
+    assert rows(filled, CONNECTIONS) == before
+    assert audited(filled).status == 0
+
+
+def test_what_a_ledger_lists_is_left_alone(exported: Exported) -> None:
+    exported.export(envelopes(0, 9))
+    exported.export(envelopes(10, 12), replace(Rules(), commit_bytes=1 << 20))
+    listed = {file.name for file in exported.ledger().files}
+    assert listed
+    compact(exported)
+    assert listed <= set(exported.files())
+
+
+def test_late_rows_are_compacted_again_and_the_file_names_all_it_stands_for(filled: Exported) -> None:
+    compact(filled)
+    for first in range(50, 90, 10):
+        filled.export(envelopes(first, first + 9))
+    blob = filled.storage.read(filled.ledger_name)
+    assert blob
+    filled.storage.write(filled.ledger_name, filled.ledger().confirmed("1" * 32, LATER).dump(), blob.etag)
+    before = rows(filled, RECORDS)
+    assert compact(filled, now=2 * LATER - EPOCH).swaps
+    assert len(filled.files(RECORDS)) == 2
+    assert rows(filled, RECORDS) == before
+    assert audited(filled).status == 0
+
+
+def test_a_row_group_is_found_by_id(filled: Exported) -> None:
+    compact(filled)
+    for name in filled.files(RECORDS):
+        file = pq.ParquetFile(io.BytesIO(filled.read(name)))
+        ids = file.read()["CorrelationId"].to_pylist()
+        assert ids == sorted(ids)
+        group = file.metadata.row_group(0)
+        assert group.sorting_columns[0].column_index == file.schema_arrow.get_field_index("CorrelationId")
+
+
+def test_switched_off_nothing_happens(filled: Exported) -> None:
+    before = filled.files()
+    assert compact(filled, replace(COMPACTING, enabled=False)) == Summary()
+    assert filled.files() == before
+
+
+def test_a_run_without_work_costs_few_calls() -> None:
+    calls: list[str] = []
+
+    class Counting(MemoryStorage):
+        def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:  # noqa: ARG002
+            calls.append(kind)
+            return effect()
+
+    for run in range(compaction.ROUND):
+        calls.clear()
+        now = LATER + run * compaction.SLOT
+        Compactor(Counting(), Compacting(), lambda now=now: now, lambda: "a").run(600)  # type: ignore[misc]
+        assert len(calls) <= 7, calls
+
+
+# -- the audit of compacted files -----------------------------------------------------------------
+
+
+def compacted(exported: Exported, prefix: str = RECORDS) -> str:
+    return next(name for name in exported.files(prefix) if "compacted-" in name)
+
+
+def test_a_compacted_file_that_is_gone_is_found(filled: Exported) -> None:
+    compact(filled)
+    filled.output.delete_blob(compacted(filled))
+    assert codes(audited(filled)) == {"missing_files"}
+
+
+def test_a_compacted_file_that_was_copied_is_found(filled: Exported) -> None:
+    compact(filled)
+    name = compacted(filled)
+    filled.copy(name, name.replace("hour=", "hour=0"))
+    assert codes(audited(filled)) == {"too_many_files"}
+
+
+def test_a_compacted_file_that_was_cut_off_is_found(filled: Exported) -> None:
+    compact(filled)
+    name = compacted(filled)
+    filled.overwrite(name, filled.read(name)[:-30])
+    assert "damaged" in codes(audited(filled, deep=False))
+
+
+def test_a_compacted_file_that_lost_a_row_is_found(filled: Exported) -> None:
+    compact(filled)
+    name = compacted(filled)
+    rewrite(filled, name, lambda table: table.slice(1))
+    assert "damaged" in codes(audited(filled, deep=False))
+
+
+def test_a_row_of_a_compacted_file_replaced_by_another_is_found_by_reading_all(filled: Exported) -> None:
+    compact(filled)
+    name = compacted(filled)
+    rewrite(filled, name, lambda table: pa.concat_tables([table.slice(0, 1), table.slice(0, len(table) - 1)]))
+    assert audited(filled, deep=False).status == 0
+    assert {"duplicates", "rows_differ"} == codes(audited(filled))
+
+
+def test_a_file_that_is_there_beside_the_one_that_replaced_it_is_found(filled: Exported) -> None:
+    name = filled.files(RECORDS)[0]
+    data, said = filled.read(name), filled.output.get_blob_client(name).get_blob_properties().metadata
+    compact(filled)
+    filled.output.upload_blob(name, data, metadata=said)
+    assert codes(audited(filled)) == {"too_many_files"}
+
+
+def test_since_finds_its_anchor_inside_compacted_files(filled: Exported) -> None:
+    compact(filled)
+    since = EPOCH + 75 * SECOND
+    report = audited(filled, since)
+    assert (report.status, codes(report, Level.UNCLEAR)) == (0, set())
+    filled.output.delete_blob(compacted(filled))
+    assert audited(filled, since).status != 0
+
+
+def test_adopting_counts_what_compaction_has_replaced(filled: Exported) -> None:
+    source = Blocked(str(SOURCE), None, 1)
+    before = forgotten(filled.storage, source)
+    assert before.files > 20
+    compact(filled)
+    assert forgotten(filled.storage, source) == before
+
+
+# -- what a crash leaves ---------------------------------------------------------------------------
+
+
+class Stopping(Compactor):
+    """Dies on its way through the swap."""
+
+    at = "publish"
+
+    def _finish(self, state: State, _etag: str | None, _summary: Summary) -> tuple[State, str]:
+        assert state.swap
+        if self.at == "delete":
+            self._storage.publish([state.swap.output])
+            self._storage.remove(state.swap.names[:1])
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("at", ["publish", "delete"])
+def test_a_swap_that_was_left_is_explained_and_finished(filled: Exported, at: str) -> None:
+    before = rows(filled, RECORDS)
+    dying = Stopping(filled.storage, COMPACTING, lambda: LATER, lambda: uuid.uuid4().hex)
+    dying.at = at
+    with pytest.raises(KeyboardInterrupt):
+        dying.run(600)
+    report = audited(filled)
+    assert (report.status, codes(report)) == ((0, set()) if at == "publish" else (2, set()))
+    assert codes(report, Level.UNCLEAR) == (set() if at == "publish" else {"compaction"})
+    summary = compact(filled, replace(COMPACTING, enabled=False))
+    assert (summary.finished, summary.alarms) == (1, [])
+    assert rows(filled, RECORDS) == before
+    assert audited(filled).status == 0
+
+
+def test_a_swap_whose_blocks_have_expired_is_given_up_and_its_inputs_stay(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = [0]
+    storage = MemoryStorage(lambda: clock[0])
+    put(storage, "f/", ["a", "b"])
+    began(storage, "f/", ["a", "b"])
+    clock[0] = WEEK + 1
+    summary = Compactor(storage, COMPACTING, lambda: clock[0], lambda: "a").run(60)
+    assert len(summary.alarms) == 1
+    assert [one.name for one in storage.outputs("f/") if one.visible] == ["f/a", "f/b"]
+    assert "neither visible nor staged" in caplog.text
+    assert Compactor(storage, COMPACTING, lambda: clock[0], lambda: "a").run(60) == Summary()
+
+
+def test_a_file_that_cannot_be_deleted_is_an_alarm_once_it_has_lasted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Held(MemoryStorage):
+        def _remove(self, name: str) -> None:
+            raise Refused(f"delete {name}: HTTP 409 BlobImmutableDueToPolicy")
+
+    storage = Held()
+    put(storage, "f/", ["a", "b"])
+    began(storage, "f/", ["a", "b"])
+    assert Compactor(storage, COMPACTING, lambda: 60 * SECOND, lambda: "a").run(60).alarms == []
+    (alarm,) = Compactor(storage, COMPACTING, lambda: 600 * SECOND, lambda: "a").run(60).alarms
+    assert "BlobImmutableDueToPolicy" in alarm
+    assert "readers see its rows twice" in caplog.text
+
+
+def put(storage: MemoryStorage, folder: str, names: Sequence[str]) -> None:
+    for name in names:
+        file = File(listed(folder + name), b"rows")
+        storage.stage([file])
+        storage.publish([file.listed])
+
+
+def began(storage: MemoryStorage, folder: str, names: Sequence[str]) -> None:
+    """A swap that was committed, and no more."""
+    output = listed(f"{folder}compacted")
+    storage.stage([File(output, b"rows of both")])
+    swap = compaction.Swap(folder=folder, inputs=tuple(names), output=output, began=0)
+    storage.put(compaction.NAME, State().beginning(swap).dump())
+
+
+def listed(name: str) -> Listed:
+    return Listed(name=name, block_ids=("0",), content_type="x", metadata={"rows": "1"}, staged_at=0)
+
+
+def rewrite(filled: Exported, name: str, change: Callable[[pa.Table], pa.Table]) -> None:
+    file = pq.ParquetFile(io.BytesIO(filled.read(name)))
+    kept = {key: value for key, value in file.metadata.metadata.items() if key == b"replaces"}
+    sink = io.BytesIO()
+    table = change(file.read())
+    with pq.ParquetWriter(sink, table.schema) as writer:
+        writer.add_key_value_metadata(kept)
+        writer.write_table(table)
+    filled.overwrite(name, sink.getvalue())

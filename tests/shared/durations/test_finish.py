@@ -1,0 +1,431 @@
+"""The timer absorbs all that was committed, writes what is finished once, and mends what exporters left."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from shared.durations import absorbing, finish, master, mending
+from shared.durations.finish import Finisher, Summary
+from shared.durations.head import NAME, Head
+from shared.envelope import Envelope, Source
+from shared.errors import Unclear
+from shared.export import Exporter
+from shared.hub import Position, State
+from shared.ledger import Ledger
+from shared.rules import Finishing, Rules
+from shared.schema import CONNECTIONS
+from shared.storage import Blob, Publication
+from tests.memory import MemoryStorage
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+BEGAN = 1_900_000_000 * SECOND
+ONE, TWO = (Source("ns", "hub", n) for n in "01")
+RULES = Finishing(opening=("Opened",), closing=("Closed",))
+EMPTY = Position(last=-1, enqueued=-1, empty=True)
+
+
+class World:
+    """A hub with two sources, an exporter, and a timer."""
+
+    def __init__(self) -> None:
+        self.now = BEGAN
+        self.storage = MemoryStorage(lambda: self.now)
+        self.positions = {ONE: EMPTY, TWO: EMPTY}
+        self.created = BEGAN - HOUR
+        self.answers = True
+        self._ids: Iterator[str] = (f"{n:032x}" for n in count())
+        self.exporter = Exporter(self.storage, Rules(), 1 << 20, lambda: self.now, self.new_id)
+
+    def new_id(self) -> str:
+        return next(self._ids)
+
+    def ask(self) -> State | None:
+        return State(self.created, dict(self.positions)) if self.answers else None
+
+    def arrive(self, source: Source, *records: tuple[str, str, float]) -> Envelope:
+        """An envelope: of each record id, event name and time in seconds."""
+        body = [
+            {
+                "time": f"{np.datetime64(BEGAN + round(time * SECOND), 'us')}Z",
+                "category": "WebSocketConnectionLogs",
+                "correlationId": id_,
+                "properties": {"eventName": name},
+            }
+            for id_, name, time in records
+        ]
+        last = self.positions.get(source, EMPTY).last
+        envelope = Envelope(last + 1, self.now, orjson.dumps({"records": body}))
+        self.positions[source] = Position(last=envelope.sequence, enqueued=self.now, empty=False)
+        return envelope
+
+    def commit(self, source: Source, *records: tuple[str, str, float]) -> None:
+        self.now += SECOND
+        self.exporter.run(source, [self.arrive(source, *records)])
+
+    def run(
+        self, rules: Finishing = RULES, storage: MemoryStorage | None = None, budget: float = 60
+    ) -> Summary:
+        return Finisher(storage or self.storage, self, rules, lambda: self.now, self.new_id).run(budget)
+
+    def later(self, wait: int) -> Summary:
+        self.now += wait
+        return self.run()
+
+    def head(self) -> Head:
+        return Head.parse(self.storage.state[NAME].data)
+
+    def ledger(self, source: Source) -> Ledger:
+        return Ledger.parse(self.storage.state[Ledger.name(source)].data, "")
+
+    def files(self) -> Mapping[str, bytes]:
+        return {
+            name: blob.data
+            for name, blob in self.storage.output.items()
+            if blob.data is not None and CONNECTIONS.name in name
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        tables = [pq.ParquetFile(pa.BufferReader(data)).read() for data in self.files().values()]
+        rows: list[dict[str, Any]] = pa.concat_tables([CONNECTIONS.arrow.empty_table(), *tables]).to_pylist()
+        return sorted(rows, key=lambda row: (row["CorrelationId"], row["Revision"]))
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def patch(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    return monkeypatch
+
+
+def test_a_connection_of_two_sources_is_written_once(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    world.commit(TWO, ("a", "Closed", 7.5))
+    assert world.later(MINUTE).open == 1
+    done = world.later(HOUR)
+    assert done.durations == [("closed", 7.5)]
+    assert (done.finished, done.revisions, done.open, done.rows, done.complete) == (
+        {"closed": 1},
+        0,
+        0,
+        1,
+        True,
+    )
+    (row,) = world.rows()
+    assert (row["EventCount"], row["DurationMs"], row["Revision"]) == (2, 7500, 0)
+    assert not world.later(HOUR).finished
+    assert len(world.rows()) == 1
+
+
+def test_files_have_the_columns_declared_and_lie_by_the_end_time(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 3600))
+    world.later(2 * HOUR)
+    ((name, data),) = world.files().items()
+    assert name.startswith("parquet/ApiManagementWebSocketConnections/date=2030-03-17/hour=18/connections-")
+    assert pq.ParquetFile(pa.BufferReader(data)).schema_arrow.names == CONNECTIONS.arrow.names
+
+
+def test_every_format_is_written(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 1))
+    world.now += HOUR
+    world.run(Finishing(formats=("parquet", "json"), closing=("closed",)))
+    assert sorted(name.split("/")[0] for name in world.files()) == ["json", "parquet"]
+
+
+def test_a_source_with_envelopes_to_commit_holds_finishing_back_and_is_an_alarm(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 1))
+    waiting = world.arrive(TWO, ("a", "Message", 0.5))
+    held = world.later(2 * HOUR)
+    assert not held.finished
+    assert (held.stalled, held.lag[str(TWO)].envelopes) == (1, 1)
+    assert held.lag[str(TWO)].seconds == pytest.approx(7200)
+    assert any(str(TWO) in alarm for alarm in held.alarms)
+    world.exporter.run(TWO, [waiting])
+    assert world.run().finished == {"closed": 1}
+    assert world.rows()[0]["EventCount"] == 3
+
+
+def test_a_source_that_the_hub_no_longer_has_is_absorbed_and_not_waited_for(world: World) -> None:
+    world.commit(TWO, ("a", "Opened", 0), ("a", "Closed", 1))
+    del world.positions[TWO]
+    assert world.later(HOUR).finished == {"closed": 1}
+
+
+def test_the_clock_stays_behind_by_what_the_clocks_of_hub_and_app_may_differ(world: World) -> None:
+    for source in (ONE, TWO):
+        assert world.later(HOUR).clock == world.now - finish.MARGIN
+        world.commit(source, ("a", "Opened", 0))
+    assert world.later(HOUR).clock == world.now - finish.MARGIN
+
+
+def test_without_an_answer_of_the_hub_time_is_what_arrived(world: World) -> None:
+    world.answers = False
+    world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 1))
+    assert not world.later(HOUR).finished
+    world.commit(ONE, ("b", "Opened", 0))
+    done = world.run()
+    assert (done.finished, done.lag) == ({"closed": 1}, {})
+
+
+def test_a_replay_is_not_waited_for_while_the_hub_does_not_answer(world: World) -> None:
+    world.answers = False
+    world.commit(ONE.replay(0), ("z", "Opened", 0))
+    world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 1))
+    world.now += HOUR
+    world.commit(ONE, ("b", "Opened", 0))
+    assert world.run().finished == {"closed": 1}
+
+
+def test_a_late_record_gives_a_revision_and_the_view_shows_the_newest(world: World, tmp_path: Path) -> None:
+    world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 1), ("b", "Opened", 0), ("b", "Closed", 1))
+    world.later(HOUR)
+    world.commit(TWO, ("a", "Message", 5))
+    assert world.later(HOUR).revisions == 1
+    assert [(row["CorrelationId"], row["Revision"]) for row in world.rows()] == [("a", 0), ("a", 1), ("b", 0)]
+    for name, data in world.files().items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    view = (
+        (Path(finish.__file__).parents[1] / "views" / "duckdb.sql")
+        .read_text()
+        .replace("{root}", str(tmp_path))
+    )
+    with duckdb.connect() as database:
+        database.execute(view.replace("{root}", str(tmp_path)))
+        newest = database.sql(
+            "SELECT CorrelationId, Revision, EventCount FROM ApiManagementWebSocketConnections ORDER BY 1"
+        ).fetchall()
+    assert newest == [("a", 1, 3), ("b", 0, 2)]
+
+
+def test_a_backlog_is_absorbed_in_chunks_within_the_budget(world: World, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(finish, "CHUNK", 2)
+    patch.setattr("shared.ledger.LISTED", 3)
+    for n in range(10):
+        world.commit(ONE, (f"id{n}", "Opened", n), (f"id{n}", "Closed", n + 1))
+    world.now += HOUR
+    first = world.run(budget=0)
+    assert (first.complete, first.observations) == (False, 2)
+    assert not first.finished
+    rest = world.run()
+    assert (rest.complete, rest.observations, rest.finished) == (True, 8, {"closed": 10})
+    assert len({name.rsplit("/", 1)[1].split("-")[1] for name in world.files()}) == 1
+    assert world.head().totals.observations == 10
+
+
+def test_a_backlog_of_many_small_commits_is_absorbed_some_commits_at_a_time(
+    world: World, patch: pytest.MonkeyPatch
+) -> None:
+    patch.setattr(finish, "SEGMENTS", 4)
+    patch.setattr("shared.ledger.LISTED", 3)
+    for n in range(10):
+        world.commit(ONE, (f"id{n}", "Opened", n))
+        world.commit(TWO, (f"id{n}", "Closed", n + 1))
+    world.now += HOUR
+    asked: list[str] = []
+    read = world.storage.read
+
+    def noting(name: str) -> Blob | None:
+        asked.append(name)
+        return read(name)
+
+    world.storage.read = noting  # type: ignore[method-assign]
+    steps = [world.run(budget=0) for _ in range(5)]
+    assert [one.segments for one in steps] == [4] * 5
+    assert steps[-1].finished == {"closed": 10}
+    indexes = len([name for name in asked if name.startswith("segments/") and name.endswith(".json")])
+    assert indexes <= 2 * len(steps)
+
+
+def test_what_was_written_too_much_of_waits_for_the_next_commit(
+    world: World, patch: pytest.MonkeyPatch
+) -> None:
+    patch.setattr(absorbing, "ENOUGH", 5)
+    patch.setattr(master, "PART_ROWS", 4)
+    world.commit(ONE, *((f"id{n}", name, n) for n in range(40) for name in ("Opened", "Closed")))
+    world.run()
+    assert len(world.head().parts) > 3
+    done = world.later(HOUR)
+    assert (done.finished, done.complete) == ({"closed": 40}, True)
+    assert len({name.rsplit("/", 1)[1] for name in world.files()}) > 3
+    assert len(world.rows()) == 40
+
+
+def test_other_names_in_the_settings_act_on_what_was_written(world: World, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(absorbing, "ENOUGH", 5)
+    patch.setattr(master, "PART_ROWS", 4)
+    world.commit(ONE, *((f"id{n}", name, n) for n in range(20) for name in ("Begin", "End")))
+    assert world.later(25 * HOUR).finished == {"timed_out": 20}
+    done = world.run(Finishing(opening=("begin",), closing=("end",)))
+    assert (done.revisions, done.finished) == (20, {})
+    assert {row["Status"] for row in world.rows() if row["Revision"] == 1} == {"closed"}
+
+
+def test_unknown_names_finish_earlier_once_enough_connections_began(world: World) -> None:
+    world.commit(ONE, *((f"id{n}", name, n) for n in range(100) for name in ("Begin", "End")))
+    world.run()
+    done = world.later(62 * MINUTE)
+    assert (done.finished, done.unknown_names) == ({"quiet": 100}, 2)
+    seen = world.head().names["End"]
+    assert (seen.connections, seen.first, seen.last) == (100, 0, 100)
+
+
+def test_too_many_connections_are_let_go_with_an_alarm(world: World) -> None:
+    world.commit(ONE, *((f"id{n:02}", "Opened", n) for n in range(30)))
+    done = world.run(Finishing(cap=10))
+    assert (done.capped, done.rows, done.finished) == (20, 10, {"timed_out": 20})
+    assert done.alarms
+    assert world.head().totals.capped == 20
+
+
+class Failing(MemoryStorage):
+    """Has no answer to one call."""
+
+    def __init__(self, world: World, number: int) -> None:
+        super().__init__(lambda: world.now)
+        self.state, self.output = world.storage.state, world.storage.output
+        self._writes = 1_000_000 * (1 + number)
+        self._left = number
+
+    def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
+        self._left -= 1
+        result = effect()
+        if self._left == 0:
+            raise Unclear(f"{kind} {name}")
+        return result
+
+
+def test_a_run_that_breaks_at_any_call_is_made_good_by_the_next(world: World) -> None:
+    for number in count(1):
+        world.commit(TWO, (f"id{number}", "Opened", 0), (f"id{number}", "Closed", 1))
+        world.now += HOUR
+        try:
+            world.run(storage=Failing(world, number))
+        except Unclear:
+            assert world.later(MINUTE).complete
+        else:
+            break
+    assert number > 15
+    assert [(row["CorrelationId"], row["Revision"], row["EventCount"]) for row in world.rows()] == sorted(
+        (f"id{n}", 0, 2) for n in range(1, number + 1)
+    )
+
+
+def test_files_of_a_dead_exporter_are_published_and_the_list_emptied(
+    world: World, patch: pytest.MonkeyPatch
+) -> None:
+    def dies(_self: MemoryStorage, _files: Sequence[Any]) -> list[Publication]:
+        raise Unclear("died")
+
+    with patch.context() as dying:
+        dying.setattr(MemoryStorage, "publish", dies)
+        with pytest.raises(Unclear):
+            world.commit(ONE, ("a", "Opened", 0))
+    (listed,) = world.ledger(ONE).files
+    assert world.later(mending.PENDING).healed == 0
+    assert world.later(SECOND).healed == 1
+    assert world.storage.visible(listed.name)
+    assert not world.ledger(ONE).files
+    assert world.later(HOUR).healed == 0
+
+
+def test_a_list_that_is_an_hour_old_is_an_alarm(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    assert any("not published" in alarm for alarm in world.later(HOUR + SECOND).alarms)
+
+
+def test_a_hub_made_anew_begins_a_new_incarnation(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    world.run()
+    assert world.ledger(ONE).incarnation.number == 0
+    world.now += HOUR
+    world.created = world.now
+    world.positions = {ONE: EMPTY, TWO: EMPTY}
+    world.run()
+    world.run()
+    incarnation = world.ledger(ONE).incarnation
+    assert (incarnation.number, incarnation.began, incarnation.next) == (1, world.created, None)
+    world.commit(ONE, ("a", "Closed", 1))
+    assert world.later(HOUR).finished == {"closed": 1}
+    assert world.rows()[0]["EventCount"] == 2
+
+
+def test_what_is_absorbed_is_swept_and_what_is_not_stays(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    orphan = world.ledger(ONE).segments[0].name.replace("-", "-0")
+    world.storage.put(orphan, b"")
+    world.later(HOUR)
+    world.commit(ONE, ("b", "Opened", 0))
+    world.run()
+    assert world.storage.names("segments/") == [one.name for one in world.ledger(ONE).segments]
+    for _ in range(3):
+        world.commit(ONE, ("b", "Message", 1))
+        world.later(HOUR)
+    assert world.storage.names("master/") == [part.name for part in world.head().parts]
+
+
+def test_segments_in_an_index_are_kept_until_they_are_absorbed(
+    world: World, patch: pytest.MonkeyPatch
+) -> None:
+    patch.setattr("shared.ledger.LISTED", 2)
+    patch.setattr(finish, "CHUNK", 3)
+    for n in range(8):
+        world.commit(ONE, (f"id{n}", "Opened", n))
+    assert len(world.ledger(ONE).indexes) == 3
+    world.run(budget=0)
+    assert len([name for name in world.storage.names("segments/") if name.endswith(".arrow")]) == 8
+    assert world.run().rows == 8
+    world.now += HOUR
+    world.commit(ONE, ("z", "Opened", 9))
+    world.run()
+    assert len(world.storage.names("segments/")) == 1
+    assert not world.ledger(ONE).indexes
+
+
+def test_a_ledger_that_went_back_or_is_gone_is_an_alarm_and_holds_finishing_back(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    older = world.storage.state[Ledger.name(ONE)]
+    world.commit(ONE, ("a", "Closed", 1))
+    world.run()
+    for state in (older, None):
+        if state:
+            world.storage.state[Ledger.name(ONE)] = state
+        else:
+            del world.storage.state[Ledger.name(ONE)]
+        done = world.later(HOUR)
+        assert any("adopt" in alarm for alarm in done.alarms)
+        assert not done.finished
+
+
+def test_a_segment_that_was_deleted_is_an_alarm_and_stops_nothing(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    world.commit(ONE, ("b", "Opened", 0), ("b", "Closed", 1))
+    del world.storage.state[world.ledger(ONE).segments[0].name]
+    done = world.later(HOUR)
+    assert done.finished == {"closed": 1}
+    assert any("deleted" in alarm for alarm in done.alarms)
+
+
+def test_rules_that_finish_nothing_write_nothing(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 1))
+    world.now += HOUR
+    world.run(Finishing(closing=("closed",), grace=timedelta(hours=2)))
+    assert not world.files()
+    before = world.storage.state[NAME]
+    world.answers = False
+    world.run(Finishing(closing=("closed",), grace=timedelta(hours=2)))
+    assert world.storage.state[NAME] == before

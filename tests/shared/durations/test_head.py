@@ -1,0 +1,117 @@
+"""The head: what it says of sources, and what it makes of what it counts."""
+
+import pytest
+
+from shared.durations.head import DAY, FEW, HOUR, NAMES, Absorbed, Head, Seen, Totals
+from shared.errors import LedgerError, LedgerTooLarge, LedgerTooNew
+from shared.ledger import Ledger, Listed
+
+LEDGER = Ledger(ledger_id="a", source="ns/hub/0", ordinal=7)
+NOW = 10 * DAY
+
+
+def head(**sources: Absorbed) -> Head:
+    names = {f"ns/hub/{name[1:]}": one for name, one in sources.items()}
+    return Head(sources=names, hub=("ns/hub/0", "ns/hub/1"))
+
+
+def test_it_reads_back_with_the_keys_of_a_newer_program() -> None:
+    data = head(s0=Absorbed(ledger_id="a", ordinal=3)).dump()[:-1] + b',"new":[1]}'
+    again = Head.parse(data)
+    assert again.sources["ns/hub/0"].ordinal == 3
+    assert Head.parse(again.written("c", 1).dump()).model_extra == {"new": [1]}
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"ordinal":"x"}'])
+def test_what_is_no_head_is_an_error(data: bytes) -> None:
+    with pytest.raises(LedgerError, match="not a head"):
+        Head.parse(data)
+
+
+def test_a_newer_format_is_refused() -> None:
+    with pytest.raises(LedgerTooNew):
+        Head.parse(b'{"format":2}')
+
+
+def test_it_never_outgrows_one_put_blob() -> None:
+    with pytest.raises(LedgerTooLarge):
+        Head(lost=("x" * 1000,) * 5000).dump()
+
+
+def test_the_clock_is_the_earliest_progress_of_the_sources_of_the_hub() -> None:
+    assert head(s0=Absorbed(progress=5), s1=Absorbed(progress=9)).clock == 5
+    assert head(s0=Absorbed(progress=5), s1=Absorbed(progress=9), s2=Absorbed(progress=1)).clock == 5
+
+
+def test_a_source_of_which_nothing_is_known_stops_the_clock() -> None:
+    assert head(s0=Absorbed(progress=5)).clock == -1
+    assert Head().clock == -1
+
+
+def test_a_watermark_is_of_one_ledger() -> None:
+    at = head(s0=Absorbed(ledger_id="a", ordinal=3))
+    assert at.watermark(LEDGER) == 3
+    assert at.watermark(LEDGER.model_copy(update={"ledger_id": "b"})) == 0
+    assert Head().watermark(LEDGER) == 0
+
+
+@pytest.mark.parametrize(
+    ("absorbed", "rolled_back"),
+    [
+        (Absorbed(ledger_id="a", seen=7), False),
+        (Absorbed(ledger_id="a", seen=8), True),
+        (Absorbed(ledger_id="b", seen=1), True),
+        (Absorbed(progress=3), False),
+    ],
+)
+def test_a_ledger_that_lags_behind_what_was_seen_was_rolled_back(
+    absorbed: Absorbed,
+    rolled_back: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    assert head(s0=absorbed).rolled_back(LEDGER) is rolled_back
+    assert not Head().rolled_back(LEDGER)
+
+
+def test_an_adopted_ledger_keeps_what_was_absorbed_as_far_as_it_goes() -> None:
+    before = head(s0=Absorbed(ledger_id="a", ordinal=9, seen=9, progress=5), s1=Absorbed(progress=9))
+    after = before.adopting("ns/hub/0", LEDGER)
+    assert not after.rolled_back(LEDGER)
+    assert after.watermark(LEDGER) == 7
+    assert after.sources["ns/hub/1"] == before.sources["ns/hub/1"]
+    other = LEDGER.model_copy(update={"ledger_id": "b"})
+    assert before.adopting("ns/hub/0", other).watermark(other) == 0
+    assert "ns/hub/0" not in before.adopting("ns/hub/0", None).sources
+
+
+def test_closing_events_cannot_be_told_once_enough_connections_began_without_one() -> None:
+    at = head(s0=Absorbed(progress=NOW), s1=Absorbed(progress=NOW))
+    closing = frozenset({"closed"})
+    many = at.model_copy(update={"began": {NOW // HOUR: FEW}})
+    few = at.model_copy(update={"began": {NOW // HOUR: FEW - 1}})
+    assert many.quiet(closing)
+    assert not few.quiet(closing)
+    for newest, quiet in ((NOW - DAY, False), (NOW - DAY - 1, True)):
+        assert many.model_copy(update={"names": {"Closed": Seen(newest=newest)}}).quiet(closing) is quiet
+
+
+def test_names_are_counted_and_too_many_new_ones_are_not() -> None:
+    counted = Head(names={"a": Seen(connections=1, newest=5)}).counting(
+        {"a": Seen(connections=2, first=1, newest=3)}
+    )
+    assert counted == {"a": Seen(connections=3, first=1, newest=5)}
+    full = Head().counting({str(n): Seen(connections=1) for n in range(NAMES + 5)})
+    assert len(full) == NAMES
+    assert Head(names=full).counting({"x": Seen(), "1": Seen(connections=1)})["1"].connections == 2
+
+
+def test_files_whose_blocks_are_gone_are_noted_as_lost() -> None:
+    one, two = (
+        Listed(name=name, block_ids=("b",), content_type="", metadata={}, staged_at=0)
+        for name in ("one", "two")
+    )
+    after = Head(files=(one, two)).losing([one], "c", 5)
+    assert (after.files, after.lost, after.ordinal, after.committed_at) == ((two,), ("one",), 1, 5)
+
+
+def test_totals_add_up() -> None:
+    assert Totals(observations=1, capped=2).plus(Totals(observations=3)) == Totals(observations=4, capped=2)

@@ -1,0 +1,255 @@
+"""What a process knows of connections' starts: all that was committed anywhere, whoever absorbs it then."""
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pytest
+
+from shared.durations import known
+from shared.durations.connections import UNKNOWN
+from shared.durations.finish import Finisher
+from shared.durations.known import Known, Starts
+from shared.envelope import Envelope, Source
+from shared.errors import LedgerMissing, LedgerRolledBack
+from shared.export import Exporter
+from shared.hub import State
+from shared.ledger import Ledger
+from shared.rules import Finishing, Rules
+from tests.memory import MemoryStorage
+from tests.shared.durations.test_connections import observed
+
+SECOND = 1_000_000
+STALENESS = 5 * SECOND
+HERE, THERE = (Source("ns", "hub", n) for n in "01")
+BEGAN = 1_900_000_000 * SECOND
+
+
+class NoHub:
+    """Does not answer."""
+
+    def ask(self) -> State | None:
+        return None
+
+
+class World:
+    """Two processes that export one source each, and a timer."""
+
+    def __init__(self) -> None:
+        self.now = BEGAN
+        self.storage = Interrupted()
+        self._ids = (f"{n:032x}" for n in count())
+        self._sequences: dict[Source, Iterator[int]] = {HERE: count(), THERE: count()}
+        self.exporters = {source: self.exporter() for source in (HERE, THERE)}
+
+    def exporter(self) -> Exporter:
+        return Exporter(self.storage, Rules(), 1 << 20, lambda: self.now, lambda: next(self._ids), STALENESS)
+
+    def known(self) -> Known:
+        return Known(self.storage, STALENESS, lambda: self.now)
+
+    def commit(self, source: Source, *ids: str, time: int = 0) -> list[dict[str, Any]]:
+        """One record each; what was exported."""
+        self.now += SECOND
+        stamp = str(np.datetime64(BEGAN + time * SECOND, "us")) + "Z"
+        records = [
+            {
+                "time": stamp,
+                "category": "WebSocketConnectionLogs",
+                "correlationId": id_,
+                "properties": {"eventName": "e"},
+            }
+            for id_ in ids
+        ]
+        envelope = Envelope(next(self._sequences[source]), self.now, orjson.dumps({"records": records}))
+        (commit,) = self.exporters[source].run(source, [envelope])
+        rows: list[dict[str, Any]] = []
+        for file in commit.files:
+            rows += pa.parquet.read_table(
+                pa.BufferReader(self.storage.output[file.listed.name].data)
+            ).to_pylist()
+        return rows
+
+    def finish(self) -> None:
+        summary = Finisher(self.storage, NoHub(), Finishing(), lambda: self.now, lambda: next(self._ids)).run(
+            60
+        )
+        assert summary.complete
+
+    def ledger(self, source: Source) -> Ledger:
+        return Ledger.parse(self.storage.state[Ledger.name(source)].data, "")
+
+
+class Interrupted(MemoryStorage):
+    """Lets something happen before each call of the one that is watched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before: Callable[[], None] | None = None
+        self.calls: list[str] = []
+
+    def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
+        self.calls.append(f"{kind} {name}")
+        before, self.before = self.before, None
+        if before:
+            before()
+            self.before = before
+        return effect()
+
+
+def start(known: Known, id_: str) -> int | None:
+    """The start that is known, in seconds."""
+    row = {"CorrelationId": id_, "EventName": "e", "TimeGenerated": 0, "_EnqueuedTime": 0}
+    (found,) = known.earliest(observed([row])).tolist()
+    return None if found == UNKNOWN else (found - BEGAN) // SECOND
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_the_start_that_another_source_committed_is_known_after_the_staleness(world: World) -> None:
+    world.commit(HERE, "x")
+    world.commit(THERE, "a", time=-10)
+    assert world.commit(HERE, "a", time=5)[0]["ConnectionDurationMs"] is None
+    world.now += STALENESS
+    assert world.commit(HERE, "a", time=5)[0]["ConnectionDurationMs"] == 15_000
+
+
+def test_what_this_process_committed_is_known_at_once_and_not_read_again(world: World) -> None:
+    world.commit(HERE, "a")
+    world.storage.calls.clear()
+    assert world.commit(HERE, "a", time=2)[0]["ConnectionDurationMs"] == 2000
+    assert not [call for call in world.storage.calls if call.startswith(("read", "names"))]
+
+
+def test_others_are_asked_once_in_the_staleness_however_many_batches(world: World) -> None:
+    world.commit(THERE, "a")
+    for _ in range(4):
+        world.commit(HERE, "a")
+    assert len([call for call in world.storage.calls if call == "names ledgers/"]) == 2
+
+
+def test_an_absorbed_start_is_known_to_a_new_process(world: World) -> None:
+    world.commit(HERE, "a", "b", time=3)
+    world.finish()
+    world.now += known.KEPT + STALENESS
+    world.commit(HERE, "c", time=4)
+    assert not [one for one in world.ledger(HERE).segments if one.ordinal == 1]
+    new = world.known()
+    new.refresh(
+        world.ledger(THERE)
+        if Ledger.name(THERE) in world.storage.state
+        else Ledger(ledger_id="n", source=str(THERE))
+    )
+    assert [start(new, id_) for id_ in "abcd"] == [3, 3, 4, None]
+
+
+def test_a_trim_mark_above_what_was_read_means_to_read_the_master(world: World) -> None:
+    world.commit(HERE, "x")
+    late = world.known()
+    late.refresh(world.ledger(HERE))
+    world.commit(THERE, "a", time=3)
+    world.finish()
+    world.now += known.KEPT + STALENESS
+    world.commit(THERE, "b", time=4)
+    world.finish()
+    assert world.ledger(THERE).trimmed
+    late.refresh(world.ledger(HERE))
+    assert [start(late, id_) for id_ in "ab"] == [3, 4]
+
+
+def absorb_and_trim(world: World) -> Callable[[], None]:
+    """The timer absorbs, and the other source drops what was absorbed."""
+
+    def happens() -> None:
+        world.finish()
+        world.now += known.KEPT + STALENESS
+        world.commit(THERE, "other")
+        world.finish()
+
+    return happens
+
+
+def test_a_timer_that_absorbs_between_any_two_reads_takes_nothing_away(world: World) -> None:
+    world.commit(THERE, "a", time=3)
+    new = world.known()
+    world.storage.before = absorb_and_trim(world)
+    new.refresh(Ledger(ledger_id="n", source=str(HERE)))
+    assert start(new, "a") == 3
+
+
+def test_with_the_master_read_before_the_ledgers_it_does(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledgers = Known._ledgers
+
+    def master_first(self: Known, own: Ledger) -> dict[str, Ledger]:
+        self._load()
+        monkeypatch.setattr(Known, "_load", lambda _: True)
+        return ledgers(self, own)
+
+    monkeypatch.setattr(Known, "_ledgers", master_first)
+    world.commit(THERE, "a", time=3)
+    new = world.known()
+    world.storage.before = absorb_and_trim(world)
+    new.refresh(Ledger(ledger_id="n", source=str(HERE)))
+    assert start(new, "a") is None
+
+
+def test_a_ledger_that_cannot_be_read_tells_nothing_and_stops_nobody(world: World) -> None:
+    world.storage.put(Ledger.name(THERE), b"{")
+    world.commit(HERE, "a")
+    new = world.known()
+    new.refresh(world.ledger(HERE))
+    assert start(new, "a") == 0
+
+
+def test_a_new_process_stops_at_a_ledger_that_the_timer_has_seen_and_is_gone(world: World) -> None:
+    world.commit(HERE, "a")
+    world.finish()
+    del world.storage.state[Ledger.name(HERE)]
+    world.exporters[HERE] = world.exporter()
+    with pytest.raises(LedgerMissing):
+        world.commit(HERE, "b")
+
+
+def test_a_new_process_stops_at_a_ledger_that_the_timer_has_seen_further(world: World) -> None:
+    world.commit(HERE, "a")
+    older = world.storage.state[Ledger.name(HERE)]
+    world.commit(HERE, "b")
+    world.finish()
+    world.storage.state[Ledger.name(HERE)] = older
+    world.exporters[HERE] = world.exporter()
+    with pytest.raises(LedgerRolledBack):
+        world.commit(HERE, "b")
+
+
+def test_segments_in_an_index_are_known_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.ledger.LISTED", 2)
+    for n in range(7):
+        world.commit(HERE, f"id{n}", time=n)
+    assert [index.last for index in world.ledger(HERE).indexes] == [2, 4, 6]
+    new = world.known()
+    new.refresh(world.ledger(HERE))
+    assert [start(new, f"id{n}") for n in range(8)] == [*range(7), None]
+
+
+def test_starts_are_the_earliest_of_all_that_was_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known, "RECENT", 10)
+    rng = np.random.default_rng(1)
+    starts = Starts()
+    truth: dict[bytes, int] = {}
+    for _ in range(60):
+        # Some share their first half.
+        keys = np.array([bytes([n % 7]) * 8 + bytes([n]) * 8 for n in rng.integers(0, 40, 4)], "S16")
+        times = rng.integers(0, 1000, 4)
+        starts.learn(keys, times)
+        for key, time in zip(keys.tolist(), times.tolist(), strict=True):
+            truth[key] = min(time, truth.get(key, UNKNOWN))
+        asked = np.array([bytes([n % 7]) * 8 + bytes([n]) * 8 for n in range(60)], "S16")
+        assert starts.earliest(asked).tolist() == [truth.get(key, UNKNOWN) for key in asked.tolist()]
