@@ -42,7 +42,7 @@ format: $(READY) ## format the code and mend what ruff can mend
 clean: ## remove what the other targets made
 	rm -rf .venv .venv-checkov node_modules .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.venv/ready: requirements.txt requirements-dev.txt
+.venv/ready: requirements.txt requirements-report.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' || \
 		{ echo "Python 3.13 is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=/path/to/python3.13" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
