@@ -16,7 +16,7 @@ How the data flows:
     function_app.compact_logs           a timer
       -> compaction/compact             the shell: one large file in place of many small ones
 
-Everywhere: settings (alone in reading the environment) and rules, schema, envelope, ledger, errors, telemetry;
+Everywhere: settings (alone in reading the environment), rules, schema, envelope, ledger, errors, telemetry;
 storage and hub, alone in reaching Azure.
 
 Beside it, for operators: `python -m shared` (commands/), which looks (status, report/, audit/), takes dead

@@ -79,7 +79,7 @@ def test_the_formulas_hold_for_the_batches_of_host_json() -> None:
 
 
 def test_the_formulas_hold_for_the_runs_of_compaction() -> None:
-    assert "schedule=\"30 */10 * * * *\"" in (ROOT / "function_app.py").read_text()
+    assert 'schedule="30 */10 * * * *"' in (ROOT / "function_app.py").read_text()
     runs = MONTH // timedelta(minutes=10)
     day = timedelta(days=1)
     # With the templates' retention of a week: RECORD_MAX_AGE, EVENT_HUB_RETENTION, WS_IDLE_TIMEOUT.
