@@ -16,8 +16,12 @@ How the data flows:
     function_app.compact_logs           a timer
       -> compaction/compact             the shell: one large file in place of many small ones
 
+Everywhere: settings (alone in reading the environment), rules, schema, envelope, ledger, errors, telemetry;
+storage and hub, alone in reaching Azure.
+
 Beside it, for operators: `python -m shared` (commands/), which looks (status, report/, audit/), takes dead
-letters through today's code (replay), and saves envelopes as fixtures (capture/).
+letters through today's code (replay), lets a source go on whose ledger was lost (adopt), prints the tables
+(schema, dialects, views/), and saves envelopes as fixtures (capture/).
 """
 
 __version__ = "0.1.0"

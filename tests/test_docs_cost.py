@@ -5,7 +5,7 @@ from pathlib import Path
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 CASES = ((50, 5_000), (20, 860))
-MEMORY_GB, FILES, BYTES = 2, 1, 60
+MEMORY_GB, FILES, BYTES, CALL = 2, 1, 60, 0.05
 
 
 def costs(r: int, b: int) -> dict[str, float]:
@@ -13,10 +13,11 @@ def costs(r: int, b: int) -> dict[str, float]:
     parts = {
         "execution time, at most": commits * 1 * MEMORY_GB * 0.000026,
         "executions": commits * 0.40 / 1e6,
-        "writes": commits * (2 * FILES + 3) * 0.065 / 1e4,
+        "writes and lists, at most": commits * (2 * FILES + 4) * 0.065 / 1e4,
         "ingress": 1e9 / r * 0.028 / 1e6,
         "stored, a month": 1e9 * BYTES / 1e9 * 0.023,
-        "telemetry": commits * 1.2e3 / 1e9 * 2.76,
+        "telemetry of invocations": commits * 4e3 / 1e9 * 2.76,
+        "compaction, its execution time": (13_000 + commits * 2 * CALL / 8) * MEMORY_GB * 0.000026,
     }
     return parts | {"together, USD": sum(parts.values())}
 

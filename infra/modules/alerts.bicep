@@ -110,7 +110,7 @@ var logAlerts = [
   {
     name: 'integrity'
     severity: 1
-    description: 'A ledger is missing or was rolled back, a file was lost, counts do not balance, or connections were let go.'
+    description: 'A ledger is missing or was rolled back, a file was lost, counts do not balance, connections were let go, or a swap of compaction does not end.'
     query: loadTextContent('../alerts/integrity.kql')
     window: 'PT15M'
     aggregation: 'Total'

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from shared.compaction import compaction
+from shared.rules import Compacting
 from tests.infra.templates import ROOT, template, variable
 
 PAGE = (ROOT / "docs" / "sizing.md").read_text()
@@ -74,6 +76,20 @@ def test_the_formulas_hold_for_the_batches_of_host_json() -> None:
     assert re.findall(r"\d+", commits)[0] == str(MONTH // wait)
     assert commits.endswith(f"/ {HUB['minEventBatchSize']})")
     assert timedelta(minutes=43800) == MONTH
+
+
+def test_the_formulas_hold_for_the_runs_of_compaction() -> None:
+    assert 'schedule="30 */10 * * * *"' in (ROOT / "function_app.py").read_text()
+    runs = MONTH // timedelta(minutes=10)
+    day = timedelta(days=1)
+    # With the templates' retention of a week: RECORD_MAX_AGE, EVENT_HUB_RETENTION, WS_IDLE_TIMEOUT.
+    rules = Compacting(reach=7 * day + timedelta(hours=DEFAULTS["eventRetentionHours"]) + day)
+    lists = max(
+        len(list(compaction.days(run * compaction.SLOT, rules))) for run in range(365 * 144, 366 * 144)
+    )
+    formulas = {row[0]: row[1] for row in COSTS}
+    assert f"+ {runs} * {lists} +" in formulas["writes and lists, at most"]
+    assert formulas["executions"].endswith(f"+ {runs}")
 
 
 @pytest.mark.parametrize("row", rows("| records/s at the peak |"), ids=lambda row: row[0])

@@ -2,6 +2,7 @@
 
 import io
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -20,10 +21,11 @@ from shared.durations import head
 from shared.durations.finish import Finisher
 from shared.durations.head import Head
 from shared.errors import Refused
-from shared.ledger import File, Listed
+from shared.export import Exporter
+from shared.ledger import File, Ledger, Listed
 from shared.rules import Compacting, Finishing, Rules
 from tests.memory import WEEK, MemoryStorage
-from tests.shared.exported import EPOCH, SECOND, SOURCE, Exported, envelopes
+from tests.shared.exported import EPOCH, RULES, SECOND, SOURCE, Exported, envelopes
 
 RECORDS = "parquet/ApiManagementWebSocketConnectionLogs/"
 CONNECTIONS = "parquet/ApiManagementWebSocketConnections/"
@@ -41,6 +43,10 @@ class Hub:
 
 def compact(exported: Exported, rules: Compacting = COMPACTING, now: int = LATER) -> Summary:
     return Compactor(exported.storage, rules, lambda: now, lambda: uuid.uuid4().hex).run(600)
+
+
+def new_id() -> str:
+    return uuid.uuid4().hex
 
 
 def audited(exported: Exported, since: int = 0, *, deep: bool = True) -> Report:
@@ -142,19 +148,49 @@ def test_switched_off_nothing_happens(filled: Exported) -> None:
     assert filled.files() == before
 
 
+class Counting(MemoryStorage):
+    """Counts its calls by kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: Counter[str] = Counter()
+
+    def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
+        self.calls[kind] += 1
+        return super().call(kind, name, effect)
+
+
 def test_a_run_without_work_costs_few_calls() -> None:
-    calls: list[str] = []
-
-    class Counting(MemoryStorage):
-        def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:  # noqa: ARG002
-            calls.append(kind)
-            return effect()
-
     for run in range(compaction.ROUND):
-        calls.clear()
+        storage = Counting()
         now = LATER + run * compaction.SLOT
-        Compactor(Counting(), Compacting(), lambda now=now: now, lambda: "a").run(600)  # type: ignore[misc]
-        assert len(calls) <= 7, calls
+        Compactor(storage, Compacting(), lambda now=now: now, lambda: "a").run(600)  # type: ignore[misc]
+        assert storage.calls.total() <= 7, storage.calls
+
+
+def test_a_swap_costs_the_calls_that_the_page_on_cost_counts() -> None:
+    storage = Counting()
+    exporter = Exporter(storage, replace(RULES, formats=("parquet",)), 1 << 24, lambda: EPOCH, new_id)
+    exporter.run(SOURCE, envelopes(0, 49))
+    name = Ledger.name(SOURCE)
+    etag = storage.state[name].etag
+    confirmed = Ledger.parse(storage.state[name].data, name).confirmed(new_id(), EPOCH)
+    storage.write(name, confirmed.dump(), etag)
+    storage.calls.clear()
+    swaps = Compactor(storage, COMPACTING, lambda: LATER, new_id).run(600).swaps
+    files = sum(one.files for one in swaps)
+    assert files > 10
+    calls = storage.calls
+    assert calls.pop("outputs") <= 8  # folders of days
+    assert calls == {
+        "part": files,
+        "remove": files,
+        "names": 1,  # of the ledgers
+        "read": 1 + 1 + 1,  # the state, each ledger, the head
+        "stage": 2 * len(swaps),  # a row group, the footer
+        "write": 2 * len(swaps),
+        "publish": len(swaps),
+    }
 
 
 # -- the audit of compacted files -----------------------------------------------------------------
