@@ -25,14 +25,15 @@ SCENARIOS = {
     "blocks expire": Options(compact=True, week=True, faults=250),
 }
 SCHEDULES = 20
+PAGE = 8
+"""Blobs in a page of a listing: so few that things happen while somebody lists the container."""
 ENOUGH = 300
 type Patch = Callable[[pytest.MonkeyPatch], None]
 
 
 @pytest.fixture
 def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    # So that things happen while somebody lists the container.
-    monkeypatch.setattr(memory, "PAGE", 8)
+    monkeypatch.setattr(memory, "PAGE", PAGE)
 
 
 @pytest.mark.usefixtures("short_pages")
