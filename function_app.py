@@ -17,13 +17,12 @@ from shared.hub import EventHub
 MICROSECOND = timedelta(microseconds=1)
 FINISH_SECONDS = 50
 """Of the minute between two runs of the timer."""
+COMPACT_SECONDS = 240
+"""Of the ten minutes between two runs; a swap that has begun is finished."""
 
 # Of each event's time, azure-functions 2.3.0 tries 13 formats (meta.py, `_parse_datetime`), and Python keeps
 # six compiled. All are then compiled anew for each event: 75 µs, as much as 15 records take.
 _strptime._CACHE_MAX_SIZE = 32  # noqa: SLF001 - there is no public name for it
-
-COMPACT_SECONDS = 240
-"""Of the ten minutes between two runs; a swap that has begun is finished."""
 
 
 def _now() -> int:
