@@ -12,8 +12,9 @@ help: ## list the targets
 demo: $(READY) ## run everything on this machine, send traffic, check what came out (KEEP=1: leave it running)
 	@$(BIN)/python -m local.demo $(if $(KEEP),--keep) $(DEMO)
 
+# A process more than most machines have cores at least: tests of the whole stack mostly wait.
 test: $(READY) .venv-checkov/ready ## every test, Azurite and the Event Hubs broker included
-	$(BIN)/pytest -n 2 --dist worksteal $(TEST)
+	$(BIN)/pytest -n 3 --dist worksteal $(TEST)
 
 faults: $(READY) ## a few minutes of attempts to lose or double a record (LONG=1: 10,000 schedules, 200 kills)
 	@$(BIN)/python -m tests.faults $(if $(LONG),--long) $(FAULTS)

@@ -20,11 +20,13 @@ SCENARIOS = {
     ),
     "everything, hub made anew": Options(faults=250, skew=8, recreate=True, remove=True, commit_bytes=600),
 }
-SCHEDULES = 200
+SCHEDULES, AT_ONCE = 200, 50
+"""Of each scenario; so many are a test, so that several processes share them evenly."""
 
 
+@pytest.mark.parametrize("first", range(0, SCHEDULES, AT_ONCE))
 @pytest.mark.parametrize("options", SCENARIOS.values(), ids=SCENARIOS.keys())
-def test_every_record_is_visible_exactly_once(options: Options) -> None:
-    for seed in range(SCHEDULES):
+def test_every_record_is_visible_exactly_once(options: Options, first: int) -> None:
+    for seed in range(first, first + AT_ONCE):
         failure = explain(seed, options)
         assert failure is None, failure
