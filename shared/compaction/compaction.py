@@ -153,7 +153,7 @@ def groups(files: Sequence[Stored], target: int) -> Iterator[list[Stored]]:
     they are a quarter of it), and of n rows that come one at a time, each is written O(log n) times.
     """
     small = sorted((one for one in files if 2 * one.size < target), key=lambda one: (one.size, one.name))
-    while True:
+    while small:
         below = origins = best = 0
         for number, file in enumerate(small[:FILES], 1):
             origins += _origins(file)
@@ -162,10 +162,10 @@ def groups(files: Sequence[Stored], target: int) -> Iterator[list[Stored]]:
             if file.size <= RATIO * below:
                 best = number
             below += file.size
-        if not best:
-            return
-        yield small[:best]
-        small = small[best:]
+        if best:
+            yield small[:best]
+        # One that fits with none stays, and must not keep apart those that are larger.
+        small = small[best or 1 :]
 
 
 def is_own(file: Stored) -> bool:

@@ -306,6 +306,10 @@ def listed(name: str) -> Listed:
     return Listed(name=name, block_ids=("0",), content_type="x", metadata={"rows": "1"}, staged_at=0)
 
 
+def folder_of(name: str) -> str:
+    return name[: name.rindex("/") + 1]
+
+
 def rewrite(filled: Exported, name: str, change: Callable[[pa.Table], pa.Table]) -> None:
     file = pq.ParquetFile(io.BytesIO(filled.read(name)))
     kept = {key: value for key, value in file.metadata.metadata.items() if key == b"replaces"}
