@@ -122,6 +122,11 @@ def test_a_file_that_stands_for_as_many_as_it_may_does_not_keep_larger_ones_apar
     assert chosen(100, 450, 460) == [[450, 460]]
 
 
+def test_a_swap_has_no_more_rows_than_a_run_has_time_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "ROWS", 20)
+    assert chosen(*[10] * 5) == [[10, 10], [10, 10]]
+
+
 @given(st.lists(st.integers(1, 2000), max_size=60))
 def test_what_stays_apart_is_large_or_grows_fast(given: list[int]) -> None:
     found = [size for group in chosen(*given) for size in group]
