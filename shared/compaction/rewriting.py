@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from shared import __version__, formats, schema
 from shared.compaction import merging, provenance
 from shared.compaction.provenance import Origin
-from shared.errors import DamagedFile
+from shared.errors import DamagedFile, Refused
 from shared.ledger import Listed
 from shared.plan import Stamp
 from shared.storage import Storage, Stored
@@ -66,7 +66,10 @@ def _fetch(storage: Storage, files: Sequence[Stored], scratch: Path) -> list[Pat
         path = scratch / f"{number}.parquet"
         with path.open("wb") as copy:
             for offset in range(0, file.size, PIECE):
-                copy.write(storage.part(file.name, offset, PIECE))
+                try:
+                    copy.write(storage.part(file.name, offset, PIECE))
+                except Refused as error:  # archived, for example: that is no matter of other hours
+                    raise DamagedFile(f"{file.name}: cannot be read: {error}") from error
         return path
 
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="fetch") as pool:

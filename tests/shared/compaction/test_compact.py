@@ -157,6 +157,20 @@ def test_a_run_without_work_costs_few_calls() -> None:
         assert len(calls) <= 7, calls
 
 
+# -- what must not stop the rest, nor go on -------------------------------------------------------
+
+
+def test_a_file_that_cannot_be_read_stops_its_own_hour_only(filled: Exported) -> None:
+    first = filled.files(RECORDS)[0]
+    filled.output.get_blob_client(first).set_standard_blob_tier("Archive")
+    before = filled.files(folder_of(first))
+    summary = compact(filled)
+    (alarm,) = summary.alarms
+    assert "BlobArchived" in alarm
+    assert filled.files(folder_of(first)) == before
+    assert any("Logs" in one.table for one in summary.swaps)
+
+
 # -- the audit of compacted files -----------------------------------------------------------------
 
 
