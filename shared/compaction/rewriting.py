@@ -39,7 +39,10 @@ def rewrite(
             raise DamagedFile(f"{files[0].name} and others: hold rows of the same file: see the audit")
         rows = sum(origin.rows for origin in origins)
         blocks = _Blocks(storage, name, stamp.commit_id)
-        written = _merge(table, paths, Path(scratch) / "runs", origins, blocks)
+        try:
+            written = _merge(table, paths, Path(scratch) / "runs", origins, blocks)
+        except pa.ArrowException as error:
+            raise DamagedFile(f"{files[0].name} and others: do not go together: {error}") from error
     if written != rows:
         raise DamagedFile(f"{files[0].name} and others: {written} rows were read of {rows}: see the audit")
     listed = Listed(

@@ -171,6 +171,18 @@ def test_a_file_that_cannot_be_read_stops_its_own_hour_only(filled: Exported) ->
     assert any("Logs" in one.table for one in summary.swaps)
 
 
+def test_files_whose_columns_do_not_go_together_stop_their_own_hour_only(filled: Exported) -> None:
+    first = folder_of(filled.files(RECORDS)[0])
+    before = filled.files(first)
+    for name, value in zip(before, ("x", 1), strict=False):
+        rewrite(filled, name, lambda table, value=value: with_column(table, value))  # type: ignore[misc]
+    summary = compact(filled)
+    (alarm,) = summary.alarms
+    assert "Later" in alarm
+    assert filled.files(first) == before
+    assert any("Logs" in one.table for one in summary.swaps)
+
+
 # -- the audit of compacted files -----------------------------------------------------------------
 
 
@@ -322,6 +334,10 @@ def listed(name: str) -> Listed:
 
 def folder_of(name: str) -> str:
     return name[: name.rindex("/") + 1]
+
+
+def with_column(table: pa.Table, value: object) -> pa.Table:
+    return table.append_column("Later", pa.array([value] * len(table)))
 
 
 def rewrite(filled: Exported, name: str, change: Callable[[pa.Table], pa.Table]) -> None:
