@@ -11,7 +11,7 @@ from shared.compaction import compaction, rewriting
 from shared.compaction.compaction import State, Swap
 from shared.durations import head
 from shared.durations.head import Head
-from shared.errors import DamagedFile, LedgerError, Refused
+from shared.errors import DamagedFile, LedgerError, Refused, StorageError
 from shared.ledger import Ledger
 from shared.plan import Stamp
 from shared.rules import Compacting
@@ -104,14 +104,21 @@ class Compactor:
                 except Refused as refusal:
                     # By another instance, which has got on; or by something that keeps a file from going.
                     log.warning("refused (%d): %s", attempt, refusal)
-                    if attempt == ATTEMPTS and summary.pending(self._now()) > STUCK:
-                        summary.alarm(f"a swap cannot be ended, readers see its rows twice: {refusal}")
+                    if attempt == ATTEMPTS:
+                        self._stuck(summary, refusal)
         except LedgerError as error:
             summary.alarm(f"nothing is compacted: {error}")
+        except StorageError as error:
+            self._stuck(summary, error)
+            raise
         finally:
             telemetry.SWAP_AGE.record(summary.pending(self._now()), {})
             telemetry.alarmed("compact_logs", len(summary.alarms))
         return summary
+
+    def _stuck(self, summary: Summary, error: StorageError) -> None:
+        if summary.pending(self._now()) > STUCK:
+            summary.alarm(f"a swap cannot be ended, readers see its rows twice: {error}")
 
     def _pass(self, until: int, summary: Summary) -> None:
         """One look at the container, and a swap for all that is found."""

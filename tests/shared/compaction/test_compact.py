@@ -4,11 +4,12 @@ import io
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
 
 from shared.adopt import Blocked, forgotten
 from shared.audit.audit import Report, audit
@@ -19,9 +20,10 @@ from shared.compaction.compaction import State
 from shared.durations import head
 from shared.durations.finish import Finisher
 from shared.durations.head import Head
-from shared.errors import Refused
+from shared.errors import Refused, StorageError
 from shared.ledger import File, Listed
-from shared.rules import Compacting, Finishing, Rules
+from shared.rules import Compacting, Connection, Finishing, Rules
+from shared.storage import connect
 from tests.memory import WEEK, MemoryStorage
 from tests.shared.exported import EPOCH, SECOND, SOURCE, Exported, envelopes
 
@@ -310,6 +312,31 @@ def test_a_file_that_cannot_be_deleted_is_an_alarm_once_it_has_lasted(
     assert Compactor(storage, COMPACTING, lambda: 60 * SECOND, lambda: "a").run(60).alarms == []
     (alarm,) = Compactor(storage, COMPACTING, lambda: 600 * SECOND, lambda: "a").run(60).alarms
     assert "BlobImmutableDueToPolicy" in alarm
+    assert "readers see its rows twice" in caplog.text
+
+
+def test_a_file_that_may_not_be_deleted_is_an_alarm_once_it_has_lasted(
+    filled: Exported, caplog: pytest.LogCaptureFixture
+) -> None:
+    permitted = generate_account_sas(
+        str(filled.service.account_name),
+        filled.service.credential.account_key,
+        ResourceTypes(service=True, container=True, object=True),
+        AccountSasPermissions(read=True, write=True, create=True, list=True),
+        datetime.now(UTC) + timedelta(hours=1),
+    )
+    string = f"BlobEndpoint={filled.service.primary_endpoint};SharedAccessSignature={permitted}"
+    environment = filled.environment
+    store = connect(
+        filled.connection,
+        Connection(string=string),
+        environment["STATE_CONTAINER"],
+        environment["OUTPUT_CONTAINER"],
+    )
+    for now in (LATER, LATER + 600 * SECOND):
+        assert "readers see its rows twice" not in caplog.text
+        with pytest.raises(StorageError, match="HTTP 403"):
+            Compactor(store, COMPACTING, lambda now=now: now, lambda: uuid.uuid4().hex).run(60)  # type: ignore[misc]
     assert "readers see its rows twice" in caplog.text
 
 
