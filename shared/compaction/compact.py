@@ -131,13 +131,13 @@ class Compactor:
             summary.pending_since = None
         if not self._rules.enabled:
             return
-        found = list(self._ripe())
-        if not any(list(compaction.groups(files, self._rules.target)) for _, files in found):
-            return
-        # After the listing: a ledger lists a file before it is visible, and never again once it is off the
-        # list. So what was visible and is not listed now is done with.
-        listed = self._listed()
-        for folder, files in found:
+        # Hour by hour: a day of a busy hub has more files than memory should hold.
+        for folder, files in self._ripe():
+            if not any(compaction.groups(files, self._rules.target)):
+                continue
+            # After the listing: a ledger lists a file before it is visible, and never again once it is off
+            # the list. So what was visible and is not listed now is done with.
+            listed = self._listed()
             free = [file for file in files if file.name not in listed]
             for group in compaction.groups(free, self._rules.target):
                 if self._now() >= until:

@@ -24,6 +24,7 @@ from shared.errors import Refused, StorageError
 from shared.ledger import File, Listed
 from shared.rules import Compacting, Connection, Finishing, Rules
 from shared.storage import connect
+from tests import memory
 from tests.memory import WEEK, MemoryStorage
 from tests.shared.exported import EPOCH, SECOND, SOURCE, Exported, envelopes
 
@@ -183,6 +184,25 @@ def test_files_whose_columns_do_not_go_together_stop_their_own_hour_only(filled:
     assert "Later" in alarm
     assert filled.files(first) == before
     assert any("Logs" in one.table for one in summary.swaps)
+
+
+def test_an_hour_is_worked_on_before_the_whole_day_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    class Noting(MemoryStorage):
+        def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
+            calls.append(f"{kind} {name}")
+            return effect()
+
+    monkeypatch.setattr(memory, "PAGE", 5)
+    storage = Noting()
+    for hour in range(12):
+        put(storage, f"{RECORDS}date=2030-03-17/hour={hour:02}/", [f"{n}.parquet" for n in range(4)])
+    for blob in storage.output.values():
+        blob.metadata = {"rows": "1", "commit_id": ".parquet", "compacted": "1"}
+    Compactor(storage, COMPACTING, lambda: LATER, lambda: "a").run(600)
+    assert f"read {head.NAME}" in calls
+    assert f"outputs {RECORDS}date=2030-03-17/" in calls[calls.index(f"read {head.NAME}") :]
 
 
 # -- the audit of compacted files -----------------------------------------------------------------
