@@ -137,7 +137,7 @@ class Compactor:
                 continue
             # After the listing: a ledger lists a file before it is visible, and never again once it is off
             # the list. So what was visible and is not listed now is done with.
-            listed = self._listed()
+            listed = self._listed(files)
             free = [file for file in files if file.name not in listed]
             for group in compaction.groups(free, self._rules.target):
                 if self._now() >= until:
@@ -163,11 +163,23 @@ class Compactor:
                 if len(ripe) > 1:
                     yield folder, ripe
 
-    def _listed(self) -> set[str]:
-        """The files that any ledger, or the head, lists. Raises LedgerError: one cannot be read."""
+    def _listed(self, files: Sequence[Stored]) -> set[str]:
+        """The files that any ledger, or the head, lists.
+
+        Raises LedgerError: one cannot be read, or a source of these files has none.
+        """
         names = self._storage.names("ledgers/")
         *blobs, at_head = self._storage.read_all([*names, head.NAME])
         ledgers = [Ledger.parse(blob.data, name) for name, blob in zip(names, blobs, strict=True) if blob]
+        here = {ledger.source for ledger in ledgers}
+        for file in files:
+            source = file.metadata.get("source")
+            if source is not None and source not in here:
+                # Two that compact the same files with a state each would keep every row twice.
+                raise LedgerError(
+                    f"{file.name}: {source} has no ledger in the state container: it is lost (restore it), "
+                    "or another app, with another state container, exports to here (give it another output)"
+                )
         lists = [ledger.files for ledger in ledgers]
         if at_head:
             lists.append(Head.parse(at_head.data).files)

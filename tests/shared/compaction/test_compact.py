@@ -21,7 +21,7 @@ from shared.durations import head
 from shared.durations.finish import Finisher
 from shared.durations.head import Head
 from shared.errors import Refused, StorageError
-from shared.ledger import File, Listed
+from shared.ledger import File, Ledger, Listed
 from shared.rules import Compacting, Connection, Finishing, Rules
 from shared.storage import connect
 from tests import memory
@@ -184,6 +184,18 @@ def test_files_whose_columns_do_not_go_together_stop_their_own_hour_only(filled:
     assert "Later" in alarm
     assert filled.files(first) == before
     assert any("Logs" in one.table for one in summary.swaps)
+
+
+def test_files_of_a_source_without_a_ledger_here_are_another_apps(filled: Exported) -> None:
+    stranger = replace(SOURCE, hub="other")
+    filled.export(envelopes(0, 9), source=stranger)
+    filled.state.delete_blob(Ledger.name(stranger))
+    before = filled.files()
+    summary = compact(filled)
+    (alarm,) = summary.alarms
+    assert "nothing is compacted" in alarm
+    assert str(stranger) in alarm
+    assert filled.files() == before
 
 
 def test_an_hour_is_worked_on_before_the_whole_day_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
