@@ -1,10 +1,12 @@
 """Writes the rows of several files as one file, staged in blocks: no reader sees it yet."""
 
 import io
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 import pyarrow as pa
@@ -24,6 +26,9 @@ PIECE = 4 << 20
 BLOCK = 16 << 20
 """Bytes of a block, at most."""
 
+SCRATCH = "websocketlogs-compaction-"
+"""What the name of a temporary folder begins with; then comes the process."""
+
 
 def rewrite(
     storage: Storage, table: schema.Table, files: Sequence[Stored], name: str, stamp: Stamp
@@ -32,7 +37,8 @@ def rewrite(
 
     Raises DamagedFile: one of them is not as it was written, or two hold the same rows.
     """
-    with TemporaryDirectory(prefix="compact-") as scratch:
+    _sweep()
+    with TemporaryDirectory(prefix=f"{SCRATCH}{os.getpid()}-") as scratch:
         paths = _fetch(storage, files, Path(scratch))
         origins = [origin for file, path in zip(files, paths, strict=True) for origin in _origins(file, path)]
         if len({origin.name for origin in origins}) < len(origins):
@@ -60,6 +66,16 @@ def rewrite(
         staged_at=stamp.now,
     )
     return listed, blocks.size
+
+
+def _sweep() -> None:
+    """Deletes what processes left that were killed on their way: an instance has little disk."""
+    processes = Path("/proc")
+    if not (processes / "self").exists():  # no Linux, no way to tell who lives
+        return
+    for folder in Path(gettempdir()).glob(f"{SCRATCH}*"):
+        if not (processes / folder.name.removeprefix(SCRATCH).partition("-")[0]).exists():
+            rmtree(folder, ignore_errors=True)
 
 
 def _fetch(storage: Storage, files: Sequence[Stored], scratch: Path) -> list[Path]:

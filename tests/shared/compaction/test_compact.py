@@ -1,10 +1,15 @@
 """Small files of quiet hours become one, which the audit takes for the files it replaced."""
 
 import io
+import os
+import subprocess
+import sys
+import tempfile
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +19,7 @@ from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_ac
 from shared.adopt import Blocked, forgotten
 from shared.audit.audit import Report, audit
 from shared.audit.evidence import Level
-from shared.compaction import compaction
+from shared.compaction import compaction, rewriting
 from shared.compaction.compact import Compactor, Summary
 from shared.compaction.compaction import State
 from shared.durations import head
@@ -196,6 +201,20 @@ def test_files_of_a_source_without_a_ledger_here_are_another_apps(filled: Export
     assert "nothing is compacted" in alarm
     assert str(stranger) in alarm
     assert filled.files() == before
+
+
+def test_what_a_killed_process_left_on_disk_is_deleted_and_a_living_ones_files_stay(
+    filled: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    living = tmp_path / f"{rewriting.SCRATCH}{os.getppid()}-a"
+    for folder in (living, tmp_path / f"{rewriting.SCRATCH}{dead.pid}-a"):
+        folder.mkdir()
+        (folder / "0.parquet").touch()
+    assert compact(filled).swaps
+    assert list(tmp_path.iterdir()) == [living]
 
 
 def test_an_hour_is_worked_on_before_the_whole_day_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
