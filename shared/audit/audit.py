@@ -75,8 +75,8 @@ def audit(storage: Storage, since: int, *, deep: bool, progress: Progress) -> Re
         listing.take(file, since)
         if number % 1000 == 0:
             progress("list", number, 0)
-    after, _ = _ledgers(storage)
     unfolding.run(deep=deep, progress=progress)
+    after, _ = _ledgers(storage)  # once nothing more is listed: no file is of a later commit
     for ledger in before.values():
         late(storage, ledger, listing, since)
     found = read(storage, listing, deep=deep, progress=progress)

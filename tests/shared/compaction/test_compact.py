@@ -28,7 +28,7 @@ from shared.durations.head import Head
 from shared.errors import Refused, StorageError
 from shared.ledger import File, Ledger, Listed
 from shared.rules import Compacting, Connection, Finishing, Rules
-from shared.storage import connect
+from shared.storage import Blob, connect
 from tests import memory
 from tests.memory import WEEK, MemoryStorage
 from tests.shared.exported import EPOCH, SECOND, SOURCE, Exported, envelopes
@@ -293,6 +293,28 @@ def test_since_finds_its_anchor_inside_compacted_files(filled: Exported) -> None
     assert (report.status, codes(report, Level.UNCLEAR)) == (0, set())
     filled.output.delete_blob(compacted(filled))
     assert audited(filled, since).status != 0
+
+
+def test_what_is_committed_while_a_folder_is_listed_anew_is_no_ledger_that_was_rolled_back(
+    filled: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, armed = filled.storage.read, [False]
+
+    def compacting(step: str, *_: int) -> None:
+        if step == "list":
+            compact(filled)
+            armed[0] = True
+
+    def committing(name: str) -> Blob | None:
+        if name == compaction.NAME and armed[0]:
+            armed[0] = False
+            filled.export(envelopes(50, 59))
+        return read(name)
+
+    monkeypatch.setattr(filled.storage, "read", committing)
+    report = audit(filled.storage, 0, deep=True, progress=compacting)
+    assert not armed[0]
+    assert (report.status, codes(report)) == (0, set())
 
 
 def test_adopting_counts_what_compaction_has_replaced(filled: Exported) -> None:
