@@ -148,14 +148,25 @@ class Unfolding:
                 )
 
     def _deep(self, progress: Progress) -> Iterator[Finding]:
-        """Each row of a compacted file of records is of one of the files it replaced, and there once."""
-        files = [one for one in self.listing.compacted if CONNECTIONS not in f"/{one.name}"]
+        """Each row of a compacted file of records is of one of the files it replaced, and there once.
+
+        Of those that have rows of commits since: what was committed before may be refuted for good.
+        """
+        files = [
+            one
+            for one in self.listing.compacted
+            if CONNECTIONS not in f"/{one.name}"
+            and any(
+                int(origin.metadata["committed_at"]) >= self.since
+                for origin in self._origins.get(one.name, ())
+            )
+        ]
         for number, file in enumerate(files):
             progress("rows", number, len(files))
             lineage = attempt(
                 self.storage, file, self.findings, partial(contents.lineage, self.storage, file)
             )
-            if lineage and file.name in self._origins:
+            if lineage:
                 yield from _strange(file, lineage, self._origins[file.name])
 
     def _unclear(self, message: str) -> None:

@@ -295,6 +295,14 @@ def test_since_finds_its_anchor_inside_compacted_files(filled: Exported) -> None
     assert audited(filled, since).status != 0
 
 
+def test_rows_of_commits_before_since_are_not_read(filled: Exported) -> None:
+    compact(filled)
+    name = compacted(filled)
+    rewrite(filled, name, lambda table: pa.concat_tables([table.slice(0, 1), table.slice(0, len(table) - 1)]))
+    assert codes(audited(filled, LATER)) == set()
+    assert {"duplicates", "rows_differ"} == codes(audited(filled, EPOCH + 75 * SECOND))
+
+
 def test_what_is_committed_while_a_folder_is_listed_anew_is_no_ledger_that_was_rolled_back(
     filled: Exported, monkeypatch: pytest.MonkeyPatch
 ) -> None:
