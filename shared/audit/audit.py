@@ -1,7 +1,7 @@
 """Reads ledgers and files as a user sees them, and says of each source what they prove."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 
@@ -98,6 +98,12 @@ def audit(storage: Storage, since: int, *, deep: bool, progress: Progress) -> Re
     strange = listing.foreign + unfolding.findings + _connections(storage, listing.connections, progress)
     if strange:
         audited.append(Audited("files", findings=list(_told(strange))))
+    if not unfolding.settled:
+        for one in audited:
+            one.findings = [
+                replace(found, level=Level.UNCLEAR) if found.level is Level.REFUTED else found
+                for found in one.findings
+            ]
     listed = {file.name for ledger in (*before.values(), *after.values()) for file in ledger.files}
     return Report(tuple(audited), len(listing.staged - listed))
 

@@ -39,6 +39,8 @@ class Unfolding:
     known: State
     """As it was before the listing."""
     findings: list[Finding] = field(default_factory=list)
+    settled: bool = True
+    """What is listed is of one moment; otherwise a file may be on no list though its rows never were away."""
     _origins: dict[str, list[Origin]] = field(default_factory=dict)
     _damaged: dict[str, str] = field(default_factory=dict)
 
@@ -48,6 +50,7 @@ class Unfolding:
             if self._settled() and self._read(progress):
                 break
         else:
+            self.settled = False
             self._unclear("compaction goes on all the time: audit again later")
         if self.known.swap:
             self._under_way()
@@ -67,6 +70,7 @@ class Unfolding:
         now = state(self.storage)
         folders = now.touched_since(self.known.ordinal)
         if folders is None:
+            self.settled = False
             self._unclear("compaction has done too much meanwhile: audit again")
             folders = set()
         if self.known.swap:

@@ -17,6 +17,7 @@ import pytest
 from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
 
 from shared.adopt import Blocked, forgotten
+from shared.audit import unfolding
 from shared.audit.audit import Report, audit
 from shared.audit.evidence import Level
 from shared.compaction import compaction, rewriting
@@ -293,6 +294,16 @@ def test_since_finds_its_anchor_inside_compacted_files(filled: Exported) -> None
     assert (report.status, codes(report, Level.UNCLEAR)) == (0, set())
     filled.output.delete_blob(compacted(filled))
     assert audited(filled, since).status != 0
+
+
+def test_nothing_is_refuted_by_a_listing_that_is_not_of_one_moment(
+    filled: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compact(filled)
+    monkeypatch.setattr(unfolding, "TRIES", 0)
+    report = audited(filled)
+    assert (report.status, codes(report)) == (2, set())
+    assert "compaction" in codes(report, Level.UNCLEAR)
 
 
 def test_rows_of_commits_before_since_are_not_read(filled: Exported) -> None:
