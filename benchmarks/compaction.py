@@ -21,7 +21,7 @@ from shared import formats, schema
 from shared.compaction import compaction
 from shared.compaction.compact import Compactor
 from shared.durations.connections import enrich
-from shared.ledger import File, Listed
+from shared.ledger import File, Ledger, Listed
 from shared.records.validation import validate
 from shared.rules import Compacting, Rules
 from tests.memory import MemoryStorage
@@ -134,6 +134,7 @@ def _io() -> tuple[int, int]:
 
 def fill(storage: MemoryStorage, size: Size) -> str:
     """A day of finished connections and a month of records; the id of a connection in its middle."""
+    storage.put(Ledger.name(SOURCE), LEDGER.dump())
     rng = np.random.default_rng(1)
     base = enrich(validate(SOURCE, envelopes(100, 50), Rules()).table, Nothing())[0]
     wanted = ""

@@ -137,7 +137,7 @@ class Settings(BaseSettings):
     COMPACT_TARGET: int = Field(
         128 * MiB,
         ge=MiB,
-        le=512 * MiB,
+        le=256 * MiB,
         description="Bytes that the files of one compaction have together; those above half of it stay.",
     )
 

@@ -1,7 +1,7 @@
 """Reads ledgers and files as a user sees them, and says of each source what they prove."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 
@@ -75,8 +75,8 @@ def audit(storage: Storage, since: int, *, deep: bool, progress: Progress) -> Re
         listing.take(file, since)
         if number % 1000 == 0:
             progress("list", number, 0)
-    after, _ = _ledgers(storage)
     unfolding.run(deep=deep, progress=progress)
+    after, _ = _ledgers(storage)  # once nothing more is listed: no file is of a later commit
     for ledger in before.values():
         late(storage, ledger, listing, since)
     found = read(storage, listing, deep=deep, progress=progress)
@@ -98,6 +98,12 @@ def audit(storage: Storage, since: int, *, deep: bool, progress: Progress) -> Re
     strange = listing.foreign + unfolding.findings + _connections(storage, listing.connections, progress)
     if strange:
         audited.append(Audited("files", findings=list(_told(strange))))
+    if not unfolding.settled:
+        for one in audited:
+            one.findings = [
+                replace(found, level=Level.UNCLEAR) if found.level is Level.REFUTED else found
+                for found in one.findings
+            ]
     listed = {file.name for ledger in (*before.values(), *after.values()) for file in ledger.files}
     return Report(tuple(audited), len(listing.staged - listed))
 

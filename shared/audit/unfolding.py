@@ -39,6 +39,8 @@ class Unfolding:
     known: State
     """As it was before the listing."""
     findings: list[Finding] = field(default_factory=list)
+    settled: bool = True
+    """What is listed is of one moment; otherwise a file may be on no list though its rows never were away."""
     _origins: dict[str, list[Origin]] = field(default_factory=dict)
     _damaged: dict[str, str] = field(default_factory=dict)
 
@@ -48,6 +50,7 @@ class Unfolding:
             if self._settled() and self._read(progress):
                 break
         else:
+            self.settled = False
             self._unclear("compaction goes on all the time: audit again later")
         if self.known.swap:
             self._under_way()
@@ -67,6 +70,7 @@ class Unfolding:
         now = state(self.storage)
         folders = now.touched_since(self.known.ordinal)
         if folders is None:
+            self.settled = False
             self._unclear("compaction has done too much meanwhile: audit again")
             folders = set()
         if self.known.swap:
@@ -148,14 +152,25 @@ class Unfolding:
                 )
 
     def _deep(self, progress: Progress) -> Iterator[Finding]:
-        """Each row of a compacted file of records is of one of the files it replaced, and there once."""
-        files = [one for one in self.listing.compacted if CONNECTIONS not in f"/{one.name}"]
+        """Each row of a compacted file of records is of one of the files it replaced, and there once.
+
+        Of those that have rows of commits since: what was committed before may be refuted for good.
+        """
+        files = [
+            one
+            for one in self.listing.compacted
+            if CONNECTIONS not in f"/{one.name}"
+            and any(
+                int(origin.metadata["committed_at"]) >= self.since
+                for origin in self._origins.get(one.name, ())
+            )
+        ]
         for number, file in enumerate(files):
             progress("rows", number, len(files))
             lineage = attempt(
                 self.storage, file, self.findings, partial(contents.lineage, self.storage, file)
             )
-            if lineage and file.name in self._origins:
+            if lineage:
                 yield from _strange(file, lineage, self._origins[file.name])
 
     def _unclear(self, message: str) -> None:

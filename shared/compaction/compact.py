@@ -11,7 +11,7 @@ from shared.compaction import compaction, rewriting
 from shared.compaction.compaction import State, Swap
 from shared.durations import head
 from shared.durations.head import Head
-from shared.errors import DamagedFile, LedgerError, Refused
+from shared.errors import DamagedFile, LedgerError, Refused, StorageError
 from shared.ledger import Ledger
 from shared.plan import Stamp
 from shared.rules import Compacting
@@ -104,14 +104,21 @@ class Compactor:
                 except Refused as refusal:
                     # By another instance, which has got on; or by something that keeps a file from going.
                     log.warning("refused (%d): %s", attempt, refusal)
-                    if attempt == ATTEMPTS and summary.pending(self._now()) > STUCK:
-                        summary.alarm(f"a swap cannot be ended, readers see its rows twice: {refusal}")
+                    if attempt == ATTEMPTS:
+                        self._stuck(summary, refusal)
         except LedgerError as error:
             summary.alarm(f"nothing is compacted: {error}")
+        except StorageError as error:
+            self._stuck(summary, error)
+            raise
         finally:
             telemetry.SWAP_AGE.record(summary.pending(self._now()), {})
             telemetry.alarmed("compact_logs", len(summary.alarms))
         return summary
+
+    def _stuck(self, summary: Summary, error: StorageError) -> None:
+        if summary.pending(self._now()) > STUCK:
+            summary.alarm(f"a swap cannot be ended, readers see its rows twice: {error}")
 
     def _pass(self, until: int, summary: Summary) -> None:
         """One look at the container, and a swap for all that is found."""
@@ -124,13 +131,13 @@ class Compactor:
             summary.pending_since = None
         if not self._rules.enabled:
             return
-        found = list(self._ripe())
-        if not any(list(compaction.groups(files, self._rules.target)) for _, files in found):
-            return
-        # After the listing: a ledger lists a file before it is visible, and never again once it is off the
-        # list. So what was visible and is not listed now is done with.
-        listed = self._listed()
-        for folder, files in found:
+        # Hour by hour: a day of a busy hub has more files than memory should hold.
+        for folder, files in self._ripe():
+            if not any(compaction.groups(files, self._rules.target)):
+                continue
+            # After the listing: a ledger lists a file before it is visible, and never again once it is off
+            # the list. So what was visible and is not listed now is done with.
+            listed = self._listed(files)
             free = [file for file in files if file.name not in listed]
             for group in compaction.groups(free, self._rules.target):
                 if self._now() >= until:
@@ -156,11 +163,23 @@ class Compactor:
                 if len(ripe) > 1:
                     yield folder, ripe
 
-    def _listed(self) -> set[str]:
-        """The files that any ledger, or the head, lists. Raises LedgerError: one cannot be read."""
+    def _listed(self, files: Sequence[Stored]) -> set[str]:
+        """The files that any ledger, or the head, lists.
+
+        Raises LedgerError: one cannot be read, or a source of these files has none.
+        """
         names = self._storage.names("ledgers/")
         *blobs, at_head = self._storage.read_all([*names, head.NAME])
         ledgers = [Ledger.parse(blob.data, name) for name, blob in zip(names, blobs, strict=True) if blob]
+        here = {ledger.source for ledger in ledgers}
+        for file in files:
+            source = file.metadata.get("source")
+            if source is not None and source not in here:
+                # Two that compact the same files with a state each would keep every row twice.
+                raise LedgerError(
+                    f"{file.name}: {source} has no ledger in the state container: it is lost (restore it), "
+                    "or another app, with another state container, exports to here (give it another output)"
+                )
         lists = [ledger.files for ledger in ledgers]
         if at_head:
             lists.append(Head.parse(at_head.data).files)

@@ -26,6 +26,8 @@ FILES = 1000
 """Files that one swap replaces at most: a reader sees rows twice for as long as it takes to delete them."""
 ORIGINS = 5000
 """Files, as they were exported, that one file may stand for: it names them all in its footer."""
+ROWS = 5_000_000
+"""Rows of one swap at most: its time goes by them, and the host kills a run that takes ten minutes."""
 SLOT = 10 * 60 * 1_000_000
 """Microseconds between two runs of the timer."""
 ROUND = 18
@@ -153,19 +155,20 @@ def groups(files: Sequence[Stored], target: int) -> Iterator[list[Stored]]:
     they are a quarter of it), and of n rows that come one at a time, each is written O(log n) times.
     """
     small = sorted((one for one in files if 2 * one.size < target), key=lambda one: (one.size, one.name))
-    while True:
-        below = origins = best = 0
+    while small:
+        below = origins = rows = best = 0
         for number, file in enumerate(small[:FILES], 1):
             origins += _origins(file)
-            if below + file.size > target or origins > ORIGINS:
+            rows += int(file.metadata["rows"])
+            if below + file.size > target or origins > ORIGINS or rows > ROWS:
                 break
             if file.size <= RATIO * below:
                 best = number
             below += file.size
-        if not best:
-            return
-        yield small[:best]
-        small = small[best:]
+        if best:
+            yield small[:best]
+        # One that fits with none stays, and must not keep apart those that are larger.
+        small = small[best or 1 :]
 
 
 def is_own(file: Stored) -> bool:

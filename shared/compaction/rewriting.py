@@ -1,10 +1,12 @@
 """Writes the rows of several files as one file, staged in blocks: no reader sees it yet."""
 
 import io
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +15,7 @@ import pyarrow.parquet as pq
 from shared import __version__, formats, schema
 from shared.compaction import merging, provenance
 from shared.compaction.provenance import Origin
-from shared.errors import DamagedFile
+from shared.errors import DamagedFile, Refused
 from shared.ledger import Listed
 from shared.plan import Stamp
 from shared.storage import Storage, Stored
@@ -24,6 +26,9 @@ PIECE = 4 << 20
 BLOCK = 16 << 20
 """Bytes of a block, at most."""
 
+SCRATCH = "websocketlogs-compaction-"
+"""What the name of a temporary folder begins with; then comes the process."""
+
 
 def rewrite(
     storage: Storage, table: schema.Table, files: Sequence[Stored], name: str, stamp: Stamp
@@ -32,14 +37,18 @@ def rewrite(
 
     Raises DamagedFile: one of them is not as it was written, or two hold the same rows.
     """
-    with TemporaryDirectory(prefix="compact-") as scratch:
+    _sweep()
+    with TemporaryDirectory(prefix=f"{SCRATCH}{os.getpid()}-") as scratch:
         paths = _fetch(storage, files, Path(scratch))
         origins = [origin for file, path in zip(files, paths, strict=True) for origin in _origins(file, path)]
         if len({origin.name for origin in origins}) < len(origins):
             raise DamagedFile(f"{files[0].name} and others: hold rows of the same file: see the audit")
         rows = sum(origin.rows for origin in origins)
         blocks = _Blocks(storage, name, stamp.commit_id)
-        written = _merge(table, paths, Path(scratch) / "runs", origins, blocks)
+        try:
+            written = _merge(table, paths, Path(scratch) / "runs", origins, blocks)
+        except pa.ArrowException as error:
+            raise DamagedFile(f"{files[0].name} and others: do not go together: {error}") from error
     if written != rows:
         raise DamagedFile(f"{files[0].name} and others: {written} rows were read of {rows}: see the audit")
     listed = Listed(
@@ -59,6 +68,16 @@ def rewrite(
     return listed, blocks.size
 
 
+def _sweep() -> None:
+    """Deletes what processes left that were killed on their way: an instance has little disk."""
+    processes = Path("/proc")
+    if not (processes / "self").exists():  # no Linux, no way to tell who lives
+        return
+    for folder in Path(gettempdir()).glob(f"{SCRATCH}*"):
+        if not (processes / folder.name.removeprefix(SCRATCH).partition("-")[0]).exists():
+            rmtree(folder, ignore_errors=True)
+
+
 def _fetch(storage: Storage, files: Sequence[Stored], scratch: Path) -> list[Path]:
     """Copies the files to disk: all of them together are no more than the target."""
 
@@ -66,7 +85,10 @@ def _fetch(storage: Storage, files: Sequence[Stored], scratch: Path) -> list[Pat
         path = scratch / f"{number}.parquet"
         with path.open("wb") as copy:
             for offset in range(0, file.size, PIECE):
-                copy.write(storage.part(file.name, offset, PIECE))
+                try:
+                    copy.write(storage.part(file.name, offset, PIECE))
+                except Refused as error:  # archived, for example: that is no matter of other hours
+                    raise DamagedFile(f"{file.name}: cannot be read: {error}") from error
         return path
 
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="fetch") as pool:

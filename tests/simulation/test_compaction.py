@@ -86,7 +86,7 @@ def inputs_are_deleted_where_blocks_are_gone(patch: pytest.MonkeyPatch) -> None:
 
 
 def what_a_ledger_lists_is_compacted_too(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Compactor, "_listed", lambda _self: set())
+    patch.setattr(Compactor, "_listed", lambda _self, _files: set())
 
 
 def a_swap_that_is_under_way_is_not_finished(patch: pytest.MonkeyPatch) -> None:

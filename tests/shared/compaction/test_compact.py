@@ -1,29 +1,38 @@
 """Small files of quiet hours become one, which the audit takes for the files it replaced."""
 
 import io
+import os
+import subprocess
+import sys
+import tempfile
 import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
 
 from shared.adopt import Blocked, forgotten
+from shared.audit import unfolding
 from shared.audit.audit import Report, audit
 from shared.audit.evidence import Level
-from shared.compaction import compaction
+from shared.compaction import compaction, rewriting
 from shared.compaction.compact import Compactor, Summary
 from shared.compaction.compaction import State
 from shared.durations import head
 from shared.durations.finish import Finisher
 from shared.durations.head import Head
-from shared.errors import Refused
+from shared.errors import Refused, StorageError
 from shared.export import Exporter
 from shared.ledger import File, Ledger, Listed
-from shared.rules import Compacting, Finishing, Rules
+from shared.rules import Compacting, Connection, Finishing, Rules
+from shared.storage import Blob, connect
+from tests import memory
 from tests.memory import WEEK, MemoryStorage
 from tests.shared.exported import EPOCH, RULES, SECOND, SOURCE, Exported, envelopes
 
@@ -185,12 +194,83 @@ def test_a_swap_costs_the_calls_that_the_page_on_cost_counts() -> None:
     assert calls == {
         "part": files,
         "remove": files,
-        "names": 1,  # of the ledgers
-        "read": 1 + 1 + 1,  # the state, each ledger, the head
+        "names": len(swaps),  # of the ledgers
+        "read": 1 + len(swaps) * (1 + 1),  # the state; for each hour, each ledger and the head
         "stage": 2 * len(swaps),  # a row group, the footer
         "write": 2 * len(swaps),
         "publish": len(swaps),
     }
+
+
+# -- what must not stop the rest, nor go on -------------------------------------------------------
+
+
+def test_a_file_that_cannot_be_read_stops_its_own_hour_only(filled: Exported) -> None:
+    first = filled.files(RECORDS)[0]
+    filled.output.get_blob_client(first).set_standard_blob_tier("Archive")
+    before = filled.files(folder_of(first))
+    summary = compact(filled)
+    (alarm,) = summary.alarms
+    assert "BlobArchived" in alarm
+    assert filled.files(folder_of(first)) == before
+    assert any("Logs" in one.table for one in summary.swaps)
+
+
+def test_files_whose_columns_do_not_go_together_stop_their_own_hour_only(filled: Exported) -> None:
+    first = folder_of(filled.files(RECORDS)[0])
+    before = filled.files(first)
+    for name, value in zip(before, ("x", 1), strict=False):
+        rewrite(filled, name, lambda table, value=value: with_column(table, value))  # type: ignore[misc]
+    summary = compact(filled)
+    (alarm,) = summary.alarms
+    assert "Later" in alarm
+    assert filled.files(first) == before
+    assert any("Logs" in one.table for one in summary.swaps)
+
+
+def test_files_of_a_source_without_a_ledger_here_are_another_apps(filled: Exported) -> None:
+    stranger = replace(SOURCE, hub="other")
+    filled.export(envelopes(0, 9), source=stranger)
+    filled.state.delete_blob(Ledger.name(stranger))
+    before = filled.files()
+    summary = compact(filled)
+    (alarm,) = summary.alarms
+    assert "nothing is compacted" in alarm
+    assert str(stranger) in alarm
+    assert filled.files() == before
+
+
+def test_what_a_killed_process_left_on_disk_is_deleted_and_a_living_ones_files_stay(
+    filled: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    living = tmp_path / f"{rewriting.SCRATCH}{os.getppid()}-a"
+    for folder in (living, tmp_path / f"{rewriting.SCRATCH}{dead.pid}-a"):
+        folder.mkdir()
+        (folder / "0.parquet").touch()
+    assert compact(filled).swaps
+    assert list(tmp_path.iterdir()) == [living]
+
+
+def test_an_hour_is_worked_on_before_the_whole_day_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    class Noting(MemoryStorage):
+        def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
+            calls.append(f"{kind} {name}")
+            return effect()
+
+    monkeypatch.setattr(memory, "PAGE", 5)
+    storage = Noting()
+    for hour in range(12):
+        put(storage, f"{RECORDS}date=2030-03-17/hour={hour:02}/", [f"{n}.parquet" for n in range(4)])
+    for blob in storage.output.values():
+        blob.metadata = {"rows": "1", "commit_id": ".parquet", "compacted": "1"}
+    Compactor(storage, COMPACTING, lambda: LATER, lambda: "a").run(600)
+    assert f"read {head.NAME}" in calls
+    assert f"outputs {RECORDS}date=2030-03-17/" in calls[calls.index(f"read {head.NAME}") :]
 
 
 # -- the audit of compacted files -----------------------------------------------------------------
@@ -250,6 +330,46 @@ def test_since_finds_its_anchor_inside_compacted_files(filled: Exported) -> None
     assert (report.status, codes(report, Level.UNCLEAR)) == (0, set())
     filled.output.delete_blob(compacted(filled))
     assert audited(filled, since).status != 0
+
+
+def test_nothing_is_refuted_by_a_listing_that_is_not_of_one_moment(
+    filled: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compact(filled)
+    monkeypatch.setattr(unfolding, "TRIES", 0)
+    report = audited(filled)
+    assert (report.status, codes(report)) == (2, set())
+    assert "compaction" in codes(report, Level.UNCLEAR)
+
+
+def test_rows_of_commits_before_since_are_not_read(filled: Exported) -> None:
+    compact(filled)
+    name = compacted(filled)
+    rewrite(filled, name, lambda table: pa.concat_tables([table.slice(0, 1), table.slice(0, len(table) - 1)]))
+    assert codes(audited(filled, LATER)) == set()
+    assert {"duplicates", "rows_differ"} == codes(audited(filled, EPOCH + 75 * SECOND))
+
+
+def test_what_is_committed_while_a_folder_is_listed_anew_is_no_ledger_that_was_rolled_back(
+    filled: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, armed = filled.storage.read, [False]
+
+    def compacting(step: str, *_: int) -> None:
+        if step == "list":
+            compact(filled)
+            armed[0] = True
+
+    def committing(name: str) -> Blob | None:
+        if name == compaction.NAME and armed[0]:
+            armed[0] = False
+            filled.export(envelopes(50, 59))
+        return read(name)
+
+    monkeypatch.setattr(filled.storage, "read", committing)
+    report = audit(filled.storage, 0, deep=True, progress=compacting)
+    assert not armed[0]
+    assert (report.status, codes(report)) == (0, set())
 
 
 def test_adopting_counts_what_compaction_has_replaced(filled: Exported) -> None:
@@ -323,6 +443,31 @@ def test_a_file_that_cannot_be_deleted_is_an_alarm_once_it_has_lasted(
     assert "readers see its rows twice" in caplog.text
 
 
+def test_a_file_that_may_not_be_deleted_is_an_alarm_once_it_has_lasted(
+    filled: Exported, caplog: pytest.LogCaptureFixture
+) -> None:
+    permitted = generate_account_sas(
+        str(filled.service.account_name),
+        filled.service.credential.account_key,
+        ResourceTypes(service=True, container=True, object=True),
+        AccountSasPermissions(read=True, write=True, create=True, list=True),
+        datetime.now(UTC) + timedelta(hours=1),
+    )
+    string = f"BlobEndpoint={filled.service.primary_endpoint};SharedAccessSignature={permitted}"
+    environment = filled.environment
+    store = connect(
+        filled.connection,
+        Connection(string=string),
+        environment["STATE_CONTAINER"],
+        environment["OUTPUT_CONTAINER"],
+    )
+    for now in (LATER, LATER + 600 * SECOND):
+        assert "readers see its rows twice" not in caplog.text
+        with pytest.raises(StorageError, match="HTTP 403"):
+            Compactor(store, COMPACTING, lambda now=now: now, lambda: uuid.uuid4().hex).run(60)  # type: ignore[misc]
+    assert "readers see its rows twice" in caplog.text
+
+
 def put(storage: MemoryStorage, folder: str, names: Sequence[str]) -> None:
     for name in names:
         file = File(listed(folder + name), b"rows")
@@ -340,6 +485,14 @@ def began(storage: MemoryStorage, folder: str, names: Sequence[str]) -> None:
 
 def listed(name: str) -> Listed:
     return Listed(name=name, block_ids=("0",), content_type="x", metadata={"rows": "1"}, staged_at=0)
+
+
+def folder_of(name: str) -> str:
+    return name[: name.rindex("/") + 1]
+
+
+def with_column(table: pa.Table, value: object) -> pa.Table:
+    return table.append_column("Later", pa.array([value] * len(table)))
 
 
 def rewrite(filled: Exported, name: str, change: Callable[[pa.Table], pa.Table]) -> None:

@@ -113,6 +113,20 @@ def test_no_file_stands_for_more_than_so_many(monkeypatch: pytest.MonkeyPatch) -
     assert chosen(*[10] * 7) == [[10] * 3, [10] * 3]
 
 
+def test_a_file_that_stands_for_as_many_as_it_may_does_not_keep_larger_ones_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(compaction, "ORIGINS", 10)
+    files = [compacted(10, origins=10), exported(12), exported(13), exported(14)]
+    assert sizes(list(groups(files, 1000))) == [[12, 13, 14]]
+    assert chosen(100, 450, 460) == [[450, 460]]
+
+
+def test_a_swap_has_no_more_rows_than_a_run_has_time_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "ROWS", 20)
+    assert chosen(*[10] * 5) == [[10, 10], [10, 10]]
+
+
 @given(st.lists(st.integers(1, 2000), max_size=60))
 def test_what_stays_apart_is_large_or_grows_fast(given: list[int]) -> None:
     found = [size for group in chosen(*given) for size in group]
