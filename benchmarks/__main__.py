@@ -10,8 +10,7 @@ os.environ["POLARS_MAX_THREADS"] = "1"  # read when Polars is imported
 import argparse
 import operator
 import sys
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
@@ -31,7 +30,7 @@ from shared.envelope import Envelope
 from shared.export import Exporter
 from shared.records.validation import validate
 from shared.rules import Rules
-from tests.memory import MemoryStorage
+from tests.memory import CountingStorage, MemoryStorage
 
 PARQUET, JSON, BOTH = Rules(), Rules(formats=("json",)), Rules(formats=("parquet", "json"))
 OPEN = 600_000
@@ -144,7 +143,7 @@ def of_open_connections(rounds: int) -> None:
 def of_storage() -> None:
     """Calls of storage that a commit makes, once its process has read what is known."""
     for rules in (PARQUET, BOTH):
-        storage = Counted()
+        storage = CountingStorage()
         ids = map("{:032x}".format, count())
         exporter = Exporter(storage, rules, 64 << 20, lambda: NOW, partial(next, ids), 1 << 60)
         batch = envelopes(4, 50)
@@ -154,19 +153,6 @@ def of_storage() -> None:
         calls, files = storage.calls, len(commit.files)
         assert calls == {"stage": files, "put": 1, "write": 1, "publish": files}, calls
         RESULTS[f"storage calls of a commit, files: {files}"] = Figure([calls.total()])
-
-
-class Counted(MemoryStorage):
-    """Counts its calls."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: Counter[str] = Counter()
-
-    def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
-        """See MemoryStorage."""
-        self.calls[kind] += 1
-        return super().call(kind, name, effect)
 
 
 def summary() -> None:

@@ -1,6 +1,7 @@
 """Storage in memory: what Azure promises of the few calls that the protocol is made of, and nothing else."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -143,3 +144,16 @@ class MemoryStorage:
         blob.content_encoding = file.content_encoding
         blob.blocks = {}
         return Publication.DONE
+
+
+class CountingStorage(MemoryStorage):
+    """Counts its calls by kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: Counter[str] = Counter()
+
+    def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
+        """See MemoryStorage."""
+        self.calls[kind] += 1
+        return super().call(kind, name, effect)

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -33,7 +32,7 @@ from shared.ledger import File, Ledger, Listed
 from shared.rules import Compacting, Connection, Finishing, Rules
 from shared.storage import Blob, connect
 from tests import memory
-from tests.memory import WEEK, MemoryStorage
+from tests.memory import WEEK, CountingStorage, MemoryStorage
 from tests.shared.exported import EPOCH, RULES, SECOND, SOURCE, Exported, envelopes
 
 RECORDS = "parquet/ApiManagementWebSocketConnectionLogs/"
@@ -157,28 +156,16 @@ def test_switched_off_nothing_happens(filled: Exported) -> None:
     assert filled.files() == before
 
 
-class Counting(MemoryStorage):
-    """Counts its calls by kind."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: Counter[str] = Counter()
-
-    def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
-        self.calls[kind] += 1
-        return super().call(kind, name, effect)
-
-
 def test_a_run_without_work_costs_few_calls() -> None:
     for run in range(compaction.ROUND):
-        storage = Counting()
+        storage = CountingStorage()
         now = LATER + run * compaction.SLOT
         Compactor(storage, Compacting(), lambda now=now: now, lambda: "a").run(600)  # type: ignore[misc]
         assert storage.calls.total() <= 7, storage.calls
 
 
 def test_a_swap_costs_the_calls_that_the_page_on_cost_counts() -> None:
-    storage = Counting()
+    storage = CountingStorage()
     exporter = Exporter(storage, replace(RULES, formats=("parquet",)), 1 << 24, lambda: EPOCH, new_id)
     exporter.run(SOURCE, envelopes(0, 49))
     name = Ledger.name(SOURCE)
