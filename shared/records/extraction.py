@@ -9,10 +9,11 @@ from typing import Any
 import orjson
 
 from shared.envelope import Envelope, Reason, quote
-from shared.records import shapes
+from shared.records import shapes, templates
 from shared.records.columns import Columns
 from shared.records.origins import Origins
 from shared.records.shapes import INPUT, Frame, Keys, Shape
+from shared.records.templates import Template
 from shared.schema import CATEGORY, RECORDS
 
 type Record = dict[str, Any]
@@ -44,39 +45,62 @@ class Rows:
     runs: list[Run] = field(default_factory=list)
     foreign: int = 0
     """Records of other categories and tables."""
+    template: Template | None = field(default_factory=templates.latest)
+    """For the envelopes to come; grows by the keys that are seen."""
     _waiting: list[object] = field(default_factory=list)
+    _seen: list[tuple[Keys, Keys | None]] = field(default_factory=list)
+    """Keys of records that no template has read."""
 
     def add(self, envelope: Envelope, found: list[object]) -> None:
         """Takes an envelope's records, which are emptied on the way."""
         self.origins.add(envelope, len(found))
         self._waiting += found
-        if len(self._waiting) >= _WAITING:
+        if len(self._waiting) >= _WAITING or self.template is None:
             self.take()
 
     def take(self) -> None:
         """Takes the records apart that wait, and rejects those that have no columns."""
         found, self._waiting = self._waiting, []
-        members: list[Any] = found
-        first = self.origins.records - len(found)
-        where: Sequence[int] = range(first, self.origins.records)
-        if set(map(type, found)) - {dict}:
-            others = [number for number, record in zip(where, found, strict=True) if type(record) is not dict]
-            self.origins.reject(
-                Reason.RECORD_NOT_AN_OBJECT, others, lambda at: (_no_object(found[others[at] - first]), "")
-            )
-            where = [number for number, record in zip(where, found, strict=True) if type(record) is dict]
-            members = [record for record in found if type(record) is dict]
-        for keys, at in _groups([(*member,) for member in members]):
-            self._add_framed(shapes.frame(keys), keys, _pick(members, at), _pick(where, at))
+        numbers: Sequence[int] = range(self.origins.records - len(found), self.origins.records)
+        for kind, at in _groups(list(map(type, found))):
+            self._add(kind, _pick(found, at), _pick(numbers, at))
+        self.template = templates.grown(self.template, self._seen)
+        self._seen.clear()
+
+    def _add(self, kind: type, found: list[Any], where: Sequence[int]) -> None:
+        """Takes what orjson or a template has made of records, all of one type."""
+        if kind is dict:
+            for keys, at in _groups([(*member,) for member in found]):
+                self._add_framed(shapes.frame(keys), keys, _pick(found, at), _pick(where, at))
+        elif issubclass(kind, templates.Record):
+            self._add_structs(kind.template, found, where)
+        else:
+            self.origins.reject(Reason.RECORD_NOT_AN_OBJECT, where, lambda at: (_no_object(found[at]), ""))
+
+    def _add_structs(self, template: Template, members: list[Any], where: Sequence[int]) -> None:
+        """Takes records that a template has read."""
+        if template.category:
+            ours = self._ours(template.frame, list(map(template.category, members)), where)
+            members, where = _pick(members, ours), _pick(where, ours)
+        if not members:
+            return
+        self.runs.append(Run(len(self.numbers), template.shape))
+        self.numbers.extend(where)
+        columns, rest = template.columns(members)
+        for column, values in columns:
+            self.columns.extend(column, values)
+        if rest:
+            self.columns.extend(REST, rest)
+        self.columns.end(len(members))
 
     def _add_framed(self, frame: Frame, keys: Keys, members: list[Record], where: Sequence[int]) -> None:
         """Takes records with the same keys."""
         if frame.foreign:
             self.foreign += len(members)
             return
-        ours, foreign = _ours(frame, members, where, self.origins)
-        self.foreign += foreign
-        members, where = _pick(members, ours), _pick(where, ours)
+        if key := frame.category or frame.table:
+            ours = self._ours(frame, [member.pop(key) for member in members], where)
+            members, where = _pick(members, ours), _pick(where, ours)
         if frame.properties is None:
             self._add_shaped(shapes.shape(keys, None), members, [], where)
             return
@@ -85,6 +109,37 @@ class Rows:
         for inner_keys, at in _groups([None if each is None else (*each,) for each in inner]):
             shape = shapes.shape(keys, inner_keys)
             self._add_shaped(shape, _pick(members, at), _pick(inner, at), _pick(where, at))
+
+    def _ours(self, frame: Frame, values: list[Any], where: Sequence[int]) -> Sequence[int] | None:
+        """Which records are of the category, or of the table (None: all), by the value that says so."""
+        name = CATEGORY if frame.category else RECORDS.name
+        if values and type(values[0]) is str and values.count(values[0]) == len(values):
+            if values[0].lower() == name.lower():
+                return None
+            self.foreign += len(values)
+            return []
+        wrong = []
+        if set(map(type, values)) - {str, type(None)}:
+            wrong = [at for at, value in enumerate(values) if type(value) is not str and value is not None]
+            key = frame.category or frame.table or ""
+            self.origins.reject(
+                Reason.WRONG_TYPE,
+                [where[at] for at in wrong],
+                lambda at: (f"expected text in {key.lower()}, came {quote(values[wrong[at]])}", f"/{key}"),
+            )
+        known = (
+            [value if type(value) is str or value is None else _WRONG for value in values]
+            if wrong
+            else values
+        )
+        distinct = set(known)
+        # null says nothing of a category: such a record is checked, not skipped.
+        accepted = {value for value in distinct if value is None or value.lower() == name.lower()}
+        if accepted == distinct:
+            return None
+        ours = [at for at, value in enumerate(known) if value in accepted] if accepted else []
+        self.foreign += len(values) - len(wrong) - len(ours)
+        return ours
 
     def _add_shaped(
         self, shape: Shape, members: list[Record], inner: list[Any], where: Sequence[int]
@@ -96,52 +151,21 @@ class Rows:
             message = f"expected {INPUT[shape.missing].name}, came none of {shapes.places(shape.missing)}"
             self.origins.reject(Reason.MISSING_REQUIRED_FIELD, where, lambda _: (message, ""))
             return
+        self._seen.append((shape.keys, shape.inner_keys))
         self.runs.append(Run(len(self.numbers), shape))
         self.numbers.extend(where)
-        for source, places, rest in (
-            (members, shape.outer, shape.rest),
-            (inner, shape.inner, shape.rest_inner),
-        ):
+        rest = bool(shape.rest or shape.rest_inner)
+        for source, places, more in ((members, shape.outer, rest), (inner, shape.inner, shape.rest_inner)):
             for column, key in places:
                 self.columns.extend(
-                    column, [each.pop(key) for each in source] if rest else [each[key] for each in source]
+                    column, [each.pop(key) for each in source] if more else [each[key] for each in source]
                 )
         if shape.rest_inner:
             for member, each in zip(members, inner, strict=True):
                 member["properties"] = each
-        if shape.rest:
+        if rest:
             self.columns.extend(REST, _dumped(members))
         self.columns.end(len(members))
-
-
-def _ours(
-    frame: Frame, members: list[Record], where: Sequence[int], origins: Origins
-) -> tuple[Sequence[int] | None, int]:
-    """Which records are of the category, or of the table (None: all), and how many are foreign."""
-    key, name = (frame.category, CATEGORY) if frame.category is not None else (frame.table, RECORDS.name)
-    if key is None:
-        return None, 0
-    values = [member.pop(key) for member in members]
-    if values and type(values[0]) is str and values.count(values[0]) == len(values):
-        return (None, 0) if values[0].lower() == name.lower() else ([], len(values))
-    wrong = []
-    if set(map(type, values)) - {str, type(None)}:
-        wrong = [at for at, value in enumerate(values) if type(value) is not str and value is not None]
-        origins.reject(
-            Reason.WRONG_TYPE,
-            [where[at] for at in wrong],
-            lambda at: (f"expected text in {key.lower()}, came {quote(values[wrong[at]])}", f"/{key}"),
-        )
-    known = (
-        [value if type(value) is str or value is None else _WRONG for value in values] if wrong else values
-    )
-    distinct = set(known)
-    # null says nothing of a category: such a record is checked, not skipped.
-    accepted = {value for value in distinct if value is None or value.lower() == name.lower()}
-    if accepted == distinct:
-        return None, 0
-    ours = [at for at, value in enumerate(known) if value in accepted] if accepted else []
-    return ours, len(values) - len(wrong) - len(ours)
 
 
 def _properties(

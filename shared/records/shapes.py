@@ -37,15 +37,18 @@ class Frame:
 class Shape:
     """Where the columns lie: indexes into INPUT, each with its key."""
 
+    keys: Keys
+    inner_keys: Keys | None
     outer: tuple[tuple[int, str], ...]
     inner: tuple[tuple[int, str], ...]
     """Those inside the properties."""
     absent: tuple[int, ...]
     missing: int | None
     """The first required column that is absent."""
-    rest: bool
-    """There are keys that no column claims, outside or inside the properties."""
-    rest_inner: bool
+    rest: Keys
+    """The keys that no column claims."""
+    rest_inner: Keys
+    """Those inside the properties."""
     properties: str | None
 
     def pointer(self, column: int) -> str:
@@ -123,12 +126,14 @@ def _shape(keys: Keys, inner: Keys | None) -> Shape:
             absent.append(at)
     taken = {known.category, known.table, known.properties, *outer}
     return Shape(
+        keys=keys,
+        inner_keys=inner,
         outer=tuple((at, key) for key, at in outer.items()),
         inner=tuple((at, key) for key, at in within.items()),
         absent=tuple(absent),
         missing=next((at for at in absent if INPUT[at].required and INPUT[at].default is None), None),
-        rest=any(key not in taken for key in keys) or any(key not in within for key in inner or ()),
-        rest_inner=any(key not in within for key in inner or ()),
+        rest=tuple(key for key in keys if key not in taken),
+        rest_inner=tuple(key for key in inner or () if key not in within),
         properties=known.properties,
     )
 

@@ -65,13 +65,14 @@ class _Batch:
 
     def read(self, envelope: Envelope, text: bytes, problem: str) -> None:
         """Takes an envelope's records, or the problem that makes it unreadable."""
-        found: list[object] = []
-        if not problem:
+        template = self.rows.template
+        found = template.records(text) if template and not envelope.only and not problem else None
+        if found is None and not problem:
             try:
                 found = records(text)
             except Unreadable as error:
                 problem = str(error)
-        if problem:
+        if found is None:
             self.rows.origins.refuse(envelope, problem)
             self.records += 1
             return

@@ -57,7 +57,8 @@ def test_the_first_place_counts_and_an_exact_key_wins(
         - len(places(keys, inner))
         - len({"category", "properties"} & set(map(str.lower, keys)))
     )
-    assert shapes.shape(keys, inner).rest == bool(rest)
+    shape = shapes.shape(keys, inner)
+    assert len(shape.rest) + len(shape.rest_inner) == rest
 
 
 def test_workspace_columns_are_read_of_the_table_form_alone() -> None:

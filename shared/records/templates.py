@@ -1,0 +1,180 @@
+"""Decodes envelopes whose keys were seen before straight into structs, which is quicker than into dicts.
+
+A template changes no result: what it cannot read exactly as `orjson` would, it leaves to `orjson`.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from operator import attrgetter
+from typing import Annotated, Any, ClassVar, cast
+
+import msgspec
+import pyarrow as pa
+
+from shared.records import shapes
+from shared.records.shapes import INPUT, Frame, Keys, Shape
+from shared.schema import Column
+
+_KEYS = 64
+_LETTERS = 4096
+_SIZE = 4 << 20
+"""Larger texts are left to `shared.envelope`, which bounds what they take."""
+
+type _Integer = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+type _Scalar = str | _Integer | float | bool | None
+type _Rest = _Scalar | list[_Scalar] | dict[str, _Scalar] | msgspec.UnsetType
+"""Of a key that no column takes. Deeper ones are left to `orjson`, which bounds their depth."""
+
+_latest: deque["Template"] = deque(maxlen=1)
+_values = msgspec.structs.astuple
+_encode = msgspec.json.Encoder().encode
+
+
+class Record(msgspec.Struct, gc=False):
+    """Values of one record, in the order of its template's keys."""
+
+    template: ClassVar["Template"]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Reads records that have no other keys than these, and the columns that every record needs."""
+
+    keys: Keys
+    inner: Keys | None
+    """Those of the properties; None: records without properties."""
+    shape: Shape
+    frame: Frame
+    category: Callable[[Any], str] | None
+    """Gets a record's category, or its table where it has none; None: it has neither."""
+    _decode: Callable[[bytes], Any]
+    _rest: type[msgspec.Struct]
+    _rest_inner: type[msgspec.Struct]
+
+    def records(self, text: bytes) -> list[Any] | None:
+        """The records of a body; None: it is not of this template."""
+        if len(text) > _SIZE:
+            return None
+        try:
+            return self._decode(text).records  # type: ignore[no-any-return]
+        except (msgspec.DecodeError, UnicodeDecodeError):  # the latter of a key
+            return None
+
+    def columns(self, members: Iterable[Any]) -> tuple[list[tuple[int, Sequence[Any]]], list[bytes | None]]:
+        """The values of each column, by index into INPUT, and what no column takes, as JSON objects."""
+        values = dict(zip(self.keys, zip(*map(_values, members), strict=True), strict=True))
+        columns: list[tuple[int, Sequence[Any]]] = [(at, values[key]) for at, key in self.shape.outer]
+        rest: list[Sequence[Any]] = [values[key] for key in self.shape.rest]
+        if self.inner is not None:
+            opened = zip(*map(_values, values[self.shape.properties]), strict=True)  # type: ignore[index]
+            inner = dict(zip(self.inner, opened, strict=True))
+            columns += [(at, inner[key]) for at, key in self.shape.inner]
+            if self.shape.rest_inner:
+                texts = map(_encode, map(self._rest_inner, *(inner[key] for key in self.shape.rest_inner)))
+                rest.append([msgspec.UNSET if text == b"{}" else msgspec.Raw(text) for text in texts])
+        if not rest:
+            return columns, []
+        dumped: list[bytes | None] = list(map(_encode, map(self._rest, *rest)))
+        return columns, [None if text == b"{}" else text for text in dumped] if b"{}" in dumped else dumped
+
+
+def latest() -> Template | None:
+    """The one that was grown last: what comes next is likely to be the same."""
+    return _latest[-1] if _latest else None
+
+
+def grown(template: Template | None, seen: Sequence[tuple[Keys, Keys | None]]) -> Template | None:
+    """One for records of these keys as well, or else of the first of them alone; None: of none of them."""
+    if not seen:
+        return template
+    known = [(template.keys, template.inner)] if template else []
+    keys, inner = zip(*known, *seen, strict=True)
+    made = _sized(_union(keys), None if None in inner else _union(inner)) or _sized(*seen[0])
+    if made:
+        _latest.append(made)
+    return made or template
+
+
+def _union(keys: Iterable[Keys]) -> Keys:
+    return tuple(dict.fromkeys(key for each in keys for key in each))
+
+
+def _sized(keys: Keys, inner: Keys | None) -> Template | None:
+    """What arrives must not decide how much memory this takes."""
+    every = keys + (inner or ())
+    return _made(keys, inner) if len(every) <= _KEYS and sum(map(len, every)) <= _LETTERS else None
+
+
+@lru_cache(64)
+def _made(keys: Keys, inner: Keys | None) -> Template | None:
+    """None: a record that lacks some of the keys could mean another thing."""
+    if not _plain(keys, inner):
+        return None
+    frame, shape = shapes.frame(keys), shapes.shape(keys, inner)
+    category = frame.category or frame.table
+    fields = {key: _field(INPUT[at]) for at, key in shape.outer}
+    rest = (*shape.rest, "properties") if shape.rest_inner else shape.rest
+    try:
+        if frame.properties:
+            within = _struct(inner or (), {key: _field(INPUT[at]) for at, key in shape.inner})
+            fields[frame.properties] = (within,)
+        if category:
+            fields[category] = (str,)
+        record = _struct(keys, fields)
+        rest_, rest_inner = _struct(rest, {}), _struct(shape.rest_inner, {})
+    except ValueError:  # a key that msgspec takes for no name
+        return None
+    body = msgspec.defstruct("Body", [("records", list[record])], forbid_unknown_fields=True, gc=False)  # type: ignore[valid-type]
+    record.template = Template(
+        keys,
+        inner,
+        shape,
+        frame,
+        attrgetter(_name(keys.index(category))) if category else None,
+        msgspec.json.Decoder(body).decode,
+        rest_,
+        rest_inner,
+    )
+    return record.template
+
+
+def _plain(keys: Keys, inner: Keys | None) -> bool:
+    """No key stands in for another one that a record may lack."""
+    frame, shape = shapes.frame(keys), shapes.shape(keys, inner)
+    if frame.foreign or shape.missing is not None or (frame.properties is None) != (inner is None):
+        return False
+    if any(len({key.lower() for key in each}) < len(each) for each in (keys, inner or ())):
+        return False
+    return all(at in shapes.shape(_without(keys, key), inner).absent for at, key in shape.outer) and all(
+        at in shapes.shape(keys, _without(inner or (), key)).absent for at, key in shape.inner
+    )
+
+
+def _without(keys: Keys, key: str) -> Keys:
+    return tuple(each for each in keys if each != key)
+
+
+def _field(column: Column) -> tuple[Any, ...]:
+    """Type and, unless every record needs it, default of a column as it comes."""
+    kind = str | None if column.type == pa.string() or column.required else str | _Integer | float | None
+    return (kind,) if column.required and column.default is None else (kind, None)
+
+
+def _name(at: int) -> str:
+    return f"_{at}"
+
+
+def _struct(keys: Keys, fields: Mapping[str, tuple[Any, ...]]) -> type[Record]:
+    """A struct with these keys in order; those without a field may be absent, and hold anything."""
+    made = msgspec.defstruct(
+        "Known",
+        [(_name(at), *fields.get(key, (_Rest, msgspec.UNSET))) for at, key in enumerate(keys)],
+        bases=(Record,),
+        rename={_name(at): key for at, key in enumerate(keys)},
+        forbid_unknown_fields=True,
+        gc=False,
+        kw_only=bool(fields),
+    )
+    return cast("type[Record]", made)

@@ -1,0 +1,199 @@
+"""A template changes no result, and what it cannot read is left to orjson."""
+
+import json
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.envelope import Envelope, Source
+from shared.records import templates
+from shared.records.shapes import Keys
+from shared.records.validation import Validated, validate
+from shared.rules import Rules
+from tests.fuzz.strategies import BODY, FRAGMENTS, VALUE
+from tests.shared.test_plan import NOW
+
+SOURCE = Source("ns", "hub", "3")
+KEYS: Keys = ("time", "category", "correlationId", "resourceId", "durationMs", "Level", "Ü/~", "properties")
+INNER: Keys = ("eventName", "error", "more")
+
+type Values = st.SearchStrategy[bytes]
+
+
+def _object(members: list[tuple[str, bytes]]) -> bytes:
+    return b"{" + b",".join(orjson.dumps(key) + b":" + value for key, value in members) + b"}"
+
+
+def _members(needed: dict[str, bytes], more: dict[str, Values]) -> st.SearchStrategy[list[tuple[str, bytes]]]:
+    """Of an object: those that it needs, and others, some twice, in any order."""
+    other = st.sampled_from(sorted(more)).flatmap(lambda key: st.tuples(st.just(key), more[key]))
+    return st.lists(other, max_size=4).flatmap(lambda some: st.permutations([*needed.items(), *some]))
+
+
+_TEXTS = st.sampled_from([text for text in FRAGMENTS if text.startswith(b'"')] + [b"null"] * 20)
+NEEDED = {
+    "time": b'"2026-11-20T09:59:00.1234567Z"',
+    "category": b'"WebSocketConnectionLogs"',
+    "correlationId": b'"c"',
+}
+NEEDED_INNER = {"eventName": b'"Opened"'}
+_INNER = _members(NEEDED_INNER, {"error": _TEXTS, "eventName": _TEXTS, "more": VALUE})
+_OUTER = _INNER.flatmap(
+    lambda inner: _members(
+        NEEDED | {"properties": _object(inner)},
+        {
+            "resourceId": _TEXTS,
+            "time": _TEXTS,
+            "category": _TEXTS,
+            "durationMs": VALUE,
+            "Level": VALUE,
+            "Ü/~": VALUE,
+        },
+    )
+)
+ENVELOPE = st.lists(_OUTER.map(_object), max_size=3).map(
+    lambda records: b'{"records":[' + b",".join(records) + b"]}"
+)
+PRIMER = _object(
+    [
+        *NEEDED.items(),
+        *((key, b"null") for key in ("resourceId", "durationMs", "Level", "Ü/~")),
+        ("properties", _object([*NEEDED_INNER.items(), ("error", b"null"), ("more", b"1")])),
+    ]
+)
+"""Has all keys."""
+
+
+def made(keys: Keys, inner: Keys | None) -> bool:
+    return templates.grown(None, [(keys, inner)]) is not None
+
+
+def seen(validated: Validated) -> list[tuple[Any, ...]]:
+    """All that can be seen of it; what no column claims in a canonical form."""
+    rows = validated.table.to_pylist()
+    for row in rows:
+        if row["AdditionalProperties"] is not None:
+            row["AdditionalProperties"] = json.dumps(
+                orjson.loads(row["AdditionalProperties"]), sort_keys=True
+            )
+    rejections = [
+        (each.envelope.sequence, each.rejections, each.indexes, each.counts) for each in validated.rejected
+    ]
+    return [(validated.records, validated.skipped, rejections, *map(repr, rows))]
+
+
+def by_orjson(envelope: Envelope) -> Validated:
+    templates._latest.clear()
+    return validate(SOURCE, [envelope], Rules())
+
+
+@settings(
+    max_examples=200, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+)
+@given(st.lists(BODY | ENVELOPE, min_size=4, max_size=8))
+def test_a_template_changes_no_result(bodies: list[bytes]) -> None:
+    envelopes = [Envelope(number, NOW, body) for number, body in enumerate(bodies)]
+    apart = [seen(by_orjson(envelope)) for envelope in envelopes]
+    primed = []
+    for envelope in envelopes:
+        templates._latest.clear()
+        validate(SOURCE, [Envelope(0, NOW, PRIMER)], Rules())
+        primed.append(seen(validate(SOURCE, [envelope], Rules())))
+    assert primed == apart
+    validate(SOURCE, envelopes, Rules())
+    assert [seen(validate(SOURCE, [envelope], Rules())) for envelope in envelopes] == apart
+
+
+@pytest.mark.parametrize(
+    ("change", "read"),
+    [
+        ({}, True),
+        ({"Level": [1, None, "x"], "resourceId": None}, True),
+        ({"Level": {"a": 1.5, "b": True}}, True),
+        ({"durationMs": "12", "category": "GatewayLogs"}, True),
+        ({"properties": {"eventName": "x"}}, True),
+        ({"Level": [[1]]}, False),
+        ({"Level": 2**63}, False),
+        ({"durationMs": True}, False),
+        ({"resourceId": 1}, False),
+        ({"category": None}, False),
+        ({"properties": None}, False),
+        ({"properties": "{}"}, False),
+        ({"new": 1}, False),
+        ({"level": 1}, False),
+        ({"properties": {"eventName": "x", "new": 1}}, False),
+        ({"properties": {}}, False),
+    ],
+)
+def test_what_a_template_reads_and_what_it_leaves(change: dict[str, Any], read: bool) -> None:  # noqa: FBT001
+    template = templates.grown(None, [(KEYS, INNER)])
+    assert template
+    record = {"time": "t", "category": "c", "correlationId": "i", "properties": {"eventName": "x"}} | change
+    found = template.records(orjson.dumps({"records": [record, record]}))
+    assert (found is not None and len(found) == 2) == read
+    for body in ([record], record, {"records": [record], "more": 1}, {"Records": [record]}):
+        assert template.records(orjson.dumps(body)) is None
+
+
+def test_the_first_envelope_shows_the_keys_and_later_ones_add_to_them() -> None:
+    templates._latest.clear()
+    needed: dict[str, Any] = {key: orjson.loads(value) for key, value in NEEDED.items()}
+    log = needed | {"properties": {"eventName": "x"}}
+    bodies = [log, log | {"Level": 1}, {key: log[key] for key in reversed(log)} | {"Sku": None}]
+    for number, record in enumerate(bodies):
+        validate(SOURCE, [Envelope(number, NOW, orjson.dumps({"records": [record]}))], Rules())
+        assert (latest := templates.latest())
+        assert latest.keys == (*log, *("Level", "Sku")[:number])
+        for each in bodies[: number + 1]:
+            assert latest.records(orjson.dumps({"records": [each]}))
+
+
+@pytest.mark.parametrize(
+    ("keys", "inner"),
+    [
+        (("time", "correlationId"), None),
+        (("time", "correlationId", "eventName", "properties"), None),
+        (("metricName", "time", "correlationId", "eventName"), None),
+        (("time", "correlationId", "eventName", "EventName"), None),
+        (("time", "TimeGenerated", "correlationId", "eventName"), None),
+        (("time", "correlationId", "eventName", "properties"), ("eventName",)),
+        (("time", "correlationId", "properties"), ("eventName", "correlationId")),
+        (("time", "category", "Category", "correlationId", "eventName"), None),
+        (("time", "correlationId", "eventName", 'a"b'), None),
+        (("time", "correlationId", "eventName", *(f"key{number}" for number in range(62))), None),
+        (("time", "correlationId", "eventName", "k" * 4096), None),
+    ],
+)
+def test_keys_that_no_template_is_made_for(keys: Keys, inner: Keys | None) -> None:
+    assert made(("time", "correlationId", "eventName"), None)
+    assert made(("time", "correlationId", "properties"), ("eventName",))
+    assert not made(keys, inner)
+
+
+def test_a_template_that_cannot_grow_gives_way_to_one_for_what_came_last() -> None:
+    log, row = ("time", "correlationId", "eventName"), ("TimeGenerated", "CorrelationId", "EventName", "Type")
+    template = templates.grown(templates.grown(None, [(log, None)]), [(row, None)])
+    assert template
+    assert template.keys == row
+    assert templates.grown(template, [((*row, "type"), None)]) is template
+
+
+def test_what_arrives_does_not_decide_how_much_is_remembered() -> None:
+    template = None
+    for number in range(1000):
+        template = templates.grown(template, [(("time", "correlationId", "eventName", f"k{number}"), None)])
+        assert template
+        assert len(template.keys) <= 64
+    assert templates._made.cache_info().currsize <= 64
+
+
+def test_a_large_body_is_left_to_what_bounds_its_memory() -> None:
+    template = templates.grown(None, [(KEYS, INNER)])
+    assert template
+    record = orjson.loads(PRIMER)
+    body = orjson.dumps({"records": [record | {"Level": "x" * (4 << 20)}]})
+    assert template.records(body) is None
+    assert template.records(orjson.dumps({"records": [record]}))
