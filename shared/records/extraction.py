@@ -21,6 +21,8 @@ type Record = dict[str, Any]
 REST = len(INPUT)
 _WAITING = 256
 """So many records are taken apart at a time, at least; few enough to stay in the processor's cache."""
+_MISSES = 4
+"""So many more envelopes than those that were read may a template not be able to read, of those that wait."""
 _WRONG = "\0"
 """No category, no table."""
 
@@ -48,14 +50,23 @@ class Rows:
     template: Template | None = field(default_factory=templates.latest)
     """For the envelopes to come; grows by the keys that are seen."""
     _waiting: list[object] = field(default_factory=list)
+    _credit: int = _MISSES
     _seen: list[tuple[Keys, Keys | None]] = field(default_factory=list)
     """Keys of records that no template has read."""
+
+    def read(self, text: bytes) -> list[object] | None:
+        """The records of a body by the template; None: it has others, or has had too many of late."""
+        if self.template is None or self._credit < 0:
+            return None
+        found = self.template.records(text)
+        self._credit += -1 if found is None else 1
+        return found
 
     def add(self, envelope: Envelope, found: list[object]) -> None:
         """Takes an envelope's records, which are emptied on the way."""
         self.origins.add(envelope, len(found))
         self._waiting += found
-        if len(self._waiting) >= _WAITING or self.template is None:
+        if len(self._waiting) >= _WAITING:
             self.take()
 
     def take(self) -> None:
@@ -66,6 +77,7 @@ class Rows:
             self._add(kind, _pick(found, at), _pick(numbers, at))
         self.template = templates.grown(self.template, self._seen)
         self._seen.clear()
+        self._credit = _MISSES
 
     def _add(self, kind: type, found: list[Any], where: Sequence[int]) -> None:
         """Takes what orjson or a template has made of records, all of one type."""

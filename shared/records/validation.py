@@ -65,8 +65,7 @@ class _Batch:
 
     def read(self, envelope: Envelope, text: bytes, problem: str) -> None:
         """Takes an envelope's records, or the problem that makes it unreadable."""
-        template = self.rows.template
-        found = template.records(text) if template and not envelope.only and not problem else None
+        found = None if problem or envelope.only else self.rows.read(text)
         if found is None and not problem:
             try:
                 found = records(text)

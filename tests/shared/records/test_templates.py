@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from shared.envelope import Envelope, Source
 from shared.records import templates
+from shared.records.extraction import Rows
 from shared.records.shapes import Keys
 from shared.records.validation import Validated, validate
 from shared.rules import Rules
@@ -188,6 +189,19 @@ def test_what_arrives_does_not_decide_how_much_is_remembered() -> None:
         assert template
         assert len(template.keys) <= 64
     assert templates._made.cache_info().currsize <= 64
+
+
+def test_a_template_that_seldom_fits_is_not_tried_for_each_body() -> None:
+    rows = Rows(template=templates.grown(None, [(KEYS, INNER)]))
+    good, bad = b'{"records":[' + PRIMER + b"]}", b'{"records":[1]}'
+    for _ in range(3):
+        assert rows.read(good)
+        assert rows.read(bad) is None
+    for _ in range(5):
+        rows.read(bad)
+    assert rows.read(good) is None
+    rows.take()
+    assert rows.read(good)
 
 
 def test_a_large_body_is_left_to_what_bounds_its_memory() -> None:
