@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
+from azure.storage.blob import AccountSasPermissions, BlobLeaseClient, ResourceTypes, generate_account_sas
 
 from shared.adopt import Blocked, forgotten
 from shared.audit import unfolding
@@ -30,6 +30,7 @@ from shared.errors import Refused, StorageError
 from shared.export import Exporter
 from shared.ledger import File, Ledger, Listed
 from shared.rules import Compacting, Connection, Finishing, Rules
+from shared.status import status
 from shared.storage import Blob, connect
 from tests import memory
 from tests.memory import WEEK, CountingStorage, MemoryStorage
@@ -428,6 +429,22 @@ def test_a_file_that_cannot_be_deleted_is_an_alarm_once_it_has_lasted(
     (alarm,) = Compactor(storage, COMPACTING, lambda: 600 * SECOND, lambda: "a").run(60).alarms
     assert "BlobImmutableDueToPolicy" in alarm
     assert "readers see its rows twice" in caplog.text
+
+
+def test_a_lease_on_a_file_holds_its_swap_until_it_is_broken_and_the_status_shows_it(
+    filled: Exported,
+) -> None:
+    before = rows(filled, RECORDS)
+    held = filled.files(RECORDS)[0]
+    filled.output.get_blob_client(held).acquire_lease()
+    assert compact(filled).swaps == []
+    found = status(filled.storage, Finishing(), None, LATER).swap
+    assert found
+    assert (found.folder, found.since, found.left) == (folder_of(held), LATER, (held,))
+    BlobLeaseClient(filled.output.get_blob_client(held)).break_lease(0)
+    assert compact(filled).finished == 1
+    assert status(filled.storage, Finishing(), None, LATER).swap is None
+    assert rows(filled, RECORDS) == before
 
 
 def test_a_file_that_may_not_be_deleted_is_an_alarm_once_it_has_lasted(
