@@ -431,13 +431,31 @@ def test_a_file_that_cannot_be_deleted_is_an_alarm_once_it_has_lasted(
     assert "readers see its rows twice" in caplog.text
 
 
-def test_a_lease_on_a_file_holds_its_swap_until_it_is_broken_and_the_status_shows_it(
+def test_a_leased_file_is_left_alone_and_holds_up_nothing(filled: Exported) -> None:
+    before = rows(filled, RECORDS)
+    held = filled.files(RECORDS)[0]
+    lease = filled.output.get_blob_client(held).acquire_lease()
+    summary = compact(filled)
+    assert (summary.alarms, summary.pending_since) == ([], None)
+    assert len([name for name in filled.files(RECORDS) if "compacted-" not in name]) == 1
+    assert held in filled.files(RECORDS)
+    assert rows(filled, RECORDS) == before
+    assert audited(filled).status == 0
+    lease.release()
+    compact(filled, now=LATER + 2 * 3600 * SECOND)
+    assert held not in filled.files(RECORDS)
+    assert rows(filled, RECORDS) == before
+
+
+def test_a_lease_that_comes_amid_a_swap_holds_it_until_it_is_broken_and_the_status_shows_it(
     filled: Exported,
 ) -> None:
     before = rows(filled, RECORDS)
     held = filled.files(RECORDS)[0]
+    with pytest.raises(KeyboardInterrupt):
+        Stopping(filled.storage, COMPACTING, lambda: LATER, new_id).run(600)
     filled.output.get_blob_client(held).acquire_lease()
-    assert compact(filled).swaps == []
+    assert compact(filled).finished == 0
     found = status(filled.storage, Finishing(), None, LATER).swap
     assert found
     assert (found.folder, found.since, found.left) == (folder_of(held), LATER, (held,))
