@@ -20,9 +20,11 @@ from shared.adopt import Blocked, forgotten
 from shared.audit import unfolding
 from shared.audit.audit import Report, audit
 from shared.audit.evidence import Level
+from shared.audit.listing import Listing
 from shared.compaction import compaction, rewriting
 from shared.compaction.compact import Compactor, Summary
 from shared.compaction.compaction import State
+from shared.compaction.provenance import Origin
 from shared.durations import head
 from shared.durations.finish import Finisher
 from shared.durations.head import Head
@@ -336,6 +338,27 @@ def test_rows_of_commits_before_since_are_not_read(filled: Exported) -> None:
     rewrite(filled, name, lambda table: pa.concat_tables([table.slice(0, 1), table.slice(0, len(table) - 1)]))
     assert codes(audited(filled, LATER)) == set()
     assert {"duplicates", "rows_differ"} == codes(audited(filled, EPOCH + 75 * SECOND))
+
+
+def test_of_files_committed_before_since_the_audit_keeps_the_last_that_each_compacted_one_stands_for(
+    filled: Exported,
+) -> None:
+    def read(since: int) -> tuple[list[Origin], Listing]:
+        listing = Listing()
+        for file in filled.storage.outputs(RECORDS):
+            listing.take(file, since)
+        all_ = unfolding.Unfolding(filled.storage, listing, since, unfolding.state(filled.storage))
+        all_.run(deep=True, progress=lambda *_: None)
+        return [origin for one in all_._replaced.values() for origin in one.origins], listing
+
+    names = filled.files(RECORDS)
+    _, before = read(LATER)
+    compact(filled)
+    kept, _ = read(0)
+    assert sorted(origin.name for origin in kept) == names
+    kept, after = read(LATER)
+    assert len(kept) == len(filled.files(RECORDS)) < len(names) / 5
+    assert after.anchors == before.anchors
 
 
 def test_what_is_committed_while_a_folder_is_listed_anew_is_no_ledger_that_was_rolled_back(
