@@ -59,7 +59,7 @@ class Mischief:
         time.sleep(self._random.uniform(0.2, 2))
         (harm,) = self._random.choices(list(self._harm), list(self._harm.values()))
         self.done[harm()] += 1
-        self.done["swap cut off"] += self._stack.compaction().swap is not None
+        self.done["amid a swap"] += self._stack.compaction().swap is not None
 
     def work(self) -> None:
         """Lets hosts work for a moment."""
