@@ -16,6 +16,7 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 from local.azurite import Azurite
 from local.eventhubs.process import BrokerProcess
 from local.functions.process import HostProcess
+from shared.compaction import compaction
 from shared.ledger import Counts, Ledger
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,8 +45,11 @@ class Stack:
         self.azurite = Azurite(ports[0], folder / "azurite")
         self.broker = BrokerProcess(folder / "hub", {HUB: sources}, groups=[GROUP], port=ports[1])
         self._settings = dict(settings or {})
+        self.app = ROOT
+        """The folder of the function app that hosts run."""
         self._stack = ExitStack()
         self._hosts = 0
+        self._containers: dict[str, ContainerClient] = {}
 
     @property
     def settings(self) -> dict[str, str]:
@@ -73,14 +77,19 @@ class Stack:
         """A Functions host that runs this repository's app; started, not yet ready."""
         self._hosts += 1
         host = HostProcess(
-            ROOT, self.settings, name=name or f"host{self._hosts}", log=self.folder / f"host{self._hosts}.log"
+            self.app,
+            self.settings,
+            name=name or f"host{self._hosts}",
+            log=self.folder / f"host{self._hosts}.log",
         )
         return self._stack.enter_context(host)
 
     def container(self, name: str) -> ContainerClient:
         """A client for one of the containers."""
-        service = BlobServiceClient.from_connection_string(self.azurite.connection_string)
-        return self._stack.enter_context(service).get_container_client(name)
+        if name not in self._containers:
+            service = BlobServiceClient.from_connection_string(self.azurite.connection_string)
+            self._containers[name] = self._stack.enter_context(service).get_container_client(name)
+        return self._containers[name]
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -113,6 +122,11 @@ class Stack:
         for ledger in self.ledgers():
             total = total.plus(ledger.counts)
         return total
+
+    def compaction(self) -> compaction.State:
+        """What compaction is at."""
+        blob = self.container(STATE).get_blob_client(compaction.NAME)
+        return compaction.State.parse(blob.download_blob().readall()) if blob.exists() else compaction.State()
 
     def published(self) -> bool:
         """Whether every file that a ledger lists is visible: a commit is a moment before that."""

@@ -7,6 +7,7 @@ ExporterError
 |-- CaptureError            a fixture cannot be written
 |-- DamagedFile             an output file is not as it was written
 |-- ReportError             a report cannot be made as it was asked for
+|   `-- FileGone            a file was deleted or compacted since it was listed
 |-- StorageError            a storage call did not do what was asked
 |   |-- Refused             its condition was not met, or it is not allowed: it had no effect
 |   `-- Unclear             no answer, or one that does not tell: it may have had its effect
@@ -46,6 +47,10 @@ class DamagedFile(ExporterError):
 
 class ReportError(ExporterError):
     """A report cannot be made as it was asked for."""
+
+
+class FileGone(ReportError):
+    """A file was deleted or compacted since it was listed: list again."""
 
 
 class StorageError(ExporterError):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from shared.compaction import compaction
 from shared.durations import head
 from shared.durations.finishing import Vocabulary
 from shared.durations.head import HOUR, Head, Seen
@@ -19,6 +20,8 @@ if TYPE_CHECKING:  # what needs no hub is quicker without its library
 
 DAY = 24 * 3600
 """Seconds that should be left until the hub may delete what is not committed, if it keeps for longer."""
+SWAP = 20 * 60 * 1_000_000
+"""Microseconds after which a swap of compaction should be done: two runs of its timer."""
 
 
 class Meaning(StrEnum):
@@ -55,6 +58,32 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """A swap of compaction that was decided and is not done: until it is, nothing else is compacted."""
+
+    folder: str
+    """Of the hour, with its table."""
+    output: str
+    since: int
+    """When it was decided, µs since 1970 UTC."""
+    inputs: int
+    """Files that one takes the place of."""
+    visible: bool
+    """Whether that one is there: if so, readers see the rows of what is left of the others twice."""
+    left: tuple[str, ...]
+    """Those of the others that are not deleted."""
+
+    @property
+    def waits_for(self) -> str:
+        """What has to happen next."""
+        if not self.visible:
+            return "the large file is to be published"
+        if not self.left:
+            return "its end is to be noted"
+        return f"{len(self.left):,} of {self.inputs:,} files are to be deleted, such as {self.left[0]}"
+
+
+@dataclass(frozen=True, slots=True)
 class Name:
     """An event name that was seen."""
 
@@ -71,6 +100,7 @@ class Status:
     names: list[Name]
     """Most connections first."""
     head: Head
+    swap: Pending | None = None
     alarms: list[str] = field(default_factory=list)
     """Of no one source."""
 
@@ -106,14 +136,39 @@ def status(storage: Storage, rules: Finishing, state: "State | None", now: int) 
             standings[source] = Standing(source, None, alarms=[gone])
     if state:
         _compare(standings, state, rules.retention.total_seconds(), now)
+    alarms = [f"{len(seen.lost)} files of finished connections are lost"] if seen.lost else []
+    try:
+        swap = _pending(storage)
+    except LedgerError as error:
+        swap = None
+        alarms.append(f"nothing is compacted: {error}")
+    if swap and now - swap.since > SWAP:
+        twice = ", readers see rows twice" if swap.visible and swap.left else ""
+        alarms.append(
+            f"{swap.folder}: a swap of compaction is not done for {(now - swap.since) // 60_000_000:,} min"
+            f"{twice}, and no other hour is compacted: {swap.waits_for}"
+        )
     known = sorted(seen.names.items(), key=lambda one: (-one[1].connections, one[0]))
     vocabulary = Vocabulary.of(rules)
     return Status(
         sources=sorted(standings.values(), key=lambda one: one.source),
         names=[Name(name, one, _meaning(name, vocabulary)) for name, one in known],
         head=seen,
-        alarms=[f"{len(seen.lost)} files of finished connections are lost"] if seen.lost else [],
+        swap=swap,
+        alarms=alarms,
     )
+
+
+def _pending(storage: Storage) -> Pending | None:
+    """Raises LedgerError."""
+    blob = storage.read(compaction.NAME)
+    swap = compaction.State.parse(blob.data).swap if blob else None
+    if not swap:
+        return None
+    visible = {file.name for file in storage.outputs(swap.folder) if file.visible}
+    left = tuple(name for name in swap.names if name in visible)
+    output = swap.output.name
+    return Pending(swap.folder, output, swap.began, len(swap.inputs), output in visible, left)
 
 
 def _compare(standings: dict[str, Standing], state: "State", retention: float, now: int) -> None:

@@ -40,6 +40,8 @@ class Stored:
     metadata: Mapping[str, str]
     visible: bool = True
     """False: it has staged blocks only, which no reader can see."""
+    leased: bool = False
+    """Somebody's lease keeps it from being deleted."""
 
 
 class Publication(Enum):
@@ -205,7 +207,13 @@ class BlobStorage:
             for blob in self._output.list_blobs(prefix, include=["metadata", "uncommittedblobs"]):
                 # Azure lists a blob without committed blocks as one of 0 bytes without metadata.
                 metadata = blob.metadata or {}
-                yield Stored(str(blob.name), blob.size, metadata, visible=bool(blob.size or metadata))
+                yield Stored(
+                    str(blob.name),
+                    blob.size,
+                    metadata,
+                    visible=bool(blob.size or metadata),
+                    leased=blob.lease.status == "locked",
+                )
 
     def part(self, name: str, offset: int, length: int) -> bytes:
         """See Storage."""

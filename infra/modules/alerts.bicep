@@ -84,6 +84,18 @@ var logAlerts = [
     threshold: 1
   }
   {
+    name: 'compaction-silent'
+    severity: 3
+    description: 'No run of compact_logs succeeded for 2 hours: small files stay.'
+    query: loadTextContent('../alerts/compaction-silent.kql')
+    window: 'PT2H'
+    aggregation: 'Count'
+    column: ''
+    dimension: ''
+    operator: 'LessThan'
+    threshold: 1
+  }
+  {
     name: 'rejections'
     severity: 2
     description: 'More records than the threshold went to the dead letters in 15 minutes, for one reason.'

@@ -15,6 +15,11 @@ CHECKPOINTS = "azure-webjobs-eventhub"
 STALE = 6.5
 """Seconds of sleep after which another host owns the sources (see the settings of `Stack`)."""
 HOSTS = 2
+FINISH, COMPACT = "finish_connections", "compact_logs"
+EVERY = 600
+"""Seconds between two runs of the slower one of these timers."""
+LASTING = 8
+"""Seconds in which a host starts and compacts."""
 
 
 class Mischief:
@@ -33,6 +38,7 @@ class Mischief:
         self._harm = {
             self._kill_host: 6,
             self._kill_worker: 6,
+            self._kill_amid_a_swap: 8,
             self._stop_storage: 2,
             self._cut_storage: 3,
             self._cut_hub: 3,
@@ -48,13 +54,29 @@ class Mischief:
         return self.done["host killed"] + self.done["worker killed"]
 
     def turn(self) -> None:
-        """Sees to it that hosts run, waits a moment, and does the next thing."""
-        self._hosts = [host for host in self._hosts if alive(host)]
-        while len(self._hosts) < self._random.choice((1, HOSTS)):
-            self._hosts.append(self._stack.host())
+        """Lets hosts work for a moment, and does the next thing."""
+        self._go_on()
         time.sleep(self._random.uniform(0.2, 2))
         (harm,) = self._random.choices(list(self._harm), list(self._harm.values()))
         self.done[harm()] += 1
+        self.done["amid a swap"] += self._stack.compaction().swap is not None
+
+    def work(self) -> None:
+        """Lets hosts work for a moment."""
+        self._go_on()
+        time.sleep(1)
+
+    def _go_on(self) -> None:
+        """Sees to it that hosts run, lets time pass for them, and fires the timers of one."""
+        self._hosts = [host for host in self._hosts if alive(host)]
+        while len(self._hosts) < self._random.choice((1, HOSTS)):
+            self._hosts.append(self._stack.host())
+        self._stack.later(EVERY)
+        host = self._random.choice(self._hosts)
+        for timer in (FINISH, COMPACT):
+            with suppress(OSError):  # it has just ended
+                if not host.busy(timer):
+                    host.invoke(timer)
 
     def end(self) -> HostProcess:
         """Nothing goes wrong from here on; the one host that is left."""
@@ -76,6 +98,20 @@ class Mischief:
                 host.kill_worker()
                 return "worker killed"
         return "no worker yet"
+
+    def _kill_amid_a_swap(self) -> str:
+        """Storage becomes slow, so that a swap of compaction lasts; once one is under way, all hosts die."""
+        self._stack.storage.delay = 0.05
+        self._go_on()
+        until = time.monotonic() + LASTING
+        while time.monotonic() < until and not self._stack.compaction().swap:
+            time.sleep(0.01)
+        for host in self._hosts:
+            host.kill()
+        self.done["host killed"] += len(self._hosts) - 1
+        self._hosts = []
+        self._stack.storage.delay = 0
+        return "host killed"
 
     def _stop_storage(self) -> str:
         # With a signal that lets it save: what Azure has acknowledged, it keeps.

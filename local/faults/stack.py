@@ -1,11 +1,12 @@
-"""A stack whose hosts reach storage and hub through proxies."""
+"""A stack whose hosts reach storage and hub through proxies, and whose clock can be put forward."""
 
+import shutil
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from local.faults.proxy import HOST, Proxy
-from local.stack import Stack
+from local.stack import ROOT, Stack
 
 
 class FaultyStack(Stack):
@@ -19,6 +20,8 @@ class FaultyStack(Stack):
     def __init__(self, folder: Path, seed: int) -> None:
         super().__init__(folder)
         self.seed = seed
+        self.app = folder / "app"
+        self._ahead = 0
 
     @property
     def settings(self) -> dict[str, str]:
@@ -26,7 +29,25 @@ class FaultyStack(Stack):
         plain = super().settings
         storage = self._through(self.storage, plain["OutputStorage"], self.azurite.port)
         hub = self._through(self.hub, plain["EventHubConnection"], self.broker.port)
-        return plain | {"OutputStorage": storage, "AzureWebJobsStorage": storage, "EventHubConnection": hub}
+        return plain | {
+            "OutputStorage": storage,
+            "AzureWebJobsStorage": storage,
+            "EventHubConnection": hub,
+            "COMPACT_QUIET": "00:15:00",
+            "APP": str(ROOT / "function_app.py"),
+            "CLOCK_AHEAD": str(self._clock),
+        }
+
+    @property
+    def _clock(self) -> Path:
+        return self.folder / "ahead"
+
+    def later(self, seconds: int) -> None:
+        """So much time passes for all hosts, at once."""
+        self._ahead += seconds
+        beside = self._clock.with_suffix(".new")
+        beside.write_text(str(self._ahead))
+        beside.replace(self._clock)
 
     @staticmethod
     def _through(proxy: Proxy, connection_string: str, port: int) -> str:
@@ -34,6 +55,10 @@ class FaultyStack(Stack):
 
     def __enter__(self) -> Self:
         super().__enter__()
+        self.app.mkdir()
+        shutil.copy(ROOT / "host.json", self.app)
+        shutil.copy(Path(__file__).with_name("later.py"), self.app / "function_app.py")
+        self.later(0)
         self.storage = Proxy(self.azurite.port, self.seed)
         self.hub = Proxy(self.broker.port, self.seed)
         self.storage.__enter__()

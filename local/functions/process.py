@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -44,6 +45,7 @@ class HostProcess:
         self.app = app
         self.name = name
         self.seen: list[dict[str, Any]] = []
+        self._fired: Counter[str] = Counter()
         self._settings = dict(settings or {})
         self._grace = grace
         self._log = log
@@ -161,6 +163,14 @@ class HostProcess:
         assert self._process.stdin is not None
         self._process.stdin.write(name.encode() + b"\n")
         self._process.stdin.flush()
+        self._fired[name] += 1
+
+    def busy(self, name: str) -> bool:
+        """Whether a run of a timer function that was fired at once has not ended."""
+        ended = [
+            each for each in list(self.seen) if each["event"] == "invocation" and each["function"] == name
+        ]
+        return len(ended) < self._fired[name]
 
     def kill_worker(self) -> int:
         """Kills the worker process alone (SIGKILL), and returns its process id."""

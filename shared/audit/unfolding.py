@@ -10,7 +10,7 @@ import numpy as np
 
 from shared.audit import contents
 from shared.audit.contents import Array, Lineage
-from shared.audit.evidence import Finding, Level, refuted
+from shared.audit.evidence import Finding, Level, Said, refuted
 from shared.audit.listing import CONNECTIONS, PARALLEL, Listing, Progress, attempt
 from shared.compaction import compaction
 from shared.compaction.compaction import State
@@ -29,6 +29,16 @@ def state(storage: Storage) -> State:
     return State.parse(blob.data) if blob else State()
 
 
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """The files that a compacted one stands for."""
+
+    rows: int
+    """Of all of them."""
+    origins: list[Origin]
+    """Those that the audit asks for: memory does not go by what was committed before `since`."""
+
+
 @dataclass(slots=True)
 class Unfolding:
     """Looks again where compaction has changed something, until what is listed is of one moment."""
@@ -41,7 +51,7 @@ class Unfolding:
     findings: list[Finding] = field(default_factory=list)
     settled: bool = True
     """What is listed is of one moment; otherwise a file may be on no list though its rows never were away."""
-    _origins: dict[str, list[Origin]] = field(default_factory=dict)
+    _replaced: dict[str, Replaced] = field(default_factory=dict)
     _damaged: dict[str, str] = field(default_factory=dict)
 
     def run(self, *, deep: bool, progress: Progress) -> None:
@@ -57,7 +67,7 @@ class Unfolding:
         for file in self.listing.compacted:
             if file.name in self._damaged:
                 self.findings.append(refuted("damaged", self._damaged[file.name]))
-            for origin in self._origins.get(file.name, ()):
+            for origin in self._origins(file):
                 if CONNECTIONS not in f"/{file.name}":
                     self.listing.take(Stored(origin.name, 0, origin.metadata), self.since, merged=True)
         self.findings += self._rows()
@@ -84,13 +94,19 @@ class Unfolding:
                 self.listing.take(file, self.since)
         return state(self.storage).ordinal == now.ordinal
 
+    def _origins(self, file: Stored) -> Sequence[Origin]:
+        replaced = self._replaced.get(file.name)
+        return replaced.origins if replaced else ()
+
     def _read(self, progress: Progress) -> bool:
         """Reads what each compacted file says; False: one is not there any more."""
-        new = [one for one in self.listing.compacted if one.name not in self._origins.keys() | self._damaged]
+        new = [one for one in self.listing.compacted if one.name not in self._replaced.keys() | self._damaged]
 
         def read(file: Stored) -> bool:
             try:
-                self._origins[file.name] = contents.origins(self.storage, file)
+                origins = contents.origins(self.storage, file)
+                rows = sum(one.rows for one in origins)
+                self._replaced[file.name] = Replaced(rows, _asked_for(file, origins, self.since))
             except DamagedFile as error:
                 self._damaged[file.name] = str(error)
             except StorageError:
@@ -128,13 +144,11 @@ class Unfolding:
     def _rows(self) -> Iterator[Finding]:
         """Each has the rows that it was written with, which are those of the files it replaced."""
         for file in self.listing.compacted:
-            origins = self._origins.get(file.name)
-            if origins is None:
-                continue
-            said, before = file.metadata["rows"], sum(origin.rows for origin in origins)
-            if said != str(before):
+            said, replaced = file.metadata["rows"], self._replaced.get(file.name)
+            if replaced and said != str(replaced.rows):
                 yield refuted(
-                    "rows_differ", f"{file.name}: was written with {said} rows, replaced files of {before}"
+                    "rows_differ",
+                    f"{file.name}: was written with {said} rows, replaced files of {replaced.rows}",
                 )
 
     def _twice(self) -> Iterator[Finding]:
@@ -142,7 +156,7 @@ class Unfolding:
         names = Counter(file.name for file in self.listing.connections)
         for file in self.listing.compacted:
             if CONNECTIONS in f"/{file.name}":
-                names.update(origin.name for origin in self._origins.get(file.name, ()))
+                names.update(origin.name for origin in self._origins(file))
         for name, times in names.items():
             if times > 1:
                 yield refuted(
@@ -160,10 +174,7 @@ class Unfolding:
             one
             for one in self.listing.compacted
             if CONNECTIONS not in f"/{one.name}"
-            and any(
-                int(origin.metadata["committed_at"]) >= self.since
-                for origin in self._origins.get(one.name, ())
-            )
+            and any(int(origin.metadata["committed_at"]) >= self.since for origin in self._origins(one))
         ]
         for number, file in enumerate(files):
             progress("rows", number, len(files))
@@ -171,10 +182,25 @@ class Unfolding:
                 self.storage, file, self.findings, partial(contents.lineage, self.storage, file)
             )
             if lineage:
-                yield from _strange(file, lineage, self._origins[file.name])
+                yield from _strange(file, lineage, self._origins(file))
 
     def _unclear(self, message: str) -> None:
         self.findings.append(Finding(Level.UNCLEAR, "compaction", message))
+
+
+def _asked_for(file: Stored, origins: list[Origin], since: int) -> list[Origin]:
+    """Of connections the names; of records, where all were committed before, the last one of each ledger."""
+    if CONNECTIONS in f"/{file.name}":
+        return [Origin(one.name, {}) for one in origins]
+    last: dict[tuple[str, str], tuple[int, Origin]] = {}
+    for origin in origins:
+        said = Said.of(origin.metadata)
+        if said is None or said.committed_at >= since:
+            return origins
+        known = last.get((said.source, said.ledger_id))
+        if known is None or said.committed_at > known[0]:
+            last[said.source, said.ledger_id] = said.committed_at, origin
+    return [origin for _, origin in last.values()]
 
 
 def _strange(file: Stored, lineage: Lineage, origins: Sequence[Origin]) -> Iterator[Finding]:

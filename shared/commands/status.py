@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from dataclasses import asdict
 from typing import Any
 
 from shared import settings
@@ -102,6 +103,9 @@ def _tables(found: Status, retention: float) -> None:
         f"connections: {found.open:,} open, {totals.connections:,} finished, {totals.revisions:,} rows"
         f" revised, by what arrived before {console.time(found.head.clock)}"
     )
+    if found.swap:
+        one = found.swap
+        say(f"compaction: {one.folder} since {console.time(one.since)}: {one.waits_for}")
     if found.names:
         say()
         console.table(
@@ -165,6 +169,7 @@ def _json(found: Status, silent: str, retention: float) -> dict[str, Any]:
             "capped": totals.capped,
             "absorbed_until": found.head.clock,
         },
+        "swap": found.swap and asdict(found.swap) | {"waits_for": found.swap.waits_for},
         "names": [
             {
                 "name": one.name,

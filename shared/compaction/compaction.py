@@ -134,6 +134,8 @@ def days(now: int, rules: Compacting) -> Iterator[str]:
 def ripe(folder: str, files: Sequence[Stored], now: int, quiet: int) -> list[Stored]:
     """The files of an hour's folder that may be put together now: none until it is over, and was quiet.
 
+    A leased one is left alone: it could not be deleted, and its swap would hold up all others.
+
     Args:
         folder: `…/date=2026-11-20/hour=10/`.
         files: what a listing shows of it.
@@ -144,7 +146,7 @@ def ripe(folder: str, files: Sequence[Stored], now: int, quiet: int) -> list[Sto
     exported = [file for file in own if "compacted" not in file.metadata]
     if now < _end(folder) or any(_committed(file) > now - quiet for file in exported):
         return []
-    return [file for file in own if _committed(file) <= now - quiet]
+    return [file for file in own if _committed(file) <= now - quiet and not file.leased]
 
 
 def groups(files: Sequence[Stored], target: int) -> Iterator[list[Stored]]:

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from shared.errors import ReportError
+from shared.errors import FileGone, ReportError, StorageError
 from shared.schema import CONNECTIONS, RECORDS
 from shared.storage import Storage, Stored
 
@@ -73,7 +73,7 @@ class Place(Protocol):
     def bring(self, files: Sequence[File], to: Path, brought: Callable[[], None]) -> list[Path]:
         """Makes files of one table readable here, in their order; what it puts into the folder can go again.
 
-        `brought` is called for each.
+        `brought` is called for each. Raises FileGone.
         """
 
 
@@ -107,7 +107,12 @@ class Container:
 
         def one(at: int, file: File) -> Path:
             target = to / f"{file.table}-{at}"
-            target.write_bytes(self._storage.part(file.name, 0, file.size) if file.size else b"")
+            try:
+                target.write_bytes(self._storage.part(file.name, 0, file.size) if file.size else b"")
+            except StorageError as error:
+                if self._storage.exists(file.name):
+                    raise
+                raise FileGone(f"{file.name}: was deleted or compacted meanwhile: try again") from error
             return target
 
         paths = []

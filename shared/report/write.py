@@ -5,20 +5,24 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 from shared.audit.audit import OK
 from shared.audit.listing import Progress
 from shared.commands import console
-from shared.errors import ReportError
+from shared.errors import FileGone, ReportError
 from shared.report.database import Database, bars, points
 from shared.report.page import Said, page
-from shared.report.places import HOUR, Day, Place, Range
+from shared.report.places import HOUR, Day, File, Place, Range
 
 SPARE = 64 << 20
 """Bytes on disk beside the files of a day."""
+TRIES = 5
+"""How often the files of a day are fetched, while compaction replaces some of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +68,11 @@ def write(
     if not output.parent.is_dir():
         raise ReportError(f"{output}: there is no folder {output.parent}")
     days = place.find(range_, lambda seen: progress("list", seen, 0) if seen % 500 == 0 else None)
-    number = sum(len(files) for day in days.values() for files in day.files.values())
     shown = _shown(days, range_)
     with tempfile.TemporaryDirectory(prefix="report-") as temporary:
         folder = Path(temporary)
         with Database(folder, shown) as database:
-            _load(place, days, database, folder, progress)
+            number = _load(place, range_, days, database, folder, progress)
             sums = database.sums(lambda done, total: progress("add up", done, total))
     (records,) = sums["records"][0]
     ended = sum(n for *_, n in sums["ended"])
@@ -90,16 +93,24 @@ def write(
     return Written(number, len(text.encode()), ended, records, empty)
 
 
-def _load(place: Place, days: dict[date, Day], database: Database, folder: Path, progress: Progress) -> None:
+def _load(
+    place: Place,
+    range_: Range,
+    days: dict[date, Day],
+    database: Database,
+    folder: Path,
+    progress: Progress,
+) -> int:
+    """Fetches all files and adds their rows; how many files there were."""
     total = sum(len(files) for day in days.values() for files in day.files.values())
-    done = 0
+    done = number = 0
 
     def brought() -> None:
         nonlocal done
-        done += 1
+        done = min(done + 1, total)
         progress("fetch", done, total)
 
-    for day in days.values():
+    for at, day in days.items():
         free = shutil.disk_usage(folder).free
         if free < day.size + SPARE:
             raise ReportError(
@@ -108,8 +119,10 @@ def _load(place: Place, days: dict[date, Day], database: Database, folder: Path,
             )
         fetched = folder / "day"
         fetched.mkdir()
-        for table, files in day.files.items():
-            paths = place.bring(files, fetched, brought)
+        for table, listed in day.files.items():
+            anew = partial(_listed, place, range_, at, table)
+            files, paths = _bring(place, listed, anew, fetched, brought)
+            number += len(files)
             try:
                 match table:
                     case "connections":
@@ -125,6 +138,27 @@ def _load(place: Place, days: dict[date, Day], database: Database, folder: Path,
                     text = re.sub(rf"{re.escape(str(path))}\b", file.name.replace("\\", r"\\"), text)
                 raise ReportError(text) from error
         shutil.rmtree(fetched)
+    return number
+
+
+def _bring(
+    place: Place,
+    files: Sequence[File],
+    anew: Callable[[], Sequence[File]],
+    to: Path,
+    brought: Callable[[], None],
+) -> tuple[Sequence[File], list[Path]]:
+    """These files made readable; or those that are listed anew, where compaction has replaced some."""
+    for _ in range(TRIES - 1):
+        try:
+            return files, place.bring(files, to, brought)
+        except FileGone:
+            files = anew()
+    return files, place.bring(files, to, brought)
+
+
+def _listed(place: Place, range_: Range, at: date, table: str) -> Sequence[File]:
+    return place.find(range_, lambda _: None).get(at, Day()).files.get(table, [])
 
 
 def _shown(days: dict[date, Day], range_: Range) -> Range:

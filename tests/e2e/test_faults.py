@@ -7,6 +7,7 @@ import pytest
 
 from local.faults.campaign import campaign, traffic
 from local.faults.stack import FaultyStack
+from shared.schema import RECORDS
 
 
 @pytest.fixture
@@ -21,5 +22,7 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed_stopped_or_cut(stack: Fau
     outcome = campaign(stack, one, 2, lambda _: None, rate=len(one.sends) / 5)
     assert outcome.exact, outcome
     assert outcome.kills >= 2
+    assert outcome.swaps >= 1
+    assert any("/compacted-" in name for name in stack.files(f"parquet/{RECORDS.name}/"))
     assert outcome.counts.rows == one.truth.rows
     assert outcome.counts.rejected == one.truth.rejected

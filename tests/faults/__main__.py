@@ -40,7 +40,7 @@ def main() -> int:
     lost = found.lost + counts.lost
     say(
         f"faults: {number} schedules, {outcome.kills} kills, {counts.records} records, "
-        f"{lost} lost, {found.duplicated} duplicated"
+        f"{outcome.swaps} swaps of compaction, {lost} lost, {found.duplicated} duplicated"
     )
     return EXIT_WRONG if failures or not outcome.exact else 0
 

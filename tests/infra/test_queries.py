@@ -119,6 +119,18 @@ def test_an_exporter_that_reports_no_lag_is_an_alert_even_if_it_never_did() -> N
     assert (alert["aggregation"], alert["operator"], alert["threshold"]) == ("Count", "LessThan", 1)
 
 
+def test_compaction_that_never_succeeds_is_an_alert_even_if_it_never_ran() -> None:
+    query = QUERIES["alerts/compaction-silent.kql"]
+    # By the name of the function; a run that failed does not count, one that finds nothing to do does.
+    assert "def compact_logs(" in (ROOT / "function_app.py").read_text()
+    assert "where Name == 'compact_logs' and Success == true" in query
+    assert re.search(r"union isfuzzy=true \(datatable\(.*\) \[\]\), AppRequests", query)
+    (alert,) = (one for one in variable(ALERTS, "logAlerts") if one["name"] == "compaction-silent")
+    assert (alert["aggregation"], alert["operator"], alert["threshold"]) == ("Count", "LessThan", 1)
+    # Twelve runs: one that a deployment cut off wakes nobody.
+    assert alert["window"] == "PT2H"
+
+
 def test_the_namespace_is_nearly_full_by_what_it_may_grow_to() -> None:
     units = modules("main.bicep")["alerts"]["params"]["throughputUnits"]["function"]
     assert units["type"] == "max"

@@ -16,6 +16,7 @@ from azure.eventhub import EventData, EventHubProducerClient
 
 from local.eventhubs.process import BrokerProcess
 from shared import __main__, __version__, schema
+from shared.compaction import compaction
 from shared.dialects import DIALECTS
 from shared.durations import head
 from shared.durations.head import Absorbed, Head, Seen, Totals
@@ -65,6 +66,21 @@ def test_status_and_audit_and_replay_speak_json(filled: Exported, capsys: pytest
     audit = orjson.loads(ran(capsys, "audit", "--json")[1])
     assert (audit["verdict"], audit["sources"][0]["verdict"]) == ("proven", "proven")
     assert orjson.loads(ran(capsys, "replay", "--dry-run", "--json")[1])["letters"] == 5
+
+
+def test_status_shows_a_swap_of_compaction(filled: Exported, capsys: pytest.CaptureFixture[str]) -> None:
+    assert orjson.loads(ran(capsys, "status", "--json")[1])["swap"] is None
+    output = filled.ledger().files[0]
+    folder, _, name = output.name.rpartition("/")
+    swap = compaction.Swap(folder=f"{folder}/", inputs=(name,), output=output, began=1_700_000_000_000_000)
+    filled.storage.put(compaction.NAME, compaction.State().beginning(swap).dump())
+    status, text = ran(capsys, "status")
+    assert status == 1, "it is an alarm, too"
+    assert f"compaction: {folder}/ since 2023-11-14 22:13" in text
+    assert f"1 of 1 files are to be deleted, such as {output.name}" in text
+    found = orjson.loads(ran(capsys, "status", "--json")[1])["swap"]
+    assert (found["folder"], found["since"], found["left"]) == (f"{folder}/", swap.began, [output.name])
+    assert found["waits_for"] in text
 
 
 @pytest.fixture

@@ -82,6 +82,17 @@ def test_a_commit_has_one_incarnation() -> None:
     assert select(taken(second.ledger, second.verdict, second.envelopes), batch) is None
 
 
+def test_what_follows_in_number_but_is_far_older_is_of_a_hub_that_was_gone_before() -> None:
+    renewed = ledger(envelope(0, 10)).reborn(1000 * SECOND)
+    batch = [envelope(0, 1000), envelope(1, 1001), envelope(2, 900), envelope(3, 1002)]
+    first = select(renewed, batch)
+    assert first
+    assert (first.verdict, [one.sequence for one in first.envelopes]) == (Verdict.NEW, [0, 1])
+    second = select(taken(first.ledger, first.verdict, first.envelopes), batch)
+    assert second
+    assert (second.verdict, [one.sequence for one in second.envelopes]) == (Verdict.STALE, [2])
+
+
 def test_duplicates_inside_a_batch_are_taken_once() -> None:
     selection = select(
         ledger(), [envelope(0, 1), envelope(1, 1), envelope(0, 1), envelope(1, 1), envelope(2, 1)]

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.compaction import compaction
 from shared.durations import head
 from shared.durations.head import HOUR, Absorbed, Head, Part, Seen, Totals
 from shared.envelope import Source
@@ -13,6 +14,7 @@ from shared.status import Meaning, Standing, status
 from tests.shared.exported import EPOCH, SECOND, SOURCE, Exported, envelopes
 
 NOW = EPOCH + 600 * SECOND
+MINUTE = 60 * SECOND
 RULES = Finishing()
 
 
@@ -119,6 +121,56 @@ def test_lag_that_comes_near_the_retention_is_an_alarm(
     one = standing(exported, state=hub(19), rules=Finishing(retention=retention))
     assert len([alarm for alarm in one.alarms if "raise its retention" in alarm]) == alarms
     assert not standing(exported, state=hub(9), rules=Finishing(retention=retention)).alarms, "no lag"
+
+
+def swap(exported: Exported) -> compaction.Swap:
+    """One that was decided at NOW, of all files of the first hour into one that is only staged."""
+    exported.export(envelopes(0, 9))
+    name = next(name for name in exported.files() if name.startswith("parquet/"))
+    folder = name[: name.rindex("/") + 1]
+    inputs = tuple(name.removeprefix(folder) for name in exported.files(folder))
+    output = exported.ledger().files[0].model_copy(update={"name": f"{folder}compacted-1.parquet"})
+    one = compaction.Swap(folder=folder, inputs=inputs, output=output, began=NOW)
+    exported.storage.stage_block(output.name, output.block_ids[0], b"rows")
+    exported.storage.put(compaction.NAME, compaction.State().beginning(one).dump())
+    return one
+
+
+def test_a_swap_of_compaction_is_shown_with_what_it_waits_for(exported: Exported) -> None:
+    exported.export(envelopes(0, 9))
+    assert status(exported.storage, RULES, None, NOW).swap is None
+    one = swap(exported)
+    found = status(exported.storage, RULES, None, NOW).swap
+    assert found
+    assert (found.folder, found.since, found.inputs) == (one.folder, NOW, len(one.inputs))
+    assert (found.visible, found.waits_for) == (False, "the large file is to be published")
+    exported.storage.publish([one.output])
+    for name in one.names[1:]:
+        exported.output.delete_blob(name)
+    found = status(exported.storage, RULES, None, NOW).swap
+    assert found
+    assert (found.visible, found.left) == (True, one.names[:1])
+    assert f"1 of {len(one.inputs)} files are to be deleted, such as {one.names[0]}" in found.waits_for
+    exported.output.delete_blob(one.names[0])
+    found = status(exported.storage, RULES, None, NOW).swap
+    assert found
+    assert found.waits_for == "its end is to be noted"
+
+
+def test_a_swap_of_compaction_that_lasts_is_an_alarm(exported: Exported) -> None:
+    one = swap(exported)
+    assert status(exported.storage, RULES, None, NOW + 20 * MINUTE).alarms == []
+    exported.storage.publish([one.output])
+    (alarm,) = status(exported.storage, RULES, None, NOW + 21 * MINUTE).alarms
+    assert one.folder in alarm
+    assert "not done for 21 min, readers see rows twice, and no other hour is compacted" in alarm
+
+
+def test_a_state_of_compaction_that_cannot_be_read_is_an_alarm(exported: Exported) -> None:
+    exported.export(envelopes(0, 9))
+    exported.storage.put(compaction.NAME, b"{")
+    (alarm,) = status(exported.storage, RULES, None, NOW).alarms
+    assert "nothing is compacted: compaction.json: not as expected" in alarm
 
 
 def test_connections_and_event_names_come_from_the_head(exported: Exported) -> None:

@@ -14,15 +14,17 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
+from azure.storage.blob import AccountSasPermissions, BlobLeaseClient, ResourceTypes, generate_account_sas
 
 from shared.adopt import Blocked, forgotten
 from shared.audit import unfolding
 from shared.audit.audit import Report, audit
 from shared.audit.evidence import Level
+from shared.audit.listing import Listing
 from shared.compaction import compaction, rewriting
 from shared.compaction.compact import Compactor, Summary
 from shared.compaction.compaction import State
+from shared.compaction.provenance import Origin
 from shared.durations import head
 from shared.durations.finish import Finisher
 from shared.durations.head import Head
@@ -30,6 +32,7 @@ from shared.errors import Refused, StorageError
 from shared.export import Exporter
 from shared.ledger import File, Ledger, Listed
 from shared.rules import Compacting, Connection, Finishing, Rules
+from shared.status import status
 from shared.storage import Blob, connect
 from tests import memory
 from tests.memory import WEEK, CountingStorage, MemoryStorage
@@ -337,6 +340,27 @@ def test_rows_of_commits_before_since_are_not_read(filled: Exported) -> None:
     assert {"duplicates", "rows_differ"} == codes(audited(filled, EPOCH + 75 * SECOND))
 
 
+def test_of_files_committed_before_since_the_audit_keeps_the_last_that_each_compacted_one_stands_for(
+    filled: Exported,
+) -> None:
+    def read(since: int) -> tuple[list[Origin], Listing]:
+        listing = Listing()
+        for file in filled.storage.outputs(RECORDS):
+            listing.take(file, since)
+        all_ = unfolding.Unfolding(filled.storage, listing, since, unfolding.state(filled.storage))
+        all_.run(deep=True, progress=lambda *_: None)
+        return [origin for one in all_._replaced.values() for origin in one.origins], listing
+
+    names = filled.files(RECORDS)
+    _, before = read(LATER)
+    compact(filled)
+    kept, _ = read(0)
+    assert sorted(origin.name for origin in kept) == names
+    kept, after = read(LATER)
+    assert len(kept) == len(filled.files(RECORDS)) < len(names) / 5
+    assert after.anchors == before.anchors
+
+
 def test_what_is_committed_while_a_folder_is_listed_anew_is_no_ledger_that_was_rolled_back(
     filled: Exported, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -428,6 +452,40 @@ def test_a_file_that_cannot_be_deleted_is_an_alarm_once_it_has_lasted(
     (alarm,) = Compactor(storage, COMPACTING, lambda: 600 * SECOND, lambda: "a").run(60).alarms
     assert "BlobImmutableDueToPolicy" in alarm
     assert "readers see its rows twice" in caplog.text
+
+
+def test_a_leased_file_is_left_alone_and_holds_up_nothing(filled: Exported) -> None:
+    before = rows(filled, RECORDS)
+    held = filled.files(RECORDS)[0]
+    lease = filled.output.get_blob_client(held).acquire_lease()
+    summary = compact(filled)
+    assert (summary.alarms, summary.pending_since) == ([], None)
+    assert len([name for name in filled.files(RECORDS) if "compacted-" not in name]) == 1
+    assert held in filled.files(RECORDS)
+    assert rows(filled, RECORDS) == before
+    assert audited(filled).status == 0
+    lease.release()
+    compact(filled, now=LATER + 2 * 3600 * SECOND)
+    assert held not in filled.files(RECORDS)
+    assert rows(filled, RECORDS) == before
+
+
+def test_a_lease_that_comes_amid_a_swap_holds_it_until_it_is_broken_and_the_status_shows_it(
+    filled: Exported,
+) -> None:
+    before = rows(filled, RECORDS)
+    held = filled.files(RECORDS)[0]
+    with pytest.raises(KeyboardInterrupt):
+        Stopping(filled.storage, COMPACTING, lambda: LATER, new_id).run(600)
+    filled.output.get_blob_client(held).acquire_lease()
+    assert compact(filled).finished == 0
+    found = status(filled.storage, Finishing(), None, LATER).swap
+    assert found
+    assert (found.folder, found.since, found.left) == (folder_of(held), LATER, (held,))
+    BlobLeaseClient(filled.output.get_blob_client(held)).break_lease(0)
+    assert compact(filled).finished == 1
+    assert status(filled.storage, Finishing(), None, LATER).swap is None
+    assert rows(filled, RECORDS) == before
 
 
 def test_a_file_that_may_not_be_deleted_is_an_alarm_once_it_has_lasted(

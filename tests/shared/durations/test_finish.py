@@ -265,6 +265,26 @@ def test_what_was_written_too_much_of_waits_for_the_next_commit(
     assert len(world.rows()) == 40
 
 
+def test_what_is_absorbed_into_a_part_once_too_much_was_written_is_finished_in_the_next_commit(
+    world: World, patch: pytest.MonkeyPatch
+) -> None:
+    patch.setattr(absorbing, "ENOUGH", 5)
+    patch.setattr(master, "PART_ROWS", 4)
+    # No part is due: each is looked at because something came into it.
+    world.commit(ONE, *((f"id{n}", "Opened", n) for n in range(40)))
+    world.run()
+    assert len(world.head().parts) > 3
+    world.commit(ONE, *((f"id{n}", "Closed", 40 + n) for n in range(40)))
+    world.now += HOUR
+    first = world.run(budget=0)
+    assert not first.complete
+    assert 5 <= first.finished["closed"] < 40
+    rest = world.run()
+    assert rest.complete
+    assert first.finished["closed"] + rest.finished["closed"] == 40
+    assert len(world.rows()) == 40
+
+
 def test_other_names_in_the_settings_act_on_what_was_written(world: World, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(absorbing, "ENOUGH", 5)
     patch.setattr(master, "PART_ROWS", 4)
@@ -376,6 +396,30 @@ def test_what_is_absorbed_is_swept_and_what_is_not_stays(world: World) -> None:
         world.commit(ONE, ("b", "Message", 1))
         world.later(HOUR)
     assert world.storage.names("master/") == [part.name for part in world.head().parts]
+
+
+def test_a_part_that_is_of_no_head_any_more_stays_for_those_who_read_it_just_then(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    world.run()
+    (part,) = world.head().parts
+    world.commit(ONE, ("a", "Message", 1))
+    world.later(mending.KEPT - 2 * SECOND)
+    assert part not in world.head().parts
+    assert part.name in world.storage.names("master/")
+    world.commit(ONE, ("a", "Message", 2))
+    world.later(2 * SECOND)
+    assert part.name not in world.storage.names("master/")
+
+
+def test_a_source_that_is_wholly_absorbed_is_so_up_to_its_last_commit_that_had_nothing_to_absorb(
+    world: World,
+) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    world.commit(ONE)
+    ledger = world.ledger(ONE)
+    assert ledger.ordinal == ledger.segments[-1].ordinal + 1
+    world.run()
+    assert world.head().watermark(ledger) == ledger.ordinal
 
 
 def test_segments_in_an_index_are_kept_until_they_are_absorbed(

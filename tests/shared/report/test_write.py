@@ -4,14 +4,23 @@ import os
 import re
 import subprocess
 import sys
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import orjson
 import pytest
 
 from shared import __main__
+from shared.compaction.compact import Compactor, Swapped
+from shared.errors import FileGone, Unclear
+from shared.report.places import HOUR, Container, Range
+from shared.report.write import TRIES, write
+from shared.rules import Compacting
 from shared.schema import CONNECTIONS, RECORDS
-from tests.shared.exported import SOURCE, Exported, envelopes
+from tests.memory import CountingStorage, Output
+from tests.shared.exported import EPOCH, SOURCE, Exported, envelopes
 from tests.shared.report import made
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -56,6 +65,65 @@ def test_a_container_makes_a_page_with_all_that_was_exported(
     said = capsys.readouterr()
     assert f"{output}: 0 connections that ended, {counts.rows} records" in said.out
     assert str(SOURCE) not in output.read_text()
+
+
+RANGE = Range(EPOCH - HOUR, EPOCH + HOUR)
+
+
+def test_what_compaction_replaces_once_it_was_listed_is_listed_anew(
+    exported: Exported, tmp_path: Path
+) -> None:
+    exported.export(envelopes(0, 49))
+    blob = exported.storage.read(exported.ledger_name)
+    assert blob
+    unlisted = exported.ledger().confirmed("0" * 32, EPOCH)
+    exported.storage.write(exported.ledger_name, unlisted.dump(), blob.etag)
+    rules = Compacting(reach=timedelta(days=1))
+    compactor = Compactor(exported.storage, rules, lambda: EPOCH + 6 * HOUR, lambda: uuid.uuid4().hex)
+    swaps: list[Swapped] = []
+
+    def compacting(step: str, *_: int) -> None:
+        if step == "list":
+            swaps.extend(compactor.run(60).swaps)
+
+    place, output = Container(exported.storage), tmp_path / "report.html"
+    done = write(place, "x", RANGE, output, force=False, progress=compacting)
+    assert sum(one.files for one in swaps) > 10
+    assert done.records == exported.ledger().counts.rows
+    assert done.files == len(exported.files("parquet/")) + len(exported.files("_dead_letters/"))
+
+
+class Restless(CountingStorage):
+    """Another file has taken a file's place whenever it is read."""
+
+    def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
+        if kind == "part":
+            self.output[name.replace(".parquet", "-.parquet")] = self.output.pop(name)
+        return super().call(kind, name, effect)
+
+
+def test_files_that_are_replaced_all_the_time_are_an_error_in_the_end(tmp_path: Path) -> None:
+    storage, output = Restless(), tmp_path / "report.html"
+    storage.output[f"parquet/{RECORDS.name}/date=2030-03-17/hour=17/a.parquet"] = Output(b"x")
+    with pytest.raises(FileGone, match="was deleted or compacted meanwhile: try again"):
+        write(Container(storage), "x", RANGE, output, force=False, progress=lambda *_: None)
+    assert storage.calls["part"] == TRIES
+    assert not output.exists()
+
+
+def test_storage_that_fails_is_not_asked_again(tmp_path: Path) -> None:
+    class Failing(CountingStorage):
+        def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
+            found = super().call(kind, name, effect)
+            if kind == "part":
+                raise Unclear("no answer")
+            return found
+
+    storage = Failing()
+    storage.output[f"parquet/{RECORDS.name}/date=2030-03-17/hour=17/a.parquet"] = Output(b"x")
+    with pytest.raises(Unclear):
+        write(Container(storage), "x", RANGE, tmp_path / "a", force=False, progress=lambda *_: None)
+    assert storage.calls["part"] == 1
 
 
 def test_a_file_that_is_there_is_kept_unless_forced(
