@@ -34,7 +34,7 @@ def test_a_failure_without_a_retry_policy_moves_the_checkpoint(app: App) -> None
         host.wait_for("checkpoint", sequence=1)
         app.switch("fail", on=False)
         app.send(b"2")
-        app.wait_for("end")
+        host.wait_for("checkpoint", sequence=2)
     assert app.checkpoint() == 2
     assert [call["sequences"] for call in app.notes("end")] == [[2]]
 
