@@ -154,7 +154,8 @@ class Azurite:
 def _end(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
     process.send_signal(how)
     try:
-        process.wait(10)
+        # Cut short, it loses what it has not saved yet.
+        process.wait(60)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
