@@ -42,7 +42,7 @@ class Azurite:
         start_timeout: seconds to wait for the first answer.
     """
 
-    def __init__(self, port: int = 0, folder: Path | None = None, *, start_timeout: float = 60) -> None:
+    def __init__(self, port: int = 0, folder: Path | None = None, *, start_timeout: float = 180) -> None:
         self.port = port or free_port()
         self.folder = folder
         self._takes_any_port = port == 0
