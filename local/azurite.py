@@ -42,7 +42,7 @@ class Azurite:
         start_timeout: seconds to wait for the first answer.
     """
 
-    def __init__(self, port: int = 0, folder: Path | None = None, *, start_timeout: float = 60) -> None:
+    def __init__(self, port: int = 0, folder: Path | None = None, *, start_timeout: float = 180) -> None:
         self.port = port or free_port()
         self.folder = folder
         self._takes_any_port = port == 0
@@ -154,7 +154,8 @@ class Azurite:
 def _end(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
     process.send_signal(how)
     try:
-        process.wait(10)
+        # Cut short, it loses what it has not saved yet.
+        process.wait(60)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -16,7 +16,7 @@ class Collector:
     """The sums of all deltas it got, the last value of each gauge, and every log line.
 
     Keys: a metric's name and its attributes as sorted `name=value`. A histogram counts its values under
-    its name and sums them under the name with ` sum`.
+    its name and sums them under the name with ` sum`. While somebody sends, take them with the `lock`.
     """
 
     def __init__(self) -> None:
@@ -24,6 +24,8 @@ class Collector:
         self.gauges: dict[tuple[str, ...], float] = {}
         self.lines: list[str] = []
         self.tracked: list[dict[str, Any]] = []
+        self.exports = 0
+        """Of metrics."""
         self.lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.address = f"http://127.0.0.1:{self._server.server_port}"
@@ -69,6 +71,7 @@ class Collector:
         with self.lock:
             if path == "/v1/metrics":
                 self._metrics(ExportMetricsServiceRequest.FromString(body))
+                self.exports += 1
             elif path == "/v1/logs":
                 request = ExportLogsServiceRequest.FromString(body)
                 for resource in request.resource_logs:

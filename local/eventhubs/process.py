@@ -17,7 +17,7 @@ from typing import Self
 from .broker import HOST
 
 _PROJECT = Path(__file__).parents[2]
-_STOP_SECONDS = 10.0
+_STOP_SECONDS = 60.0
 _LISTENING = f"listening on {HOST}:"
 
 

@@ -14,6 +14,8 @@ from typing import Any, Self
 
 HOST = "127.0.0.1"
 PIECE = 1 << 16
+PATIENCE = 60
+"""Seconds that its own thread may take for what it does at once."""
 REQUEST = re.compile(rb"(GET|PUT|HEAD|POST|DELETE) /")
 """How a piece begins that begins an HTTP request: clients send the next one only after the answer."""
 STATUSES = {
@@ -78,14 +80,14 @@ class Proxy:
                 one.abort()
             return len(connections)
 
-        return int(self._run(go()).result(10))
+        return int(self._run(go()).result(PATIENCE))
 
     def __enter__(self) -> Self:
         async def go() -> asyncio.Server:
             return await asyncio.start_server(self._serve, HOST, 0)
 
         self._thread.start()
-        self._server = self._run(go()).result(10)
+        self._server = self._run(go()).result(PATIENCE)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -99,9 +101,9 @@ class Proxy:
                 task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
 
-        self._run(end()).result(10)
+        self._run(end()).result(PATIENCE)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(PATIENCE)
         self._loop.close()
 
     def _run(self, what: Any) -> Future[Any]:

@@ -22,8 +22,9 @@ host.json, the protobuf edge of the real worker. It was not compared with the re
 
 Standard output is one JSON object per line, each with `event` and `host`: `ready` (`functions`,
 `worker_pid`), `claimed` and `released` (`function`, `source`), `invocation` (`function`, `ok`, `retry`,
-`seconds`, `error`, and of a batch `source`, `first`, `last`, `count`), `checkpoint` (`function`, `source`,
-`sequence`), `worker_restarted` (`worker_pid`, `status`, `failed`), `stopping`, `refused` (`function`,
-`error`), `stopped` (`status`, `error`). A source is `namespace/hub/partition id`. Standard error has the
-logs of both processes. A timer function's name on standard input fires it at once.
+`seconds`, `error`; of a batch `source`, `first`, `last`, `count`; of a timer whether it was `scheduled`),
+`checkpoint` (`function`, `source`, `sequence`), `worker_restarted` (`worker_pid`, `status`, `failed`),
+`stopping`, `refused` (`function`, `error`), `stopped` (`status`, `error`). A source is
+`namespace/hub/partition id`. Standard error has the logs of both processes. A timer function's name on
+standard input fires it at once.
 """

@@ -16,6 +16,8 @@ from typing import Any, Self
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOWN = 4000
+PATIENCE = 120
+"""Seconds that a host may take, by default, for what takes it one or two on an idle machine."""
 
 
 class HostError(RuntimeError):
@@ -129,7 +131,7 @@ class HostProcess:
             yield event
 
     def wait_for(
-        self, event: str, count: int = 1, timeout: float = 30, **fields: object
+        self, event: str, count: int = 1, timeout: float = PATIENCE, **fields: object
     ) -> list[dict[str, Any]]:
         """Waits for `count` status lines in all with this `event` and these fields, and returns all such.
 
@@ -153,7 +155,7 @@ class HostProcess:
                 self._changed.wait(left)
             return found()
 
-    def wait_ready(self, timeout: float = 60) -> dict[str, Any]:
+    def wait_ready(self, timeout: float = PATIENCE) -> dict[str, Any]:
         """Waits until the functions are found; the line's `functions` lists their names and triggers."""
         return self.wait_for("ready", timeout=timeout)[0]
 
@@ -184,7 +186,7 @@ class HostProcess:
             self._process.kill()
             self.wait()
 
-    def stop(self, timeout: float = 60) -> int:
+    def stop(self, timeout: float = PATIENCE) -> int:
         """Ends the host in good order (SIGTERM) and returns its exit status. Twice is harmless."""
         if self._process is None:
             return 0
@@ -195,12 +197,13 @@ class HostProcess:
             self.kill()
             raise
 
-    def wait(self, timeout: float = 60) -> int:
+    def wait(self, timeout: float = PATIENCE) -> int:
         """Waits for the host's own end and returns its exit status."""
         assert self._process is not None
         assert self._reader is not None
         status = self._process.wait(timeout)
-        self._reader.join(timeout)
+        # To the end of what it wrote, also where there was no time to wait: below, its pipe is closed.
+        self._reader.join()
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
             pipe.close()

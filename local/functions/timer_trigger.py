@@ -75,4 +75,5 @@ class TimerTrigger:
             "ScheduleStatus": status if monitored else None,
             "IsPastDue": False,
         }
-        await self._invocations.run(self._function, Call(data=json.dumps(info)))
+        call = Call(data=json.dumps(info))
+        await self._invocations.run(self._function, call, scheduled=due is not None)

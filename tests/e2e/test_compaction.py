@@ -27,11 +27,14 @@ def test_the_host_compacts_a_past_hour(stack: Stack) -> None:
     assert (before, len(stack.files(f"parquet/{RECORDS.name}/"))) == (5, 5)
     host = stack.host()
     host.wait_ready()
-    host.invoke("compact_logs")
-    (ran,) = host.wait_for("invocation", function="compact_logs", timeout=60)
-    assert ran["ok"], host.log
+    # The other timer first, whose schedule could be in time or not: what a ledger lists is not compacted, and
+    # it empties the list.
+    for timer in ("finish_connections", "compact_logs"):
+        host.invoke(timer)
+        (ran,) = host.wait_for("invocation", function=timer, scheduled=False)
+        assert ran["ok"], host.log
     names = [name.rpartition("/")[2] for name in stack.files(f"parquet/{RECORDS.name}/")]
-    assert sorted(name.startswith("compacted-") for name in names) == [False, True], names
+    assert [name.startswith("compacted-") for name in names] == [True], names
     assert stack.table(RECORDS.name).num_rows == before
     report = audit(store, 0, deep=True, progress=lambda *_: None)
     assert report.status == 0, report

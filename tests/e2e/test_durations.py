@@ -9,7 +9,7 @@ from shared.schema import CONNECTIONS
 from tests.e2e.test_exactly_once import deliver, traffic
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_durations_are_exact_to_the_microsecond_though_the_host_is_killed_on_the_way(stack: Stack) -> None:
     one = traffic(7, 400)
     drained = drain(stack, deliver(stack, one), lambda _: None)

@@ -16,7 +16,7 @@ def stack(tmp_path: Path) -> Iterator[FaultyStack]:
         yield running
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 def test_nothing_is_lost_or_doubled_whatever_is_killed_stopped_or_cut(stack: FaultyStack) -> None:
     one = traffic(31, 300)
     outcome = campaign(stack, one, 2, lambda _: None, rate=len(one.sends) / 5)

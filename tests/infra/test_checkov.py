@@ -28,7 +28,7 @@ print(json.dumps({
 
 def run(*command: str | Path) -> Any:
     assert CHECKOV.exists(), "make .venv-checkov/ready"
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=600)
     assert done.stdout, done.stderr
     return json.loads(done.stdout)
 

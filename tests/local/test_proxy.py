@@ -51,7 +51,7 @@ def service() -> Iterator[Service]:
 
 
 def client(proxy: Proxy) -> http.client.HTTPConnection:
-    return http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)
+    return http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=60)
 
 
 def put(connection: http.client.HTTPConnection) -> tuple[int, bytes]:

@@ -213,7 +213,7 @@ def test_a_compressed_batch_waits_for_all_that_it_may_inflate_to(world: World) -
     def waits(kind: str, _name: str) -> None:
         if kind == "stage":
             staging.release()
-            assert go_on.wait(10)
+            assert go_on.wait(120)
 
     world.storage.before = waits
     exporter = world.exporter()
@@ -226,7 +226,7 @@ def test_a_compressed_batch_waits_for_all_that_it_may_inflate_to(world: World) -
                 pool.submit(exporter.run, Source("ns", f"{at_once}", str(n)), [one])
                 for n, one in enumerate(envelopes)
             ]
-            assert [staging.acquire(timeout=5) for _ in range(at_once)] == [True] * at_once
+            assert [staging.acquire(timeout=60) for _ in range(at_once)] == [True] * at_once
             assert not staging.acquire(timeout=0.2)
             go_on.set()
         assert all(run.result() for run in runs)

@@ -38,7 +38,7 @@ def run(code: str, **variables: str) -> str:
         env=NEEDED | variables,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     return done.stdout + done.stderr

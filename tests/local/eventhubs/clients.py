@@ -15,7 +15,7 @@ from azure.eventhub.aio import PartitionContext
 
 from local.eventhubs.process import BrokerProcess
 
-PATIENCE = 15.0
+PATIENCE = 120.0
 SILENCE = 0.3
 
 
@@ -143,10 +143,11 @@ class Reading:
         await self.close()
 
     async def _on_batch(self, context: PartitionContext, events: list[EventData]) -> None:
-        self.events += events
-        self.partitions.update((context.partition_id, body) for body in bodies(events))
+        # First: who sees an event may close the client, and read again from the checkpoint.
         if self.checkpoints:
             await context.update_checkpoint()
+        self.events += events
+        self.partitions.update((context.partition_id, body) for body in bodies(events))
         self._changed.set()
 
     async def _on_error(self, _: PartitionContext, error: Exception) -> None:

@@ -15,7 +15,7 @@ from .clients import sas_token
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PATIENCE = 10.0
+PATIENCE = 120.0
 
 
 def terminus(code: ULong, address: str, filters: object = None) -> Described:

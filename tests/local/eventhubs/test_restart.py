@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 from azure.eventhub import EventData
 
+from local.eventhubs.hubs import open_hub
+from local.eventhubs.log import PartitionLog
+from local.eventhubs.messages import parse_event
 from local.eventhubs.process import BrokerProcess
 
-from .clients import Reading, bodies, producer, read, send
-from .peer import Peer
+from .clients import PATIENCE, Reading, bodies, producer, read, send
+from .peer import Peer, data_message
 
 
 # The SDK doesn't close the sockets of connections that it lost. Python warns of them when it collects them:
@@ -69,9 +72,11 @@ def test_a_deleted_hub_comes_back_as_another_one(broker: BrokerProcess) -> None:
 
 
 def test_retention_moves_the_beginning(tmp_path: Path) -> None:
-    with BrokerProcess(tmp_path, {"single": 1}, retention="00:00:01") as broker:
-        send(broker, ["old", "old"])
-        time.sleep(1.1)
+    open_hub(tmp_path, "single", 1).partitions[0].close()
+    log = PartitionLog(tmp_path / "single" / "0.log", clock=lambda: time.time() - 7200)
+    log.append([parse_event(data_message(b"old"))] * 2)
+    log.close()
+    with BrokerProcess(tmp_path, {"single": 1}, retention="01:00:00") as broker:
         send(broker, ["new"])
         with producer(broker) as client:
             assert client.get_partition_properties("0")["beginning_sequence_number"] == 2
@@ -79,7 +84,7 @@ def test_retention_moves_the_beginning(tmp_path: Path) -> None:
 
 def run_broker(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "local.eventhubs", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
 
 def test_a_port_or_a_folder_in_use_is_one_clear_line(broker: BrokerProcess, tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def test_the_properties_of_a_hub_and_its_partitions(broker: BrokerProcess) -> No
         filled = client.get_partition_properties("1")
     assert hub["eventhub_name"] == "four"
     assert hub["partition_ids"] == ["0", "1", "2", "3"]
-    assert abs(hub["created_at"].timestamp() - time.time()) < 60
+    assert abs(hub["created_at"].timestamp() - time.time()) < 600
     assert empty == {
         "eventhub_name": "four",
         "id": "1",
@@ -184,7 +184,7 @@ def test_the_last_enqueued_event_comes_with_every_event_to_who_asks_for_it(broke
     assert last["sequence_number"] == 2
     assert last["offset"] == tracked[2].offset
     assert last["enqueued_time"] == tracked[2].enqueued_time
-    assert abs(last["retrieval_time"].timestamp() - time.time()) < 60
+    assert abs(last["retrieval_time"].timestamp() - time.time()) < 600
     assert not get_last_enqueued_event_properties(plain[0])
     assert bodies(tracked) == bodies(plain)
 

@@ -84,8 +84,7 @@ def test_a_minimum_batch_is_waited_for_but_not_longer_than_the_wait(app: App) ->
     app.send(b"0")
     with app.host() as host:
         app.wait_for("end", 1)
-        app.send(b"1")
-        app.send(b"2")
+        app.send(b"1", b"2")
         app.wait_for("end", 2)
         host.wait_for("checkpoint", sequence=2)
     first, second = app.notes("begin")
@@ -121,10 +120,11 @@ def test_a_host_that_loses_a_source_stops_its_retries_and_does_not_checkpoint(ap
     app.send(b"0", source="1")
     app.switch("fail")
     # Too seldom for "one" to learn of its loss from the ownership blobs: the broker tells it.
-    app.write_host_json(loadBalancingUpdateInterval="00:01:00")
+    app.write_host_json(loadBalancingUpdateInterval="00:10:00")
     with app.host("one", RETRY="-1") as one:
-        one.wait_for("invocation", 3, ok=False)
-        app.write_host_json(partitionOwnershipExpirationInterval="00:01:00")
+        for mine in one.wait_for("claimed", 2):
+            one.wait_for("invocation", source=mine["source"], ok=False)
+        app.write_host_json(partitionOwnershipExpirationInterval="00:20:00")
         with app.host("two", RETRY="-1") as two:
             (lost,) = one.wait_for("released", reason="ownership_lost")
             (claimed,) = two.wait_for("claimed")

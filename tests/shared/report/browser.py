@@ -24,7 +24,7 @@ QUIET = (
     "--disable-dev-shm-usage",
     "--window-size=1280,900",
 )
-PATIENCE = 30
+PATIENCE = 120
 TABLE = """
 return [...document.querySelectorAll(`#table-${arguments[0]} tbody tr`)]
   .map((row) => [...row.cells].map((cell) => cell.textContent))

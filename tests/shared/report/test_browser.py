@@ -137,7 +137,8 @@ def test_filters_act_on_plots_tables_and_figures(
     assert [row[0] for row in browser.table("region")] == ["East US"]
     assert {row[4] for row in browser.table("longest")} == {"wss://orders.example"}
     for plot in ("ended", "open", "durations", "destination", "region"):
-        assert browser.script(f"return document.querySelector('#plot-{plot} svg').innerHTML") != before[plot]
+        drawn = f"document.querySelector('#plot-{plot} svg').innerHTML"
+        browser.until(f"return {drawn} !== arguments[0]", before[plot])
     assert "do not apply" in browser.script(
         "return document.querySelector('#delays .unfiltered').textContent"
     )
