@@ -137,23 +137,22 @@ class HostProcess:
 
         Raises `HostError`, with the end of the log, when the host ends before or `timeout` seconds pass.
         """
-
-        def found() -> list[dict[str, Any]]:
-            wanted = {"event": event} | fields
-            return [each for each in self.seen if wanted.items() <= _hashable(each).items()]
-
         deadline = time.monotonic() + timeout
         with self._changed:
-            while len(found()) < count:
+            while len(found := self._told(event, **fields)) < count:
                 left = deadline - time.monotonic()
                 if self._ended or left <= 0:
                     how = "ended" if self._ended else f"did not report within {timeout:g} s"
                     raise HostError(
-                        f"{self.name} {how}, {len(found())} of {count} {event} {fields}; its log ends:\n"
+                        f"{self.name} {how}, {len(found)} of {count} {event} {fields}; its log ends:\n"
                         f"{self.log[-SHOWN:]}"
                     )
                 self._changed.wait(left)
-            return found()
+            return found
+
+    def _told(self, event: str, **fields: object) -> list[dict[str, Any]]:
+        wanted = {"event": event} | fields
+        return [each for each in list(self.seen) if wanted.items() <= _hashable(each).items()]
 
     def wait_ready(self, timeout: float = PATIENCE) -> dict[str, Any]:
         """Waits until the functions are found; the line's `functions` lists their names and triggers."""
@@ -169,10 +168,7 @@ class HostProcess:
 
     def busy(self, name: str) -> bool:
         """Whether a run of a timer function that was fired at once has not ended."""
-        ended = [
-            each for each in list(self.seen) if each["event"] == "invocation" and each["function"] == name
-        ]
-        return len(ended) < self._fired[name]
+        return len(self._told("invocation", function=name, scheduled=False)) < self._fired[name]
 
     def kill_worker(self) -> int:
         """Kills the worker process alone (SIGKILL), and returns its process id."""
