@@ -149,8 +149,8 @@ class _Check:
 
 def _number(value: object) -> float | None:
     """A finite number, or one in text; None: it is neither."""
-    if type(value) is str and _NUMERIC.fullmatch(value.strip()):
-        number = float(value)
+    if type(value) is str and _NUMERIC.fullmatch(text := value.strip()):
+        number = float(text)  # which itself strips less: not U+001C to U+001F
     elif type(value) in {int, float}:
         number = float(value)  # type: ignore[arg-type]
     else:

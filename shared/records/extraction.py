@@ -21,8 +21,10 @@ type Record = dict[str, Any]
 REST = len(INPUT)
 _WAITING = 256
 """So many records are taken apart at a time, at least; few enough to stay in the processor's cache."""
-_MISSES = 4
-"""So many more envelopes than those that were read may a template not be able to read, of those that wait."""
+_CREDIT = 1 << 15
+"""Bytes of bodies that a template may try in vain; those that it reads earn a quarter of their own."""
+_SIZE = 1 << 20
+"""Larger bodies are left to `shared.envelope`, which bounds what they take."""
 _WRONG = "\0"
 """No category, no table."""
 
@@ -47,37 +49,38 @@ class Rows:
     runs: list[Run] = field(default_factory=list)
     foreign: int = 0
     """Records of other categories and tables."""
-    template: Template | None = field(default_factory=templates.latest)
-    """For the envelopes to come; grows by the keys that are seen."""
+    template: Template | None = field(default_factory=lambda: templates.known.template)
+    """For the envelopes to come."""
     _waiting: list[object] = field(default_factory=list)
-    _credit: int = _MISSES
+    _credit: int = _CREDIT
     _seen: list[tuple[Keys, Keys | None]] = field(default_factory=list)
-    """Keys of records that no template has read."""
+    """Keys of records of ours that no template has read."""
 
     def read(self, text: bytes) -> list[object] | None:
         """The records of a body by the template; None: it has others, or has had too many of late."""
-        if self.template is None or self._credit < 0:
+        if self.template is None or self._credit < 0 or len(text) > _SIZE:
             return None
         found = self.template.records(text)
-        self._credit += -1 if found is None else 1
+        self._credit += -len(text) if found is None else len(text) // 4
         return found
 
     def add(self, envelope: Envelope, found: list[object]) -> None:
-        """Takes an envelope's records, which are emptied on the way."""
+        """Takes an envelope's records; those that are dicts are emptied on the way."""
         self.origins.add(envelope, len(found))
         self._waiting += found
         if len(self._waiting) >= _WAITING:
             self.take()
 
     def take(self) -> None:
-        """Takes the records apart that wait, and rejects those that have no columns."""
+        """Takes the records apart that wait, rejects those that have no columns, and learns of their keys."""
         found, self._waiting = self._waiting, []
         numbers: Sequence[int] = range(self.origins.records - len(found), self.origins.records)
         for kind, at in _groups(list(map(type, found))):
             self._add(kind, _pick(found, at), _pick(numbers, at))
-        self.template = templates.grown(self.template, self._seen)
+        templates.known.learn(self._seen, len(found))
         self._seen.clear()
-        self._credit = _MISSES
+        if self.template is not templates.known.template:
+            self.template, self._credit = templates.known.template, _CREDIT
 
     def _add(self, kind: type, found: list[Any], where: Sequence[int]) -> None:
         """Takes what orjson or a template has made of records, all of one type."""

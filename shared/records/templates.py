@@ -1,9 +1,9 @@
 """Decodes envelopes whose keys were seen before straight into structs, which is quicker than into dicts.
 
-A template changes no result: what it cannot read exactly as `orjson` would, it leaves to `orjson`.
+A template changes no result but for the order of keys in AdditionalProperties: what it cannot read as
+`orjson` would, it leaves to `orjson`. What records that fit none can cost is bounded here and in `Rows.read`.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,17 +17,21 @@ from shared.records import shapes
 from shared.records.shapes import INPUT, Frame, Keys, Shape
 from shared.schema import Column
 
-_KEYS = 64
+_KEYS = 32
+"""So many keys a template has at most: each that a record lacks costs a little."""
 _LETTERS = 4096
-_SIZE = 4 << 20
-"""Larger texts are left to `shared.envelope`, which bounds what they take."""
+"""So many letters they have together."""
+_PAUSE = 4096
+"""So many records lie between two templates at least: making one costs as much as reading some thousand."""
+_AGE = 1 << 16
+"""After so many records a template is made anew, of keys that still come."""
 
 type _Integer = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
-type _Scalar = str | _Integer | float | bool | None
+type _Scalar = str | _Integer | bool | None
 type _Rest = _Scalar | list[_Scalar] | dict[str, _Scalar] | msgspec.UnsetType
-"""Of a key that no column takes. Deeper ones are left to `orjson`, which bounds their depth."""
+"""Of a key that no column takes. Left to `orjson`: what is deeper, as it bounds the depth; numbers that are
+no integers, as msgspec writes large ones in another way, and takes 200 times as long to read some."""
 
-_latest: deque["Template"] = deque(maxlen=1)
 _values = msgspec.structs.astuple
 _encode = msgspec.json.Encoder().encode
 
@@ -42,10 +46,8 @@ class Record(msgspec.Struct, gc=False):
 class Template:
     """Reads records that have no other keys than these, and the columns that every record needs."""
 
-    keys: Keys
-    inner: Keys | None
-    """Those of the properties; None: records without properties."""
     shape: Shape
+    """Of a record that has all keys."""
     frame: Frame
     category: Callable[[Any], str] | None
     """Gets a record's category, or its table where it has none; None: it has neither."""
@@ -55,8 +57,6 @@ class Template:
 
     def records(self, text: bytes) -> list[Any] | None:
         """The records of a body; None: it is not of this template."""
-        if len(text) > _SIZE:
-            return None
         try:
             return self._decode(text).records  # type: ignore[no-any-return]
         except (msgspec.DecodeError, UnicodeDecodeError):  # the latter of a key
@@ -64,12 +64,12 @@ class Template:
 
     def columns(self, members: Iterable[Any]) -> tuple[list[tuple[int, Sequence[Any]]], list[bytes | None]]:
         """The values of each column, by index into INPUT, and what no column takes, as JSON objects."""
-        values = dict(zip(self.keys, zip(*map(_values, members), strict=True), strict=True))
+        values = dict(zip(self.shape.keys, zip(*map(_values, members), strict=True), strict=True))
         columns: list[tuple[int, Sequence[Any]]] = [(at, values[key]) for at, key in self.shape.outer]
         rest: list[Sequence[Any]] = [values[key] for key in self.shape.rest]
-        if self.inner is not None:
+        if self.shape.inner_keys is not None:
             opened = zip(*map(_values, values[self.shape.properties]), strict=True)  # type: ignore[index]
-            inner = dict(zip(self.inner, opened, strict=True))
+            inner = dict(zip(self.shape.inner_keys, opened, strict=True))
             columns += [(at, inner[key]) for at, key in self.shape.inner]
             if self.shape.rest_inner:
                 texts = map(_encode, map(self._rest_inner, *(inner[key] for key in self.shape.rest_inner)))
@@ -80,21 +80,32 @@ class Template:
         return columns, [None if text == b"{}" else text for text in dumped] if b"{}" in dumped else dumped
 
 
-def latest() -> Template | None:
-    """The one that was grown last: what comes next is likely to be the same."""
-    return _latest[-1] if _latest else None
+@dataclass(slots=True)
+class Known:
+    """The template of a process: what comes next is likely to have the keys of what came last."""
+
+    template: Template | None = None
+    _records: int = _PAUSE
+    """Since it was made, or could not be made."""
+
+    def learn(self, seen: Sequence[tuple[Keys, Keys | None]], records: int) -> None:
+        """Takes notice of so many records, and of the keys of those that the template has not read."""
+        self._records += records
+        if self._records >= _AGE and self.template:
+            self.template = None
+        elif self._records >= _PAUSE and seen:
+            self.template = grown(self.template, seen)
+            self._records = 0
+
+
+known = Known()
 
 
 def grown(template: Template | None, seen: Sequence[tuple[Keys, Keys | None]]) -> Template | None:
-    """One for records of these keys as well, or else of the first of them alone; None: of none of them."""
-    if not seen:
-        return template
-    known = [(template.keys, template.inner)] if template else []
-    keys, inner = zip(*known, *seen, strict=True)
-    made = _sized(_union(keys), None if None in inner else _union(inner)) or _sized(*seen[0])
-    if made:
-        _latest.append(made)
-    return made or template
+    """One for records of these keys as well, or else of the first of them alone, or else the same."""
+    before = [(template.shape.keys, template.shape.inner_keys)] if template else []
+    keys, inner = zip(*before, *seen, strict=True)
+    return _sized(_union(keys), None if None in inner else _union(inner)) or _sized(*seen[0]) or template
 
 
 def _union(keys: Iterable[Keys]) -> Keys:
@@ -118,18 +129,16 @@ def _made(keys: Keys, inner: Keys | None) -> Template | None:
     rest = (*shape.rest, "properties") if shape.rest_inner else shape.rest
     try:
         if frame.properties:
-            within = _struct(inner or (), {key: _field(INPUT[at]) for at, key in shape.inner})
+            within = _struct(msgspec.Struct, inner or (), {key: _field(INPUT[at]) for at, key in shape.inner})
             fields[frame.properties] = (within,)
         if category:
             fields[category] = (str,)
-        record = _struct(keys, fields)
-        rest_, rest_inner = _struct(rest, {}), _struct(shape.rest_inner, {})
+        record = _struct(Record, keys, fields)
+        rest_, rest_inner = (_struct(msgspec.Struct, each, {}) for each in (rest, shape.rest_inner))
     except ValueError:  # a key that msgspec takes for no name
         return None
     body = msgspec.defstruct("Body", [("records", list[record])], forbid_unknown_fields=True, gc=False)  # type: ignore[valid-type]
     record.template = Template(
-        keys,
-        inner,
         shape,
         frame,
         attrgetter(_name(keys.index(category))) if category else None,
@@ -158,7 +167,7 @@ def _without(keys: Keys, key: str) -> Keys:
 
 def _field(column: Column) -> tuple[Any, ...]:
     """Type and, unless every record needs it, default of a column as it comes."""
-    kind = str | None if column.type == pa.string() or column.required else str | _Integer | float | None
+    kind = str | None if column.type == pa.string() or column.required else str | _Integer | None
     return (kind,) if column.required and column.default is None else (kind, None)
 
 
@@ -166,15 +175,18 @@ def _name(at: int) -> str:
     return f"_{at}"
 
 
-def _struct(keys: Keys, fields: Mapping[str, tuple[Any, ...]]) -> type[Record]:
-    """A struct with these keys in order; those without a field may be absent, and hold anything."""
+def _struct[S: msgspec.Struct](base: type[S], keys: Keys, fields: Mapping[str, tuple[Any, ...]]) -> type[S]:
+    """A struct with these keys in order; those without a field may be absent, and hold anything.
+
+    Without any field it is made by position, of all values.
+    """
     made = msgspec.defstruct(
-        "Known",
+        base.__name__,
         [(_name(at), *fields.get(key, (_Rest, msgspec.UNSET))) for at, key in enumerate(keys)],
-        bases=(Record,),
+        bases=(base,),
         rename={_name(at): key for at, key in enumerate(keys)},
         forbid_unknown_fields=True,
         gc=False,
         kw_only=bool(fields),
     )
-    return cast("type[Record]", made)
+    return cast("type[S]", made)

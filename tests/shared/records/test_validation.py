@@ -206,6 +206,7 @@ def test_records_keep_their_own_values_whatever_is_beside_them() -> None:
         (1.5, 1.5),
         ("12", 12.0),
         (" -1.5e3 ", -1500.0),
+        ("\x1f5\x1c", 5.0),
         (None, None),
         (2**63, 2.0**63),
         (2**53 + 1, 2.0**53),
