@@ -167,7 +167,7 @@ def _without(keys: Keys, key: str) -> Keys:
 
 def _field(column: Column) -> tuple[Any, ...]:
     """Type and, unless every record needs it, default of a column as it comes."""
-    kind = str | None if column.type == pa.string() or column.required else str | _Integer | None
+    kind = str | _Integer | None if column.type == pa.float64() else str | None
     return (kind,) if column.required and column.default is None else (kind, None)
 
 
