@@ -37,10 +37,11 @@ def main() -> int:
     for text in (*failures[:1], *found.examples, outcome.audit):
         if text:
             say(text)
+    say(f"{outcome.swaps} swaps of compaction")
     lost = found.lost + counts.lost
     say(
         f"faults: {number} schedules, {outcome.kills} kills, {counts.records} records, "
-        f"{outcome.swaps} swaps of compaction, {lost} lost, {found.duplicated} duplicated"
+        f"{lost} lost, {found.duplicated} duplicated"
     )
     return EXIT_WRONG if failures or not outcome.exact else 0
 
