@@ -2,8 +2,9 @@
 
 import json
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -52,22 +53,39 @@ class Rows:
     template: Template | None = field(default_factory=lambda: templates.known.template)
     """For the envelopes to come."""
     _waiting: list[object] = field(default_factory=list)
+    _alike: bool = True
+    """The template has read all of the last bodies: it may read the next ones together."""
     _credit: int = _CREDIT
     _seen: list[tuple[Keys, Keys | None]] = field(default_factory=list)
     """Keys of records of ours that no template has read."""
 
-    def read(self, text: bytes) -> list[object] | None:
-        """The records of a body by the template; None: it has others, or has had too many of late."""
-        if self.template is None or self._credit < 0 or len(text) > _SIZE:
+    def read(self, texts: Sequence[bytes]) -> Sequence[list[object] | None]:
+        """The records of each body by the template; None: it has others, or too many had of late."""
+        # After one that does not fit this pauses until all of a group do: every other try is in vain at most.
+        if self._alike and len(texts) > 1 and (found := self._tried(texts)):
+            return found
+        each = [found[0] if (found := self._tried((text,))) else None for text in texts]
+        self._alike = None not in each
+        return each
+
+    def _tried(self, texts: Sequence[bytes]) -> list[list[object]] | None:
+        """The records of bodies by the template, all or none."""
+        size = sum(map(len, texts))
+        if self.template is None or self._credit < 0 or size > _SIZE:
             return None
-        found = self.template.records(text)
-        self._credit += -len(text) if found is None else len(text) // 4
+        found = self.template.records(texts)
+        if found:
+            self._credit += size // 4
+        elif len(texts) == 1:
+            self._credit -= size
         return found
 
-    def add(self, envelope: Envelope, found: list[object]) -> None:
-        """Takes an envelope's records; those that are dicts are emptied on the way."""
-        self.origins.add(envelope, len(found))
-        self._waiting += found
+    def add(
+        self, envelopes: Sequence[Envelope], found: Sequence[list[object]], problems: Mapping[int, str]
+    ) -> None:
+        """Takes the records of envelopes, of which some may have problems; dicts are emptied on the way."""
+        self.origins.add(envelopes, list(map(len, found)), problems)
+        self._waiting += chain.from_iterable(found)
         if len(self._waiting) >= _WAITING:
             self.take()
 

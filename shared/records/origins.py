@@ -1,6 +1,6 @@
 """Knows which envelope each record of a batch came from, and gathers what is wrong with the envelopes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -14,20 +14,24 @@ class Origins:
 
     def __init__(self) -> None:
         self._envelopes: list[Envelope] = []
-        self._starts: list[int] = []
+        self._counts: list[int] = []
         self._findings: dict[int, Findings] = {}
         self.records = 0
 
-    def add(self, envelope: Envelope, records: int) -> None:
-        """Numbers the records of the next envelope."""
-        self._envelopes.append(envelope)
-        self._starts.append(self.records)
-        self.records += records
+    def add(self, envelopes: Sequence[Envelope], counts: Sequence[int], problems: Mapping[int, str]) -> None:
+        """Numbers the records of the next envelopes, and rejects those as a whole that have problems.
 
-    def refuse(self, envelope: Envelope, message: str) -> None:
-        """Rejects the next envelope as a whole."""
-        self.add(envelope, 0)
-        self._of(len(self._envelopes) - 1).refuse(message)
+        Args:
+            envelopes: The next ones.
+            counts: How many records each has.
+            problems: Why some are unreadable, by position in `envelopes`.
+        """
+        for at, message in problems.items():
+            self._findings[len(self._envelopes) + at] = findings = Findings(envelopes[at])
+            findings.refuse(message)
+        self._envelopes += envelopes
+        self._counts += counts
+        self.records += sum(counts)
 
     def reject(
         self, reason: Reason, numbers: Sequence[int] | np.ndarray, tell: Callable[[int], Told]
@@ -46,9 +50,9 @@ class Origins:
 
     def places(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of each record its envelope's position in the batch, and its own in the envelope."""
-        starts = np.array(self._starts, np.int32)
-        of = np.searchsorted(starts, numbers, "right") - 1
-        return of, numbers - starts[of]
+        counts = np.array(self._counts, np.int32)
+        of = np.repeat(np.arange(len(counts)), counts)[numbers]
+        return of, numbers - (np.cumsum(counts, dtype=np.int32) - counts)[of]
 
     def lineage(self, of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Sequence numbers and enqueued times of envelopes by position."""

@@ -51,16 +51,23 @@ class Template:
     frame: Frame
     category: Callable[[Any], str] | None
     """Gets a record's category, or its table where it has none; None: it has neither."""
-    _decode: Callable[[bytes], Any]
+    _decode: Callable[[bytes], list[Any]]
     _rest: type[msgspec.Struct]
     _rest_inner: type[msgspec.Struct]
 
-    def records(self, text: bytes) -> list[Any] | None:
-        """The records of a body; None: it is not of this template."""
+    def records(self, texts: Sequence[bytes]) -> list[list[Any]] | None:
+        """The records of each body; None: one of them, at least, is not of this template.
+
+        All are decoded by one call. No body can complete another: strings hold no line break, and elsewhere
+        JSON has `}`, a line break and `{` between two values only. So there is one value in each, at least.
+        """
+        if len(texts) > 1 and not all(text.startswith(b"{") and text.endswith(b"}") for text in texts):
+            return None
         try:
-            return self._decode(text).records  # type: ignore[no-any-return]
+            bodies = self._decode(b"\n".join(texts))
         except (msgspec.DecodeError, UnicodeDecodeError):  # the latter of a key
             return None
+        return [body.records for body in bodies] if len(bodies) == len(texts) else None
 
     def columns(self, members: Iterable[Any]) -> tuple[list[tuple[int, Sequence[Any]]], list[bytes | None]]:
         """The values of each column, by index into INPUT, and what no column takes, as JSON objects."""
@@ -142,7 +149,7 @@ def _made(keys: Keys, inner: Keys | None) -> Template | None:
         shape,
         frame,
         attrgetter(_name(keys.index(category))) if category else None,
-        msgspec.json.Decoder(body).decode,
+        msgspec.json.Decoder(body).decode_lines,
         rest_,
         rest_inner,
     )

@@ -1,6 +1,6 @@
 """Turns envelopes into rows of the exported table, and says of every record that becomes none why."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -13,7 +13,9 @@ from shared.rules import Rules
 from shared.schema import RECORDS
 
 _RECORDS = 1 << 14
-"""So many records wait for their checks at most, and those of one envelope: this bounds memory."""
+"""So many records wait for their checks at most, and those of one group: this bounds memory."""
+_TOGETHER = 1 << 14
+"""Bytes of small bodies that are read together; a larger body ends its group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,34 @@ class Validated:
 def validate(source: Source, envelopes: Sequence[Envelope], rules: Rules) -> Validated:
     """Reads envelopes in order, as many as `rules.commit_bytes` of inflated bodies hold, and one at least."""
     batch = _Batch(source, rules)
-    size = taken = 0
+    for group in _groups(envelopes, rules):
+        batch.read(group)
+        del group  # before the next body is inflated
+    return batch.validated()
+
+
+@dataclass(slots=True)
+class _Group:
+    """Envelopes that are read together."""
+
+    envelopes: list[Envelope] = field(default_factory=list)
+    texts: list[bytes] = field(default_factory=list)
+    """Their bodies, inflated."""
+    problems: dict[int, str] = field(default_factory=dict)
+    """Why some are unreadable, by position."""
+
+    def records(self, at: int) -> list[object]:
+        """The records of the envelope at this position; none of one that is unreadable."""
+        try:
+            return [] if at in self.problems else records(self.texts[at])
+        except Unreadable as error:
+            self.problems[at] = str(error)
+            return []
+
+
+def _groups(envelopes: Sequence[Envelope], rules: Rules) -> Iterator[_Group]:
+    """The first envelopes, as many as one commit can hold."""
+    group, size, before = _Group(), 0, 0
     for envelope in envelopes:
         text, problem = envelope.body, ""
         if text.startswith(GZIP):
@@ -44,11 +73,16 @@ def validate(source: Source, envelopes: Sequence[Envelope], rules: Rules) -> Val
             except Unreadable as error:
                 problem = str(error)
         size += len(text)
-        if taken and size > rules.commit_bytes:
+        if size > rules.commit_bytes and (before or group.texts):
             break
-        batch.read(envelope, text, problem)
-        taken += 1
-    return batch.validated(taken)
+        if problem:
+            group.problems[len(group.texts)] = problem
+        group.envelopes.append(envelope)
+        group.texts.append(text)
+        if size - before >= _TOGETHER:
+            yield group
+            group, before = _Group(), size
+    yield group
 
 
 @dataclass(slots=True)
@@ -60,27 +94,26 @@ class _Batch:
     rows: Rows = field(default_factory=Rows)
     tables: list[pa.Table] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+    taken: int = 0
     records: int = 0
     skipped: int = 0
 
-    def read(self, envelope: Envelope, text: bytes, problem: str) -> None:
-        """Takes an envelope's records, or the problem that makes it unreadable."""
-        found = None if problem or envelope.only else self.rows.read(text)
-        if found is None and not problem:
-            try:
-                found = records(text)
-            except Unreadable as error:
-                problem = str(error)
-        if found is None:
-            self.rows.origins.refuse(envelope, problem)
-            self.records += 1
-            return
-        self.records += len(found)
-        if envelope.only:
-            excluded = _exclude(found, envelope.only)
-            self.records -= excluded
-            self.skipped -= excluded
-        self.rows.add(envelope, found)
+    def read(self, group: _Group) -> None:
+        """Takes envelopes: their records, or the problems that make them unreadable."""
+        found = [
+            group.records(at) if each is None else each for at, each in enumerate(self.rows.read(group.texts))
+        ]
+        excluded = sum(
+            [
+                _exclude(each, envelope.only)
+                for envelope, each in zip(group.envelopes, found, strict=True)
+                if envelope.only
+            ]
+        )
+        self.rows.add(group.envelopes, found, group.problems)
+        self.taken += len(found)
+        self.records += sum(map(len, found)) + len(group.problems) - excluded
+        self.skipped -= excluded
         if self.rows.origins.records >= _RECORDS:
             del found
             self.check()
@@ -94,11 +127,11 @@ class _Batch:
         self.skipped += self.rows.foreign
         self.rows = Rows()
 
-    def validated(self, taken: int) -> Validated:
+    def validated(self) -> Validated:
         """What has become of all of them."""
         self.check()
         table = pa.concat_tables(self.tables or [RECORDS.arrow.empty_table()])
-        return Validated(taken, table, tuple(self.rejected), self.records, self.skipped)
+        return Validated(self.taken, table, tuple(self.rejected), self.records, self.skipped)
 
 
 def _exclude(found: list[object], only: Sequence[Interval]) -> int:

@@ -1,6 +1,9 @@
 """A template changes no result, and what it cannot read is left to orjson."""
 
 import json
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -73,7 +76,7 @@ def made(keys: Keys, inner: Keys | None) -> bool:
     return templates.grown(None, [(keys, inner)]) is not None
 
 
-def seen(validated: Validated) -> list[tuple[Any, ...]]:
+def seen(validated: Validated) -> list[Any]:
     """All that can be seen of it; what no column claims with its keys in order, its numbers as written."""
     rows = validated.table.to_pylist()
     for row in rows:
@@ -83,7 +86,13 @@ def seen(validated: Validated) -> list[tuple[Any, ...]]:
     rejections = [
         (each.envelope.sequence, each.rejections, each.indexes, each.counts) for each in validated.rejected
     ]
-    return [(validated.records, validated.skipped, rejections, *map(repr, rows))]
+    return [validated.records, validated.skipped, rejections, list(map(repr, rows))]
+
+
+def both(parts: Iterable[list[Any]]) -> list[Any]:
+    """What is seen of several, together."""
+    records, skipped, rejections, rows = zip(*parts, strict=True)
+    return [sum(records), sum(skipped), list(chain(*rejections)), list(chain(*rows))]
 
 
 def by_orjson(envelope: Envelope) -> Validated:
@@ -104,6 +113,13 @@ def test_a_template_changes_no_result(bodies: list[bytes]) -> None:
         validate(SOURCE, [Envelope(0, NOW, PRIMER)], Rules())
         primed.append(seen(validate(SOURCE, [envelope], Rules())))
     assert primed == apart
+    for first in range(len(envelopes)):
+        for last in (first + 2, len(envelopes)):
+            templates.known = Known()
+            validate(SOURCE, [Envelope(0, NOW, PRIMER)], Rules())
+            together = validate(SOURCE, envelopes[first:last], Rules())
+            assert seen(together) == both(apart[first:last])
+    templates.known = Known()
     validate(SOURCE, envelopes, Rules())
     assert [seen(validate(SOURCE, [envelope], Rules())) for envelope in envelopes] == apart
 
@@ -136,10 +152,30 @@ def test_what_a_template_reads_and_what_it_leaves(change: dict[str, Any], read: 
     template = templates.grown(None, [(KEYS, INNER)])
     assert template
     record = {"time": "t", "category": "c", "correlationId": "i", "properties": {"eventName": "x"}} | change
-    found = template.records(orjson.dumps({"records": [record, record]}))
-    assert (found is not None and len(found) == 2) == read
+    found = template.records([orjson.dumps({"records": [record, record]})])
+    assert (found is not None and len(found[0]) == 2) == read
     for body in ([record], record, {"records": [record], "more": 1}, {"Records": [record]}):
-        assert template.records(orjson.dumps(body)) is None
+        assert template.records([orjson.dumps(body)]) is None
+
+
+RECORD = (
+    b'{"time":"t","category":"c","correlationId":"}{","Level":[1],"Level":{"a":"x"},'
+    b'"properties":{"eventName":"x"}}'
+)
+PAIR = [b'{"records":[' + RECORD + b"," + RECORD + b"]}"] * 2
+
+
+@pytest.mark.parametrize("between", [b"", b" ", b",", b"\n", b"\r\n"])
+def test_bodies_do_not_complete_one_another(between: bytes) -> None:
+    template = templates.grown(None, [(KEYS, INNER)])
+    assert template
+    assert template.records(PAIR)
+    whole = between.join(PAIR)
+    for cut in range(len(whole) + 1):
+        texts = [whole[:cut], whole[cut:]]
+        assert template.records(texts) is None or texts == PAIR
+        more = [*texts, PAIR[0]]
+        assert template.records(more) is None or texts == PAIR
 
 
 def test_the_first_envelope_shows_the_keys_and_later_ones_add_to_them() -> None:
@@ -153,7 +189,7 @@ def test_the_first_envelope_shows_the_keys_and_later_ones_add_to_them() -> None:
         assert (latest := templates.known.template)
         assert latest.shape.keys == (*log, *("Level", "Sku")[:number])
         for each in bodies[: number + 1]:
-            assert latest.records(orjson.dumps({"records": [each]}))
+            assert latest.records([orjson.dumps({"records": [each]})])
 
 
 def test_a_template_is_made_seldom_and_now_and_then_anew() -> None:
@@ -216,47 +252,82 @@ def test_what_arrives_does_not_decide_how_much_is_remembered() -> None:
 GOOD, BAD = b'{"records":[' + PRIMER + b"]}", b'{"records":[1],"more":"' + b"x" * 1000 + b'"}'
 
 
+def read(rows: Rows, body: bytes) -> list[object] | None:
+    (found,) = rows.read([body])
+    return found
+
+
 def test_a_template_that_seldom_fits_is_not_tried_for_each_body() -> None:
     templates.known = Known(templates.grown(None, [(KEYS, INNER)]))
     rows = Rows()
     for _ in range(100):
-        assert rows.read(BAD) is None
-    assert rows.read(GOOD) is None
+        assert read(rows, BAD) is None
+    assert read(rows, GOOD) is None
     rows.take()
-    assert rows.read(GOOD) is None
-    assert Rows().read(GOOD)
+    assert read(rows, GOOD) is None
+    assert read(Rows(), GOOD)
 
 
 def test_a_template_that_often_fits_is_tried_again() -> None:
     templates.known = Known(templates.grown(None, [(KEYS, INNER)]))
     rows = Rows()
     for number in range(1000):
-        rows.read(BAD if number % 20 == 0 else GOOD)
-    assert rows.read(GOOD)
+        read(rows, BAD if number % 20 == 0 else GOOD)
+    assert read(rows, GOOD)
 
 
 def test_bodies_without_records_earn_next_to_nothing() -> None:
     templates.known = Known(templates.grown(None, [(KEYS, INNER)]))
     rows = Rows()
     for _ in range(100):
-        rows.read(BAD)
+        read(rows, BAD)
         for _ in range(20):
-            rows.read(b'{"records":[]}')
-    assert rows.read(GOOD) is None
+            read(rows, b'{"records":[]}')
+    assert read(rows, GOOD) is None
+
+
+def test_bodies_that_do_not_fit_leave_the_others_to_the_template() -> None:
+    templates.known = Known(templates.grown(None, [(KEYS, INNER)]))
+    rows = Rows()
+    for _ in range(1000):
+        assert [bool(each) for each in rows.read([GOOD, BAD, *[GOOD] * 30])] == [True, False, *[True] * 30]
+        assert all(rows.read([GOOD] * 30))
+
+
+def test_reading_together_in_vain_is_bounded() -> None:
+    template = templates.grown(None, [(KEYS, INNER)])
+    assert template
+    tried: list[int] = []
+
+    def decode(text: bytes) -> list[Any]:
+        tried.append(len(text))
+        return template._decode(text)
+
+    templates.known = Known(replace(template, _decode=decode))
+    for kinds in ([True], [False], [True, False], [True, True, False]):
+        rows, tried[:] = Rows(), []
+        for number in range(60):
+            rows.read([GOOD] * 20 if kinds[number % len(kinds)] else [*[GOOD] * 19, BAD])
+        alone = 60 * 20 * len(GOOD) + 60 * len(BAD)
+        assert sum(tried) <= 1.5 * alone
+    assert len(tried) < 60 * 20
 
 
 def test_a_new_template_is_tried() -> None:
     templates.known = Known(templates.grown(None, [(KEYS, INNER)]))
     rows = Rows()
     for _ in range(100):
-        rows.read(BAD)
+        read(rows, BAD)
     templates.known.learn([((*KEYS, "new"), INNER)], 4096)
     rows.take()
-    assert rows.read(GOOD)
+    assert read(rows, GOOD)
 
 
 def test_a_large_body_is_left_to_what_bounds_its_memory() -> None:
     templates.known = Known(templates.grown(None, [(KEYS, INNER)]))
     record = orjson.loads(PRIMER)
-    assert Rows().read(orjson.dumps({"records": [record | {"Level": "x" * (1 << 20)}]})) is None
-    assert Rows().read(orjson.dumps({"records": [record | {"Level": "x" * (1 << 19)}]}))
+    assert read(Rows(), orjson.dumps({"records": [record | {"Level": "x" * (1 << 20)}]})) is None
+    body = orjson.dumps({"records": [record | {"Level": "x" * (1 << 19)}]})
+    assert read(Rows(), body)
+    assert all(Rows().read([GOOD, body]))
+    assert Rows().read([body, body])

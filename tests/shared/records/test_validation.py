@@ -315,16 +315,32 @@ def test_the_bounds_of_a_plausible_time_are_settings() -> None:
 
 
 def test_as_many_envelopes_are_taken_as_the_limit_holds_inflated_and_one_at_least() -> None:
-    body = orjson.dumps(LOG)
-    size = len(body)
-    packed = gzip.compress(body)
-    assert run(body, packed, body, rules=Rules(commit_bytes=2 * size)).taken == 2
-    assert run(body, packed, body, rules=Rules(commit_bytes=2 * size - 1)).taken == 1
-    assert run(body, rules=Rules(commit_bytes=1)).taken == 1
-    assert run(packed, rules=Rules(max_inflated=size - 1)).rejected[0].counts == {
-        Reason.UNREADABLE_ENVELOPE: 1
-    }
+    for body in (orjson.dumps(LOG), orjson.dumps(LOG | {"Level": "x" * 20_000})):
+        size, packed = len(body), gzip.compress(body)
+        assert run(body, packed, body, rules=Rules(commit_bytes=2 * size)).taken == 2
+        assert run(body, packed, body, rules=Rules(commit_bytes=2 * size - 1)).taken == 1
+        assert run(body, body, rules=Rules(commit_bytes=1)).taken == 1
     assert run().taken == 0
+
+
+def test_a_body_that_cannot_be_inflated_is_rejected_among_others_and_told_why() -> None:
+    body = orjson.dumps(LOG)
+    cut, large = gzip.compress(body)[:-9], gzip.compress(b" " * 1000 + body)
+    for order in ([body, cut, body, large], [cut, large, body, body], [large, body, body, cut]):
+        validated = run(*order, rules=Rules(max_inflated=1000))
+        assert validated.table["_SequenceNumber"].to_pylist() == [
+            at for at, each in enumerate(order) if each is body
+        ]
+        assert [(each.envelope.sequence, each.rejections[0].message) for each in validated.rejected] == [
+            (
+                at,
+                f"expected a whole gzip body, came one cut off after {len(cut)} bytes"
+                if each is cut
+                else "expected a gzip body that inflates to 1000 bytes at most, came more",
+            )
+            for at, each in enumerate(order)
+            if each is not body
+        ]
 
 
 def test_more_records_than_are_checked_at_a_time_are_all_there() -> None:
