@@ -47,10 +47,10 @@ def validate(source: Source, envelopes: Sequence[Envelope], rules: Rules) -> Val
 class _Group:
     """Envelopes that are read together."""
 
-    envelopes: list[Envelope] = field(default_factory=list)
-    texts: list[bytes] = field(default_factory=list)
+    envelopes: list[Envelope]
+    texts: list[bytes]
     """Their bodies, inflated."""
-    problems: dict[int, str] = field(default_factory=dict)
+    problems: dict[int, str]
     """Why some are unreadable, by position."""
 
     def records(self, at: int) -> list[object]:
@@ -64,25 +64,28 @@ class _Group:
 
 def _groups(envelopes: Sequence[Envelope], rules: Rules) -> Iterator[_Group]:
     """The first envelopes, as many as one commit can hold."""
-    group, size, before = _Group(), 0, 0
+    chosen: list[Envelope] = []
+    texts: list[bytes] = []
+    problems: dict[int, str] = {}
+    size = before = 0
     for envelope in envelopes:
         text, problem = envelope.body, ""
-        if text.startswith(GZIP):
+        if text[:2] == GZIP:
             try:
                 text = inflate(text, rules.max_inflated)
             except Unreadable as error:
                 problem = str(error)
         size += len(text)
-        if size > rules.commit_bytes and (before or group.texts):
+        if size > rules.commit_bytes and (before or texts):
             break
         if problem:
-            group.problems[len(group.texts)] = problem
-        group.envelopes.append(envelope)
-        group.texts.append(text)
+            problems[len(texts)] = problem
+        chosen.append(envelope)
+        texts.append(text)
         if size - before >= _TOGETHER:
-            yield group
-            group, before = _Group(), size
-    yield group
+            yield _Group(chosen, texts, problems)
+            chosen, texts, problems, before = [], [], {}, size
+    yield _Group(chosen, texts, problems)
 
 
 @dataclass(slots=True)
