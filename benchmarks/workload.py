@@ -10,7 +10,8 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from shared.durations.connections import UNKNOWN, Array
+from shared.arrays import Array
+from shared.durations.connections import UNKNOWN
 from shared.envelope import Envelope, Source
 from shared.ledger import Ledger
 from shared.plan import Stamp

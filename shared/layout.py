@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
+from shared.arrays import integers, run_starts
 from shared.envelope import Source
 from shared.rules import Format
 
@@ -44,12 +45,12 @@ def split(table: pa.Table, by: str = "TimeGenerated", rows_per_file: int = ROWS_
         return []
     if table[by].null_count:
         raise ValueError(f"expected a time in every row, came {table[by].null_count} nulls in {by}")
-    hours = table[by].cast(pa.int64()).to_numpy() // _HOUR
+    hours = integers(table[by]) // _HOUR
     if (hours[1:] < hours[:-1]).any():
         order = np.argsort(hours, kind="stable")
         table, hours = table.take(pa.array(order)), hours[order]
     partitions = []
-    for start, end in pairwise([0, *(np.flatnonzero(np.diff(hours)) + 1).tolist(), len(hours)]):
+    for start, end in pairwise([*run_starts(hours).tolist(), len(hours)]):
         date, hour = _date_and_hour(int(hours[start]))
         if end - start == len(hours) <= rows_per_file:
             partitions.append(Partition(date, hour, None, table))

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from shared import __version__, formats, layout, schema
+from shared.arrays import integers
 from shared.durations import connections
 from shared.envelope import Envelope, Reason, Rejected, Rejection, Source
 from shared.intervals import Interval, spanned, within
@@ -196,13 +197,12 @@ def _counts(valid: Validated, files: int) -> Counts:
 
 
 def _measures(covered: Sequence[Envelope], table: pa.Table, rules: Rules) -> Measures:
-    times = np.asarray(table["TimeGenerated"].cast(pa.int64()))
-    arrivals = np.asarray(table["_EnqueuedTime"].cast(pa.int64()))
+    times, arrivals = integers(table["TimeGenerated"]), integers(table["_EnqueuedTime"])
     return Measures(
         bytes=sum([len(envelope.body) for envelope in covered]),
         late=int(np.count_nonzero(arrivals - times > rules.grace // timedelta(microseconds=1))),
         arrived=min([envelope.enqueued for envelope in covered]),
-        happened=int(np.median(times)) if len(times) else None,
+        happened=int(np.partition(times, len(times) // 2)[len(times) // 2]) if len(times) else None,
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-type Array = np.ndarray[Any, Any]
+from shared.arrays import Array, integers, lengths, run_starts, whole
 
 UNKNOWN = np.iinfo(np.int64).max
 NEVER = np.iinfo(np.int64).min
@@ -76,9 +76,9 @@ def enrich(table: pa.Table, known: Starts) -> tuple[pa.Table, pa.Table]:
         return table, OBSERVATIONS.empty_table()
     groups = connections(table)
     observations = _observed(table, groups)
-    times = _ints(table["TimeGenerated"])
-    starts = np.minimum(known.earliest(observations), _ints(observations["first"]))[groups]
-    start = pa.array(starts).cast(pa.timestamp("us")).cast(pa.timestamp("us", "UTC"))
+    times = integers(table["TimeGenerated"])
+    starts = np.minimum(known.earliest(observations), integers(observations["first"]))[groups]
+    start = pa.array(starts).view(table.schema.field("ConnectionStartTime").type)
     duration = pa.array((times - starts) / 1000, mask=times == starts)
     for name, column in (("ConnectionStartTime", start), ("ConnectionDurationMs", duration)):
         index = table.schema.get_field_index(name)
@@ -95,7 +95,7 @@ def merge(tables: Sequence[pa.Table]) -> pa.Table:
 def connections(table: pa.Table) -> Array:
     """The connection of each row of a table of records or observations, as a number from 0 on."""
     resources, ids = (
-        table[name].combine_chunks().dictionary_encode(null_encoding="encode")
+        whole(table[name]).dictionary_encode(null_encoding="encode")
         for name in ("_ResourceId", "CorrelationId")
     )
     groups = np.asarray(ids.indices, np.int64)
@@ -110,7 +110,7 @@ def keys(observations: pa.Table) -> Array:
 
     A cryptographic hash: ids are copied from clients, which must not be able to make two connections one.
     """
-    resources = observations["_ResourceId"].combine_chunks().dictionary_encode(null_encoding="encode")
+    resources = whole(observations["_ResourceId"]).dictionary_encode(null_encoding="encode")
     prefixes = [
         hashlib.blake2b(b"" if one is None else b"\0" + one.encode(), digest_size=16).digest()
         for one in resources.dictionary.to_pylist()
@@ -127,7 +127,7 @@ def fold(table: pa.Table, groups: Array) -> pa.Table:
     """Observations folded into one per group, in order of the groups: numbers from 0 on, none left out."""
     if not table.num_rows:
         return table
-    columns = {name: table[name].combine_chunks() for name in table.column_names}
+    columns = {name: whole(table[name]) for name in table.column_names}
     lists = columns["names"]
     names = {field.name: lists.flatten().field(field.name) for field in NAMES.value_type}
     return _folded(columns, groups, names, groups[np.asarray(pc.list_parent_indices(lists))])
@@ -135,14 +135,18 @@ def fold(table: pa.Table, groups: Array) -> pa.Table:
 
 def _observed(table: pa.Table, groups: Array) -> pa.Table:
     """Records folded into one observation per group."""
-    columns = {name: table[name].combine_chunks() for name in ("_ResourceId", "CorrelationId", *LAST)}
+    columns = {name: whole(table[name]) for name in ("_ResourceId", "CorrelationId", *LAST)}
     columns |= {name: _bounded(columns[name]) for name in ("_ResourceId", "CorrelationId")}
-    times, seen, one = _ints(table["TimeGenerated"]), _ints(table["_EnqueuedTime"]), np.ones_like(groups)
+    times, seen, one = (
+        integers(table["TimeGenerated"]),
+        integers(table["_EnqueuedTime"]),
+        np.ones_like(groups),
+    )
     columns |= {"first": times, "last": times, "first_seen": seen, "last_seen": seen, "count": one}
     columns |= {f"{name} at": times for name in LAST}
-    reported = np.asarray(table["ReportedDurationMs"].combine_chunks().fill_null(np.nan))
+    reported = np.asarray(whole(table["ReportedDurationMs"]).fill_null(np.nan))
     names = {
-        "name": _cut(table["EventName"].combine_chunks()),
+        "name": _cut(whole(table["EventName"])),
         "first": times,
         "last": times,
         "count": one,
@@ -155,16 +159,16 @@ def _folded(columns: Mapping[str, Any], groups: Array, names: Mapping[str, Any],
     """One observation per group of rows; `parents` are the groups of the names."""
     order = np.argsort(groups, kind="stable")
     groups = groups[order]
-    starts = _starts(groups)
+    starts = run_starts(groups)
     folded: dict[str, Any] = {}
     for name in ("_ResourceId", "CorrelationId"):
         folded[name] = columns[name].take(pa.array(order[starts]))
     for name, reduce in _REDUCE.items():
-        folded[name] = reduce.reduceat(_ints(columns[name])[order], starts)
+        folded[name] = reduce.reduceat(integers(columns[name])[order], starts)
     folded["names"] = _names(names, parents)
     for name in LAST:
         folded[name], folded[f"{name} at"] = _last(
-            columns[name], _ints(columns[f"{name} at"]), order, groups, starts
+            columns[name], integers(columns[f"{name} at"]), order, groups, starts
         )
     return pa.table([folded[name] for name in OBSERVATIONS.names], schema=OBSERVATIONS)
 
@@ -178,14 +182,9 @@ _REDUCE = {
 }
 
 
-def _starts(numbers: Array) -> Array:
-    """Where a new one begins among sorted numbers from 0 on."""
-    return np.flatnonzero(np.diff(numbers, prepend=-1))
-
-
 def ranked(values: pa.ChunkedArray | pa.Array) -> tuple[Array, pa.Array]:
     """Each text as a number that sorts as it does (-1: null), and the texts by number."""
-    values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    values = whole(values)
     encoded = values.dictionary_encode()
     order = pc.sort_indices(encoded.dictionary)
     rank = np.empty(len(order) + 1, np.int64)
@@ -200,10 +199,10 @@ def _names(names: Mapping[str, Any], parents: Array) -> pa.ListArray:
     rank, texts = ranked(names["name"])
     pairs = parents * len(texts) + rank
     order = np.argsort(pairs, kind="stable")
-    starts = _starts(pairs[order])
+    starts = run_starts(pairs[order])
     group, rank = np.divmod(pairs[order][starts], len(texts))
     # Which names are kept must not depend on the order of folding: the first ones by name, not by time.
-    begins = _starts(group)
+    begins = run_starts(group)
     kept = np.arange(len(group)) - begins[group] < MAX_NAMES
     folded = (
         reduce.reduceat(np.asarray(names[name])[order], starts)[kept]
@@ -238,13 +237,12 @@ def _last(values: Any, at: Array, order: Array, groups: Array, starts: Array) ->
     if len(last) == len(starts):
         return _cut(values), newest
     rank, texts = ranked(values)
-    best = np.maximum.reduceat(rank, _starts(groups[last]))
+    best = np.maximum.reduceat(rank, run_starts(groups[last]))
     return _cut(texts).take(pa.array(best, mask=best < 0)), newest
 
 
 def _cut(texts: pa.StringArray) -> pa.StringArray:
-    longest = pc.max(pc.binary_length(texts)).as_py() or 0
-    return texts if longest <= MAX_TEXT else pc.utf8_slice_codeunits(texts, 0, MAX_TEXT)
+    return texts if lengths(texts).max(initial=0) <= MAX_TEXT else pc.utf8_slice_codeunits(texts, 0, MAX_TEXT)
 
 
 def _bounded(ids: pa.StringArray) -> pa.StringArray:
@@ -252,8 +250,9 @@ def _bounded(ids: pa.StringArray) -> pa.StringArray:
 
     They are copied from clients, which must not be able to fill the memory of the timer.
     """
-    longest = pc.max(pc.binary_length(ids)).as_py() or 0
-    return ids if longest <= MAX_ID else pa.array(map(_short, ids.to_pylist()), pa.string())
+    return (
+        ids if lengths(ids).max(initial=0) <= MAX_ID else pa.array(map(_short, ids.to_pylist()), pa.string())
+    )
 
 
 def _short(id_: str | None) -> str | None:
@@ -261,13 +260,6 @@ def _short(id_: str | None) -> str | None:
         return id_
     digest = hashlib.blake2b(id_.encode(), digest_size=16).hexdigest()
     return f"{id_[: MAX_ID - 1 - len(digest)]}~{digest}"
-
-
-def _ints(column: Any) -> Array:
-    if isinstance(column, np.ndarray):
-        return column
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    return np.asarray(array.cast(pa.int64()))
 
 
 def dump(table: pa.Table, compression: str = "zstd") -> bytes:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from shared.durations.connections import NEVER, UNKNOWN, Array, ranked
+from shared.arrays import Array
+from shared.durations.connections import NEVER, UNKNOWN, ranked
 from shared.durations.head import Seen
 from shared.durations.master import MASTER
 from shared.rules import Finishing

@@ -8,8 +8,9 @@ from itertools import batched
 import numpy as np
 import pyarrow as pa
 
+from shared.arrays import Array
 from shared.durations import connections, head, master, segments
-from shared.durations.connections import UNKNOWN, Array
+from shared.durations.connections import UNKNOWN
 from shared.durations.head import Head
 from shared.envelope import Source
 from shared.errors import LedgerError

@@ -6,7 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
-from shared.durations.connections import OBSERVATIONS, Array, fold, keys, load, merge
+from shared.arrays import Array
+from shared.durations.connections import OBSERVATIONS, fold, keys, load, merge
 from shared.durations.head import Part
 
 PART_ROWS = 1 << 16

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shared.arrays import lengths
 from shared.envelope import Reason, Source, quote
 from shared.records import times
 from shared.records.columns import Values
@@ -25,6 +26,7 @@ _US = timedelta(microseconds=1)
 _TEXT = pa.string()
 _NUMBER = pa.float64()
 _TIME = pa.timestamp("us", "UTC")
+_SUBSCRIPTION = re.compile("/subscriptions/([^/]+)")
 _NUMERIC = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -74,14 +76,15 @@ class _Check:
             return self._doubles(at, values)
         texts = values if isinstance(values, pa.Array) else self._texts(at, values)
         if column.required and column.default is None:
-            empty = pc.or_(pc.equal(pc.binary_length(texts), 0), pc.utf8_is_space(texts))
-            empty = pc.fill_null(empty, True)  # noqa: FBT003
+            empty = lengths(texts) == 0
+            if (spaces := pc.utf8_is_space(texts)).true_count:
+                empty |= np.asarray(spaces.fill_null(False))  # noqa: FBT003
             self._fail(Reason.MISSING_REQUIRED_FIELD, at, empty, "text that is not empty", values)
         return self._times(at, texts) if column.type == _TIME else texts
 
     def passed(self) -> np.ndarray | None:
         """The rows that passed, in order of envelopes and records; None: all, as they are."""
-        if (np.diff(self._numbers) < 0).any():
+        if (self._numbers[1:] < self._numbers[:-1]).any():
             order = np.argsort(self._numbers)
             return order[~self._failed[order]]
         return np.flatnonzero(~self._failed) if self._failed.any() else None
@@ -166,7 +169,8 @@ def _resources(ids: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Resource ids in lower case, and the subscriptions in them."""
     encoded = ids.dictionary_encode()
     lower = pc.utf8_lower(encoded.dictionary)
-    subscriptions = pc.struct_field(pc.extract_regex(lower, "^/subscriptions/(?P<id>[^/]+)"), "id")
+    found = [_SUBSCRIPTION.match(id_ or "") for id_ in lower.to_pylist()]
+    subscriptions = pa.array([one and one[1] for one in found], _TEXT)
     return lower.take(encoded.indices), subscriptions.take(encoded.indices)
 
 

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from shared.arrays import run_starts
 from shared.envelope import Envelope, Reason, Rejected
 from shared.records.findings import Findings, Told
 
@@ -40,8 +41,7 @@ class Origins:
         if not len(numbers):
             return
         of, indexes = self.places(np.asarray(numbers))
-        cuts = np.flatnonzero(np.diff(of)) + 1
-        for start, end in pairwise([0, *cuts.tolist(), len(of)]):
+        for start, end in pairwise([*run_starts(of).tolist(), len(of)]):
 
             def told(position: int, start: int = start) -> Told:
                 return tell(start + position)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.arrays import Array
 from shared.durations import connections
 from shared.durations.connections import OBSERVATIONS, UNKNOWN, enrich, keys, merge
 from shared.schema import RECORDS
@@ -39,7 +40,7 @@ PATIENT = settings(deadline=None, max_examples=60)
 class Nothing:
     """Knows of no connection."""
 
-    def earliest(self, observations: pa.Table) -> connections.Array:
+    def earliest(self, observations: pa.Table) -> Array:
         return np.full(observations.num_rows, UNKNOWN)
 
 
@@ -177,7 +178,7 @@ def test_what_was_stored_reads_back() -> None:
 class Known:
     """Knows that every connection began at 10."""
 
-    def earliest(self, observations: pa.Table) -> connections.Array:
+    def earliest(self, observations: pa.Table) -> Array:
         return np.full(observations.num_rows, 10)
 
 

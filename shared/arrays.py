@@ -1,0 +1,36 @@
+"""Reads Arrow columns as numpy arrays, without copying where one chunk holds all."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+type Array = np.ndarray[Any, Any]
+
+
+def whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """A column as one array."""
+    if isinstance(column, pa.Array):
+        return column
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def integers(column: pa.ChunkedArray | pa.Array | Array) -> Array:
+    """64-bit integers, or times in their own unit since 1970 UTC; without nulls."""
+    if isinstance(column, np.ndarray):
+        return column
+    return np.asarray(whole(column).view(pa.int64()))
+
+
+def lengths(texts: pa.StringArray) -> Array:
+    """Bytes of each text; 0 of a null."""
+    if not len(texts):
+        return np.zeros(0, np.int32)
+    return np.diff(np.frombuffer(texts.buffers()[1], np.int32, len(texts) + 1, 4 * texts.offset))
+
+
+def run_starts(values: Array) -> Array:
+    """Where a run of equal values begins."""
+    new = np.ones(len(values), np.bool_)
+    np.not_equal(values[1:], values[:-1], out=new[1:])
+    return np.flatnonzero(new)
