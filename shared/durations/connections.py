@@ -221,7 +221,7 @@ def _names(names: Mapping[str, Any], parents: Array) -> pa.ListArray:
 
 def _lists(offsets: Array, parts: Sequence[Any]) -> pa.ListArray:
     values = pa.StructArray.from_arrays(parts, fields=list(NAMES.value_type))
-    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values, type=NAMES)
+    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), values, type=NAMES)
 
 
 def _last(values: Any, at: Array, order: Array, groups: Array, starts: Array) -> tuple[Any, Any]:

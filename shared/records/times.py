@@ -6,8 +6,11 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
-_DIGITS = [0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18]
-_MARKS = {4: b"-", 7: b"-", 10: b"T", 13: b":", 16: b":"}
+_PAIRS = np.array([0, 2, 5, 8, 11, 14, 17, 20, 22, 24])
+"""Where two digits begin: of the year four, month, day, hour, minute, second, of its fraction six."""
+_MARKS = {4: "-", 7: "-", 10: "T", 13: ":", 16: ":", 19: "."}
+_FRACTION = 26
+"""Where the sixth digit of a fraction ends; further ones are cut off."""
 _SECOND = 1_000_000
 _DAY = 86_400 * _SECOND
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -35,7 +38,7 @@ def read(texts: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
         return times, good
     ends = np.frombuffer(offsets, np.int32, size + 1, texts.offset * 4)
     letters = np.frombuffer(data, np.uint8)
-    lengths = np.diff(ends)
+    lengths = ends[1:] - ends[:-1]
     for length in np.unique(lengths).tolist():
         # Without a fraction, or with a point and 1 to 9 digits.
         if length == 20 or 22 <= length <= 30:  # noqa: PLR2004
@@ -53,27 +56,24 @@ def read(texts: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read_block(letters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Reads `YYYY-MM-DDThh:mm:ss[.f…]Z`, all of one length, letters in columns."""
-    columns = letters.T
-    last = len(columns) - 1
-    fraction = range(20, last)
-    numbers = {at: columns[at] - ord("0") for at in (*_DIGITS, *fraction)}
-    good = columns[last] == ord("Z")
-    for at, mark in _MARKS.items() if not fraction else {**_MARKS, 19: b"."}.items():
-        good &= columns[at] == ord(mark)
-    for number in numbers.values():
-        good &= number <= 9  # noqa: PLR2004 - unsigned: what is below `0` is far above 9
-    wide = {at: number.astype(np.int64) for at, number in numbers.items() if at < 26}  # noqa: PLR2004
-    year = wide[0] * 1000 + wide[1] * 100 + wide[2] * 10 + wide[3]
-    month, day, hour, minute, second = (wide[at] * 10 + wide[at + 1] for at in (5, 8, 11, 14, 17))
+    """Reads `YYYY-MM-DDThh:mm:ss[.f…]Z`, all of one length, a row of letters each."""
+    rows = letters.T
+    last = len(rows) - 1
+    marks = {**_MARKS, last: "Z"}
+    good = (rows[[*marks]] == np.array([[ord(mark)] for mark in marks.values()], np.uint8)).all(axis=0)
+    if last < _FRACTION:
+        rows = np.vstack([rows[:last], np.full((_FRACTION - last, len(letters)), ord("0"), np.uint8)])
+    # Unsigned: what is below `0` is far above 9.
+    tens, ones, more = (rows[at] - ord("0") for at in (_PAIRS, _PAIRS + 1, slice(_FRACTION, last)))
+    good &= (np.maximum(tens, ones) <= 9).all(axis=0) & (more <= 9).all(axis=0)  # noqa: PLR2004
+    century, year, month, day, hour, minute, second, *fraction = (10 * tens + ones).astype(np.int64)
+    year += 100 * century
     months = (year - 1970) * 12 + month - 1
     first = _days(months)
     good &= (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= _days(months + 1) - first)  # noqa: PLR2004
     good &= (hour <= 23) & (minute <= 59) & (second <= 59)  # noqa: PLR2004
     times = (first + day - 1) * _DAY + (hour * 3600 + minute * 60 + second) * _SECOND
-    for at in fraction[:6]:
-        times += wide[at] * 10 ** (25 - at)
-    return times, good
+    return times + fraction[0] * 10_000 + fraction[1] * 100 + fraction[2], good
 
 
 def _days(months: np.ndarray) -> np.ndarray:
