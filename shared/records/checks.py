@@ -45,7 +45,9 @@ def checked(source: Source, rows: Rows, rules: Rules) -> pa.Table:
             each[passed] for each in (check.indexes, check.sequences, check.enqueued)
         )
     columns["_ResourceId"], subscriptions = _resources(columns["_ResourceId"])
-    columns["_SubscriptionId"] = pc.coalesce(columns["_SubscriptionId"], subscriptions)
+    stated = columns["_SubscriptionId"]
+    none = stated.null_count == len(stated)
+    columns["_SubscriptionId"] = subscriptions if none else pc.coalesce(stated, subscriptions)
     columns |= {
         "_RecordIndex": pa.array(indexes),
         "_SequenceNumber": pa.array(sequences),
@@ -128,14 +130,15 @@ class _Check:
         self,
         reason: Reason,
         at: int,
-        wrong: Sequence[bool] | np.ndarray | pa.Array,
+        wrong: Sequence[bool] | np.ndarray,
         expected: str,
         values: Values,
     ) -> None:
         """Rejects the rows that are wrong, and have not failed before."""
-        rows = np.flatnonzero(np.asarray(wrong) & ~self._failed)
-        if not len(rows):
+        wrong = np.asarray(wrong)
+        if not wrong.any():
             return
+        rows = np.flatnonzero(wrong & ~self._failed)
         self._failed[rows] = True
         name, runs = INPUT[at].name, self._rows.runs
         rows = rows[np.argsort(self._numbers[rows])]

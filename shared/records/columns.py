@@ -19,6 +19,9 @@ class Columns:
     def __init__(self, number: int) -> None:
         self._waiting: list[list[Any]] = [[] for _ in range(number)]
         self._packed: list[list[Values]] = [[] for _ in range(number)]
+        self._lengths = [0] * number
+        """Rows that are packed of each column; what it lacks of `_done` is null."""
+        self._done = 0
         self._rows = 0
 
     def extend(self, at: int, values: Iterable[Any]) -> None:
@@ -38,6 +41,7 @@ class Columns:
         """All values of a column."""
         if self._rows:
             self._pack()
+        self._fill(at)
         blocks = self._packed[at]
         if all(isinstance(block, pa.Array) for block in blocks):
             return pa.concat_arrays(blocks) if len(blocks) > 1 else blocks[0]
@@ -48,15 +52,23 @@ class Columns:
         )
 
     def _pack(self) -> None:
-        for waiting, packed in zip(self._waiting, self._packed, strict=True):
-            packed.append(_packed(waiting, self._rows))
-        self._waiting = [[] for _ in self._waiting]
+        for at, waiting in enumerate(self._waiting):
+            if waiting:
+                self._fill(at)
+                self._packed[at].append(_packed(waiting, self._rows))
+                self._lengths[at] += self._rows
+                self._waiting[at] = []
+        self._done += self._rows
         self._rows = 0
+
+    def _fill(self, at: int) -> None:
+        lacks = self._done - self._lengths[at]
+        if lacks:
+            self._packed[at].append(pa.nulls(lacks, pa.string()))
+            self._lengths[at] = self._done
 
 
 def _packed(values: list[Any], rows: int) -> Values:
-    if not values:
-        return pa.nulls(rows, pa.string())
     values.extend(repeat(None, rows - len(values)))
     if type(values[0]) is bytes and None not in values:  # JSON of our own making: no need to validate it
         return pa.array(values, pa.binary()).view(pa.string())
