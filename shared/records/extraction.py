@@ -20,7 +20,7 @@ from shared.schema import CATEGORY, RECORDS
 type Record = dict[str, Any]
 
 REST = len(INPUT)
-_WAITING = 256
+_WAITING = 512
 """So many records are taken apart at a time, at least; few enough to stay in the processor's cache."""
 _CREDIT = 1 << 15
 """Bytes of bodies that a template may try in vain; those that it reads earn a quarter of their own."""
