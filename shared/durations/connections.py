@@ -137,11 +137,8 @@ def _observed(table: pa.Table, groups: Array) -> pa.Table:
     """Records folded into one observation per group."""
     columns = {name: whole(table[name]) for name in ("_ResourceId", "CorrelationId", *LAST)}
     columns |= {name: _bounded(columns[name]) for name in ("_ResourceId", "CorrelationId")}
-    times, seen, one = (
-        integers(table["TimeGenerated"]),
-        integers(table["_EnqueuedTime"]),
-        np.ones_like(groups),
-    )
+    times, seen = integers(table["TimeGenerated"]), integers(table["_EnqueuedTime"])
+    one = np.ones_like(groups)
     columns |= {"first": times, "last": times, "first_seen": seen, "last_seen": seen, "count": one}
     columns |= {f"{name} at": times for name in LAST}
     reported = np.asarray(whole(table["ReportedDurationMs"]).fill_null(np.nan))
@@ -250,9 +247,8 @@ def _bounded(ids: pa.StringArray) -> pa.StringArray:
 
     They are copied from clients, which must not be able to fill the memory of the timer.
     """
-    return (
-        ids if lengths(ids).max(initial=0) <= MAX_ID else pa.array(map(_short, ids.to_pylist()), pa.string())
-    )
+    short = lengths(ids).max(initial=0) <= MAX_ID
+    return ids if short else pa.array(map(_short, ids.to_pylist()), pa.string())
 
 
 def _short(id_: str | None) -> str | None:
