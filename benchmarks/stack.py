@@ -1,4 +1,4 @@
-"""The whole on one machine: how soon a fresh process works, and how much broker, worker, Azurite get done."""
+"""The whole on one machine: how soon a fresh process works, how much gets done, and what it costs."""
 
 import asyncio
 import os
@@ -7,12 +7,15 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import batched
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
+import numpy as np
 import orjson
 
 from benchmarks.timing import Figure
@@ -24,8 +27,11 @@ from shared.telemetry import COMMIT
 
 SOURCES = 2
 EACH = 50
-ENVELOPES = 3_072
-"""Twelve full batches."""
+BATCH = 256
+"""Events of a full batch, as host.json has it."""
+ENVELOPES = 12 * BATCH
+FITTED = ((1, BATCH, 48), (1, 32, 96), (EACH, BATCH, 18), (EACH, 16, 96))
+"""Records to an envelope, envelopes to a batch, and batches, that the model is fitted to."""
 STARTS = 5
 FIRST = """
 import os, sys, time
@@ -53,12 +59,40 @@ INSIGHTS = {
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one host did with records that waited in the hub."""
+
+    records: int
+    envelopes: int
+    commits: int
+    seconds: float
+    """Of wall time, from when it was ready."""
+    cpu: Mapping[str, float]
+    """CPU seconds of each process meanwhile."""
+    invoked: float
+    """Seconds inside invocations."""
+    steps: Mapping[str, float]
+    """Of these, those of each step of its commits."""
+
+
 def measured() -> dict[str, Figure]:
-    """Both, in one stack; prints where the time goes."""
-    with TemporaryDirectory(prefix="benchmark-") as folder:
-        settings = {"OUTPUT_FORMATS": "parquet"}
-        with Stack(Path(folder), SOURCES, settings) as stack:
-            return _start(stack) | _throughput(stack)
+    """All of it; prints where the time goes."""
+    with _stack() as stack:
+        started = _start(stack)
+        run = _run(stack, EACH, ENVELOPES)
+    return started | _throughput(run) | _model()
+
+
+@contextmanager
+def _stack(batch: int | None = None) -> Iterator[Stack]:
+    """Batches have so many envelopes; None: as host.json says."""
+    settings = {"OUTPUT_FORMATS": "parquet"}
+    if batch:
+        for name in ("minEventBatchSize", "maxEventBatchSize"):
+            settings[f"AzureFunctionsJobHost__extensions__eventHubs__{name}"] = str(batch)
+    with TemporaryDirectory(prefix="benchmark-") as folder, Stack(Path(folder), SOURCES, settings) as stack:
+        yield stack
 
 
 def _start(stack: Stack) -> dict[str, Figure]:
@@ -91,49 +125,76 @@ def _first(
     return wall, cpu, first
 
 
-def _throughput(stack: Stack) -> dict[str, Figure]:
+def _run(stack: Stack, each: int, envelopes: int) -> Run:
     """Records that wait in the hub, exported by one host."""
-    asyncio.run(_fill(stack))
+    asyncio.run(_fill(stack, each, envelopes))
     host = stack.host()
     pids = {"broker": stack.broker.pid, "host": host.pid, "Azurite": stack.azurite.pid}
     ready = host.wait_ready()
     pids["worker"] = int(ready["worker_pid"])
     before = {name: _cpu(pid) for name, pid in pids.items()}
     began = time.perf_counter()
-    exported, invoked = 0, 0.0
+    exported, commits, invoked = 0, 0, 0.0
     for event in host.events(timeout=60):
         if event["event"] == "invocation" and event["function"] == "export_logs":
             assert event["ok"], event
             exported += event["count"]
+            commits += 1
             invoked += event["seconds"]
-            if exported >= ENVELOPES:
+            if exported >= envelopes:
                 break
     took = time.perf_counter() - began
     cpu = {name: _cpu(pid) - before[name] for name, pid in pids.items()}
     steps = _steps(host.log)
     host.stop()
-    assert stack.counts().rows == (ENVELOPES + 2 * STARTS + 1) * EACH
-    total = ENVELOPES * EACH
-    print(f"\n{total:,} records through the stack, {EACH} to an envelope, in {took:.1f} s")
-    print("CPU seconds: " + ", ".join(f"{name} {seconds:.2f}" for name, seconds in cpu.items()))
+    assert stack.counts().envelopes >= envelopes
+    return Run(envelopes * each, envelopes, commits, took, cpu, invoked, steps)
+
+
+def _throughput(run: Run) -> dict[str, Figure]:
+    """Records a second, and where the time went."""
+    print(f"\n{run.records:,} records through the stack, {EACH} to an envelope, in {run.seconds:.1f} s")
+    print("CPU seconds: " + ", ".join(f"{name} {seconds:.2f}" for name, seconds in run.cpu.items()))
     print(
-        f"of {invoked:.2f} s in invocations: "
-        + ", ".join(f"{name} {part:.2f}" for name, part in steps.items())
+        f"of {run.invoked:.2f} s in invocations: "
+        + ", ".join(f"{name} {part:.2f}" for name, part in run.steps.items())
     )
     return {
-        "stack, records/s": Figure([total / took]),
-        "stack, worker CPU": Figure([1e6 * cpu["worker"] / total], "µs a record"),
+        "stack, records/s": Figure([run.records / run.seconds]),
+        "stack, worker CPU": Figure([1e6 * run.cpu["worker"] / run.records], "µs a record"),
     }
 
 
-async def _fill(stack: Stack) -> None:
+def _model() -> dict[str, Figure]:
+    """CPU time of a worker for a record, an envelope and a commit, as it fits several runs best."""
+    print("\nrecords  envelopes  commits  worker's CPU s  by the model")
+    runs = []
+    for each, batch, batches in FITTED:
+        with _stack(batch) as stack:
+            runs.append(_run(stack, each, batch * batches))
+    took = np.array([run.cpu["worker"] for run in runs])
+    counts = np.array([(run.records, run.envelopes, run.commits) for run in runs])
+    found = np.linalg.lstsq(counts / took[:, None], np.ones(len(runs)))[0]  # smallest relative errors
+    for run, fitted in zip(runs, counts @ found, strict=True):
+        print(
+            f"{run.records:7}  {run.envelopes:9}  {run.commits:7}  {run.cpu['worker']:14.2f}  {fitted:12.2f}"
+        )
+    record, envelope, commit = found.tolist()
+    return {
+        "model, CPU of a record": Figure([1e6 * record], "µs"),
+        "model, CPU of an envelope": Figure([1e6 * envelope], "µs"),
+        "model, CPU of a commit": Figure([1e3 * commit], "ms"),
+    }
+
+
+async def _fill(stack: Stack, each: int, envelopes: int) -> None:
     began = datetime.now(UTC) - timedelta(minutes=10)
     async with producer(stack.broker.connection_string, HUB) as client:
-        await send(_sends(began), client)
+        await send(_sends(began, each, envelopes), client)
 
 
-def _sends(began: datetime) -> Iterator[Send]:
-    for n, some in enumerate(batched(records(ENVELOPES * EACH, began), EACH, strict=True)):
+def _sends(began: datetime, each: int, envelopes: int) -> Iterator[Send]:
+    for n, some in enumerate(batched(records(envelopes * each, began), each, strict=True)):
         yield Send(str(n % SOURCES), orjson.dumps({"records": some}))
 
 

@@ -23,7 +23,7 @@ def integers(column: pa.ChunkedArray | pa.Array | Array) -> Array:
 
 
 def lengths(texts: pa.StringArray) -> Array:
-    """Bytes of each text; 0 of a null."""
+    """Bytes of each text; of a null those behind it, of which arrays made of Python's values have none."""
     if not len(texts):
         return np.zeros(0, np.int32)
     ends = np.frombuffer(texts.buffers()[1], np.int32, len(texts) + 1, 4 * texts.offset)

@@ -4,7 +4,6 @@ import zlib
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -78,7 +77,6 @@ def parquet_writer(
     return writer
 
 
-@lru_cache(8)
 def _options(schema: pa.Schema) -> dict[str, Any]:
     return {
         "compression": "zstd",

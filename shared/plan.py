@@ -41,7 +41,7 @@ class Measures:
     arrived: int | None = None
     """When the oldest envelope did."""
     happened: int | None = None
-    """The median time of the rows; None: there is no row."""
+    """The median time of the rows, of two the upper one; None: there is no row."""
 
 
 @dataclass(frozen=True, slots=True)

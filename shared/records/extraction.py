@@ -61,20 +61,20 @@ class Rows:
 
     def read(self, texts: Sequence[bytes]) -> Sequence[list[object] | None]:
         """The records of each body by the template; None: it has others, or too many had of late."""
-        # After one that does not fit this pauses until all of a group do: every other try is in vain at most.
-        if self._alike and len(texts) > 1 and (found := self._tried(texts)):
-            return found
-        each = [found[0] if (found := self._tried((text,))) else None for text in texts]
-        self._alike = None not in each
-        return each
+        together = self._tried(texts) if self._alike and len(texts) > 1 else None
+        if together is not None:
+            return together
+        # And so are the next ones, unless all of these fit: no more than every other group is tried in vain.
+        one_by_one = [self._tried([text]) for text in texts]
+        self._alike = None not in one_by_one
+        return [each[0] if each else None for each in one_by_one]
 
     def _tried(self, texts: Sequence[bytes]) -> list[list[object]] | None:
         """The records of bodies by the template, all or none."""
-        size = sum(map(len, texts))
-        if self.template is None or self._credit < 0 or size > _SIZE:
+        if self.template is None or self._credit < 0 or (size := sum(map(len, texts))) > _SIZE:
             return None
         found = self.template.records(texts)
-        if found:
+        if found is not None:
             self._credit += size // 4
         elif len(texts) == 1:
             self._credit -= size

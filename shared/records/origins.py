@@ -51,8 +51,9 @@ class Origins:
     def places(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of each record its envelope's position in the batch, and its own in the envelope."""
         counts = np.array(self._counts, np.int32)
-        of = np.repeat(np.arange(len(counts)), counts)[numbers]
-        return of, numbers - (np.cumsum(counts, dtype=np.int32) - counts)[of]
+        ends = np.cumsum(counts, dtype=np.int32)
+        of = np.searchsorted(ends, numbers, "right")
+        return of, numbers - (ends - counts)[of]
 
     def lineage(self, of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Sequence numbers and enqueued times of envelopes by position."""

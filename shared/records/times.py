@@ -59,7 +59,7 @@ def _read_block(letters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Reads `YYYY-MM-DDThh:mm:ss[.f…]Z`, all of one length, a row of letters each."""
     rows = letters.T
     last = len(rows) - 1
-    marks = {**_MARKS, last: "Z"}
+    marks = {**_MARKS, last: "Z"}  # where a fraction would begin, if there is none
     good = (rows[[*marks]] == np.array([[ord(mark)] for mark in marks.values()], np.uint8)).all(axis=0)
     if last < _FRACTION:
         rows = np.vstack([rows[:last], np.full((_FRACTION - last, len(letters)), ord("0"), np.uint8)])

@@ -15,7 +15,7 @@ from shared.schema import RECORDS
 _RECORDS = 1 << 14
 """So many records wait for their checks at most, and those of one group: this bounds memory."""
 _TOGETHER = 1 << 14
-"""Bytes of small bodies that are read together; a larger body ends its group."""
+"""Bytes of bodies after which a group of envelopes ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Validated:
 def validate(source: Source, envelopes: Sequence[Envelope], rules: Rules) -> Validated:
     """Reads envelopes in order, as many as `rules.commit_bytes` of inflated bodies hold, and one at least."""
     batch = _Batch(source, rules)
-    for group in _groups(envelopes, rules):
+    for group in _grouped(envelopes, rules):
         batch.read(group)
         del group  # before the next body is inflated
     return batch.validated()
@@ -49,12 +49,12 @@ class _Group:
 
     envelopes: list[Envelope]
     texts: list[bytes]
-    """Their bodies, inflated."""
+    """Their bodies, inflated; empty where that cannot be."""
     problems: dict[int, str]
     """Why some are unreadable, by position."""
 
-    def records(self, at: int) -> list[object]:
-        """The records of the envelope at this position; none of one that is unreadable."""
+    def read(self, at: int) -> list[object]:
+        """The records of the envelope at this position; none, and its problem noted, if it is unreadable."""
         try:
             return [] if at in self.problems else records(self.texts[at])
         except Unreadable as error:
@@ -62,13 +62,13 @@ class _Group:
             return []
 
 
-def _groups(envelopes: Sequence[Envelope], rules: Rules) -> Iterator[_Group]:
+def _grouped(envelopes: Sequence[Envelope], rules: Rules) -> Iterator[_Group]:
     """The first envelopes, as many as one commit can hold."""
     chosen: list[Envelope] = []
     texts: list[bytes] = []
     problems: dict[int, str] = {}
-    size = before = 0
-    for envelope in envelopes:
+    size = held = 0
+    for taken, envelope in enumerate(envelopes):
         text, problem = envelope.body, ""
         if text[:2] == GZIP:
             try:
@@ -76,15 +76,16 @@ def _groups(envelopes: Sequence[Envelope], rules: Rules) -> Iterator[_Group]:
             except Unreadable as error:
                 problem = str(error)
         size += len(text)
-        if size > rules.commit_bytes and (before or texts):
+        if taken and size > rules.commit_bytes:
             break
         if problem:
-            problems[len(texts)] = problem
+            problems[len(texts)], text = problem, b""
         chosen.append(envelope)
         texts.append(text)
-        if size - before >= _TOGETHER:
+        held += len(text)
+        if held >= _TOGETHER:
             yield _Group(chosen, texts, problems)
-            chosen, texts, problems, before = [], [], {}, size
+            chosen, texts, problems, held = [], [], {}, 0
     yield _Group(chosen, texts, problems)
 
 
@@ -104,7 +105,7 @@ class _Batch:
     def read(self, group: _Group) -> None:
         """Takes envelopes: their records, or the problems that make them unreadable."""
         found = [
-            group.records(at) if each is None else each for at, each in enumerate(self.rows.read(group.texts))
+            group.read(at) if each is None else each for at, each in enumerate(self.rows.read(group.texts))
         ]
         excluded = sum(
             [
