@@ -1,20 +1,27 @@
 """Closed intervals of sequence numbers, and how they are written as text."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 type Interval = tuple[int, int]
 """Sequence numbers from the first to the last, both included."""
 
 
+def runs(numbers: Iterable[int]) -> Iterator[Interval]:
+    """The intervals that ascending numbers from 0 on make up."""
+    first, last = 0, -2
+    for number in numbers:
+        if number != last + 1:
+            if last >= 0:
+                yield first, last
+            first = number
+        last = number
+    if last >= 0:
+        yield first, last
+
+
 def spanned(sequences: Iterable[int]) -> str:
     """Ascending sequence numbers as text, such as `5-9,12`: the metadata `sequences` of a file."""
-    runs: list[list[int]] = []
-    for sequence in sequences:
-        if runs and sequence == runs[-1][1] + 1:
-            runs[-1][1] = sequence
-        else:
-            runs.append([sequence, sequence])
-    return ",".join(f"{first}-{last}" if last > first else f"{first}" for first, last in runs)
+    return ",".join(f"{first}-{last}" if last > first else f"{first}" for first, last in runs(sequences))
 
 
 def intervals(text: str) -> tuple[Interval, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from shared.envelope import Envelope, Reason, Rejected, Rejection
+from shared.intervals import runs
 
 MESSAGES = 100
 """So many rejections of an envelope are told one by one."""
@@ -53,12 +54,8 @@ class Findings:
         if not self._indexes:
             return None
         self._keep_first()
-        indexes = np.sort(np.frombuffer(self._indexes, np.int32))
-        gaps = np.flatnonzero(np.diff(indexes) > 1)
-        starts = indexes[np.append(0, gaps + 1)].tolist()
-        ends = indexes[np.append(gaps, len(indexes) - 1)].tolist()
-        intervals = tuple(zip(starts, ends, strict=True))
-        return Rejected(self.envelope, tuple(self._first), intervals, self._counts)
+        indexes = memoryview(np.sort(np.frombuffer(self._indexes, np.int32)))
+        return Rejected(self.envelope, tuple(self._first), tuple(runs(indexes)), self._counts)
 
     def _keep_first(self) -> None:
         self._first = sorted(self._first, key=lambda rejection: rejection.index or 0)[:MESSAGES]
