@@ -35,10 +35,15 @@ from tests.memory import CountingStorage, MemoryStorage
 PARQUET, JSON, BOTH = Rules(), Rules(formats=("json",)), Rules(formats=("parquet", "json"))
 OPEN = 600_000
 GOALS = {
+    "pipeline/floor (1 to an envelope)": ("<=", 2.5),
     "pipeline/floor": ("<=", 2.0),
+    "pipeline/floor (500 to an envelope)": ("<=", 2.0),
     "polars/pipeline": (">=", 1.3),
+    "polars, read_ndjson/pipeline": (">=", 1.3),
     "duckdb/pipeline": (">=", 2.5),
+    "duckdb, read_json/pipeline": (">=", 2.5),
     "naive/pipeline": (">=", 8),
+    "naive, dateutil/pipeline": (">=", 8),
     "commit with 600k open/with none": ("<=", 1.2),
     "rejecting 1 %/clean": ("<=", 1.3),
     "foreign record/exported record": ("<=", 0.5),
