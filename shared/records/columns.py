@@ -22,7 +22,9 @@ class Columns:
         self._lengths = [0] * number
         """Rows that are packed of each column; what it lacks of `_done` is null."""
         self._done = 0
+        """Rows that ended and wait no more."""
         self._rows = 0
+        """Those that ended since then."""
 
     def extend(self, at: int, values: Iterable[Any]) -> None:
         """Takes the values that a column has in the next rows; `end` says how many these are."""
