@@ -15,6 +15,8 @@ BLOCKS_LIVE = 6 * 24 * 3600 * 1_000_000
 
 Source: learn.microsoft.com/rest/api/storageservices/put-block, remarks.
 """
+PENDING = 2 * 60 * 1_000_000
+"""Microseconds after which the timer publishes what a ledger still lists, and empties its list."""
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from shared import plan, telemetry
 from shared.budget import ByteBudget
-from shared.commit import publish, recover
+from shared.commit import PENDING, publish, recover
 from shared.durations.known import Known
 from shared.envelope import GZIP, Envelope, Source
 from shared.errors import LedgerError, LedgerMissing, LedgerRolledBack, Refused
@@ -53,8 +53,7 @@ class Exporter:
         When it returns, all of them are committed and their files are visible. Raises StorageError or
         LedgerError: then some may be; call it again with these or any other envelopes of the source.
         """
-        with self._lock:
-            held: tuple[Ledger, str | None] | None = self._cache.pop(source, None)
+        held = self._cached(source)
         need = self._need(envelopes)
         commits: list[plan.Plan] = []
         refusals = 0
@@ -90,6 +89,18 @@ class Exporter:
                 self._cache[source] = (ledger, etag)
         telemetry.delivered(source, len(envelopes), commits)
         return commits
+
+    def _cached(self, source: Source) -> tuple[Ledger, str | None] | None:
+        """The ledger and its ETag as this process left them, taken out of the cache.
+
+        None if there is no such entry, or if the timer may have emptied the ledger's list since: a write with
+        this ETag would be refused, and everything before it done twice.
+        """
+        with self._lock:
+            held = self._cache.pop(source, None)
+        if held and held[0].files and self._now() - held[0].committed_at > PENDING:
+            return None
+        return held
 
     def _load(self, source: Source) -> tuple[Ledger, str | None]:
         """Step 1: the ledger as it stands, with every file that it lists published."""

@@ -10,8 +10,6 @@ from shared.ledger import Ledger
 from shared.plan import Stamp
 from shared.storage import Blob, Storage
 
-PENDING = 2 * 60 * 1_000_000
-"""Microseconds: files that are listed for no longer than this are still being published by their exporter."""
 KEPT = 10 * 60 * 1_000_000
 """Microseconds for which parts of the master table live on, for those that are reading them."""
 SWEPT = 5_000
@@ -53,7 +51,7 @@ class Mending:
             if ledger.files and age > HOUR:
                 alarm(f"{name}: its files were not published for {age // 60_000_000} minutes")
             try:
-                if ledger.files and age > PENDING:
+                if ledger.files and age > commit.PENDING:
                     healed += commit.heal(self._storage, name, stamp)
                 elif state and state.recreated(ledger):
                     after = ledger.reborn(state.created).written(stamp.commit_id, stamp.now)

@@ -1,6 +1,7 @@
 """The shell around a plan: how many storage calls it makes, and when it stops and says why."""
 
 import gzip
+from collections import Counter
 from collections.abc import Callable
 
 import orjson
@@ -12,6 +13,7 @@ from shared.export import Exporter
 from shared.ledger import Ledger
 from shared.rules import Rules
 from tests.memory import MemoryStorage
+from tests.shared.durations.test_finish import MINUTE, ONE, World
 from tests.shared.test_plan import NOW, SOURCE, envelope, record
 
 NAME = Ledger.name(SOURCE)
@@ -91,6 +93,29 @@ def test_after_an_error_the_ledger_is_read_again(storage: Counting) -> None:
     storage.calls.clear()
     one.run(SOURCE, batch(1))
     assert "read" in storage.calls
+
+
+def test_quiet_commits_are_made_once_each_though_the_timer_empties_the_list_between_them() -> None:
+    world = World()
+    calls: Counter[str] = Counter()
+
+    class Counted(MemoryStorage):
+        def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
+            calls[kind] += 1
+            return super().call(kind, name, effect)
+
+    storage = Counted(lambda: world.now)
+    storage.state, storage.output = world.storage.state, world.storage.output
+    storage._writes = 1_000_000  # its ETags are its own
+    quiet = Exporter(storage, Rules(), 1 << 20, lambda: world.now, world.new_id)
+    for n in range(50):
+        quiet.run(ONE, [world.arrive(ONE, (f"c{n}", "Opened", 300 * n))])
+        world.later(3 * MINUTE)
+        world.now += 2 * MINUTE
+    assert world.ledger(ONE).files == ()
+    per_commit = dict.fromkeys(("stage", "put", "write", "publish", "names"), 50)
+    # The ledger and the state of the timer each time; before the first commit, whether the timer knows more.
+    assert calls == {**per_commit, "read": 2 * 50 + 1}
 
 
 def test_a_ledger_that_was_changed_by_another_owner_is_taken_as_it_is(storage: Counting) -> None:

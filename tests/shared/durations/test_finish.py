@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from shared import commit
 from shared.durations import absorbing, finish, master, mending
 from shared.durations.finish import Finisher, Summary
 from shared.durations.head import NAME, Head
@@ -356,7 +357,7 @@ def test_files_of_a_dead_exporter_are_published_and_the_list_emptied(
         with pytest.raises(Unclear):
             world.commit(ONE, ("a", "Opened", 0))
     (listed,) = world.ledger(ONE).files
-    assert world.later(mending.PENDING).healed == 0
+    assert world.later(commit.PENDING).healed == 0
     assert world.later(SECOND).healed == 1
     assert world.storage.visible(listed.name)
     assert not world.ledger(ONE).files
