@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready node_modules/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format clean faults fuzz load picture
+.PHONY: help demo test check bench docs format clean faults fuzz load picture
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ check: $(READY) ## ruff, format, mypy --strict
 bench: $(READY) ## what a record costs, beside other ways to export it; draws docs/performance.svg
 	$(BIN)/python -m benchmarks --plot docs/performance.svg $(BENCH)
 
+docs: $(READY) ## build the documentation site in site/, with search; a warning is an error
+	$(BIN)/python -m sphinx -b html -W --keep-going -q docs site
+
 picture: $(READY) ## draw docs/report.png: the report in Chromium
 	$(BIN)/python -m tests.shared.report
 
@@ -41,7 +44,7 @@ format: $(READY) ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix
 
 clean: ## remove what the other targets made
-	rm -rf .venv .venv-checkov node_modules .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-checkov node_modules site .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/ready: requirements.txt requirements-report.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' || \
