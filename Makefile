@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready node_modules/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs format clean faults fuzz load picture
+.PHONY: help demo test check bench docs format clean faults fuzz load lock picture
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,17 +43,23 @@ format: $(READY) ## format the code and mend what ruff can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
+# Each short list becomes a lock: every package with its version and hashes, for every platform.
+LOCKS := requirements requirements-report requirements-dev requirements-checkov
+lock: $(READY) ## write requirements*.txt anew from requirements*.in (LOCK=--upgrade: the newest that fit)
+	@for name in $(LOCKS); do $(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
+		--custom-compile-command 'make lock' $(LOCK) $$name.in --output-file $$name.txt >/dev/null || exit 1; done
+
 clean: ## remove what the other targets made
 	rm -rf .venv .venv-checkov node_modules site .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.venv/ready: requirements.txt requirements-report.txt requirements-dev.txt
+.venv/ready: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' || \
 		{ echo "Python 3.13 is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=/path/to/python3.13" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-# In a place of its own: it pins much of what the program uses, otherwise.
+# In an environment of its own: it needs other versions of what the program uses.
 .venv-checkov/ready: requirements-checkov.txt
 	$(PYTHON) -m venv .venv-checkov
 	.venv-checkov/bin/pip install --quiet --disable-pip-version-check -r requirements-checkov.txt

@@ -17,6 +17,7 @@ COMPILED = "shared/__pycache__/plan.cpython-313.pyc"
 LEFT = {
     "README.md",
     "azure.yaml",
+    "requirements.in",
     "requirements-report.txt",
     "local.settings.json",
     COMPILED,
