@@ -135,7 +135,7 @@ def _outputs(
         for format_ in rules.formats:
             folder = layout.folder(format_, schema.RECORDS.name, partition.date, partition.hour)
             encoded = (
-                formats.parquet(partition.table, {"program_version": __version__})
+                formats.parquet(partition.table, {"program_version": __version__}, rules.compression)
                 if format_ == "parquet"
                 else formats.json_lines(partition.table)
             )

@@ -5,6 +5,8 @@ from datetime import timedelta
 from typing import Literal
 
 Format = Literal["parquet", "json"]
+Compression = Literal["snappy", "gzip", "zstd"]
+"""Codecs of Parquet files."""
 MiB = 1 << 20
 
 
@@ -24,6 +26,7 @@ class Rules:
     """The settings that `plan.make` goes by: the part of the settings that decides what is exported."""
 
     formats: tuple[Format, ...] = ("parquet",)
+    compression: Compression = "snappy"
     max_age: timedelta = timedelta(days=7)
     max_lead: timedelta = timedelta(hours=1)
     max_inflated: int = 64 * MiB
@@ -36,6 +39,7 @@ class Finishing:
     """The settings that finishing connections goes by."""
 
     formats: tuple[Format, ...] = ("parquet",)
+    compression: Compression = "snappy"
     opening: tuple[str, ...] = ("ConnectionOpened",)
     closing: tuple[str, ...] = ("ConnectionClosed", "ConnectionFailed")
     grace: timedelta = timedelta(minutes=15)
@@ -53,6 +57,7 @@ class Compacting:
     """The settings that compaction goes by."""
 
     enabled: bool = True
+    compression: Compression = "snappy"
     quiet: timedelta = timedelta(hours=1)
     target: int = 128 * MiB
     reach: timedelta = timedelta(days=9)

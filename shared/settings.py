@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import SettingError
-from shared.rules import Compacting, Connection, Finishing, Format, MiB, Rules
+from shared.rules import Compacting, Compression, Connection, Finishing, Format, MiB, Rules
 
 Names = Annotated[tuple[str, ...], NoDecode]
 Span = Annotated[timedelta, Field(gt=timedelta(0))]
@@ -68,6 +68,10 @@ class Settings(BaseSettings):
     )
     OUTPUT_FORMATS: Annotated[tuple[Format, ...], NoDecode] = Field(
         ("parquet",), min_length=1, description="`parquet`, `json`, or both."
+    )
+    PARQUET_COMPRESSION: Compression = Field(
+        "snappy",
+        description="`snappy`, which every reader opens; `gzip` or `zstd`, whose files are a third smaller.",
     )
 
     RECORD_MAX_AGE: Span = Field(
@@ -180,6 +184,7 @@ class Settings(BaseSettings):
         """What decides which rows and files there will be."""
         return Rules(
             formats=self.OUTPUT_FORMATS,
+            compression=self.PARQUET_COMPRESSION,
             max_age=self.RECORD_MAX_AGE,
             max_lead=self.RECORD_MAX_LEAD,
             max_inflated=self.ENVELOPE_MAX_INFLATED,
@@ -192,6 +197,7 @@ class Settings(BaseSettings):
         """What decides when a connection is finished, and what is said of it."""
         return Finishing(
             formats=self.OUTPUT_FORMATS,
+            compression=self.PARQUET_COMPRESSION,
             opening=self.WS_OPENING_EVENTS,
             closing=self.WS_CLOSING_EVENTS,
             grace=self.WS_GRACE,
@@ -206,6 +212,7 @@ class Settings(BaseSettings):
         """What decides which files are put together."""
         return Compacting(
             enabled=self.COMPACT_ENABLED,
+            compression=self.PARQUET_COMPRESSION,
             quiet=self.COMPACT_QUIET,
             target=self.COMPACT_TARGET,
             reach=self.RECORD_MAX_AGE + self.EVENT_HUB_RETENTION + self.WS_IDLE_TIMEOUT,

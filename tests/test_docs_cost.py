@@ -5,7 +5,7 @@ from pathlib import Path
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 CASES = ((50, 5_000), (20, 860))
-MEMORY_GB, FILES, BYTES, CALL = 2, 1, 60, 0.05
+MEMORY_GB, FILES, BYTES, CALL = 2, 1, 90, 0.05
 
 
 def costs(r: int, b: int) -> dict[str, float]:

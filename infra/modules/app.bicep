@@ -39,6 +39,7 @@ var connections = {
 // The defaults of shared/settings.py, said here so that they are seen, and can be changed, in the portal.
 var defaults = {
   OUTPUT_FORMATS: 'parquet'
+  PARQUET_COMPRESSION: 'snappy'
   RECORD_MAX_AGE: 'P7D'
   RECORD_MAX_LEAD: '01:00:00'
   ENVELOPE_MAX_INFLATED: '67108864'

@@ -194,7 +194,7 @@ class Compactor:
         began, table = perf_counter(), _table(folder)
         stamp = Stamp(self._new_id(), self._now())
         name = f"{folder}compacted-{state.ordinal + 1:012d}-{stamp.commit_id}.parquet"
-        output, size = rewriting.rewrite(self._storage, table, group, name, stamp)
+        output, size = rewriting.rewrite(self._storage, table, group, name, stamp, self._rules.compression)
         inputs = tuple(one.name.removeprefix(folder) for one in group)
         swap = Swap(folder=folder, inputs=inputs, output=output, began=self._now())
         state = state.beginning(swap)

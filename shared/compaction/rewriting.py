@@ -18,6 +18,7 @@ from shared.compaction.provenance import Origin
 from shared.errors import DamagedFile, Refused
 from shared.ledger import Listed
 from shared.plan import Stamp
+from shared.rules import Compression
 from shared.storage import Storage, Stored
 
 PARALLEL = 8
@@ -31,7 +32,12 @@ SCRATCH = "websocketlogs-compaction-"
 
 
 def rewrite(
-    storage: Storage, table: schema.Table, files: Sequence[Stored], name: str, stamp: Stamp
+    storage: Storage,
+    table: schema.Table,
+    files: Sequence[Stored],
+    name: str,
+    stamp: Stamp,
+    compression: Compression,
 ) -> tuple[Listed, int]:
     """Stages all rows of these files, sorted, under one name; what is to be published, and its bytes.
 
@@ -46,7 +52,7 @@ def rewrite(
         rows = sum(origin.rows for origin in origins)
         blocks = _Blocks(storage, name, stamp.commit_id)
         try:
-            written = _merge(table, paths, Path(scratch) / "runs", origins, blocks)
+            written = _merge(table, paths, Path(scratch) / "runs", origins, blocks, compression)
         except pa.ArrowException as error:
             raise DamagedFile(f"{files[0].name} and others: do not go together: {error}") from error
     if written != rows:
@@ -96,7 +102,12 @@ def _fetch(storage: Storage, files: Sequence[Stored], scratch: Path) -> list[Pat
 
 
 def _merge(
-    table: schema.Table, paths: Sequence[Path], scratch: Path, origins: Sequence[Origin], blocks: "_Blocks"
+    table: schema.Table,
+    paths: Sequence[Path],
+    scratch: Path,
+    origins: Sequence[Origin],
+    blocks: "_Blocks",
+    compression: Compression,
 ) -> int:
     """Stages the merged rows, row group by row group; how many there were."""
     scratch.mkdir()
@@ -105,7 +116,7 @@ def _merge(
     distinct = min(merging.ROWS, sum(origin.rows for origin in origins)) // 2
     metadata = {provenance.KEY: provenance.dump(origins), "program_version": __version__}
     rows = 0
-    with formats.parquet_writer(blocks, arrow, order, distinct, metadata) as writer:
+    with formats.parquet_writer(blocks, arrow, order, distinct, metadata, compression) as writer:
         for group in merging.merge(table, paths, arrow, scratch):
             writer.write_table(group, row_group_size=group.num_rows)
             blocks.stage()

@@ -130,7 +130,7 @@ class Pass:
             rows = partition.table.drop_columns(["folder"]).cast(schema.CONNECTIONS.arrow)
             for format_ in self._rules.formats:
                 encoded = (
-                    formats.parquet(rows, {"program_version": __version__})
+                    formats.parquet(rows, {"program_version": __version__}, self._rules.compression)
                     if format_ == "parquet"
                     else formats.json_lines(rows)
                 )

@@ -1,7 +1,9 @@
 import gzip
+import io
 from base64 import b64decode
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 import pyarrow as pa
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from shared import formats
 from shared.envelope import Envelope, Reason, Rejected, Rejection, Source
+from shared.rules import Compression
 from shared.schema import RECORDS
 
 SOURCE = Source("ns", "hub", "3")
@@ -46,13 +49,44 @@ def test_parquet_gives_the_table_back_with_its_descriptions() -> None:
         assert field.metadata[b"description"] == RECORDS.arrow.field(field.name).metadata[b"description"]
 
 
-def test_parquet_is_compressed_and_has_statistics_of_every_column_that_has_an_order() -> None:
-    row_group = pq.ParquetFile(pa.BufferReader(formats.parquet(table(), {}).data)).metadata.row_group(0)
-    for number in range(row_group.num_columns):
-        column = row_group.column(number)
-        assert column.compression == "ZSTD"
+def small(compression: Compression) -> bytes:
+    return formats.parquet(table(), {}, compression).data
+
+
+def compacted(compression: Compression) -> bytes:
+    sink = io.BytesIO()
+    rows = table().sort_by("CorrelationId")
+    order = ["CorrelationId", "TimeGenerated"]
+    with formats.parquet_writer(sink, rows.schema, order, 2, {}, compression) as writer:
+        writer.write_table(rows)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize("make", [small, compacted])
+@pytest.mark.parametrize("compression", get_args(Compression))
+def test_parquet_uses_only_what_old_readers_know(
+    make: Callable[[Compression], bytes], compression: Compression
+) -> None:
+    metadata = pq.read_metadata(io.BytesIO(make(compression)))
+    for number in range(metadata.num_columns):
+        column = metadata.row_group(0).column(number)
+        assert column.compression == compression.upper()
+        assert set(column.encodings) <= {"PLAIN", "RLE", "RLE_DICTIONARY"}
         assert column.statistics.has_min_max
         assert column.statistics.has_null_count
+
+
+@pytest.mark.parametrize("make", [small, compacted])
+def test_a_flipped_bit_of_any_column_fails_its_page_checksum(make: Callable[[Compression], bytes]) -> None:
+    data = make("snappy")
+    group = pq.read_metadata(io.BytesIO(data)).row_group(0)
+    for number in range(group.num_columns):
+        column = group.column(number)
+        damaged = bytearray(data)
+        begin = column.dictionary_page_offset or column.data_page_offset
+        damaged[begin + column.total_compressed_size - 1] ^= 1
+        with pytest.raises(OSError, match="CRC"):
+            pq.read_table(io.BytesIO(bytes(damaged)), page_checksum_verification=True)
 
 
 def test_a_json_line_has_every_column_and_nulls_too() -> None:

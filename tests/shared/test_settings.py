@@ -57,6 +57,7 @@ def test_a_service_that_cannot_be_reached_either_way_is_named(
     [
         ("OUTPUT_FORMATS", "csv", "'parquet' or 'json'"),
         ("OUTPUT_FORMATS", ",", "at least 1 item"),
+        ("PARQUET_COMPRESSION", "lzo", "'snappy', 'gzip' or 'zstd'"),
         ("RECORD_MAX_AGE", "a week", "valid timedelta"),
         ("WS_GRACE", "-00:01:00", "greater than"),
         ("COMMIT_BYTES", "12", "greater than or equal to 1048576"),
@@ -109,6 +110,13 @@ def test_lists_are_comma_separated_and_times_are_hh_mm_ss_or_iso_8601(
 def test_a_format_that_is_named_twice_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTPUT_FORMATS", "json,parquet,json")
     assert settings.load().rules.formats == ("json", "parquet")
+
+
+def test_every_writer_of_parquet_uses_the_codec_of_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARQUET_COMPRESSION", "zstd")
+    loaded = settings.load()
+    for rules in (loaded.rules, loaded.finishing, loaded.compacting):
+        assert rules.compression == "zstd"
 
 
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:

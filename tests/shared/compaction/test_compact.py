@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,7 +32,7 @@ from shared.durations.head import Head
 from shared.errors import Refused, StorageError
 from shared.export import Exporter
 from shared.ledger import File, Ledger, Listed
-from shared.rules import Compacting, Connection, Finishing, Rules
+from shared.rules import Compacting, Compression, Connection, Finishing, Rules
 from shared.status import status
 from shared.storage import Blob, connect
 from tests import memory
@@ -104,6 +105,16 @@ def test_every_row_is_there_once_in_few_files_and_the_audit_proves_it(filled: Ex
     report = audited(filled)
     assert (report.status, codes(report), codes(report, Level.UNCLEAR)) == (0, set(), set())
     assert compact(filled).swaps == []
+
+
+@pytest.mark.parametrize("compression", get_args(Compression))
+def test_compacted_files_have_the_codec_of_the_setting(filled: Exported, compression: Compression) -> None:
+    compact(filled, replace(COMPACTING, compression=compression))
+    compacted = [name for name in filled.files("parquet/") if "/compacted-" in name]
+    assert compacted
+    for name in compacted:
+        column = pq.read_metadata(io.BytesIO(filled.read(name))).row_group(0).column(0)
+        assert column.compression == compression.upper()
 
 
 def test_connections_are_compacted_but_for_what_the_head_lists(filled: Exported) -> None:
