@@ -1,70 +1,73 @@
 """Every setting, declared once: name, type, default, meaning. The only module that reads the environment."""
 
-import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import SettingError
 from shared.rules import Compacting, Compression, Connection, Finishing, Format, MiB, Rules
+from shared.setting_checks import contradictions
+from shared.setting_errors import duration, explain
 
-Names = Annotated[tuple[str, ...], NoDecode]
-Span = Annotated[timedelta, Field(gt=timedelta(0))]
+Names = Annotated[tuple[str, ...], NoDecode, Field(min_length=1)]
+Duration = Annotated[timedelta, BeforeValidator(duration)]
+Span = Annotated[Duration, Field(gt=timedelta(0))]
 
 
 class Settings(BaseSettings):
-    """The application settings of the function app; times as HH:MM:SS or ISO 8601, lists comma-separated."""
+    """The application settings of the function app. Lists are comma-separated."""
 
     model_config = SettingsConfigDict(
         case_sensitive=False, frozen=True, extra="ignore", env_ignore_empty=True
     )
 
     EventHubConnection: str = Field(
-        "", description="Connection string of the Event Hubs namespace; or set the next one."
+        "", description="Connection string of the Event Hubs namespace. Alternatively, set the next setting."
     )
     EventHubConnection__fullyQualifiedNamespace: str = Field(
         "",
         pattern=r"^[A-Za-z0-9.-]*$",
-        description="Host name of the namespace, reached with a managed identity.",
+        description="Host name of the namespace, for access with a managed identity.",
     )
     EventHubConnection__clientId: str = Field(
-        "", description="Client id of the user-assigned identity for the hub."
+        "", description="Client ID of the user-assigned identity for the hub."
     )
     EVENT_HUB_NAME: str = Field(
         min_length=1, description="The Event Hub that the diagnostic setting streams into."
     )
     EVENT_HUB_CONSUMER_GROUP: str = Field(
-        min_length=1, description="A consumer group of that hub which nothing else reads."
+        min_length=1, description="A consumer group of that hub that no other application uses."
     )
-    EVENT_HUB_RETENTION: timedelta = Field(
+    EVENT_HUB_RETENTION: Duration = Field(
         timedelta(0),
         ge=timedelta(0),
-        description="How long the hub keeps envelopes, to report how far lag is from it; 0: is not reported.",
+        description="How long the hub keeps events, to report how much time is left before it deletes events that are not exported yet; 0 turns the report off.",
     )
 
     OutputStorage: str = Field(
-        "", description="Connection string of the output storage account; or set the next one."
+        "",
+        description="Connection string of the output storage account. Alternatively, set the next setting.",
     )
     OutputStorage__blobServiceUri: str = Field(
-        "", description="Blob service URI of the account, reached with a managed identity."
+        "", description="Blob service URI of the account, for access with a managed identity."
     )
     OutputStorage__clientId: str = Field(
-        "", description="Client id of the user-assigned identity for the output."
+        "", description="Client ID of the user-assigned identity for the output account."
     )
     StateStorage: str = Field(
-        "", description="The same for the account of the state container; empty: the output account."
+        "",
+        description="Connection string of the storage account for the state container; if empty, the output account is used.",
     )
     StateStorage__blobServiceUri: str = Field("", description="Blob service URI of the state account.")
     StateStorage__clientId: str = Field(
-        "", description="Client id of the user-assigned identity for the state."
+        "", description="Client ID of the user-assigned identity for the state account."
     )
-    OUTPUT_CONTAINER: str = Field("websocket-logs", description="Container that the files are written to.")
+    OUTPUT_CONTAINER: str = Field("websocket-logs", description="Container for the exported files.")
     STATE_CONTAINER: str = Field(
         "websocket-logs-state",
-        description="Container of the ledgers; without lifecycle rules, versioning or soft delete.",
+        description="Container for the ledgers. It must have no lifecycle rules, versioning or soft delete.",
     )
     OUTPUT_FORMATS: Annotated[tuple[Format, ...], NoDecode] = Field(
         ("parquet",), min_length=1, description="`parquet`, `json`, or both."
@@ -77,24 +80,28 @@ class Settings(BaseSettings):
     RECORD_MAX_AGE: Span = Field(
         timedelta(days=7),
         le=timedelta(days=31),
-        description="So long before its arrival at the hub a record's time may lie; at most 31 days.",
+        description="Maximum age of a record when it arrives at the hub (at most 31 days). Older records are rejected.",
     )
     RECORD_MAX_LEAD: Span = Field(
-        timedelta(hours=1), description="So long after its arrival at the hub a record's time may lie."
+        timedelta(hours=1),
+        description="How far a record's time may lie in the future when it arrives at the hub. Later records are rejected.",
     )
     ENVELOPE_MAX_INFLATED: int = Field(
-        64 * MiB, ge=MiB, le=64 * MiB, description="Bytes that a compressed envelope may inflate to."
+        64 * MiB,
+        ge=MiB,
+        le=64 * MiB,
+        description="Maximum size of a message body after decompression, in bytes.",
     )
     COMMIT_BYTES: int = Field(
         32 * MiB,
         ge=MiB,
         le=64 * MiB,
-        description="Bytes of envelopes, inflated, that a commit takes; one envelope alone may be larger.",
+        description="Maximum total size of the message bodies in one commit after decompression, in bytes. A single larger body is committed by itself.",
     )
     MEMORY_BUDGET: int = Field(
         64 * MiB,
         ge=MiB,
-        description="Bytes of envelopes that all commits of a process work on at the same time.",
+        description="Maximum total size of the message bodies that all commits of a process work on at the same time, in bytes.",
     )
 
     WS_OPENING_EVENTS: Names = Field(
@@ -102,56 +109,62 @@ class Settings(BaseSettings):
             *("ConnectionOpened", "ConnectionEstablished", "ConnectionStarted", "Connected"),
             *("Opened", "Open", "Handshake"),
         ),
-        description="Event names that open a connection; letter case does not matter.",
+        description="Event names that open a connection (case-insensitive).",
     )
     WS_CLOSING_EVENTS: Names = Field(
         (
             *("ConnectionClosed", "ConnectionTerminated", "ConnectionEnded", "ConnectionFailed"),
             *("Disconnected", "Closed", "Close", "Terminated", "Failed"),
         ),
-        description="Event names that close a connection; letter case does not matter.",
+        description="Event names that close a connection (case-insensitive).",
     )
     WS_GRACE: Span = Field(
-        timedelta(minutes=15), description="So long after a closing event late records are awaited."
+        timedelta(minutes=15),
+        description="How long to wait for late records after a closing event before the connection is finished.",
     )
     WS_IDLE_TIMEOUT: Span = Field(
-        timedelta(hours=24), description="Without a closing event, a connection ends after so long a silence."
+        timedelta(hours=24),
+        description="How long a connection without a closing event may be silent before it is finished as `timed_out`.",
     )
     WS_QUIET_TIMEOUT: Span = Field(
-        timedelta(minutes=60), description="The same, while no closing event name is known to occur."
+        timedelta(minutes=60),
+        description="The same while no closing event has been seen for a day; the connection is finished as `quiet`.",
     )
     WS_LATE_WINDOW: Span = Field(
-        timedelta(hours=6), description="So late a record still revises its finished connection."
+        timedelta(hours=6),
+        description="How long after a connection is finished a late record still revises its row.",
     )
-    WS_LOOKUP_STALENESS: timedelta = Field(
+    WS_LOOKUP_STALENESS: Duration = Field(
         timedelta(seconds=5),
         ge=timedelta(0),
-        description="So old a process's knowledge of other sources' commits may be.",
+        description="How stale the cached progress of other partitions may be.",
     )
 
     COMPACT_ENABLED: bool = Field(
         True,  # noqa: FBT003 - a default
-        description="Whether small Parquet files of an hour are put together into large ones.",
+        description="Whether to merge the small Parquet files of an hour into large ones.",
     )
-    COMPACT_QUIET: timedelta = Field(
+    COMPACT_QUIET: Duration = Field(
         timedelta(hours=1),
         ge=timedelta(minutes=15),
-        description="An hour is compacted once nothing was committed to it for so long; at least 15 minutes.",
+        description="How long nothing must have been committed to an hour before it is compacted (at least 15 minutes).",
     )
     COMPACT_TARGET: int = Field(
         128 * MiB,
         ge=MiB,
         le=256 * MiB,
-        description="Bytes that the files of one compaction have together; those above half of it stay.",
+        description="Maximum total size of the files merged in one compaction, in bytes. Files larger than half of it are left alone.",
     )
 
     APPLICATIONINSIGHTS_CONNECTION_STRING: str = Field(
         "", description="Application Insights to send metrics and logs to."
     )
     OTEL_EXPORTER_OTLP_ENDPOINT: str = Field(
-        "", description="OTLP endpoint (HTTP, protobuf) to send metrics and logs to."
+        "", description="OTLP endpoint (HTTP with Protobuf) to send metrics and logs to."
     )
-    OTEL_METRICS_EXPORTER: str = Field("", description="`console`: metrics are printed, too; for debugging.")
+    OTEL_METRICS_EXPORTER: str = Field(
+        "", description="Set to `console` to print metrics as well, for debugging."
+    )
 
     @field_validator("OUTPUT_FORMATS", "WS_OPENING_EVENTS", "WS_CLOSING_EVENTS", mode="before")
     @classmethod
@@ -163,16 +176,10 @@ class Settings(BaseSettings):
         )
 
     @model_validator(mode="after")
-    def _reachable(self) -> "Settings":
-        for name, address in self._services():
-            if not (getattr(self, name) or getattr(self, f"{name}__{address}")):
-                raise ValueError(f"{name}: set it to a connection string, or set {name}__{address}")
-        entity = re.search(r"EntityPath=([^;]+)", self.EventHubConnection)
-        name = self.EVENT_HUB_NAME.lower()
-        if entity and name and entity[1].lower() != name:
-            raise ValueError("EVENT_HUB_NAME: is not the EntityPath of EventHubConnection, which would win")
-        if self.COMMIT_BYTES > self.MEMORY_BUDGET:
-            raise ValueError("COMMIT_BYTES: must not be above MEMORY_BUDGET")
+    def _consistent(self) -> "Settings":
+        problems = list(contradictions(dict(self), self._services()))
+        if problems:
+            raise ValueError("\n".join(problems))
         return self
 
     def _services(self) -> tuple[tuple[str, str], ...]:
@@ -286,15 +293,7 @@ def load_as[S: Settings](kind: type[S]) -> S:
     try:
         return kind()
     except ValidationError as error:
-        raise SettingError("\n".join(_explain(one) for one in error.errors(include_url=False))) from None
-
-
-def _explain(error: ErrorDetails) -> str:
-    if not error["loc"]:
-        return str(error["ctx"]["error"])
-    name = str(error["loc"][0])
-    meaning = Settings.model_fields[name].description
-    if error["type"] == "missing":
-        return f"{name}: is not set. {meaning}"
-    value = "***" if name in SECRETS else repr(error["input"])
-    return f"{name}: {value}: {error['msg']}. {meaning}"
+        problems = {problem["loc"][:1]: problem for problem in error.errors(include_url=False)[::-1]}
+        messages = [explain(problem, Settings.model_fields, SECRETS) for problem in problems.values()]
+        messages.reverse()
+        raise SettingError("\n".join(messages)) from None

@@ -1,10 +1,10 @@
 """docs/settings.md has every setting as declared; `python -m tests.test_docs_settings` writes it anew."""
 
 import sys
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from shared.setting_errors import written
 from shared.settings import Settings
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
@@ -12,16 +12,7 @@ BEGIN = "| setting | default | meaning |"
 
 
 def shown(value: Any) -> str:
-    match value:
-        case timedelta():
-            hours, rest = divmod(int(value.total_seconds()), 3600)
-            return f"`{hours:02}:{rest // 60:02}:{rest % 60:02}`"
-        case tuple():
-            return f"`{','.join(value)}`"
-        case "":
-            return "none"
-        case _:
-            return f"`{value}`"
+    return f"`{written(value)}`" if value != "" else "none"
 
 
 def table() -> str:

@@ -37,7 +37,7 @@ def test_a_missing_setting_is_named_with_its_meaning(monkeypatch: pytest.MonkeyP
     monkeypatch.delenv(name)
     with pytest.raises(SettingError) as error:
         settings.load()
-    assert f"{name}: is not set" in str(error.value)
+    assert f"{name}: is required but not set" in str(error.value)
     assert str(Settings.model_fields[name].description) in str(error.value)
 
 
@@ -55,12 +55,25 @@ def test_a_service_that_cannot_be_reached_either_way_is_named(
 @pytest.mark.parametrize(
     ("name", "value", "allowed"),
     [
-        ("OUTPUT_FORMATS", "csv", "'parquet' or 'json'"),
-        ("OUTPUT_FORMATS", ",", "at least 1 item"),
-        ("PARQUET_COMPRESSION", "lzo", "'snappy', 'gzip' or 'zstd'"),
-        ("RECORD_MAX_AGE", "a week", "valid timedelta"),
-        ("WS_GRACE", "-00:01:00", "greater than"),
-        ("COMMIT_BYTES", "12", "greater than or equal to 1048576"),
+        ("PARQUET_COMPRESSION", "lzo", "must be 'snappy', 'gzip' or 'zstd'; got 'lzo'."),
+        ("OUTPUT_FORMATS", "csv", "must be 'parquet' or 'json'; got 'csv'. The default is parquet."),
+        ("OUTPUT_FORMATS", ",", "must be a name or a comma-separated list of names, not empty; got ''"),
+        ("WS_CLOSING_EVENTS", ",", "must be a name or a comma-separated list of names, not empty; got ''"),
+        ("RECORD_MAX_AGE", "a week", "must be a duration such as 90s, 15m, 24h, 7d, 01:30:00 or PT90M"),
+        ("RECORD_MAX_AGE", "32d", "must be at most 744:00:00; got "),
+        ("WS_GRACE", "90", "must be a duration such as 90s, 15m, 24h, 7d, 01:30:00 or PT90M; got '90'"),
+        ("WS_GRACE", "-00:01:00", "must be more than 00:00:00"),
+        ("COMMIT_BYTES", "12", "must be at least 1048576; got '12'"),
+        ("COMMIT_BYTES", "much", "must be a whole number; got 'much'. The default is 33554432."),
+        ("COMPACT_ENABLED", "perhaps", "must be true or false; got 'perhaps'. The default is true."),
+        (
+            "EventHubConnection__fullyQualifiedNamespace",
+            "sb://a/",
+            "must be a host name such as example.servicebus.windows.net",
+        ),
+        ("OutputStorage", "wrong", "is not a connection string of a storage account"),
+        ("WS_OPENING_EVENTS", "Hello,closed", "'closed' is in WS_CLOSING_EVENTS too"),
+        ("WS_QUIET_TIMEOUT", "25h", "must not be longer than WS_IDLE_TIMEOUT"),
     ],
 )
 def test_a_wrong_value_is_shown_with_what_is_allowed(
@@ -71,6 +84,16 @@ def test_a_wrong_value_is_shown_with_what_is_allowed(
         settings.load()
     assert str(error.value).startswith(f"{name}: ")
     assert allowed in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+    assert "timedelta" not in str(error.value)
+
+
+def test_every_contradiction_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OutputStorage__blobServiceUri")
+    monkeypatch.setenv("MEMORY_BUDGET", str(31 << 20))
+    with pytest.raises(SettingError, match="OutputStorage: set it") as error:
+        settings.load()
+    assert "COMMIT_BYTES: must not be larger than MEMORY_BUDGET" in str(error.value)
 
 
 def test_every_wrong_setting_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,18 +116,21 @@ def test_no_message_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(Settings.model_fields) >= SECRETS
 
 
-def test_lists_are_comma_separated_and_times_are_hh_mm_ss_or_iso_8601(
+def test_durations_have_a_unit_or_are_hh_mm_ss_or_iso_8601(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("OUTPUT_FORMATS", "parquet, json")
     monkeypatch.setenv("WS_CLOSING_EVENTS", "Bye,Failed")
     monkeypatch.setenv("RECORD_MAX_AGE", "36:00:00")
     monkeypatch.setenv("RECORD_MAX_LEAD", "PT90M")
+    monkeypatch.setenv("WS_GRACE", "90s")
+    monkeypatch.setenv("WS_LATE_WINDOW", "2d")
     loaded = settings.load()
     assert loaded.rules.formats == ("parquet", "json")
     assert loaded.WS_CLOSING_EVENTS == ("Bye", "Failed")
     assert loaded.rules.max_age == timedelta(hours=36)
     assert loaded.rules.max_lead == timedelta(minutes=90)
+    assert (timedelta(seconds=90), timedelta(days=2)) == (loaded.WS_GRACE, loaded.WS_LATE_WINDOW)
 
 
 def test_a_format_that_is_named_twice_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,43 @@
+"""Finds settings that are missing, malformed, or contradict each other."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+STORAGE_STRING = re.compile(
+    r"(?:^|;)\s*(?:AccountName|BlobEndpoint|UseDevelopmentStorage)\s*=\s*[^;\s]", re.IGNORECASE
+)
+
+
+def contradictions(values: Mapping[str, Any], services: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """One line for each problem: the setting, what is wrong, what to do.
+
+    Args:
+        values: All settings by name.
+        services: For each service that must be reachable, the setting of its connection string and the ending
+            of the setting of its address.
+    """
+    for name, address in services:
+        if not (values[name] or values[f"{name}__{address}"]):
+            yield f"{name}: set it to a connection string, or set {name}__{address}"
+    for name in ("OutputStorage", "StateStorage"):
+        if values[name] and not STORAGE_STRING.search(values[name]):
+            yield (
+                f"{name}: is not a connection string of a storage account; copy one from Access keys in the "
+                "Azure portal (DefaultEndpointsProtocol=…;AccountName=…;AccountKey=…)"
+            )
+    hub = values["EVENT_HUB_NAME"]
+    entity = re.search(r"EntityPath=([^;]+)", values["EventHubConnection"])
+    if entity and hub and entity[1].lower() != hub.lower():
+        yield (
+            f"EVENT_HUB_NAME: is {hub!r}, but the EntityPath of EventHubConnection names {entity[1]!r}, which"
+            " takes precedence; remove the EntityPath or correct the name"
+        )
+    if values["COMMIT_BYTES"] > values["MEMORY_BUDGET"]:
+        yield "COMMIT_BYTES: must not be larger than MEMORY_BUDGET"
+    if values["WS_QUIET_TIMEOUT"] > values["WS_IDLE_TIMEOUT"]:
+        yield "WS_QUIET_TIMEOUT: must not be longer than WS_IDLE_TIMEOUT"
+    closing = {name.casefold() for name in values["WS_CLOSING_EVENTS"]}
+    for name in values["WS_OPENING_EVENTS"]:
+        if name.casefold() in closing:
+            yield f"WS_OPENING_EVENTS: {name!r} is in WS_CLOSING_EVENTS too; remove it from one of them"
