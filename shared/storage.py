@@ -19,6 +19,8 @@ from shared.rules import Connection
 
 SINGLE_PUT = 64 << 20
 """Bytes up to which the SDK puts a blob in one call; ledgers are far below (shared/ledger.py)."""
+CONFLICTS = {409, 412}
+"""Statuses of a call that had no effect, because something that it depends on was not so."""
 PARALLEL = 8
 """Calls of one batch of files that are under way at the same time."""
 
@@ -42,6 +44,17 @@ class Stored:
     """False: it has staged blocks only, which no reader can see."""
     leased: bool = False
     """Somebody's lease keeps it from being deleted."""
+
+
+def is_directory(name: str, metadata: Mapping[str, str]) -> bool:
+    """Whether a listing shows a directory here, or the marker that some tools put in its place.
+
+    Accounts with a hierarchical namespace (Data Lake Storage Gen2) list each directory as an empty blob with
+    this metadata, before what is in it. Source: learn.microsoft.com/rest/api/storageservices/list-blobs.
+    """
+    return name.endswith("/") or any(
+        key.lower() == "hdi_isfolder" and value.lower() == "true" for key, value in metadata.items()
+    )
 
 
 class Publication(Enum):
@@ -95,7 +108,10 @@ class Storage(Protocol):
         """Whether there is a visible output file of this name."""
 
     def outputs(self, prefix: str) -> Iterator[Stored]:
-        """The output blobs whose names begin so, in order of names, and those that are staged only."""
+        """The output blobs whose names start with the prefix, those that are only staged included.
+
+        All blobs of a folder come together, in order of their names. Directories are left out.
+        """
 
     def part(self, name: str, offset: int, length: int) -> bytes:
         """Bytes of a visible output file; `offset` lies inside it, fewer bytes come at its end."""
@@ -151,7 +167,8 @@ class BlobStorage:
     def names(self, prefix: str) -> list[str]:
         """See Storage."""
         with _outcome(f"list {prefix}"):
-            return sorted(self._state.list_blob_names(name_starts_with=prefix))
+            blobs = self._state.list_blobs(prefix, include=["metadata"])
+            return sorted(blob.name for blob in blobs if not is_directory(blob.name, blob.metadata or {}))
 
     def stage(self, files: Sequence[File]) -> None:
         """See Storage."""
@@ -185,6 +202,9 @@ class BlobStorage:
                         return Publication.ALREADY
                     case "InvalidBlockList":
                         return Publication.BLOCKS_GONE
+                # A lease or a policy of immutability on the published file has other codes.
+                if error.status_code in CONFLICTS and self.exists(file.name):
+                    return Publication.ALREADY
                 raise
         return Publication.DONE
 
@@ -207,6 +227,8 @@ class BlobStorage:
             for blob in self._output.list_blobs(prefix, include=["metadata", "uncommittedblobs"]):
                 # Azure lists a blob without committed blocks as one of 0 bytes without metadata.
                 metadata = blob.metadata or {}
+                if is_directory(blob.name, metadata):
+                    continue
                 yield Stored(
                     str(blob.name),
                     blob.size,
@@ -257,7 +279,7 @@ def _outcome(call: str) -> Iterator[None]:
         yield
     except HttpResponseError as error:
         message = f"{call}: HTTP {error.status_code} {_code(error)}"
-        if error.status_code in {409, 412}:
+        if error.status_code in CONFLICTS:
             raise Refused(message) from error
         if (
             error.status_code is None

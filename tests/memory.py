@@ -2,13 +2,13 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 from shared.errors import Refused, StorageError
 from shared.ledger import File, Listed
-from shared.storage import Blob, Publication, Stored
+from shared.storage import Blob, Publication, Stored, is_directory
 
 PAGE = 5000
 """Blobs that one call of a listing shows."""
@@ -26,12 +26,17 @@ class Output:
 
 
 class MemoryStorage:
-    """Implements shared.storage.Storage. Every call goes through `call`, where a simulation comes between."""
+    """Implements shared.storage.Storage. Every call goes through `call`, where a simulation comes between.
 
-    def __init__(self, now: Callable[[], int] = lambda: 0) -> None:
+    `hierarchical`: as in an account with a hierarchical namespace, listings show directories, before what is
+    in them, and sort by the parts of names between slashes.
+    """
+
+    def __init__(self, now: Callable[[], int] = lambda: 0, *, hierarchical: bool = False) -> None:
         self.state: dict[str, Blob] = {}
         self.output: dict[str, Output] = {}
         self.now = now
+        self.hierarchical = hierarchical
         self._writes = 0
 
     def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:  # noqa: ARG002
@@ -61,9 +66,16 @@ class MemoryStorage:
             self.call("delete", name, lambda name=name: self.state.pop(name, None))  # type: ignore[misc]
 
     def names(self, prefix: str) -> list[str]:
-        return self.call(
-            "names", prefix, lambda: sorted(name for name in list(self.state) if name.startswith(prefix))
-        )
+        def effect() -> list[str]:
+            files: dict[str, Mapping[str, str]] = {name: {} for name in self.state}
+            found = self._with_directories(files).items()
+            return sorted(
+                name
+                for name, metadata in found
+                if name.startswith(prefix) and not is_directory(name, metadata)
+            )
+
+        return self.call("names", prefix, effect)
 
     def stage(self, files: Sequence[File]) -> None:
         for file in files:
@@ -84,19 +96,45 @@ class MemoryStorage:
 
     def outputs(self, prefix: str) -> Iterator[Stored]:
         page = self.call("outputs", prefix, lambda: self._page(prefix, ""))
-        yield from page
+        yield from _files(page)
         while len(page) == PAGE:
             last = page[-1].name
             page = self.call("outputs", prefix, lambda last=last: self._page(prefix, last))  # type: ignore[misc]
-            yield from page
+            yield from _files(page)
 
     def _page(self, prefix: str, after: str) -> list[Stored]:
+        files: dict[str, Mapping[str, str]] = {
+            name: blob.metadata for name, blob in self.output.items() if blob.data is not None or blob.blocks
+        }
         found = (
-            Stored(name, len(blob.data or b""), blob.metadata, visible=blob.data is not None)
-            for name, blob in sorted(self.output.items())
-            if name.startswith(prefix) and name > after and (blob.data is not None or blob.blocks)
+            self._stored(name, metadata)
+            for name, metadata in sorted(
+                self._with_directories(files).items(), key=lambda one: self._place(one[0])
+            )
+            if name.startswith(prefix) and self._place(name) > self._place(after)
         )
         return list(islice(found, PAGE))
+
+    def _stored(self, name: str, metadata: Mapping[str, str]) -> Stored:
+        blob = self.output.get(name)
+        if blob is None:
+            return Stored(name, 0, metadata)
+        return Stored(name, len(blob.data or b""), metadata, visible=blob.data is not None)
+
+    def _with_directories(self, files: dict[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
+        """The metadata of these files, by name, and that of their directories if listings show them."""
+        if not self.hierarchical:
+            return files
+        directories = {
+            "/".join(parts[:depth])
+            for parts in (name.split("/") for name in files)
+            for depth in range(1, len(parts))
+        }
+        return {directory: {"hdi_isfolder": "true"} for directory in directories} | files
+
+    def _place(self, name: str) -> list[str]:
+        """Where a name stands in a listing."""
+        return name.split("/") if self.hierarchical else [name]
 
     def part(self, name: str, offset: int, length: int) -> bytes:
         def effect() -> bytes:
@@ -146,11 +184,15 @@ class MemoryStorage:
         return Publication.DONE
 
 
+def _files(page: Sequence[Stored]) -> Iterator[Stored]:
+    return (file for file in page if not is_directory(file.name, file.metadata))
+
+
 class CountingStorage(MemoryStorage):
     """Counts its calls by kind."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, hierarchical: bool = False) -> None:
+        super().__init__(hierarchical=hierarchical)
         self.calls: Counter[str] = Counter()
 
     def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:

@@ -5,6 +5,7 @@ import random
 import re
 import struct
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,8 +24,15 @@ STATUSES = {
     "500": b"500 Internal Server Error",
     "503": b"503 Server Busy",
 }
+CONFLICTS = {
+    "409": b"409 Conflict\r\nx-ms-error-code: BlobImmutableDueToPolicy",
+    "412": b"412 Precondition Failed\r\nx-ms-error-code: LeaseIdMissing",
+}
+"""Refusals that do not say whether a blob exists."""
+STALLED, LATE, DRIP = "no answer", "no answer after its effect", "one byte at a time"
+"""Fates that last: the connection stays open, and the client must give up by itself."""
 FATES = ("reset", "half a request", "lost answer", "half an answer", *STATUSES, "500 after its effect")
-"""What can become of an HTTP request."""
+"""What can become of an HTTP request, by chance."""
 ANSWERED = "answered"
 """By the proxy: nothing else passes on this connection."""
 
@@ -53,12 +61,17 @@ class Proxy:
         seed: decides which requests suffer what; only requests of HTTP do.
     """
 
+    choose: Callable[[str], str] | None = None
+    """Takes the method and the target of each HTTP request, and says its fate; empty: it passes."""
+
     def __init__(self, target: int, seed: int) -> None:
         self.port = 0
         self.delay = 0.0
         """Seconds by which every piece is late."""
         self.trouble = 0
         """Of a thousand HTTP requests, how many suffer one of `FATES`."""
+        self.pace = 1.0
+        """Seconds between two bytes of an answer that comes one byte at a time."""
         self.suffered = 0
         """How many have."""
         self._target = target
@@ -69,7 +82,7 @@ class Proxy:
 
     def calm(self) -> None:
         """From now on everything passes."""
-        self.delay, self.trouble = 0.0, 0
+        self.delay, self.trouble, self.choose = 0.0, 0, None
 
     def cut(self) -> int:
         """Cuts every connection, with a reset; how many there were."""
@@ -135,10 +148,10 @@ class Proxy:
     async def _requests(self, reader: asyncio.StreamReader, connection: _Connection) -> None:
         while piece := await reader.read(PIECE):
             await self._wait()
-            if connection.fate == ANSWERED:
+            if connection.fate in {ANSWERED, STALLED}:
                 continue
             if REQUEST.match(piece):
-                connection.fate = self._fate()
+                connection.fate = self._fate(piece)
             match connection.fate:
                 case "reset":
                     connection.abort()
@@ -148,8 +161,10 @@ class Proxy:
                     await connection.service.drain()
                     connection.abort()
                     return
-                case fate if fate in STATUSES:
-                    await self._answer(connection, STATUSES[fate])
+                case fate if fate == STALLED:
+                    continue
+                case fate if answer := (STATUSES | CONFLICTS).get(fate):
+                    await self._answer(connection, answer)
                     continue
             connection.service.write(piece)
             await connection.service.drain()
@@ -169,7 +184,10 @@ class Proxy:
                 case "500 after its effect":
                     await self._answer(connection, STATUSES["500"])
                     continue
-                case fate if fate == ANSWERED:
+                case fate if fate in {ANSWERED, LATE}:
+                    continue
+                case fate if fate == DRIP:
+                    await self._drip(connection, piece)
                     continue
             connection.client.write(piece)
             await connection.client.drain()
@@ -178,7 +196,18 @@ class Proxy:
         if self.delay:
             await asyncio.sleep(self.delay)
 
-    def _fate(self) -> str:
+    async def _drip(self, connection: _Connection, piece: bytes) -> None:
+        for at in range(len(piece)):
+            connection.client.write(piece[at : at + 1])
+            await connection.client.drain()
+            await asyncio.sleep(self.pace)
+
+    def _fate(self, piece: bytes) -> str:
+        if self.choose:
+            method, target, _ = piece.split(b" ", 2)
+            fate = self.choose(f"{method.decode()} {target.decode()}")
+            self.suffered += bool(fate)
+            return fate
         if self._random.randrange(1000) >= self.trouble:
             return ""
         self.suffered += 1

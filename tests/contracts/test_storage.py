@@ -1,4 +1,4 @@
-"""The storage in memory, which the simulation runs on, and Azurite do the same."""
+"""The storage in memory, which the simulation runs on, and Azurite do the same, directories or not."""
 
 import uuid
 from collections.abc import Callable
@@ -7,24 +7,28 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 
 from local.azurite import Azurite
+from local.faults.proxy import Proxy
 from shared import storage
 from shared.errors import Refused, StorageError, Unclear
 from shared.ledger import File, Listed
 from shared.rules import Connection
 from shared.storage import Publication, Storage
+from tests.directories import azurite_with_directories
 from tests.memory import MemoryStorage
 
 BLOCK = "0123456789abcdef0123456789abcdef-00000"
 
 
-@pytest.fixture(params=["memory", "azurite"])
+@pytest.fixture(params=["memory", "memory, hierarchical", "azurite", "azurite, with directories"])
 def store(request: pytest.FixtureRequest, unique: str) -> Storage:
-    if request.param == "memory":
-        return MemoryStorage()
+    if request.param.startswith("memory"):
+        return MemoryStorage(hierarchical="hierarchical" in request.param)
     azurite: Azurite = request.getfixturevalue("azurite")
     with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
         service.create_container(f"{unique}-state")
         service.create_container(f"{unique}-output")
+    if "directories" in request.param:
+        return azurite_with_directories(azurite, unique)
     connection = Connection(string=azurite.connection_string)
     return storage.connect(connection, connection, f"{unique}-state", f"{unique}-output")
 
@@ -128,6 +132,46 @@ def test_names_are_those_with_the_prefix_sorted(store: Storage) -> None:
         store.put(name, b"")
     assert store.names("segments/") == ["segments/a", "segments/b"]
     assert store.names("none/") == []
+
+
+def test_a_listing_shows_the_files_of_each_folder_together_and_no_directories(store: Storage) -> None:
+    names = ["parquet/a-b/1", "parquet/a.b/1", "parquet/a/1", "parquet/a/2", "parquet/a/b/1", "top"]
+    files = [file(name) for name in names]
+    store.stage(files)
+    store.publish([one.listed for one in files])
+    found = [one.name for one in store.outputs("")]
+    assert sorted(found) == names
+    folders = [name.rpartition("/")[0] for name in found if not name.startswith("parquet/a/")]
+    assert len(folders) == len(set(folders))
+    assert [name for name in found if name.count("/") == 2 and "/a/" in name] == [
+        "parquet/a/1",
+        "parquet/a/2",
+    ]
+    assert [one.name for one in store.outputs("parquet/a/")] == names[2:5]
+    assert [one.name for one in store.outputs("parquet/a/1")] == ["parquet/a/1"]
+
+
+def test_names_of_state_blobs_are_those_of_no_directories(store: Storage) -> None:
+    for name in ("ledgers/ns/hub/0.json", "ledgers/ns/hub/1.json", "segments/ns/hub/0/l/1.arrow"):
+        store.put(name, b"{}")
+    assert store.names("ledgers/") == ["ledgers/ns/hub/0.json", "ledgers/ns/hub/1.json"]
+    assert store.names("segments/") == ["segments/ns/hub/0/l/1.arrow"]
+    assert len(store.names("")) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "metadata"),
+    [("parquet/T", {"hdi_isfolder": "true"}), ("parquet/T", {"Hdi_IsFolder": "True"}), ("parquet/T/", {})],
+)
+def test_markers_that_tools_put_in_place_of_directories_are_not_listed(
+    azurite: Azurite, unique: str, name: str, metadata: dict[str, str]
+) -> None:
+    connection = Connection(string=azurite.connection_string)
+    store = storage.connect(connection, connection, unique, unique)
+    with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
+        service.create_container(unique).upload_blob(name, b"", metadata=metadata)
+    assert list(store.outputs("")) == []
+    assert store.names("") == []
 
 
 def test_a_staged_file_is_not_visible(store: Storage) -> None:
@@ -279,6 +323,29 @@ def test_a_container_that_is_not_there_is_an_error_that_names_it_and_not_a_missi
     store = storage.connect(connection, connection, unique, unique)
     with pytest.raises(StorageError, match="ContainerNotFound"):
         store.read("ledger")
+
+
+@pytest.mark.parametrize("status", ["409", "412"])
+def test_publishing_that_is_refused_for_another_cause_asks_whether_the_file_is_there(
+    azurite: Azurite, unique: str, status: str
+) -> None:
+    with (
+        Proxy(azurite.port, 1) as proxy,
+        BlobServiceClient.from_connection_string(azurite.connection_string) as service,
+    ):
+        service.create_container(unique)
+        through = azurite.connection_string.replace(str(azurite.port), str(proxy.port))
+        connection = Connection(string=through)
+        store = storage.connect(connection, connection, unique, unique)
+        there, missing = file("parquet/there"), file("parquet/missing")
+        store.stage([there, missing])
+        assert store.publish([there.listed]) == [Publication.DONE]
+        proxy.choose = lambda request: status if "comp=blocklist" in request else ""
+        assert store.publish([there.listed]) == [Publication.ALREADY]
+        with pytest.raises(Refused, match=status):
+            store.publish([missing.listed])
+        proxy.calm()
+        assert store.publish([missing.listed]) == [Publication.DONE]
 
 
 def test_a_service_that_does_not_answer_is_unclear() -> None:

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from local.faults.proxy import FATES, STATUSES, Proxy
+from local.faults.proxy import DRIP, FATES, LATE, STALLED, STATUSES, Proxy
 
 BODY = b"x" * 300_000
 ANSWER = b"y" * 300_000
@@ -85,6 +85,37 @@ def test_a_request_suffers_its_fate_and_the_next_connection_is_calm(
         assert proxy.suffered == 1
     before = len(service.got) - fate[0].isdigit()
     assert before == (0 if fate in {"reset", "half a request", *STATUSES} else 1)
+
+
+@pytest.mark.parametrize("fate", [STALLED, LATE])
+def test_a_request_without_an_answer_waits_until_its_client_gives_up(fate: str, service: Service) -> None:
+    with Proxy(service.server_port, 1) as proxy, closing(client(proxy)) as connection:
+        proxy.choose = lambda request: fate if request == "PUT /account/blob" else "reset"
+        connection.timeout = 0.5
+        with pytest.raises(TimeoutError):
+            put(connection)
+        assert proxy.suffered == 1
+    assert len(service.got) == (fate == LATE)
+
+
+def test_an_answer_comes_one_byte_at_a_time(service: Service) -> None:
+    with Proxy(service.server_port, 1) as proxy, closing(client(proxy)) as connection:
+        proxy.choose = lambda _: DRIP
+        proxy.pace = 0.02
+        connection.request("PUT", "/account/blob", BODY)
+        assert connection.sock
+        assert connection.sock.recv(100) == b"H"
+        assert connection.sock.recv(100) == b"T"
+
+
+@pytest.mark.parametrize("status", [409, 412])
+def test_a_refusal_names_another_cause_than_an_existing_blob(status: int, service: Service) -> None:
+    with Proxy(service.server_port, 1) as proxy, closing(client(proxy)) as connection:
+        proxy.choose = lambda _: str(status)
+        connection.request("PUT", "/account/blob", BODY)
+        answer = connection.getresponse()
+        assert (answer.status, answer.headers["x-ms-error-code"] != "BlobAlreadyExists") == (status, True)
+    assert service.got == []
 
 
 def test_a_cut_ends_every_connection(service: Service) -> None:

@@ -66,7 +66,7 @@ class Network:
         self.options = options
         self.random = rng = np.random.default_rng(seed)
         self.now = EPOCH
-        self.storage = NetworkStorage(lambda: self.now)
+        self.storage = NetworkStorage(lambda: self.now, hierarchical=seed % 2 == 1)
         self.recreated = bool(rng.random() < 0.5)
         self.traffic: Traffic = make(rng, options.connections, recreated=self.recreated)
         self.rules = Finishing(

@@ -150,7 +150,8 @@ class World:
     stopped_by_alarm: bool = False
 
     def __post_init__(self) -> None:
-        self.storage = SimulatedStorage(lambda: self.now)
+        hierarchical = self.choices.happens(500)
+        self.storage = SimulatedStorage(lambda: self.now, hierarchical=hierarchical)
         formats: tuple[Format, ...] = ("parquet",) if self.options.compact else ("json",)
         self.rules = Rules(formats=formats, commit_bytes=self.options.commit_bytes)
         self._ids = 0

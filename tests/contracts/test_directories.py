@@ -1,0 +1,79 @@
+"""Everything that reads listings works on accounts that list directories."""
+
+import itertools
+from datetime import timedelta
+
+import orjson
+import pytest
+from azure.storage.blob import BlobServiceClient
+
+from shared import adopt
+from shared.audit.audit import audit
+from shared.compaction.compact import Compactor
+from shared.durations.finish import Finisher
+from shared.envelope import Envelope, Source
+from shared.export import Exporter
+from shared.hub import State
+from shared.rules import Compacting, Finishing, Rules
+from shared.status import status
+from shared.storage import Storage
+from tests.directories import azurite_with_directories
+from tests.memory import MemoryStorage
+
+SECOND = 1_000_000
+HOUR = 3600 * SECOND
+BEGAN = 1_900_000_000 * SECOND
+SOURCE = Source("ns.servicebus.windows.net", "hub", "0")
+FINISHING = Finishing(idle=timedelta(hours=1))
+COMPACTING = Compacting(reach=timedelta(days=1))
+
+
+class NoHub:
+    """Does not answer."""
+
+    @staticmethod
+    def ask() -> State | None:
+        return None
+
+
+@pytest.fixture(params=["memory", "azurite"])
+def store(request: pytest.FixtureRequest, unique: str) -> Storage:
+    if request.param == "memory":
+        return MemoryStorage(lambda: BEGAN, hierarchical=True)
+    azurite = request.getfixturevalue("azurite")
+    with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
+        service.create_container(f"{unique}-state")
+        service.create_container(f"{unique}-output")
+    return azurite_with_directories(azurite, unique)
+
+
+def test_export_finishing_compaction_status_and_audit_work(store: Storage) -> None:
+    now = [BEGAN]
+    ids = itertools.count(1)
+
+    def new_id() -> str:
+        return f"{next(ids):032x}"
+
+    exporter = Exporter(store, Rules(), 1 << 26, lambda: now[0], new_id)
+    for sequence in range(4):
+        now[0] += SECOND
+        record = {
+            "time": "2030-03-17T17:46:40Z",
+            "category": "WebSocketConnectionLogs",
+            "correlationId": f"c{sequence}",
+            "properties": {"eventName": "ConnectionOpened"},
+        }
+        body = orjson.dumps({"records": [record]})
+        exporter.run(SOURCE, [Envelope(sequence, now[0], body)])
+    timer = Finisher(store, NoHub, FINISHING, lambda: now[0], new_id)
+    for _ in range(4):
+        now[0] += HOUR
+        assert timer.run(50).alarms == []
+    now[0] += HOUR
+    compacted = Compactor(store, COMPACTING, lambda: now[0], new_id).run(100)
+    assert (compacted.alarms, [one.files for one in compacted.swaps]) == ([], [4])
+    assert Compactor(store, COMPACTING, lambda: now[0], new_id).run(100).alarms == []
+    assert adopt.blocked(store) == []
+    assert [one.source for one in status(store, FINISHING, None, now[0]).sources] == [str(SOURCE)]
+    report = audit(store, 0, deep=True, progress=lambda *_: None)
+    assert (report.status, [one.findings for one in report.sources]) == (0, [[]])
