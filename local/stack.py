@@ -1,4 +1,4 @@
-"""The whole of Azure that the exporter needs, on one machine: Blob Storage, an Event Hub, Functions hosts."""
+"""Everything the exporter needs from Azure, on one machine: Blob Storage, an Event Hub, Functions hosts."""
 
 import gzip
 from collections import Counter

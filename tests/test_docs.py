@@ -17,6 +17,11 @@ RUN = {
     "sql": "tests/e2e/test_readers.py",
 }
 """Where blocks in a language are run, all those that are not marked."""
+ELSEWHERE = {
+    "python -m shared ": RUN["sh"],
+    ".venv/bin/python -m local.eventhubs ": "tests/local/eventhubs/test_documented.py",
+}
+"""Where commands that begin so are run."""
 ALIKE = {"make format": "make check"}
 """What changes this folder is not run: a command that only says what it would change is."""
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -71,11 +76,16 @@ def test_what_runs_the_blocks_takes_all_of_them(language: str) -> None:
     assert f'blocks("{language}")' in (ROOT / RUN[language]).read_text()
 
 
+@pytest.mark.parametrize("path", ELSEWHERE.values())
+def test_a_test_that_runs_commands_is_there(path: str) -> None:
+    assert (ROOT / path).exists()
+
+
 @pytest.mark.parametrize("block", [one for one in blocks("sh") if one.exercised], ids=str)
 def test_every_command_is_one_that_is_run(block: Block) -> None:
     ci = (ROOT / ".ci" / "run").read_text().splitlines()
     for command in block.commands:
-        if not command.startswith("python -m shared "):  # these are run in RUN["sh"]
+        if not command.startswith(tuple(ELSEWHERE)):
             assert ALIKE.get(command, command) in ci, f"{command}: run it in a test, or say that it is {MARK}"
 
 

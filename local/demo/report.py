@@ -1,4 +1,4 @@
-"""Writes the report of what the demonstration exported, from the container."""
+"""Writes the report on the demo's exported data, reading it from the container."""
 
 from datetime import datetime
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Shows what lies in the container: the folder tree, a few rows, the longest connections."""
+"""Prints the container's contents: the folder tree, a few rows, the longest connections."""
 
 from collections.abc import Iterable
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Reads the addresses of links.
+"""Parses link addresses.
 
 `hub`, `hub/Partitions/0`, `hub/ConsumerGroups/$Default/Partitions/0`, `$cbs` or `$management`.
 """

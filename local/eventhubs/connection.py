@@ -1,31 +1,34 @@
 """One TCP connection: handshake, sessions, and a write buffer (OASIS AMQP 1.0, part 2.4; SASL: part 5.3)."""
 
-from __future__ import annotations
-
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from . import frames
 from .amqp_types import Array, Symbol, UInt
-from .errors import NOT_ALLOWED, UNAUTHORIZED_ACCESS, AmqpError
+from .errors import NOT_ALLOWED, AmqpError
 from .frames import Code, Frame
+from .nodes import Nodes
 from .session import Session
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .broker import Broker
-
 _WRITE_BUFFER = 1024 * 1024
-_ANONYMOUS = Symbol("ANONYMOUS")
+# The .NET client connects only if MSSBCBS is offered, the Python SDK only if ANONYMOUS is.
+_MECHANISMS = [Symbol("MSSBCBS"), Symbol("ANONYMOUS")]
 _SASL_OK, _SASL_AUTH = 0, 1
 
 
 class Connection(asyncio.Protocol):
-    """The broker's end of a connection."""
+    """The broker's end of a connection.
 
-    def __init__(self, broker: Broker) -> None:
-        self.broker = broker
+    Args:
+        container_id: the broker's name in its open frame.
+        nodes: what the peer can attach links to.
+        connections: the connections that are open; this one adds and removes itself.
+    """
+
+    def __init__(self, container_id: str, nodes: Nodes, connections: "set[Connection]") -> None:
+        self._container_id = container_id
+        self._nodes = nodes
+        self._connections = connections
         self.is_paused = False
         self.max_frame_size = frames.MAX_FRAME_SIZE
         self._loop = asyncio.get_running_loop()
@@ -34,7 +37,6 @@ class Connection(asyncio.Protocol):
         self._outgoing: list[bytes] = []
         self._soon: dict[Callable[[], None], None] = {}
         self._sessions: dict[int, Session] = {}
-        self._authorized: set[str] = set()
         self._heartbeat: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -42,12 +44,12 @@ class Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         transport.set_write_buffer_limits(_WRITE_BUFFER)
         self._transport = transport
-        self.broker.connections.add(self)
+        self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - both ends of a connection look alike
         """Drop everything that the peer had."""
         self._transport = None
-        self.broker.connections.discard(self)
+        self._connections.discard(self)
         for session in self._sessions.values():
             session.close()
         self._sessions.clear()
@@ -91,17 +93,6 @@ class Connection(asyncio.Protocol):
             self._loop.call_soon(self._run_soon)
         self._soon[call] = None
 
-    def authorize(self, path: str) -> None:
-        """Let the peer use a resource and what is below it."""
-        self._authorized.add(path)
-
-    def check(self, path: str) -> None:
-        """Refuse a resource that no token gave access to; without a key there is nothing to check."""
-        if self.broker.key is None:
-            return
-        if not any(path == allowed or path.startswith(f"{allowed}/") for allowed in self._authorized):
-            raise AmqpError(UNAUTHORIZED_ACCESS, f"No token was given for {path!r}.")
-
     def _run_soon(self) -> None:
         calls, self._soon = self._soon, {}
         for call in calls:
@@ -119,7 +110,7 @@ class Connection(asyncio.Protocol):
 
     def _on_header(self, header: bytes) -> None:
         if header == frames.SASL_HEADER:
-            self.write(header + frames.sasl_mechanisms(Array([_ANONYMOUS])))
+            self.write(header + frames.sasl_mechanisms(Array(_MECHANISMS)))
         elif header == frames.AMQP_HEADER:
             self.write(header)
         else:
@@ -130,13 +121,14 @@ class Connection(asyncio.Protocol):
     def _on_frame(self, frame: Frame) -> None:
         match frame.code:
             case Code.SASL_INIT:
-                self.write(frames.sasl_outcome(_SASL_OK if frame.fields[:1] == [_ANONYMOUS] else _SASL_AUTH))
+                known = frame.get(0, Symbol) in _MECHANISMS
+                self.write(frames.sasl_outcome(_SASL_OK if known else _SASL_AUTH))
             case Code.OPEN:
                 self.max_frame_size = min(frame.get(2, UInt) or self.max_frame_size, self.max_frame_size)
-                self.write(frames.open_frame(self.broker.container_id))
+                self.write(frames.open_frame(self._container_id))
                 self._beat((frame.get(4, UInt) or 0) / 2000)
             case Code.BEGIN if frame.channel not in self._sessions:
-                self._sessions[frame.channel] = Session(self, frame)
+                self._sessions[frame.channel] = Session(self, frame, self._nodes.open_link)
             case Code.END if frame.channel in self._sessions:
                 self._sessions.pop(frame.channel).close()
                 self.write(frames.end(frame.channel))

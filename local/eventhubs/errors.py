@@ -1,4 +1,4 @@
-"""The errors that a peer gets to see, with their AMQP conditions."""
+"""The errors returned to peers, with their AMQP error conditions."""
 
 DECODE_ERROR = "amqp:decode-error"
 FRAMING_ERROR = "amqp:connection:framing-error"
@@ -10,6 +10,7 @@ UNAUTHORIZED_ACCESS = "amqp:unauthorized-access"
 STOLEN = "amqp:link:stolen"
 MESSAGE_SIZE_EXCEEDED = "amqp:link:message-size-exceeded"
 ARGUMENT_ERROR = "com.microsoft:argument-error"
+ARGUMENT_OUT_OF_RANGE = "com.microsoft:argument-out-of-range"
 
 
 class AmqpError(Exception):
@@ -19,3 +20,12 @@ class AmqpError(Exception):
         super().__init__(f"{condition}: {description}")
         self.condition = condition
         self.description = description
+
+
+def no_entity(name: str) -> AmqpError:
+    """Report an unknown hub or consumer group in the service's words.
+
+    The .NET client recognizes a missing entity by them; on any other text it retries for 11 seconds
+    (`AmqpError` in azure-sdk-for-net).
+    """
+    return AmqpError(NOT_FOUND, f"The messaging entity '{name}' could not be found.")

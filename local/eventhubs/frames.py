@@ -1,4 +1,4 @@
-"""Cuts a stream of octets into AMQP frames, and writes the performatives (OASIS AMQP 1.0, part 2).
+"""Splits a byte stream into AMQP frames, and encodes performatives (OASIS AMQP 1.0, part 2).
 
 The SDK reads fields by index, unchecked: every performative is written with all its fields, also the trailing
 nulls.
@@ -145,12 +145,17 @@ def begin(channel: int, incoming_window: int) -> bytes:
 
 
 def attach(channel: int, request: Frame, *, refused: bool = False) -> bytes:
-    """Mirrors a link's attach; without source and target it announces a refusal (part 2.6.3)."""
+    """Mirrors a link's attach; without source and target it announces a refusal (part 2.6.3).
+
+    Only a peer that sends is told a maximum size: what a reader gets has annotations on top of what was sent,
+    and the .NET client drops a link on which a message exceeds the announced size.
+    """
     peer_receives = request.require(2, bool)
     fields: list[object] = [request.require(0, str), request.require(1, UInt), not peer_receives]
     fields += [request.get(3, UByte), request.get(4, UByte)]
     fields += [None, None] if refused else [request.get(5, Described), request.get(6, Described)]
-    fields += [None, False, UInt(0) if peer_receives else None, ULong(MAX_MESSAGE_SIZE), None, None, None]
+    count, max_size = (UInt(0), None) if peer_receives else (None, ULong(MAX_MESSAGE_SIZE))
+    fields += [None, False, count, max_size, None, None, None]
     return _frame(channel, Code.ATTACH, fields)
 
 

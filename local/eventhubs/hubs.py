@@ -1,4 +1,4 @@
-"""Holds a hub in a folder: its identity, its consumer groups, its partitions.
+"""A hub stored in a folder: its identity, consumer groups and partitions.
 
 What lies there:
     <data>/<hub>/hub.json           {"created_at": …, "partition_count": …}
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .errors import NOT_FOUND, AmqpError
+from .errors import ARGUMENT_OUT_OF_RANGE, AmqpError, no_entity
 from .log import PartitionLog
 from .messages import Event
 from .partition_keys import partition_of
@@ -39,13 +39,17 @@ class Hub:
     def partition(self, partition_id: str) -> PartitionLog:
         """A partition by its id."""
         if partition_id not in map(str, range(len(self.partitions))):
-            raise AmqpError(NOT_FOUND, f"The hub {self.name!r} has no partition {partition_id!r}.")
+            raise AmqpError(
+                ARGUMENT_OUT_OF_RANGE,
+                f"The specified partition '{partition_id}' is invalid for an EventHub partition sender or "
+                f"receiver. It should be between 0 and {len(self.partitions) - 1}.",
+            )
         return self.partitions[int(partition_id)]
 
     def readers(self, group: str, partition_id: str) -> Readers:
         """The readers of a partition in a consumer group."""
         if group.lower() not in self.groups:
-            raise AmqpError(NOT_FOUND, f"The hub {self.name!r} has no consumer group {group!r}.")
+            raise no_entity(f"{self.name}/consumergroups/{group}")
         return self._readers.setdefault((group.lower(), partition_id), Readers())
 
     def append(self, events: Sequence[Event], partition_key: str | None) -> None:

@@ -1,26 +1,66 @@
-"""The broker's ends of links: one that receives, and two that send (OASIS AMQP 1.0, part 2.6)."""
-
-from __future__ import annotations
+"""The broker's link endpoints: one receiver and two kinds of sender (OASIS AMQP 1.0, part 2.6)."""
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Protocol
 
-from .amqp_types import Described, Long, Symbol, Timestamp, UInt
+from .amqp_types import Buffer, Described, Long, Symbol, Timestamp, UInt
 from .errors import MESSAGE_SIZE_EXCEEDED, AmqpError
 from .frames import ACCEPTED, MAX_MESSAGE_SIZE, REJECTED, Frame, detach, disposition, error_value
+from .log import PartitionLog
 from .messages import with_delivery_annotations
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .log import PartitionLog
-    from .readers import Readers
-    from .session import Session
+from .readers import Readers
 
 _CREDIT = 1000
 _PUMP_COUNT = 1000
 _PUMP_OCTETS = 256 * 1024
+
+
+class Peer(Protocol):
+    """The other end, as a link sees it: the session that carries its frames."""
+
+    channel: int
+
+    def write(self, frame: bytes) -> None:
+        """Write a frame."""
+
+    def send(self, handle: int, message: Buffer) -> None:
+        """Send a message on a link, in one or more frames."""
+
+    def send_flow(self, *link: int) -> None:
+        """Tell the session's windows and a link's handle, delivery count and credit."""
+
+    def respond(self, address: str, response: bytes) -> None:
+        """Send an answer on the link on which the peer receives answers from this address."""
+
+    def call_soon(self, call: Callable[[], None]) -> None:
+        """Make one call in the next turn of the event loop."""
+
+    def is_blocked(self) -> bool:
+        """Whether the peer cannot take more now."""
+
+    def forget(self, handle: int) -> bool:
+        """Drop a link; returns whether it was attached."""
+
+
+class Link(Protocol):
+    """One end of a link, as its session sees it."""
+
+    def start(self) -> None:
+        """Begin, once the attach has been answered."""
+
+    def on_transfer(self, frame: Frame) -> None:
+        """Take one frame of a delivery."""
+
+    def on_flow(self, frame: Frame) -> None:
+        """Take the peer's credit."""
+
+    def pump(self) -> None:
+        """Send what can be sent now."""
+
+    def close(self) -> None:
+        """Give up what the link holds."""
 
 
 class Receiver:
@@ -29,8 +69,8 @@ class Receiver:
     `accept` gets the message format and the message, and refuses by raising an AmqpError.
     """
 
-    def __init__(self, session: Session, attach: Frame, accept: Callable[[int, bytes], None]) -> None:
-        self._session = session
+    def __init__(self, peer: Peer, attach: Frame, accept: Callable[[int, bytes], None]) -> None:
+        self._peer = peer
         self._handle = attach.require(1, UInt)
         self._accept = accept
         self._count = attach.get(9, UInt) or 0
@@ -57,7 +97,7 @@ class Receiver:
         self._credit -= 1
         outcome = self._outcome(first.get(3, UInt) or 0, message, size)
         if not first.get(4, bool):
-            self._session.write(disposition(self._session.channel, first.require(1, UInt), outcome))
+            self._peer.write(disposition(self._peer.channel, first.require(1, UInt), outcome))
         if self._credit <= _CREDIT // 2:
             self._grant()
 
@@ -82,14 +122,14 @@ class Receiver:
 
     def _grant(self) -> None:
         self._credit = _CREDIT
-        self._session.send_flow(self._handle, self._count, self._credit)
+        self._peer.send_flow(self._handle, self._count, self._credit)
 
 
 class Sender:
     """Sends what `_take` gives it, as far as the peer's credit goes."""
 
-    def __init__(self, session: Session, attach: Frame) -> None:
-        self._session = session
+    def __init__(self, peer: Peer, attach: Frame) -> None:
+        self._peer = peer
         self._handle = attach.require(1, UInt)
         self._count = 0
         self._credit = 0
@@ -107,15 +147,15 @@ class Sender:
 
     def pump(self) -> None:
         """Send a slice of what there is, and come back for more, so that links take turns."""
-        if self._session.is_blocked() or self._credit <= 0:
+        if self._peer.is_blocked() or self._credit <= 0:
             return
         messages = self._take(self._credit)
         for message in messages:
-            self._session.send(self._handle, message)
+            self._peer.send(self._handle, message)
         self._count += len(messages)
         self._credit -= len(messages)
         if messages:
-            self._session.call_soon(self.pump)
+            self._peer.call_soon(self.pump)
 
     def close(self) -> None:
         """Send no more."""
@@ -128,8 +168,8 @@ class Sender:
 class ResponseSender(Sender):
     """Sends the answers to requests at an address, in turn."""
 
-    def __init__(self, session: Session, attach: Frame, address: str) -> None:
-        super().__init__(session, attach)
+    def __init__(self, peer: Peer, attach: Frame, address: str) -> None:
+        super().__init__(peer, attach)
         self.address = address
         self._responses: deque[bytes] = deque()
 
@@ -147,7 +187,7 @@ class EventSender(Sender):
 
     def __init__(
         self,
-        session: Session,
+        peer: Peer,
         attach: Frame,
         log: PartitionLog,
         readers: Readers,
@@ -156,7 +196,7 @@ class EventSender(Sender):
         epoch: int | None,
         wants_metrics: bool,
     ) -> None:
-        super().__init__(session, attach)
+        super().__init__(peer, attach)
         self.epoch = epoch
         self._log = log
         self._readers = readers
@@ -167,8 +207,8 @@ class EventSender(Sender):
 
     def refuse(self, error: AmqpError) -> None:
         """Close the link with this error."""
-        self._session.forget(self._handle)
-        self._session.write(detach(self._session.channel, self._handle, error))
+        self._peer.forget(self._handle)
+        self._peer.write(detach(self._peer.channel, self._handle, error))
 
     def close(self) -> None:
         """Make room for other readers."""
@@ -177,7 +217,7 @@ class EventSender(Sender):
         self._log.on_append.discard(self._wake)
 
     def _wake(self) -> None:
-        self._session.call_soon(self.pump)
+        self._peer.call_soon(self.pump)
 
     def _take(self, max_count: int) -> list[bytes] | list[memoryview]:
         first, messages = self._log.read(self._next, min(max_count, _PUMP_COUNT), _PUMP_OCTETS)

@@ -1,4 +1,4 @@
-"""Takes messages apart into raw sections and puts them together again (OASIS AMQP 1.0, part 3.2).
+"""Splits messages into raw sections and reassembles them (OASIS AMQP 1.0, part 3.2).
 
 An event's body is never decoded: sections are found by their lengths and spliced.
 """

@@ -1,4 +1,4 @@
-"""Finds the partition of a partition key: Bob Jenkins' lookup3 hash, as Event Hubs' clients have it.
+"""Maps a partition key to a partition with Bob Jenkins' lookup3 hash, as the Event Hubs clients do.
 
 The algorithm is the public domain one of http://burtleburtle.net/bob/c/lookup3.c (`hashlittle2`, seeds 0).
 The folding to a partition is that of the SDK's buffered producer, which means to hit the service's partition.

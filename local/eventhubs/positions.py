@@ -1,6 +1,7 @@
-"""Reads the filter with which a reader says where it starts.
+"""Parses the filter in which a reader gives its starting position.
 
-The expressions are those that the SDK writes (`azure.eventhub._utils.event_position_selector`).
+The expressions are those that the Python SDK writes (`azure.eventhub._utils.event_position_selector`), and
+those of the .NET client, which leaves the quotes out.
 """
 
 import re
@@ -14,7 +15,7 @@ FILTER = "apache.org:selector-filter:string"
 
 _EXPRESSION = re.compile(
     r"amqp\.annotation\.x-opt-(?P<field>offset|sequence-number|enqueued-time) "
-    r"(?P<operator>>=?) '(?P<value>[^']*)'"
+    r"(?P<operator>>=?) (?P<quote>'?)(?P<value>[^']*)(?P=quote)"
 )
 
 

@@ -33,9 +33,19 @@ class BrokerProcess:
         retention: str | None = None,
         port: int = 0,
         key_name: str = "RootManageSharedAccessKey",
-        key: str = "bG9jYWwgZGV2ZWxvcG1lbnQ=",
+        key: str | None = "bG9jYWwgZGV2ZWxvcG1lbnQ=",
     ) -> None:
-        """Not started yet. `hubs`: partition counts by name; `retention`: HH:MM:SS; `port` 0: a free one."""
+        """Describe the broker; `start` starts it.
+
+        Args:
+            data: the folder that keeps the events.
+            hubs: the number of partitions of each hub, by name.
+            groups: consumer groups of every hub beside `$Default`.
+            retention: how long events are kept, as HH:MM:SS; None keeps them forever.
+            port: 0 takes a free one.
+            key_name: the name of the shared access key.
+            key: the shared access key; None lets everyone in.
+        """
         self.data = data.absolute()
         self.port = port
         self.key_name = key_name
@@ -57,7 +67,7 @@ class BrokerProcess:
         """What the SDK's `from_connection_string` takes; the hub is given by its name there."""
         return (
             f"Endpoint=sb://{HOST}:{self.port};SharedAccessKeyName={self.key_name};"
-            f"SharedAccessKey={self.key};UseDevelopmentEmulator=true"
+            f"SharedAccessKey={self.key or 'unused'};UseDevelopmentEmulator=true"
         )
 
     def start(self) -> Self:
@@ -68,7 +78,8 @@ class BrokerProcess:
         if self._process is not None:
             raise RuntimeError("the broker is already running: call stop() first")
         command = [sys.executable, "-m", "local.eventhubs", f"--port={self.port}", f"--data={self.data}"]
-        command += [*self._options, f"--key-name={self.key_name}", f"--key={self.key}"]
+        command += [*self._options, f"--key-name={self.key_name}"]
+        command += [] if self.key is None else [f"--key={self.key}"]
         self.data.mkdir(parents=True, exist_ok=True)
         errors = self.data / "broker.stderr"
         with errors.open("w") as stderr:
@@ -105,10 +116,20 @@ class BrokerProcess:
         self._end(signal.SIGKILL)
 
     def delete_hub(self, name: str) -> None:
-        """Delete a hub of a broker that is not running: the next start creates it anew."""
+        """Delete a hub of a broker that is not running; the next start creates it anew, and empty."""
         if self._process is not None:
-            raise RuntimeError("the broker is running: call stop() first")
+            raise RuntimeError("The broker is running: call stop() first.")
         shutil.rmtree(self.data / name.lower())
+
+    def recreate_hub(self, name: str) -> None:
+        """Delete a hub and create it anew under its name, as an operator would.
+
+        Clients reconnect by themselves. The events are gone, sequence numbers and offsets
+        begin at 0, and `created_at` is later.
+        """
+        self.stop()
+        self.delete_hub(name)
+        self.start()
 
     def __enter__(self) -> Self:
         return self.start()

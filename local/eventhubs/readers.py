@@ -1,4 +1,4 @@
-"""Decides who may read a partition in one consumer group: owner levels (epochs), and at most five without.
+"""Decides who may read a partition in a consumer group: by owner level (epoch), or up to five without one.
 
 An equal or higher owner level takes the partition over; a lower one, or none, is refused while one is held
 (https://learn.microsoft.com/azure/event-hubs/event-hubs-event-processor-host, "epoch").

@@ -1,59 +1,60 @@
-"""Answers the requests of `$cbs` (tokens) and `$management` (what hubs and partitions there are).
+"""Answers requests to `$cbs` (tokens) and to `$management` (properties of hubs and partitions).
 
-The first as in "AMQP Claims-based Security 1.0", the second as in "AMQP Management 1.0"; the fields' names
-are those that the SDK reads (`azure.eventhub._client_base`).
+`$cbs` follows "AMQP Claims-based Security 1.0", `$management` follows "AMQP Management 1.0". The names of
+the fields are those that the SDK reads (`azure.eventhub._client_base`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from .amqp_types import Array, Int, Long, Symbol, Timestamp
-from .errors import NOT_ALLOWED, NOT_FOUND, UNAUTHORIZED_ACCESS, AmqpError
+from .errors import NOT_ALLOWED, NOT_FOUND, UNAUTHORIZED_ACCESS, AmqpError, no_entity
 from .hubs import Hub
 from .messages import Request, encode_response
-from .tokens import Key, authorized_path
+from .tokens import Grants
 
 _SAS_TYPE = "servicebus.windows.net:sastoken"
 _STATUS = {NOT_FOUND: 404, UNAUTHORIZED_ACCESS: 401}
 _BAD_REQUEST = 400
 
 
-def put_token(request: Request, key: Key | None, authorize: Callable[[str], None]) -> bytes:
-    """The answer to a token; what a good one is for is handed to `authorize`. Without a key all are good."""
+def put_token(request: Request, grants: Grants) -> bytes:
+    """Answer a request that brings a token; a valid token extends the grants."""
     try:
-        _accept_token(request, key, authorize)
+        _accept_token(request, grants)
     except AmqpError as error:
         return _refusal(request, error)
     return _answer(request, 202, "Accepted", None)
 
 
-def read(request: Request, hubs: Mapping[str, Hub], check: Callable[[str], None]) -> bytes:
-    """The answer to a question about a hub or a partition; `check` may refuse the hub."""
+def read(request: Request, hubs: Mapping[str, Hub], grants: Grants) -> bytes:
+    """Answer a request for the properties of a hub or a partition.
+
+    .NET clients put their token into the request itself; the Python SDK puts it to `$cbs` before.
+    """
     try:
-        description = _describe(request.properties, hubs, check)
+        description = _describe(request.properties, hubs, grants)
     except AmqpError as error:
         return _refusal(request, error)
     return _answer(request, 200, "OK", description)
 
 
-def _accept_token(request: Request, key: Key | None, authorize: Callable[[str], None]) -> None:
+def _accept_token(request: Request, grants: Grants) -> None:
     operation, kind = request.properties.get("operation"), request.properties.get("type")
     if operation != "put-token":
-        raise AmqpError(NOT_ALLOWED, f"The operation is put-token, not {operation!r}.")
-    if key is None:
+        raise AmqpError(NOT_ALLOWED, f"The operation must be put-token; got {operation!r}.")
+    if grants.takes_any_token:
         return
     if kind != _SAS_TYPE:
-        raise AmqpError(UNAUTHORIZED_ACCESS, f"The token is of type {_SAS_TYPE}, not {kind!r}.")
-    authorize(authorized_path(str(request.value), key))
+        raise AmqpError(UNAUTHORIZED_ACCESS, f"The token must be of type {_SAS_TYPE}; got {kind!r}.")
+    grants.add(str(request.value))
 
 
-def _describe(
-    asked: dict[object, object], hubs: Mapping[str, Hub], check: Callable[[str], None]
-) -> dict[object, object]:
-    name = str(asked.get("name"))
-    check(name.lower())
+def _describe(asked: dict[object, object], hubs: Mapping[str, Hub], grants: Grants) -> dict[object, object]:
+    name, token = str(asked.get("name")), asked.get("security_token")
+    grants.check(name.lower(), None if token is None else str(token))
     hub = hubs.get(name.lower())
     if hub is None:
-        raise AmqpError(NOT_FOUND, f"There is no hub {name!r}.")
+        raise no_entity(name)
     match asked.get("operation"), asked.get("type"):
         case "READ", "com.microsoft:eventhub":
             return _describe_hub(hub)

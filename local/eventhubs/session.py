@@ -1,32 +1,45 @@
 """One session: its links, its transfer ids and windows (OASIS AMQP 1.0, part 2.5)."""
 
-from __future__ import annotations
-
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Protocol
 
-from . import frames, nodes
+from . import frames
 from .amqp_types import Buffer, UInt
 from .errors import NOT_ALLOWED, AmqpError
 from .frames import Code, Frame
-from .links import ResponseSender
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .connection import Connection
-    from .nodes import Link
+from .links import Link, Peer, ResponseSender
 
 _WINDOW = 65536
 _ID_MASK = 0xFFFFFFFF
 
 
-class Session:
-    """A peer's session, and what the broker does with the links that it attaches."""
+class Wire(Protocol):
+    """The connection, as a session sees it."""
 
-    def __init__(self, connection: Connection, begin: Frame) -> None:
+    is_paused: bool
+    max_frame_size: int
+
+    def write(self, frame: bytes) -> None:
+        """Write a frame."""
+
+    def call_soon(self, call: Callable[[], None]) -> None:
+        """Make one call in the next turn of the event loop."""
+
+
+class Session:
+    """A peer's session and the links that it attaches.
+
+    Args:
+        wire: carries the frames.
+        begin: the frame that begins the session.
+        open_link: opens the link that an attach asks for, or raises `AmqpError`.
+    """
+
+    def __init__(self, wire: Wire, begin: Frame, open_link: Callable[[Peer, Frame], Link]) -> None:
         self.channel = begin.channel
-        self._connection = connection
+        self._wire = wire
+        self._open_link = open_link
         self._links: dict[int, Link] = {}
         self._next_incoming_id = int(begin.require(1, UInt))
         self._remote_window = int(begin.require(2, UInt))
@@ -53,7 +66,7 @@ class Session:
                 raise AmqpError(NOT_ALLOWED, f"no {frame.code.name.lower()} within a session")
 
     def forget(self, handle: int) -> bool:
-        """Drop a link; whether it was there."""
+        """Drop a link; returns whether it was attached."""
         link = self._links.pop(handle, None)
         if link is not None:
             link.close()
@@ -67,15 +80,15 @@ class Session:
 
     def write(self, frame: bytes) -> None:
         """Write a frame."""
-        self._connection.write(frame)
+        self._wire.write(frame)
 
     def call_soon(self, call: Callable[[], None]) -> None:
         """Call it in the next turn of the event loop, once."""
-        self._connection.call_soon(call)
+        self._wire.call_soon(call)
 
     def is_blocked(self) -> bool:
         """Whether the peer can't take more now: its window or its socket is full."""
-        return self._connection.is_paused or bool(self._waiting)
+        return self._wire.is_paused or bool(self._waiting)
 
     def pump(self) -> None:
         """Go on sending."""
@@ -85,7 +98,7 @@ class Session:
 
     def send(self, handle: int, message: Buffer) -> None:
         """Send a message, in as many frames as it needs; what exceeds the peer's window waits."""
-        room = self._connection.max_frame_size - frames.TRANSFER_OVERHEAD
+        room = self._wire.max_frame_size - frames.TRANSFER_OVERHEAD
         for start in range(0, len(message), room):
             part = message[start : start + room]
             self._waiting.append((handle, self._delivery_id, part, start + room < len(message)))
@@ -133,8 +146,7 @@ class Session:
         if handle in self._links:
             raise AmqpError("amqp:session:handle-in-use", f"The handle {handle} is another link's.")
         try:
-            open_link = nodes.open_sender if frame.require(2, bool) else nodes.open_receiver
-            link = open_link(self, self._connection, frame)
+            link = self._open_link(self, frame)
         except AmqpError as error:
             self.write(frames.attach(self.channel, frame, refused=True))
             self.write(frames.detach(self.channel, handle, error))

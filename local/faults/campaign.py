@@ -1,4 +1,4 @@
-"""Sends traffic through a stack while harm is done to it, and compares what came out with the truth."""
+"""Sends traffic through a stack while injecting faults, and checks the output against the ground truth."""
 
 import asyncio
 import os

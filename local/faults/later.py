@@ -1,4 +1,4 @@
-"""The function app, on a machine whose clock is ahead by so many seconds as the file CLOCK_AHEAD says.
+"""Runs the function app with its clock set ahead by the number of seconds in the file CLOCK_AHEAD.
 
 An hour is compacted once it is over and quiet: nobody waits for that. `FaultyStack` lays this file into a
 folder of its own, as the `function_app.py` that its hosts run.

@@ -1,4 +1,4 @@
-"""Does harm to a stack, one thing at a time: which, and how long it lasts, a seed decides."""
+"""Injects faults into a stack, one at a time; a seed picks each fault and its duration."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""A TCP proxy before a service: it cuts and delays connections, or answers itself, when it is told to."""
+"""A TCP proxy in front of a service that, on command, cuts or delays connections or answers in its place."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""A stack whose hosts reach storage and hub through proxies, and whose clock can be put forward."""
+"""A stack whose hosts reach storage and the hub through proxies, and whose clock can be moved forward."""
 
 import shutil
 from pathlib import Path

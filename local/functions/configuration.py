@@ -1,4 +1,4 @@
-"""What host.json, the settings and a function's bindings say, as plain data."""
+"""Parses host.json, the app settings and function bindings into plain data."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The listener of one eventHubTrigger function: claims sources, invokes with their events, checkpoints.
+"""The listener for one eventHubTrigger function: claims sources, invokes the function, checkpoints.
 
 After `EventHubListener.PartitionProcessor` in azure-sdk-for-net (see `batches`): one batch at a time per
 source; a checkpoint after every invocation, success or failure, but none once the host stops or the source

@@ -1,4 +1,4 @@
-"""The host process: one worker, the listeners of its functions, and an orderly end."""
+"""The host process: one worker, a listener per function, and graceful shutdown."""
 
 import asyncio
 import os

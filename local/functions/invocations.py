@@ -1,4 +1,4 @@
-"""Invocations with the function's retry policy; each attempt is run to its end and reported."""
+"""Runs invocations under the function's retry policy; every attempt runs to completion and is reported."""
 
 import asyncio
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""One holder among several hosts: a blob lease, as the real host's singleton lock for timers.
+"""A blob lease that elects one of several hosts, like the real host's singleton lock for timers.
 
 The real host leases `locks/<host id>/<function>.Listener` in the container `azure-webjobs-hosts` of
 AzureWebJobsStorage (`TimerListener` is `[Singleton(Mode = SingletonMode.Listener)]` in

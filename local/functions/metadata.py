@@ -1,4 +1,4 @@
-"""The trigger metadata of a batch of events, in the names and JSON types of the real host.
+"""The trigger metadata for a batch of events, with the real host's names and JSON types.
 
 After `EventHubTriggerBindingStrategy` in azure-sdk-for-net (`sdk/eventhub/Microsoft.Azure.WebJobs.Extensions.
 EventHubs/src/Triggers`), whose binding data the host serialises with Newtonsoft.Json. That member names keep

@@ -1,4 +1,4 @@
-"""A host in a process of its own, for tests and the demo: started, watched, killed, stopped."""
+"""Runs a host as a child process for tests and the demo: start, watch, kill, stop."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The frames between host and worker: a JSON header, then event bodies as they are."""
+"""The framing between host and worker: a JSON header, then the event bodies verbatim."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The retry policy of a function (`@app.retry`): how often, and after how long.
+"""A function's retry policy (`@app.retry`): how many retries, and the delay before each.
 
 The real host retries in memory and holds the checkpoint back meanwhile:
 https://learn.microsoft.com/azure/azure-functions/functions-bindings-error-pages#retry-policies.

@@ -1,4 +1,4 @@
-"""When a timer fires: NCRONTAB expressions of six fields, and time spans.
+"""Computes when a timer fires, from a six-field NCRONTAB expression or a time span.
 
 https://learn.microsoft.com/azure/azure-functions/functions-bindings-timer#ncrontab-expressions. Times are
 UTC, as in Azure without `WEBSITE_TIME_ZONE`. Known: `*`, numbers, ranges, steps and lists; names of months

@@ -1,4 +1,4 @@
-"""The listener of one timerTrigger function: fires on schedule, in one host at a time, or at once on demand.
+"""The listener for one timerTrigger function: fires on schedule, on one host at a time, or on demand.
 
 After `TimerListener` in azure-webjobs-sdk-extensions (`src/WebJobs.Extensions/Extensions/Timers/Listener`).
 The real one also keeps the schedule's status in a blob and fires at once when it missed an occurrence while

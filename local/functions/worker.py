@@ -1,4 +1,4 @@
-"""The worker process: holds the function app and Microsoft's worker library, and answers invocations.
+"""The worker process: loads the function app with Microsoft's worker library and serves invocations.
 
 `azure-functions-runtime` is the library that the real Python 3.13 worker loads. It is driven here through
 stand-ins for its protobuf messages, in the order of the real host: initialise (which indexes the app), ask

@@ -1,4 +1,4 @@
-"""The worker process as the host sees it: started, replaced when it dies, killed at a time-out."""
+"""The host's handle on its worker process: starts it, replaces it when it dies, kills it on timeout."""
 
 import asyncio
 import itertools

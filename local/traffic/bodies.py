@@ -1,4 +1,4 @@
-"""The bodies of envelopes: how records are put together and encoded, and what cannot be read at all."""
+"""Builds envelope bodies: how records are assembled and encoded, including bodies that cannot be parsed."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Compares what was exported with the truth."""
+"""Checks the exported data against the ground truth."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""The connections of synthetic traffic and the events each of them logs, as columns."""
+"""The synthetic connections and the events each one logs, as columns."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Traffic from a seed: which record lies in which envelope of which source, in which form."""
+"""Generates traffic from a seed: which record goes into which envelope of which source, in which form."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

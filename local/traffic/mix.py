@@ -1,4 +1,4 @@
-"""The share that each form of envelope, record and time has in traffic."""
+"""The proportions of each kind of envelope, record and timestamp in generated traffic."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The forms of single records: good ones, other categories, and bad ones with the expected reason."""
+"""The kinds of generated record: valid, other categories, and invalid with the expected reason."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Sends traffic to a hub with the `azure-eventhub` SDK: in order within each source, nothing twice."""
+"""Sends traffic to a hub with the `azure-eventhub` SDK: in order per source, without duplicates."""
 
 import asyncio
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""The envelopes of traffic in sending order, whose bodies are built when they are asked for."""
+"""The generated envelopes in sending order, with bodies built lazily."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The ways that a time is written in records."""
+"""The timestamp formats used in generated records."""
 
 from collections.abc import Callable
 from typing import NamedTuple

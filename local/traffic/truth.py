@@ -1,4 +1,4 @@
-"""The truth about traffic: what every record of it must become."""
+"""The ground truth for generated traffic: the expected outcome of every record."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

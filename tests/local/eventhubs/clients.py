@@ -44,7 +44,7 @@ def partition_of_the_sdk(key: str, partition_count: int) -> int:
 
 
 class Reader:
-    """The SDK's consumer of partition 0 without its event processor, which takes seconds to come and go."""
+    """The SDK's consumer of one partition without its event processor, which takes seconds to come and go."""
 
     def __init__(
         self,
@@ -53,16 +53,18 @@ class Reader:
         position: Any = "-1",
         *,
         inclusive: bool = False,
+        hub: str = "single",
+        partition: str = "0",
         **options: Any,
     ) -> None:
         self.events: list[EventData] = []
         self._client = EventHubConsumerClient.from_connection_string(
-            broker.connection_string, group, eventhub_name="single", retry_total=0
+            broker.connection_string, group, eventhub_name=hub, retry_total=0
         )
         # Untyped, and typed for single events only.
         create_consumer: Any = self._client._create_consumer
         self._consumer = create_consumer(
-            group, "0", position, self.events.extend, event_position_inclusive=inclusive, **options
+            group, partition, position, self.events.extend, event_position_inclusive=inclusive, **options
         )
         # Ending its thread takes a second.
         self._consumer._keep_alive = None

@@ -41,7 +41,7 @@ class Peer:
         self._frames: Iterator[Frame | bytes] = iter(())
         self.write(frames.SASL_HEADER)
         assert self.next_item() == frames.SASL_HEADER
-        assert self.next_frame(Code.SASL_MECHANISMS).fields == [[Symbol("ANONYMOUS")]]
+        assert self.next_frame(Code.SASL_MECHANISMS).fields == [[Symbol("MSSBCBS"), Symbol("ANONYMOUS")]]
         self.write(frames._frame(0, Code.SASL_INIT, [Symbol("ANONYMOUS")], 1))
         assert self.next_frame(Code.SASL_OUTCOME).fields[0] == 0
         self.write(frames.AMQP_HEADER)
@@ -125,15 +125,18 @@ class Peer:
             self.next_frame(Code.DETACH)
         return messages.parse_request(answer.payload)
 
+    def token(self, hub: str, key: str | None = None, seconds: float = 60) -> str:
+        """A shared access signature for a hub, for the namespace if it is empty."""
+        key = key or self._broker.key or ""
+        return sas_token(f"sb://127.0.0.1/{hub}", self._broker.key_name, key, time.time() + seconds)
+
     def authorize(self, hub: str = "single", key: str | None = None, seconds: float = 60) -> object:
         """Put a token; the status of the answer."""
-        name, key = self._broker.key_name, key or self._broker.key
-        token = sas_token(f"sb://127.0.0.1/{hub}", name, key, time.time() + seconds)
         properties: dict[object, object] = {
             "operation": "put-token",
             "type": "servicebus.windows.net:sastoken",
         }
-        return self.ask("$cbs", properties, token).properties["status-code"]
+        return self.ask("$cbs", properties, self.token(hub, key, seconds)).properties["status-code"]
 
     def close(self) -> None:
         self._socket.close()

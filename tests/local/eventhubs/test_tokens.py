@@ -21,15 +21,15 @@ def test_the_sdk_s_token_gives_access_to_its_resource() -> None:
     ("token", "words"),
     [
         (sas_token("sb://h/logs", KEY.name, "other", LATER), "signature"),
-        (sas_token("sb://h/logs", "Other", KEY.value, LATER), "key name"),
+        (sas_token("sb://h/logs", "Other", KEY.value, LATER), "unknown key"),
         (sas_token("sb://h/logs", KEY.name, KEY.value, 1000), "expired"),
         (sas_token("sb://h/logs", KEY.name, KEY.value, LATER).replace("logs", "other"), "signature"),
         (
             sas_token("sb://h/logs", KEY.name, KEY.value, LATER).replace("&se=", "&x="),
-            "not a shared",
+            "is not a shared",
         ),
-        ("", "not a shared"),
-        ("eyJhbGciOi", "not a shared"),
+        ("", "is not a shared"),
+        ("eyJhbGciOi", "is not a shared"),
     ],
 )
 def test_any_other_token_is_refused(token: str, words: str) -> None:
