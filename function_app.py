@@ -13,12 +13,15 @@ from shared.compaction.compact import Compactor
 from shared.durations.finish import Finisher
 from shared.export import Exporter
 from shared.hub import EventHub
+from shared.invocation import invocation
 
 MICROSECOND = timedelta(microseconds=1)
 FINISH_SECONDS = 50
 """Of the minute between two runs of the timer."""
 COMPACT_SECONDS = 240
 """Of the ten minutes between two runs; a swap that has begun is finished."""
+FLUSH_SECONDS = 10
+"""How often a busy export_logs sends telemetry at most, besides once a minute."""
 
 # Of each event's time, azure-functions 2.3.0 tries 13 formats (meta.py, `_parse_datetime`), and Python keeps
 # six compiled. All are then compiled anew for each event: 75 µs, as much as 15 records take.
@@ -61,25 +64,20 @@ app = func.FunctionApp()
 )
 def export_logs(events: List[func.EventHubEvent]) -> None:
     """Commits a batch; returns once every record of it is visible, or raises, and the batch comes again."""
-    try:
+    with invocation("export_logs", FLUSH_SECONDS):
         if events:
             exporter.run(*trigger.read(events))
-    except Exception:
-        raise
-    except BaseException as error:
-        # The worker does not catch these: the invocation would hang until its time-out.
-        raise RuntimeError(f"{type(error).__name__}: {error}") from error
 
 
 @app.timer_trigger(arg_name="timer", schedule="0 * * * * *")
 def finish_connections(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the worker passes it by name
     """Writes connections that are finished, and mends what exporters left; goes on in the next minute."""
-    finisher.run(FINISH_SECONDS)
-    telemetry_export.flush()
+    with invocation("finish_connections"):
+        finisher.run(FINISH_SECONDS)
 
 
 @app.timer_trigger(arg_name="timer", schedule="30 */10 * * * *")
 def compact_logs(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the worker passes it by name
     """Puts the small files of quiet hours together; goes on at the next run."""
-    compactor.run(COMPACT_SECONDS)
-    telemetry_export.flush()
+    with invocation("compact_logs"):
+        compactor.run(COMPACT_SECONDS)

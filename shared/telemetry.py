@@ -25,6 +25,7 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120,
 
 type Kind = Literal["counter", "gauge", "histogram"]
 type Attributes = Mapping[str, str]
+type FunctionName = Literal["export_logs", "finish_connections", "compact_logs"]
 
 _meter = metrics.get_meter(SCOPE, __version__)
 _log = logging.getLogger("shared.export")
@@ -123,6 +124,9 @@ ALARMS = _metric(
     "{alarm}",
     "What needs an operator, such as a ledger that is gone; each run.",
     "function",
+)
+FAILURES = _metric(
+    "counter", "failures", "{invocation}", "Invocations that failed; each attempt of a retry.", "function"
 )
 
 # Of a run of the timer.
@@ -243,9 +247,14 @@ def lost(document: str, files: int) -> None:
     LOST.record(files, {"source": _source(document)})
 
 
-def alarmed(function: Literal["export_logs", "finish_connections", "compact_logs"], alarms: int = 1) -> None:
+def alarmed(function: FunctionName, alarms: int = 1) -> None:
     """An operator has to look at something."""
     ALARMS.record(alarms, {"function": function})
+
+
+def failed(function: FunctionName) -> None:
+    """An invocation of this function raised an exception."""
+    FAILURES.record(1, {"function": function})
 
 
 @dataclass(frozen=True, slots=True)

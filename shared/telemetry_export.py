@@ -5,19 +5,25 @@ has begun to before it loads the app, which then adds nothing: see docs/telemetr
 """
 
 import logging
+import math
+import threading
+import time
 from typing import TYPE_CHECKING
 
 from opentelemetry import metrics
+from opentelemetry._logs import get_logger_provider
 
 from shared.errors import SettingError
 from shared.settings import Settings
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
-    from opentelemetry.sdk.metrics.export import MetricReader
+    from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricReader
 
-CHATTY = ("azure.core", "azure.identity", "azure.monitor.opentelemetry")
-"""Loggers of libraries that have a line, or many, for each request they make."""
+log = logging.getLogger(__name__)
+
+CHATTY = ("azure.core", "azure.eventhub", "azure.identity", "azure.monitor.opentelemetry")
+"""Loggers of libraries that write a line, or many, for each request or connection."""
 OFF = {
     name: {"enabled": False}
     for name in (
@@ -29,14 +35,33 @@ OFF = {
 
 
 FLUSH_MS = 5_000
-"""Milliseconds that sending what was gathered may take."""
+"""Milliseconds that sending what was gathered may take, for metrics and log lines each."""
+
+_flushing = threading.Lock()
+_flushed_at = -math.inf
 
 
-def flush() -> None:
-    """Sends what was gathered; after a timer's run its instance may be frozen until the next one."""
-    send = getattr(metrics.get_meter_provider(), "force_flush", None)
-    if send:
-        send(FLUSH_MS)
+def flush(after: float = 0) -> None:
+    """Sends what was gathered, unless that happened less than `after` seconds ago; never raises.
+
+    An instance may be frozen after an invocation until the next one.
+    """
+    global _flushed_at  # noqa: PLW0603 - the providers are global, too
+    if not _flushing.acquire(blocking=not after):
+        return  # another invocation is sending
+    try:
+        if after and time.monotonic() - _flushed_at < after:
+            return
+        for provider in (metrics.get_meter_provider(), get_logger_provider()):
+            send = getattr(provider, "force_flush", None)
+            if send:
+                try:
+                    send(FLUSH_MS)
+                except Exception as error:  # noqa: BLE001 - what was done is done, whether it can be told or not
+                    log.warning("telemetry was not sent: %s", error)
+        _flushed_at = time.monotonic()
+    finally:
+        _flushing.release()
 
 
 def configure(settings: Settings) -> None:
@@ -53,27 +78,32 @@ def configure(settings: Settings) -> None:
         return
     # Up to a second of imports, which an app without telemetry need not wait for.
     from opentelemetry.sdk._logs.export import BatchLogRecordProcessor  # noqa: PLC0415
-    from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415
+    from opentelemetry.sdk.metrics import MeterProvider, _Gauge  # noqa: PLC0415
     from opentelemetry.sdk.metrics.export import (  # noqa: PLC0415
+        AggregationTemporality,
         ConsoleMetricExporter,
         PeriodicExportingMetricReader,
     )
 
     if isinstance(metrics.get_meter_provider(), MeterProvider):
-        logging.getLogger(__name__).info("the worker sends the telemetry")
+        log.info("the worker sends the telemetry")
         return
+    # By default (cumulative temporality) each process sends every gauge that it ever set again each minute
+    # (opentelemetry-sdk, `_LastValueAggregation.collect`): a timer that has stopped would not go silent, and
+    # a partition that moved to another instance would have the lag of both.
+    once: dict[type, AggregationTemporality] = {_Gauge: AggregationTemporality.DELTA}
     readers: list[MetricReader] = []
     processors: list[BatchLogRecordProcessor] = []
     if console:
-        readers.append(PeriodicExportingMetricReader(ConsoleMetricExporter()))
+        readers.append(PeriodicExportingMetricReader(ConsoleMetricExporter(preferred_temporality=once)))
     if settings.OTEL_EXPORTER_OTLP_ENDPOINT:
         from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter  # noqa: PLC0415
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
 
-        readers.append(PeriodicExportingMetricReader(OTLPMetricExporter()))
+        readers.append(PeriodicExportingMetricReader(OTLPMetricExporter(preferred_temporality=once)))
         processors.append(BatchLogRecordProcessor(OTLPLogExporter()))
     if insights:
-        _to_application_insights(insights, readers, processors)
+        _to_application_insights(insights, readers, processors, once)
         return
     metrics.set_meter_provider(MeterProvider(readers))
     if processors:
@@ -89,13 +119,20 @@ def configure(settings: Settings) -> None:
 
 
 def _to_application_insights(
-    connection_string: str, readers: "list[MetricReader]", processors: "list[BatchLogRecordProcessor]"
+    connection_string: str,
+    readers: "list[MetricReader]",
+    processors: "list[BatchLogRecordProcessor]",
+    temporality: "dict[type, AggregationTemporality]",
 ) -> None:
     """Sends there what the readers and processors get, too.
 
     With an identity, as APPLICATIONINSIGHTS_AUTHENTICATION_STRING says, which the exporter reads.
     """
     from azure.monitor.opentelemetry import configure_azure_monitor  # noqa: PLC0415
+    from azure.monitor.opentelemetry.exporter.export.metrics import _exporter  # noqa: PLC0415
+
+    # The exporter's own table, which has no line for `Gauge` and cannot be given one otherwise.
+    _exporter.APPLICATION_INSIGHTS_METRIC_TEMPORALITIES.update(temporality)  # type: ignore[arg-type]
 
     try:
         configure_azure_monitor(

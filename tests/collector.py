@@ -22,6 +22,8 @@ class Collector:
     def __init__(self) -> None:
         self.sums: Counter[tuple[str, ...]] = Counter()
         self.gauges: dict[tuple[str, ...], float] = {}
+        self.points: Counter[str] = Counter()
+        """How often a value of a metric came, by its name."""
         self.lines: list[str] = []
         self.tracked: list[dict[str, Any]] = []
         self.exports = 0
@@ -90,6 +92,7 @@ class Collector:
                     kind = str(metric.WhichOneof("data"))
                     data = getattr(metric, kind)
                     assert kind == "gauge" or data.aggregation_temporality == 1, "no deltas"
+                    self.points[metric.name] += len(data.data_points)
                     for point in data.data_points:
                         labels = sorted(f"{one.key}={one.value.string_value}" for one in point.attributes)
                         key = (metric.name, *labels)

@@ -1,19 +1,23 @@
 """What the whole stack reports of traffic is what became of it."""
 
+import base64
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 import pyarrow.compute as pc
 import pytest
 
+from local.azurite import KEY
 from local.demo.drive import finish
 from local.stack import OUTPUT, Stack
 from shared.schema import CONNECTIONS, RECORDS
+from shared.telemetry import FunctionName
 from tests.collector import Collector
 from tests.e2e.test_exactly_once import deliver, traffic, wait_until_committed
 
@@ -164,3 +168,32 @@ def test_the_timer_reports_every_connection_and_how_far_each_source_is(
         assert set(sources.values()) == {value}
     assert 0 < gauges["websocketlogs.absorbed.age",] < 180
     assert gauges["websocketlogs.stalled",] == 0
+
+
+def test_a_failure_of_each_function_is_counted_and_logged_with_its_cause(
+    stack: Stack, collector: Collector
+) -> None:
+    # Storage refuses: the account has another key. The host's checkpoints have a connection of their own.
+    wrong = base64.b64encode(b"x" * 64).decode()
+    stack._settings["OutputStorage"] = stack.azurite.connection_string.replace(KEY, wrong)
+    host = stack.host()
+    host.wait_ready()
+    deliver(stack, traffic(24, 20))
+    for function in ("finish_connections", "compact_logs"):
+        host.invoke(function)
+    for function in get_args(FunctionName.__value__):
+        host.wait_for("invocation", function=function, ok=False)
+        wait(partial(failed, collector, function))
+        (line, *_) = (one for one in collector.lines if one.startswith(f"{function} failed: "))
+        assert "HTTP 403" in line
+        assert ", caused by HttpResponseError: " in line or ", caused by ClientAuthenticationError: " in line
+    # Each attempt of a retry counts.
+    host.wait_for("invocation", count=2, function="export_logs", ok=False)
+    wait(lambda: collector.total("websocketlogs.failures", "function=export_logs") >= 2)
+    assert not [one for one in collector.lines if wrong in one]
+
+
+def failed(collector: Collector, function: str) -> bool:
+    """Whether the collector has a failure of this function, and the log line of it."""
+    counted = collector.total("websocketlogs.failures", f"function={function}") >= 1
+    return counted and any(one.startswith(f"{function} failed: ") for one in collector.lines)

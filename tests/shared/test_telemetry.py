@@ -18,6 +18,7 @@ from shared.compaction.compact import Compactor, Swapped
 from shared.envelope import Envelope, Reason, Source
 from shared.errors import LedgerMissing, Unclear
 from shared.export import Exporter
+from shared.invocation import describe, invocation
 from shared.lag import Lag
 from shared.ledger import Ledger
 from shared.plan import Stamp
@@ -335,3 +336,35 @@ def test_a_run_of_compaction_reports_alarms_and_a_swap_that_is_not_done(collect:
     storage.put(compaction.NAME, b"{")
     Compactor(storage, Compacting(), lambda: NOW, lambda: "a").run(1)
     assert collect() == {"compaction.pending.age": 0, "alarms function=compact_logs": 1}
+
+
+def test_an_invocation_that_fails_is_counted_logged_with_its_causes_and_raised_again(
+    caplog: pytest.LogCaptureFixture, collect: Collect
+) -> None:
+    error = Unclear("put\nledgers/a.json")
+    error.__cause__ = TimeoutError("no answer")
+    with pytest.raises(Unclear), invocation("export_logs"):
+        raise error
+    assert collect() == {"failures function=export_logs": 1}
+    said = "Unclear: put ledgers/a.json, caused by TimeoutError: no answer"
+    assert f"export_logs failed: {said}" in caplog.text
+    assert caplog.records[0].exc_info
+    with invocation("export_logs"):
+        pass
+    assert collect() == {}
+
+
+def test_what_the_worker_does_not_catch_becomes_an_error_that_it_does() -> None:
+    with pytest.raises(RuntimeError, match="SystemExit: 3"), invocation("compact_logs"):
+        raise SystemExit(3)
+
+
+def test_a_cause_is_named_once_and_a_suppressed_one_not_at_all() -> None:
+    first, second = ValueError("a"), ValueError("b")
+    first.__cause__, second.__cause__ = second, first
+    assert describe(first) == "ValueError: a, caused by ValueError: b"
+    hiding = ValueError("shown")
+    hiding.__context__, hiding.__suppress_context__ = KeyError("hidden"), True
+    assert describe(hiding) == "ValueError: shown"
+    hiding.__suppress_context__ = False
+    assert describe(hiding) == "ValueError: shown, caused by KeyError: 'hidden'"

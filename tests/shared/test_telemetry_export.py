@@ -116,3 +116,58 @@ def test_a_flush_sends_what_was_gathered_at_once_and_is_nothing_while_nothing_is
         delta = {"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta"}
         said = run(code, OTEL_EXPORTER_OTLP_ENDPOINT=collector.address, **delta)
         assert collector.total("websocketlogs.alarms") == 3, said
+
+
+def test_a_busy_function_sends_once_in_ten_seconds_and_a_timer_each_time() -> None:
+    delta = {"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta"}
+    alarm = "telemetry.alarmed('export_logs'); "
+    for flush, exports in (("export.flush(10); ", 1), ("export.flush(); ", 3)):
+        with Collector() as collector:
+            code = f"{CONFIGURE}{(alarm + flush) * 3}import os; os._exit(0)"
+            said = run(code, OTEL_EXPORTER_OTLP_ENDPOINT=collector.address, **delta)
+            assert collector.exports == exports, said
+            assert collector.total("websocketlogs.alarms") == exports
+
+
+def test_a_flush_sends_log_lines_too() -> None:
+    with Collector() as collector:
+        code = (
+            f"{CONFIGURE}logging.getLogger('shared.export').info('commit {{}}'); "
+            "export.flush(); import os; os._exit(0)"
+        )
+        run(code, OTEL_EXPORTER_OTLP_ENDPOINT=collector.address, OTEL_BLRP_SCHEDULE_DELAY="60000")
+        assert collector.lines == ["commit {}"]
+
+
+@pytest.mark.parametrize("name", ["azure.eventhub", "azure.eventhub._pyamqp.cbs", "azure.core.pipeline"])
+def test_libraries_that_log_each_request_are_quiet(name: str) -> None:
+    code = f"print(logging.getLogger({name!r}).isEnabledFor(logging.INFO))"
+    assert run(f"{CONFIGURE}logging.getLogger().setLevel(logging.INFO); {code}") == "False\n"
+
+
+GAUGE = (
+    "telemetry.OPEN.record(7, {}); export.flush(); telemetry.alarmed('export_logs'); export.flush(); "
+    "import os; os._exit(0)"
+)
+
+
+def test_application_insights_gets_a_gauge_once_for_each_time_it_is_set() -> None:
+    with Collector() as collector:
+        address = f"{KEY};IngestionEndpoint={collector.address}/"
+        said = run(CONFIGURE + GAUGE, APPLICATIONINSIGHTS_CONNECTION_STRING=address, **QUIET)
+        sent = [one for item in collector.tracked for one in item["data"]["baseData"].get("metrics", ())]
+    names = [one["name"] for one in sent if one["name"].startswith("websocketlogs.")]
+    assert sorted(names) == ["websocketlogs.alarms", "websocketlogs.connections.open"], said
+
+
+def test_an_otlp_endpoint_gets_a_gauge_once_for_each_time_it_is_set() -> None:
+    with Collector() as collector:
+        delta = {"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta"}
+        said = run(CONFIGURE + GAUGE, OTEL_EXPORTER_OTLP_ENDPOINT=collector.address, **delta)
+        assert collector.exports == 2, said
+        assert collector.points["websocketlogs.connections.open"] == 1
+
+
+def test_the_console_shows_a_gauge_once_for_each_time_it_is_set() -> None:
+    said = run(CONFIGURE + GAUGE, OTEL_METRICS_EXPORTER="console")
+    assert said.count('"name": "websocketlogs.connections.open"') == 1

@@ -1,0 +1,51 @@
+"""Runs one invocation of a function: reports what it raises, and sends the telemetry at its end.
+
+The Functions host drops the log category of a failed invocation once the worker has announced OpenTelemetry,
+and counts endless retries as one request. So only what the app itself reports of a failure can be relied on.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from shared import telemetry, telemetry_export
+from shared.telemetry import FunctionName
+
+log = logging.getLogger(__name__)
+
+SHOWN = 500
+"""Characters of each message that the line shows; the log record's exception has all of them."""
+
+
+@contextmanager
+def invocation(function: FunctionName, flush_after: float = 0) -> Iterator[None]:
+    """Logs and counts what the block raises, with its causes, and raises it again.
+
+    `flush_after`: telemetry is sent at the end if the last time was that many seconds ago. A platform that
+    freezes the instance after an invocation would otherwise keep it until the next one.
+
+    Raises RuntimeError in place of SystemExit and its like: the worker does not catch these, and the
+    invocation would hang until its time-out.
+    """
+    try:
+        yield
+    except BaseException as error:
+        telemetry.failed(function)
+        log.exception("%s failed: %s", function, describe(error))  # noqa: TRY401 - its causes, in one line
+        if isinstance(error, Exception):
+            raise
+        raise RuntimeError(f"{type(error).__name__}: {error}") from error
+    finally:
+        telemetry_export.flush(flush_after)
+
+
+def describe(error: BaseException) -> str:
+    """Returns an exception and its causes in one line, the outermost first."""
+    parts = []
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        parts.append(f"{type(current).__name__}: {' '.join(str(current).split())[:SHOWN]}")
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return ", caused by ".join(parts)
