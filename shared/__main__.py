@@ -1,47 +1,76 @@
-"""The operator's command line: `python -m shared <command>`; each command reads the app's own settings."""
+"""The command line for operators: `python -m shared COMMAND`, installed as `apim-ws-logs`."""
 
 import argparse
-import logging
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
 
 from shared import __version__
-from shared.commands import adopt, audit, capture, console, replay, report, schema, status
-from shared.errors import ExporterError
 
-COMMANDS = (status, audit, replay, adopt, report, capture, schema)
-FAILED, STOPPED = 2, 130
+COMMANDS = ("status", "audit", "replay", "adopt", "report", "capture", "schema", "completion")
+"""A command is a module of `shared.commands`; only the module of the command that runs is imported."""
+FAILED, INTERRUPTED, PIPE_CLOSED = 2, 130, 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; its exit status."""
-    options = _parser().parse_args(arguments)
-    # What the services' libraries warn of comes as an error of one line.
-    logging.getLogger("azure").addHandler(logging.NullHandler())
-    command: Callable[[argparse.Namespace], int] = options.run
-    try:
-        return command(options)
-    except ExporterError as error:
-        console.progressed()
-        sys.stderr.write(f"error: {error}\n")
-        return FAILED
-    except KeyboardInterrupt:
-        return STOPPED
+    """Runs a command and returns its exit status.
+
+    0: well; 1: looked, and something is not well; 2: could not look; 130: interrupted; 141: the reader of
+    the output went away.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if [*arguments] == ["--version"]:
+        sys.stdout.write(f"{_program()} {__version__}\n")
+        return 0
+    known = arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS
+    options = parser(known).parse_args(arguments)
+    return _run(options)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m shared",
-        description="Looks after an exporter of API Management WebSocket connection logs.",
+def parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The parser of these commands."""
+    made = argparse.ArgumentParser(
+        prog=_program(),
+        allow_abbrev=False,
+        description="Inspects and repairs an exporter of API Management WebSocket connection logs.",
         epilog="examples:\n  python -m shared status\n  python -m shared audit --since 30d\n"
         "  python -m shared replay --help\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.declare(commands)
-    return parser
+    made.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    found = made.add_subparsers(required=True, metavar="COMMAND")
+    for name in commands:
+        import_module(f"shared.commands.{name.replace('-', '_')}").declare(found)
+    return made
+
+
+def _run(options: argparse.Namespace) -> int:
+    from shared.commands import console  # noqa: PLC0415 - so that --version needs nothing else
+    from shared.errors import ExporterError  # noqa: PLC0415
+
+    console.log_to_stderr(verbose=getattr(options, "verbose", False))
+    try:
+        status: int = options.run(options)
+        sys.stdout.flush()
+    except ExporterError as error:
+        return console.failed(str(error))
+    except BrokenPipeError:
+        # Python flushes standard output once more when it exits, which would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except OSError as error:
+        return console.failed(f"{error.filename or 'the system'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        console.progressed()
+        return INTERRUPTED
+    return status
+
+
+def _program() -> str:
+    name = Path(sys.argv[0]).name
+    return name if name == "apim-ws-logs" else "python -m shared"
 
 
 if __name__ == "__main__":

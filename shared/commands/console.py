@@ -1,5 +1,7 @@
 """Writes to a terminal or a pipe: tables and times for people, colours and progress on a terminal only."""
 
+import logging
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -9,14 +11,43 @@ RED, YELLOW, GREEN, BOLD = "31", "33", "32", "1"
 
 
 def paint(text: str, colour: str) -> str:
-    """In colour, if somebody sees it."""
-    return f"\033[{colour}m{text}\033[0m" if sys.stdout.isatty() else text
+    """The text in color on a terminal, unless NO_COLOR is set (https://no-color.org)."""
+    colored = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return f"\033[{colour}m{text}\033[0m" if colored else text
 
 
 def say(text: str = "") -> None:
     """A line of output."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
+
+
+def failed(message: str) -> int:
+    """Prints an error on standard error, and returns the exit status 2."""
+    progressed()
+    sys.stderr.write(f"error: {message}\n")
+    return 2
+
+
+def waiting(text: str) -> None:
+    """A line on standard error about what a command waits for."""
+    progressed()
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def log_to_stderr(*, verbose: bool) -> None:
+    """Sends the log of Azure's libraries to standard error if `verbose`, and nowhere otherwise.
+
+    Without it, what these libraries warn of comes as an error of one line.
+    """
+    azure = logging.getLogger("azure")
+    if verbose:
+        logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s")
+        azure.setLevel(logging.INFO)
+    else:
+        azure.addHandler(logging.NullHandler())
+        azure.propagate = False
 
 
 def clear() -> None:

@@ -34,7 +34,9 @@ def command(
         description=f"{help_}\n{more}",
         epilog=f"examples:\n{examples}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
+    parser.add_argument("--verbose", action="store_true", help="show the log of Azure's libraries on stderr")
     parser.set_defaults(run=run)
     return parser
 

@@ -16,6 +16,7 @@ from azure.eventhub import EventData, EventHubProducerClient
 
 from local.eventhubs.process import BrokerProcess
 from shared import __main__, __version__, schema
+from shared.commands import console
 from shared.compaction import compaction
 from shared.dialects import DIALECTS
 from shared.durations import head
@@ -28,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     ROOT / "docs" / name for name in ("command-line.md", "audit-and-replay.md", "capture.md", "report.md")
 ]
-COMMANDS = ("status", "audit", "replay", "adopt", "report", "capture", "schema")
+COMMANDS = __main__.COMMANDS
 
 
 @pytest.fixture
@@ -37,6 +38,18 @@ def filled(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> Exported:
     for name, value in exported.environment.items():
         monkeypatch.setenv(name, value)
     return exported
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A process of its own, in the root of the repository."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def ran(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
@@ -206,11 +219,58 @@ def test_help_has_examples_that_parse(command: tuple[str, ...], capsys: pytest.C
     assert examples
     for example in examples:
         if "--help" not in example:
-            __main__._parser().parse_args(example.split())
+            __main__.parser().parse_args(example.split())
 
 
-def test_it_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
-    assert ran(capsys, "--version") == (0, f"python -m shared {__version__}\n")
+def test_the_version_is_printed_without_importing_what_commands_need() -> None:
+    said = run("-c", "import sys, shared.__main__ as m; m.main(['--version']); print(len(sys.modules))")
+    line, modules = said.stdout.splitlines()
+    assert line.endswith(f" {__version__}")
+    assert int(modules) < 200, "pyarrow alone brings several hundred"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_completion_knows_every_command(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, output = ran(capsys, "completion", shell)
+    assert status == 0
+    assert [name for name in COMMANDS if name not in output] == []
+
+
+@pytest.mark.parametrize("arguments", [["adopt", "--ye"], ["--vers"], ["audit", "--dee"]])
+def test_options_are_not_abbreviated(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert ran(capsys, *arguments)[0] == 2
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "shared", "schema", "markdown", "--table", "both"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as schema_:
+        assert schema_.stdout
+        assert schema_.stderr
+        schema_.stdout.close()
+        assert (schema_.stderr.read(), schema_.wait(60)) == (b"", 141)
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_file_that_cannot_be_written_is_an_error_of_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    output = tmp_path / "nowhere" / "report.html"
+    status, said = ran(capsys, "report", "--since", "3650d", "--output", str(output))
+    assert status == 2
+    assert said.splitlines()[-1].startswith("error: ")
+    assert str(output) in said
+
+
+def test_color_is_off_where_somebody_asks_for_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert console.paint("x", console.RED) != "x"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert console.paint("x", console.RED) == "x"
 
 
 @pytest.mark.parametrize(
@@ -249,16 +309,9 @@ def test_what_cannot_be_reached_is_an_error_of_one_line(
 
 
 def test_it_runs_as_a_module_without_colours_or_progress_in_a_pipe(filled: Exported) -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "shared", "audit"],
-        cwd=ROOT,
-        env=os.environ | filled.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (run.returncode, run.stderr) == (0, "")
-    assert "\033" not in run.stdout
+    done = run("-m", "shared", "audit", **filled.environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\033" not in done.stdout
 
 
 @pytest.fixture
@@ -309,7 +362,7 @@ def test_every_command_in_the_docs_runs(
     monkeypatch.chdir(tmp_path)  # where a report goes
     arguments = [one.replace("SOURCE", str(SOURCE)) for one in command.partition(" > ")[0].split()]
     if "--watch" in arguments:
-        assert __main__._parser().parse_args(arguments).watch
+        assert __main__.parser().parse_args(arguments).watch
         return
     if arguments[0] == "capture":
         monkeypatch.setenv("EventHubConnection", broker.connection_string)
