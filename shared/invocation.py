@@ -27,14 +27,17 @@ def invocation(function: FunctionName, flush_after: float = 0) -> Iterator[None]
     Raises RuntimeError in place of SystemExit and its like: the worker does not catch these, and the
     invocation would hang until its time-out.
     """
+    at = {"function": function}
     try:
         yield
     except BaseException as error:
-        telemetry.failed(function)
+        telemetry.FAILURES.record(1, at)
         log.exception("%s failed: %s", function, describe(error))  # noqa: TRY401 - its causes, in one line
         if isinstance(error, Exception):
             raise
         raise RuntimeError(f"{type(error).__name__}: {error}") from error
+    else:
+        telemetry.RUNS.record(1, at)
     finally:
         telemetry_export.flush(flush_after)
 

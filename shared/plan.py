@@ -14,7 +14,7 @@ from shared.arrays import integers
 from shared.durations import connections
 from shared.envelope import Envelope, Reason, Rejected, Rejection, Source
 from shared.intervals import Interval, spanned, within
-from shared.ledger import Counts, File, Ledger, Listed, Segment
+from shared.ledger import Counts, File, Incarnation, Ledger, Listed, Segment
 from shared.records.validation import Validated, validate
 from shared.rules import Format, Rules
 from shared.selection import Selection, Verdict, select, taken
@@ -42,6 +42,8 @@ class Measures:
     """When the oldest envelope did."""
     happened: int | None = None
     """The median time of the rows, of two the upper one; None: there is no row."""
+    passed: int = 0
+    """Sequence numbers that the commit is the first to pass over, after the partition's first commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,8 @@ def make(
     else:
         outputs = list(_outputs(source, selection.incarnation, table, valid.rejected, rules))
         counts, measures = _counts(valid, len(outputs)), _measures(covered, table, rules)
+        passed = _passed(selection.ledger.incarnation, after.incarnation)
+        measures = replace(measures, passed=passed)
     ordinal = ledger.ordinal + 1
     index = None
     if observations.num_rows:
@@ -194,6 +198,17 @@ def _counts(valid: Validated, files: int) -> Counts:
         rejected=dict(sorted(rejected.items())),
         files=files,
     )
+
+
+def _passed(before: Incarnation, after: Incarnation) -> int:
+    """How many sequence numbers `after` passes over that `before` had not reached.
+
+    None before the first commit of all: what a hub had deleted before anybody read it was never ours to lose.
+    """
+    if before.next is None and before.number == 0:
+        return 0
+    reached = before.next or 0
+    return sum(last - first + 1 for first, last in after.gaps if first >= reached)
 
 
 def _measures(covered: Sequence[Envelope], table: pa.Table, rules: Rules) -> Measures:

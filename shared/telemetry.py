@@ -93,6 +93,13 @@ DUPLICATES = _metric(
     "counter", "duplicates", "{envelope}", "Envelopes dropped: delivered again after their commit.", "source"
 )
 GAPS = _metric("gauge", "gaps", "{envelope}", "Sequence numbers passed over that never came.", "source")
+PASSED = _metric(
+    "counter",
+    "gaps.new",
+    "{envelope}",
+    "Sequence numbers that a commit was the first to pass over.",
+    "source",
+)
 BYTES_IN = _metric("counter", "bytes.in", "By", "Bodies of envelopes, as they arrived.", "source")
 BYTES_OUT = _metric("counter", "bytes.out", "By", "Files, as they are stored.", "source")
 FILES = _metric("counter", "files", "{file}", "Files committed, dead letters included.", "source")
@@ -125,6 +132,7 @@ ALARMS = _metric(
     "What needs an operator, such as a ledger that is gone; each run.",
     "function",
 )
+RUNS = _metric("counter", "runs", "{invocation}", "Invocations that succeeded.", "function")
 FAILURES = _metric(
     "counter", "failures", "{invocation}", "Invocations that failed; each attempt of a retry.", "function"
 )
@@ -201,6 +209,7 @@ def committed(source: Source, commit: Plan, steps: Steps, now: int) -> None:
     QUARANTINED.record(counts.rejected.get(Reason.OLDER_INCARNATION, 0), at)
     LATE.record(measures.late, at)
     GAPS.record(gaps, at)
+    PASSED.record(measures.passed, at)
     BYTES_IN.record(measures.bytes, at)
     BYTES_OUT.record(bytes_out, at)
     FILES.record(counts.files, at)
@@ -250,11 +259,6 @@ def lost(document: str, files: int) -> None:
 def alarmed(function: FunctionName, alarms: int = 1) -> None:
     """An operator has to look at something."""
     ALARMS.record(alarms, {"function": function})
-
-
-def failed(function: FunctionName) -> None:
-    """An invocation of this function raised an exception."""
-    FAILURES.record(1, {"function": function})
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,6 +129,7 @@ def test_a_commit_reports_what_became_of_each_record(collect: Collect) -> None:
         f"late {AT}": 1,
         f"duplicates {AT}": 0,
         f"gaps {AT}": 0,
+        f"gaps.new {AT}": 0,
         f"bytes.in {AT}": sum(len(one.body) for one in MIXED),
         f"bytes.out {AT}": sum(len(blob.data or b"") for blob in storage.output.values()),
         f"files {AT}": len(commit.files),
@@ -155,10 +156,25 @@ def test_what_comes_again_is_a_duplicate_and_nothing_else(collect: Collect) -> N
 
 def test_a_gap_is_as_long_as_it_is_and_gone_when_it_is_filled(collect: Collect) -> None:
     one = exporter(MemoryStorage())
-    one.run(SOURCE, [envelope(0, record()), envelope(5, record())])
-    assert collect()[f"gaps {AT}"] == 4
-    one.run(SOURCE, [envelope(n, record()) for n in range(1, 5)])
-    assert collect()[f"gaps {AT}"] == 0
+    one.run(SOURCE, [envelope(10, record())])
+    seen = collect()
+    assert (seen[f"gaps {AT}"], seen[f"gaps.new {AT}"]) == (10, 0), "deleted before anybody read them"
+    one.run(SOURCE, [envelope(11, record()), envelope(16, record())])
+    seen = collect()
+    assert (seen[f"gaps {AT}"], seen[f"gaps.new {AT}"]) == (14, 4)
+    one.run(SOURCE, [envelope(n, record()) for n in range(12, 16)])
+    seen = collect()
+    assert (seen[f"gaps {AT}"], seen[f"gaps.new {AT}"]) == (10, 0)
+
+
+def test_what_the_first_commit_of_a_hub_made_anew_passes_over_is_new(collect: Collect) -> None:
+    one = exporter(MemoryStorage(), NOW + HOUR)
+    one.run(SOURCE, [Envelope(40_000, ARRIVED, MIXED[0].body)])
+    collect()
+    one.run(SOURCE, [Envelope(100, ARRIVED + HOUR, MIXED[0].body)])
+    assert collect()[f"gaps.new {AT}"] == 100
+    one.run(SOURCE, [Envelope(101, ARRIVED + HOUR, MIXED[0].body)])
+    assert collect()[f"gaps.new {AT}"] == 0
 
 
 def test_another_writer_is_a_conflict_and_no_record_counts_twice(collect: Collect) -> None:
@@ -351,7 +367,7 @@ def test_an_invocation_that_fails_is_counted_logged_with_its_causes_and_raised_a
     assert caplog.records[0].exc_info
     with invocation("export_logs"):
         pass
-    assert collect() == {}
+    assert collect() == {"runs function=export_logs": 1}
 
 
 def test_what_the_worker_does_not_catch_becomes_an_error_that_it_does() -> None:
