@@ -66,7 +66,12 @@ class Pass:
         if self._total + new.num_rows > self._rules.cap and not busy:
             room = self._rules.cap * merged.num_rows // max(1, self._total + new.num_rows)
         finished = finishing.finish(
-            merged, self._rules, -1 if busy else self._clock, quiet=self._quiet, room=room
+            merged,
+            self._rules,
+            -1 if busy else self._clock,
+            quiet=self._quiet,
+            room=room,
+            commit_id=self._stamp.commit_id,
         )
         self.left |= busy and finished.due <= self._clock
         self.written.append(finished.written)

@@ -7,17 +7,19 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from shared.arrays import Array
 from shared.durations.connections import NEVER, UNKNOWN, ranked
 from shared.durations.head import Seen
-from shared.durations.master import MASTER
+from shared.durations.master import MASTER, key_of
 from shared.rules import Finishing
 from shared.schema import CONNECTIONS
 
 HOUR = 3600 * 1_000_000
 UNCLOSED_KEPT = timedelta(days=7)
 """How long a connection that finished without a closing event waits for one."""
+_DIGITS = np.frombuffer(b"0123456789abcdef", np.uint8)
 FAILURE = "fail"
 """A closing event whose name has this in it says that the connection failed."""
 
@@ -53,13 +55,16 @@ class Finished:
     capped: int = 0
 
 
-def finish(rows: pa.Table, rules: Finishing, clock: int, *, quiet: bool, room: int) -> Finished:
+def finish(
+    rows: pa.Table, rules: Finishing, clock: int, *, quiet: bool, room: int, commit_id: str
+) -> Finished:
     """Writes what is finished, and drops what no late record is awaited for any more.
 
     A connection is finished after a closing event and a grace time, or without records for the idle time; or
     for the quiet time, where `quiet` says that closing events cannot be told (see Head.quiet). All of these
     run from the arrival of its last record to `clock`. No more than `room` rows are kept: the oldest ones go,
-    finished ones first.
+    finished ones first. `commit_id`: 32 hexadecimal digits, new for each commit: a connection that is written
+    after it was dropped gets a RowId of its own by it.
     """
     if not rows.num_rows:
         return Finished(WRITTEN.empty_table(), rows, UNKNOWN)
@@ -91,6 +96,9 @@ def finish(rows: pa.Table, rules: Finishing, clock: int, *, quiet: bool, room: i
         "closed": np.where(write, closed, shown),
         "folder": folder,
         "since": since,
+        "written_by": pc.if_else(
+            pa.array(first), pa.scalar(bytes.fromhex(commit_id), pa.binary(16)), rows["written_by"]
+        ),
     }
     columns = [changed.get(name, rows[name]) for name in MASTER.names]
     rows = pa.table(columns, schema=MASTER)
@@ -200,6 +208,7 @@ def _written(rows: pa.Table, facts: _Facts, at: Array, *, quiet: bool) -> pa.Tab
         "EventCount": rows["count"],
         "OpeningEvent": facts.name(opening),
         "ClosingEvent": facts.name(closing),
+        "RowId": _row_ids(rows),
         "Revision": rows["revision"],
         **{name: _time(values) for name, values in times.items()},
         "folder": _time(np.asarray(rows["folder"])),
@@ -207,6 +216,21 @@ def _written(rows: pa.Table, facts: _Facts, at: Array, *, quiet: bool) -> pa.Tab
     return pa.table(
         [columns.get(name, rows[name] if name in rows.column_names else None) for name in WRITTEN.names],
         schema=WRITTEN,
+    )
+
+
+def _row_ids(rows: pa.Table) -> pa.Array:
+    """For each row 32 hexadecimal digits: its key combined with the id of the commit that wrote Revision 0.
+
+    The same for all revisions, and never the same again: a commit writes a connection once, and its id is
+    random.
+    """
+    keys, commits = (key_of(rows, name).view(np.uint8) for name in ("key", "written_by"))
+    digits = np.empty((len(keys), 2), np.uint8)
+    digits[:, 0], digits[:, 1] = np.divmod(keys ^ commits, 16)
+    ends = np.arange(rows.num_rows + 1, dtype=np.int32) * 32
+    return pa.StringArray.from_buffers(
+        rows.num_rows, pa.py_buffer(ends), pa.py_buffer(np.ascontiguousarray(_DIGITS[digits]))
     )
 
 

@@ -20,9 +20,11 @@ STATE = (
     pa.field("closed", pa.bool_(), nullable=False),
     pa.field("folder", pa.int64(), nullable=False),
     pa.field("since", pa.int64(), nullable=False),
+    pa.field("written_by", pa.binary(16), nullable=False),
 )
-"""What was written of a connection: the last revision (-1: none); whether more came since (`pending`);
-whether it had a closing event then; fixed at Revision 0: the time of its folder, and FirstSeen (in µs)."""
+"""What was written of a connection: the last revision (-1: none), whether more records came since (`pending`),
+and whether it had a closing event then. Fixed at Revision 0: the time of its folder, FirstSeen (µs since 1970
+UTC), and the id of the commit that wrote it."""
 
 MASTER = pa.schema([KEY, *OBSERVATIONS, *STATE])
 
@@ -38,15 +40,16 @@ def keyed(observations: Sequence[pa.Table]) -> pa.Table:
         np.ones(rows, bool),
         np.zeros(rows, bool),
         *[np.zeros(rows, np.int64)] * 2,
+        _binary(np.zeros(rows, "S16")),
     ]
     return pa.table([_binary(unsorted[order]), *merged.columns, *state], schema=MASTER)
 
 
-def key_of(table: pa.Table) -> Array:
-    """The keys of rows of the master table, as numpy's S16."""
+def key_of(table: pa.Table, name: str = "key") -> Array:
+    """The keys of rows of the master table, or another column of 16 bytes, as numpy's S16."""
     if not table.num_rows:
         return np.empty(0, "S16")
-    column = table["key"].combine_chunks()
+    column = table[name].combine_chunks()
     return np.frombuffer(column.buffers()[1], "S16")[column.offset : column.offset + len(column)]
 
 
@@ -103,7 +106,8 @@ def starts(data: bytes) -> tuple[Array, Array]:
     return key_of(table), np.asarray(table["first"])
 
 
-def _binary(sorted_keys: Array) -> pa.Array:
+def _binary(values: Array) -> pa.Array:
+    """Values of numpy's S16 as an Arrow array."""
     return pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(16), len(sorted_keys), [None, pa.py_buffer(sorted_keys.tobytes())]
+        pa.binary(16), len(values), [None, pa.py_buffer(values.tobytes())]
     )

@@ -24,7 +24,7 @@ SELECT
     coalesce(_ResourceId, ''), CorrelationId, epoch_us(StartTime), epoch_us(EndTime), DurationMs, Status,
     text(Destination, 200), text(Region, 100), nullif(left(Error, 300), ''), EventCount
 FROM read_parquet(getvariable('files'), union_by_name = true, hive_partitioning = false)
-QUALIFY row_number() OVER (PARTITION BY _ResourceId, CorrelationId, FirstSeen ORDER BY Revision DESC) = 1;
+QUALIFY row_number() OVER (PARTITION BY RowId ORDER BY Revision DESC) = 1;
 INSERT OR IGNORE INTO closings
 SELECT DISTINCT ClosingEvent
 FROM read_parquet(getvariable('files'), union_by_name = true, hive_partitioning = false)

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from greenlet import GreenletExit, getcurrent, greenlet
 
+from shared import replay
 from shared.durations import connections
 from shared.durations.finish import Finisher
 from shared.durations.head import NAME, Head
@@ -27,7 +28,7 @@ from shared.hub import Position, State
 from shared.ledger import Ledger
 from shared.rules import Finishing, Rules
 from tests.memory import MemoryStorage
-from tests.simulation.traffic import EPOCH, HOUR, MINUTE, SOURCES, Traffic, make
+from tests.simulation.traffic import AHEAD, EPOCH, HOUR, MINUTE, SOURCES, Traffic, make
 
 SECOND = 1_000_000
 STALENESS = 5 * SECOND
@@ -46,6 +47,8 @@ class Options:
     """Of a thousand storage calls, how many are lost on their way or have no answer."""
     crashes: int = 2
     """Of a thousand storage calls, at how many the actor dies."""
+    replays: bool = False
+    """Two operators replay dead letters all the time, not only once at the end."""
 
 
 class NetworkStorage(MemoryStorage):
@@ -96,6 +99,8 @@ class Network:
         self._start("rival", lambda: self._export(SOURCES, rival=True))
         self._start("timer a", self._finish)
         self._start("timer b", self._finish)
+        for name in ("operator a", "operator b") if options.replays else ():
+            self._start(name, self._replay)
 
     def traffic_end(self) -> int:
         return max(envelopes[-1].enqueued for envelopes in self.traffic.envelopes.values())
@@ -113,6 +118,7 @@ class Network:
         for _, _, actor in self._heap:
             actor.kill()
         self.now = self.ends
+        replay_letters(self, replay.Choice())
         for _ in range(2):
             assert Finisher(self.storage, self, self.rules, lambda: self.now, self.new_id).run(600).complete
 
@@ -189,6 +195,14 @@ class Network:
             # Both wake at the same moment.
             every = (20 if self.now < EPOCH + 16 * HOUR else 90) * MINUTE
             self._sleep(every - self.now % every + self._between(0, 100_000))
+
+    def _replay(self) -> None:
+        """Replays now and then, before connections are finished and after they are forgotten."""
+        while True:
+            self._sleep(int(self.random.exponential(6 * HOUR)))
+            since = EPOCH + self._between(0, 10 * 60) * MINUTE
+            with suppress(StorageError):
+                replay_letters(self, replay.Choice(since=since, until=since + 3 * HOUR))
 
     def _start(self, name: str, main: Callable[[], None]) -> None:
         actor = _Actor(name, main, self)
@@ -310,6 +324,13 @@ class _Actor:
     def kill(self) -> None:
         if not self._green.dead:
             self._green.throw(GreenletExit)
+
+
+def replay_letters(network: Network, choice: replay.Choice) -> None:
+    """Puts these dead letters through rules that accept them."""
+    rules = Rules(formats=("parquet",), commit_bytes=1 << 20, max_lead=2 * AHEAD * timedelta(microseconds=1))
+    exporter = Exporter(network.storage, rules, 1 << 24, lambda: network.now, network.new_id, STALENESS)
+    replay.replay(network.storage, exporter, rules, choice, dry_run=False, progress=lambda *_: None)
 
 
 def read(data: bytes) -> pa.Table:

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
+import pyarrow as pa
 import pytest
 
 from shared import ledger
-from shared.durations import absorbing, finish, head, master
+from shared.durations import absorbing, finish, finishing, head, master
 from shared.durations.head import Head
 from shared.hub import Position
 from shared.ledger import Ledger, Segment
@@ -14,7 +15,7 @@ from tests.simulation.network import Network, Options
 from tests.simulation.network_laws import broken
 
 LARGE = Options(connections=25_000)
-SMALL = Options(connections=600, faults=15, crashes=8)
+SMALL = Options(connections=600, faults=15, crashes=8, replays=True)
 type Patch = Callable[[pytest.MonkeyPatch, Network], None]
 
 
@@ -75,12 +76,17 @@ def the_head_is_written_whoever_wrote_it_before(patch: pytest.MonkeyPatch, _netw
     patch.setattr(MemoryStorage, "write", unconditional)
 
 
+def a_row_is_told_by_its_connection_alone(patch: pytest.MonkeyPatch, _network: Network) -> None:
+    patch.setattr(finishing, "_row_ids", lambda rows: pa.array([one.hex() for one in master.key_of(rows)]))
+
+
 @pytest.mark.parametrize(
     ("rule", "seeds"),
     [
         (the_watermark_is_a_sequence_number, (2, 3)),
         (the_clock_is_that_of_the_wall, (2, 5)),
         (a_source_counts_as_drained_when_it_is_not, (1, 3)),
+        (a_row_is_told_by_its_connection_alone, (0, 1)),
         (the_head_is_written_whoever_wrote_it_before, range(10)),
     ],
 )

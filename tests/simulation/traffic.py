@@ -1,6 +1,7 @@
 """Connections that a simulation can be run on: their records, how they arrive, and the truth about them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import orjson
@@ -10,6 +11,8 @@ from shared.envelope import Envelope, Source
 MINUTE = 60_000_000
 HOUR = 60 * MINUTE
 EPOCH = 1_900_000_000_000_000
+AHEAD = 3 * HOUR
+"""How far ahead of its arrival a record is that exporters reject and a replay accepts."""
 ANEW = 2 * MINUTE
 """How long it takes to make a hub anew."""
 SOURCES = tuple(Source("sim", "hub", str(n)) for n in range(4))
@@ -30,6 +33,8 @@ class Truth:
     closed: bool
     arrivals: list[int]
     """Sorted."""
+    replayed: bool
+    """Some of its records are rejected at first, and exported by a replay."""
 
 
 @dataclass(slots=True)
@@ -52,13 +57,13 @@ def make(
     """Connections of ten hours, delivered within minutes, with a tail of hours, and a few beyond all windows.
 
     Some have no opening or no closing event, or one time for all records, or clocks that differ between the
-    legs; some ids occur in both resources.
+    legs; some ids occur in both resources. Some arrive all at once, in one envelope if it is large enough; of
+    these, some have records whose time is far ahead, so that exporters reject them until a replay.
     """
     number = rng.integers(1, 5, connections)
     start = EPOCH + rng.integers(0, 10 * HOUR, connections)
     length = (rng.choice([0.01, 0.5, 5, 60, 300], connections) * MINUTE).astype(np.int64)
     opened, closed = rng.random(connections) > 0.05, rng.random(connections) > 0.05
-    number += (~opened & ~closed) * (number == 0)
     one_time = rng.random(connections) < 0.1
     twin = (np.arange(connections) % 20 == 1).astype(np.int64)
     of = np.concatenate(
@@ -74,12 +79,18 @@ def make(
     delay = np.where(rng.random(len(of)) < tail, rng.uniform(10, 240, len(of)), delay)
     delay = np.where(rng.random(len(of)) < beyond, rng.uniform(1500, 2400, len(of)), delay)
     arrival = (start[of] + into + delay * MINUTE).astype(np.int64)
+    at_once = rng.random(connections) < 0.02
+    arrival = np.where(at_once[of], _latest(arrival, of), arrival)
+    ahead = at_once[of] & (rng.random(len(of)) < 0.4)
+    time = np.where(ahead, arrival + AHEAD, time)
+    replayed = np.bincount(of[ahead], minlength=connections) > 0
 
     names = np.array(["MessageReceived", "ConnectionOpened", "ConnectionClosed"])[kind].tolist()
     ids = [f"c{n - t}" for n, t in enumerate(twin.tolist())]
-    order = np.argsort(arrival, kind="stable")
+    order = np.lexsort((of, arrival))
     came = np.zeros(len(of), np.int64)
     source = rng.integers(0, len(SOURCES), len(order))
+    source = np.where(at_once[of[order]], of[order] % len(SOURCES), source)
     envelopes: dict[Source, list[Envelope]] = {}
     for number_, place in enumerate(SOURCES):
         mine = order[source == number_]
@@ -113,6 +124,14 @@ def make(
     count = np.bincount(of, minlength=connections)
     for n in np.flatnonzero(count).tolist():
         truth[RESOURCES[twin[n]], ids[n]] = Truth(
-            int(first[n]), int(last[n]), int(count[n]), bool(closed[n]), arrivals[n]
+            int(first[n]), int(last[n]), int(count[n]), bool(closed[n]), arrivals[n], bool(replayed[n])
         )
     return Traffic(envelopes, truth, len(of))
+
+
+def _latest(arrival: np.ndarray[Any, Any], of: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """For each record the latest arrival of its connection's records."""
+    latest = np.zeros(of.max() + 1, np.int64)
+    np.maximum.at(latest, of, arrival)
+    found: np.ndarray[Any, Any] = latest[of]
+    return found

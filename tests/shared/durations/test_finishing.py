@@ -23,6 +23,7 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 RULES = Finishing(opening=("Opened",), closing=("Closed", "ConnectionFailed"))
 NEVER = 365 * DAY
+COMMIT = f"{7:032x}"
 
 
 def record(name: str, time: float, arrived: float | None = None, **other: Any) -> Row:
@@ -42,7 +43,7 @@ def master(*records: Row) -> pa.Table:
 
 
 def finished(*records: Row, at: int = NEVER, rules: Finishing = RULES, quiet: bool = False) -> Finished:
-    return finish(master(*records), rules, at, quiet=quiet, room=UNKNOWN)
+    return finish(master(*records), rules, at, quiet=quiet, room=UNKNOWN, commit_id=COMMIT)
 
 
 def only(*records: Row, **how: Any) -> dict[str, Any]:
@@ -84,9 +85,11 @@ def test_a_connection_that_opened_and_closed_lasted_as_its_times_say() -> None:
         "Region": "e",
         "FirstSeen": 300,
         "LastSeen": 310.000001,
+        "RowId": row["RowId"],
         "Revision": 0,
         "folder": 10.000001,
     }
+    assert re.fullmatch("[0-9a-f]{32}", row["RowId"])
 
 
 def test_names_match_without_letter_case() -> None:
@@ -187,15 +190,19 @@ def test_an_id_reused_after_the_late_window_is_another_row() -> None:
 def test_an_id_reused_within_the_late_window_is_the_same_connection() -> None:
     first = finished(OPENED, CLOSED, at=30 * MINUTE)
     both = absorb(first.kept, master(record("Opened", 7200), record("Closed", 7210)))
-    (row,) = rows(finish(both, RULES, NEVER, quiet=False, room=UNKNOWN))
+    (row,) = rows(finish(both, RULES, NEVER, quiet=False, room=UNKNOWN, commit_id=COMMIT))
     assert (row["Revision"], row["EventCount"], row["StartTime"], row["EndTime"]) == (1, 4, 0, 7210)
 
 
 def test_a_late_record_gives_another_revision_in_the_same_folder() -> None:
     first = finished(OPENED, CLOSED, at=30 * MINUTE)
     late = absorb(first.kept, master(record("Message", 3600, arrived=3700)))
-    assert finish(late, RULES, 3700 * SECOND, quiet=False, room=UNKNOWN).written.num_rows == 0
-    (row,) = rows(finish(late, RULES, 3700 * SECOND + 15 * MINUTE, quiet=False, room=UNKNOWN))
+    assert (
+        finish(late, RULES, 3700 * SECOND, quiet=False, room=UNKNOWN, commit_id=COMMIT).written.num_rows == 0
+    )
+    (row,) = rows(
+        finish(late, RULES, 3700 * SECOND + 15 * MINUTE, quiet=False, room=UNKNOWN, commit_id=COMMIT)
+    )
     assert (row["Revision"], row["EventCount"], row["EndTime"], row["DurationMs"]) == (1, 3, 3600, 3_600_000)
     assert (row["folder"], row["FirstSeen"], row["LastSeen"]) == (10, 300, 3700)
 
@@ -203,7 +210,7 @@ def test_a_late_record_gives_another_revision_in_the_same_folder() -> None:
 def test_first_seen_stays_when_an_earlier_arrival_turns_up() -> None:
     first = finished(OPENED, CLOSED, at=30 * MINUTE)
     late = absorb(first.kept, master(record("Message", 3, arrived=200)))
-    (row,) = rows(finish(late, RULES, NEVER, quiet=False, room=UNKNOWN))
+    (row,) = rows(finish(late, RULES, NEVER, quiet=False, room=UNKNOWN, commit_id=COMMIT))
     assert (row["Revision"], row["FirstSeen"]) == (1, 300)
 
 
@@ -254,10 +261,10 @@ def test_unknown_names_are_counted_with_how_often_they_come_first_and_last() -> 
 def test_other_settings_act_on_what_was_seen_before() -> None:
     first = finished(record("Begin", 0), record("End", 9), at=2 * DAY)
     assert rows(first)[0]["Status"] == "timed_out"
-    same = finish(first.kept, RULES, 2 * DAY, quiet=False, room=UNKNOWN)
+    same = finish(first.kept, RULES, 2 * DAY, quiet=False, room=UNKNOWN, commit_id=COMMIT)
     assert not rows(same)
     named = Finishing(opening=("begin",), closing=("end",))
-    (row,) = rows(finish(first.kept, named, 2 * DAY, quiet=False, room=UNKNOWN))
+    (row,) = rows(finish(first.kept, named, 2 * DAY, quiet=False, room=UNKNOWN, commit_id=COMMIT))
     assert (row["Revision"], row["Status"], row["OpeningEvent"], row["ClosingEvent"]) == (
         1,
         "closed",
@@ -279,21 +286,21 @@ def test_too_many_connections_are_let_go_finished_ones_first_and_none_unwritten(
         record(name, 100 + n, CorrelationId=f"done{n}") for n in range(3) for name in ("Opened", "Closed")
     ]
     at = 30 * MINUTE
-    found = finish(master(*many), RULES, at, quiet=False, room=2)
+    found = finish(master(*many), RULES, at, quiet=False, room=2, commit_id=COMMIT)
     assert found.capped == 4
     assert sorted(found.kept["CorrelationId"].to_pylist()) == ["open1", "open2"]
     assert sorted(row["CorrelationId"] for row in rows(found)) == ["done0", "done1", "done2", "open0"]
 
 
 def test_nothing_comes_of_nothing() -> None:
-    found = finish(keyed([]), RULES, NEVER, quiet=False, room=UNKNOWN)
+    found = finish(keyed([]), RULES, NEVER, quiet=False, room=UNKNOWN, commit_id=COMMIT)
     assert (found.written.num_rows, found.kept.num_rows, found.due) == (0, 0, UNKNOWN)
     assert found.written.schema == WRITTEN
 
 
 def test_rows_without_doubt_are_kept_as_they_are() -> None:
     rows_ = master(OPENED, CLOSED)
-    found = finish(rows_, RULES, 0, quiet=False, room=UNKNOWN)
+    found = finish(rows_, RULES, 0, quiet=False, room=UNKNOWN, commit_id=COMMIT)
     assert found.kept.equals(rows_)
 
 

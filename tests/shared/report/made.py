@@ -46,6 +46,7 @@ def connection(id_: str, start: float, seconds: float | None, **more: Any) -> di
         "EventCount": 4,
         "FirstSeen": _us(start + 240),
         "LastSeen": _us(ended + 240),
+        "RowId": id_,
         "Revision": 0,
     } | more
 

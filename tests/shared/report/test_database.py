@@ -39,7 +39,7 @@ def total(rows: list[tuple[Any, ...]]) -> int:
 
 def test_the_newest_revision_counts(tmp_path: Path) -> None:
     first = made.connection("a", BEGIN, 10)
-    other = made.connection("a", BEGIN + 3600, 20, FirstSeen=(BEGIN + 9000) * made.SECOND)
+    other = made.connection("a", BEGIN + 3600, 20, RowId="b")
     later = first | {"Revision": 1, "Status": "failed", "DurationMs": 15_000.0}
     made.write(tmp_path, CONNECTIONS, [first, other], "EndTime", "one")
     made.write(tmp_path, CONNECTIONS, [later], "EndTime", "two")
@@ -170,9 +170,11 @@ def test_columns_of_newer_and_older_files_do_not_matter(tmp_path: Path) -> None:
     made.write(tmp_path, CONNECTIONS, [made.connection("a", BEGIN, 1)], "EndTime")
     (file,) = (tmp_path / FOLDERS["connections"]).rglob("*.parquet")
     table = pq.read_table(file)
-    table = table.set_column(table.schema.get_field_index("CorrelationId"), "CorrelationId", [["newer"]])
+    for name in ("CorrelationId", "RowId"):
+        table = table.set_column(table.schema.get_field_index(name), name, [["newer"]])
     pq.write_table(table.append_column("Later", [["x"]]), file.with_name("newer.parquet"))
-    table = table.set_column(table.schema.get_field_index("CorrelationId"), "CorrelationId", [["older"]])
+    for name in ("CorrelationId", "RowId"):
+        table = table.set_column(table.schema.get_field_index(name), name, [["older"]])
     pq.write_table(table.drop_columns(["ClosingEvent", "Error"]), file.with_name("older.parquet"))
     found = sums(tmp_path)
     assert {row[1] for row in found["longest"]} == {"a", "newer", "older"}
