@@ -22,7 +22,7 @@ STATE = (
     pa.field("since", pa.int64(), nullable=False),
     pa.field("written_by", pa.binary(16), nullable=False),
 )
-"""What was written of a connection: the last revision (-1: none), whether more records came since (`pending`),
+"""What was written of a connection: the last revision (-1: none), whether records came since (`pending`),
 and whether it had a closing event then. Fixed at Revision 0: the time of its folder, FirstSeen (µs since 1970
 UTC), and the id of the commit that wrote it."""
 
