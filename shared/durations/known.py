@@ -23,6 +23,8 @@ RECENT = 100_000
 """Connections that are looked up in a dictionary; more of them are sorted in."""
 GROWTH = 1_000_000
 """Connections learnt since the master table was read; with more of them it is read again, as it forgets."""
+REMEMBERED = 3600 * 1_000_000
+"""How much longer than the state table a process may remember a connection (µs, on the table's clock)."""
 ATTEMPTS = 5
 AT_ONCE = 64
 """Segments that are held in memory at a time; the pool's other callers get in between."""
@@ -100,6 +102,7 @@ class Known:
         self._head: Head | None = None
         self._refreshed: int | None = None
         self._loaded = 0
+        self._loaded_at = -1
 
     def earliest(self, observations: pa.Table) -> Array:
         """See connections.Starts."""
@@ -153,12 +156,12 @@ class Known:
     def _follow(self, ledgers: Mapping[str, Ledger], *, whole: bool) -> None:
         """Learns what these ledgers list; and the master table, where that is not enough."""
         whole = whole or len(self._starts) > self._loaded + GROWTH
-        if not whole and self._fold(ledgers):
-            self._read_head()
+        if not whole and self._fold(ledgers) and self._read_head().clock < self._loaded_at + REMEMBERED:
             return
         for _ in range(ATTEMPTS):
             if self._load() and self._fold(ledgers, again=True):
                 self._loaded = len(self._starts)
+                self._loaded_at = (self._head or Head()).clock
                 return
         log.error("the master table or a segment is not there: starts of connections may be missing")
 

@@ -5,12 +5,13 @@ simulated time later, in between those of all others. All is decided by one seed
 """
 
 import heapq
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +19,8 @@ import pyarrow.parquet as pq
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from shared import replay
-from shared.durations import connections
+from shared.durations import connections, master
+from shared.durations.connections import NEVER, UNKNOWN
 from shared.durations.finish import Finisher
 from shared.durations.head import NAME, Head
 from shared.envelope import Envelope, Source
@@ -32,6 +34,7 @@ from tests.simulation.traffic import AHEAD, EPOCH, HOUR, MINUTE, SOURCES, Traffi
 
 SECOND = 1_000_000
 STALENESS = 5 * SECOND
+REMEMBERED = HOUR
 SLOWEST = 60 * SECOND
 """From the reading of others' starts to the ledger write, at most."""
 
@@ -91,8 +94,12 @@ class Network:
         self._heap: list[tuple[int, int, _Actor]] = []
         self._turn = self._ids = 0
         self.calls: dict[str, int] = {}
-        self.committed: dict[bytes, list[tuple[int, int, int]]] = {}
+        self.committed: dict[bytes, list[Committed]] = {}
         self.too_late: list[str] = []
+        self.too_early: list[str] = []
+        self.clocks: list[tuple[int, int]] = [(0, -1)]
+        self.forgotten: dict[bytes, tuple[int, Head]] = {}
+        self._kept = np.empty(0, "S16")
         self.seen: Counter[str] = Counter()
         self._start("exporter a", lambda: self._export(SOURCES[:2], rival=False))
         self._start("exporter b", lambda: self._export(SOURCES[2:], rival=False))
@@ -238,10 +245,12 @@ class Network:
             return None if dies else (None, error)
         if kind == "write" and name.startswith("ledgers/"):
             self._committed(name)
+        if kind == "write" and name == NAME:
+            self._forgot()
         return None if dies else (None, unclear) if lost else (result, None)
 
     def _committed(self, name: str) -> None:
-        """The law of enrichment: never later than a start that was committed anywhere before the bound."""
+        """The law of start times: none later than one that was committed before the bound, none forgotten."""
         ledger = Ledger.parse(self.storage.state[name].data, name)
         if not ledger.segments or ledger.segments[-1].ordinal != ledger.ordinal:
             return
@@ -254,13 +263,35 @@ class Network:
         for key, first, last in zip(connections.keys(observations).tolist(), starts, seen, strict=True):
             before = self.committed.setdefault(key, [])
             must = min(
-                (start for time, start, arrival in before if time <= bound and arrival >= late), default=first
+                (one.start for one in before if one.time <= bound and one.arrival >= late), default=first
             )
             if told and told[key] > must:
                 self.too_late.append(
                     f"{name} {ledger.ordinal}: start {told[key] - must} µs after one that was known"
                 )
-            before.append((self.now, first, last))
+            if told and told[key] < min(first, self._still_known(key, before, bound)):
+                self.too_early.append(f"{name} {ledger.ordinal}: a start that was forgotten: {key!r}")
+            before.append(Committed(self.now, first, last, ledger))
+
+    def _forgot(self) -> None:
+        """Notes which connections the state table has dropped."""
+        current = self.head()
+        parts = [connections.load(self.storage.state[part.name].data) for part in current.parts]
+        kept = np.concatenate([np.empty(0, "S16"), *(master.key_of(part) for part in parts)])
+        self.forgotten |= dict.fromkeys(np.setdiff1d(self._kept, kept).tolist(), (current.clock, current))
+        self._kept = kept
+        self.clocks.append((self.now, current.clock))
+
+    def _still_known(self, key: bytes, before: list["Committed"], bound: int) -> int:
+        """The earliest start that a process may know of a connection which the state table has dropped.
+
+        What it learnt before may be known for `REMEMBERED` longer, on the clock of the state table.
+        """
+        clock, then = self.forgotten.get(key, (NEVER, Head()))
+        if clock + REMEMBERED > self.clocks[bisect_right(self.clocks, (bound, NEVER)) - 1][1]:
+            return min((one.start for one in before), default=UNKNOWN)
+        after = (one.start for one in before if one.ledger.ordinal > then.watermark(one.ledger))
+        return min(after, default=UNKNOWN)
 
     def _told(self, ledger: Ledger) -> dict[bytes, int]:
         """What a commit told of starts, for one commit in eight."""
@@ -290,6 +321,15 @@ class Network:
         """Within the ten hours of traffic; minutes."""
         begins = EPOCH + self._between(50, 500) * MINUTE
         return begins, begins + self._between(shortest, longest) * MINUTE
+
+
+class Committed(NamedTuple):
+    """What a commit said of a connection."""
+
+    time: int
+    start: int
+    arrival: int
+    ledger: Ledger
 
 
 class _Actor:

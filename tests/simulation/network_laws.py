@@ -81,6 +81,7 @@ def wrong(true: Truth, revisions: Mapping[str, Sequence[Row]]) -> Iterator[str]:
 def broken(network: Network) -> Iterator[str]:
     """The laws that do not hold, in words."""
     yield from network.too_late[:3]
+    yield from network.too_early[:3]
     names = [name for name in network.storage.state if name.startswith("ledgers/")]
     rows = sum(Ledger.parse(network.storage.state[name].data, name).counts.rows for name in names)
     if rows != network.traffic.records:

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from shared import ledger
-from shared.durations import absorbing, finish, finishing, head, master
+from shared.durations import absorbing, finish, finishing, head, known, master
 from shared.durations.head import Head
 from shared.hub import Position
 from shared.ledger import Ledger, Segment
@@ -76,6 +76,10 @@ def the_head_is_written_whoever_wrote_it_before(patch: pytest.MonkeyPatch, _netw
     patch.setattr(MemoryStorage, "write", unconditional)
 
 
+def a_process_remembers_what_the_table_has_forgotten(patch: pytest.MonkeyPatch, _network: Network) -> None:
+    patch.setattr(known, "REMEMBERED", 1 << 60)
+
+
 def a_row_is_told_by_its_connection_alone(patch: pytest.MonkeyPatch, _network: Network) -> None:
     patch.setattr(finishing, "_row_ids", lambda rows: pa.array([one.hex() for one in master.key_of(rows)]))
 
@@ -86,6 +90,7 @@ def a_row_is_told_by_its_connection_alone(patch: pytest.MonkeyPatch, _network: N
         (the_watermark_is_a_sequence_number, (2, 3)),
         (the_clock_is_that_of_the_wall, (2, 5)),
         (a_source_counts_as_drained_when_it_is_not, (1, 3)),
+        (a_process_remembers_what_the_table_has_forgotten, (0, 5)),
         (a_row_is_told_by_its_connection_alone, (0, 1)),
         (the_head_is_written_whoever_wrote_it_before, range(10)),
     ],

@@ -13,6 +13,8 @@ HOUR = 60 * MINUTE
 EPOCH = 1_900_000_000_000_000
 AHEAD = 3 * HOUR
 """How far ahead of its arrival a record is that exporters reject and a replay accepts."""
+USED_AGAIN = 14 * HOUR
+"""How much later some ids occur again."""
 ANEW = 2 * MINUTE
 """How long it takes to make a hub anew."""
 SOURCES = tuple(Source("sim", "hub", str(n)) for n in range(4))
@@ -57,8 +59,9 @@ def make(
     """Connections of ten hours, delivered within minutes, with a tail of hours, and a few beyond all windows.
 
     Some have no opening or no closing event, or one time for all records, or clocks that differ between the
-    legs; some ids occur in both resources. Some arrive all at once, in one envelope if it is large enough; of
-    these, some have records whose time is far ahead, so that exporters reject them until a replay.
+    legs; some ids occur in both resources, and some again much later. Some arrive all at once, in one
+    envelope if it is large enough; of these, some have records whose time is far ahead, so that exporters
+    reject them until a replay.
     """
     number = rng.integers(1, 5, connections)
     start = EPOCH + rng.integers(0, 10 * HOUR, connections)
@@ -73,6 +76,8 @@ def make(
     into = np.where(
         kind == 1, 0, np.where(kind == 2, length[of], (rng.random(len(of)) * length[of]).astype(np.int64))
     )
+    again = (rng.random(connections) < 0.05)[of] & (rng.random(len(of)) < 0.5)
+    into = into + again * USED_AGAIN
     step = rng.choice([0, 0, 0, -30_000, 30_000], len(of))
     time = start[of] + np.where(one_time[of], 0, into + step)
     delay = rng.uniform(3, 10, len(of))

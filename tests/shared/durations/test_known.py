@@ -1,5 +1,6 @@
 """What a process knows of connections' starts: all that was committed anywhere, whoever absorbs it then."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
@@ -147,6 +148,32 @@ def test_an_absorbed_start_is_known_to_a_new_process(world: World) -> None:
         else Ledger(ledger_id="n", source=str(THERE))
     )
     assert [start(new, id_) for id_ in "abcd"] == [3, 3, 4, None]
+
+
+def test_an_id_that_is_used_again_after_weeks_begins_anew_for_old_and_new_processes(world: World) -> None:
+    day = 24 * 3600
+    world.commit(HERE, "a")
+    world.finish()
+    for days in range(1, 21):
+        world.now = BEGAN + days * day * SECOND
+        for source in (HERE, THERE):
+            world.commit(source, f"other {days}", time=days * day)
+        world.finish()
+    world.now += STALENESS
+    assert world.commit(HERE, "a", time=20 * day)[0]["ConnectionDurationMs"] is None
+    world.exporters[THERE] = world.exporter()
+    assert world.commit(THERE, "a", time=20 * day + 5)[0]["ConnectionDurationMs"] == 5000
+
+
+def test_a_process_reads_the_master_again_only_when_its_clock_has_moved_on(world: World) -> None:
+    for minute in range(0, 180, 5):
+        world.now = BEGAN + minute * 60 * SECOND
+        for source in (HERE, THERE):
+            world.commit(source, f"id {minute}")
+        world.finish()
+    reads = Counter(call.partition("-")[0] for call in world.storage.calls if call.startswith("read master/"))
+    exporters_and_timer = sum(reads.values())
+    assert exporters_and_timer <= 36 + 2 * 4
 
 
 def test_a_trim_mark_above_what_was_read_means_to_read_the_master(world: World) -> None:
