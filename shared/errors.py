@@ -10,7 +10,8 @@ ExporterError
 |   `-- FileGone            a file was deleted or compacted since it was listed
 |-- StorageError            a storage call did not do what was asked
 |   |-- Refused             its condition was not met, or it is not allowed: it had no effect
-|   `-- Unclear             no answer, or one that does not tell: it may have had its effect
+|   |-- Unclear             no answer, or one that does not tell: it may have had its effect
+|   `-- DeadlineExceeded    the time of a run is up, before what would come next has begun
 `-- LedgerError             a ledger cannot be trusted; an operator decides
     |-- LedgerMissing       it was there before
     |-- LedgerRolledBack    it is older than what was seen of it
@@ -63,6 +64,10 @@ class Refused(StorageError):
 
 class Unclear(StorageError):
     """No answer, or one that does not tell: the call may have had its effect."""
+
+
+class DeadlineExceeded(StorageError):
+    """The time of a run is up: what would come next has not begun. Storage is slow or does not answer."""
 
 
 class LedgerError(ExporterError):

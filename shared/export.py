@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 
-from shared import plan, telemetry
+from shared import deadline, plan, telemetry
 from shared.budget import ByteBudget
 from shared.commit import PENDING, publish, recover
 from shared.durations.known import Known
@@ -14,6 +14,8 @@ from shared.ledger import Ledger
 from shared.rules import Rules
 from shared.storage import Storage
 
+SECONDS = 120.0
+"""How long a call of `run` may take: far less than `functionTimeout`, which would restart the worker."""
 ATTEMPTS = 10
 """Refusals in a row after which the invocation fails, and the trigger's retry policy takes over."""
 
@@ -31,16 +33,19 @@ class Exporter:
         now: Callable[[], int],
         new_id: Callable[[], str],
         staleness: int = 5_000_000,
+        seconds: float = SECONDS,
     ) -> None:
         """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside.
 
         `memory`: bytes of envelopes that all calls of `run` together work on at a time. `staleness`: so old,
-        in µs, its knowledge of other sources' connections may be.
+        in µs, its knowledge of other sources' connections may be. `seconds`: how long `run` may take,
+        whatever storage does, with waiting for memory.
         """
         self._storage = storage
         self._rules = rules
         self._now = now
         self._new_id = new_id
+        self._seconds = seconds
         self._budget = ByteBudget(memory)
         self._lock = threading.Lock()
         self._cache: dict[Source, tuple[Ledger, str]] = {}
@@ -53,6 +58,10 @@ class Exporter:
         When it returns, all of them are committed and their files are visible. Raises StorageError or
         LedgerError: then some may be; call it again with these or any other envelopes of the source.
         """
+        with deadline.within(self._seconds):
+            return self._run(source, envelopes)
+
+    def _run(self, source: Source, envelopes: Sequence[Envelope]) -> list[plan.Plan]:
         held = self._cached(source)
         need = self._need(envelopes)
         commits: list[plan.Plan] = []

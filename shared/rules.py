@@ -22,6 +22,18 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
+class StorageTimeouts:
+    """How long calls to Blob Storage may take, in seconds."""
+
+    attempt: float = 15
+    """How long an attempt waits for a connection, and then for each piece of an answer."""
+    call: float = 45
+    """How long a call may take in total: all its attempts, the waits between them, and the data."""
+    backoff: float = 0.5
+    """The wait before the second attempt; it doubles with each further one, and varies by half."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """The settings that `plan.make` goes by: the part of the settings that decides what is exported."""
 

@@ -2,25 +2,28 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
-from http import HTTPStatus
 from typing import Any, Protocol
 
 from azure.core import MatchConditions
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
-from azure.storage.blob import BlobBlock, BlobServiceClient, ContainerClient, ContentSettings
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.storage.blob import (
+    BlobBlock,
+    BlobProperties,
+    BlobServiceClient,
+    ContainerClient,
+    ContentSettings,
+)
 
-from shared.errors import Refused, StorageError, Unclear
+from shared import blob_calls, deadline
 from shared.ledger import File, Listed
-from shared.rules import Connection
+from shared.rules import Connection, StorageTimeouts
 
 SINGLE_PUT = 64 << 20
 """Bytes up to which the SDK puts a blob in one call; ledgers are far below (shared/ledger.py)."""
-CONFLICTS = {409, 412}
-"""Statuses of a call that had no effect, because something that it depends on was not so."""
 PARALLEL = 8
 """Calls of one batch of files that are under way at the same time."""
 
@@ -120,21 +123,27 @@ class Storage(Protocol):
 class BlobStorage:
     """Storage on Azure Blob Storage. Thread-safe; one for the life of a process."""
 
-    def __init__(self, state: ContainerClient, output: ContainerClient) -> None:
+    def __init__(
+        self, state: ContainerClient, output: ContainerClient, timeouts: StorageTimeouts | None = None
+    ) -> None:
         self._state = state
         self._output = output
+        self._timeouts = timeouts or StorageTimeouts()
         self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="blob")
 
     def read(self, name: str) -> Blob | None:
         """See Storage."""
-        with _outcome(f"read {name}"):
+
+        def download() -> Blob | None:
             try:
-                download = self._state.download_blob(name)
+                found = self._state.download_blob(name)
             except ResourceNotFoundError as error:
-                if _code(error) == "BlobNotFound":
+                if blob_calls.code(error) == "BlobNotFound":
                     return None
                 raise
-            return Blob(download.readall(), download.properties.etag)
+            return Blob(found.readall(), found.properties.etag)
+
+        return self._call(f"read {name}", download)
 
     def read_all(self, names: Sequence[str]) -> list[Blob | None]:
         """See Storage."""
@@ -147,28 +156,34 @@ class BlobStorage:
             if etag is None
             else {"overwrite": True, "etag": etag, "match_condition": MatchConditions.IfNotModified}
         )
-        with _outcome(f"write {name}"):
-            answer = self._state.get_blob_client(name).upload_blob(data, **condition)
-        return str(answer["etag"])
+        blob = self._state.get_blob_client(name)
+        return str(self._call(f"write {name}", lambda: blob.upload_blob(data, **condition))["etag"])
 
     def put(self, name: str, data: bytes) -> None:
         """See Storage."""
-        with _outcome(f"put {name}"):
-            self._state.get_blob_client(name).upload_blob(data, overwrite=True)
+        blob = self._state.get_blob_client(name)
+        self._call(f"put {name}", lambda: blob.upload_blob(data, overwrite=True))
 
     def delete(self, names: Sequence[str]) -> None:
         """See Storage."""
-        self._each(self._delete, names)
+        self._each(lambda name: self._delete(self._state, name), names)
 
-    def _delete(self, name: str) -> None:
-        with _outcome(f"delete {name}"), suppress(ResourceNotFoundError):
-            self._state.delete_blob(name)
+    def _delete(self, container: ContainerClient, name: str) -> None:
+        def delete() -> None:
+            with suppress(ResourceNotFoundError):
+                container.delete_blob(name)
+
+        self._call(f"delete {name}", delete)
 
     def names(self, prefix: str) -> list[str]:
         """See Storage."""
-        with _outcome(f"list {prefix}"):
-            blobs = self._state.list_blobs(prefix, include=["metadata"])
-            return sorted(blob.name for blob in blobs if not is_directory(blob.name, blob.metadata or {}))
+        return sorted(blob.name for blob in self._list(self._state, prefix, ["metadata"]))
+
+    def _list(self, container: ContainerClient, prefix: str, include: list[str]) -> Iterator[BlobProperties]:
+        """The blobs of a container, without directories; each page is a call."""
+        pages = container.list_blobs(prefix, include=include).by_page()
+        while (page := self._call(f"list {prefix}", lambda: _next(pages))) is not None:
+            yield from (blob for blob in page if not is_directory(blob.name, blob.metadata or {}))
 
     def stage(self, files: Sequence[File]) -> None:
         """See Storage."""
@@ -179,17 +194,19 @@ class BlobStorage:
 
     def stage_block(self, name: str, block_id: str, data: bytes) -> None:
         """See Storage."""
-        with _outcome(f"stage {name}"):
-            self._output.get_blob_client(name).stage_block(block_id, data)
+        blob = self._output.get_blob_client(name)
+        self._call(f"stage {name}", lambda: blob.stage_block(block_id, data))
 
     def publish(self, files: Sequence[Listed]) -> list[Publication]:
         """See Storage."""
         return self._each(self._publish, files)
 
     def _publish(self, file: Listed) -> Publication:
-        with _outcome(f"publish {file.name}"):
+        blob = self._output.get_blob_client(file.name)
+
+        def commit() -> Publication:
             try:
-                self._output.get_blob_client(file.name).commit_block_list(
+                blob.commit_block_list(
                     [BlobBlock(block_id) for block_id in file.block_ids],
                     content_settings=ContentSettings(file.content_type, file.content_encoding),
                     metadata=file.metadata,
@@ -197,100 +214,88 @@ class BlobStorage:
                 )
             except HttpResponseError as error:
                 # The SDK raises ResourceExistsError for every 409: only the code tells.
-                match _code(error):
+                match blob_calls.code(error):
                     case "BlobAlreadyExists":
                         return Publication.ALREADY
                     case "InvalidBlockList":
                         return Publication.BLOCKS_GONE
                 # A lease or a policy of immutability on the published file has other codes.
-                if error.status_code in CONFLICTS and self.exists(file.name):
+                if error.status_code in blob_calls.CONFLICTS and blob.exists():
                     return Publication.ALREADY
                 raise
-        return Publication.DONE
+            return Publication.DONE
+
+        return self._call(f"publish {file.name}", commit)
 
     def remove(self, names: Sequence[str]) -> None:
         """See Storage."""
-        self._each(self._remove, names)
-
-    def _remove(self, name: str) -> None:
-        with _outcome(f"delete {name}"), suppress(ResourceNotFoundError):
-            self._output.delete_blob(name)
+        self._each(lambda name: self._delete(self._output, name), names)
 
     def exists(self, name: str) -> bool:
         """See Storage."""
-        with _outcome(f"look for {name}"):
-            return self._output.get_blob_client(name).exists()
+        return self._call(f"look for {name}", self._output.get_blob_client(name).exists)
 
     def outputs(self, prefix: str) -> Iterator[Stored]:
         """See Storage."""
-        with _outcome(f"list {prefix}"):
-            for blob in self._output.list_blobs(prefix, include=["metadata", "uncommittedblobs"]):
-                # Azure lists a blob without committed blocks as one of 0 bytes without metadata.
-                metadata = blob.metadata or {}
-                if is_directory(blob.name, metadata):
-                    continue
-                yield Stored(
-                    str(blob.name),
-                    blob.size,
-                    metadata,
-                    visible=bool(blob.size or metadata),
-                    leased=blob.lease.status == "locked",
-                )
+        for blob in self._list(self._output, prefix, ["metadata", "uncommittedblobs"]):
+            # Azure lists a blob without committed blocks as one of 0 bytes without metadata.
+            metadata = blob.metadata or {}
+            yield Stored(
+                str(blob.name),
+                blob.size,
+                metadata,
+                visible=bool(blob.size or metadata),
+                leased=blob.lease.status == "locked",
+            )
 
     def part(self, name: str, offset: int, length: int) -> bytes:
         """See Storage."""
-        with _outcome(f"read {name}"):
-            return self._output.download_blob(name, offset, length).readall()
+        return self._call(f"read {name}", lambda: self._output.download_blob(name, offset, length).readall())
+
+    def _call[T](self, what: str, call: Callable[[], T]) -> T:
+        return blob_calls.make(what, call, self._timeouts)
 
     def _each[I, O](self, call: Callable[[I], O], items: Sequence[I]) -> list[O]:
         if len(items) == 1:
             return [call(items[0])]
-        return list(self._pool.map(call, items))
+        return list(self._pool.map(deadline.carried(call), items))
 
 
 def connect(
-    state: Connection, output: Connection, state_container: str, output_container: str, **options: Any
+    state: Connection,
+    output: Connection,
+    state_container: str,
+    output_container: str,
+    timeouts: StorageTimeouts | None = None,
+    **options: Any,
 ) -> BlobStorage:
     """Storage on two containers; nothing is asked of the service yet. `options` go to BlobServiceClient."""
+    timeouts = timeouts or StorageTimeouts()
     return BlobStorage(
-        _service(state, options).get_container_client(state_container),
-        _service(output, options).get_container_client(output_container),
+        _service(state, timeouts, options).get_container_client(state_container),
+        _service(output, timeouts, options).get_container_client(output_container),
+        timeouts,
     )
 
 
-def _service(connection: Connection, options: dict[str, Any]) -> BlobServiceClient:
-    # A ledger is written by one Put Blob: the SDK would cut larger data into blocks, in several calls.
-    options = {"max_single_put_size": SINGLE_PUT} | options
+def _service(connection: Connection, timeouts: StorageTimeouts, options: dict[str, Any]) -> BlobServiceClient:
+    ours: dict[str, Any] = {
+        # A ledger is written by one Put Blob: the SDK would cut larger data into blocks, in several calls.
+        "max_single_put_size": SINGLE_PUT,
+        "connection_timeout": timeouts.attempt,
+        "read_timeout": timeouts.attempt,
+        "retry_policy": blob_calls.Retry(timeouts),
+    }
+    options = ours | options
     if connection.string:
         return BlobServiceClient.from_connection_string(connection.string, **options)
     return BlobServiceClient(str(connection.address), credential(connection), **options)
 
 
-def _code(error: HttpResponseError) -> str:
-    # Set by azure-storage-blob alone, so that the base class does not declare it; text, or an enum of text.
-    code = getattr(error, "error_code", None) or error.reason
-    return str(getattr(code, "value", code))
-
-
-@contextmanager
-def _outcome(call: str) -> Iterator[None]:
-    """Sorts the SDK's errors by what they tell of the call: no effect, perhaps one, or no such thing."""
-    try:
-        yield
-    except HttpResponseError as error:
-        message = f"{call}: HTTP {error.status_code} {_code(error)}"
-        if error.status_code in CONFLICTS:
-            raise Refused(message) from error
-        if (
-            error.status_code is None
-            or error.status_code in {408, 429}
-            or error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
-        ):
-            raise Unclear(message) from error
-        text = error.message.partition("\n")[0]  # the rest repeats the code
-        raise StorageError(f"{message}: {text}") from error
-    except AzureError as error:
-        raise Unclear(f"{call}: {type(error).__name__}: {error}") from error
+def _next(pages: Iterator[Iterator[BlobProperties]]) -> list[BlobProperties] | None:
+    """The next page of a listing; None: there is none."""
+    page = next(pages, None)
+    return None if page is None else list(page)
 
 
 def credential(connection: Connection) -> TokenCredential:

@@ -6,18 +6,20 @@ from dataclasses import astuple, dataclass, field
 from itertools import groupby
 from time import perf_counter
 
-from shared import schema, telemetry
+from shared import deadline, schema, telemetry
 from shared.compaction import compaction, rewriting
 from shared.compaction.compaction import State, Swap
 from shared.durations import head
 from shared.durations.head import Head
-from shared.errors import DamagedFile, LedgerError, Refused, StorageError
-from shared.ledger import Ledger
+from shared.errors import DamagedFile, DeadlineExceeded, LedgerError, Refused, StorageError
+from shared.ledger import Ledger, Listed
 from shared.plan import Stamp
 from shared.rules import Compacting
 from shared.storage import Publication, Storage, Stored
 
 ATTEMPTS = 5
+SECONDS = 480.0
+"""How long a run may take, whatever storage does; after its budget it ends what it has begun."""
 STUCK = 300
 """Seconds after which a swap that cannot be ended is an alarm."""
 
@@ -81,9 +83,19 @@ class Compactor:
     """The work of the timer `compact_logs`. Two may run at once: what decides is the state."""
 
     def __init__(
-        self, storage: Storage, rules: Compacting, now: Callable[[], int], new_id: Callable[[], str]
+        self,
+        storage: Storage,
+        rules: Compacting,
+        now: Callable[[], int],
+        new_id: Callable[[], str],
+        seconds: float = SECONDS,
     ) -> None:
-        """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside."""
+        """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside.
+
+        `seconds`: how long a run may take, whatever storage does.
+        """
+        self._seconds = seconds
+        self._target = rules.target
         self._storage = storage
         self._rules = rules
         self._now = now
@@ -94,12 +106,17 @@ class Compactor:
 
         Raises StorageError: the next run goes on from what was committed.
         """
+        with deadline.within(self._seconds):
+            return self._run(budget_seconds)
+
+    def _run(self, budget_seconds: float) -> Summary:
         summary = Summary()
         until = self._now() + int(budget_seconds * 1_000_000)
         try:
             for attempt in range(1, ATTEMPTS + 1):
                 try:
                     self._pass(until, summary)
+                    self._target = min(self._rules.target, 2 * self._target)
                     break
                 except Refused as refusal:
                     # By another instance, which has got on; or by something that keeps a file from going.
@@ -133,13 +150,13 @@ class Compactor:
             return
         # Hour by hour: a day of a busy hub has more files than memory should hold.
         for folder, files in self._ripe():
-            if not any(compaction.groups(files, self._rules.target)):
+            if not any(compaction.groups(files, self._target)):
                 continue
             # After the listing: a ledger lists a file before it is visible, and never again once it is off
             # the list. So what was visible and is not listed now is done with.
             listed = self._listed(files)
             free = [file for file in files if file.name not in listed]
-            for group in compaction.groups(free, self._rules.target):
+            for group in compaction.groups(free, self._target):
                 if self._now() >= until:
                     summary.left = True
                     return
@@ -194,7 +211,7 @@ class Compactor:
         began, table = perf_counter(), _table(folder)
         stamp = Stamp(self._new_id(), self._now())
         name = f"{folder}compacted-{state.ordinal + 1:012d}-{stamp.commit_id}.parquet"
-        output, size = rewriting.rewrite(self._storage, table, group, name, stamp, self._rules.compression)
+        output, size = self._rewrite(table, group, name, stamp)
         inputs = tuple(one.name.removeprefix(folder) for one in group)
         swap = Swap(folder=folder, inputs=inputs, output=output, began=self._now())
         state = state.beginning(swap)
@@ -217,8 +234,21 @@ class Compactor:
         summary.swaps.append(swapped)
         return state, etag
 
+    def _rewrite(
+        self, table: schema.Table, group: Sequence[Stored], name: str, stamp: Stamp
+    ) -> tuple[Listed, int]:
+        """Stages the merged file. If time runs out, the next attempt takes half as much."""
+        try:
+            return rewriting.rewrite(self._storage, table, group, name, stamp, self._rules.compression)
+        except StorageError as error:
+            if isinstance(error, DeadlineExceeded) or deadline.left() <= 0:
+                self._target = sum(file.size for file in group) // 2
+            raise
+
     def _finish(self, state: State, etag: str | None, summary: Summary) -> tuple[State, str]:
         """Publishes the output, then deletes the inputs; only once they are gone it is done.
+
+        That may take several runs if storage is slow: each deletes only what is left.
 
         An output that is neither staged nor visible is given up: its blocks expired, or somebody deleted it.
         What is left of the inputs stays then.
@@ -233,7 +263,8 @@ class Compactor:
                 raise Refused(f"{compaction.NAME}: another instance came between")
             summary.alarm(f"{name}: neither visible nor staged: its blocks expired, or it was deleted")
         else:
-            self._storage.remove(swap.names)
+            left = {file.name for file in self._storage.outputs(swap.folder)}
+            self._storage.remove([name for name in swap.names if name in left])
         state = state.ended()
         return state, self._storage.write(compaction.NAME, state.dump(), etag)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shared import __version__, formats, schema
+from shared import __version__, deadline, formats, schema
 from shared.compaction import merging, provenance
 from shared.compaction.provenance import Origin
 from shared.errors import DamagedFile, Refused
@@ -98,7 +98,7 @@ def _fetch(storage: Storage, files: Sequence[Stored], scratch: Path) -> list[Pat
         return path
 
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="fetch") as pool:
-        return list(pool.map(fetch, range(len(files)), files))
+        return list(pool.map(deadline.carried(fetch), range(len(files)), files))
 
 
 def _merge(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from shared import commit, telemetry
+from shared import commit, deadline, telemetry
 from shared.durations import connections, finishing, head, master, segments
 from shared.durations.absorbing import Pass
 from shared.durations.head import Absorbed, Head, Totals
@@ -28,6 +28,8 @@ SEGMENTS = 5_000
 MARGIN = 60 * 1_000_000
 """Microseconds by which the clocks of hub and app may differ."""
 ATTEMPTS = 10
+SECONDS = 240.0
+"""How long a run may take, whatever storage does; after its budget it ends what it has begun."""
 
 log = logging.getLogger(__name__)
 
@@ -84,9 +86,19 @@ class Finisher:
     """The timer's work. Two may run at once, in one process or several: what decides is the head."""
 
     def __init__(
-        self, storage: Storage, hub: Hub, rules: Finishing, now: Callable[[], int], new_id: Callable[[], str]
+        self,
+        storage: Storage,
+        hub: Hub,
+        rules: Finishing,
+        now: Callable[[], int],
+        new_id: Callable[[], str],
+        seconds: float = SECONDS,
     ) -> None:
-        """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside."""
+        """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside.
+
+        `seconds`: how long a run may take, whatever storage does.
+        """
+        self._seconds = seconds
         self._storage = storage
         self._hub = hub
         self._rules = rules
@@ -99,6 +111,10 @@ class Finisher:
 
         Raises StorageError or LedgerError: the next run goes on from what was committed.
         """
+        with deadline.within(self._seconds):
+            return self._run(budget_seconds)
+
+    def _run(self, budget_seconds: float) -> Summary:
         summary = Summary()
         until = self._now() + int(budget_seconds * 1_000_000)
         asked = self._now()

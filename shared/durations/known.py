@@ -8,6 +8,7 @@ from itertools import batched
 import numpy as np
 import pyarrow as pa
 
+from shared import deadline
 from shared.arrays import Array
 from shared.durations import connections, head, master, segments
 from shared.durations.connections import UNKNOWN
@@ -121,7 +122,7 @@ class Known:
 
         Returns the ledger as it is to go on: without what the timer has absorbed and others have seen.
         """
-        with self._reading:
+        with deadline.hold(self._reading, "starts of connections"):
             asked = self._now()
             if self._refreshed is None or abs(asked - self._refreshed) >= self._staleness:
                 self._follow(self._ledgers(ledger), whole=self._refreshed is None)
@@ -133,7 +134,7 @@ class Known:
 
     def committed(self, before: Ledger, ledger: Ledger, segment: bytes | None) -> None:
         """Learns from a commit of this process, which followed on `before`."""
-        with self._reading:
+        with deadline.hold(self._reading, "starts of connections"):
             if self._read.get(before.source, (before.ledger_id, 0)) == (before.ledger_id, before.ordinal):
                 if segment is not None:
                     self._learn(connections.load(segment))

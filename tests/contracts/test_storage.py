@@ -2,16 +2,17 @@
 
 import uuid
 from collections.abc import Callable
+from itertools import count
 
 import pytest
 from azure.storage.blob import BlobServiceClient
 
 from local.azurite import Azurite
 from local.faults.proxy import Proxy
-from shared import storage
+from shared import blob_calls, storage
 from shared.errors import Refused, StorageError, Unclear
 from shared.ledger import File, Listed
-from shared.rules import Connection
+from shared.rules import Connection, StorageTimeouts
 from shared.storage import Publication, Storage
 from tests.directories import azurite_with_directories
 from tests.memory import MemoryStorage
@@ -346,6 +347,31 @@ def test_publishing_that_is_refused_for_another_cause_asks_whether_the_file_is_t
             store.publish([missing.listed])
         proxy.calm()
         assert store.publish([missing.listed]) == [Publication.DONE]
+
+
+def test_the_first_retry_comes_after_half_a_second_and_each_further_one_after_twice_as_long() -> None:
+    retry = blob_calls.Retry(StorageTimeouts())
+    for number, mean in ((1, 0.5), (2, 1), (3, 2), (6, 16)):
+        waits = [retry.get_backoff_time({"count": number}) for _ in range(200)]
+        assert mean / 2 <= min(waits) < 0.7 * mean
+        assert 1.3 * mean < max(waits) <= mean * 1.5
+
+
+@pytest.mark.parametrize("failing", [1, 3])
+def test_failing_answers_are_asked_for_again_and_nobody_notices(
+    azurite: Azurite, unique: str, failing: int
+) -> None:
+    with (
+        Proxy(azurite.port, 1) as proxy,
+        BlobServiceClient.from_connection_string(azurite.connection_string) as service,
+    ):
+        service.create_container(unique)
+        connection = Connection(string=azurite.connection_string.replace(str(azurite.port), str(proxy.port)))
+        store = storage.connect(connection, connection, unique, unique, StorageTimeouts(backoff=0.01))
+        requests = count()
+        proxy.choose = lambda _: "503" if next(requests) < failing else ""
+        store.write("ledger", b"one", None)
+        assert next(requests) == failing + 1
 
 
 def test_a_service_that_does_not_answer_is_unclear() -> None:

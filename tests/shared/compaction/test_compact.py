@@ -7,6 +7,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,12 +30,12 @@ from shared.compaction.provenance import Origin
 from shared.durations import head
 from shared.durations.finish import Finisher
 from shared.durations.head import Head
-from shared.errors import Refused, StorageError
+from shared.errors import DeadlineExceeded, Refused, StorageError
 from shared.export import Exporter
 from shared.ledger import File, Ledger, Listed
 from shared.rules import Compacting, Compression, Connection, Finishing, Rules
 from shared.status import status
-from shared.storage import Blob, connect
+from shared.storage import Blob, BlobStorage, connect
 from tests import memory
 from tests.memory import WEEK, CountingStorage, MemoryStorage
 from tests.shared.exported import EPOCH, RULES, SECOND, SOURCE, Exported, envelopes
@@ -463,6 +464,54 @@ def test_a_file_that_cannot_be_deleted_is_an_alarm_once_it_has_lasted(
     (alarm,) = Compactor(storage, COMPACTING, lambda: 600 * SECOND, lambda: "a").run(60).alarms
     assert "BlobImmutableDueToPolicy" in alarm
     assert "readers see its rows twice" in caplog.text
+
+
+def test_a_swap_that_takes_longer_than_a_run_may_deletes_some_files_in_each() -> None:
+    names = [f"{n:02}" for n in range(40)]
+
+    class Slow(MemoryStorage):
+        removing = 0
+
+        def _remove(self, name: str) -> None:
+            self.removing += 1
+            if self.removing % 8 == 0:
+                raise DeadlineExceeded(f"delete {name}")
+            super()._remove(name)
+
+    storage = Slow()
+    put(storage, "f/", names)
+    began(storage, "f/", names)
+    compactor = Compactor(storage, COMPACTING, lambda: 0, lambda: "a")
+    for run in range(1, 6):
+        with pytest.raises(DeadlineExceeded):
+            compactor.run(60)
+        assert len([one for one in names if storage.visible(f"f/{one}")]) == 40 - 7 * run
+    assert compactor.run(60).finished == 1
+    assert [one.name for one in storage.outputs("f/")] == ["f/compacted"]
+
+
+def test_what_cannot_be_merged_in_the_time_of_a_run_is_merged_in_smaller_groups(filled: Exported) -> None:
+    before = rows(filled, RECORDS)
+
+    class Slow(BlobStorage):
+        parts = 0
+
+        def part(self, name: str, offset: int, length: int) -> bytes:
+            self.parts += 1
+            if self.parts > 4:
+                raise DeadlineExceeded(f"read {name}")
+            return super().part(name, offset, length)
+
+    slow = Slow(filled.state, filled.output)
+    compactor = Compactor(slow, COMPACTING, lambda: LATER, new_id)
+    files = len(filled.files(RECORDS))
+    for _ in range(40):
+        slow.parts = 0
+        with suppress(DeadlineExceeded):
+            compactor.run(600)
+    assert len(filled.files(RECORDS)) < files / 2
+    assert rows(filled, RECORDS) == before
+    assert audited(filled).status == 0
 
 
 def test_a_leased_file_is_left_alone_and_holds_up_nothing(filled: Exported) -> None:

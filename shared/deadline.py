@@ -1,0 +1,74 @@
+"""Bounds the time that a piece of work may take: everything that waits asks how much of it is left."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from math import inf
+from time import monotonic
+
+from shared.errors import DeadlineExceeded
+
+_end: ContextVar[float] = ContextVar("deadline", default=inf)
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Gives the with block this much time, or less if a block around it has less left."""
+    before = _end.set(min(_end.get(), monotonic() + seconds))
+    try:
+        yield
+    finally:
+        _end.reset(before)
+
+
+def left() -> float:
+    """Seconds that the current work has left: 0 or less when its time is up, infinite outside of `within`."""
+    return _end.get() - monotonic()
+
+
+def check(what: str) -> None:
+    """Raises DeadlineExceeded if the time of the current work is up; `what` says what would come next."""
+    if left() <= 0:
+        raise DeadlineExceeded(f"{what}: not begun, because the time of this run is up")
+
+
+@contextmanager
+def hold(lock: threading.Lock, what: str) -> Iterator[None]:
+    """Holds a lock during the with block. Raises DeadlineExceeded if it is not free in the time left."""
+    if not lock.acquire(timeout=max(0.0, min(left(), threading.TIMEOUT_MAX))):
+        raise DeadlineExceeded(f"{what}: not free in the time of this run")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def carried[**P, T](call: Callable[P, T]) -> Callable[P, T]:
+    """The same call for threads of a pool: it has what the current work has left, wherever it runs."""
+    context = copy_context()
+
+    def run(*arguments: P.args, **named: P.kwargs) -> T:
+        return context.copy().run(call, *arguments, **named)
+
+    return run
+
+
+def bounded[T](call: Callable[[], T], seconds: float) -> T:
+    """Returns what `call` returns, or raises what it raises, within this time.
+
+    Raises TimeoutError otherwise. The call then goes on in a thread of its own, and may still take effect:
+    nothing can end it, because a peer that sends a byte now and then keeps every time-out of a socket at bay.
+    """
+    outcome: Future[T] = Future()
+    context = copy_context()
+
+    def run() -> None:
+        try:
+            outcome.set_result(context.run(call))
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, name="bounded", daemon=True).start()
+    return outcome.result(seconds)

@@ -1,0 +1,200 @@
+"""Whatever storage does from any request on, a run ends in its time, and the next one makes all good.
+
+Each case has containers and a proxy of its own; they run at the same time, as they do little but wait.
+"""
+
+import itertools
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from time import monotonic
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from azure.storage.blob import BlobServiceClient
+
+from local.azurite import Azurite
+from local.faults.proxy import DRIP, LATE, STALLED, Proxy
+from shared import storage
+from shared.compaction.compact import Compactor
+from shared.durations.finish import Finisher
+from shared.envelope import Envelope, Source
+from shared.errors import StorageError
+from shared.export import Exporter
+from shared.hub import State
+from shared.rules import Compacting, Connection, Finishing, Rules, StorageTimeouts
+from shared.schema import RECORDS
+from shared.storage import Storage
+
+SECOND = 1_000_000
+HOUR = 3600 * SECOND
+BEGAN = 1_900_000_000 * SECOND
+SOURCE = Source("ns", "hub", "0")
+TIMEOUTS = StorageTimeouts(attempt=0.3, call=0.8, backoff=0.05)
+CALM = StorageTimeouts()
+LIMIT = 1.5
+"""Seconds that a run may take."""
+SLACK = 10
+"""Seconds more that a busy machine is given. Without deadlines, a run takes minutes."""
+FAULTS = ("503", STALLED, LATE, DRIP, "reset")
+TIMER_FAULTS = ("503", DRIP)
+AT_ONCE = 16
+
+
+class NoHub:
+    """Does not answer."""
+
+    @staticmethod
+    def ask() -> State | None:
+        return None
+
+
+class Account:
+    """Containers, reached directly or through a proxy that does something to each request from one on."""
+
+    def __init__(self, azurite: Azurite, proxy: Proxy) -> None:
+        name = uuid.uuid4().hex
+        self.now = BEGAN
+        self.proxy = proxy
+        proxy.pace = 0.1
+        service = BlobServiceClient.from_connection_string(azurite.connection_string)
+        service.create_container(f"{name}-state")
+        self.output = service.create_container(f"{name}-output")
+        through = azurite.connection_string.replace(str(azurite.port), str(proxy.port))
+        self.calm, self.faulty = (
+            storage.connect(
+                Connection(string=string),
+                Connection(string=string),
+                f"{name}-state",
+                f"{name}-output",
+                timeouts,
+            )
+            for string, timeouts in ((azurite.connection_string, CALM), (through, TIMEOUTS))
+        )
+
+    def export(self, last: int, through: Storage, seconds: float) -> None:
+        exporter = Exporter(through, Rules(), 1 << 26, lambda: self.now, new_id, seconds=seconds)
+        exporter.run(SOURCE, [envelope(sequence) for sequence in range(last + 1)])
+
+    def finish(self, through: Storage, seconds: float) -> None:
+        rules = Finishing(idle=timedelta(hours=1), quiet=timedelta(hours=1))
+        Finisher(through, NoHub, rules, lambda: self.now, new_id, seconds).run(50)
+
+    def compact(self, through: Storage, seconds: float) -> None:
+        Compactor(through, Compacting(reach=timedelta(days=1)), lambda: self.now, new_id, seconds).run(50)
+
+    def rows(self) -> Counter[tuple[int, int]]:
+        """How often each record is visible, by sequence number and index."""
+        found: Counter[tuple[int, int]] = Counter()
+        for name in self.output.list_blob_names():
+            if RECORDS.name in name and "_dead_letters" not in name:
+                table = pq.read_table(pa.BufferReader(self.output.download_blob(name).readall()))
+                found.update(
+                    zip(table["_SequenceNumber"].to_pylist(), table["_RecordIndex"].to_pylist(), strict=True)
+                )
+        return found
+
+
+def envelope(sequence: int) -> Envelope:
+    records = [
+        {
+            "time": f"2030-03-17T{17 - index}:46:40Z",
+            "category": "WebSocketConnectionLogs",
+            "correlationId": f"c{sequence}-{index}",
+            "properties": {"eventName": "ConnectionOpened"},
+        }
+        for index in range(2)
+    ]
+    return Envelope(sequence, BEGAN + sequence, orjson.dumps({"records": records}))
+
+
+def new_id() -> str:
+    return uuid.uuid4().hex
+
+
+@contextmanager
+def account(azurite: Azurite) -> Iterator[Account]:
+    with Proxy(azurite.port, 1) as proxy:
+        yield Account(azurite, proxy)
+
+
+def exported(to: Account) -> None:
+    to.export(2, to.calm, 60)
+
+
+def committed_twice(to: Account) -> None:
+    exported(to)
+    to.now += SECOND
+    to.export(4, to.calm, 60)
+    to.now += 5 * HOUR
+
+
+def finished(to: Account) -> None:
+    committed_twice(to)
+    to.finish(to.calm, 60)
+
+
+RUNS: dict[str, tuple[Callable[[Account], None], Callable[[Account, Storage, float], None], int]] = {
+    "the first commit": (lambda _: None, lambda to, through, seconds: to.export(2, through, seconds), 9),
+    "a commit": (exported, lambda to, through, seconds: to.export(4, through, seconds), 12),
+    "finish_connections": (committed_twice, Account.finish, 15),
+    "compact_logs": (finished, Account.compact, 15),
+}
+"""What goes before, what is done, and the least number of requests that it makes."""
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # calls that were abandoned
+@pytest.mark.parametrize("what", RUNS)
+def test_a_run_ends_in_its_time_whatever_storage_does_from_any_request_on(
+    azurite: Azurite, what: str
+) -> None:
+    before, run, least = RUNS[what]
+    asked: list[str] = []
+
+    def ask(request: str) -> str:
+        asked.append(request)
+        return ""
+
+    with account(azurite) as to:
+        before(to)
+        to.proxy.choose = ask
+        patient = storage.BlobStorage(to.faulty._state, to.faulty._output, CALM)
+        run(to, patient, 60)
+        expected = to.rows()
+    assert len(asked) >= least, asked
+
+    def case(number: int, fault: str) -> str | None:
+        with account(azurite) as to:
+            before(to)
+            requests = itertools.count()
+            to.proxy.choose = lambda _: fault if next(requests) >= number else ""
+            began = monotonic()
+            error = None
+            try:
+                run(to, to.faulty, LIMIT)
+            except StorageError as raised:
+                error = raised
+            took = monotonic() - began
+            to.proxy.calm()
+            to.now += 3 * 60 * SECOND
+            run(to, to.calm, 60)
+            if error and took < LIMIT + SLACK and to.rows() == expected:
+                return None
+            return f"{fault} from {asked[number]} on: {error!r} after {took:.1f} s, then {to.rows()}"
+
+    numbers = range(len(asked))
+    cases = list(
+        itertools.product(numbers, FAULTS)
+        if "commit" in what
+        else zip(numbers, itertools.cycle(TIMER_FAULTS), strict=False)
+    )
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        failures = [each for each in pool.map(case, *zip(*cases, strict=True)) if each]
+    assert not failures, f"{len(failures)} of {len(cases)}"
+    assert expected
+    assert max(expected.values()) == 1

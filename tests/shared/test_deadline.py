@@ -1,0 +1,94 @@
+"""Work that waits ends when its time is up, and says what it waited for."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from math import inf
+
+import pytest
+
+from shared import deadline
+from shared.budget import ByteBudget
+from shared.errors import DeadlineExceeded
+
+
+def test_without_a_deadline_there_is_no_end() -> None:
+    assert deadline.left() == inf
+    deadline.check("anything")
+
+
+def test_of_two_deadlines_the_earlier_one_holds_and_the_outer_one_comes_back() -> None:
+    with deadline.within(1000):
+        with deadline.within(5000):
+            assert 900 < deadline.left() <= 1000
+        with deadline.within(10):
+            assert deadline.left() <= 10
+        assert deadline.left() > 900
+    assert deadline.left() == inf
+
+
+def test_what_has_not_begun_when_time_is_up_is_named() -> None:
+    with deadline.within(0), pytest.raises(DeadlineExceeded, match="read ledger: not begun"):
+        deadline.check("read ledger")
+
+
+def test_a_call_that_takes_too_long_is_left_alone_and_takes_effect_later() -> None:
+    go_on, done = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        go_on.wait(60)
+        done.set()
+
+    with pytest.raises(TimeoutError):
+        deadline.bounded(slow, 0.01)
+    go_on.set()
+    assert done.wait(60)
+
+
+def test_a_bounded_call_returns_and_raises_what_the_call_does_and_knows_its_deadline() -> None:
+    with deadline.within(1000):
+        assert deadline.bounded(deadline.left, 60) <= 1000
+    with pytest.raises(ZeroDivisionError):
+        deadline.bounded(lambda: 1 // 0, 60)
+
+
+def left_now(_: int) -> float:
+    return deadline.left()
+
+
+def test_threads_of_a_pool_know_the_deadline_of_the_work_that_they_do() -> None:
+    with ThreadPoolExecutor(2) as pool, deadline.within(1000):
+        assert all(left <= 1000 for left in pool.map(deadline.carried(left_now), range(4)))
+        assert list(pool.map(left_now, range(2))) == [inf, inf]
+
+
+def test_a_lock_that_somebody_else_holds_is_waited_for_until_the_deadline() -> None:
+    lock = threading.Lock()
+    with (
+        lock,
+        deadline.within(0.05),
+        pytest.raises(DeadlineExceeded, match="starts"),
+        deadline.hold(lock, "starts"),
+    ):
+        pass
+    with deadline.hold(lock, "starts"):
+        assert lock.locked()
+    assert not lock.locked()
+
+
+@pytest.mark.parametrize("others", [1, 2])
+def test_memory_that_others_hold_is_waited_for_until_the_deadline(others: int) -> None:
+    budget = ByteBudget(100)
+    with budget.hold(100), ThreadPoolExecutor(others) as pool:
+
+        def wait(_: int) -> bool:
+            with (
+                deadline.within(0.05),
+                pytest.raises(DeadlineExceeded, match="MEMORY_BUDGET"),
+                budget.hold(50),
+            ):
+                pass
+            return True
+
+        assert all(pool.map(wait, range(others)))
+    with budget.hold(100):
+        pass
