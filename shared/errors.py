@@ -5,6 +5,7 @@ ExporterError
 |-- TriggerError            a batch came without its source or its sequence numbers
 |-- HubError                the Event Hub did not answer, or refused
 |-- CaptureError            a fixture cannot be written
+|-- ConvertError            a file cannot be read as log records
 |-- DamagedFile             an output file is not as it was written
 |-- ReportError             a report cannot be made as it was asked for
 |   `-- FileGone            a file was deleted or compacted since it was listed
@@ -40,6 +41,10 @@ class HubError(ExporterError):
 
 class CaptureError(ExporterError):
     """A fixture cannot be written."""
+
+
+class ConvertError(ExporterError):
+    """A file cannot be read as log records, or the output folder cannot be used."""
 
 
 class DamagedFile(ExporterError):

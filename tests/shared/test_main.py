@@ -359,6 +359,8 @@ def test_every_command_in_the_docs_runs(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "copy").mkdir()
+    (tmp_path / "PT1H.json").write_bytes(b'{"records": []}\n')
+    (tmp_path / "PT1H.json.gz").write_bytes(gzip.compress(b'{"records": []}\n'))
     monkeypatch.chdir(tmp_path)  # where a report goes
     arguments = [one.replace("SOURCE", str(SOURCE)) for one in command.partition(" > ")[0].split()]
     if "--watch" in arguments:

@@ -1,0 +1,99 @@
+"""`convert`: converts files of log records on this machine, without Azure."""
+
+import argparse
+import os
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_args
+
+from shared.audit.audit import OK, WRONG
+from shared.commands import console
+from shared.commands.console import YELLOW, paint, say
+from shared.commands.frame import command, moment, now, say_json
+from shared.errors import ConvertError
+from shared.rules import Finishing, Format, Rules
+
+MORE = """
+FILE is a file of messages, an archive that a diagnostic setting wrote (PT1H.json), or an export of a
+workspace, compressed with gzip or not; - is standard input. It writes what the function app would:
+parquet/<table>/date=…/hour=…/, _dead_letters/, and a row for each connection. No settings are needed.
+Exit status: 0 all records fit, 1 something was rejected, 2 a file could not be read.
+"""
+
+
+def declare(commands: Any) -> None:
+    """Adds it to the command line."""
+    parser = command(
+        commands,
+        "convert",
+        _run,
+        "Converts files of log records to Parquet and JSON Lines on this machine.",
+        MORE,
+        "  python -m shared convert PT1H.json --output out\n"
+        "  python -m shared convert PT1H.json.gz --output out --format parquet,json --json\n"
+        "  python -m shared convert - --output out --arrived 2026-11-20T10:00Z",
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a file to read, or - for standard input")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="an empty or new folder")
+    parser.add_argument(
+        "--format",
+        type=_formats,
+        default=("parquet",),
+        metavar="LIST",
+        help=f"{' or '.join(get_args(Format))}, or both with a comma (default: parquet)",
+    )
+    parser.add_argument(
+        "--arrived",
+        type=moment,
+        metavar="TIME",
+        help="when the records reached the hub (default: the hour in an archive's path, or file time)",
+    )
+    parser.add_argument("--json", action="store_true", help="print a summary for machines")
+
+
+def _run(options: argparse.Namespace) -> int:
+    from shared.convert.convert import convert  # noqa: PLC0415 - for a fast --help
+
+    paths = [Path(name) for name in options.files if name != "-"]
+    for path in paths:
+        if not path.is_file():
+            raise ConvertError(f"{path}: is not a file")
+    total = 0 if "-" in options.files else sum(path.stat().st_size for path in paths)
+    done = convert(
+        _inputs(options.files, options.arrived),
+        options.output,
+        Rules(formats=options.format),
+        Finishing(formats=options.format),
+        lambda read: console.progress("converting", min(read, total) if total else read, total),
+    )
+    console.progressed()
+    if options.json:
+        say_json({each.name: getattr(done, each.name) for each in fields(done)})
+    else:
+        say(f"{done.files:,} files, {done.records:,} records")
+        say(f"{done.rows:,} rows, {done.skipped:,} records of other categories")
+        for reason, number in done.rejected.most_common():
+            say(paint(f"  {number:,} rejected: {reason} (see {options.output}/_dead_letters)", YELLOW))
+        say(f"{done.connections:,} connections")
+        say(f"Written to {options.output}")
+    return WRONG if done.rejected else OK
+
+
+def _inputs(names: list[str], arrived: int | None) -> Iterator[Any]:
+    from shared.convert.convert import Input, arrival  # noqa: PLC0415
+
+    for name in names:
+        if name == "-":
+            file = os.fdopen(os.dup(0), "rb")
+            yield Input("standard input", file, now() if arrived is None else arrived)
+        else:
+            path = Path(name)
+            yield Input(name, path.open("rb"), arrival(path.absolute()) if arrived is None else arrived)
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(text.split(",")))
+    if unknown := set(found) - set(get_args(Format)):
+        raise argparse.ArgumentTypeError(f"unknown format {', '.join(sorted(unknown))}")
+    return found

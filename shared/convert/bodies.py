@@ -1,0 +1,103 @@
+"""Cuts a file of log records into message bodies, as an Event Hub would deliver them."""
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from itertools import chain
+
+import orjson
+
+from shared.envelope import GZIP
+from shared.errors import ConvertError
+
+PIECE = 1 << 20
+"""Bytes read at a time."""
+TOGETHER = 200
+"""Lines with one record each that become one body: decoding them together takes a third of the time."""
+
+
+def bodies(file: io.BufferedReader, name: str, limit: int) -> Iterator[bytes]:
+    """The bodies in a file: lines of a file of lines, or the whole file otherwise.
+
+    A file is read line by line if its first line that is not empty is JSON by itself: an archive of a
+    diagnostic setting (`PT1H.json`), a workspace export, or one message a line. Up to 200 lines that are
+    single records become one body. Any other file is one body.
+
+    Args:
+        file: Open for reading, compressed with gzip or not.
+        name: For messages.
+        limit: The largest body, in bytes after decompression.
+
+    Raises:
+        ConvertError: A body is larger than the limit, or the compressed data is damaged.
+    """
+    if file.peek(len(GZIP)).startswith(GZIP):
+        file = io.BufferedReader(gzip.GzipFile(fileobj=file, mode="rb"))
+    try:
+        yield from _cut(file, name, limit)
+    except (EOFError, zlib.error, OSError) as error:
+        raise ConvertError(f"{name}: cannot be read: {error}") from error
+
+
+def _cut(file: io.BufferedReader, name: str, limit: int) -> Iterator[bytes]:
+    by_line: bool | None = None
+    rest = b""
+    while True:
+        piece = file.read(PIECE)
+        rest += piece
+        if by_line is None:
+            by_line = _is_line(rest, ended=not piece)
+        if by_line:
+            *lines, rest = rest.split(b"\n")
+            yield from _bodies([line for line in lines if line.strip()])
+        if not piece:
+            break
+        if len(rest) > limit:
+            raise ConvertError(
+                f"{name}: a single message or line is larger than {limit >> 20} MiB; "
+                "split the file, or write one record a line"
+            )
+    if rest.strip():
+        yield rest
+
+
+def _bodies(lines: list[bytes]) -> Iterator[bytes]:
+    """Lines as bodies; those that are records come together, as `{"records": […]}`."""
+    for start in range(0, len(lines), TOGETHER):
+        some = lines[start : start + TOGETHER]
+        joined = b",\n".join(some)
+        if len(some) > 1 and _are_records(joined, len(some)):
+            yield b'{"records":[' + joined + b"]}"
+        else:
+            yield from some
+
+
+def _are_records(joined: bytes, number: int) -> bool:
+    """Whether these lines, joined, are so many records: then each line is one.
+
+    A line cannot complete another without changing the number: text does not continue across a line break
+    in JSON, and an object or array that did would be one value for several lines.
+    """
+    try:
+        values = orjson.loads(b"[" + joined + b"]")
+    except orjson.JSONDecodeError:
+        return False
+    if len(values) != number or not all(type(value) is dict for value in values):
+        return False
+    return not any(key.lower() == "records" for key in set(chain.from_iterable(values)))
+
+
+def _is_line(text: bytes, *, ended: bool) -> bool | None:
+    """Whether the first line is JSON by itself. None: it is not complete yet."""
+    first, newline, after = text.lstrip().partition(b"\n")
+    if not newline or (not after.strip() and not ended):
+        return None
+    if not after.strip():
+        return False
+    try:
+        orjson.loads(first)
+    except orjson.JSONDecodeError:
+        # A file of lines whose first line is malformed still has a second one that begins a value.
+        return first.startswith(b"{") and after.lstrip().startswith((b'{"', b"[{"))
+    return True

@@ -1,0 +1,178 @@
+"""Converts files of log records into the output that the function app would write for them."""
+
+import io
+import re
+import tempfile
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from shared.commit import PENDING
+from shared.convert.bodies import bodies
+from shared.convert.folder_storage import FolderStorage
+from shared.durations.finish import Finisher
+from shared.envelope import Envelope, Source
+from shared.errors import ConvertError
+from shared.export import Exporter
+from shared.hub import Position, State
+from shared.rules import Finishing, Rules
+
+SOURCE = Source("files", "convert", "0")
+"""Where all records come from, as the lineage columns say it; the sequence number counts bodies or lines."""
+SECOND = 1_000_000
+BATCH = 20_000
+"""Bodies that are committed at a time at most."""
+FINISH_EVERY = 2_000_000
+"""Records after which finished connections are written, so that memory stays bounded."""
+ANY_AGE = timedelta(days=36_500)
+"""Files may be old: the age of a record on arrival says nothing about it."""
+ARCHIVE_HOUR = re.compile(r"y=(\d{4})/m=(\d\d?)/d=(\d\d?)/h=(\d\d?)/")
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A file to convert."""
+
+    name: str
+    file: io.BufferedReader
+    arrived: int
+    """When its records reached the hub, µs since 1970 UTC."""
+
+
+@dataclass(slots=True)
+class Converted:
+    """What became of the records."""
+
+    files: int = 0
+    """Input files."""
+    records: int = 0
+    rows: int = 0
+    skipped: int = 0
+    """Records of other categories."""
+    rejected: Counter[str] = field(default_factory=Counter)
+    """Rejections by reason."""
+    connections: int = 0
+
+
+class _NoHub:
+    """Stands in for the hub: it is silent while files are read, and empty afterwards."""
+
+    def __init__(self) -> None:
+        self.ended = False
+
+    def ask(self) -> State | None:
+        if not self.ended:
+            return None
+        return State(created=0, positions={SOURCE: Position(last=-1, enqueued=0, empty=True)})
+
+
+def convert(
+    inputs: Iterable[Input],
+    output: Path,
+    policy: Rules,
+    finishing: Finishing,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Converted:
+    """Reads all inputs, and writes rows, dead letters and finished connections below `output`.
+
+    Args:
+        inputs: Read one after another. An input is closed after it was read.
+        output: An empty folder, or one to be made.
+        policy: As for the function app; any age of a record is accepted.
+        finishing: As for the function app. At the end of the input, every connection is finished.
+        progress: Receives the number of bytes read so far.
+
+    Raises:
+        ConvertError: A file cannot be read, or the folder is not empty.
+    """
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise ConvertError(f"{output}: is not an empty folder; name another one with --output")
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="convert-") as state:
+        return _Conversion(FolderStorage(Path(state), output), policy, finishing, progress).run(inputs)
+
+
+class _Conversion:
+    def __init__(
+        self, storage: FolderStorage, policy: Rules, finishing: Finishing, progress: Callable[[int], None]
+    ) -> None:
+        self._hub = _NoHub()
+        self._clock = 0
+        self._progress = progress
+        self._policy = replace(policy, max_age=ANY_AGE)
+        self._finishing = finishing
+        self._exporter = Exporter(storage, self._policy, 1 << 30, self._now, _new_id)
+        self._finisher = Finisher(storage, self._hub, finishing, self._now, _new_id)
+        self._done = Converted()
+
+    def run(self, inputs: Iterable[Input]) -> Converted:
+        finished = 0
+        for batch in self._batches(inputs):
+            self._commit(batch)
+            if self._done.records - finished >= FINISH_EVERY:
+                self._finish()
+                finished = self._done.records
+        self._clock += PENDING + SECOND
+        self._finish()  # confirms that the last files are published
+        self._hub.ended = True
+        self._clock += (self._finishing.idle + self._finishing.late) // timedelta(
+            microseconds=1
+        ) + 3600 * SECOND
+        self._finish()
+        return self._done
+
+    def _batches(self, inputs: Iterable[Input]) -> Iterator[list[Envelope]]:
+        """Bodies as messages, numbered from 0 on, as many as one commit takes."""
+        batch: list[Envelope] = []
+        size = sequence = read = 0
+        for each in inputs:
+            self._done.files += 1
+            with each.file:
+                for body in bodies(each.file, each.name, self._policy.max_inflated):
+                    batch.append(Envelope(sequence, each.arrived, body))
+                    sequence += 1
+                    size += len(body)
+                    read += len(body)
+                    if size >= self._policy.commit_bytes or len(batch) >= BATCH:
+                        yield batch
+                        self._progress(read)
+                        batch, size = [], 0
+        if batch:
+            yield batch
+
+    def _commit(self, batch: list[Envelope]) -> None:
+        self._clock = max(self._clock, batch[-1].enqueued)
+        for commit in self._exporter.run(SOURCE, batch):
+            self._done.records += commit.counts.records
+            self._done.rows += commit.counts.rows
+            self._done.skipped += commit.counts.skipped
+            self._done.rejected.update(commit.counts.rejected)
+
+    def _finish(self) -> None:
+        complete = False
+        while not complete:
+            run = self._finisher.run(0)
+            self._done.connections += run.finished.total()
+            complete = run.complete
+
+    def _now(self) -> int:
+        return self._clock
+
+
+def arrival(path: Path) -> int:
+    """When the records in a file reached the hub, in µs since 1970 UTC.
+
+    For an archive of a diagnostic setting, the end of the hour in its path; for others, when the file was
+    last changed.
+    """
+    if found := ARCHIVE_HOUR.search(path.as_posix()):
+        year, month, day, hour = map(int, found.groups())
+        return round((datetime(year, month, day, hour, tzinfo=UTC) + timedelta(hours=1)).timestamp()) * SECOND
+    return path.stat().st_mtime_ns // 1000
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
