@@ -8,18 +8,17 @@ from typing import List
 
 import azure.functions as func
 
-from shared import settings, storage, telemetry_export, trigger
+from shared import deadline, export, settings, storage, telemetry_export, trigger
+from shared.compaction import compact
 from shared.compaction.compact import Compactor
+from shared.durations import finish
 from shared.durations.finish import Finisher
 from shared.export import Exporter
 from shared.hub import EventHub
 from shared.invocation import invocation
+from shared.ownership import Ownership
 
 MICROSECOND = timedelta(microseconds=1)
-FINISH_SECONDS = 50
-"""Of the minute between two runs of the timer."""
-COMPACT_SECONDS = 240
-"""Of the ten minutes between two runs; a swap that has begun is finished."""
 FLUSH_SECONDS = 10
 """How often a busy export_logs sends telemetry at most, besides once a minute."""
 
@@ -39,6 +38,7 @@ def _new_id() -> str:
 config = settings.load()
 telemetry_export.configure(config)
 store = storage.connect(config.state, config.output, config.STATE_CONTAINER, config.OUTPUT_CONTAINER)
+ownership = Ownership(store, store.state_name, _now, _new_id)
 exporter = Exporter(
     store, config.rules, config.MEMORY_BUDGET, _now, _new_id, config.WS_LOOKUP_STALENESS // MICROSECOND
 )
@@ -64,7 +64,8 @@ app = func.FunctionApp()
 )
 def export_logs(events: List[func.EventHubEvent]) -> None:
     """Commits a batch; returns once every record of it is visible, or raises, and the batch comes again."""
-    with invocation("export_logs", FLUSH_SECONDS):
+    with invocation("export_logs", FLUSH_SECONDS), deadline.within(export.SECONDS):
+        ownership.check("export_logs")
         if events:
             exporter.run(*trigger.read(events))
 
@@ -72,12 +73,14 @@ def export_logs(events: List[func.EventHubEvent]) -> None:
 @app.timer_trigger(arg_name="timer", schedule="0 * * * * *")
 def finish_connections(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the worker passes it by name
     """Writes connections that are finished, and mends what exporters left; goes on in the next minute."""
-    with invocation("finish_connections"):
-        finisher.run(FINISH_SECONDS)
+    with invocation("finish_connections"), deadline.within(finish.SECONDS):
+        ownership.check("finish_connections")
+        finisher.run(finish.BUDGET)
 
 
 @app.timer_trigger(arg_name="timer", schedule="30 */10 * * * *")
 def compact_logs(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the worker passes it by name
     """Puts the small files of quiet hours together; goes on at the next run."""
-    with invocation("compact_logs"):
-        compactor.run(COMPACT_SECONDS)
+    with invocation("compact_logs"), deadline.within(compact.SECONDS):
+        ownership.check("compact_logs")
+        compactor.run(compact.BUDGET)

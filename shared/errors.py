@@ -16,6 +16,7 @@ ExporterError
 `-- LedgerError             a ledger cannot be trusted; an operator decides
     |-- LedgerMissing       it was there before
     |-- LedgerRolledBack    it is older than what was seen of it
+    |-- OutputConflict      the output container belongs to another state container
     |-- LedgerTooNew        a newer program wrote it
     `-- LedgerTooLarge      it does not fit into one Put Blob
 
@@ -85,6 +86,10 @@ class LedgerMissing(LedgerError):
 
 class LedgerRolledBack(LedgerError):
     """The ledger is older than what was seen of it, or another one stands in its place."""
+
+
+class OutputConflict(LedgerError):
+    """The output container belongs to another state container: two apps would write the same rows."""
 
 
 class LedgerTooNew(LedgerError):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from shared import ownership
 from shared.compaction import compaction
 from shared.durations import head
 from shared.durations.finishing import Vocabulary
@@ -137,6 +138,9 @@ def status(storage: Storage, rules: Finishing, state: "State | None", now: int) 
     if state:
         _compare(standings, state, rules.retention.total_seconds(), now)
     alarms = [f"{len(seen.lost)} files of finished connections are lost"] if seen.lost else []
+    wrong = ownership.problem(storage)
+    if wrong:
+        alarms.append(wrong)
     try:
         swap = _pending(storage)
     except LedgerError as error:

@@ -131,6 +131,11 @@ class BlobStorage:
         self._timeouts = timeouts or StorageTimeouts()
         self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="blob")
 
+    @property
+    def state_name(self) -> str:
+        """`account/container` of the state, for people."""
+        return f"{self._state.account_name}/{self._state.container_name}"
+
     def read(self, name: str) -> Blob | None:
         """See Storage."""
 

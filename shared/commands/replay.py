@@ -12,6 +12,7 @@ from shared.commands.console import RED, paint, say
 from shared.commands.frame import SETTINGS, command, configured, connect, moment, new_id, now, say_json
 from shared.envelope import Reason
 from shared.export import Exporter
+from shared.ownership import Ownership
 from shared.replay import Choice
 from shared.rules import Rules
 from shared.storage import Storage
@@ -79,6 +80,8 @@ def replay(
     new_id: Callable[[], str],
 ) -> int:
     """Replays dead letters, and prints what became of them."""
+    if not dry_run:
+        Ownership(storage, "", now, new_id).check("export_logs")
     exporter = Exporter(storage, rules, memory, now, new_id)
     done = replaying.replay(storage, exporter, rules, choice, dry_run=dry_run, progress=console.progress)
     console.progressed()

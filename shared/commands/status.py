@@ -84,13 +84,17 @@ def status(storage: Storage, config: OperatorSettings, now: int, *, as_json: boo
         say_json(_json(found, silent, retention))
     elif not found.sources:
         say("No ledger yet: nothing was committed, or STATE_CONTAINER is another one.")
+        for alarm in found.all_alarms:
+            say(paint(alarm, RED))
     else:
         _tables(found, retention)
     if silent and not as_json:
         say(paint(silent, YELLOW))
+    if found.all_alarms:
+        return WRONG
     if not found.sources or (silent and not config.without):
         return UNKNOWN
-    return WRONG if found.all_alarms else OK
+    return OK
 
 
 def _tables(found: Status, retention: float) -> None:

@@ -18,6 +18,8 @@ from shared.rules import Compacting
 from shared.storage import Publication, Storage, Stored
 
 ATTEMPTS = 5
+BUDGET = 240.0
+"""Seconds of the ten minutes between two runs after which a run begins nothing new."""
 SECONDS = 480.0
 """How long a run may take, whatever storage does; after its budget it ends what it has begun."""
 STUCK = 300

@@ -28,6 +28,8 @@ SEGMENTS = 5_000
 MARGIN = 60 * 1_000_000
 """Microseconds by which the clocks of hub and app may differ."""
 ATTEMPTS = 10
+BUDGET = 50.0
+"""Seconds of the minute between two runs of the timer after which a run begins nothing new."""
 SECONDS = 240.0
 """How long a run may take, whatever storage does; after its budget it ends what it has begun."""
 
