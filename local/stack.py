@@ -66,6 +66,7 @@ class Stack:
             # A person who waits wants connections finished soon; a later record only makes a new revision.
             "WS_GRACE": "00:00:02",
             "WS_IDLE_TIMEOUT": "00:00:05",
+            "WS_QUIET_TIMEOUT": "00:00:05",
             # The real host takes parts of host.json from settings too; who waits wants no full batches.
             "AzureFunctionsJobHost__extensions__eventHubs__maxWaitTime": "00:00:02",
             # Nobody else is there to take sources over: shorter is only quicker.

@@ -23,6 +23,12 @@ def main() -> int:
         "--grace", type=float, default=10, help="seconds that a stop waits for invocations in flight"
     )
     parser.add_argument(
+        "--time-scale",
+        type=float,
+        default=1,
+        help="factor for the delays of retries and of worker restarts (default: 1, as in the real host)",
+    )
+    parser.add_argument(
         "--stop-at-end-of-input",
         action="store_true",
         help="stop when standard input closes, so that no host outlives its driver",
@@ -35,7 +41,13 @@ def main() -> int:
         settings = environment(os.environ, arguments.settings)
     except AppError as error:
         parser.error(str(error))
-    profile = HostProfile(arguments.app.resolve(), settings, arguments.grace, arguments.stop_at_end_of_input)
+    profile = HostProfile(
+        arguments.app.resolve(),
+        settings,
+        arguments.grace,
+        arguments.stop_at_end_of_input,
+        arguments.time_scale,
+    )
     return serve(profile, Status(arguments.name))
 
 

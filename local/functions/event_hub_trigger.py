@@ -1,34 +1,32 @@
-"""The listener for one eventHubTrigger function: claims sources, invokes the function, checkpoints.
+"""The listener for one eventHubTrigger function: balances partitions over hosts by ownership blobs.
 
-After `EventHubListener.PartitionProcessor` in azure-sdk-for-net (see `batches`): one batch at a time per
-source; a checkpoint after every invocation, success or failure, but none once the host stops or the source
-is lost.
+After `EventProcessor<TPartition>` in azure-sdk-for-net. Each turn renews the ownerships, claims what is
+free or expired, and steals from a host that has more. A partition that cannot be read is begun anew in the
+next turn, at its checkpoint as it is then. What a claim does with its events is in `partition`.
 """
 
 import asyncio
-import time
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from typing import cast
+import random
+import uuid
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, suppress
 
 from azure.core.exceptions import AzureError, ResourceExistsError
-from azure.eventhub import CloseReason, EventData
-from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
+from azure.eventhub import LoadBalancingStrategy
+from azure.eventhub.aio import EventHubConsumerClient
+from azure.eventhub.aio._eventprocessor._ownership_manager import OwnershipManager
+from azure.eventhub.exceptions import EventHubError
 from azure.eventhub.extensions.checkpointstoreblobaio import BlobCheckpointStore
-from azure.storage.blob.aio import ContainerClient
+from azure.storage.blob.aio import ContainerClient, LinearRetry
 
-from local.functions.batches import Batches
+from local.functions.checkpoints import Checkpoints
 from local.functions.configuration import AppError, Function, HostOptions, connection_string, resolve
 from local.functions.invocations import Invocations
-from local.functions.metadata import trigger_metadata
+from local.functions.partition import Claim, Reading
 from local.functions.status import Status
-from local.functions.workers import Call
 
-# Of the real host, too: ownership and checkpoints live here, in AzureWebJobsStorage.
+# In the real host, too: ownership and checkpoints live here, in AzureWebJobsStorage.
 CHECKPOINT_CONTAINER = "azure-webjobs-eventhub"
-STARTING_POSITIONS = {"fromStart": "-1", "fromEnd": "@latest"}
-# How often held events are looked at, seconds.
-TICK = 0.5
 
 
 class EventHubTrigger:
@@ -46,7 +44,7 @@ class EventHubTrigger:
         shape = (str(binding.get("cardinality")).lower(), str(binding.get("dataType")).lower())
         if shape != ("many", "binary"):
             raise AppError(
-                f'{function.name}: this host knows cardinality="many", data_type="binary" only, not {shape}'
+                f'{function.name}: this host knows cardinality="many", data_type="binary" only; got {shape}'
             )
         self._function = function
         self._options = options
@@ -56,90 +54,92 @@ class EventHubTrigger:
         self._consumer_group = resolve(binding.get("consumerGroup") or "$Default", settings)
         self._connection = connection_string(resolve(binding["connection"], settings), settings)
         self._storage = connection_string("AzureWebJobsStorage", settings)
-        self._batches: dict[str, Batches[EventData]] = {}
-        self._working: dict[str, asyncio.Task[None]] = {}
+        self._claims: dict[str, Claim] = {}
+        self._ending: list[Claim] = []
+        self._draining = asyncio.Event()
 
     async def run(self) -> None:
-        """Listens until cancelled, then gives the sources back."""
-        options = self._options
-        try:
-            async with ContainerClient.from_connection_string(
-                self._storage, CHECKPOINT_CONTAINER
-            ) as container:
+        """Listen until cancelled, or until drained, and give the partitions back."""
+        # As many tries as the .NET client makes, in about the same time.
+        retries = LinearRetry(backoff=2, retry_total=3, random_jitter_range=1)
+        identity = str(uuid.uuid4())
+        async with AsyncExitStack() as stack:
+            try:
+                container = await stack.enter_async_context(
+                    ContainerClient.from_connection_string(
+                        self._storage, CHECKPOINT_CONTAINER, retry_policy=retries
+                    )
+                )
                 with suppress(ResourceExistsError):
                     await container.create_container()
-        except (AzureError, ValueError) as error:
-            raise AppError(f"AzureWebJobsStorage cannot be used: {error}") from error
-        store = BlobCheckpointStore.from_connection_string(self._storage, CHECKPOINT_CONTAINER)
-        client = EventHubConsumerClient.from_connection_string(
-            self._connection,
-            self._consumer_group,
-            eventhub_name=self._hub,
-            checkpoint_store=store,
-            load_balancing_interval=options.load_balancing_update_interval,
-            partition_ownership_expiration_interval=options.partition_ownership_expiration_interval,
-        )
-        async with store, client:
-            await client.receive_batch(
-                self._received,
-                max_batch_size=options.max_event_batch_size,
-                max_wait_time=TICK if options.min_event_batch_size > 1 else None,
-                prefetch=options.prefetch_count,
-                starting_position=STARTING_POSITIONS[options.initial_offset],
-                on_partition_initialize=self._claimed,
-                on_partition_close=self._released,
+            except (AzureError, ValueError) as error:
+                raise AppError(f"AzureWebJobsStorage cannot be used: {error}") from error
+            store = BlobCheckpointStore.from_connection_string(
+                self._storage, CHECKPOINT_CONTAINER, retry_policy=retries
             )
+            client = EventHubConsumerClient.from_connection_string(
+                self._connection, self._consumer_group, eventhub_name=self._hub
+            )
+            await stack.enter_async_context(store)
+            await stack.enter_async_context(client)
+            owners = OwnershipManager(
+                client,
+                self._consumer_group,
+                identity,
+                store,
+                self._options.partition_ownership_expiration_interval,
+                LoadBalancingStrategy.GREEDY,
+                None,
+            )
+            prefix = f"{client._address.hostname}/{self._hub}/{self._consumer_group}"  # noqa: SLF001
+            reading = Reading(
+                self._function,
+                self._options,
+                client,
+                self._consumer_group,
+                Checkpoints(container, prefix, identity),
+                self._invocations,
+                self._status,
+            )
+            await self._serve(reading, owners)
 
-    async def _claimed(self, context: PartitionContext) -> None:
-        options = self._options
-        self._batches[context.partition_id] = Batches(
-            options.min_event_batch_size, options.max_event_batch_size, options.max_wait_time
-        )
-        self._status.report("claimed", function=self._function.name, source=self._source(context))
+    async def drain(self) -> None:
+        """Take nothing new; returns when the host counts the listener as stopped, perhaps never."""
+        self._draining.set()
+        await asyncio.gather(*(claim.drain() for claim in self._claims.values()))
 
-    async def _released(self, context: PartitionContext, reason: CloseReason) -> None:
-        # When another host takes the source, the client leaves its callback running: without this it would go
-        # on retrying, and checkpoint what it no longer owns.
-        working = self._working.pop(context.partition_id, None)
-        if working is not None:
-            working.cancel()
-        self._status.report(
-            "released", function=self._function.name, source=self._source(context), reason=reason.name.lower()
-        )
+    async def _serve(self, reading: Reading, owners: OwnershipManager) -> None:
+        try:
+            while not self._draining.is_set():
+                await self._balance(reading, owners)
+                interval = self._options.load_balancing_update_interval * random.uniform(1, 1.2)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._draining.wait(), interval)
+            await self._give_back(owners)
+            # What is in flight goes on until this process ends.
+            await asyncio.Event().wait()
+        finally:
+            for claim in (*self._claims.values(), *self._ending):
+                await claim.stop()
+            await self._give_back(owners)
 
-    async def _received(self, context: PartitionContext, events: list[EventData]) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._working[context.partition_id] = task
-        batches = self._batches[context.partition_id]
-        batches.add(events, time.monotonic())
-        while batch := batches.take(time.monotonic()):
-            await self._deliver(context, batch)
+    async def _balance(self, reading: Reading, owners: OwnershipManager) -> None:
+        try:
+            owned = set(await owners.claim_ownership())
+        except (AzureError, EventHubError) as error:
+            # Nobody learns that the partitions are another's meanwhile.
+            self._status.report("balancing_failed", function=self._function.name, error=str(error))
+            return
+        for partition_id, claim in tuple(self._claims.items()):
+            if partition_id not in owned or claim.failed:
+                claim.lose()
+                self._ending.append(self._claims.pop(partition_id))
+        self._ending = [claim for claim in self._ending if not claim.ended]
+        for partition_id in sorted(owned - self._claims.keys()):
+            claim = self._claims[partition_id] = Claim(reading, partition_id)
+            claim.start()
 
-    async def _deliver(self, context: PartitionContext, batch: list[EventData]) -> None:
-        metadata = trigger_metadata(
-            context.fully_qualified_namespace,
-            context.eventhub_name,
-            context.consumer_group,
-            context.partition_id,
-            batch,
-        )
-        source = self._source(context)
-        await self._invocations.run(
-            self._function,
-            Call(
-                bodies=[b"".join(cast("Iterable[bytes]", event.body)) for event in batch], metadata=metadata
-            ),
-            source=source,
-            first=batch[0].sequence_number,
-            last=batch[-1].sequence_number,
-            count=len(batch),
-        )
-        # Success or failure: Event Hubs has no notion of a poison event, and so the real host goes on.
-        await context.update_checkpoint(batch[-1])
-        self._status.report(
-            "checkpoint", function=self._function.name, source=source, sequence=batch[-1].sequence_number
-        )
-
-    def _source(self, context: PartitionContext) -> str:
-        return f"{context.fully_qualified_namespace}/{context.eventhub_name}/{context.partition_id}"
+    async def _give_back(self, owners: OwnershipManager) -> None:
+        for partition_id in self._claims:
+            with suppress(AzureError):
+                await owners.release_ownership(partition_id)

@@ -10,21 +10,27 @@ from local.functions.workers import Call, Outcome, Worker
 
 
 class Invocations:
-    """What all triggers of a host share."""
+    """What all triggers of a host share.
 
-    def __init__(self, worker: Worker, status: Status) -> None:
+    Args:
+        worker: runs the attempts.
+        status: where each attempt is reported.
+        time_scale: the factor by which delays of retries are shorter than in the real host.
+    """
+
+    def __init__(self, worker: Worker, status: Status, time_scale: float = 1) -> None:
         self._worker = worker
         self._status = status
+        self._time_scale = time_scale
         self._running: set[asyncio.Task[Outcome]] = set()
-        self._stopping = asyncio.Event()
-        self._never = asyncio.Event()
+        self.stopping = False
+        """Whether the host was told to stop: what ends from then on is not checkpointed."""
 
     async def run(self, function: Function, call: Call, **fields: object) -> Outcome:
-        """The last outcome, after as many retries as the policy allows.
+        """Return the last outcome, after as many retries as the policy allows.
 
-        Once the host is stopping it does not return, so that nobody acts on the outcome (as the checkpoint
-        of a batch whose invocation ended after the signal): the caller is then to be cancelled. Cancelling
-        does not stop the attempt in flight, for Python functions get no cancellation.
+        Cancelling ends the retries, not the attempt in flight: Python functions get no cancellation. Every
+        attempt has the same invocation id and trace parent.
 
         Args:
             function: what to invoke.
@@ -33,27 +39,23 @@ class Invocations:
         """
         policy = RetryPolicy.of(function.retry)
         retry = 0
+        call = replace(call, max_retry_count=policy.count)
         while True:
-            if self._stopping.is_set():
-                await self._never.wait()
-            # The first attempt has no retry context in the real host, which Python sees as zeros.
-            numbered = replace(call, retry_count=retry, max_retry_count=policy.count) if retry else call
-            attempt = asyncio.create_task(self._attempt(function, numbered, fields))
+            attempt = asyncio.create_task(self._attempt(function, call, fields))
             self._running.add(attempt)
             attempt.add_done_callback(self._running.discard)
             outcome = await asyncio.shield(attempt)
-            if self._stopping.is_set():
-                await self._never.wait()
             retry += 1
             if outcome.ok or not policy.allows(retry):
                 return outcome
-            try:
-                await asyncio.wait_for(self._stopping.wait(), policy.delay(retry))
-            except TimeoutError:
-                continue
+            call = replace(call, retry_count=retry, retry_error=outcome.error)
+            await asyncio.sleep(policy.delay(retry) * self._time_scale)
 
     async def _attempt(self, function: Function, call: Call, fields: dict[str, object]) -> Outcome:
-        outcome = await self._worker.invoke(function, call)
+        if call.unbindable is None:
+            outcome = await self._worker.invoke(function, call)
+        else:
+            outcome = Outcome(ok=False, error=call.unbindable, seconds=0)
         self._status.report(
             "invocation",
             function=function.name,
@@ -65,8 +67,9 @@ class Invocations:
         )
         return outcome
 
-    async def stop(self, grace: float) -> None:
-        """Starts nothing more, and waits up to `grace` seconds for what is in flight."""
-        self._stopping.set()
-        if self._running:
-            await asyncio.wait(self._running, timeout=grace)
+    async def settle(self, grace: float) -> None:
+        """Wait until no attempt is in flight, at most `grace` seconds."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + grace
+        while self._running and (left := deadline - loop.time()) > 0:
+            await asyncio.wait(self._running, timeout=left)

@@ -1,50 +1,70 @@
-"""The trigger metadata for a batch of events, with the real host's names and JSON types.
+"""The trigger metadata for a batch of events, with the real host's names, kinds and JSON types.
 
 After `EventHubTriggerBindingStrategy` in azure-sdk-for-net (`sdk/eventhub/Microsoft.Azure.WebJobs.Extensions.
-EventHubs/src/Triggers`), whose binding data the host serialises with Newtonsoft.Json. That member names keep
-their upper-case first letters on the wire is expected from there, not seen.
+EventHubs/src/Triggers`), and after what a real host was seen to send to its worker.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from azure.eventhub import EventData
 
 
+class Typed(NamedTuple):
+    """A value as the worker's protocol has it: the member of `TypedData` that is set, and its value."""
+
+    kind: str
+    value: str | list[str] | list[int]
+
+
+def typed_json(value: object) -> Typed:
+    """The value as JSON text, without spaces as Newtonsoft.Json writes it."""
+    return Typed("json", json.dumps(value, separators=(",", ":"), ensure_ascii=False))
+
+
 def trigger_metadata(
     namespace: str, hub: str, consumer_group: str, partition_id: str, events: Sequence[EventData]
-) -> dict[str, str]:
-    """Name to JSON text, for a function with cardinality many; the arrays run parallel to `events`."""
-    context = {
-        "FullyQualifiedNamespace": namespace,
-        "EventHubName": hub,
-        "ConsumerGroup": consumer_group,
-        "PartitionId": partition_id,
-    }
+) -> dict[str, Typed]:
+    """The metadata for a function with cardinality many; the arrays run parallel to `events`."""
+    context = typed_json(
+        {
+            "IsCheckpointingAfterInvocation": True,
+            "FullyQualifiedNamespace": namespace,
+            "EventHubName": hub,
+            "ConsumerGroup": consumer_group,
+            "PartitionId": partition_id,
+        }
+    )
     system = [_system_properties(event) for event in events]
-    values: dict[str, object] = {
+    # Of collections of strings, the host drops the nulls.
+    keys = [str(known["PartitionKey"]) for known in system if known["PartitionKey"] is not None]
+    offsets = [str(known["OffsetString"]) for known in system]
+    return {
+        "TriggerPartitionContext": context,
         "PartitionContext": context,
-        "TriggerPartitionContext": context | {"IsCheckpointingAfterInvocation": True},
-        # The one array that may be shorter: the host drops nulls from arrays of strings.
-        "PartitionKeyArray": [known["PartitionKey"] for known in system if known["PartitionKey"] is not None],
-        "OffsetArray": [known["OffsetString"] for known in system],
-        "OffsetStringArray": [known["OffsetString"] for known in system],
-        "SequenceNumberArray": [known["SequenceNumber"] for known in system],
-        "EnqueuedTimeUtcArray": [known["EnqueuedTimeUtc"] for known in system],
-        "PropertiesArray": [_properties(event) for event in events],
-        "SystemPropertiesArray": system,
+        "PartitionKeyArray": Typed("collection_string", keys),
+        "OffsetArray": Typed("collection_string", offsets),
+        "OffsetStringArray": Typed("collection_string", offsets),
+        "SequenceNumberArray": Typed("collection_sint64", [event.sequence_number or 0 for event in events]),
+        "EnqueuedTimeUtcArray": typed_json([known["EnqueuedTimeUtc"] for known in system]),
+        "PropertiesArray": typed_json([_properties(event) for event in events]),
+        "SystemPropertiesArray": typed_json(system),
     }
-    return {name: json.dumps(value) for name, value in values.items()}
 
 
 def _system_properties(event: EventData) -> dict[str, object]:
     assert event.enqueued_time is not None
     assert event.offset is not None
     key = event.partition_key
-    return {
+    times = {b"x-opt-enqueued-time": _date_time(event.enqueued_time) + "+00:00"}
+    # First the properties of the message that are set, then its annotations.
+    known = {str(_text(name)): _json(value) for name, value in (event.system_properties | times).items()}
+    return known | {
         "SequenceNumber": event.sequence_number,
-        "Offset": int(event.offset),
+        # Offsets of a namespace with geo-replication are no numbers.
+        "Offset": int(event.offset) if event.offset.isdecimal() else -1,
         "OffsetString": event.offset,
         "PartitionKey": key.decode() if isinstance(key, bytes) else key,
         "EnqueuedTimeUtc": _date_time(event.enqueued_time),
@@ -52,16 +72,28 @@ def _system_properties(event: EventData) -> dict[str, object]:
 
 
 def _date_time(moment: datetime) -> str:
-    """As Newtonsoft.Json writes a DateTime of unspecified kind: no offset, no trailing zeros."""
+    """A DateTime of unspecified kind as Newtonsoft.Json writes it: no offset, no trailing zeros."""
     text = moment.astimezone(UTC).replace(tzinfo=None).isoformat()
     return text.rstrip("0") if "." in text else text
 
 
 def _properties(event: EventData) -> dict[str, object]:
-    return {str(_text(name)): _text(value) for name, value in (event.properties or {}).items()}
+    return {str(_text(name)): _json(value) for name, value in (event.properties or {}).items()}
 
 
 def _text(value: object) -> object:
-    if isinstance(value, bytes):
-        return value.decode(errors="replace")
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
+
+
+def _json(value: object) -> object:
+    """A value as Newtonsoft.Json serializes its .NET counterpart, as far as JSON has one."""
+    match value:
+        case bytes():
+            return _text(value)
+        case datetime():
+            return _date_time(value) + "+00:00"
+        case Mapping():
+            return {str(_text(name)): _json(item) for name, item in value.items()}
+        case list() | tuple():
+            return [_json(item) for item in value]
     return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -16,6 +16,8 @@ from typing import Any, Self
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOWN = 4000
+OF_FUNCTIONS = {"claimed", "released", "invocation", "checkpoint"}
+"""Status lines that a host without functions never writes."""
 PATIENCE = 120
 """Seconds that a host may take, by default, for what takes it one or two on an idle machine."""
 
@@ -33,6 +35,7 @@ class HostProcess:
         name: stands in every status line as `host`.
         log: where its logs and the worker's go, appended; a temporary file by default.
         grace: seconds that a stop waits for invocations in flight.
+        time_scale: the factor for waits before retries and before another worker; 1 is the real host's.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class HostProcess:
         name: str = "host",
         log: Path | None = None,
         grace: float = 10,
+        time_scale: float = 1,
     ) -> None:
         self.app = app
         self.name = name
@@ -50,6 +54,7 @@ class HostProcess:
         self._fired: Counter[str] = Counter()
         self._settings = dict(settings or {})
         self._grace = grace
+        self._time_scale = time_scale
         self._log = log
         self._own_log: tempfile.TemporaryDirectory[str] | None = None
         self._changed = threading.Condition()
@@ -68,6 +73,7 @@ class HostProcess:
                 [
                     *(sys.executable, "-m", "local.functions", "--app", str(self.app.resolve())),
                     *("--name", self.name, "--grace", str(self._grace), "--stop-at-end-of-input"),
+                    *("--time-scale", str(self._time_scale)),
                 ],
                 cwd=ROOT,
                 env=os.environ | self._settings,
@@ -135,14 +141,17 @@ class HostProcess:
     ) -> list[dict[str, Any]]:
         """Waits for `count` status lines in all with this `event` and these fields, and returns all such.
 
-        Raises `HostError`, with the end of the log, when the host ends before or `timeout` seconds pass.
+        Raises `HostError`, with the end of the log, when the host ends, when `timeout` seconds pass, or when
+        it has no functions that could report anything.
         """
         deadline = time.monotonic() + timeout
         with self._changed:
             while len(found := self._told(event, **fields)) < count:
                 left = deadline - time.monotonic()
-                if self._ended or left <= 0:
+                idle = event in OF_FUNCTIONS and any(not ready["functions"] for ready in self._told("ready"))
+                if self._ended or idle or left <= 0:
                     how = "ended" if self._ended else f"did not report within {timeout:g} s"
+                    how = "has no functions" if idle else how
                     raise HostError(
                         f"{self.name} {how}, {len(found)} of {count} {event} {fields}; its log ends:\n"
                         f"{self.log[-SHOWN:]}"
@@ -155,16 +164,30 @@ class HostProcess:
         return [each for each in list(self.seen) if wanted.items() <= _hashable(each).items()]
 
     def wait_ready(self, timeout: float = PATIENCE) -> dict[str, Any]:
-        """Waits until the functions are found; the line's `functions` lists their names and triggers."""
-        return self.wait_for("ready", timeout=timeout)[0]
+        """Wait until the functions are found; the line's `functions` lists their names and triggers.
+
+        Raises `HostError` when there are none: the host stays up without them, as the real one does.
+        """
+        (ready,) = self.wait_for("ready", timeout=timeout)
+        if not ready["functions"]:
+            errors = "\n".join(event["error"] for event in self.seen if event["event"] == "indexing_failed")
+            raise HostError(f"{self.name} has no functions:\n{errors}")
+        return ready
 
     def invoke(self, name: str) -> None:
         """Fires a timer function at once; its end is reported as any invocation's."""
+        self._tell(name)
+        self._fired[name] += 1
+
+    def drain(self) -> None:
+        """Tell the host to stop its listeners, as before a scale-in; once it has, it reports `drained`."""
+        self._tell("drain")
+
+    def _tell(self, line: str) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
-        self._process.stdin.write(name.encode() + b"\n")
+        self._process.stdin.write(line.encode() + b"\n")
         self._process.stdin.flush()
-        self._fired[name] += 1
 
     def busy(self, name: str) -> bool:
         """Whether a run of a timer function that was fired at once has not ended."""

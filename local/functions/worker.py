@@ -89,8 +89,16 @@ def _retry(options: SimpleNamespace | None) -> dict[str, Any] | None:
     }
 
 
+def _datum(kind: str, value: Any) -> Datum:
+    """A value as the library has it: a collection is a message with one repeated field."""
+    _, collection, element = kind.partition("collection_")
+    return Datum(SimpleNamespace(**{element: value}) if collection else value, kind)
+
+
 async def _answer(frame: Frame, writer: asyncio.StreamWriter) -> None:
     call = frame.header
+    # Before the first retry, the message is there and empty.
+    exception = call["retry_exception"] or dict.fromkeys(("message", "stack_trace", "source"), "")
     data = (
         Datum(SimpleNamespace(bytes=list(frame.bodies)), "collection_bytes")
         if call["data"] is None
@@ -98,12 +106,14 @@ async def _answer(frame: Frame, writer: asyncio.StreamWriter) -> None:
     )
     try:
         ok, _, _, error, trace = await native_invocation.invocation_request_native(
-            str(call["id"]),
+            call["invocation_id"],
             call["function_id"],
             [(call["parameter"], data)],
-            {name: Datum(value, "json") for name, value in call["metadata"].items()},
+            {name: _datum(kind, value) for name, (kind, value) in call["metadata"].items()},
+            trace_parent=call["trace_parent"],
             retry_count=call["retry_count"],
             max_retry_count=call["max_retry_count"],
+            retry_exception=SimpleNamespace(**exception),
         )
     except BaseException:
         # SystemExit and its like pass the library's handler, and the real host then hears nothing until the

@@ -3,39 +3,66 @@
 import asyncio
 import itertools
 import json
+import logging
 import os
 import signal
 import socket
 import sys
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from local.functions.configuration import AppError, Function
+from local.functions.metadata import Typed
 from local.functions.protocol import READER_LIMIT, Frame, encode, read
 from local.functions.status import Status
 
+LOG = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[2]
+
+
+FAILURES = 3
+"""How often in a row a worker may end while it indexes the app."""
+AFTER_TIME_OUT = 10.0
+"""Seconds until another worker starts after a time-out; after a crash it starts at once."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """What one invocation hands to the function: `bodies` and `metadata`, or `data` as JSON (a timer's)."""
+    """What one invocation hands to the function.
+
+    A batch of events has `bodies`, a timer has `data` as JSON. `unbindable` says why the host cannot even
+    call the function. All attempts have one `invocation_id` and one `trace_parent`.
+    """
 
     bodies: Sequence[bytes] = ()
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, Typed] = field(default_factory=dict)
     data: str | None = None
+    unbindable: str | None = None
     retry_count: int = 0
     max_retry_count: int = 0
+    retry_error: str | None = None
+    invocation_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    trace_parent: str = field(default_factory=lambda: f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one invocation ended; `seconds` is its duration."""
+    """How one attempt ended; `seconds` is its duration."""
 
     ok: bool
     error: str | None
     seconds: float
+
+
+class IndexingError(AppError):
+    """The worker cannot import the app, or finds no functions in it."""
+
+
+class WorkerEndedError(AppError):
+    """The worker process ended while it indexed the app."""
 
 
 class Worker:
@@ -44,20 +71,29 @@ class Worker:
     Args:
         app: the function app folder, absolute.
         environment: the environment of the worker process.
-        timeout: seconds that an invocation may take (host.json `functionTimeout`); None is for ever.
+        timeout: seconds that an invocation may take (host.json `functionTimeout`); None means without end.
         status: where restarts are reported.
+        time_scale: the factor by which the wait for another worker is shorter than in the real host.
     """
 
     def __init__(
-        self, app: Path, environment: Mapping[str, str], timeout: float | None, status: Status
+        self,
+        app: Path,
+        environment: Mapping[str, str],
+        timeout: float | None,
+        status: Status,
+        time_scale: float = 1,
     ) -> None:
         self._app = app
         self._environment = dict(environment)
         self._timeout = timeout
         self._status = status
+        self._time_scale = time_scale
         self._ids = itertools.count(1)
         self._pending: dict[int, asyncio.Future[tuple[bool, str | None]]] = {}
         self._ready = asyncio.Event()
+        self._broken: str | None = None
+        self._timed_out = False
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -69,13 +105,16 @@ class Worker:
         return self._process.pid
 
     async def start(self) -> list[Function]:
-        """Starts the process and returns the functions it found; raises `AppError` when indexing fails."""
+        """Start the process and return the functions it finds: none if it cannot index the app.
+
+        Raises `AppError` when the process ends while indexing, again and again.
+        """
         reader, functions = await self._launch()
         self._watch = asyncio.create_task(self._keep_running(reader))
         return functions
 
     async def failed(self) -> None:
-        """Returns when stopped; raises `AppError` when a restarted worker could not index the app."""
+        """Return when stopped; raises `AppError` when no worker stays up."""
         assert self._watch is not None
         await asyncio.shield(self._watch)
 
@@ -88,6 +127,26 @@ class Worker:
             await self._end()
 
     async def _launch(self) -> tuple[asyncio.StreamReader, list[Function]]:
+        for left in reversed(range(FAILURES)):
+            reader = await self._spawn()
+            try:
+                functions = await self._index(reader)
+            except IndexingError as error:
+                # The real host logs "Worker failed to index functions", and idles without functions.
+                self._broken = str(error)
+                self._status.report("indexing_failed", error=self._broken)
+                LOG.error("Worker failed to index functions: %s", self._broken)  # noqa: TRY400 - the app's trace
+                functions = []
+            except WorkerEndedError as error:
+                self._status.report("indexing_failed", error=str(error))
+                if not left:
+                    raise
+                continue
+            self._ready.set()
+            return reader, functions
+        raise AssertionError
+
+    async def _spawn(self) -> asyncio.StreamReader:
         ours, theirs = socket.socketpair()
         path = os.pathsep.join(filter(None, [str(ROOT), self._environment.get("PYTHONPATH")]))
         with theirs:
@@ -102,16 +161,17 @@ class Worker:
                 stdout=sys.stderr,
             )
         reader, self._writer = await asyncio.open_connection(sock=ours, limit=READER_LIMIT)
+        return reader
+
+    async def _index(self, reader: asyncio.StreamReader) -> list[Function]:
+        assert self._process is not None
         answer = await read(reader)
         if answer is None:
-            raise AppError(
-                f"The worker ended with status {await self._process.wait()} while indexing the app"
-            )
+            raise WorkerEndedError(f"The worker ended with status {await self._end()} while indexing the app")
         if "error" in answer.header:
-            await self._end()
-            raise AppError(f"{answer.header['error']}\n{answer.header['trace']}".rstrip())
-        self._ready.set()
-        return reader, [
+            raise IndexingError(f"{answer.header['error']}\n{answer.header['trace']}".rstrip())
+        self._broken = None
+        return [
             Function(
                 name=found["name"],
                 function_id=found["id"],
@@ -130,10 +190,17 @@ class Worker:
             self._ready.clear()
             status = await self._end()
             lost, self._pending = self._pending, {}
-            for waiting in lost.values():
-                waiting.set_result((False, f"The worker process ended with status {status}"))
+            failed = 0
+            if self._timed_out:
+                # What else ran on that worker hears nothing, until its own time-out.
+                self._timed_out = False
+                await asyncio.sleep(AFTER_TIME_OUT * self._time_scale)
+            else:
+                failed = len(lost)
+                for waiting in lost.values():
+                    waiting.set_result((False, f"The worker process ended with status {status}"))
             reader, _ = await self._launch()
-            self._status.report("worker_restarted", worker_pid=self.pid, status=status, failed=len(lost))
+            self._status.report("worker_restarted", worker_pid=self.pid, status=status, failed=failed)
 
     async def _end(self) -> int:
         assert self._process is not None
@@ -152,34 +219,50 @@ class Worker:
                 return
 
     async def invoke(self, function: Function, call: Call) -> Outcome:
-        """Runs one invocation to its end, waiting first for a worker that is being restarted."""
+        """Run one attempt to its end, after waiting for a worker that is being restarted."""
         await self._ready.wait()
+        if self._broken is not None:
+            return Outcome(ok=False, error=self._broken, seconds=0)
         assert self._writer is not None
         loop = asyncio.get_running_loop()
         began = loop.time()
         number = next(self._ids)
         answer = self._pending[number] = loop.create_future()
-        self._writer.writelines(
-            encode(
-                Frame(
-                    {
-                        "id": number,
-                        "function_id": function.function_id,
-                        "parameter": function.trigger["name"],
-                        "data": call.data,
-                        "metadata": dict(call.metadata),
-                        "retry_count": call.retry_count,
-                        "max_retry_count": call.max_retry_count,
-                    },
-                    call.bodies,
-                )
-            )
-        )
+        self._writer.writelines(encode(Frame(_header(number, function, call), call.bodies)))
         try:
-            ok, error = await asyncio.wait_for(asyncio.shield(answer), self._timeout)
+            ok, error = await asyncio.wait_for(answer, self._timeout)
         except TimeoutError:
-            # The real host restarts the whole worker process, and with it every other invocation in it.
-            self._kill()
-            await answer
             ok, error = False, f"Time-out: {function.name} took longer than {self._timeout:g} s"
+            if self._pending.pop(number, None) is not None:
+                # The whole worker is restarted, unless another time-out has already done that.
+                self._timed_out = True
+                self._kill()
         return Outcome(ok, error, loop.time() - began)
+
+
+def _header(number: int, function: Function, call: Call) -> dict[str, Any]:
+    return {
+        "id": number,
+        "invocation_id": call.invocation_id,
+        "trace_parent": call.trace_parent,
+        "function_id": function.function_id,
+        "parameter": function.trigger["name"],
+        "data": call.data,
+        "metadata": dict(call.metadata),
+        "retry_count": call.retry_count,
+        "max_retry_count": call.max_retry_count,
+        "retry_exception": call.retry_error and _exception(function.name, call.retry_error),
+    }
+
+
+def _exception(function: str, error: str) -> dict[str, str]:
+    """The exception of the attempt before, in the form that Python gets it in (without .NET's own frames)."""
+    return {
+        "message": (
+            "Microsoft.Azure.WebJobs.Host.FunctionInvocationException : Exception while executing function: "
+            f"Functions.{function} ---> Microsoft.Azure.WebJobs.Script.Workers.Rpc.RpcException : "
+            f"Result: Failure\nException: {error}"
+        ),
+        "stack_trace": "   at Microsoft.Azure.WebJobs.Host.Executors.FunctionExecutor.TryExecuteAsync",
+        "source": "System.Private.CoreLib",
+    }

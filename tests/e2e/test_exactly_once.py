@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from local.demo.drive import drain
+from local.functions.process import HostError
 from local.stack import HUB, STATE, Stack
 from local.traffic.check import check
 from local.traffic.generate import Traffic, generate
@@ -95,10 +96,11 @@ def test_a_restart_in_another_process_finds_the_ledger_and_repeats_nothing(stack
     assert_exact(stack, one)
 
 
-def test_a_wrong_setting_stops_the_app_with_a_message_that_names_it(stack: Stack) -> None:
+def test_a_wrong_setting_leaves_no_functions_and_a_message_that_names_it(stack: Stack) -> None:
     stack._settings["OUTPUT_FORMATS"] = "csv"
     host = stack.host()
-    assert host.wait() != 0
+    with pytest.raises(HostError, match="OUTPUT_FORMATS: 'csv'"):
+        host.wait_ready()
     assert "OUTPUT_FORMATS: 'csv'" in host.log
 
 

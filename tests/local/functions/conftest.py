@@ -3,12 +3,13 @@
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from azure.eventhub import EventData, EventHubProducerClient
+from azure.eventhub.amqp import AmqpAnnotatedMessage
 from azure.storage.blob import ContainerClient
 
 from local.azurite import Azurite
@@ -18,7 +19,7 @@ from local.functions.process import HostProcess
 APPS = Path(__file__).parent / "apps"
 PATIENCE = 120.0
 """Seconds: a test goes on as soon as there is what it waits for."""
-HUBS = {f"hub{number}": 2 for number in range(40)}
+HUBS = {f"hub{number}": 2 for number in range(80)}
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +42,8 @@ def free_hubs() -> list[str]:
 class App:
     """The recorder app in a folder of its own, with its record, its switches, and hosts that run it."""
 
-    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
+    def __init__(self, folder: Path, settings: dict[str, str], broker: BrokerProcess) -> None:
+        self._broker = broker
         self.folder = folder / "app"
         self._record = folder / "record"
         self._switches = folder / "switches"
@@ -49,11 +51,28 @@ class App:
         shutil.copytree(APPS / "recorder", self.folder)
         self.settings = settings | {"RECORD": str(self._record), "SWITCHES": str(self._switches)}
         self.hub = settings["HUB"]
+        self.storage = settings["AzureWebJobsStorage"]
         # One for all sends: the SDK takes a second to open it.
-        self.producer = EventHubProducerClient.from_connection_string(
-            settings["EventHubConnection"], eventhub_name=self.hub
-        )
+        self.producer = self._new_producer()
         self.write_host_json()
+
+    def _new_producer(self) -> EventHubProducerClient:
+        return EventHubProducerClient.from_connection_string(
+            self.settings["EventHubConnection"], eventhub_name=self.hub
+        )
+
+    def recreate_hub(self) -> None:
+        """Delete the hub with its events and make it anew."""
+        self.producer.close()
+        self._broker.recreate_hub(self.hub)
+        self.producer = self._new_producer()
+
+    def delete_checkpoint(self, source: str = "0") -> None:
+        """Delete the checkpoint blob, as an operator or a timer would."""
+        with ContainerClient.from_connection_string(self.storage, "azure-webjobs-eventhub") as container:
+            for name in list(container.list_blob_names()):
+                if name.endswith(f"/{self.hub}/$default/checkpoint/{source}"):
+                    container.delete_blob(name)
 
     def write_host_json(self, timeout: str = "00:05:00", **hubs: object) -> None:
         # An ownership that expires early goes to another host whenever its owner gets too little of the CPU.
@@ -68,9 +87,15 @@ class App:
         }
         (self.folder / "host.json").write_text(json.dumps(document))
 
-    def host(self, name: str = "host", grace: float = 10, **settings: str) -> HostProcess:
+    def host(
+        self, name: str = "host", grace: float = 10, time_scale: float = 1, **settings: str
+    ) -> HostProcess:
         return HostProcess(
-            self.folder, self.settings | {"HOST_NAME": name} | settings, name=name, grace=grace
+            self.folder,
+            self.settings | {"HOST_NAME": name} | settings,
+            name=name,
+            grace=grace,
+            time_scale=time_scale,
         )
 
     def switch(self, name: str, *, on: bool = True) -> None:
@@ -96,6 +121,20 @@ class App:
             time.sleep(0.02)
         return found
 
+    @staticmethod
+    def wait_until(condition: Callable[[], bool]) -> None:
+        """Wait for something that a host does."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, "it did not come to that"
+            time.sleep(0.05)
+
+    def send_raw(self, *messages: AmqpAnnotatedMessage, source: str = "0") -> None:
+        batch = self.producer.create_batch(partition_id=source)
+        for message in messages:
+            batch.add(message)
+        self.producer.send_batch(batch)
+
     def send(self, *bodies: bytes, source: str = "0", key: str | None = None) -> None:
         batch = self.producer.create_batch(partition_key=key, partition_id=None if key else source)
         for number, body in enumerate(bodies):
@@ -104,15 +143,23 @@ class App:
             batch.add(event)
         self.producer.send_batch(batch)
 
+    def source(self, host: HostProcess, partition: str) -> str:
+        """What the host's status lines call a partition."""
+        sources = [str(event["source"]) for event in host.wait_for("claimed", 2)]
+        return next(source for source in sources if source.endswith(f"/{partition}"))
+
     def checkpoint(self, source: str = "0") -> int | None:
         """The sequence number in the checkpoint blob, or None."""
-        with ContainerClient.from_connection_string(
-            self.settings["AzureWebJobsStorage"], "azure-webjobs-eventhub"
-        ) as container:
+        metadata = self.checkpoint_metadata(source)
+        return int(metadata["sequencenumber"]) if metadata else None
+
+    def checkpoint_metadata(self, source: str = "0") -> dict[str, str]:
+        """The metadata of the checkpoint blob; empty if there is none."""
+        with ContainerClient.from_connection_string(self.storage, "azure-webjobs-eventhub") as container:
             for blob in container.list_blobs(include=["metadata"]):
                 if blob.name.endswith(f"/{self.hub}/$default/checkpoint/{source}"):
-                    return int(blob.metadata["sequencenumber"])
-        return None
+                    return dict(blob.metadata)
+        return {}
 
 
 def _plain(found: dict[str, Any]) -> dict[str, Any]:
@@ -129,6 +176,9 @@ def app(tmp_path: Path, azurite: Azurite, broker: BrokerProcess, free_hubs: list
             "AzureWebJobsStorage": azurite.connection_string,
             "AzureFunctionsWebHost__hostid": tmp_path.name.lower().replace("_", "-"),
         },
+        broker,
     )
-    with app.producer:
+    try:
         yield app
+    finally:
+        app.producer.close()

@@ -46,15 +46,14 @@ def test_what_reaches_the_function_has_the_shapes_of_the_real_host(app: App) -> 
     assert call["retry"] == [0, 0]
     (details,) = [each for each in app.notes("details") if len(each["events"]) == 3]
     metadata = details["metadata"]
-    assert metadata["TriggerPartitionContext"] == metadata["PartitionContext"] | {
-        "IsCheckpointingAfterInvocation": True
-    }
     assert metadata["PartitionContext"] == {
+        "IsCheckpointingAfterInvocation": True,
         "FullyQualifiedNamespace": app.settings["EventHubConnection"].split("//")[1].split(";")[0],
         "EventHubName": app.hub,
         "ConsumerGroup": "$Default",
         "PartitionId": call["source"],
     }
+    assert metadata["TriggerPartitionContext"] == metadata["PartitionContext"]
     assert metadata["SequenceNumberArray"] == call["sequences"] == [0, 1, 2]
     assert metadata["OffsetArray"] == metadata["OffsetStringArray"]
     assert {type(offset) for offset in metadata["OffsetArray"]} == {str}
@@ -62,6 +61,10 @@ def test_what_reaches_the_function_has_the_shapes_of_the_real_host(app: App) -> 
     assert metadata["PropertiesArray"] == [{"colour": "blue"}, {}, {}]
     assert metadata["SystemPropertiesArray"] == [
         {
+            "x-opt-sequence-number": sequence,
+            "x-opt-offset": offset,
+            "x-opt-enqueued-time": f"{enqueued}+00:00",
+            "x-opt-partition-key": "k",
             "SequenceNumber": sequence,
             "Offset": int(offset),
             "OffsetString": offset,
@@ -72,6 +75,11 @@ def test_what_reaches_the_function_has_the_shapes_of_the_real_host(app: App) -> 
             [0, 1, 2], metadata["OffsetArray"], metadata["EnqueuedTimeUtcArray"], strict=True
         )
     ]
+    assert app.checkpoint_metadata(call["source"]).keys() == {
+        "offset",
+        "sequencenumber",
+        "clientidentifier",
+    }
     # As azure.functions decodes them: offset an int, enqueued time naive.
     for event, offset in zip(details["events"], metadata["OffsetArray"], strict=True):
         assert event[:2] == [int(offset), "k"]
@@ -115,30 +123,6 @@ def test_two_hosts_share_the_sources_and_one_takes_over_from_the_other(app: App)
     ]
 
 
-def test_a_host_that_loses_a_source_stops_its_retries_and_does_not_checkpoint(app: App) -> None:
-    app.send(b"0", source="0")
-    app.send(b"0", source="1")
-    app.switch("fail")
-    # Too seldom for "one" to learn of its loss from the ownership blobs: the broker tells it.
-    app.write_host_json(loadBalancingUpdateInterval="00:10:00")
-    with app.host("one", RETRY="-1") as one:
-        for mine in one.wait_for("claimed", 2):
-            one.wait_for("invocation", source=mine["source"], ok=False)
-        app.write_host_json(partitionOwnershipExpirationInterval="00:20:00")
-        with app.host("two", RETRY="-1") as two:
-            (lost,) = one.wait_for("released", reason="ownership_lost")
-            (claimed,) = two.wait_for("claimed")
-            assert claimed["source"] == lost["source"]
-            attempts = len(one.wait_for("invocation", source=lost["source"]))
-            two.wait_for("invocation", 3, ok=False)
-            # At most the attempt that was in flight when the source went.
-            assert len(one.wait_for("invocation", source=lost["source"])) <= attempts + 1
-            app.switch("fail", on=False)
-            one.wait_for("checkpoint")
-            two.wait_for("checkpoint", source=lost["source"])
-            assert len(one.wait_for("checkpoint")) == 1
-
-
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
@@ -150,7 +134,7 @@ def test_a_host_that_loses_a_source_stops_its_retries_and_does_not_checkpoint(ap
         ("\napp = None", "Could not find top level function app"),
     ],
 )
-def test_an_app_that_cannot_be_indexed_ends_the_host_with_the_apps_words(
+def test_an_app_that_cannot_be_indexed_leaves_a_host_without_functions(
     app: App, broken: str, message: str
 ) -> None:
     with (app.folder / "function_app.py").open("a") as source:
@@ -158,9 +142,34 @@ def test_an_app_that_cannot_be_indexed_ends_the_host_with_the_apps_words(
     with app.host() as host:
         with pytest.raises(HostError, match=message):
             host.wait_ready()
+        (failed,) = host.wait_for("indexing_failed")
+        assert message in failed["error"]
+        assert host.wait_for("ready")[0]["functions"] == []
+        # It idles, until somebody stops it.
+        assert host.stop() == 0
+
+
+def test_a_worker_that_dies_while_indexing_is_restarted(app: App) -> None:
+    flag = app.folder / "died"
+    with (app.folder / "function_app.py").open("a") as source:
+        source.write(
+            f"\nif not Path({str(flag)!r}).exists():"
+            f"\n    Path({str(flag)!r}).touch()\n    os.kill(os.getpid(), 9)\n"
+        )
+    app.send(b"0")
+    with app.host() as host:
+        (failed,) = host.wait_for("indexing_failed")
+        assert "status -9 while indexing" in failed["error"]
+        host.wait_ready()
+        host.wait_for("checkpoint", sequence=0)
+
+
+def test_a_worker_that_dies_each_time_ends_the_host(app: App) -> None:
+    with (app.folder / "function_app.py").open("a") as source:
+        source.write("\nos.kill(os.getpid(), 9)\n")
+    with app.host() as host:
         assert host.wait() == 1
-        (stopped,) = host.wait_for("stopped", status=1)
-        assert message in stopped["error"]
+        assert len(host.wait_for("indexing_failed")) == 3
 
 
 def test_the_annotation_must_be_typing_list(app: App) -> None:
@@ -183,7 +192,7 @@ def test_a_setting_that_does_not_resolve_ends_the_host(app: App) -> None:
         host.wait_ready()
 
 
-def test_a_folder_without_an_app_ends_the_host(app: App) -> None:
+def test_a_folder_without_an_app_has_no_functions(app: App) -> None:
     Path(app.folder / "function_app.py").unlink()
     with app.host() as host, pytest.raises(HostError, match=r"function_app\.py is missing"):
         host.wait_ready()

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from local.functions.process import HostError
-
 from .conftest import PATIENCE, App
 
 
@@ -53,7 +51,10 @@ def test_a_retry_sends_the_same_batch_again_and_holds_the_checkpoint_back(app: A
     calls = app.notes("begin")
     retries = len(calls) - 1
     assert [call["sequences"] for call in calls] == [[0, 1]] * retries + [[2]]
-    assert [call["retry"] for call in calls] == [[0, 0], *[[n, -1] for n in range(1, retries)], [0, 0]]
+    assert [call["retry"] for call in calls] == [*[[n, -1] for n in range(retries)], [0, -1]]
+    # As in the real host: one id and one trace for all attempts of a batch.
+    assert len({tuple(call["invocation"]) for call in calls[:-1]}) == 1
+    assert calls[-1]["invocation"] != calls[0]["invocation"]
 
 
 def test_a_finite_retry_loses_the_batch_at_its_end(app: App) -> None:
@@ -62,55 +63,43 @@ def test_a_finite_retry_loses_the_batch_at_its_end(app: App) -> None:
     with app.host(RETRY="1") as host:
         host.wait_for("checkpoint", sequence=0)
         assert [line["retry"] for line in host.wait_for("invocation", 2)] == [0, 1]
-    assert [call["retry"] for call in app.notes("begin")] == [[0, 0], [1, 1]]
+    assert [call["retry"] for call in app.notes("begin")] == [[0, 1], [1, 1]]
     assert app.checkpoint() == 0
 
 
-def test_a_stop_between_retries_leaves_the_batch_for_the_next_start(app: App) -> None:
+def test_a_stop_waits_with_its_listeners_running_and_checkpoints_nothing(app: App) -> None:
     app.send(b"0", source="0")
-    app.send(b"0", source="1")
-    app.switch("hold-1")
-    app.switch("fail")
-    # More retries than there is time for, and a finite number: their end moves the checkpoint.
-    with app.host(RETRY="1000", grace=PATIENCE) as host:
-        host.wait_for("invocation", ok=False)
-        app.wait_for("begin", source="1")
-        # The host waits for source 1: time enough to do the wrong thing with source 0.
+    app.switch("hold-0")
+    with app.host(grace=6, TIMER="*/1 * * * * *") as host:
+        app.wait_for("begin", source="0")
         os.kill(host.pid, signal.SIGTERM)
         host.wait_for("stopping")
-        attempts = len(app.notes("begin", source="0"))
-        time.sleep(2.5)
-        app.switch("hold-1", on=False)
+        ticks = len(app.notes("tick"))
+        app.wait_for("tick", ticks + 2)
+        app.send(b"0", source="1")
+        app.wait_for("end", source="1")
+        app.switch("hold-0", on=False)
         assert host.wait() == 0
-    assert app.checkpoint("0") is None
-    # At most the attempt that was in flight when the stop began: a retry comes each second.
-    assert len(app.notes("begin", source="0")) <= attempts + 1
-    app.switch("fail", on=False)
-    with app.host() as host:
-        host.wait_for("checkpoint", 2, sequence=0)
-    assert len(app.notes("end", source="0")) == 1
-
-
-def test_a_batch_that_succeeds_during_a_stop_comes_again(app: App) -> None:
-    app.send(b"0", source="0")
-    app.send(b"0", source="1")
-    app.switch("hold")
-    app.switch("hold-1")
-    with app.host(grace=PATIENCE) as host:
-        app.wait_for("begin", 2)
-        os.kill(host.pid, signal.SIGTERM)
-        host.wait_for("stopping")
-        app.switch("hold", on=False)
-        host.wait_for("invocation", ok=True)
-        # The host waits for source 1: time enough to do the wrong thing with source 0.
-        time.sleep(0.5)
-        app.switch("hold-1", on=False)
-        assert host.wait() == 0
-        assert len(host.wait_for("invocation", 2, ok=True)) == 2
+        order = [event["event"] for event in host.seen]
+        stopping, stopped = order.index("stopping"), order.index("listeners_stopped")
+        assert order[stopping:stopped].count("invocation") >= 4
+        assert "invocation" not in order[stopped:]
     assert (app.checkpoint("0"), app.checkpoint("1")) == (None, None)
     with app.host() as host:
         host.wait_for("checkpoint", 2, sequence=0)
     assert [call["sequences"] for call in app.notes("end")] == [[0]] * 4
+
+
+def test_a_stop_between_retries_leaves_the_batch_for_the_next_start(app: App) -> None:
+    app.send(b"0")
+    app.switch("fail")
+    with app.host(RETRY="1000") as host:
+        host.wait_for("invocation", ok=False)
+        assert host.stop() == 0
+    assert app.checkpoint() is None
+    app.switch("fail", on=False)
+    with app.host() as host:
+        host.wait_for("checkpoint", sequence=0)
 
 
 def test_an_invocation_longer_than_the_grace_is_cut_off(app: App) -> None:
@@ -155,35 +144,56 @@ def test_a_killed_worker_fails_its_invocation_and_a_new_one_serves_the_retry(app
         host.wait_for("checkpoint", sequence=0)
         assert host.worker_pid != killed
         assert [call["pid"] for call in app.notes("begin")] == [killed, host.worker_pid]
-        assert [call["retry"] for call in app.notes("begin")] == [[0, 0], [1, -1]]
+        assert [call["retry"] for call in app.notes("begin")] == [[0, -1], [1, -1]]
         wait_until_gone(killed)
 
 
 @pytest.mark.parametrize("how", ["hold", "exit"])
-def test_a_time_out_restarts_the_worker_and_loses_the_batch(app: App, how: str) -> None:
+def test_a_time_out_restarts_the_worker_and_the_batch_is_retried(app: App, how: str) -> None:
     # A function that leaves with SystemExit is never heard of again, in the real worker as here.
-    app.write_host_json(timeout="00:00:05")
+    app.write_host_json(timeout="00:00:03")
     app.send(b"0")
     app.switch(how)
-    with app.host() as host:
+    with app.host(time_scale=0.1, RETRY="-1") as host:
         before = host.wait_ready()["worker_pid"]
-        host.wait_for("checkpoint", sequence=0)
         (failed,) = host.wait_for("invocation", ok=False)
-        assert "longer than 5 s" in failed["error"]
+        assert "longer than 3 s" in failed["error"]
         app.switch(how, on=False)
-        app.send(b"1")
-        # What the host reports and what the app notes reach the test by two ways: this is after both.
-        host.wait_for("checkpoint", sequence=1)
+        host.wait_for("checkpoint", sequence=0)
         (done,) = app.notes("end")
-        assert done["sequences"] == [1]
         assert done["pid"] == host.worker_pid != before
+        assert host.wait_for("worker_restarted")[0]["failed"] == 0
 
 
-def test_a_worker_that_can_no_longer_index_the_app_ends_the_host(app: App) -> None:
-    with app.host() as host:
-        host.wait_ready()
+def test_a_time_out_strands_its_neighbors_until_their_own(app: App) -> None:
+    app.write_host_json(timeout="00:00:06")
+    app.send(b"0", source="0")
+    app.switch("hold")
+    with app.host(time_scale=0.1, RETRY="-1") as host:
+        app.wait_for("begin", source="0")
+        time.sleep(3)
+        app.send(b"0", source="1")
+        app.wait_for("begin", source="1")
+        host.wait_for("worker_restarted")
+        app.switch("hold", on=False)
+        app.wait_for("end", source="0")
+        # The neighbor's worker is gone; nobody tells its batch.
+        assert len(app.notes("begin", source="1")) == 1
+        assert not host.wait_for("invocation", 0, ok=False, source=app.source(host, "1"))
+        (stranded,) = host.wait_for("invocation", ok=False, source=app.source(host, "1"))
+        assert stranded["seconds"] >= 6
+        app.wait_for("end", source="1")
+        assert len(host.wait_for("worker_restarted")) == 1
+
+
+def test_a_worker_that_can_no_longer_index_the_app_fails_every_invocation(app: App) -> None:
+    app.send(b"0")
+    with app.host(RETRY="-1") as host:
+        host.wait_for("checkpoint", sequence=0)
         (app.folder / "function_app.py").write_text("raise ValueError('changed its mind')")
         host.kill_worker()
-        with pytest.raises(HostError, match="changed its mind"):
-            host.wait_for("worker_restarted")
-        assert host.wait() == 1
+        host.wait_for("worker_restarted")
+        app.send(b"1")
+        (failed, *_) = host.wait_for("invocation", ok=False)
+        assert "changed its mind" in failed["error"]
+    assert app.checkpoint() == 0

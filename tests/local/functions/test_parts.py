@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.functions.batches import Batches
+from local.functions.batches import Batch, Batches
 from local.functions.configuration import AppError, HostOptions, environment, resolve, seconds
 from local.functions.protocol import Frame, encode, read
 from local.functions.retry import RetryPolicy
@@ -42,30 +42,64 @@ def test_batches_keep_order_lose_nothing_and_never_exceed_the_maximum(
     minimum: int, extra: int, arrivals: list[tuple[int, int]]
 ) -> None:
     batches: Batches[int] = Batches(minimum, minimum + extra, wait=2)
-    sent, taken, now = 0, [], 0
+    sent, now = 0, 0
+    taken: list[int] = []
     for count, pause in arrivals:
         batches.add(range(sent, sent + count), now)
         sent += count
         while batch := batches.take(now):
-            assert len(batch) <= minimum + extra
-            taken += batch
-        assert sent - len(taken) < minimum
+            assert len(batch.events) <= minimum + extra
+            assert batch.partial == (len(batch.events) < minimum)
+            taken += batch.events
+        assert len(batches) == sent - len(taken) < minimum
         now += pause
     while batch := batches.take(now + 2):
-        taken += batch
+        taken += batch.events
     assert taken == list(range(sent))
 
 
 def test_a_batch_below_the_minimum_waits_unless_it_is_the_first() -> None:
     batches: Batches[int] = Batches(3, 10, wait=5)
     batches.add([1], 0)
-    assert batches.take(0) == [1]
+    assert batches.take(0) == Batch([1], partial=True)
     batches.add([2], 10)
     batches.add([3], 12)
-    assert batches.take(14.9) == []
-    assert batches.take(15) == [2, 3]
+    assert batches.take(14.9) is None
+    assert batches.take(15) == Batch([2, 3], partial=True)
     batches.add([4, 5, 6], 16)
-    assert batches.take(16) == [4, 5, 6]
+    assert batches.take(16) == Batch([4, 5, 6], partial=False)
+
+
+@pytest.mark.parametrize(("age", "wait"), [(None, 0), (2, 3), (5, 0), (99, 0), (0, 5)])
+def test_the_first_partial_batch_waits_less_the_older_the_checkpoint_is(
+    age: float | None, wait: float
+) -> None:
+    batches: Batches[int] = Batches(3, 10, 5, age)
+    batches.add([1], 100)
+    if wait:
+        assert batches.take(100 + wait - 0.1) is None
+    assert batches.take(100 + wait) == Batch([1], partial=True)
+    batches.add([2], 200)
+    assert batches.take(204.9) is None
+    assert batches.take(205) == Batch([2], partial=True)
+
+
+def test_a_partition_that_fell_asleep_is_woken_by_a_full_batch_alone() -> None:
+    batches: Batches[int] = Batches(3, 10, wait=5)
+    batches.add([1], 0)
+    assert batches.take(0)
+    batches.fall_asleep()
+    batches.add([2, 3], 1)
+    assert batches.take(1000) is None
+    batches.add([4], 1001)
+    assert batches.take(1001) == Batch([2, 3, 4], partial=False)
+    batches.add([5], 1002)
+    assert batches.take(1006.9) is None
+    assert batches.take(1007) == Batch([5], partial=True)
+    always: Batches[int] = Batches(1, 10, wait=5)
+    always.fall_asleep()
+    always.add([1], 0)
+    assert always.take(0) == Batch([1], partial=False)
 
 
 @pytest.mark.parametrize(
@@ -97,8 +131,11 @@ def test_a_schedule_that_says_nothing_is_refused(schedule: str) -> None:
 
 
 def test_retries_are_counted_and_delays_double_up_to_the_maximum() -> None:
-    policy = RetryPolicy(count=-1, minimum=2, maximum=10)
-    assert [policy.delay(retry) for retry in (1, 2, 3, 4, 10**6)] == [2, 4, 8, 10, 10]
+    policy = RetryPolicy(count=-1, minimum=2, maximum=20)
+    assert [policy.delay(retry, 1) for retry in (1, 2, 3, 4, 5, 10**6)] == [2, 4, 6, 10, 18, 20]
+    assert {round(policy.delay(2), 3) for _ in range(50)} != {4}
+    fixed = RetryPolicy(count=-1, minimum=3, maximum=3)
+    assert [fixed.delay(retry) for retry in (1, 2, 9)] == [3, 3, 3]
     assert policy.allows(10**6)
     assert [RetryPolicy(count=2).allows(retry) for retry in (1, 2, 3)] == [True, True, False]
     assert not RetryPolicy.of(None).allows(1)

@@ -26,7 +26,7 @@ def obey(source: str = "") -> None:
         time.sleep(0.02)
     if (SWITCHES / "exit").exists():
         raise SystemExit
-    if (SWITCHES / "fail").exists():
+    if (SWITCHES / "fail").exists() or (SWITCHES / f"fail-{os.environ.get('HOST_NAME')}").exists():
         raise ValueError("told to fail")
 
 
@@ -47,19 +47,30 @@ if os.environ.get("HUB"):
             "sequences": [event.sequence_number for event in events],
             "bodies": [event.get_body().decode("latin-1") for event in events],
             "retry": [context.retry_context.retry_count, context.retry_context.max_retry_count],
+            "host": os.environ.get("HOST_NAME"),
+            "invocation": [context.invocation_id, context.trace_context.trace_parent],
         }
         note("begin", **call)
         if (SWITCHES / "details").exists():
+            error = context.retry_context.rpc_exception  # type: ignore[attr-defined]
             note(
                 "details",
                 metadata=metadata,
+                error=[error.message, error.source],
                 events=[[event.offset, event.partition_key, repr(event.enqueued_time)] for event in events],
             )
         obey(metadata["PartitionContext"]["PartitionId"])
         note("end", **call)
 
     retry = os.environ.get("RETRY", "")
-    if retry:
+    if retry == "exponential":
+        app.retry(
+            strategy="exponential_backoff",
+            max_retry_count="-1",
+            minimum_interval="00:00:02",
+            maximum_interval="00:01:00",
+        )(record)
+    elif retry:
         app.retry(strategy="fixed_delay", max_retry_count=retry, delay_interval="00:00:01")(record)
 
 
