@@ -123,8 +123,9 @@ def fill(storage: MemoryStorage, rows: int) -> None:
     parts: list[Part] = []
     for numbers in np.array_split(np.argsort(hashes), len(pieces)):
         table = master.keyed([observations(numbers, rng)])
-        name = f"master/{0:020d}-{len(parts)}"
-        storage.put(name, connections.dump(table))
+        data = connections.dump(table)
+        name = master.name_of(f"master/{0:020d}-{len(parts)}", data)
+        storage.put(name, data)
         low = master.key_of(table.slice(0, 1)).tobytes().hex()
         parts.append(Part(name=name, low=low, rows=table.num_rows, open=table.num_rows, due=UNKNOWN))
     storage.put(NAME, Head(parts=tuple(parts)).dump())

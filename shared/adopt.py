@@ -94,7 +94,8 @@ def adopt(storage: Storage, one: Blocked, commit_id: str, now: int) -> None:
     if ledger != one.ledger:
         raise Refused(f"{one.source}: its ledger has changed meanwhile: look at it again")
     current = Head.parse(blob.data) if blob else Head()
-    after = current.adopting(one.source, ledger).written(commit_id, now)
+    gone = {part.name for part in current.parts} - set(storage.names("master/"))
+    after = current.without_parts(gone).adopting(one.source, ledger).written(commit_id, now)
     storage.write(head.NAME, after.dump(), blob.etag if blob else None)
 
 

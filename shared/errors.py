@@ -6,7 +6,7 @@ ExporterError
 |-- HubError                the Event Hub did not answer, or refused
 |-- CaptureError            a fixture cannot be written
 |-- ConvertError            a file cannot be read as log records
-|-- DamagedFile             an output file is not as it was written
+|-- DamagedFile             an output file or a state blob is not as it was written
 |-- ReportError             a report cannot be made as it was asked for
 |   `-- FileGone            a file was deleted or compacted since it was listed
 |-- StorageError            a storage call did not do what was asked
@@ -49,7 +49,7 @@ class ConvertError(ExporterError):
 
 
 class DamagedFile(ExporterError):
-    """An output file is not as it was written: cut off, or changed."""
+    """An output file or a state blob is not as it was written: cut off, or changed."""
 
 
 class ReportError(ExporterError):

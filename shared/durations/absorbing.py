@@ -11,7 +11,7 @@ from shared import __version__, formats, layout, schema
 from shared.durations import connections, finishing, master
 from shared.durations.connections import UNKNOWN
 from shared.durations.head import DAY, HOUR, Head, Part, Totals
-from shared.errors import Refused
+from shared.errors import DamagedFile, Refused
 from shared.ledger import File, Listed
 from shared.plan import Stamp
 from shared.rules import Finishing
@@ -30,7 +30,8 @@ class Pass:
         self._rules = rules
         self._stamp = stamp
         self._after = after
-        self._quiet = after.quiet(finishing.Vocabulary.of(rules).closing)
+        self._vocabulary = finishing.Vocabulary.of(rules)
+        self._quiet = after.quiet(self._vocabulary.closing)
         self._by = f"{rules} quiet={self._quiet}"
         self._all_due = self._by != after.rules
         self._clock = after.clock
@@ -43,6 +44,8 @@ class Pass:
         """How many were written with Revision 0, by status."""
         self.durations: list[tuple[str, float]] = []
         """Status and seconds of each of these, where a duration is known."""
+        self.damaged: list[str] = []
+        """Parts of the table that could not be read: what was known of their connections is lost."""
         self.left = False
         """Some connections are due, but had to wait for the next commit."""
 
@@ -60,7 +63,10 @@ class Pass:
             blob = self._storage.read(part.name)
             if blob is None:
                 raise Refused(f"{part.name}: is not there: another instance came between")
-            rows = connections.load(blob.data)
+            try:
+                rows = connections.load(master.checked(part.name, blob.data))
+            except DamagedFile:
+                self.damaged.append(part.name)
         merged = master.absorb(rows, new)
         room = UNKNOWN
         if self._total + new.num_rows > self._rules.cap and not busy:
@@ -85,8 +91,10 @@ class Pass:
         """Stores the rows that wait, as parts."""
         table = pa.concat_tables([master.MASTER.empty_table(), *self._waiting]).combine_chunks()
         for piece in master.cut(table):
-            name = f"master/{self._stamp.now:020d}-{self._stamp.commit_id}-{len(self._parts):05d}.arrow"
-            self._storage.put(name, connections.dump(piece))
+            data = connections.dump(piece)
+            prefix = f"master/{self._stamp.now:020d}-{self._stamp.commit_id}-{len(self._parts):05d}"
+            name = master.name_of(prefix, data)
+            self._storage.put(name, data)
             low = master.key_of(piece.slice(0, 1)).tobytes().hex()
             waiting = int(np.asarray(piece["pending"]).sum())
             self._parts.append(Part(name=name, low=low, rows=piece.num_rows, open=waiting, due=self._due))
@@ -114,7 +122,7 @@ class Pass:
         self._after = after.model_copy(
             update={
                 "began": began,
-                "names": after.counting(finished.names),
+                "names": after.counting(finished.names, self._vocabulary.names),
                 "totals": after.totals.plus(totals),
             }
         )
@@ -125,7 +133,14 @@ class Pass:
         oldest = (self._clock - DAY) // HOUR
         began = {hour: number for hour, number in sorted(self._after.began.items()) if hour >= oldest}
         rules = "" if self.left else self._by
-        return self._after.model_copy(update={"parts": tuple(self._parts), "rules": rules, "began": began})
+        return self._after.model_copy(
+            update={
+                "parts": tuple(self._parts),
+                "rules": rules,
+                "began": began,
+                "totals": self._after.totals.plus(Totals(missing=len(self.damaged))),
+            }
+        )
 
     def files(self) -> Iterator[File]:
         """The files of finished connections, in the folders of their Revision 0."""

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shared.arrays import Array, integers, lengths, run_starts, whole
+from shared.errors import DamagedFile
 
 UNKNOWN = np.iinfo(np.int64).max
 NEVER = np.iinfo(np.int64).min
@@ -269,6 +270,9 @@ def dump(table: pa.Table, compression: str = "zstd") -> bytes:
 
 
 def load(data: bytes, columns: Sequence[int] | None = None) -> pa.Table:
-    """The table that `dump` wrote, or those of its columns that have these places."""
+    """The table that `dump` wrote, or those of its columns at these places. Raises DamagedFile."""
     options = pa.ipc.IpcReadOptions(use_threads=False, included_fields=columns)
-    return pa.ipc.open_file(data, options=options).read_all()
+    try:
+        return pa.ipc.open_file(data, options=options).read_all()
+    except (pa.ArrowException, OSError) as error:
+        raise DamagedFile(f"not a readable Arrow file ({len(data)} bytes): {error}") from error

@@ -12,10 +12,11 @@ from shared.durations import connections, finishing, head, master, segments
 from shared.durations.absorbing import Pass
 from shared.durations.head import Absorbed, Head, Totals
 from shared.durations.mending import Mending
-from shared.errors import Refused
+from shared.durations.progress import Taken, advanced
+from shared.errors import DamagedFile, Refused
 from shared.hub import Hub, State
 from shared.lag import Lag
-from shared.ledger import Ledger, Segment
+from shared.ledger import Ledger
 from shared.plan import Stamp
 from shared.rules import Finishing
 from shared.storage import Storage
@@ -25,13 +26,12 @@ CHUNK = 250_000
 """Observations that one commit of the head absorbs: this bounds memory."""
 SEGMENTS = 5_000
 """Segments that it absorbs: one takes 35 KB, however few observations it has."""
-MARGIN = 60 * 1_000_000
-"""Microseconds by which the clocks of hub and app may differ."""
 ATTEMPTS = 10
 BUDGET = 50.0
 """Seconds of the minute between two runs of the timer after which a run begins nothing new."""
 SECONDS = 240.0
 """How long a run may take, whatever storage does; after its budget it ends what it has begun."""
+LOST = "what was known of its connections is lost: they have no row, or rows without their earlier records"
 
 log = logging.getLogger(__name__)
 
@@ -74,16 +74,6 @@ class Summary:
             self.alarms.append(text)
 
 
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """Segments of a source to be absorbed."""
-
-    ledger: Ledger
-    segments: tuple[Segment, ...]
-    all: bool
-    """Nothing of the ledger is left."""
-
-
 class Finisher:
     """The timer's work. Two may run at once, in one process or several: what decides is the head."""
 
@@ -104,6 +94,7 @@ class Finisher:
         self._storage = storage
         self._hub = hub
         self._rules = rules
+        self._vocabulary = finishing.Vocabulary.of(rules)
         self._now = now
         self._new_id = new_id
         self._mending = Mending(storage, now, new_id)
@@ -157,19 +148,23 @@ class Finisher:
     def _step(self, asked: int, state: State | None, summary: Summary) -> None:
         """Absorbs a chunk, writes what is finished, and commits both in the head."""
         stamp = Stamp(self._new_id(), self._now())
-        before, etag = self._load(stamp)
+        stored, etag = self._load(stamp)
         parts = self._storage.names("master/")
+        before = self._without_missing(stored, parts, etag, summary)
         ledgers = list(self._ledgers(before, etag, summary))
         taken = list(self._take(before, ledgers))
-        new = self._read(taken, etag, summary)
-        after = _absorbed(before, taken, new, asked, state)
+        new, missing = self._read(taken, etag, summary)
+        after = advanced(before, taken, finishing.newest(new), self._vocabulary.names, asked, state)
+        after = after.model_copy(update={"totals": after.totals.plus(Totals(missing=missing))})
         work = Pass(self._storage, self._rules, after, stamp)
         for part, piece in zip(before.parts or (None,), master.spread(new, before.parts), strict=True):
             work.part(part, piece)
         after = work.head()
+        for name in work.damaged:
+            summary.alarm(f"{name}: is damaged: {LOST}")
         files = tuple(work.files())
         after = after.model_copy(update={"files": tuple(file.listed for file in files)})
-        if after != before:
+        if after != stored:
             self._storage.stage(files)
             after = after.written(stamp.commit_id, stamp.now)
             etag = self._storage.write(head.NAME, after.dump(), etag)
@@ -178,8 +173,7 @@ class Finisher:
         summary.finished.update(work.finished)
         summary.durations += work.durations
         _report(summary, before, after, taken, state, stamp.now)
-        known = finishing.Vocabulary.of(self._rules)
-        summary.unknown_names = sum(name.lower() not in known.opening | known.closing for name in after.names)
+        summary.unknown_names = sum(name.lower() not in self._vocabulary.names for name in after.names)
         summary.complete = not work.left and all(one.all for one in taken)
 
     def _load(self, stamp: Stamp) -> tuple[Head, str | None]:
@@ -198,9 +192,7 @@ class Finisher:
                     f"{name}: is older than what was seen, or another one: restore it, or adopt it as it is"
                 )
             elif before.behind(ledger):
-                current = self._storage.read(head.NAME)
-                if (current.etag if current else None) != etag:
-                    raise Refused(f"{name}: another instance has absorbed its segments")
+                self._check_manifest(etag)
                 summary.alarm(
                     f"{head.NAME}: is gone or older than {name}, which dropped what was absorbed: "
                     "restore it, or adopt the ledger"
@@ -213,72 +205,62 @@ class Finisher:
                     f"ledgers/{source}.json: was there, and cannot be read: restore it, or adopt its loss"
                 )
 
-    def _take(self, before: Head, ledgers: Sequence[Ledger]) -> Iterator[_Taken]:
+    def _take(self, before: Head, ledgers: Sequence[Ledger]) -> Iterator[Taken]:
         """What one commit absorbs: the oldest segments of each source, first of that furthest behind."""
         room, number = CHUNK, SEGMENTS
         for ledger in sorted(ledgers, key=lambda one: before.sources.get(one.source, Absorbed()).progress):
-            chosen = segments.waiting(self._storage, ledger, before.watermark(ledger), room, number)
-            if chosen is None:
-                raise Refused(f"{ledger.source}: another instance has absorbed its segments")
+            chosen, unreadable = segments.waiting(
+                self._storage, ledger, before.watermark(ledger), room, number
+            )
             room -= sum(one.observations for one in chosen)
             number -= len(chosen)
-            reached = chosen[-1].ordinal if chosen else before.watermark(ledger)
+            reached = max(
+                before.watermark(ledger),
+                *(index.last for index in unreadable),
+                *(one.ordinal for one in chosen),
+                0,
+            )
             newest = ledger.segments[-1].ordinal if ledger.segments else 0
-            yield _Taken(ledger, tuple(chosen), all=reached >= newest)
+            yield Taken(ledger, tuple(chosen), tuple(unreadable), all=reached >= newest)
 
-    def _read(self, taken: Sequence[_Taken], etag: str | None, summary: Summary) -> pa.Table:
-        """The observations of these segments, one for each connection, as rows of the master table."""
+    def _read(self, taken: Sequence[Taken], etag: str | None, summary: Summary) -> tuple[pa.Table, int]:
+        """The observations of these segments as rows of the state table, and how many could not be read."""
         names = [segment.name for one in taken for segment in one.segments]
         blobs = self._storage.read_all(names)
-        missing = [name for name, blob in zip(names, blobs, strict=True) if blob is None]
-        if missing:
-            current = self._storage.read(head.NAME)
-            if (current.etag if current else None) != etag:
-                raise Refused("another instance has absorbed the segments")
-            for name in missing:
-                summary.alarm(f"{name}: was deleted before it was absorbed: its connections miss records")
-        return master.keyed([connections.load(blob.data) for blob in blobs if blob])
+        unreadable = [index.name for one in taken for index in one.unreadable]
+        found = []
+        for name, blob in zip(names, blobs, strict=True):
+            try:
+                found.append(connections.load(blob.data if blob else b""))
+            except DamagedFile:
+                unreadable.append(name)
+        if unreadable:
+            self._check_manifest(etag)
+            for name in unreadable:
+                summary.alarm(f"{name}: is gone or damaged: rows of its connections miss records")
+        return master.keyed(found), len(unreadable)
 
+    def _without_missing(
+        self, before: Head, names: Sequence[str], etag: str | None, summary: Summary
+    ) -> Head:
+        """Without the parts of the state table that are gone."""
+        gone = {part.name for part in before.parts} - set(names)
+        if not gone:
+            return before
+        self._check_manifest(etag)
+        for name in sorted(gone):
+            summary.alarm(f"{name}: is gone: {LOST}")
+        return before.without_parts(gone)
 
-def _absorbed(before: Head, taken: Sequence[_Taken], new: pa.Table, asked: int, state: State | None) -> Head:
-    """The head with these segments absorbed, as far as that alone says it."""
-    sources = dict(before.sources)
-    positions = {str(source): position for source, position in state.positions.items()} if state else {}
-    for name, at in positions.items():
-        if at.empty and not sources.get(name, Absorbed()).ledger_id:
-            sources[name] = Absorbed(progress=asked - MARGIN)
-    for one in taken:
-        ledger, known = one.ledger, sources.get(one.ledger.source, Absorbed())
-        reached = [segment.ordinal for segment in one.segments] + [ledger.ordinal] * one.all
-        ordinal = max(before.watermark(ledger), *reached, 0)
-        progress = max([known.progress, *(segment.newest for segment in one.segments)])
-        if one.all:
-            progress = max(progress, ledger.incarnation.newest)
-            position = positions.get(ledger.source)
-            if position and position.drained(ledger.incarnation):
-                progress = max(progress, asked - MARGIN)
-        sources[ledger.source] = known.model_copy(
-            update={
-                "ledger_id": ledger.ledger_id,
-                "ordinal": ordinal,
-                "seen": ledger.ordinal,
-                "progress": progress,
-            }
-        )
-    observations = sum(segment.observations for one in taken for segment in one.segments)
-    arriving = tuple(sorted(name for name in sources if "~" not in name))  # a replay has no end to wait for
-    return before.model_copy(
-        update={
-            "sources": sources,
-            "hub": tuple(sorted(positions)) or before.hub or arriving,
-            "names": before.counting(finishing.newest(new)),
-            "totals": before.totals.plus(Totals(observations=observations)),
-        }
-    )
+    def _check_manifest(self, etag: str | None) -> None:
+        """Raises Refused if another instance has written the manifest since."""
+        current = self._storage.read(head.NAME)
+        if (current.etag if current else None) != etag:
+            raise Refused(f"{head.NAME}: another instance has written it")
 
 
 def _report(
-    summary: Summary, before: Head, after: Head, taken: Sequence[_Taken], state: State | None, now: int
+    summary: Summary, before: Head, after: Head, taken: Sequence[Taken], state: State | None, now: int
 ) -> None:
     """Adds a commit to the summary, and says what stalls."""
     done, was = after.totals, before.totals

@@ -34,6 +34,11 @@ class Vocabulary:
     opening: frozenset[str]
     closing: frozenset[str]
 
+    @property
+    def names(self) -> frozenset[str]:
+        """All of them."""
+        return self.opening | self.closing
+
     @classmethod
     def of(cls, rules: Finishing) -> "Vocabulary":
         """As the settings name them."""
@@ -107,7 +112,7 @@ def finish(
         written=_written(rows, facts, np.flatnonzero(write), quiet=quiet),
         kept=rows.filter(pa.array(~drop)),
         due=int(due),
-        names=_seen(facts, first),
+        names=_seen(facts, first, seen),
         capped=max(0, over),
     )
 
@@ -234,16 +239,19 @@ def _row_ids(rows: pa.Table) -> pa.Array:
     )
 
 
-def _seen(facts: _Facts, rows: Array) -> dict[str, Seen]:
-    """How often each name occurs in these rows, and comes first and last."""
+def _seen(facts: _Facts, rows: Array, arrived: Array) -> dict[str, Seen]:
+    """How often each name occurs in these rows, comes first and last, and when it last arrived."""
     if not rows.any():
         return {}
     size = len(facts.texts)
     found = np.bincount(facts.code[rows[facts.parent]], minlength=size).tolist()
     first = np.bincount(facts.code[facts.earliest[rows]], minlength=size).tolist()
     last = np.bincount(facts.code[facts.latest[rows]], minlength=size).tolist()
+    latest = np.full(size, -1)
+    np.maximum.at(latest, facts.code[rows[facts.parent]], arrived[facts.parent[rows[facts.parent]]])
+    arrivals = latest.tolist()
     return {
-        name: Seen(connections=found[n], first=first[n], last=last[n])
+        name: Seen(connections=found[n], first=first[n], last=last[n], newest=arrivals[n])
         for n, name in enumerate(facts.texts)
         if found[n]
     }

@@ -1,6 +1,6 @@
 """The head: what the timer has absorbed of every source, and where the master table lies. Pure data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -83,7 +83,7 @@ class Totals(_Data):
     capped: int = 0
     """Connections that were let go early, because there were too many."""
     missing: int = 0
-    """Segments that were listed and not there."""
+    """Segments, indexes and parts of the state table that were listed, and were gone or damaged."""
 
     def plus(self, other: "Totals") -> "Totals":
         """The sum."""
@@ -171,6 +171,12 @@ class Head(_Data):
             sources[source] = Absorbed(ledger_id=ledger.ledger_id, ordinal=ordinal, seen=ledger.ordinal)
         return self.model_copy(update={"sources": sources})
 
+    def without_parts(self, names: Collection[str]) -> "Head":
+        """Without these parts of the state table: what was known of their connections is lost."""
+        kept = tuple(part for part in self.parts if part.name not in names)
+        lost = len(self.parts) - len(kept)
+        return self.model_copy(update={"parts": kept, "totals": self.totals.plus(Totals(missing=lost))})
+
     def quiet(self, closing: frozenset[str]) -> bool:
         """Whether no closing name is known to occur: none in a day in which enough connections began."""
         matched = any(
@@ -178,13 +184,23 @@ class Head(_Data):
         )
         return not matched and sum(self.began.values()) >= FEW
 
-    def counting(self, names: Mapping[str, Seen]) -> dict[str, Seen]:
-        """The names with these added; once there are too many, only those that are known already."""
+    def counting(self, names: Mapping[str, Seen], vocabulary: Collection[str]) -> dict[str, Seen]:
+        """The names with these added.
+
+        Keeps at most NAMES of them: first those of the vocabulary (lower case), then those of the most
+        connections, then the newest. So names that occur once each cannot crowd out the ones in use.
+        """
         counted = dict(self.names)
-        for name, one in names.items():
-            if name in counted or len(counted) < NAMES:
-                counted[name] = counted.get(name, Seen()).plus(one)
-        return counted
+        for name, seen in names.items():
+            counted[name] = counted.get(name, Seen()).plus(seen)
+        if len(counted) <= NAMES:
+            return counted
+        ranked = sorted(
+            counted.items(),
+            key=lambda item: (item[0].lower() in vocabulary, item[1].connections, item[1].newest),
+            reverse=True,
+        )
+        return dict(sorted(ranked[:NAMES]))
 
     def losing(self, files: Sequence[Listed], commit_id: str, now: int) -> "Head":
         """With these files noted as lost instead of listed."""

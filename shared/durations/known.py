@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import batched
 
 import numpy as np
@@ -14,7 +14,7 @@ from shared.durations import connections, head, master, segments
 from shared.durations.connections import UNKNOWN
 from shared.durations.head import Head
 from shared.envelope import Source
-from shared.errors import LedgerError
+from shared.errors import DamagedFile, LedgerError
 from shared.ledger import LISTED, Ledger, Segment
 from shared.storage import Storage
 
@@ -159,15 +159,19 @@ class Known:
         whole = whole or len(self._starts) > self._loaded + GROWTH
         if not whole and self._fold(ledgers) and self._read_head().clock < self._loaded_at + REMEMBERED:
             return
-        for _ in range(ATTEMPTS):
-            if self._load() and self._fold(ledgers, again=True):
-                self._loaded = len(self._starts)
-                self._loaded_at = (self._head or Head()).clock
-                return
-        log.error("the master table or a segment is not there: starts of connections may be missing")
+        for attempt in range(ATTEMPTS):
+            # What is still not there at last is lost, not merged meanwhile.
+            lost = attempt == ATTEMPTS - 1
+            if self._load(lost=lost) and self._fold(ledgers, again=True, lost=lost):
+                break
+        self._loaded = len(self._starts)
+        self._loaded_at = (self._head or Head()).clock
 
-    def _fold(self, ledgers: Mapping[str, Ledger], *, again: bool = False) -> bool:
-        """Learns the segments that are not known yet. False: some are gone, as they were absorbed."""
+    def _fold(self, ledgers: Mapping[str, Ledger], *, again: bool = False, lost: bool = False) -> bool:
+        """Learns the segments that are not known yet. False: some are gone, as they were merged.
+
+        `lost`: goes on without those that cannot be read.
+        """
         missing: list[Segment] = []
         read = {}
         indexes, passed = MOST // LISTED // len(ledgers) + 1, 0
@@ -180,21 +184,33 @@ class Known:
             left = [one for one in ledger.indexes if one.last > ordinal]
             passed += len(left[:-indexes])
             newest = ledger.model_copy(update={"indexes": tuple(left[-indexes:])})
-            waiting = segments.waiting(self._storage, newest, ordinal)
-            if waiting is None:
+            waiting, unreadable = segments.waiting(self._storage, newest, ordinal)
+            if unreadable and not lost:
                 return False
+            if unreadable:
+                names = [index.name for index in unreadable]
+                log.error("%s: cannot be read: starts of connections may be missing", names)
             missing += waiting
             read[source] = (ledger.ledger_id, max(ordinal, ledger.ordinal))
         if passed or len(missing) > MOST:
             number = len(missing) + passed * LISTED
             log.error("%d segments wait: starts may be missing; does finish_connections run?", number)
             missing = sorted(missing, key=lambda one: one.committed_at)[-MOST:]
-        for some in batched(missing, AT_ONCE, strict=False):
-            for blob in self._storage.read_all([one.name for one in some]):
-                if blob is None:
-                    return False
-                self._learn(connections.load(blob.data))
+        if not self._learn_all([one.name for one in missing], lost=lost):
+            return False
         self._read |= read
+        return True
+
+    def _learn_all(self, names: Sequence[str], *, lost: bool) -> bool:
+        """Learns these segments. False: one is gone, and it is not said that those are lost."""
+        for some in batched(names, AT_ONCE, strict=False):
+            for name, blob in zip(some, self._storage.read_all(some), strict=True):
+                if blob is None and not lost:
+                    return False
+                try:
+                    self._learn(connections.load(blob.data if blob else b""))
+                except DamagedFile as error:
+                    log.warning("%s: starts of connections may be missing: %s", name, error)
         return True
 
     def _learn(self, observations: pa.Table) -> None:
@@ -202,15 +218,18 @@ class Known:
         with self._changing:
             self._starts.learn(keys, times)
 
-    def _load(self) -> bool:
-        """Begins anew with the master table; whether all of it was there."""
+    def _load(self, *, lost: bool = False) -> bool:
+        """Begins anew with the state table; whether all of it was there. `lost`: goes on without the rest."""
         current = self._read_head()
         starts, parts = Starts(), []
         for part in current.parts:
             blob = self._storage.read(part.name)
-            if blob is None:
+            if blob is None and not lost:
                 return False
-            parts.append(master.starts(blob.data))
+            try:
+                parts.append(master.starts(master.checked(part.name, blob.data if blob else b"")))
+            except DamagedFile as error:
+                log.warning("starts of connections may be missing: %s", error)
         starts.extend(parts)
         with self._changing:
             self._starts = starts

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pyarrow as pa
 from shared.arrays import Array
 from shared.durations.connections import OBSERVATIONS, fold, keys, load, merge
 from shared.durations.head import Part
+from shared.errors import DamagedFile
 
 PART_ROWS = 1 << 16
 """Rows of a part at most: absorbing takes one part at a time, so that memory does not grow with the table."""
@@ -97,6 +99,18 @@ def cut(table: pa.Table) -> Iterator[pa.Table]:
     pieces = -(-table.num_rows // PART_ROWS)
     bounds = [table.num_rows * n // pieces for n in range(pieces + 1)] if pieces else []
     return (table.slice(begin, end - begin) for begin, end in pairwise(bounds))
+
+
+def name_of(prefix: str, data: bytes) -> str:
+    """The name of a part with these bytes: it ends in their checksum."""
+    return f"{prefix}-{crc32(data):08x}.arrow"
+
+
+def checked(name: str, data: bytes) -> bytes:
+    """The bytes of a part, if they are those that its name says. Raises DamagedFile."""
+    if name != name_of(name.rpartition("-")[0], data):
+        raise DamagedFile(f"{name}: its bytes ({len(data)}) do not have the checksum in its name")
+    return data
 
 
 def starts(data: bytes) -> tuple[Array, Array]:

@@ -1,4 +1,6 @@
-"""Reads which segments of a source wait to be absorbed: from its ledger, and from its indexes."""
+"""Reads which segments of a partition wait to be merged, from its ledger and its indexes."""
+
+from pydantic import ValidationError
 
 from shared.durations.connections import UNKNOWN
 from shared.ledger import LISTED, Index, Ledger, Segment, Segments
@@ -7,12 +9,11 @@ from shared.storage import Storage
 
 def waiting(
     storage: Storage, ledger: Ledger, watermark: int, enough: int = UNKNOWN, most: int = UNKNOWN
-) -> list[Segment] | None:
+) -> tuple[list[Segment], list[Index]]:
     """The segments above the watermark in order: all, or the oldest ones that have enough observations.
 
-    No more than `most` of them, and of the indexes only those that it takes to have so many.
-
-    None: some of their list was absorbed and deleted while this was on its way.
+    Returns at most `most` of them, and reads only as many indexes as that takes. Also returns the
+    indexes among these that are gone or damaged: their segments were merged meanwhile, or are lost.
     """
     indexes: list[Index] = []
     for index in ledger.indexes:
@@ -24,10 +25,12 @@ def waiting(
             indexes.append(index)
     blobs = storage.read_all([one.name for one in indexes])
     found: list[Segment] = []
-    for blob in blobs:
-        if blob is None:
-            return None
-        found += Segments.model_validate_json(blob.data).segments
+    unreadable: list[Index] = []
+    for index, blob in zip(indexes, blobs, strict=True):
+        try:
+            found += Segments.model_validate_json(blob.data if blob else b"").segments
+        except ValidationError:
+            unreadable.append(index)
     if not indexes or indexes[-1] == ledger.indexes[-1]:
         found += ledger.segments
     chosen: list[Segment] = []
@@ -35,4 +38,4 @@ def waiting(
         if segment.ordinal > watermark and enough > 0 and len(chosen) < most:
             chosen.append(segment)
             enough -= segment.observations
-    return chosen
+    return chosen, unreadable

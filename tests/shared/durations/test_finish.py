@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from shared import commit
-from shared.durations import absorbing, finish, master, mending
+from shared.adopt import adopt, blocked
+from shared.durations import absorbing, finish, master, mending, progress
 from shared.durations.finish import Finisher, Summary
 from shared.durations.head import NAME, Head
 from shared.envelope import Envelope, Source
@@ -167,9 +168,9 @@ def test_a_source_that_the_hub_no_longer_has_is_absorbed_and_not_waited_for(worl
 
 def test_the_clock_stays_behind_by_what_the_clocks_of_hub_and_app_may_differ(world: World) -> None:
     for source in (ONE, TWO):
-        assert world.later(HOUR).clock == world.now - finish.MARGIN
+        assert world.later(HOUR).clock == world.now - progress.MARGIN
         world.commit(source, ("a", "Opened", 0))
-    assert world.later(HOUR).clock == world.now - finish.MARGIN
+    assert world.later(HOUR).clock == world.now - progress.MARGIN
 
 
 def test_without_an_answer_of_the_hub_time_is_what_arrived(world: World) -> None:
@@ -462,7 +463,108 @@ def test_a_segment_that_was_deleted_is_an_alarm_and_stops_nothing(world: World) 
     del world.storage.state[world.ledger(ONE).segments[0].name]
     done = world.later(HOUR)
     assert done.finished == {"closed": 1}
-    assert any("deleted" in alarm for alarm in done.alarms)
+    assert any("is gone or damaged" in alarm for alarm in done.alarms)
+    assert world.head().totals.missing == 1
+
+
+def cut(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def flipped(data: bytes) -> bytes:
+    at = len(data) // 3
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+@pytest.mark.parametrize("damage", [None, cut, flipped, lambda _: b""])
+def test_a_part_of_the_table_that_is_gone_or_damaged_is_an_alarm_and_finishing_goes_on(
+    world: World, damage: Callable[[bytes], bytes] | None
+) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    world.run()
+    (part,) = world.head().parts
+    blob = world.storage.state.pop(part.name)
+    if damage:
+        world.storage.put(part.name, damage(blob.data))
+    world.commit(TWO, ("a", "Closed", 7), ("b", "Opened", 0), ("b", "Closed", 1))
+    done = world.later(HOUR)
+    assert any(part.name in alarm and "lost" in alarm for alarm in done.alarms)
+    assert (done.finished, done.complete) == ({"closed": 2}, True)
+    assert [(row["CorrelationId"], row["EventCount"]) for row in world.rows()] == [("a", 1), ("b", 2)]
+    assert world.head().totals.missing == 1
+    assert not world.later(HOUR).alarms
+
+
+def test_an_older_manifest_put_back_is_an_alarm_until_its_ledgers_are_accepted(world: World) -> None:
+    def minutes(number: int) -> Summary:
+        for _ in range(number):
+            world.commit(ONE, (f"a{world.now}", "Opened", 0))
+            world.commit(TWO, (f"b{world.now}", "Opened", 0))
+            done = world.later(2 * MINUTE)
+        return done
+
+    minutes(10)
+    older = world.storage.state[NAME]
+    minutes(10)
+    world.storage.put(NAME, older.data)
+    assert any(f"{NAME}: is gone or older" in alarm for alarm in minutes(1).alarms)
+    for stopped in blocked(world.storage):
+        adopt(world.storage, stopped, world.new_id(), world.now)
+    assert not minutes(1).alarms
+    world.commit(TWO, ("z", "Opened", 0), ("z", "Closed", 1))
+    assert world.later(HOUR).finished["closed"] == 1
+
+
+@pytest.mark.parametrize("damage", [None, cut])
+def test_an_index_that_is_gone_or_damaged_is_an_alarm_and_stops_nothing(
+    world: World, patch: pytest.MonkeyPatch, damage: Callable[[bytes], bytes] | None
+) -> None:
+    patch.setattr("shared.ledger.LISTED", 2)
+    patch.setattr(finish, "CHUNK", 2)
+    for n in range(9):
+        world.commit(ONE, (f"id{n}", "Opened", n), (f"id{n}", "Closed", n))
+    _, second, third, _ = world.ledger(ONE).indexes
+    for index in (second, third):
+        blob = world.storage.state.pop(index.name)
+        if damage:
+            world.storage.put(index.name, damage(blob.data))
+    world.now += HOUR
+    runs = [world.run(budget=0) for _ in range(8)]
+    assert runs[-1].complete
+    assert {row["CorrelationId"] for row in world.rows()} == {"id0", "id1", "id6", "id7", "id8"}
+    assert sum("is gone or damaged" in alarm for run in runs for alarm in run.alarms) == 2
+
+
+def test_a_damaged_segment_is_an_alarm_and_stops_nothing(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    world.commit(ONE, ("b", "Opened", 0), ("b", "Closed", 1))
+    world.storage.put(world.ledger(ONE).segments[0].name, b"ARROW1")
+    done = world.later(HOUR)
+    assert done.finished == {"closed": 1}
+    assert any("is gone or damaged" in alarm for alarm in done.alarms)
+
+
+def test_junk_names_do_not_blind_the_search_for_closing_names(world: World) -> None:
+    for n in range(30):
+        world.commit(ONE, *((f"junk{n}.{k}", f"Junk{n}.{k}", 0) for k in range(20)))
+    world.run()
+    world.commit(ONE, *((f"id{n}", name, n) for n in range(100) for name in ("Opened", "Closed")))
+    done = world.later(62 * MINUTE)
+    assert done.finished == {"closed": 100}
+    assert "Closed" in world.head().names
+
+
+def test_a_segment_whose_commit_may_still_succeed_is_not_swept(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    ledger = world.ledger(ONE)
+    folder = ledger.segments[0].name.rpartition("/")[0]
+    staged = f"{folder}/{ledger.ordinal + 1:012d}-{'f' * 32}.arrow"
+    failed = f"{folder}/{ledger.ordinal:012d}-{'f' * 32}.arrow"
+    for name in (staged, failed):
+        world.storage.put(name, b"")
+    world.later(MINUTE)
+    assert staged in world.storage.names("segments/")
+    assert failed not in world.storage.names("segments/")
 
 
 def test_rules_that_finish_nothing_write_nothing(world: World) -> None:

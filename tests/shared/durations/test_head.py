@@ -94,14 +94,21 @@ def test_closing_events_cannot_be_told_once_enough_connections_began_without_one
         assert many.model_copy(update={"names": {"Closed": Seen(newest=newest)}}).quiet(closing) is quiet
 
 
-def test_names_are_counted_and_too_many_new_ones_are_not() -> None:
+def test_names_are_counted() -> None:
     counted = Head(names={"a": Seen(connections=1, newest=5)}).counting(
-        {"a": Seen(connections=2, first=1, newest=3)}
+        {"a": Seen(connections=2, first=1, newest=3)}, ()
     )
     assert counted == {"a": Seen(connections=3, first=1, newest=5)}
-    full = Head().counting({str(n): Seen(connections=1) for n in range(NAMES + 5)})
-    assert len(full) == NAMES
-    assert Head(names=full).counting({"x": Seen(), "1": Seen(connections=1)})["1"].connections == 2
+
+
+def test_junk_names_do_not_crowd_out_those_of_the_vocabulary_or_of_many_connections() -> None:
+    junk = {f"{n:03}": Seen(connections=1, newest=n) for n in range(2 * NAMES)}
+    full = Head().counting(junk, {"closed"})
+    assert sorted(full) == [f"{n:03}" for n in range(NAMES, 2 * NAMES)]
+    later = Head(names=full).counting({"Closed": Seen(newest=1), "Ended": Seen(connections=2)}, {"closed"})
+    assert len(later) == NAMES
+    assert {"Closed", "Ended"} <= later.keys()
+    assert not Head(names=later, began={0: FEW}).quiet(frozenset({"closed"}))
 
 
 def test_files_whose_blocks_are_gone_are_noted_as_lost() -> None:

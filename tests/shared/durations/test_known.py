@@ -13,6 +13,7 @@ import pytest
 from shared.durations import known
 from shared.durations.connections import UNKNOWN
 from shared.durations.finish import Finisher
+from shared.durations.head import NAME, Head
 from shared.durations.known import Known, Starts
 from shared.envelope import Envelope, Source
 from shared.errors import LedgerMissing, LedgerRolledBack
@@ -217,7 +218,7 @@ def test_with_the_master_read_before_the_ledgers_it_does(
 
     def master_first(self: Known, own: Ledger) -> dict[str, Ledger]:
         self._load()
-        monkeypatch.setattr(Known, "_load", lambda _: True)
+        monkeypatch.setattr(Known, "_load", lambda *_, **__: True)
         return ledgers(self, own)
 
     monkeypatch.setattr(Known, "_ledgers", master_first)
@@ -254,6 +255,39 @@ def test_a_new_process_stops_at_a_ledger_that_the_timer_has_seen_further(world: 
     world.exporters[HERE] = world.exporter()
     with pytest.raises(LedgerRolledBack):
         world.commit(HERE, "b")
+
+
+def test_a_commit_that_does_not_follow_on_what_was_read_leaves_the_rest_to_be_read(world: World) -> None:
+    world.commit(HERE, "a", time=1)
+    known = world.known()
+    known.refresh(world.ledger(HERE))
+    world.commit(HERE, "b", time=2)
+    before = world.ledger(HERE)
+    world.commit(HERE, "c", time=3)
+    after = world.ledger(HERE)
+    known.committed(before, after, world.storage.state[after.segments[-1].name].data)
+    known.refresh(after)
+    assert [start(known, id_) for id_ in "abc"] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"ARROW1"])
+def test_a_lost_part_of_the_table_or_segment_stops_no_process(world: World, damage: bytes | None) -> None:
+    world.commit(HERE, "a", time=1)
+    world.finish()
+    world.commit(THERE, "b", time=2)
+    world.commit(THERE, "c", time=3)
+    names = (Head.parse(world.storage.state[NAME].data).parts[0].name, world.ledger(THERE).segments[0].name)
+    for name in names:
+        del world.storage.state[name]
+        if damage is not None:
+            world.storage.put(name, damage)
+    new = world.known()
+    new.refresh(world.ledger(HERE))
+    assert [start(new, id_) for id_ in "bc"] == [None, 3]
+    world.storage.calls.clear()
+    world.now += STALENESS
+    new.refresh(world.ledger(HERE))
+    assert len([call for call in world.storage.calls if "master" in call]) == 0
 
 
 def test_segments_in_an_index_are_known_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
