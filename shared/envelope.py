@@ -2,20 +2,13 @@
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import chain
-
-import orjson
 
 GZIP = b"\x1f\x8b"
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_SPACE = b" \t\r\n"
 _PIECE = 1 << 14
 _QUOTED = 80
-_BIG = 4 << 20
-_PARSED = 640 << 20
 
 
 class Unreadable(Exception):
@@ -145,82 +138,3 @@ def inflate(body: bytes, limit: int) -> bytes:
         if not body[at : at + 1].strip(b"\0") and not body[at:].strip(b"\0"):
             break
     return b"".join(inflated)
-
-
-def records(text: bytes) -> list[object]:
-    """The records of an inflated body, flat and in order: what JSON made of them, whatever that is.
-
-    Read are `{"records": […]}` (the documented form), an array of such envelopes or of records, one record,
-    and lines of any of these. A line that is none of them comes as its bytes, which no JSON value is.
-
-    Raises:
-        Unreadable: It is empty, is none of these, or `records` is no array.
-    """
-    if not text.startswith(b"{"):
-        text = text.lstrip(_SPACE).removeprefix(_BYTE_ORDER_MARK)
-        if not text.strip(_SPACE):
-            raise Unreadable("expected JSON, came no text at all")
-    if len(text) > _BIG:
-        _bounded(text)
-    try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        problem = f"expected JSON, came {quote(text)}: {quote(str(error))}"
-    else:
-        # Asked for here too: most envelopes are so, and may hold one record only.
-        if type(value) is dict and type(inner := value.get("records")) is list:
-            return inner
-        return list(_flat(value)) if type(value) is list else _opened(value)
-    found = _lines(text)
-    if all(type(record) is bytes for record in found):
-        raise Unreadable(problem)
-    return found
-
-
-def _bounded(text: bytes) -> None:
-    """Refuses what would take too much memory as Python objects: 64 KB of gzip can hold 20,000,000 `{}`."""
-    size = len(text) + 250 * text.count(b"{") + 80 * text.count(b"[") + 60 * text.count(b",")
-    if size > _PARSED:
-        raise Unreadable(
-            f"expected records that take {_PARSED} bytes of memory at most, came {len(text)}"
-            f" bytes of JSON that take about {size}: send smaller envelopes"
-        )
-
-
-def _lines(text: bytes) -> list[object]:
-    found: list[object] = []
-    for line in text.split(b"\n"):
-        stripped = line.strip(_SPACE)
-        if not stripped:
-            continue
-        if stripped[0] in b"{[":
-            try:
-                value = orjson.loads(stripped)
-                found.extend(_flat(value) if type(value) is list else _opened(value))
-            except (orjson.JSONDecodeError, Unreadable):
-                pass
-            else:
-                continue
-        found.append(stripped)
-    return found
-
-
-def _flat(values: list[object]) -> Iterator[object]:
-    """The records of an array, whose elements are envelopes or records."""
-    keys = set(chain.from_iterable(value for value in values if type(value) is dict))
-    if not any(key.lower() == "records" for key in keys):
-        return iter(values)
-    return chain.from_iterable([value] if type(value) is not dict else _opened(value) for value in values)
-
-
-def _opened(value: object) -> list[object]:
-    """The records of an envelope, or a record alone."""
-    if type(value) is not dict:
-        raise Unreadable(f"expected a JSON object or array, came {quote(value)}")
-    key = "records" if "records" in value else next((key for key in value if key.lower() == "records"), None)
-    if key is None:
-        return [value]
-    inner = value[key]
-    if type(inner) is not list:
-        raise Unreadable(f"expected an array under `records`, came {quote(inner)}")
-    return inner

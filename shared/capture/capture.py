@@ -9,8 +9,10 @@ from typing import Any
 import orjson
 
 from shared.capture.masking import Masks
-from shared.envelope import GZIP, Envelope, Source, Unreadable, inflate, records
+from shared.envelope import GZIP, Envelope, Source, Unreadable, inflate
 from shared.errors import CaptureError
+from shared.records import bounds
+from shared.records.bodies import records
 from shared.records.validation import validate
 from shared.rules import Rules
 from shared.schema import CATEGORY, RECORDS
@@ -121,7 +123,7 @@ def _ours(body: bytes) -> int:
     """How many of its records say that they are of the category or the table. Raises Unreadable."""
     text = inflate(body, RULES.max_inflated)
     try:
-        found = records(text)
+        found = records(text, bounds.PARSED * RULES.max_inflated)
     except Unreadable:
         return 0
     return sum(CATEGORY.lower() in said or RECORDS.name.lower() in said for said in map(_said, found))

@@ -16,6 +16,7 @@ import orjson
 from shared.capture.harmless import KEYS, NAMES, NUMBERS, TEXTS, TIMES, WORDS
 from shared.capture.pseudonyms import FOUND, Pseudonyms
 from shared.envelope import GZIP, inflate
+from shared.records.numbers import NUMERIC
 
 _TOKEN = re.compile(
     r'(?P<string>"[^"\\\n]*(?:\\[^\n][^"\\\n]*)*")(?P<key>\s*:)?'
@@ -31,7 +32,6 @@ _KEY = re.compile(r"[A-Za-z_@$][A-Za-z0-9_-]{0,63}")
 _NAME = re.compile(r"[^\W\d_][\w ./+()-]{0,79}|\d{1,5}")
 _VERSION = re.compile(r"\d{1,5}(\.\d{1,5}){0,3}")
 _TELLING = {"url", "mail", "resource", "guid", "address4", "address6", "time"}
-_NUMERIC = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _CLOCK = re.compile(r"\d{1,4}[-/]\d\d?[-/]\d{1,4}([Tt ][\d:.+ -]{0,30})?([AaPp][Mm]|[Zz])?")
 _DATE = re.compile(r"(?P<iso>\d{4}-\d\d-\d\d)(?=[Tt ]\d)|(?P<us>\d\d?/\d\d?/\d{4})(?= \d)")
 _LITERALS = {"null", "true", "false", "nan", "inf", "infinity", "-inf", "-infinity"}
@@ -129,7 +129,7 @@ class Masks:
     def _value(self, value: str, key: str, depth: int) -> str:
         if value.lstrip()[:1] in {"{", "["} and depth < _NESTED and _parses(value):
             return self._json(value, depth + 1, known=True)
-        if value.strip().lower() in _LITERALS or (key in NUMBERS and _NUMERIC.fullmatch(value)):
+        if value.strip().lower() in _LITERALS or (key in NUMBERS and NUMERIC.fullmatch(value)):
             return value
         version = key.endswith("version") and _VERSION.fullmatch(value)
         if version or (key in NAMES and _NAME.fullmatch(value) and not _telling(value)):

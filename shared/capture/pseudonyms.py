@@ -30,6 +30,8 @@ _TYPES = {
 }
 """Types of resources that may stay; a name that is one of them does not."""
 _ATTEMPTS = 16
+_NESTED = 4
+"""Levels of URLs inside of URLs that are looked into; what lies deeper is words."""
 _LITERALS = {"null", "true", "false", "nan", "inf", "infinity"}
 _SHORT = 4
 """Digits of a number in a text that may stay: status codes have up to four."""
@@ -66,17 +68,17 @@ class Pseudonyms:
         self._taken: set[tuple[str, str]] = set()
         self._addresses = chain(*_DOCUMENTATION, _BENCHMARK)
 
-    def text(self, text: str, keep: frozenset[str] = frozenset()) -> str:
+    def text(self, text: str, keep: frozenset[str] = frozenset(), *, depth: int = 0) -> str:
         """A text with all replaced that may identify; words of `keep` (lower case) and short numbers stay.
 
-        Where `keep` is empty, every letter and every digit is replaced.
+        Where `keep` is empty, every letter and every digit is replaced. `depth`: of URLs around the text.
         """
 
         def replaced(match: re.Match[str]) -> str:
             found, new = match[0], None
             match match.lastgroup:
                 case "url":
-                    new = self._url(found, keep)
+                    new = self._url(found, keep, depth)
                 case "mail":
                     name, _, host = found.partition("@")
                     new = f"{self.word(name)}@{self.host(host)}"
@@ -171,18 +173,18 @@ class Pseudonyms:
     def _segment(self, text: str) -> str:
         return self.guid(text) if re.fullmatch(_GUID, text, re.IGNORECASE) else self.word(text)
 
-    def _url(self, text: str, keep: frozenset[str]) -> str:
-        found = _URL.fullmatch(text)
+    def _url(self, text: str, keep: frozenset[str], depth: int) -> str:
+        found = _URL.fullmatch(text) if depth < _NESTED else None
         if not found:
             return re.sub(_WORD, lambda one: self.word(one[0]), text)
         scheme, user, host, port, rest = found.groups()
         scheme = scheme if scheme.lower() in _SCHEMES else self.word(scheme)
-        user = "" if user is None else f"{self.text(user)}@"
+        user = "" if user is None else f"{self.text(user, depth=depth + 1)}@"
         if host.startswith("["):
             host = f"[{self.address(host[1:-1]) or self.word(host[1:-1])}]"
         else:
             host = self.address(host) or (self.host(host) if "." in host else self._word(host, keep))
-        return f"{scheme}://{user}{host}{port or ''}{self.text(rest)}"
+        return f"{scheme}://{user}{host}{port or ''}{self.text(rest, depth=depth + 1)}"
 
     def _word(self, text: str, keep: frozenset[str]) -> str:
         return text if keep and _harmless(text, keep) else self.word(text)

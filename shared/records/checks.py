@@ -1,6 +1,5 @@
 """Checks columns of values as they came, and makes a table of the rows that pass."""
 
-import math
 import re
 from bisect import bisect
 from collections.abc import Sequence
@@ -14,11 +13,11 @@ import pyarrow.compute as pc
 
 from shared.arrays import lengths
 from shared.envelope import Reason, Source, quote
-from shared.records import times
+from shared.records import numbers, times
 from shared.records.columns import Values
 from shared.records.extraction import REST, Rows
 from shared.records.findings import Told
-from shared.records.shapes import INPUT
+from shared.records.shapes import INPUT, shape
 from shared.rules import Rules
 from shared.schema import RECORDS, Column
 
@@ -26,8 +25,7 @@ _US = timedelta(microseconds=1)
 _TEXT = pa.string()
 _NUMBER = pa.float64()
 _TIME = pa.timestamp("us", "UTC")
-_SUBSCRIPTION = re.compile("/subscriptions/([^/]+)")
-_NUMERIC = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_SUBSCRIPTION = re.compile("/subscriptions/([^/]{1,128})(?:/|$)")
 
 
 def checked(source: Source, rows: Rows, rules: Rules) -> pa.Table:
@@ -106,10 +104,10 @@ class _Check:
         if set(map(type, values)) <= {int, float, type(None)}:
             with suppress(pa.ArrowInvalid):  # an integer that is no double
                 return pa.array(values, _NUMBER)
-        numbers = [None if value is None else _number(value) for value in values]
-        wrong = [number is None and value is not None for number, value in zip(numbers, values, strict=True)]
+        found = [None if value is None else numbers.read(value) for value in values]
+        wrong = [number is None and value is not None for number, value in zip(found, values, strict=True)]
         self._fail(Reason.WRONG_TYPE, at, wrong, "a number", values)
-        return pa.array(numbers, _NUMBER)
+        return pa.array(found, _NUMBER)
 
     def _times(self, at: int, texts: pa.Array) -> pa.Array:
         found, good = times.read(texts)
@@ -148,20 +146,9 @@ class _Check:
             value = values[row]
             came = quote(value.as_py() if isinstance(value, pa.Scalar) else value)
             run = runs[bisect(runs, row, key=lambda run: run.start) - 1]
-            return f"expected {expected} in {name}, came {came}", run.shape.pointer(at)
+            return f"expected {expected} in {name}, came {came}", shape(run.keys, run.inner_keys).pointer(at)
 
         self._rows.origins.reject(reason, self._numbers[rows], told)
-
-
-def _number(value: object) -> float | None:
-    """A finite number, or one in text; None: it is neither."""
-    if type(value) is str and _NUMERIC.fullmatch(text := value.strip()):
-        number = float(text)  # which itself strips less: not U+001C to U+001F
-    elif type(value) in {int, float}:
-        number = float(value)  # type: ignore[arg-type]
-    else:
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _time(microseconds: np.ndarray) -> pa.Array:

@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from shared.envelope import Envelope, Reason, quote
-from shared.records import shapes, templates
+from shared.envelope import Envelope, Reason, Unreadable, quote
+from shared.records import bounds, shapes, templates
 from shared.records.columns import Columns
 from shared.records.origins import Origins
 from shared.records.shapes import INPUT, Frame, Keys, Shape
@@ -22,6 +22,8 @@ type Record = dict[str, Any]
 REST = len(INPUT)
 _WAITING = 512
 """So many records are taken apart at a time, at least; few enough to stay in the processor's cache."""
+_TOGETHER = 4096
+"""So many at most: what is made of them on the way takes several times their own memory."""
 _CREDIT = 1 << 15
 """Bytes of bodies that a template may try in vain; those that it reads earn a quarter of their own."""
 _SIZE = 1 << 20
@@ -35,13 +37,17 @@ class Run:
     """Rows of one shape that lie together."""
 
     start: int
-    shape: Shape
+    keys: Keys
+    inner_keys: Keys | None
+    """Of the properties; None: they have none."""
 
 
 @dataclass(slots=True)
 class Rows:
     """Values as they came, and where they came from."""
 
+    limit: int
+    """Bytes of memory that JSON text inside a record may take."""
     origins: Origins = field(default_factory=Origins)
     columns: Columns = field(default_factory=lambda: Columns(len(INPUT) + 1))
     """Those of INPUT, and REST: what no column claimed, as a JSON object."""
@@ -83,19 +89,27 @@ class Rows:
     def add(
         self, envelopes: Sequence[Envelope], found: Sequence[list[object]], problems: Mapping[int, str]
     ) -> None:
-        """Takes the records of envelopes, of which some may have problems; dicts are emptied on the way."""
+        """Takes the records of envelopes, of which some may have problems; lists and dicts are emptied."""
         self.origins.add(envelopes, list(map(len, found)), problems)
         self._waiting += chain.from_iterable(found)
+        for records in found:
+            records.clear()
         if len(self._waiting) >= _WAITING:
             self.take()
 
     def take(self) -> None:
         """Takes the records apart that wait, rejects those that have no columns, and learns of their keys."""
-        found, self._waiting = self._waiting, []
-        numbers: Sequence[int] = range(self.origins.records - len(found), self.origins.records)
-        for kind, at in _groups(list(map(type, found))):
-            self._add(kind, _pick(found, at), _pick(numbers, at))
-        templates.known.learn(self._seen, len(found))
+        waiting, self._waiting = self._waiting, []
+        first = self.origins.records - len(waiting)
+        for start in range(0, len(waiting), _TOGETHER):
+            found = waiting[start : start + _TOGETHER]
+            waiting[start : start + _TOGETHER] = [None] * len(
+                found
+            )  # so that the memory is free when they are done
+            numbers: Sequence[int] = range(first + start, first + start + len(found))
+            for kind, at in _groups(list(map(type, found))):
+                self._add(kind, _pick(found, at), _pick(numbers, at))
+        templates.known.learn(self._seen, len(waiting))
         self._seen.clear()
         if self.template is not templates.known.template:
             self.template, self._credit = templates.known.template, _CREDIT
@@ -117,7 +131,7 @@ class Rows:
             members, where = _pick(members, ours), _pick(where, ours)
         if not members:
             return
-        self.runs.append(Run(len(self.numbers), template.shape))
+        self.runs.append(Run(len(self.numbers), template.shape.keys, template.shape.inner_keys))
         self.numbers.extend(where)
         columns, rest = template.columns(members)
         for column, values in columns:
@@ -137,7 +151,7 @@ class Rows:
         if frame.properties is None:
             self._add_shaped(shapes.shape(keys, None), members, [], where)
             return
-        inner, good = _properties(frame.properties, members, where, self.origins)
+        inner, good = self._properties(frame.properties, members, where)
         members, inner, where = _pick(members, good), _pick(inner, good), _pick(where, good)
         for inner_keys, at in _groups([None if each is None else (*each,) for each in inner]):
             shape = shapes.shape(keys, inner_keys)
@@ -184,8 +198,9 @@ class Rows:
             message = f"expected {INPUT[shape.missing].name}, came none of {shapes.places(shape.missing)}"
             self.origins.reject(Reason.MISSING_REQUIRED_FIELD, where, lambda _: (message, ""))
             return
-        self._seen.append((shape.keys, shape.inner_keys))
-        self.runs.append(Run(len(self.numbers), shape))
+        if len(self._seen) < _WAITING:
+            self._seen.append((shape.keys, shape.inner_keys))
+        self.runs.append(Run(len(self.numbers), shape.keys, shape.inner_keys))
         self.numbers.extend(where)
         rest = bool(shape.rest or shape.rest_inner)
         for source, places, more in ((members, shape.outer, rest), (inner, shape.inner, shape.rest_inner)):
@@ -200,34 +215,34 @@ class Rows:
             self.columns.extend(REST, _dumped(members))
         self.columns.end(len(members))
 
+    def _properties(
+        self, key: str, members: list[Record], where: Sequence[int]
+    ) -> tuple[list[Any], Sequence[int] | None]:
+        """The properties, an object or None each, and which records they can be read of (None: all)."""
+        values = [member.pop(key) for member in members]
+        if not set(map(type, values)) - {dict}:
+            return values, None
+        opened = [self._object(value) if type(value) is str else value for value in values]
+        wrong = [at for at, value in enumerate(opened) if type(value) is not dict and value is not None]
+        if not wrong:
+            return opened, None
+        self.origins.reject(
+            Reason.WRONG_TYPE,
+            [where[at] for at in wrong],
+            lambda at: (
+                f"expected an object or its JSON text in properties, came {quote(values[wrong[at]])}",
+                f"/{key}",
+            ),
+        )
+        return opened, [at for at, value in enumerate(opened) if type(value) is dict or value is None]
 
-def _properties(
-    key: str, members: list[Record], where: Sequence[int], origins: Origins
-) -> tuple[list[Any], Sequence[int] | None]:
-    """The properties, an object or None each, and which records they can be read of (None: all)."""
-    values = [member.pop(key) for member in members]
-    if not set(map(type, values)) - {dict}:
-        return values, None
-    opened = [_object(value) if type(value) is str else value for value in values]
-    wrong = [at for at, value in enumerate(opened) if type(value) is not dict and value is not None]
-    if not wrong:
-        return opened, None
-    origins.reject(
-        Reason.WRONG_TYPE,
-        [where[at] for at in wrong],
-        lambda at: (
-            f"expected an object or its JSON text in properties, came {quote(values[wrong[at]])}",
-            f"/{key}",
-        ),
-    )
-    return opened, [at for at, value in enumerate(opened) if type(value) is dict or value is None]
-
-
-def _object(text: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return text
+    def _object(self, text: str) -> Any:
+        encoded = text.encode()
+        try:
+            bounds.check(encoded, self.limit)
+            return orjson.loads(encoded)
+        except (orjson.JSONDecodeError, Unreadable):
+            return text
 
 
 def _dumped(members: list[Record]) -> list[bytes]:

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from shared.envelope import GZIP, Envelope, Rejected, Source, Unreadable, inflate, records
+from shared.envelope import GZIP, Envelope, Rejected, Source, Unreadable, inflate
 from shared.intervals import Interval
+from shared.records import bounds
+from shared.records.bodies import records
 from shared.records.checks import checked
 from shared.records.extraction import Rows
 from shared.rules import Rules
@@ -36,7 +38,8 @@ class Validated:
 
 def validate(source: Source, envelopes: Sequence[Envelope], rules: Rules) -> Validated:
     """Reads envelopes in order, as many as `rules.commit_bytes` of inflated bodies hold, and one at least."""
-    batch = _Batch(source, rules)
+    limit = bounds.PARSED * rules.max_inflated
+    batch = _Batch(source, rules, limit, Rows(limit))
     for group in _grouped(envelopes, rules):
         batch.read(group)
         del group  # before the next body is inflated
@@ -53,10 +56,10 @@ class _Group:
     problems: dict[int, str]
     """Why some are unreadable, by position."""
 
-    def read(self, at: int) -> list[object]:
+    def read(self, at: int, limit: int) -> list[object]:
         """The records of the envelope at this position; none, and its problem noted, if it is unreadable."""
         try:
-            return [] if at in self.problems else records(self.texts[at])
+            return [] if at in self.problems else records(self.texts[at], limit)
         except Unreadable as error:
             self.problems[at] = str(error)
             return []
@@ -84,8 +87,10 @@ def _grouped(envelopes: Sequence[Envelope], rules: Rules) -> Iterator[_Group]:
         texts.append(text)
         held += len(text)
         if held >= _TOGETHER:
+            text = b""
             yield _Group(chosen, texts, problems)
             chosen, texts, problems, held = [], [], {}, 0
+    text = b""
     yield _Group(chosen, texts, problems)
 
 
@@ -95,7 +100,9 @@ class _Batch:
 
     source: Source
     rules: Rules
-    rows: Rows = field(default_factory=Rows)
+    limit: int
+    """Bytes of memory that the records of one body may take."""
+    rows: Rows
     tables: list[pa.Table] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     taken: int = 0
@@ -105,8 +112,10 @@ class _Batch:
     def read(self, group: _Group) -> None:
         """Takes envelopes: their records, or the problems that make them unreadable."""
         found = [
-            group.read(at) if each is None else each for at, each in enumerate(self.rows.read(group.texts))
+            group.read(at, self.limit) if each is None else each
+            for at, each in enumerate(self.rows.read(group.texts))
         ]
+        group.texts.clear()  # a large one is freed before its records are taken apart
         excluded = sum(
             [
                 _exclude(each, envelope.only)
@@ -114,12 +123,11 @@ class _Batch:
                 if envelope.only
             ]
         )
-        self.rows.add(group.envelopes, found, group.problems)
         self.taken += len(found)
         self.records += sum(map(len, found)) + len(group.problems) - excluded
         self.skipped -= excluded
+        self.rows.add(group.envelopes, found, group.problems)
         if self.rows.origins.records >= _RECORDS:
-            del found
             self.check()
 
     def check(self) -> None:
@@ -129,7 +137,7 @@ class _Batch:
             self.tables.append(checked(self.source, self.rows, self.rules))
         self.rejected += self.rows.origins.rejected()
         self.skipped += self.rows.foreign
-        self.rows = Rows()
+        self.rows = Rows(self.limit)
 
     def validated(self) -> Validated:
         """What has become of all of them."""

@@ -259,18 +259,18 @@ def read(rows: Rows, body: bytes) -> list[object] | None:
 
 def test_a_template_that_seldom_fits_is_not_tried_for_each_body() -> None:
     templates.known = Known(templates.grown(None, [(KEYS, INNER)]))
-    rows = Rows()
+    rows = Rows(1 << 29)
     for _ in range(100):
         assert read(rows, BAD) is None
     assert read(rows, GOOD) is None
     rows.take()
     assert read(rows, GOOD) is None
-    assert read(Rows(), GOOD)
+    assert read(Rows(1 << 29), GOOD)
 
 
 def test_a_template_that_often_fits_is_tried_again() -> None:
     templates.known = Known(templates.grown(None, [(KEYS, INNER)]))
-    rows = Rows()
+    rows = Rows(1 << 29)
     for number in range(1000):
         read(rows, BAD if number % 20 == 0 else GOOD)
     assert read(rows, GOOD)
@@ -278,7 +278,7 @@ def test_a_template_that_often_fits_is_tried_again() -> None:
 
 def test_bodies_without_records_earn_next_to_nothing() -> None:
     templates.known = Known(templates.grown(None, [(KEYS, INNER)]))
-    rows = Rows()
+    rows = Rows(1 << 29)
     for _ in range(100):
         read(rows, BAD)
         for _ in range(20):
@@ -288,7 +288,7 @@ def test_bodies_without_records_earn_next_to_nothing() -> None:
 
 def test_bodies_that_do_not_fit_leave_the_others_to_the_template() -> None:
     templates.known = Known(templates.grown(None, [(KEYS, INNER)]))
-    rows = Rows()
+    rows = Rows(1 << 29)
     for _ in range(1000):
         assert [bool(each) for each in rows.read([GOOD, BAD, *[GOOD] * 30])] == [True, False, *[True] * 30]
         assert all(rows.read([GOOD] * 30))
@@ -305,7 +305,7 @@ def test_reading_together_in_vain_is_bounded() -> None:
 
     templates.known = Known(replace(template, _decode=decode))
     for kinds in ([True], [False], [True, False], [True, True, False]):
-        rows, tried[:] = Rows(), []
+        rows, tried[:] = Rows(1 << 29), []
         for number in range(60):
             rows.read([GOOD] * 20 if kinds[number % len(kinds)] else [*[GOOD] * 19, BAD])
         alone = 60 * 20 * len(GOOD) + 60 * len(BAD)
@@ -315,7 +315,7 @@ def test_reading_together_in_vain_is_bounded() -> None:
 
 def test_a_new_template_is_tried() -> None:
     templates.known = Known(templates.grown(None, [(KEYS, INNER)]))
-    rows = Rows()
+    rows = Rows(1 << 29)
     for _ in range(100):
         read(rows, BAD)
     templates.known.learn([((*KEYS, "new"), INNER)], 4096)
@@ -326,8 +326,8 @@ def test_a_new_template_is_tried() -> None:
 def test_a_large_body_is_left_to_what_bounds_its_memory() -> None:
     templates.known = Known(templates.grown(None, [(KEYS, INNER)]))
     record = orjson.loads(PRIMER)
-    assert read(Rows(), orjson.dumps({"records": [record | {"Level": "x" * (1 << 20)}]})) is None
+    assert read(Rows(1 << 29), orjson.dumps({"records": [record | {"Level": "x" * (1 << 20)}]})) is None
     body = orjson.dumps({"records": [record | {"Level": "x" * (1 << 19)}]})
-    assert read(Rows(), body)
-    assert all(Rows().read([GOOD, body]))
-    assert Rows().read([body, body])
+    assert read(Rows(1 << 29), body)
+    assert all(Rows(1 << 29).read([GOOD, body]))
+    assert Rows(1 << 29).read([body, body])
