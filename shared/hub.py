@@ -12,8 +12,9 @@ from azure.eventhub.exceptions import EventHubError
 
 from shared.envelope import Envelope, Source
 from shared.errors import HubError, SettingError
+from shared.incarnation import Incarnation
 from shared.lag import Lag
-from shared.ledger import TOLERANCE, Counts, Incarnation, Ledger
+from shared.ledger import Counts, Ledger
 from shared.rules import Connection
 from shared.storage import credential
 
@@ -68,11 +69,9 @@ class State:
     """µs since 1970 UTC."""
     positions: Mapping[Source, Position]
 
-    def recreated(self, ledger: Ledger) -> bool:
-        """Whether this is the hub that the ledger is of, made anew after all that was committed of it."""
-        newest = ledger.incarnation.newest
-        here = any(str(source) == ledger.source for source in self.positions)
-        return here and newest >= 0 and self.created > newest + TOLERANCE
+    def has(self, ledger: Ledger) -> bool:
+        """Whether the ledger is of a partition of this hub."""
+        return any(str(source) == ledger.source for source in self.positions)
 
 
 class Hub(Protocol):

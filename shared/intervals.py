@@ -1,6 +1,7 @@
 """Closed intervals of sequence numbers, and how they are written as text."""
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 
 type Interval = tuple[int, int]
 """Sequence numbers from the first to the last, both included."""
@@ -30,17 +31,68 @@ def intervals(text: str) -> tuple[Interval, ...]:
     return tuple((int(first), int(last or first)) for first, _, last in parts)
 
 
-def within(intervals: Iterable[Interval], sequence: int) -> bool:
-    """Whether one of the intervals has the sequence number."""
-    return any(first <= sequence <= last for first, last in intervals)
+def within(intervals: Sequence[Interval], sequence: int) -> bool:
+    """Whether one of the ascending intervals has the sequence number."""
+    at = bisect_right(intervals, sequence, key=_first) - 1
+    return at >= 0 and sequence <= intervals[at][1]
 
 
-def without(intervals: Iterable[Interval], sequence: int) -> tuple[Interval, ...]:
-    """The intervals less one sequence number."""
-    parts: list[Interval] = []
-    for first, last in intervals:
-        if first <= sequence <= last:
-            parts += [part for part in ((first, sequence - 1), (sequence + 1, last)) if part[0] <= part[1]]
+def removed(intervals: list[Interval], sequence: int) -> None:
+    """Takes one sequence number out of ascending intervals, in place."""
+    at = bisect_right(intervals, sequence, key=_first) - 1
+    if at >= 0 and sequence <= intervals[at][1]:
+        first, last = intervals[at]
+        parts = ((first, sequence - 1), (sequence + 1, last))
+        intervals[at : at + 1] = [part for part in parts if part[0] <= part[1]]
+
+
+def without(intervals: Sequence[Interval], sequence: int) -> tuple[Interval, ...]:
+    """The ascending intervals less one sequence number."""
+    left = list(intervals)
+    removed(left, sequence)
+    return tuple(left)
+
+
+def merged(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
+    """The same sequence numbers as ascending intervals that neither overlap nor touch."""
+    done: list[Interval] = []
+    for first, last in sorted(intervals):
+        if done and first <= done[-1][1] + 1:
+            done[-1] = (done[-1][0], max(done[-1][1], last))
         else:
-            parts.append((first, last))
-    return tuple(parts)
+            done.append((first, last))
+    return tuple(done)
+
+
+def difference(intervals: Iterable[Interval], others: Iterable[Interval]) -> tuple[Interval, ...]:
+    """The sequence numbers that the first intervals have and the others do not, ascending."""
+    left: list[Interval] = []
+    cuts = merged(others)
+    at = 0
+    for first, last in merged(intervals):
+        while at < len(cuts) and cuts[at][1] < first:
+            at += 1
+        begin, cut = first, at
+        while cut < len(cuts) and cuts[cut][0] <= last:
+            if begin < cuts[cut][0]:
+                left.append((begin, cuts[cut][0] - 1))
+            begin = cuts[cut][1] + 1
+            cut += 1
+        if begin <= last:
+            left.append((begin, last))
+    return tuple(left)
+
+
+def common(intervals: Iterable[Interval], others: Iterable[Interval]) -> tuple[Interval, ...]:
+    """The sequence numbers that both have, ascending."""
+    mine = merged(intervals)
+    return difference(mine, difference(mine, others))
+
+
+def total(intervals: Iterable[Interval]) -> int:
+    """How many sequence numbers the intervals have, which do not overlap."""
+    return sum(last - first + 1 for first, last in intervals)
+
+
+def _first(interval: Interval) -> int:
+    return interval[0]

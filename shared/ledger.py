@@ -1,69 +1,26 @@
 """The ledger of a source: what has been committed of it. Pure data."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-from shared.envelope import Envelope, Source
+from shared.envelope import Source
 from shared.errors import LedgerError, LedgerTooLarge, LedgerTooNew
-from shared.intervals import Interval, intervals, within, without
+from shared.incarnation import Data, Incarnation
+from shared.intervals import Interval, common, difference, intervals
 
 FORMAT = 1
 MAX_BYTES = 4 << 20
 """A ledger holds kilobytes; far below what one Put Blob takes, so that it is never cut into blocks."""
-TOLERANCE = 10_000_000
-"""Microseconds by which the clocks of a hub's nodes may differ; making a hub anew takes longer."""
 LISTED = 256
 """Segments that a ledger lists itself; with more of them, they go into an index."""
 REMEMBERED = 8
 """Older incarnations that a ledger still knows."""
 
 
-class _Data(BaseModel):
-    # A newer program's keys survive a rewrite by this one.
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-
-class Incarnation(_Data):
-    """The progress in one life of a hub: its sequence numbers begin again when it is made anew."""
-
-    number: int = 0
-    began: int | None = None
-    """Enqueued time of its first envelope, or the hub's creation: microseconds since 1970 UTC."""
-    next: int | None = None
-    """The sequence number after the highest committed one."""
-    newest: int = -1
-    """The highest enqueued time committed, whatever the envelope held."""
-    gaps: tuple[Interval, ...] = ()
-    """Sequence numbers below `next` that never came."""
-
-    def has(self, envelope: Envelope) -> bool:
-        """Whether the envelope was committed, if it belongs to this incarnation."""
-        return (
-            self.next is not None
-            and envelope.sequence < self.next
-            and not within(self.gaps, envelope.sequence)
-        )
-
-    def take(self, envelopes: Iterable[Envelope]) -> "Incarnation":
-        """The progress after these envelopes, none of which it has."""
-        next_, newest, gaps, began = self.next, self.newest, self.gaps, self.began
-        for envelope in envelopes:
-            sequence = envelope.sequence
-            if next_ is None or sequence >= next_:
-                if sequence > (next_ or 0):
-                    gaps = (*gaps, (next_ or 0, sequence - 1))
-                next_ = sequence + 1
-            else:
-                gaps = without(gaps, sequence)
-            newest = max(newest, envelope.enqueued)
-            began = envelope.enqueued if began is None else began
-        return self.model_copy(update={"next": next_, "newest": newest, "gaps": gaps, "began": began})
-
-
-class Listed(_Data):
+class Listed(Data):
     """A file that a commit makes visible, with all that its publisher needs."""
 
     name: str
@@ -83,7 +40,7 @@ class File:
     data: bytes
 
 
-class Segment(_Data):
+class Segment(Data):
     """The observations of one commit, in a state blob of their own, not yet absorbed."""
 
     name: str
@@ -95,7 +52,7 @@ class Segment(_Data):
     """Microseconds since 1970 UTC."""
 
 
-class Index(_Data):
+class Index(Data):
     """A state blob that lists older segments: a ledger stays small while the timer stands still."""
 
     name: str
@@ -104,21 +61,33 @@ class Index(_Data):
     observations: int
 
 
-class Segments(_Data):
+class Segments(Data):
     """What such a blob holds."""
 
     segments: tuple[Segment, ...]
 
 
-class Lost(_Data):
+class Lost(Data):
     """Sequence numbers whose share of a folder is gone, because a file's blocks were."""
 
     folder: str
     incarnation: int
     sequences: tuple[Interval, ...]
 
+    def split(self, number: int, moved: Sequence[Interval]) -> Iterator["Lost"]:
+        """The same, where these sequence numbers of incarnation `number` are now of the next one."""
+        if self.incarnation != number:
+            yield self
+            return
+        for incarnation, sequences in (
+            (number, difference(self.sequences, moved)),
+            (number + 1, common(self.sequences, moved)),
+        ):
+            if sequences:
+                yield self.model_copy(update={"incarnation": incarnation, "sequences": sequences})
 
-class Counts(_Data):
+
+class Counts(Data):
     """What a ledger has seen from its beginning: records = rows + rejected + skipped."""
 
     envelopes: int = 0
@@ -146,7 +115,7 @@ class Counts(_Data):
         )
 
 
-class Ledger(_Data):
+class Ledger(Data):
     """What has been committed of one source. Immutable: each change is a new value."""
 
     format: int = FORMAT
@@ -205,27 +174,58 @@ class Ledger(_Data):
             )
         return data
 
-    def reborn(self, began: int | None) -> "Ledger":
+    def with_new_incarnation(self, began: int | None, created: int | None = None) -> "Ledger":
         """With a new incarnation: the hub was made anew at `began`. What was lost stays lost."""
-        past = (*self.past, self.incarnation)[-REMEMBERED:]
-        return self.model_copy(
-            update={"incarnation": Incarnation(number=self.incarnation.number + 1, began=began), "past": past}
-        )
+        now = Incarnation(number=self.incarnation.number + 1, began=began, created=created)
+        return self.followed_by(self.incarnation, now)
+
+    def with_hub_confirmed(self, created: int, until: int) -> "Ledger":
+        """Without what is remembered in case the hub was made anew: it was the same one at `until`."""
+        now = self.incarnation.confirmed(created, until)
+        return self if now is self.incarnation else self.with_incarnation(now)
+
+    def with_incarnation(self, incarnation: Incarnation) -> "Ledger":
+        """With the current incarnation replaced."""
+        return self.model_copy(update={"incarnation": incarnation})
+
+    def followed_by(self, before: Incarnation, after: Incarnation) -> "Ledger":
+        """With `after` as the current incarnation, and `before` as the one that preceded it."""
+        past = (*self.past, before.model_copy(update={"recent": ()}))[-REMEMBERED:]
+        return self.model_copy(update={"incarnation": after, "past": past})
+
+    def numbered(self, incarnation: int, sequences: Sequence[Interval]) -> dict[int, tuple[Interval, ...]]:
+        """By incarnation, the sequence numbers that files of this incarnation have.
+
+        They differ where files were committed before the timer knew that the hub had been made anew.
+        """
+        found = {incarnation: tuple(sequences)}
+        for life in (*self.past, self.incarnation):
+            if life.earlier and life.number - 1 in found:
+                moved = common(found[life.number - 1], life.earlier)
+                found[life.number - 1] = difference(found[life.number - 1], moved)
+                found[life.number] = moved
+        return {number: part for number, part in found.items() if part}
 
     def losing(self, files: Sequence[Listed], commit_id: str, now: int) -> "Ledger":
         """With these files noted as lost instead of listed."""
         lost = tuple(
-            Lost(
-                folder=file.name[: file.name.rindex("/") + 1],
-                incarnation=int(file.metadata["incarnation"]),
-                sequences=intervals(file.metadata["sequences"]),
-            )
+            Lost(folder=file.name[: file.name.rindex("/") + 1], incarnation=number, sequences=sequences)
             for file in files
+            for number, sequences in self._numbered(file).items()
         )
         kept = tuple(file for file in self.files if file not in files)
-        counts = self.counts.plus(Counts(lost=len(lost)))
+        counts = self.counts.plus(Counts(lost=len(files)))
         return self.written(commit_id, now).model_copy(
             update={"files": kept, "lost": self.lost + lost, "counts": counts}
+        )
+
+    def _numbered(self, file: Listed) -> dict[int, tuple[Interval, ...]]:
+        number, sequences = int(file.metadata["incarnation"]), intervals(file.metadata["sequences"])
+        # What is quarantined was of that older hub, whatever has been committed under its number since.
+        return (
+            self.numbered(number, sequences)
+            if file.metadata.get("verdict") != "stale"
+            else {number: sequences}
         )
 
     def confirmed(self, commit_id: str, now: int) -> "Ledger":

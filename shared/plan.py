@@ -13,8 +13,9 @@ from shared import __version__, formats, layout, schema
 from shared.arrays import integers
 from shared.durations import connections
 from shared.envelope import Envelope, Reason, Rejected, Rejection, Source
-from shared.intervals import Interval, spanned, within
-from shared.ledger import Counts, File, Incarnation, Ledger, Listed, Segment
+from shared.incarnation import Incarnation
+from shared.intervals import Interval, merged, spanned, within
+from shared.ledger import Counts, File, Ledger, Listed, Segment
 from shared.records.validation import Validated, validate
 from shared.rules import Format, Rules
 from shared.selection import Selection, Verdict, select, taken
@@ -85,7 +86,7 @@ def make(
     stale = selection.verdict is Verdict.STALE
     valid = _quarantine(selection) if stale else validate(source.origin, selection.envelopes, rules)
     covered = selection.envelopes[: valid.taken]
-    after = taken(selection.ledger, selection.verdict, covered)
+    after = taken(selection.ledger, selection.verdict, covered, stamp.now)
     table, observations = connections.enrich(valid.table, known)
     if selection.verdict is Verdict.LOST:
         outputs = list(_refill(source, selection, table, valid.rejected, rules))
@@ -160,7 +161,8 @@ def _refill(
         if one.incarnation == selection.incarnation:
             lost[one.folder] = lost.get(one.folder, ()) + one.sequences
     sequences = table["_SequenceNumber"].to_pylist()
-    for folder, intervals in lost.items():
+    for folder, parts in lost.items():
+        intervals = merged(parts)
         rows = table.filter(pa.array([within(intervals, sequence) for sequence in sequences], pa.bool_()))
         lines = [one for one in rejected if within(intervals, one.envelope.sequence)]
         # In the format it was lost in, whatever the setting says by now.

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from shared.envelope import Envelope
+from shared.incarnation import NEVER, TOLERANCE, Incarnation, Progress
 from shared.intervals import within, without
-from shared.ledger import TOLERANCE, Ledger, Lost
+from shared.ledger import Ledger, Lost
 
 MAX_RUNS = 64
 """Runs of sequence numbers in one commit: they are listed in each file's metadata, which holds 8 KiB."""
@@ -41,9 +42,10 @@ class Selection:
 def select(ledger: Ledger, envelopes: Iterable[Envelope]) -> Selection | None:
     """The first envelopes that are no duplicates and can share a commit; None when all are duplicates."""
     base, at, kind, number = ledger, ledger, None, 0
+    progress: Progress | None = None  # of the chosen ones, as far as they are folded in
     folders: set[str] = set()
     chosen: list[Envelope] = []
-    folded = 0  # how many of the chosen ones `at` knows: contiguous ones need not be folded one by one
+    folded = 0  # how many of the chosen ones are: contiguous ones need not be folded one by one
     expected = earliest = -1
     runs = 0
     for envelope in envelopes:
@@ -51,37 +53,48 @@ def select(ledger: Ledger, envelopes: Iterable[Envelope]) -> Selection | None:
             chosen.append(envelope)
             expected += 1
             continue
-        if kind:
-            at = taken(at, kind, chosen[folded:])
-            folded = len(chosen)
-        verdict = verdict_on(at, envelope)
+        at = _folded(at, kind, progress, chosen[folded:])
+        folded = len(chosen)
+        verdict = verdict_on(at, envelope, progress)
         if verdict is Verdict.DUPLICATE:
             continue
         if verdict is Verdict.RECREATED and kind is None:
-            base = at = at.reborn(envelope.enqueued)
+            base = at = at.with_new_incarnation(envelope.enqueued)
             verdict = Verdict.NEW
         incarnation = at.older[older(at, envelope)] if verdict is Verdict.STALE else at.incarnation
         # What is lost again has all sequence numbers of its commit: so they must lack the same folders.
         lacking = lost_in(at, envelope) if verdict is Verdict.LOST else set()
         if kind is None:
             kind, number, folders = verdict, incarnation.number, lacking
+            progress = Progress(at.incarnation) if kind is Verdict.NEW else None
         elif verdict is not kind or incarnation.number != number or lacking != folders or runs == MAX_RUNS:
             break
         runs += 1
         chosen.append(envelope)
-        if kind is Verdict.NEW:
-            above = at.incarnation.next is None or envelope.sequence >= at.incarnation.next
-            expected = envelope.sequence + 1 if above else -1
-            earliest = (at.incarnation.began or 0) - TOLERANCE
+        if progress:
+            expected = envelope.sequence + 1 if envelope.sequence >= (progress.next or 0) else -1
+            earliest = progress.since or 0
     return Selection(kind, number, base, tuple(chosen)) if kind else None
 
 
-def verdict_on(ledger: Ledger, envelope: Envelope) -> Verdict:
-    """How the envelope stands to what has been committed."""
-    now, sequence, time = ledger.incarnation, envelope.sequence, envelope.enqueued
+def _folded(
+    ledger: Ledger, verdict: Verdict | None, progress: Progress | None, envelopes: Sequence[Envelope]
+) -> Ledger:
+    """The ledger after these envelopes; new ones are added to the progress instead."""
+    if progress:
+        for envelope in envelopes:
+            progress.take(envelope)
+        return ledger
+    return taken(ledger, verdict, envelopes) if verdict else ledger
+
+
+def verdict_on(ledger: Ledger, envelope: Envelope, progress: Progress | None = None) -> Verdict:
+    """How the envelope stands to what has been committed, and to the progress made in this commit."""
+    now: Incarnation | Progress = progress or ledger.incarnation
+    sequence, time = envelope.sequence, envelope.enqueued
     above = now.next is None or sequence >= now.next
     # Below, and while no older hub is known: an operator rewound to before the first commit.
-    if now.began is not None and time < now.began - TOLERANCE and (ledger.past or above):
+    if now.since is not None and time < now.since and (ledger.past or above):
         past = ledger.older[older(ledger, envelope)]
         return Verdict.DUPLICATE if past.has(envelope) and time <= past.newest else Verdict.STALE
     if above:
@@ -111,11 +124,11 @@ def older(ledger: Ledger, envelope: Envelope) -> int:
     return alive[-1] if alive else 0
 
 
-def taken(ledger: Ledger, verdict: Verdict, envelopes: Sequence[Envelope]) -> Ledger:
-    """With the progress that committing these envelopes makes, all of them of this verdict."""
+def taken(ledger: Ledger, verdict: Verdict, envelopes: Sequence[Envelope], now: int = NEVER) -> Ledger:
+    """With the progress that committing these envelopes at `now` makes, all of them of this verdict."""
     match verdict:
         case Verdict.NEW:
-            return ledger.model_copy(update={"incarnation": ledger.incarnation.take(envelopes)})
+            return ledger.model_copy(update={"incarnation": ledger.incarnation.take(envelopes, now)})
         case Verdict.STALE:
             past = list(ledger.older)
             for envelope in envelopes:

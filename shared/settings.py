@@ -64,6 +64,16 @@ class Settings(BaseSettings):
     StateStorage__clientId: str = Field(
         "", description="Client ID of the user-assigned identity for the state account."
     )
+    AzureWebJobsStorage: str = Field(
+        "",
+        description="Connection string of the storage account of the Functions host, which keeps its checkpoints there. Alternatively, set the next setting.",
+    )
+    AzureWebJobsStorage__blobServiceUri: str = Field(
+        "", description="Blob service URI of that account, for access with a managed identity."
+    )
+    AzureWebJobsStorage__clientId: str = Field(
+        "", description="Client ID of the user-assigned identity for that account."
+    )
     OUTPUT_CONTAINER: str = Field("websocket-logs", description="Container for the exported files.")
     STATE_CONTAINER: str = Field(
         "websocket-logs-state",
@@ -241,6 +251,11 @@ class Settings(BaseSettings):
         state = self._connection("StateStorage", "blobServiceUri")
         return state if state.string or state.address else self.output
 
+    @property
+    def checkpoints(self) -> Connection:
+        """The storage account of the Functions host; empty: the checkpoints cannot be reached."""
+        return self._connection("AzureWebJobsStorage", "blobServiceUri")
+
     def _connection(self, name: str, address: str) -> Connection:
         return Connection(
             string=getattr(self, name) or None,
@@ -277,7 +292,7 @@ class HubSettings(OperatorSettings):
 
 
 SECRETS = {
-    *("EventHubConnection", "OutputStorage", "StateStorage"),
+    *("EventHubConnection", "OutputStorage", "StateStorage", "AzureWebJobsStorage"),
     *("APPLICATIONINSIGHTS_CONNECTION_STRING", "OTEL_EXPORTER_OTLP_ENDPOINT"),
 }
 """Settings whose values are never shown."""

@@ -277,13 +277,14 @@ def connect(
     """Storage on two containers; nothing is asked of the service yet. `options` go to BlobServiceClient."""
     timeouts = timeouts or StorageTimeouts()
     return BlobStorage(
-        _service(state, timeouts, options).get_container_client(state_container),
-        _service(output, timeouts, options).get_container_client(output_container),
+        service(state, timeouts, options).get_container_client(state_container),
+        service(output, timeouts, options).get_container_client(output_container),
         timeouts,
     )
 
 
-def _service(connection: Connection, timeouts: StorageTimeouts, options: dict[str, Any]) -> BlobServiceClient:
+def service(connection: Connection, timeouts: StorageTimeouts, options: dict[str, Any]) -> BlobServiceClient:
+    """The client of a storage account; nothing is asked of the service yet."""
     ours: dict[str, Any] = {
         # A ledger is written by one Put Blob: the SDK would cut larger data into blocks, in several calls.
         "max_single_put_size": SINGLE_PUT,

@@ -40,7 +40,7 @@ def importers(package: str) -> set[str]:
 @pytest.mark.parametrize(
     ("package", "only"),
     [
-        ("azure.storage", {"shared/storage.py", "shared/blob_calls.py"}),
+        ("azure.storage", {f"shared/{name}.py" for name in ("storage", "blob_calls", "checkpoints")}),
         ("azure.functions", {"function_app.py"}),
         ("azure.eventhub", {"shared/hub.py"}),
         ("duckdb", {"shared/report/database.py"}),

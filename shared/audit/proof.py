@@ -83,10 +83,13 @@ def _sequences(ledger: Ledger, chain: Sequence[Commit]) -> Iterator[Finding]:
     lives = {life.number: life for life in (*ledger.past, ledger.incarnation)}
     spans = sorted(
         (
-            (commit.said.incarnation, first, last, commit.said)
+            (number, first, last, commit.said)
             for commit in chain
             if commit.said.verdict == "new"
-            for first, last in intervals(commit.said.sequences)
+            for number, spans in ledger.numbered(
+                commit.said.incarnation, intervals(commit.said.sequences)
+            ).items()
+            for first, last in spans
         ),
         key=lambda span: span[:3],
     )

@@ -2,18 +2,20 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from shared import commit, deadline, telemetry
+from shared.checkpoints import Checkpoint, Checkpoints
 from shared.durations import connections, finishing, head, master, segments
 from shared.durations.absorbing import Pass
 from shared.durations.head import Absorbed, Head, Totals
 from shared.durations.mending import Mending
 from shared.durations.progress import Taken, advanced
-from shared.errors import DamagedFile, Refused
+from shared.envelope import Source
+from shared.errors import DamagedFile, Refused, StorageError
 from shared.hub import Hub, State
 from shared.lag import Lag
 from shared.ledger import Ledger
@@ -85,10 +87,12 @@ class Finisher:
         now: Callable[[], int],
         new_id: Callable[[], str],
         seconds: float = SECONDS,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside.
 
-        `seconds`: how long a run may take, whatever storage does.
+        `seconds`: how long a run may take, whatever storage does. `checkpoints`: those of the Functions host;
+        None: they cannot be reached.
         """
         self._seconds = seconds
         self._storage = storage
@@ -97,6 +101,7 @@ class Finisher:
         self._vocabulary = finishing.Vocabulary.of(rules)
         self._now = now
         self._new_id = new_id
+        self._checkpoints = checkpoints
         self._mending = Mending(storage, now, new_id)
 
     def run(self, budget_seconds: float) -> Summary:
@@ -113,7 +118,7 @@ class Finisher:
         asked = self._now()
         state = self._hub.ask()
         before, _ = self._load(Stamp(self._new_id(), self._now()))
-        summary.healed = self._mending.mend(before, state, summary.alarm)
+        summary.healed = self._mend(before, state, summary)
         refusals = 0
         while not summary.complete and refusals < ATTEMPTS:
             try:
@@ -142,6 +147,19 @@ class Finisher:
             )
         )
         return summary
+
+    def _mend(self, before: Head, state: State | None, summary: Summary) -> int:
+        """Mends what exporters, and hubs made anew, left; how many ledgers were healed."""
+        checkpoints: Mapping[Source, Checkpoint] = {}
+        if state and self._checkpoints:
+            try:
+                checkpoints = self._checkpoints.read(state.positions)
+            except StorageError as error:
+                summary.alarm(f"checkpoints of the Functions host cannot be read: {error}")
+        healed = self._mending.mend(before, state, checkpoints, summary.alarm)
+        if state and self._checkpoints:
+            self._mending.delete_stale(self._checkpoints, checkpoints, state, summary.alarm)
+        return healed
 
     # -- one commit of the head --------------------------------------------------------------------
 

@@ -15,6 +15,8 @@ NAMES = 256
 """Distinct event names that are counted."""
 HOUR = 3600 * 1_000_000
 DAY = 24 * HOUR
+MARGIN = 60 * 1_000_000
+"""Microseconds by which the clocks of hub and app may differ."""
 FEW = 100
 """Connections in a day; of fewer nothing can be told about the event names in use."""
 
@@ -35,6 +37,10 @@ class Absorbed(_Data):
     """The highest ordinal of the ledger that was read: a lower one means that it was rolled back."""
     progress: int = -1
     """Whatever arrived at the hub before is absorbed; µs since 1970 UTC."""
+    hub_created: int | None = None
+    """When the hub was created, as it said last; None: it has not said yet. µs since 1970 UTC."""
+    hub_asked: int = 0
+    """When it was asked, µs since 1970 UTC."""
 
 
 class Part(_Data):
@@ -148,6 +154,13 @@ class Head(_Data):
         """The ordinal up to which the commits of this ledger are absorbed."""
         absorbed = self.sources.get(ledger.source)
         return absorbed.ordinal if absorbed and absorbed.ledger_id == ledger.ledger_id else 0
+
+    def confirm(self, ledger: Ledger) -> Ledger:
+        """The ledger without what it remembers in case the hub was made anew, as far as it was not."""
+        absorbed = self.sources.get(ledger.source)
+        if absorbed is None or absorbed.hub_created is None:
+            return ledger
+        return ledger.with_hub_confirmed(absorbed.hub_created, absorbed.hub_asked - MARGIN)
 
     def behind(self, ledger: Ledger) -> bool:
         """Whether the ledger dropped segments that this head has not absorbed: it is not the latest head."""

@@ -130,7 +130,7 @@ class Known:
             elif not self._fold({ledger.source: ledger}):
                 self._follow(self._ledgers(ledger), whole=True)
             current = self._head or Head()
-        return ledger.trimming(current.watermark(ledger), asked - KEPT)
+        return current.confirm(ledger.trimming(current.watermark(ledger), asked - KEPT))
 
     def committed(self, before: Ledger, ledger: Ledger, segment: bytes | None) -> None:
         """Learns from a commit of this process, which followed on `before`."""

@@ -1,11 +1,16 @@
 """Mends what exporters left: unpublished files, hubs made anew, and state blobs that no ledger names."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 
 from shared import commit
+from shared.checkpoints import Checkpoint, Checkpoints
 from shared.durations.head import HOUR, Head
-from shared.errors import LedgerError, Refused
+from shared.envelope import Source
+from shared.errors import LedgerError, Refused, StorageError
 from shared.hub import State
+from shared.hub_changes import with_hub_created, with_skipped
+from shared.intervals import difference, total
 from shared.ledger import Ledger
 from shared.plan import Stamp
 from shared.storage import Blob, Storage
@@ -37,10 +42,18 @@ class Mending:
             except LedgerError as error:
                 alarm(str(error))
 
-    def mend(self, before: Head, state: State | None, alarm: Alarm) -> int:
+    def mend(
+        self, before: Head, state: State | None, checkpoints: Mapping[Source, Checkpoint], alarm: Alarm
+    ) -> int:
         """Publishes what ledgers list for too long, and opens incarnations; how many ledgers were healed.
 
         Ledgers that were rolled back are left alone: written again, they would look like what they replaced.
+
+        Args:
+            before: the head.
+            state: the hub (None: it did not answer).
+            checkpoints: as they were after that, and before now.
+            alarm: takes what an operator should look at.
         """
         healed = 0
         for name, ledger, blob in self.ledgers(alarm):
@@ -51,14 +64,64 @@ class Mending:
             if ledger.files and age > HOUR:
                 alarm(f"{name}: its files were not published for {age // 60_000_000} minutes")
             try:
+                if state:
+                    self._compare(name, ledger, blob, state, checkpoints, alarm)
                 if ledger.files and age > commit.PENDING:
                     healed += commit.heal(self._storage, name, stamp)
-                elif state and state.recreated(ledger):
-                    after = ledger.reborn(state.created).written(stamp.commit_id, stamp.now)
-                    self._storage.write(name, after.dump(), blob.etag)
             except Refused:
                 continue  # an exporter came between: it has done the same, or the next run does
         return healed
+
+    def _compare(
+        self,
+        name: str,
+        ledger: Ledger,
+        blob: Blob,
+        state: State,
+        checkpoints: Mapping[Source, Checkpoint],
+        alarm: Alarm,
+    ) -> None:
+        """Notes in the ledger when the hub was created, and which of its events the host has passed."""
+        source = next((one for one in state.positions if str(one) == ledger.source), None)
+        if source is None:
+            return
+        after = with_hub_created(ledger, state.created)
+        made_anew = after.incarnation.number != ledger.incarnation.number
+        checkpoint, position = checkpoints.get(source), state.positions[source]
+        # The host writes a checkpoint after the commit: what it has passed by now was committed, or skipped.
+        if (
+            checkpoint
+            and not checkpoint.stale(state.created)
+            and after.incarnation.created == state.created
+            and checkpoint.sequence is not None
+            and checkpoint.sequence <= position.last
+        ):
+            after = with_skipped(after, checkpoint.sequence, position.enqueued)
+        if after is ledger:
+            return
+        self._storage.write(name, after.written(self._new_id(), ledger.committed_at).dump(), blob.etag)
+        missing = total(difference(after.incarnation.gaps, () if made_anew else ledger.incarnation.gaps))
+        if made_anew:
+            alarm(f"{ledger.source}: the hub was deleted and made anew at {_utc(state.created)}")
+        if missing:
+            alarm(f"{ledger.source}: {missing} events that are in the hub were skipped: run `redeliver`")
+
+    def delete_stale(
+        self, store: Checkpoints, checkpoints: Mapping[Source, Checkpoint], state: State, alarm: Alarm
+    ) -> None:
+        """Deletes checkpoints of an older hub: with them, the host reads nothing, or begins in the middle."""
+        for source, checkpoint in checkpoints.items():
+            if checkpoint.stale(state.created):
+                alarm(
+                    f"{source}: its checkpoint is older than the hub, which was deleted and made anew at "
+                    f"{_utc(state.created)}: deleted, so that the host reads the hub from its beginning"
+                )
+                try:
+                    store.delete(checkpoint)
+                except Refused:
+                    continue  # the host has written it meanwhile
+                except StorageError as error:
+                    alarm(f"{source}: its checkpoint cannot be deleted: {error}")
 
     def sweep(self, alarm: Alarm) -> int:
         """Deletes segments that were absorbed and dropped from their list, or are of attempts that failed.
@@ -95,3 +158,7 @@ class Mending:
 def _stamped(name: str) -> int:
     """When a part was stored, µs since 1970 UTC."""
     return int(name.removeprefix("master/").partition("-")[0])
+
+
+def _utc(microseconds: int) -> str:
+    return f"{datetime.fromtimestamp(microseconds // 1_000_000, UTC):%Y-%m-%d %H:%M:%S}Z"

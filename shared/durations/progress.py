@@ -3,12 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.durations.head import Absorbed, Head, Seen, Totals
+from shared.durations.head import MARGIN, Absorbed, Head, Seen, Totals
 from shared.hub import State
 from shared.ledger import Index, Ledger, Segment
-
-MARGIN = 60 * 1_000_000
-"""How far the clocks of hub and app may differ (µs)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +49,8 @@ def advanced(
             position = positions.get(ledger.source)
             if position and position.drained(ledger.incarnation):
                 progress = max(progress, asked - MARGIN)
+        if state and ledger.source in positions and ledger.incarnation.created == state.created:
+            known = known.model_copy(update={"hub_created": state.created, "hub_asked": asked})
         sources[ledger.source] = known.model_copy(
             update={
                 "ledger_id": ledger.ledger_id,

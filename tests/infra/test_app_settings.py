@@ -9,14 +9,14 @@ DEFAULTS = variable(APP, "defaults")
 PLATFORM = set(variable(APP, "platform"))
 
 # The identity stands in for them. (That of Application Insights is an address: see modules/monitoring.bicep.)
-CONNECTION_STRINGS = {"EventHubConnection", "OutputStorage", "StateStorage"}
+CONNECTION_STRINGS = {"EventHubConnection", "OutputStorage", "StateStorage", "AzureWebJobsStorage"}
 
 # Unset by default; whoever wants one sets it with the parameter `settings`.
 LEFT_OUT = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_METRICS_EXPORTER"}
 
 # What the Functions host and Azure's libraries read, and the exporter does not.
 NOT_OURS = {
-    *(f"AzureWebJobsStorage__{part}" for part in ("blobServiceUri", "credential", "clientId")),
+    "AzureWebJobsStorage__credential",
     "AzureWebJobsDisableHomepage",
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
     "EventHubConnection__credential",

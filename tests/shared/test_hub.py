@@ -9,7 +9,8 @@ from azure.eventhub import EventData, EventHubProducerClient
 from local.eventhubs.process import BrokerProcess
 from shared.envelope import Source
 from shared.hub import EventHub, Position, State
-from shared.ledger import TOLERANCE, Incarnation, Ledger
+from shared.incarnation import Incarnation
+from shared.ledger import Ledger
 from shared.rules import Connection
 
 SECOND = 1_000_000
@@ -36,14 +37,10 @@ def test_a_source_is_drained_when_its_last_envelope_is_committed(
     assert position.behind(incarnation) == behind
 
 
-def test_a_hub_that_was_created_after_all_that_was_committed_was_made_anew() -> None:
-    source = Source("ns", "hub", "0")
-    ledger = Ledger(ledger_id="l", source=str(source), incarnation=Incarnation(next=5, newest=100))
-    hub = {source: Position(-1, -1, empty=True)}
-    assert State(101 + TOLERANCE, hub).recreated(ledger)
-    assert not State(100 + TOLERANCE, hub).recreated(ledger)
-    assert not State(101 + TOLERANCE, {}).recreated(ledger), "of another hub"
-    assert not State(101 + TOLERANCE, hub).recreated(ledger.reborn(101 + TOLERANCE))
+def test_a_ledger_is_of_the_hub_that_has_its_partition() -> None:
+    ledger = Ledger(ledger_id="l", source="ns/hub/0")
+    assert State(1, {Source("ns", "hub", "0"): Position(last=-1, enqueued=-1, empty=True)}).has(ledger)
+    assert not State(1, {}).has(ledger)
 
 
 def test_it_answers_for_every_partition(tmp_path: Path) -> None:

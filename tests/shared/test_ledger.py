@@ -4,7 +4,8 @@ import pytest
 
 from shared.envelope import Envelope, Source
 from shared.errors import LedgerError, LedgerTooLarge, LedgerTooNew
-from shared.ledger import MAX_BYTES, Counts, Incarnation, Index, Ledger, Segment
+from shared.incarnation import Incarnation
+from shared.ledger import MAX_BYTES, Counts, Index, Ledger, Segment
 
 SOURCE = Source("ns", "hub", "0")
 LEDGER = Ledger(ledger_id="l", source=str(SOURCE))
@@ -96,7 +97,7 @@ def test_progress_notes_what_is_left_out_and_takes_it_later() -> None:
 def test_a_hub_made_anew_begins_again_and_the_old_progress_is_kept_for_a_while() -> None:
     now = LEDGER
     for number in range(12):
-        now = now.reborn(number)
+        now = now.with_new_incarnation(number)
     assert now.incarnation.number == 12
     assert now.incarnation.next is None
     assert [one.number for one in now.past] == list(range(4, 12))

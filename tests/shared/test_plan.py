@@ -173,7 +173,7 @@ def test_one_envelope_may_be_larger_than_a_commit() -> None:
 
 def test_an_envelope_of_a_hub_that_is_no_more_becomes_a_dead_letter_with_its_body() -> None:
     (first,) = commits([[envelope(0, record("a"))]])
-    renewed = first.ledger.reborn(NOW + 3_600_000_000)
+    renewed = first.ledger.with_new_incarnation(NOW + 3_600_000_000)
     late = envelope(1, record("late"))
     commit = make([late], renewed)
     assert commit

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.envelope import Envelope
+from shared.incarnation import TOLERANCE
 from shared.intervals import intervals, spanned, within, without
-from shared.ledger import TOLERANCE, Incarnation, Ledger, Lost
+from shared.ledger import Ledger, Lost
 from shared.selection import MAX_RUNS, Verdict, select, taken, verdict_on
 
 SECOND = 1_000_000
@@ -42,7 +43,7 @@ def test_sequence_and_time_tell_what_an_envelope_is(one: Envelope, verdict: Verd
 
 
 def test_an_envelope_of_a_hub_that_is_no_more_is_stale_until_it_is_quarantined_and_then_a_duplicate() -> None:
-    renewed = ledger(envelope(0, 10)).reborn(1000 * SECOND)
+    renewed = ledger(envelope(0, 10)).with_new_incarnation(1000 * SECOND)
     renewed = taken(renewed, Verdict.NEW, [envelope(0, 1000)])
     late = envelope(1, 900)
     assert verdict_on(renewed, late) is Verdict.STALE
@@ -56,7 +57,7 @@ def test_before_any_hub_was_made_anew_nothing_is_stale() -> None:
 
 
 def test_what_came_between_two_hubs_that_were_seen_is_quarantined_and_no_duplicate() -> None:
-    twice = ledger(envelope(0, 10), envelope(1, 50)).reborn(1000 * SECOND)
+    twice = ledger(envelope(0, 10), envelope(1, 50)).with_new_incarnation(1000 * SECOND)
     assert verdict_on(twice, envelope(1, 50)) is Verdict.DUPLICATE
     assert verdict_on(twice, envelope(1, 500)) is Verdict.STALE
 
@@ -83,7 +84,7 @@ def test_a_commit_has_one_incarnation() -> None:
 
 
 def test_what_follows_in_number_but_is_far_older_is_of_a_hub_that_was_gone_before() -> None:
-    renewed = ledger(envelope(0, 10)).reborn(1000 * SECOND)
+    renewed = ledger(envelope(0, 10)).with_new_incarnation(1000 * SECOND)
     batch = [envelope(0, 1000), envelope(1, 1001), envelope(2, 900), envelope(3, 1002)]
     first = select(renewed, batch)
     assert first
@@ -125,7 +126,8 @@ def test_every_sequence_is_committed_once_however_a_hub_is_delivered(
             committed += [one.sequence for one in part]
             now = taken(selection.ledger, selection.verdict, part)
     assert sorted(committed) == list(range(40))
-    assert now.incarnation == Incarnation(began=now.incarnation.began, next=40, newest=hub[-1].enqueued)
+    done = now.incarnation
+    assert (done.next, done.newest, done.gaps) == (40, hub[-1].enqueued, ())
 
 
 @given(st.sets(st.integers(0, 200), min_size=1))

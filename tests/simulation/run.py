@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from tests.simulation.laws import broken
+from tests.simulation.laws import broken, unlisted
 from tests.simulation.schedule import Choices, shrink
 from tests.simulation.world import Options, World
 
@@ -52,6 +52,8 @@ def play(world: World) -> None:
         world.checkpoint = 0
     world.start_owner()
     finish(world)
+    if options.kept:
+        reach(world)
     world.checkpoint = 0
     world.start_owner()
     finish(world)
@@ -61,6 +63,16 @@ def play(world: World) -> None:
     if options.compact:
         world.start_compactor()
         finish(world)
+
+
+def reach(world: World) -> None:
+    """The timer reaches the hub as it is; then everything is exported, listed as a gap, or still to come."""
+    for _ in range(2):
+        world.start_timer()
+        finish(world)
+    world.start_owner()
+    finish(world)
+    world.unlisted += unlisted(world)
 
 
 def turn(world: World) -> None:

@@ -14,6 +14,11 @@ SCENARIOS = {
     "files deleted": Options(remove=True, faults=250),
     "hub made anew": Options(recreate=True),
     "hub made anew, skewed clocks": Options(recreate=True, skew=8, remove=True),
+    "hub made anew, checkpoint kept": Options(recreate=True, kept=True),
+    "hub made anew, checkpoint kept, skewed clocks": Options(recreate=True, kept=True, skew=8, faults=250),
+    "hub made anew, checkpoint kept, some passed over": Options(
+        recreate=True, kept=True, checkpoint_leak=True, faults=250
+    ),
     "blocks expire": Options(week=True, faults=250),
     "everything": Options(
         faults=250, skew=8, checkpoint_leak=True, rewind=True, remove=True, week=True, commit_bytes=600

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from shared import commit, export, plan, selection
-from shared.envelope import Envelope, Source
-from shared.ledger import Incarnation, Ledger
+from shared.durations import mending
+from shared.envelope import Source
+from shared.incarnation import TOLERANCE, Incarnation, Progress
+from shared.ledger import Ledger
 from shared.plan import Plan
 from shared.selection import Verdict
 from shared.storage import Storage
@@ -67,8 +69,8 @@ def blocks_that_are_gone_mean_lost(patch: pytest.MonkeyPatch) -> None:
 def what_is_lost_is_not_refilled(patch: pytest.MonkeyPatch) -> None:
     verdict_on = selection.verdict_on
 
-    def forgetful(ledger: Ledger, envelope: Envelope) -> Verdict:
-        verdict = verdict_on(ledger, envelope)
+    def forgetful(*arguments: Any) -> Verdict:
+        verdict = verdict_on(*arguments)
         return Verdict.DUPLICATE if verdict is Verdict.LOST else verdict
 
     patch.setattr(selection, "verdict_on", forgetful)
@@ -77,8 +79,8 @@ def what_is_lost_is_not_refilled(patch: pytest.MonkeyPatch) -> None:
 def gaps_are_not_kept(patch: pytest.MonkeyPatch) -> None:
     take = Incarnation.take
 
-    def forgetful(self: Incarnation, envelopes: Any) -> Incarnation:
-        return take(self, envelopes).model_copy(update={"gaps": ()})
+    def forgetful(self: Incarnation, *arguments: Any) -> Incarnation:
+        return take(self, *arguments).model_copy(update={"gaps": ()})
 
     patch.setattr(Incarnation, "take", forgetful)
 
@@ -86,15 +88,46 @@ def gaps_are_not_kept(patch: pytest.MonkeyPatch) -> None:
 def time_does_not_tell_a_new_hub(patch: pytest.MonkeyPatch) -> None:
     verdict_on = selection.verdict_on
 
-    def timeless(ledger: Ledger, envelope: Envelope) -> Verdict:
-        verdict = verdict_on(ledger, envelope)
+    def timeless(*arguments: Any) -> Verdict:
+        verdict = verdict_on(*arguments)
         return Verdict.DUPLICATE if verdict is Verdict.RECREATED else verdict
 
     patch.setattr(selection, "verdict_on", timeless)
 
 
 def an_older_hubs_envelopes_are_taken_for_new_ones(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(selection, "TOLERANCE", 1 << 60)
+    patch.setattr(Incarnation, "since", None)
+    patch.setattr(Progress, "since", None)
+
+
+def only_times_tell_a_hub_made_anew(patch: pytest.MonkeyPatch) -> None:
+    def by_time(ledger: Ledger, created: int) -> Ledger:
+        now = ledger.incarnation
+        made_anew = now.newest >= 0 and created > now.newest + TOLERANCE
+        return ledger.with_new_incarnation(created, created) if made_anew else ledger
+
+    patch.setattr(mending, "with_hub_created", by_time)
+
+
+def pauses_are_not_remembered(patch: pytest.MonkeyPatch) -> None:
+    take = Incarnation.take
+
+    def forgetful(self: Incarnation, *arguments: Any) -> Incarnation:
+        return take(self, *arguments).model_copy(update={"recent": ()})
+
+    patch.setattr(Incarnation, "take", forgetful)
+
+
+def numbers_that_were_committed_too_early_are_not_moved(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Ledger, "numbered", lambda _self, number, sequences: {number: tuple(sequences)})
+
+
+def checkpoints_of_an_older_hub_are_kept(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(mending.Mending, "delete_stale", lambda *_: None)
+
+
+def what_the_host_has_passed_is_not_noted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(mending, "with_skipped", lambda ledger, *_: ledger)
 
 
 def the_newest_time_is_that_of_rows_alone(patch: pytest.MonkeyPatch) -> None:
@@ -126,6 +159,11 @@ MUTATIONS: list[tuple[Patch, Options]] = [
     (gaps_are_not_kept, Options(checkpoint_leak=True, rewind=True, faults=250)),
     (time_does_not_tell_a_new_hub, Options(recreate=True)),
     (an_older_hubs_envelopes_are_taken_for_new_ones, Options(recreate=True)),
+    (only_times_tell_a_hub_made_anew, Options(recreate=True, kept=True)),
+    (pauses_are_not_remembered, Options(recreate=True, kept=True)),
+    (numbers_that_were_committed_too_early_are_not_moved, Options(recreate=True, kept=True)),
+    (checkpoints_of_an_older_hub_are_kept, Options(recreate=True, kept=True)),
+    (what_the_host_has_passed_is_not_noted, Options(kept=True, checkpoint_leak=True, faults=250)),
     (the_newest_time_is_that_of_rows_alone, Options(skew=8, faults=250)),
     (the_timer_empties_a_list_that_it_has_not_published, Options(faults=250)),
 ]

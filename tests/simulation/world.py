@@ -7,7 +7,7 @@ becomes of the call. Nothing else is random: a list of choices gives the same ru
 import gzip
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,13 +21,18 @@ from greenlet import GreenletExit, getcurrent, greenlet
 
 from shared.audit.audit import audit
 from shared.audit.evidence import Level
+from shared.checkpoints import Checkpoint
 from shared.commit import heal
 from shared.compaction import compaction
 from shared.compaction.compact import Compactor
 from shared.compaction.compaction import State, Swap
+from shared.durations.head import Head
+from shared.durations.mending import Mending
 from shared.envelope import Envelope, Reason, Source
-from shared.errors import LedgerError, StorageError, Unclear
+from shared.errors import LedgerError, Refused, StorageError, Unclear
 from shared.export import Exporter
+from shared.hub import Position
+from shared.hub import State as HubState
 from shared.ledger import Ledger
 from shared.plan import Stamp
 from shared.rules import Compacting, Format, Rules
@@ -75,6 +80,8 @@ class Options:
     """All stops for eight days: blocks expire."""
     compact: bool = False
     """Files are Parquet, and compactors put them together; what was given up an hour ago never arrives."""
+    kept: bool = False
+    """The hub is made anew, and the checkpoint of the old one is kept, as Azure does."""
     ledger_lost: str = ""
     """`deleted` or `restored`: what an operator's hand does to the ledger."""
 
@@ -134,7 +141,14 @@ class World:
     options: Options
     now: int = EPOCH
     hubs: list[list[Envelope]] = field(default_factory=lambda: [[]])
+    created: list[int] = field(default_factory=lambda: [EPOCH - DAY])
+    """When each hub was created."""
     checkpoint: int = 0
+    """Where delivery begins: the number of an event."""
+    checkpointed: int = 0
+    """When the checkpoint was written; 0: there is none."""
+    unlisted: list[str] = field(default_factory=list)
+    """Events neither exported, nor a gap, nor still to come, after the timer had reached the hub."""
     actors: list[Actor] = field(default_factory=list)
     late: list[tuple[str, Call]] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
@@ -225,6 +239,8 @@ class World:
         """A host's process: batches from the checkpoint on, each again until it succeeds."""
         exporter = Exporter(self.storage, self.rules, 1 << 30, lambda: self.now, self._new_id)
         position = self.checkpoint
+        if 0 < self.checkpointed < self.created[generation] and position > len(self.hubs[generation]):
+            return  # "The supplied offset is invalid"
         alarms = 0
         while generation == len(self.hubs) - 1 or self.choices.happens(500):
             batch = self.hubs[generation][position : position + 1 + self.choices.below(5)]
@@ -244,13 +260,48 @@ class World:
                 continue
             position += len(batch)
             if generation == len(self.hubs) - 1:
-                self.checkpoint = position
+                self.checkpoint, self.checkpointed = position, self.now
 
     def _heal(self) -> None:
         try:
+            state = self.storage.call("ask", "hub", self._state)
+            mending = Mending(self.storage, lambda: self.now, self._new_id)
+            checkpoints = self.read(state.positions)
+            mending.mend(Head(), state, checkpoints, self.log.append)
+            mending.delete_stale(self, checkpoints, state, self.log.append)
             heal(self.storage, Ledger.name(SOURCE), self._stamp())
         except StorageError as error:
             self.log.append(f"  timer: {type(error).__name__}")
+
+    def read(self, _hub: Iterable[Source]) -> Mapping[Source, Checkpoint]:
+        """See shared.checkpoints.Checkpoints."""
+
+        def effect() -> Mapping[Source, Checkpoint]:
+            if not self.checkpointed:
+                return {}
+            etag = f"{self.checkpoint} {self.checkpointed}"
+            return {SOURCE: Checkpoint(SOURCE, self.checkpoint - 1, "", self.checkpointed, etag)}
+
+        return self.storage.call("checkpoints", "", effect)
+
+    def delete(self, checkpoint: Checkpoint) -> None:
+        """See shared.checkpoints.Checkpoints."""
+
+        def effect() -> None:
+            if checkpoint.etag != f"{self.checkpoint} {self.checkpointed}":
+                raise Refused("delete: the checkpoint has changed")
+            self.checkpoint = self.checkpointed = 0
+
+        self.storage.call("delete checkpoint", "", effect)
+
+    def write(self, source: Source, offset: str, sequence: int, before: Checkpoint | None) -> None:
+        """See shared.checkpoints.Checkpoints."""
+        raise NotImplementedError
+
+    def _state(self) -> HubState:
+        hub = self.hubs[-1]
+        newest = hub[-1].enqueued if hub else -1
+        return HubState(self.created[-1], {SOURCE: Position(len(hub) - 1, newest, empty=not hub)})
 
     def _compact(self) -> None:
         compactor = Compactor(self.storage, COMPACTING, lambda: self.now, self._new_id)
@@ -324,6 +375,7 @@ class World:
         owner = actor.name.startswith("owner")
         if answer is None and owner and self.options.checkpoint_leak and self.choices.happens(500):
             self.checkpoint = min(len(self.hubs[-1]), self.checkpoint + 2)
+            self.checkpointed = self.now
             self.log.append(f"  its checkpoint moved all the same, to {self.checkpoint}")
         return answer
 
@@ -356,8 +408,14 @@ class World:
         # Its owners hold events that are not committed yet when it goes.
         self.produce(self.choices.below(6))
         self.now += self.choices.one((3600, 60)) * SECOND
+        if self.options.kept and self.checkpointed:
+            # It is an offset in bytes: events of another size lie elsewhere.
+            self.checkpoint = self.choices.below(2 * len(self.hubs[-1]) + 2)
+        else:
+            self.checkpoint = self.checkpointed = 0
         self.hubs.append([])
-        self.checkpoint = 0
+        self.created.append(self.now)
+        self.now += 10 * SECOND
         self.log.append(f"the hub is made anew (incarnation {len(self.hubs) - 1})")
         self.produce(1 + self.choices.below(8))
         self.start_owner()

@@ -1,6 +1,6 @@
 """The timer absorbs all that was committed, writes what is finished once, and mends what exporters left."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -15,11 +15,14 @@ import pytest
 
 from shared import commit
 from shared.adopt import adopt, blocked
-from shared.durations import absorbing, finish, master, mending, progress
+from shared.audit.audit import audit
+from shared.audit.evidence import Level
+from shared.checkpoints import Checkpoint, Checkpoints
+from shared.durations import absorbing, finish, master, mending
 from shared.durations.finish import Finisher, Summary
-from shared.durations.head import NAME, Head
+from shared.durations.head import MARGIN, NAME, Head
 from shared.envelope import Envelope, Source
-from shared.errors import Unclear
+from shared.errors import Refused, Unclear
 from shared.export import Exporter
 from shared.hub import Position, State
 from shared.ledger import Ledger
@@ -76,9 +79,16 @@ class World:
         self.exporter.run(source, [self.arrive(source, *records)])
 
     def run(
-        self, rules: Finishing = RULES, storage: MemoryStorage | None = None, budget: float = 60
+        self,
+        rules: Finishing = RULES,
+        storage: MemoryStorage | None = None,
+        budget: float = 60,
+        checkpoints: Checkpoints | None = None,
     ) -> Summary:
-        return Finisher(storage or self.storage, self, rules, lambda: self.now, self.new_id).run(budget)
+        finisher = Finisher(
+            storage or self.storage, self, rules, lambda: self.now, self.new_id, checkpoints=checkpoints
+        )
+        return finisher.run(budget)
 
     def later(self, wait: int) -> Summary:
         self.now += wait
@@ -168,9 +178,9 @@ def test_a_source_that_the_hub_no_longer_has_is_absorbed_and_not_waited_for(worl
 
 def test_the_clock_stays_behind_by_what_the_clocks_of_hub_and_app_may_differ(world: World) -> None:
     for source in (ONE, TWO):
-        assert world.later(HOUR).clock == world.now - progress.MARGIN
+        assert world.later(HOUR).clock == world.now - MARGIN
         world.commit(source, ("a", "Opened", 0))
-    assert world.later(HOUR).clock == world.now - progress.MARGIN
+    assert world.later(HOUR).clock == world.now - MARGIN
 
 
 def test_without_an_answer_of_the_hub_time_is_what_arrived(world: World) -> None:
@@ -386,6 +396,77 @@ def test_a_hub_made_anew_begins_a_new_incarnation(world: World) -> None:
     assert world.rows()[0]["EventCount"] == 2
 
 
+@pytest.mark.parametrize("timer_first", [True, False])
+def test_events_of_a_hub_made_anew_are_exported_or_gaps_in_every_partition(
+    world: World, *, timer_first: bool
+) -> None:
+    """The host goes on in the middle of the new hub, by the checkpoints of the old one."""
+    for source in (ONE, TWO):
+        for n in range(3):
+            world.commit(source, (f"{source}-{n}", "Opened", 0))
+    world.run()
+    world.now += HOUR
+    world.created = world.now
+    world.positions = {ONE: EMPTY, TWO: EMPTY}
+    world.now += MINUTE
+    skipped = {source: [world.arrive(source, ("n", "Opened", 0)) for _ in range(5)] for source in (ONE, TWO)}
+    delivered = {ONE: [world.arrive(ONE, ("n", "Opened", 0))], TWO: skipped[TWO][1:2]}
+    first, second = (
+        (lambda: world.later(MINUTE)),
+        (lambda: [world.exporter.run(*one) for one in delivered.items()]),
+    )
+    for step in (first, second, first) if timer_first else (second, first):
+        step()
+    assert world.ledger(ONE).incarnation.gaps == ((0, 4),)
+    assert world.ledger(TWO).incarnation.gaps == ((0, 0),)
+    for source, missing in skipped.items():
+        world.exporter.run(source, missing)
+        assert (world.ledger(source).incarnation.gaps, world.ledger(source).incarnation.number) == ((), 1)
+    assert sum(world.ledger(source).counts.rows for source in (ONE, TWO)) == 6 + 6 + 5
+    report = audit(world.storage, 0, deep=True, progress=lambda *_: None)
+    assert [
+        one.message for source in report.sources for one in source.findings if one.level is Level.REFUTED
+    ] == []
+
+
+class KeptCheckpoints:
+    """Checkpoints in memory."""
+
+    def __init__(self, *checkpoints: Checkpoint) -> None:
+        self.all = {checkpoint.source: checkpoint for checkpoint in checkpoints}
+
+    def read(self, hub: Iterable[Source]) -> Mapping[Source, Checkpoint]:
+        return {source: self.all[source] for source in hub if source in self.all}
+
+    def delete(self, checkpoint: Checkpoint) -> None:
+        if self.all[checkpoint.source] != checkpoint:
+            raise Refused("changed")
+        del self.all[checkpoint.source]
+
+    def write(self, source: Source, offset: str, sequence: int, before: Checkpoint | None) -> None:
+        raise NotImplementedError
+
+
+def test_checkpoints_of_an_older_hub_are_deleted_and_are_an_alarm(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    stale = Checkpoint(ONE, 0, "100", world.created - SECOND, "1")
+    checkpoints = KeptCheckpoints(stale, Checkpoint(TWO, 0, "100", world.created, "1"))
+    alarms = world.run(checkpoints=checkpoints).alarms
+    assert [one.split(":")[0] for one in alarms if "checkpoint is older than the hub" in one] == [str(ONE)]
+    assert checkpoints.all.keys() == {TWO}
+
+
+def test_what_the_host_has_passed_and_nobody_committed_is_a_gap_and_an_alarm(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    passed = [world.arrive(ONE, ("a", "Message", 1)) for _ in range(3)]
+    checkpoint = Checkpoint(ONE, passed[1].sequence, "100", world.now, "1")
+    alarms = world.run(checkpoints=KeptCheckpoints(checkpoint)).alarms
+    assert [one for one in alarms if "2 events that are in the hub were skipped" in one]
+    assert world.ledger(ONE).incarnation.gaps == ((1, 2),)
+    world.exporter.run(ONE, passed)
+    assert world.ledger(ONE).incarnation.gaps == ()
+
+
 def test_what_is_absorbed_is_swept_and_what_is_not_stays(world: World) -> None:
     world.commit(ONE, ("a", "Opened", 0))
     orphan = world.ledger(ONE).segments[0].name.replace("-", "-0")
@@ -421,6 +502,7 @@ def test_a_source_that_is_wholly_absorbed_is_so_up_to_its_last_commit_that_had_n
     ledger = world.ledger(ONE)
     assert ledger.ordinal == ledger.segments[-1].ordinal + 1
     world.run()
+    ledger = world.ledger(ONE)
     assert world.head().watermark(ledger) == ledger.ordinal
 
 
