@@ -8,8 +8,7 @@ from typing import List
 
 import azure.functions as func
 
-from shared import deadline, export, settings, storage, telemetry_export, trigger
-from shared.checkpoints import BlobCheckpoints
+from shared import checkpoints, deadline, export, settings, storage, telemetry_export, trigger
 from shared.compaction import compact
 from shared.compaction.compact import Compactor
 from shared.durations import finish
@@ -44,15 +43,8 @@ exporter = Exporter(
     store, config.rules, config.MEMORY_BUDGET, _now, _new_id, config.WS_LOOKUP_STALENESS // MICROSECOND
 )
 hub = EventHub(config.hub, config.EVENT_HUB_NAME, config.EVENT_HUB_CONSUMER_GROUP)
-checkpoints = BlobCheckpoints(config.checkpoints, config.EVENT_HUB_CONSUMER_GROUP)
-finisher = Finisher(
-    store,
-    hub,
-    config.finishing,
-    _now,
-    _new_id,
-    checkpoints=checkpoints if config.checkpoints.reachable else None,
-)
+marks = checkpoints.connect(config.checkpoints, config.EVENT_HUB_CONSUMER_GROUP)
+finisher = Finisher(store, hub, config.finishing, _now, _new_id, checkpoints=marks)
 compactor = Compactor(store, config.compacting, _now, _new_id)
 app = func.FunctionApp()
 

@@ -116,6 +116,11 @@ class BlobCheckpoints:
         return f"{source.namespace}/{source.hub}/{self._consumer_group}/checkpoint/{source.id}"
 
 
+def connect(connection: Connection, consumer_group: str) -> BlobCheckpoints | None:
+    """The checkpoints in this storage account; None: it is not known how to reach it."""
+    return BlobCheckpoints(connection, consumer_group) if connection.string or connection.address else None
+
+
 def _checkpoint(source: Source, blob: BlobProperties) -> Checkpoint:
     metadata = {name.lower(): value for name, value in (blob.metadata or {}).items()}
     number = metadata.get("sequencenumber", "")

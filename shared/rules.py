@@ -20,11 +20,6 @@ class Connection:
     client_id: str | None = None
     """Of the user-assigned managed identity; None: the system-assigned one, or the developer's login."""
 
-    @property
-    def reachable(self) -> bool:
-        """Whether it says how to reach a service at all."""
-        return bool(self.string or self.address)
-
 
 @dataclass(frozen=True, slots=True)
 class StorageTimeouts:

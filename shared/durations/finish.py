@@ -2,20 +2,19 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from shared import commit, deadline, telemetry
-from shared.checkpoints import Checkpoint, Checkpoints
+from shared.checkpoints import Checkpoints
 from shared.durations import connections, finishing, head, master, segments
 from shared.durations.absorbing import Pass
 from shared.durations.head import Absorbed, Head, Totals
 from shared.durations.mending import Mending
 from shared.durations.progress import Taken, advanced
-from shared.envelope import Source
-from shared.errors import DamagedFile, Refused, StorageError
+from shared.errors import DamagedFile, Refused
 from shared.hub import Hub, State
 from shared.lag import Lag
 from shared.ledger import Ledger
@@ -150,15 +149,11 @@ class Finisher:
 
     def _mend(self, before: Head, state: State | None, summary: Summary) -> int:
         """Mends what exporters, and hubs made anew, left; how many ledgers were healed."""
-        checkpoints: Mapping[Source, Checkpoint] = {}
-        if state and self._checkpoints:
-            try:
-                checkpoints = self._checkpoints.read(state.positions)
-            except StorageError as error:
-                summary.alarm(f"checkpoints of the Functions host cannot be read: {error}")
-        healed = self._mending.mend(before, state, checkpoints, summary.alarm)
-        if state and self._checkpoints:
-            self._mending.delete_stale(self._checkpoints, checkpoints, state, summary.alarm)
+        store = self._checkpoints
+        found = self._mending.checkpoints(store, state, summary.alarm) if state and store else {}
+        healed = self._mending.mend(before, state, found, summary.alarm)
+        if state and store:
+            self._mending.delete_stale(store, found, state, summary.alarm)
         return healed
 
     # -- one commit of the head --------------------------------------------------------------------

@@ -106,6 +106,14 @@ class Mending:
         if missing:
             alarm(f"{ledger.source}: {missing} events that are in the hub were skipped: run `redeliver`")
 
+    def checkpoints(self, store: Checkpoints, state: State, alarm: Alarm) -> Mapping[Source, Checkpoint]:
+        """Those of the hub's partitions; none where they cannot be read."""
+        try:
+            return store.read(state.positions)
+        except StorageError as error:
+            alarm(f"checkpoints of the Functions host cannot be read: {error}")
+            return {}
+
     def delete_stale(
         self, store: Checkpoints, checkpoints: Mapping[Source, Checkpoint], state: State, alarm: Alarm
     ) -> None:
