@@ -638,6 +638,7 @@ def test_junk_names_do_not_blind_the_search_for_closing_names(world: World) -> N
 
 def test_a_segment_whose_commit_may_still_succeed_is_not_swept(world: World) -> None:
     world.commit(ONE, ("a", "Opened", 0))
+    world.run()
     ledger = world.ledger(ONE)
     folder = ledger.segments[0].name.rpartition("/")[0]
     staged = f"{folder}/{ledger.ordinal + 1:012d}-{'f' * 32}.arrow"
