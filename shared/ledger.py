@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from shared.envelope import Source
 from shared.errors import LedgerError, LedgerTooLarge, LedgerTooNew
@@ -94,7 +94,7 @@ class Counts(Data):
     records: int = 0
     rows: int = 0
     skipped: int = 0
-    rejected: dict[str, int] = {}
+    rejected: dict[str, int] = Field(default_factory=dict)
     files: int = 0
     lost: int = 0
     """Of these files, how many could not be published."""
