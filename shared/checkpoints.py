@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from os.path import commonprefix
 from typing import Any, Protocol
 
 from azure.core import MatchConditions
@@ -68,7 +67,7 @@ class BlobCheckpoints:
     def read(self, hub: Iterable[Source]) -> Mapping[Source, Checkpoint]:
         """See Checkpoints."""
         names = {self._name(source): source for source in hub}
-        prefix = commonprefix(list(names))
+        prefix = next(iter(names), "").rpartition("/")[0] + "/"  # the hub's: they share it
 
         def listed() -> list[BlobProperties]:
             with suppress(ResourceNotFoundError):  # the container: nothing was ever read
