@@ -33,9 +33,9 @@ type Record = dict[str, Any]
 class Nothing:
     """Knows of no connection; see shared.durations.connections.Starts."""
 
-    def earliest(self, observations: pa.Table) -> Array:
+    def earliest(self, observations: pa.Table) -> tuple[Array, Array]:
         """See shared.durations.connections.Starts."""
-        return np.full(observations.num_rows, UNKNOWN)
+        return (np.full(observations.num_rows, UNKNOWN),) * 2
 
 
 def records(number: int, began: datetime = BEGAN) -> Iterator[Record]:

@@ -53,7 +53,7 @@ class Finishing:
     formats: tuple[Format, ...] = ("parquet",)
     compression: Compression = "snappy"
     opening: tuple[str, ...] = ("ConnectionOpened",)
-    closing: tuple[str, ...] = ("ConnectionClosed", "ConnectionFailed")
+    closing: tuple[str, ...] = ("ConnectionClosed", "ConnectionFailed", "ConnectionAborted")
     grace: timedelta = timedelta(minutes=15)
     idle: timedelta = timedelta(hours=24)
     quiet: timedelta = timedelta(minutes=60)

@@ -81,7 +81,7 @@ RECORDS = Table(
         Column(
             "TimeGenerated",
             _TIME,
-            "When the event was logged, cut to microseconds.",
+            "When processing of the request started, as Azure documents it; cut to microseconds.",
             required=True,
             resource_log=("time",),
             table_form="TimeGenerated",
@@ -89,7 +89,7 @@ RECORDS = Table(
         Column(
             "CorrelationId",
             _TEXT,
-            "Groups the events of one connection.",
+            "Groups the related events of one WebSocket request.",
             required=True,
             resource_log=("correlationId", "properties.correlationId"),
             table_form="CorrelationId",
@@ -97,7 +97,7 @@ RECORDS = Table(
         Column(
             "EventName",
             _TEXT,
-            "What happened; the vocabulary is open.",
+            "Name of the event, which describes the operation. Azure documents no values.",
             required=True,
             resource_log=("properties.eventName", "eventName"),
             table_form="EventName",
@@ -105,28 +105,28 @@ RECORDS = Table(
         Column(
             "Source",
             _TEXT,
-            "Where the event came from.",
+            "Source of the request or message.",
             resource_log=("properties.source", "source"),
             table_form="Source",
         ),
         Column(
             "Destination",
             _TEXT,
-            "Where the event was going.",
+            "Destination of the request or message.",
             resource_log=("properties.destination", "destination"),
             table_form="Destination",
         ),
         Column(
             "Error",
             _TEXT,
-            "What went wrong, if anything did.",
+            "Details of the error, if there is one.",
             resource_log=("properties.error", "error"),
             table_form="Error",
         ),
         Column(
             "Region",
             _TEXT,
-            "Azure region of the gateway.",
+            "Country or region of the API Management gateway.",
             resource_log=("location", "region"),
             table_form="Region",
         ),
@@ -146,7 +146,7 @@ RECORDS = Table(
         Column(
             "SourceSystem",
             _TEXT,
-            "What collected the event.",
+            "Type of agent that collected the event.",
             required=True,
             table_form="SourceSystem",
             default="Azure",
@@ -187,7 +187,13 @@ RECORDS = Table(
         Column(
             "ConnectionDurationMs",
             pa.float64(),
-            "TimeGenerated minus ConnectionStartTime, in ms: the connection lasted as long, or longer.",
+            "TimeGenerated minus ConnectionStartTime (ms): a lower bound of the duration; null if that is 0.",
+            Role.DERIVED,
+        ),
+        Column(
+            "ConnectionArrivalDurationMs",
+            pa.float64(),
+            "Estimate (ms): _EnqueuedTime minus the earliest arrival known of the connection; minutes off.",
             Role.DERIVED,
         ),
         Column(
@@ -215,7 +221,13 @@ RECORDS = Table(
 CONNECTIONS = Table(
     "ApiManagementWebSocketConnections",
     (
-        Column("CorrelationId", _TEXT, "Groups the events of the connection.", Role.DERIVED, required=True),
+        Column(
+            "CorrelationId",
+            _TEXT,
+            "Groups the related events of one WebSocket request.",
+            Role.DERIVED,
+            required=True,
+        ),
         Column("_ResourceId", _TEXT, "Resource id of the API Management instance, lower case.", Role.DERIVED),
         Column("_SubscriptionId", _TEXT, "Subscription of the instance.", Role.DERIVED),
         Column("StartTime", _TIME, "The earliest time of its records.", Role.DERIVED, required=True),
@@ -230,6 +242,13 @@ CONNECTIONS = Table(
             "DurationSource",
             _TEXT,
             "`event_times`: EndTime minus StartTime; `reported`: by a closing event; `indeterminate`: null.",
+            Role.DERIVED,
+            required=True,
+        ),
+        Column(
+            "ArrivalDurationMs",
+            pa.float64(),
+            "Estimate (ms): LastSeen minus FirstSeen; off by as much as delivery delays differ, so minutes.",
             Role.DERIVED,
             required=True,
         ),

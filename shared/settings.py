@@ -124,7 +124,7 @@ class Settings(BaseSettings):
     WS_CLOSING_EVENTS: Names = Field(
         (
             *("ConnectionClosed", "ConnectionTerminated", "ConnectionEnded", "ConnectionFailed"),
-            *("Disconnected", "Closed", "Close", "Terminated", "Failed"),
+            *("ConnectionAborted", "Disconnected", "Closed", "Close", "Terminated", "Failed", "Aborted"),
         ),
         description="Event names that close a connection (case-insensitive).",
     )

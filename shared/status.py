@@ -111,6 +111,17 @@ class Status:
         return sum(part.open for part in self.head.parts)
 
     @property
+    def estimate(self) -> float | None:
+        """Mean estimate from arrival times of connections without a duration, in seconds.
+
+        None: most connections have a duration.
+        """
+        totals = self.head.totals
+        if 2 * totals.indeterminate <= totals.connections:
+            return None
+        return totals.arrival_seconds / totals.indeterminate
+
+    @property
     def all_alarms(self) -> list[str]:
         """With the source that each is of."""
         return [*self.alarms, *(f"{one.source}: {alarm}" for one in self.sources for alarm in one.alarms)]

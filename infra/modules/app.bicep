@@ -46,7 +46,7 @@ var defaults = {
   COMMIT_BYTES: '33554432'
   MEMORY_BUDGET: '67108864'
   WS_OPENING_EVENTS: 'ConnectionOpened,ConnectionEstablished,ConnectionStarted,Connected,Opened,Open,Handshake'
-  WS_CLOSING_EVENTS: 'ConnectionClosed,ConnectionTerminated,ConnectionEnded,ConnectionFailed,Disconnected,Closed,Close,Terminated,Failed'
+  WS_CLOSING_EVENTS: 'ConnectionClosed,ConnectionTerminated,ConnectionEnded,ConnectionFailed,ConnectionAborted,Disconnected,Closed,Close,Terminated,Failed,Aborted'
   WS_GRACE: '00:15:00'
   WS_IDLE_TIMEOUT: '24:00:00'
   WS_QUIET_TIMEOUT: '01:00:00'

@@ -107,6 +107,15 @@ def _tables(found: Status, retention: float) -> None:
         f"connections: {found.open:,} open, {totals.connections:,} finished, {totals.revisions:,} rows"
         f" revised, by what arrived before {console.time(found.head.clock)}"
     )
+    if found.estimate is not None:
+        say(
+            paint(
+                f"durations: {totals.indeterminate:,} of {totals.connections:,} connections have none: do all"
+                " records of a connection carry one time? Estimate from arrival times, off by minutes:"
+                f" {found.estimate:,.0f} s on average (ArrivalDurationMs)",
+                YELLOW,
+            )
+        )
     if found.swap:
         one = found.swap
         say(f"compaction: {one.folder} since {console.time(one.since)}: {one.waits_for}")
@@ -116,7 +125,7 @@ def _tables(found: Status, retention: float) -> None:
             NAMES,
             [
                 [
-                    console.printable(one.name),
+                    console.printable(one.name) or "(no EventName)",
                     one.seen.connections,
                     one.seen.first,
                     one.seen.last,
@@ -170,6 +179,8 @@ def _json(found: Status, silent: str, retention: float) -> dict[str, Any]:
             "open": found.open,
             "finished": totals.connections,
             "revised": totals.revisions,
+            "without_duration": totals.indeterminate,
+            "estimated_seconds": found.estimate,
             "capped": totals.capped,
             "absorbed_until": found.head.clock,
         },

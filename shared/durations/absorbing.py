@@ -109,6 +109,9 @@ class Pass:
         known = finished.written.filter(pc.and_(pa.array(first), finished.written["DurationMs"].is_valid()))
         seconds = pc.divide(known["DurationMs"], 1000).to_pylist()
         self.durations += zip(known["Status"].to_pylist(), seconds, strict=True)
+        unknown_durations = finished.written.filter(
+            pc.and_(pa.array(first), finished.written["DurationMs"].is_null())
+        )
         began = dict(after.began)
         unknown = ~master.found(master.key_of(rows), master.key_of(new))[1]
         hours, numbers = np.unique(np.asarray(new["first_seen"])[unknown] // HOUR, return_counts=True)
@@ -116,6 +119,8 @@ class Pass:
             began[hour] = began.get(hour, 0) + number
         totals = Totals(
             connections=int(first.sum()),
+            indeterminate=unknown_durations.num_rows,
+            arrival_seconds=round((pc.sum(unknown_durations["ArrivalDurationMs"]).as_py() or 0) / 1000),
             revisions=int((~first).sum()),
             capped=finished.capped,
         )

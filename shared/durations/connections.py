@@ -20,6 +20,8 @@ NEVER = np.iinfo(np.int64).min
 FORMAT = b"1"
 MAX_NAMES = 8
 """Distinct event names that an observation keeps: the first ones by name, whatever order they came in."""
+NO_NAME = ""
+"""What stands for the name of a record that has no EventName: it neither opens nor closes a connection."""
 MAX_TEXT = 256
 """Characters of an event name or another text that an observation keeps; the record itself has all."""
 MAX_ID = 512
@@ -61,8 +63,11 @@ OBSERVATIONS = pa.schema(
 class Starts(Protocol):
     """What is known of when connections began."""
 
-    def earliest(self, observations: pa.Table) -> Array:
-        """The earliest known time of each observation's connection, µs since 1970 UTC; UNKNOWN: none."""
+    def earliest(self, observations: pa.Table) -> tuple[Array, Array]:
+        """The earliest known time and arrival of each observation's connection.
+
+        Both in µs since 1970 UTC; UNKNOWN where none is known.
+        """
 
 
 def enrich(table: pa.Table, known: Starts) -> tuple[pa.Table, pa.Table]:
@@ -71,17 +76,23 @@ def enrich(table: pa.Table, known: Starts) -> tuple[pa.Table, pa.Table]:
     ConnectionStartTime is the earliest time known: of this table or of `known`. ConnectionDurationMs is the
     record's time minus that, a lower bound of the connection's duration. It is null where that time is the
     record's own: one time measures nothing, and 0 would say that something was measured. So it is for opening
-    events too: which names open a connection is the timer's to say.
+    events too: which names open a connection is the timer's to say. ConnectionArrivalDurationMs is the
+    record's arrival minus the earliest arrival known.
     """
     if not table.num_rows:
         return table, OBSERVATIONS.empty_table()
     groups = connections(table)
     observations = _observed(table, groups)
-    times = integers(table["TimeGenerated"])
-    starts = np.minimum(known.earliest(observations), integers(observations["first"]))[groups]
-    start = pa.array(starts).view(table.schema.field("ConnectionStartTime").type)
-    duration = pa.array((times - starts) / 1000, mask=times == starts)
-    for name, column in (("ConnectionStartTime", start), ("ConnectionDurationMs", duration)):
+    times, arrivals = integers(table["TimeGenerated"]), integers(table["_EnqueuedTime"])
+    known_times, known_arrivals = known.earliest(observations)
+    starts = np.minimum(known_times, integers(observations["first"]))[groups]
+    seen = np.minimum(known_arrivals, integers(observations["first_seen"]))[groups]
+    derived = {
+        "ConnectionStartTime": pa.array(starts).view(table.schema.field("ConnectionStartTime").type),
+        "ConnectionDurationMs": pa.array((times - starts) / 1000, mask=times == starts),
+        "ConnectionArrivalDurationMs": pa.array((arrivals - seen) / 1000),
+    }
+    for name, column in derived.items():
         index = table.schema.get_field_index(name)
         table = table.set_column(index, table.schema.field(index), column)
     return table, observations
@@ -144,7 +155,7 @@ def _observed(table: pa.Table, groups: Array) -> pa.Table:
     columns |= {f"{name} at": times for name in LAST}
     reported = np.asarray(whole(table["ReportedDurationMs"]).fill_null(np.nan))
     names = {
-        "name": _cut(whole(table["EventName"])),
+        "name": _cut(whole(table["EventName"]).fill_null(NO_NAME)),
         "first": times,
         "last": times,
         "count": one,

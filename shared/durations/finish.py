@@ -11,6 +11,7 @@ from shared import commit, deadline, telemetry
 from shared.checkpoints import Checkpoints
 from shared.durations import connections, finishing, head, master, segments
 from shared.durations.absorbing import Pass
+from shared.durations.connections import NO_NAME
 from shared.durations.head import Absorbed, Head, Totals
 from shared.durations.mending import Mending
 from shared.durations.progress import Taken, advanced
@@ -186,7 +187,9 @@ class Finisher:
         summary.finished.update(work.finished)
         summary.durations += work.durations
         _report(summary, before, after, taken, state, stamp.now)
-        summary.unknown_names = sum(name.lower() not in self._vocabulary.names for name in after.names)
+        summary.unknown_names = sum(
+            name != NO_NAME and name.lower() not in self._vocabulary.names for name in after.names
+        )
         summary.complete = not work.left and all(one.all for one in taken)
 
     def _load(self, stamp: Stamp) -> tuple[Head, str | None]:

@@ -209,6 +209,7 @@ def _written(rows: pa.Table, facts: _Facts, at: Array, *, quiet: bool) -> pa.Tab
         "DurationSource": _choice(
             ["event_times", "reported", "indeterminate"], np.where(reported, 1, 2 * indeterminate)
         ),
+        "ArrivalDurationMs": (went - np.asarray(rows["since"])) / 1000,
         "Status": _choice(["closed", "failed", "quiet", "timed_out"], how),
         "EventCount": rows["count"],
         "OpeningEvent": facts.name(opening),

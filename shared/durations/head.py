@@ -86,6 +86,10 @@ class Totals(_Data):
     """Rows with Revision 0."""
     revisions: int = 0
     """All other rows."""
+    indeterminate: int = 0
+    """Of the rows with Revision 0, those without a duration."""
+    arrival_seconds: int = 0
+    """The sum of their estimates from arrival times."""
     capped: int = 0
     """Connections that were let go early, because there were too many."""
     missing: int = 0

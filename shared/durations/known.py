@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import batched
+from itertools import batched, chain
 
 import numpy as np
 import pyarrow as pa
@@ -32,25 +32,29 @@ AT_ONCE = 64
 MOST = 10_000
 """Segments that are read at a time, the newest ones: while the timer stands still they grow without bound."""
 
+_NONE = (UNKNOWN, UNKNOWN)
+
 log = logging.getLogger(__name__)
 
 
 class Starts:
-    """Starts of connections, by key: sorted arrays for the many, a dictionary for the recent ones."""
+    """Earliest times and arrivals of connections, by key: sorted arrays for the many, and the recent ones."""
 
     def __init__(self) -> None:
         self._keys: Array = np.empty(0, "S16")
         self._times: Array = np.empty(0, np.int64)
+        self._arrivals: Array = np.empty(0, np.int64)
         self._halves: Array = np.empty(0, np.uint64)
-        self._recent: dict[bytes, int] = {}
+        self._recent: dict[bytes, tuple[int, int]] = {}
 
     def __len__(self) -> int:
         return len(self._keys) + len(self._recent)
 
-    def earliest(self, keys: Array) -> Array:
-        """The earliest known time of each key, in µs since 1970 UTC; UNKNOWN where none."""
+    def earliest(self, keys: Array) -> tuple[Array, Array]:
+        """The earliest known time and arrival of each key, in µs since 1970 UTC; UNKNOWN where none."""
         get = self._recent.get
-        found = np.fromiter((get(key, UNKNOWN) for key in keys.tolist()), np.int64, len(keys))
+        recent = chain.from_iterable([get(key, _NONE) for key in keys.tolist()])
+        times, arrivals = np.fromiter(recent, np.int64, 2 * len(keys)).reshape(-1, 2).T
         if len(self._keys):
             # Halves of the keys are numbers, which are found 20 times faster; few share one, if any.
             at = np.searchsorted(self._halves, _half(keys))
@@ -58,30 +62,36 @@ class Starts:
             while (short := (at < last) & (self._keys[np.minimum(at, last)] < keys)).any():
                 at += short
             at = np.minimum(at, last)
-            found = np.minimum(found, np.where(self._keys[at] == keys, self._times[at], UNKNOWN))
-        return found
+            hit = self._keys[at] == keys
+            times = np.minimum(times, np.where(hit, self._times[at], UNKNOWN))
+            arrivals = np.minimum(arrivals, np.where(hit, self._arrivals[at], UNKNOWN))
+        return times, arrivals
 
-    def learn(self, keys: Array, times: Array) -> None:
-        """Takes these times where they are earlier."""
+    def learn(self, keys: Array, times: Array, arrivals: Array) -> None:
+        """Takes these times and arrivals where they are earlier."""
         recent = self._recent
-        for key, time in zip(keys.tolist(), times.tolist(), strict=True):
-            if time < recent.get(key, UNKNOWN):
-                recent[key] = time
+        for key, time, arrival in zip(keys.tolist(), times.tolist(), arrivals.tolist(), strict=True):
+            first, seen = recent.get(key, _NONE)
+            if time < first or arrival < seen:
+                recent[key] = (min(time, first), min(arrival, seen))
         if len(recent) > RECENT:
-            self.extend(
-                [(np.array(list(recent), "S16"), np.fromiter(recent.values(), np.int64, len(recent)))]
-            )
+            values = np.array(list(recent.values()), np.int64)
+            self.extend([(np.array(list(recent), "S16"), values[:, 0], values[:, 1])])
             self._recent = {}
 
-    def extend(self, more: Iterable[tuple[Array, Array]]) -> None:
+    def extend(self, more: Iterable[tuple[Array, Array, Array]]) -> None:
         """Sorts many in at once."""
-        keys, times = (np.concatenate(parts) for parts in zip((self._keys, self._times), *more, strict=True))
+        keys, times, arrivals = (
+            np.concatenate(parts)
+            for parts in zip((self._keys, self._times, self._arrivals), *more, strict=True)
+        )
         if (keys[1:] <= keys[:-1]).any():
-            order = np.lexsort((times, keys))
-            keys, times = keys[order], times[order]
-            first = np.append(True, keys[1:] != keys[:-1])
-            keys, times = keys[first], times[first]
-        self._keys, self._times, self._halves = keys, times, _half(keys)
+            order = np.argsort(keys, kind="stable")
+            keys, times, arrivals = keys[order], times[order], arrivals[order]
+            first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
+            keys = keys[first]
+            times, arrivals = np.minimum.reduceat(times, first), np.minimum.reduceat(arrivals, first)
+        self._keys, self._times, self._arrivals, self._halves = keys, times, arrivals, _half(keys)
 
 
 class Known:
@@ -105,7 +115,7 @@ class Known:
         self._loaded = 0
         self._loaded_at = -1
 
-    def earliest(self, observations: pa.Table) -> Array:
+    def earliest(self, observations: pa.Table) -> tuple[Array, Array]:
         """See connections.Starts."""
         keys = connections.keys(observations)
         with self._changing:
@@ -214,9 +224,10 @@ class Known:
         return True
 
     def _learn(self, observations: pa.Table) -> None:
-        keys, times = connections.keys(observations), np.asarray(observations["first"])
+        keys = connections.keys(observations)
+        times, arrivals = (np.asarray(observations[name]) for name in ("first", "first_seen"))
         with self._changing:
-            self._starts.learn(keys, times)
+            self._starts.learn(keys, times, arrivals)
 
     def _load(self, *, lost: bool = False) -> bool:
         """Begins anew with the state table; whether all of it was there. `lost`: goes on without the rest."""

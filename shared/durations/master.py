@@ -113,11 +113,11 @@ def checked(name: str, data: bytes) -> bytes:
     return data
 
 
-def starts(data: bytes) -> tuple[Array, Array]:
-    """The keys of a part, sorted, and the first time of each; nothing else of it is unpacked."""
-    wanted = [MASTER.get_field_index(name) for name in ("key", "first")]
+def starts(data: bytes) -> tuple[Array, Array, Array]:
+    """The keys of a part, sorted, and the first time and arrival of each; nothing else is decompressed."""
+    wanted = [MASTER.get_field_index(name) for name in ("key", "first", "first_seen")]
     table = load(data, wanted).combine_chunks()
-    return key_of(table), np.asarray(table["first"])
+    return key_of(table), np.asarray(table["first"]), np.asarray(table["first_seen"])
 
 
 def _binary(values: Array) -> pa.Array:

@@ -90,7 +90,7 @@ class World:
 
     def knows(self, process: Known, identity: str) -> bool:
         key = pa.table({"_ResourceId": pa.array([None], pa.string()), "CorrelationId": [identity]})
-        return bool(process.earliest(key)[0] != UNKNOWN)
+        return bool(process.earliest(key)[0][0] != UNKNOWN)
 
     def later(self, process: Known) -> None:
         self.now += 60 * SECOND

@@ -25,14 +25,14 @@ NOW = 1_795_168_800_000_000
 STAMP = Stamp("ab" * 16, NOW)
 EMPTY = Ledger(ledger_id="l", source=str(SOURCE))
 BOTH = Rules(formats=("parquet", "json"))
-DERIVED = {"ConnectionStartTime", "ConnectionDurationMs"}
+DERIVED = {"ConnectionStartTime", "ConnectionDurationMs", "ConnectionArrivalDurationMs"}
 
 
 class Nothing:
     """No start is known."""
 
     def earliest(self, observations: pa.Table) -> Any:
-        return np.full(observations.num_rows, UNKNOWN)
+        return (np.full(observations.num_rows, UNKNOWN),) * 2
 
 
 def record(identity: str, minutes: int = 0, **more: Any) -> dict[str, Any]:

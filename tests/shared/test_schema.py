@@ -51,5 +51,6 @@ def test_derived_columns_can_be_null() -> None:
     assert [column.name for column in RECORDS.of(Role.DERIVED)] == [
         "ConnectionStartTime",
         "ConnectionDurationMs",
+        "ConnectionArrivalDurationMs",
     ]
     assert not any(column.required for column in RECORDS.of(Role.DERIVED))

@@ -4,12 +4,14 @@ from datetime import timedelta
 
 import pytest
 
+from shared.commands import status as command
 from shared.compaction import compaction
 from shared.durations import head
 from shared.durations.head import HOUR, Absorbed, Head, Part, Seen, Totals
 from shared.envelope import Source
 from shared.hub import Position, State
 from shared.rules import Finishing
+from shared.settings import OperatorSettings
 from shared.status import Meaning, Standing, status
 from tests.shared.exported import EPOCH, SECOND, SOURCE, Exported, envelopes
 
@@ -197,3 +199,21 @@ def test_connections_and_event_names_come_from_the_head(exported: Exported) -> N
     ]
     found = status(exported.storage, Finishing(opening=(), closing=()), None, NOW)
     assert {one.meaning for one in found.names} == {Meaning.NEITHER}
+
+
+def test_where_most_connections_have_no_duration_the_estimate_is_told(
+    exported: Exported, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exported.export(envelopes(0, 3))
+    for indeterminate, estimate in ((10, None), (11, 60.0)):
+        totals = Totals(connections=20, indeterminate=indeterminate, arrival_seconds=660)
+        names = {"": Seen(connections=7)}
+        exported.storage.put(head.NAME, Head(totals=totals, names=names).dump())
+        assert status(exported.storage, RULES, None, NOW).estimate == estimate
+        command.status(
+            exported.storage, OperatorSettings(OutputStorage="UseDevelopmentStorage=true"), NOW, as_json=False
+        )
+        printed = capsys.readouterr().out
+        assert ("11 of 20 connections have none" in printed) is (estimate is not None)
+        assert ("60 s on average" in printed) is (estimate is not None)
+        assert "(no EventName)" in printed

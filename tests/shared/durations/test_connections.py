@@ -40,8 +40,8 @@ PATIENT = settings(deadline=None, max_examples=60)
 class Nothing:
     """Knows of no connection."""
 
-    def earliest(self, observations: pa.Table) -> Array:
-        return np.full(observations.num_rows, UNKNOWN)
+    def earliest(self, observations: pa.Table) -> tuple[Array, Array]:
+        return (np.full(observations.num_rows, UNKNOWN),) * 2
 
 
 def table(rows: Sequence[Row]) -> pa.Table:
@@ -178,8 +178,8 @@ def test_what_was_stored_reads_back() -> None:
 class Known:
     """Knows that every connection began at 10."""
 
-    def earliest(self, observations: pa.Table) -> Array:
-        return np.full(observations.num_rows, 10)
+    def earliest(self, observations: pa.Table) -> tuple[Array, Array]:
+        return (np.full(observations.num_rows, 10),) * 2
 
 
 @pytest.mark.parametrize(
@@ -200,6 +200,17 @@ def test_the_age_is_counted_from_the_earliest_time_known_and_null_there(
     enriched, _ = enrich(table(rows), known)
     assert enriched["ConnectionStartTime"].cast(pa.int64()).to_pylist() == [start] * len(times)
     assert enriched["ConnectionDurationMs"].to_pylist() == durations
+
+
+def test_the_estimate_is_counted_from_the_earliest_arrival_known() -> None:
+    rows = [
+        {"CorrelationId": "a", "EventName": "e", "TimeGenerated": 5, "_EnqueuedTime": time}
+        for time in (40, 25, 3_000)
+    ]
+    enriched, _ = enrich(table(rows), Nothing())
+    assert enriched["ConnectionArrivalDurationMs"].to_pylist() == [0.015, 0, 2.975]
+    enriched, _ = enrich(table(rows), Known())
+    assert enriched["ConnectionArrivalDurationMs"].to_pylist() == [0.03, 0.015, 2.99]
 
 
 def test_an_empty_table_has_no_connections() -> None:

@@ -307,6 +307,15 @@ def test_other_names_in_the_settings_act_on_what_was_written(world: World, patch
     assert {row["Status"] for row in world.rows() if row["Revision"] == 1} == {"closed"}
 
 
+def test_connections_without_a_duration_are_counted_with_their_estimates(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0), ("b", "Opened", 0))
+    world.now += 10 * MINUTE
+    world.commit(ONE, ("a", "Closed", 0), ("b", "Closed", 5))
+    world.later(HOUR)
+    totals = world.head().totals
+    assert (totals.connections, totals.indeterminate, totals.arrival_seconds) == (2, 1, 601)
+
+
 def test_unknown_names_finish_earlier_once_enough_connections_began(world: World) -> None:
     world.commit(ONE, *((f"id{n}", name, n) for n in range(100) for name in ("Begin", "End")))
     world.run()

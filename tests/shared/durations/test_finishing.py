@@ -15,6 +15,7 @@ from shared.durations.connections import UNKNOWN, enrich
 from shared.durations.finishing import WRITTEN, Finished, finish, newest
 from shared.durations.master import absorb, keyed
 from shared.rules import Finishing
+from shared.settings import Settings
 from tests.shared.durations.test_connections import Nothing, Row, table
 
 SECOND = 1_000_000
@@ -75,6 +76,7 @@ def test_a_connection_that_opened_and_closed_lasted_as_its_times_say() -> None:
         "EndTime": 10.000001,
         "DurationMs": 10_000.001,
         "DurationSource": "event_times",
+        "ArrivalDurationMs": 10_000.001,
         "Status": "closed",
         "EventCount": 3,
         "OpeningEvent": "Opened",
@@ -90,6 +92,28 @@ def test_a_connection_that_opened_and_closed_lasted_as_its_times_say() -> None:
         "folder": 10.000001,
     }
     assert re.fullmatch("[0-9a-f]{32}", row["RowId"])
+
+
+def test_the_estimate_is_told_by_arrivals_where_the_times_tell_nothing() -> None:
+    row = only(record("Opened", 0, 300), record("Closed", 0, 720.5))
+    assert (row["DurationMs"], row["DurationSource"]) == (None, "indeterminate")
+    assert row["ArrivalDurationMs"] == 1000 * (row["LastSeen"] - row["FirstSeen"]) == 420_500
+
+
+def test_a_record_without_a_name_counts_and_ends_nothing() -> None:
+    unnamed = record("", 20, ReportedDurationMs=60_000.0) | {"EventName": None}
+    row = only(OPENED, unnamed)
+    assert (row["Status"], row["ClosingEvent"], row["EventCount"]) == ("timed_out", None, 2)
+    row = only(unnamed, CLOSED)
+    assert (row["Status"], row["OpeningEvent"], row["EventCount"]) == ("closed", None, 2)
+    row = only(unnamed)
+    assert (row["Status"], row["OpeningEvent"], row["EventCount"]) == ("timed_out", None, 1)
+
+
+def test_aborted_connections_are_closed_by_the_names_set_by_default() -> None:
+    rules = Settings.model_fields["WS_CLOSING_EVENTS"].default
+    for name in ("ConnectionAborted", "Aborted"):
+        assert name in rules
 
 
 def test_names_match_without_letter_case() -> None:

@@ -105,7 +105,7 @@ class Interrupted(MemoryStorage):
 def start(known: Known, id_: str) -> int | None:
     """The start that is known, in seconds."""
     row = {"CorrelationId": id_, "EventName": "e", "TimeGenerated": 0, "_EnqueuedTime": 0}
-    (found,) = known.earliest(observed([row])).tolist()
+    (found,) = known.earliest(observed([row]))[0].tolist()
     return None if found == UNKNOWN else (found - BEGAN) // SECOND
 
 
@@ -304,13 +304,16 @@ def test_starts_are_the_earliest_of_all_that_was_learnt(monkeypatch: pytest.Monk
     monkeypatch.setattr(known, "RECENT", 10)
     rng = np.random.default_rng(1)
     starts = Starts()
-    truth: dict[bytes, int] = {}
+    truth: dict[bytes, tuple[int, int]] = {}
+    none = (UNKNOWN, UNKNOWN)
     for _ in range(60):
         # Some share their first half.
         keys = np.array([bytes([n % 7]) * 8 + bytes([n]) * 8 for n in rng.integers(0, 40, 4)], "S16")
-        times = rng.integers(0, 1000, 4)
-        starts.learn(keys, times)
-        for key, time in zip(keys.tolist(), times.tolist(), strict=True):
-            truth[key] = min(time, truth.get(key, UNKNOWN))
+        times, arrivals = rng.integers(0, 1000, (2, 4))
+        starts.learn(keys, times, arrivals)
+        for key, time, arrival in zip(keys.tolist(), times.tolist(), arrivals.tolist(), strict=True):
+            first, seen = truth.get(key, none)
+            truth[key] = (min(time, first), min(arrival, seen))
         asked = np.array([bytes([n % 7]) * 8 + bytes([n]) * 8 for n in range(60)], "S16")
-        assert starts.earliest(asked).tolist() == [truth.get(key, UNKNOWN) for key in asked.tolist()]
+        found = zip(*(column.tolist() for column in starts.earliest(asked)), strict=True)
+        assert list(found) == [truth.get(key, none) for key in asked.tolist()]

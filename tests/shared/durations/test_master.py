@@ -80,10 +80,12 @@ def test_a_part_is_cut_when_it_grows_too_large(monkeypatch: Any) -> None:
 
 def test_the_starts_of_a_part_are_read_alone() -> None:
     rows = [
-        {"CorrelationId": str(n), "EventName": "e", "TimeGenerated": n, "_EnqueuedTime": 0} for n in range(10)
+        {"CorrelationId": str(n), "EventName": "e", "TimeGenerated": n, "_EnqueuedTime": 2 * n}
+        for n in range(10)
     ]
     table = keyed([observed(rows)])
-    keys, times = starts(connections.dump(table))
+    keys, times, arrivals = starts(connections.dump(table))
     assert keys.tolist() == key_of(table).tolist()
     assert times.tolist() == table["first"].to_pylist()
+    assert arrivals.tolist() == table["first_seen"].to_pylist()
     assert key_of(table.slice(3, 4)).tolist() == keys[3:7].tolist()

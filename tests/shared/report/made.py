@@ -42,6 +42,7 @@ def connection(id_: str, start: float, seconds: float | None, **more: Any) -> di
         "EndTime": _us(ended),
         "DurationMs": None if seconds is None else seconds * 1000,
         "DurationSource": "indeterminate" if seconds is None else "event_times",
+        "ArrivalDurationMs": (seconds or 0) * 1000,
         "Status": "closed",
         "EventCount": 4,
         "FirstSeen": _us(start + 240),
