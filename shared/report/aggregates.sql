@@ -1,23 +1,65 @@
 -- Small sums of what was loaded; each query has the name under which the page finds its rows.
 -- Further variables: point_first and point_step (of the curve of open connections), labels, longest.
 
--- name: prepare
+-- name: estimated
+-- Whether most connections that ended have no duration: then their estimates are shown, and the page says so.
+SELECT 2 * count_if(ms IS NULL) > count(*) FROM connections
+WHERE ended >= getvariable('since') AND ended < getvariable('until');
+
+-- name: known
 -- All that was open in the range at some time. What has records and no row yet ends with a closing event only, and
 -- which events close, rows tell.
 CREATE TABLE known AS
-SELECT * FROM connections WHERE began < getvariable('until') AND ended >= getvariable('since')
+SELECT * REPLACE (if(getvariable('estimated'), estimate, ms) AS ms) FROM connections
+WHERE began < getvariable('until') AND ended >= getvariable('since')
 UNION ALL
 SELECT
     resource, id, min(began), if(arg_max(event, latest) IN (FROM closings), max(latest), NULL), NULL, 'unfinished',
-    arg_max(destination, latest), arg_max(region, latest), NULL, sum(events)
+    arg_max(destination, latest), arg_max(region, latest), NULL, sum(events), arg_max(source, latest), NULL
 FROM seen ANTI JOIN connections USING (resource, id)
 GROUP BY resource, id;
+
+-- name: dimensions
+-- Columns that connections can be grouped by: how many values each has, and whether it tells the leg of an event
+-- (from client to gateway, from gateway to backend) instead: most connections have several values of it, or Source
+-- and Destination have few values and share some.
+WITH vocabularies AS (
+    SELECT list(DISTINCT source) AS sources, list(DISTINCT destination) AS destinations FROM known
+), overlap AS (
+    SELECT greatest(len(sources), len(destinations)) <= 4
+        AND len(list_filter(list_intersect(sources, destinations), lambda one: one <> '(none)')) > 0 AS legs
+    FROM vocabularies
+), varying AS (
+    SELECT
+        2 * sum(destination) > sum(connections) AS destination, 2 * sum(source) > sum(connections) AS source
+    FROM several
+)
+SELECT 'Destination', (SELECT count(DISTINCT destination) FROM known), coalesce(v.destination, false) OR legs
+FROM varying v, overlap
+UNION ALL SELECT 'Region', (SELECT count(DISTINCT region) FROM known), false
+UNION ALL SELECT 'Source', (SELECT count(DISTINCT source) FROM known), coalesce(v.source, false) OR legs
+FROM varying v, overlap
+UNION ALL SELECT 'Instance', (SELECT count(DISTINCT resource) FROM known), false;
+
+-- name: prepare
+CREATE MACRO dimension(name, destination, region, source, resource) AS CASE name
+    WHEN 'Destination' THEN destination WHEN 'Region' THEN region WHEN 'Source' THEN source
+    ELSE coalesce(nullif(regexp_extract(resource, '[^/]*$'), ''), '(none)') END;
+CREATE TABLE labelled AS
+SELECT
+    * REPLACE (
+        dimension(getvariable('dimension1'), destination, region, source, resource) AS destination,
+        dimension(getvariable('dimension2'), destination, region, source, resource) AS region
+    )
+FROM known;
+DROP TABLE known;
+ALTER TABLE labelled RENAME TO known;
 CREATE TABLE ranks AS
 SELECT 'destination' AS kind, destination AS label, row_number() OVER (ORDER BY count(*) DESC, destination) AS rank
 FROM known GROUP BY destination
 UNION ALL
 SELECT 'region', region, row_number() OVER (ORDER BY count(*) DESC, region) FROM known GROUP BY region;
--- A group has one destination, region and status: filters choose among groups. Seldom ones are one, '(other)'.
+-- A group has one destination, region (or whichever columns stand for them) and status: filters choose among groups. Seldom ones are one, '(other)'.
 CREATE TABLE grouped AS
 SELECT
     if(d.rank <= getvariable('labels'), known.destination, '(other)') AS main_destination,

@@ -22,6 +22,8 @@ THREADS = 4
 """Each takes a part of that."""
 LABELS, LONGEST = 12, 20
 """How many destinations, regions and errors are told apart; how many connections of a group are listed."""
+DIMENSIONS = ("Destination", "Region", "Source", "Instance")
+"""Columns that connections can be grouped by, the most telling ones first. Instance: of API Management."""
 MINUTE, DAY = HOUR // 60, 24 * HOUR
 
 type Rows = list[tuple[Any, ...]]
@@ -62,6 +64,16 @@ def _statements(name: str) -> dict[str, str]:
     text = (files("shared.report") / name).read_text(encoding="utf-8")
     parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
     return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def distinguishing(columns: Rows) -> tuple[str, str]:
+    """The two columns to group connections by: the first of DIMENSIONS that tell connections apart.
+
+    Each row of `columns` has a name, the number of values, and whether it tells the leg of an event.
+    """
+    values = {name: 0 if leg else number for name, number, leg in columns}
+    first, second = sorted(DIMENSIONS, key=lambda name: -min(values[name], 2))[:2]
+    return first, second
 
 
 class Database:
@@ -133,8 +145,18 @@ class Database:
         for done, (name, query) in enumerate(queries.items()):
             progress(done, len(queries))
             rows = self._run(query)
-            if name != "prepare":
-                found[name] = rows
+            match name:
+                case "estimated":
+                    self._set(estimated=bool(rows[0][0]))
+                    found[name] = rows
+                case "dimensions":
+                    first, second = distinguishing(rows)
+                    self._set(dimension1=first, dimension2=second)
+                    found[name] = [(first,), (second,)]
+                case "known" | "prepare":
+                    pass
+                case _:
+                    found[name] = rows
         return found
 
     def _set(self, **variables: object) -> None:

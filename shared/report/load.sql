@@ -6,13 +6,15 @@ CREATE MACRO text(value, characters) AS coalesce(nullif(left(trim(value), charac
 CREATE MACRO bin(ms) AS CASE WHEN ms < 1 THEN -1 ELSE least(floor(40 * log10(ms))::INTEGER, 439) END;
 CREATE TABLE connections (
     resource VARCHAR, id VARCHAR, began BIGINT, ended BIGINT, ms DOUBLE, status VARCHAR,
-    destination VARCHAR, region VARCHAR, error VARCHAR, events BIGINT
+    destination VARCHAR, region VARCHAR, error VARCHAR, events BIGINT, source VARCHAR, estimate DOUBLE
 );
 CREATE TABLE closings (name VARCHAR PRIMARY KEY);
 CREATE TABLE seen (
     resource VARCHAR, id VARCHAR, began BIGINT, latest BIGINT, event VARCHAR, destination VARCHAR, region VARCHAR,
-    events BIGINT
+    events BIGINT, source VARCHAR
 );
+-- Of the connections of each day with several records, how many have several values of a column.
+CREATE TABLE several (connections BIGINT, destination BIGINT, source BIGINT);
 CREATE TABLE delays (leg VARCHAR, bar INTEGER, bin INTEGER, n BIGINT, most DOUBLE);
 CREATE TABLE rejected (bar INTEGER, reason VARCHAR, n BIGINT, example VARCHAR);
 CREATE TABLE commits (filename VARCHAR, committed BIGINT);
@@ -22,7 +24,8 @@ CREATE TABLE commits (filename VARCHAR, committed BIGINT);
 INSERT INTO connections
 SELECT
     coalesce(_ResourceId, ''), CorrelationId, epoch_us(StartTime), epoch_us(EndTime), DurationMs, Status,
-    text(Destination, 200), text(Region, 100), nullif(left(Error, 300), ''), EventCount
+    text(Destination, 200), text(Region, 100), nullif(left(Error, 300), ''), EventCount,
+    text(Source, 200), ArrivalDurationMs
 FROM read_parquet(getvariable('files'), union_by_name = true, hive_partitioning = false)
 QUALIFY row_number() OVER (PARTITION BY RowId ORDER BY Revision DESC) = 1;
 INSERT OR IGNORE INTO closings
@@ -34,15 +37,21 @@ WHERE ClosingEvent IS NOT NULL;
 CREATE OR REPLACE TEMP TABLE day AS
 SELECT
     coalesce(_ResourceId, '') AS resource, CorrelationId AS id, epoch_us(TimeGenerated) AS moment,
-    EventName AS event, Destination AS destination, Region AS region, epoch_us(_EnqueuedTime) AS enqueued, committed
+    EventName AS event, Destination AS destination, Source AS source, Region AS region, epoch_us(_EnqueuedTime) AS enqueued, committed
 FROM read_parquet(getvariable('files'), union_by_name = true, hive_partitioning = false, filename = true)
 LEFT JOIN commits USING (filename)
 WHERE epoch_us(TimeGenerated) >= getvariable('since') AND epoch_us(TimeGenerated) < getvariable('until');
 INSERT INTO seen
 SELECT
     resource, id, min(moment), max(moment), arg_max(event, moment), text(arg_max(destination, moment), 200),
-    text(arg_max(region, moment), 100), count(*)
+    text(arg_max(region, moment), 100), count(*), text(arg_max(source, moment), 200)
 FROM day GROUP BY resource, id;
+INSERT INTO several
+SELECT count(*), count_if(destinations > 1), count_if(sources > 1)
+FROM (
+    SELECT count(DISTINCT destination) AS destinations, count(DISTINCT source) AS sources
+    FROM day GROUP BY resource, id HAVING count(*) > 1
+);
 INSERT INTO delays
 SELECT leg, moment // getvariable('step') - getvariable('first'), bin(ms), count(*), max(ms)
 FROM (

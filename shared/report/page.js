@@ -9,6 +9,9 @@ const MEANING = {
   timed_out: "no closing event; nothing came for the idle time", unfinished: "records, but no row yet",
 };
 const ORDER = Object.keys(MEANING);
+// What connections are grouped by: the columns that tell them apart.
+const TITLES = { destination: DATA.dimensions[0][0], region: DATA.dimensions[1][0], status: "Status" };
+const ESTIMATED = DATA.estimated[0][0];
 const element = (id) => document.getElementById(id);
 const number = (value) => value.toLocaleString("en-US");
 const share = (part, whole) => (whole ? `${((100 * part) / whole).toFixed(part / whole < 0.1 ? 1 : 0)} %` : "–");
@@ -109,7 +112,7 @@ function figures(chosen) {
     ["Connections", short(all.n), `ended; ${short(began)} began`],
     ["Per hour", short(+(all.n / hours).toPrecision(3)), "ended, on average"],
     ["Failed", share(all.failed, all.n), `${number(all.failed)} connections`],
-    ["Median duration", lasted(all.p50), `p99 ${lasted(all.p99)}`],
+    [ESTIMATED ? "Median, estimated" : "Median duration", lasted(all.p50), `p99 ${lasted(all.p99)}`],
     ["Peak open", short(Math.round(open.most)), open.exact ? "at the same time" : `highest mean per ${length(DATA.points.step)}`],
     ["Still open", short(still), "at the end"],
     ["Rejected", short(rejected), `${short(DATA.records[0][0])} records exported`],
@@ -140,7 +143,7 @@ function show() {
   const chosen = chosenBy(GROUPS, filter);
   const set = KEYS.filter((key) => filter[key]);
   element("filtered").hidden = !set.length;
-  element("filtered").textContent = `Shown: ${set.map((key) => `${key} ${filter[key]}`).join(", ")}`;
+  element("filtered").textContent = `Shown: ${set.map((key) => `${TITLES[key].toLowerCase()} ${filter[key]}`).join(", ")}`;
   for (const one of document.querySelectorAll(".unfiltered")) {
     one.textContent = set.length ? "The filters do not apply here." : "";
   }
@@ -168,8 +171,8 @@ function show() {
   element("unknown").textContent = all.n > all.known
     ? `${number(all.n - all.known)} of ${number(all.n)} are left out: their records do not tell a duration.` : "";
 
-  percentiles(chosen, "destination", "Destination");
-  percentiles(chosen, "region", "Region");
+  percentiles(chosen, "destination", TITLES.destination);
+  percentiles(chosen, "region", TITLES.region);
   ends(chosen, all.n);
 }
 
@@ -195,8 +198,8 @@ function ends(chosen, total) {
   const longest = within(DATA.longest, chosen).sort((a, b) => b[5] - a[5]).slice(0, DATA.listed);
   table("table-longest", longest, [
     ["CorrelationId", (row) => row[1], "id"], ["instance", (row) => row[2].split("/").pop() || "–"],
-    ["began", (row) => when(row[3] / 1000, true), "time"], ["duration", (row) => lasted(row[5]), "number"],
-    ["destination", (row) => row[6], "text"], ["region", (row) => row[7]], ["status", (row) => row[8]],
+    ["began", (row) => when(row[3] / 1000, true), "time"], [ESTIMATED ? "estimate" : "duration", (row) => lasted(row[5]), "number"],
+    [TITLES.destination.toLowerCase(), (row) => row[6], "text"], [TITLES.region.toLowerCase(), (row) => row[7]], ["status", (row) => row[8]],
     ["events", (row) => number(row[9]), "number"], ["error", (row) => row[10] ?? "", "text"],
   ]);
 }
@@ -209,6 +212,12 @@ function showOnce() {
   element("figures").hidden = !element("empty").hidden;
   element("delays").hidden = !DATA.records[0][0];
   element("rejections").hidden = !element("empty").hidden;
+  for (const key of ["destination", "region"]) {
+    element(`title-${key}`).textContent = `${ESTIMATED ? "Estimated duration" : "Duration"} by ${TITLES[key].toLowerCase()}`;
+    element(`label-${key}`).textContent = TITLES[key];
+  }
+  element("estimated").textContent = ESTIMATED
+    ? "Estimates from arrival times, off by minutes: the records of most connections do not tell a duration." : "";
   element("ended-title").textContent = `Connections per ${length(DATA.bars.step)}`;
   element("open-caption").textContent = `Mean per ${length(DATA.points.step)}; line, without filters: the peak in it. Finished: has a row `
     + "in the table of connections. Unfinished: has records, but no row yet, and counts as open until a closing event.";

@@ -260,3 +260,26 @@ def test_the_picture_in_the_docs_is_of_this_page() -> None:
 def ms(text: str) -> float:
     value, unit = text.split()
     return float(value) * {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}[unit]
+
+
+def test_estimates_and_other_columns_are_labelled(browser: Browser, tmp_path: Path) -> None:
+    begin = UNTIL.timestamp() - 6 * 3600
+    rows = [
+        made.connection(
+            f"c{n}",
+            begin + n,
+            None,
+            ArrivalDurationMs=600_000.0,
+            Source="Client",
+            Destination="Gateway" if n % 2 else "Client",
+            _ResourceId=f"{made.RESOURCE}{n % 3}",
+        )
+        for n in range(30)
+    ]
+    made.write(tmp_path, CONNECTIONS, rows, "EndTime")
+    browser.open(report(tmp_path, tmp_path / "report.html", "--since", "2026-11-20T00:00Z", "--force"))
+    titles = browser.script("return [...document.querySelectorAll('h2')].map((one) => one.textContent)")
+    assert "Estimated duration by instance" in titles
+    assert "Median, estimated" in browser.script("return document.getElementById('figures').textContent")
+    assert "off by minutes" in browser.script("return document.getElementById('estimated').textContent")
+    assert browser.script("return document.getElementById('filter-destination').options.length") == 4

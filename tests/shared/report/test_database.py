@@ -190,3 +190,43 @@ def test_the_same_rows_give_the_same_sums(tmp_path: Path) -> None:
     assert {key: value for key, value in first.items() if key != "longest"} == {
         key: value for key, value in second.items() if key != "longest"
     }
+
+
+def test_legs_are_not_what_connections_are_grouped_by(tmp_path: Path) -> None:
+    legs = {"Source": "Gateway", "Destination": "Backend"}, {"Source": "Client", "Destination": "Gateway"}
+    rows = [
+        made.connection(f"c{n}", BEGIN + n, 5, _ResourceId=f"{made.RESOURCE}{n % 3}", **legs[n % 2])
+        for n in range(30)
+    ]
+    made.write(tmp_path, CONNECTIONS, rows, "EndTime")
+    found = sums(tmp_path)
+    assert found["dimensions"] == [("Instance",), ("Region",)]
+    assert {row[1] for row in found["groups"]} == {"0", "1", "2"}
+
+
+def test_a_column_of_which_connections_have_several_values_tells_none_apart(tmp_path: Path) -> None:
+    rows = [
+        made.connection(f"c{n}", BEGIN + n, 5, Destination=f"d{n}", Source=f"s{n % 5}") for n in range(30)
+    ]
+    made.write(tmp_path, CONNECTIONS, rows, "EndTime")
+    assert sums(tmp_path)["dimensions"] == [("Destination",), ("Source",)]
+    records = [
+        made.record(f"c{n}", BEGIN + n, 60, Destination=f"d{n + k}") for n in range(30) for k in range(2)
+    ]
+    made.write(tmp_path, RECORDS, records, "TimeGenerated")
+    (tmp_path / "beside" / "report.duckdb").unlink()
+    assert sums(tmp_path)["dimensions"] == [("Source",), ("Region",)]
+
+
+@pytest.mark.parametrize(("unknown", "estimated"), [(4, True), (3, False)])
+def test_where_most_durations_are_unknown_the_estimates_are_shown(
+    tmp_path: Path, unknown: int, *, estimated: bool
+) -> None:
+    rows = [
+        made.connection(f"c{n}", BEGIN + n, None if n < unknown else 5, ArrivalDurationMs=600_000.0)
+        for n in range(7)
+    ]
+    made.write(tmp_path, CONNECTIONS, rows, "EndTime")
+    found = sums(tmp_path)
+    assert found["estimated"] == [(estimated,)]
+    assert {row[5] for row in found["longest"]} == ({600_000} if estimated else {5_000})
