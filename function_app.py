@@ -8,7 +8,7 @@ from typing import List
 
 import azure.functions as func
 
-from shared import checkpoints, deadline, export, settings, storage, telemetry_export, trigger
+from shared import attempts, checkpoints, deadline, export, settings, storage, telemetry_export, trigger
 from shared.compaction import compact
 from shared.compaction.compact import Compactor
 from shared.durations import finish
@@ -63,12 +63,13 @@ app = func.FunctionApp()
     minimum_interval="00:00:02",
     maximum_interval="00:01:00",
 )
-def export_logs(events: List[func.EventHubEvent]) -> None:
+def export_logs(events: List[func.EventHubEvent], context: func.Context) -> None:
     """Commits a batch; returns once every record of it is visible, or raises, and the batch comes again."""
     with invocation("export_logs", FLUSH_SECONDS), deadline.within(export.SECONDS):
         ownership.check("export_logs")
         if events:
-            exporter.run(*trigger.read(events))
+            careful = attempts.suspect(context.retry_context)
+            (exporter.run_one_by_one if careful else exporter.run)(*trigger.read(events))
 
 
 @app.timer_trigger(arg_name="timer", schedule="0 * * * * *")

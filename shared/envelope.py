@@ -62,6 +62,7 @@ class Reason(StrEnum):
     UNPARSEABLE_TIME = "unparseable_time"
     IMPLAUSIBLE_TIME = "implausible_time"
     OLDER_INCARNATION = "older_incarnation"
+    INTERNAL_ERROR = "internal_error"
 
 
 @dataclass(frozen=True, slots=True)

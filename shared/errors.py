@@ -4,6 +4,8 @@ ExporterError
 |-- SettingError            a setting is missing or its value is not allowed; the app does not start
 |-- TriggerError            a batch came without its source or its sequence numbers
 |-- HubError                the Event Hub did not answer, or refused
+|-- PlanningBroke           planning one message raised, or took more CPU or memory than it may
+|-- LastResortError         planning a batch message by message did not get to its end
 |-- CaptureError            a fixture cannot be written
 |-- ConvertError            a file cannot be read as log records
 |-- DamagedFile             an output file or a state blob is not as it was written
@@ -38,6 +40,14 @@ class TriggerError(ExporterError):
 
 class HubError(ExporterError):
     """The Event Hub did not answer, or refused."""
+
+
+class PlanningBroke(ExporterError):
+    """Planning one message raised, or took more CPU or memory than it may: a fault of this program."""
+
+
+class LastResortError(ExporterError):
+    """Planning a batch message by message did not get to its end: the next attempt does it again."""
 
 
 class CaptureError(ExporterError):

@@ -9,9 +9,19 @@ from shared.budget import ByteBudget
 from shared.commit import PENDING, publish, recover
 from shared.durations.known import Known
 from shared.envelope import GZIP, Envelope, Source
-from shared.errors import LedgerError, LedgerMissing, LedgerRolledBack, Refused
+from shared.errors import (
+    ExporterError,
+    LastResortError,
+    LedgerError,
+    LedgerMissing,
+    LedgerRolledBack,
+    PlanningBroke,
+    Refused,
+)
+from shared.isolation import PLANNER, IsolatedPlanner, resolved
 from shared.ledger import Ledger
-from shared.rules import Rules
+from shared.rules import ChildLimits, Rules
+from shared.selection import select
 from shared.storage import Storage
 
 SECONDS = 120.0
@@ -34,18 +44,24 @@ class Exporter:
         new_id: Callable[[], str],
         staleness: int = 5_000_000,
         seconds: float = SECONDS,
+        limits: ChildLimits | None = None,
+        planner: str = PLANNER,
     ) -> None:
         """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside.
 
         `memory`: bytes of envelopes that all calls of `run` together work on at a time. `staleness`: so old,
         in µs, its knowledge of other sources' connections may be. `seconds`: how long `run` may take,
-        whatever storage does, with waiting for memory.
+        whatever storage does, with waiting for memory. `limits`: of planning one message in a child process.
+        `planner`: the `module:function` that plans, for tests that need one that breaks.
         """
         self._storage = storage
         self._rules = rules
         self._now = now
         self._new_id = new_id
         self._seconds = seconds
+        self._limits = limits or ChildLimits()
+        self._planner = planner
+        self._isolated = threading.Lock()
         self._budget = ByteBudget(memory)
         self._lock = threading.Lock()
         self._cache: dict[Source, tuple[Ledger, str]] = {}
@@ -61,7 +77,47 @@ class Exporter:
         with deadline.within(self._seconds):
             return self._run(source, envelopes)
 
-    def _run(self, source: Source, envelopes: Sequence[Envelope]) -> list[plan.Plan]:
+    def run_one_by_one(self, source: Source, envelopes: Sequence[Envelope]) -> list[plan.Plan]:
+        """As `run`, for a batch that may break this process: each message is planned and committed alone.
+
+        Planning goes on in a child process with limits. A message that breaks it becomes a dead letter with
+        the reason `internal_error`. Raises LastResortError: then some are committed, and the next attempt
+        should come here again.
+        """
+        commits: list[plan.Plan] = []
+        try:
+            with (
+                deadline.within(self._seconds),
+                deadline.hold(self._isolated, "the child process of other partitions"),
+                IsolatedPlanner(self._limits, self._planner) as planner,
+            ):
+                for envelope in envelopes:
+                    commits += self._run(source, [envelope], planner)
+        except ExporterError as error:
+            raise LastResortError(f"message by message: {type(error).__name__}: {error}") from error
+        return commits
+
+    def _plan(
+        self, planner: IsolatedPlanner | None, source: Source, envelopes: Sequence[Envelope], ledger: Ledger
+    ) -> plan.Plan | None:
+        """Step 2."""
+        arguments = (source, envelopes, ledger, self._known, self._rules, self._stamp())
+        if planner is None:
+            commit: plan.Plan | None = resolved(self._planner)(*arguments)
+            return commit
+        if select(ledger, envelopes) is None:  # not worth a process
+            return None
+        try:
+            return planner.make(*arguments)
+        except PlanningBroke as error:
+            broken = str(error)
+        telemetry.alarmed("export_logs")
+        log.error("%s: message %d becomes a dead letter: %s", source, envelopes[0].sequence, broken)
+        return plan.make(*arguments, broken=broken)
+
+    def _run(
+        self, source: Source, envelopes: Sequence[Envelope], planner: IsolatedPlanner | None = None
+    ) -> list[plan.Plan]:
         held = self._cached(source)
         need = self._need(envelopes)
         commits: list[plan.Plan] = []
@@ -75,7 +131,7 @@ class Exporter:
                     ledger = self._known.refresh(ledger)
                 with self._budget.hold(need):
                     with steps("plan"):
-                        commit = plan.make(source, envelopes, ledger, self._known, self._rules, self._stamp())
+                        commit = self._plan(planner, source, envelopes, ledger)
                     if commit is None:
                         break
                     etag = self._commit(source, commit, ledger, etag, steps)

@@ -87,6 +87,14 @@ class Lost(Data):
                 yield self.model_copy(update={"incarnation": incarnation, "sequences": sequences})
 
 
+class Broken(Data):
+    """Messages that broke the planning of a commit, and became dead letters, in one hour."""
+
+    hour: int = 0
+    """Hours since 1970 UTC."""
+    letters: int = 0
+
+
 class Counts(Data):
     """What a ledger has seen from its beginning: records = rows + rejected + skipped."""
 
@@ -137,6 +145,8 @@ class Ledger(Data):
     """Segments up to this ordinal were absorbed and dropped from the list: the master table has them."""
     lost: tuple[Lost, ...] = ()
     counts: Counts = Counts()
+    broken: Broken = Broken()
+    """Of the last hour in which there were any."""
 
     @property
     def older(self) -> tuple[Incarnation, ...]:

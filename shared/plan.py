@@ -9,10 +9,10 @@ from typing import get_args
 import numpy as np
 import pyarrow as pa
 
-from shared import __version__, formats, layout, schema
+from shared import __version__, formats, layout, schema, set_aside
 from shared.arrays import integers
 from shared.durations import connections
-from shared.envelope import Envelope, Reason, Rejected, Rejection, Source
+from shared.envelope import Envelope, Rejected, Source
 from shared.incarnation import Incarnation
 from shared.intervals import Interval, merged, spanned, within
 from shared.ledger import Counts, File, Ledger, Listed, Segment
@@ -74,8 +74,13 @@ def make(
     known: connections.Starts,
     rules: Rules,
     stamp: Stamp,
+    *,
+    broken: str = "",
 ) -> Plan | None:
     """The next commit; None when all envelopes are committed already.
+
+    `broken`: why planning these envelopes is not possible; each becomes a dead letter, and nothing of it is
+    read. Raises PlanningBroke beyond 100 of them an hour.
 
     It may cover only the first of the envelopes: those of one incarnation that `rules.commit_bytes` holds.
     Make the next plan with the ledger of this one, until nothing is left.
@@ -83,10 +88,17 @@ def make(
     selection = select(ledger, envelopes)
     if selection is None:
         return None
-    stale = selection.verdict is Verdict.STALE
-    valid = _quarantine(selection) if stale else validate(source.origin, selection.envelopes, rules)
+    if broken:
+        valid = set_aside.broken(selection, broken)
+    elif selection.verdict is Verdict.STALE:
+        valid = set_aside.stale(selection)
+    else:
+        valid = validate(source.origin, selection.envelopes, rules)
     covered = selection.envelopes[: valid.taken]
     after = taken(selection.ledger, selection.verdict, covered, stamp.now)
+    if broken:
+        count = set_aside.counted(after.broken, valid.taken, broken, stamp.now)
+        after = after.model_copy(update={"broken": count})
     table, observations = connections.enrich(valid.table, known)
     if selection.verdict is Verdict.LOST:
         outputs = list(_refill(source, selection, table, valid.rejected, rules))
@@ -170,22 +182,6 @@ def _refill(
         for output in _outputs(source, selection.incarnation, rows, lines, replace(rules, formats=formats_)):
             if output.folder == folder:
                 yield output
-
-
-def _quarantine(selection: Selection) -> Validated:
-    """Envelopes of a hub that is no more: kept as dead letters, never exported."""
-    current = selection.ledger.incarnation.number
-    rejection = Rejection(
-        Reason.OLDER_INCARNATION,
-        f"of incarnation {selection.incarnation} of this source, which is at incarnation {current}: "
-        "the hub was made anew before this was committed; replay it if it belongs in the output",
-    )
-    rejected = tuple(
-        Rejected(envelope, (rejection,), (), {Reason.OLDER_INCARNATION: 1})
-        for envelope in selection.envelopes
-    )
-    number = len(rejected)
-    return Validated(number, schema.RECORDS.arrow.empty_table(), rejected, number, 0)
 
 
 def _counts(valid: Validated, files: int) -> Counts:

@@ -34,6 +34,18 @@ class StorageTimeouts:
 
 
 @dataclass(frozen=True, slots=True)
+class ChildLimits:
+    """What planning one message in a child process may take."""
+
+    cpu: int = 30
+    """Seconds of CPU."""
+    wall: float = 90
+    """Seconds in total."""
+    memory: int = 1 << 30
+    """Bytes beyond what the process takes once everything is imported."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """The settings that `plan.make` goes by: the part of the settings that decides what is exported."""
 

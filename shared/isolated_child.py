@@ -1,0 +1,68 @@
+"""The child process of isolation.py: limits itself, then plans what it is sent until the parent closes."""
+
+import resource
+import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from shared.arrays import Array
+from shared.envelope import quote
+from shared.isolation import resolved
+
+
+class Asking:
+    """Starts of connections, which the parent knows. Implements shared.durations.connections.Starts."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def earliest(self, observations: pa.Table) -> Array:
+        """See connections.Starts."""
+        self._connection.send(("earliest", observations))
+        answer: Array = self._connection.recv()
+        return answer
+
+
+def serve() -> None:
+    """Serves the connection that the command line names, with these limits and this planner."""
+    descriptor, cpu, memory, planner = sys.argv[1:]
+    connection = Connection(int(descriptor))
+    make = resolved(planner)
+    _limit(int(memory))
+    connection.send(("ready", None))
+    while True:
+        try:
+            source, envelopes, ledger, rules, stamp = connection.recv()
+        except EOFError:
+            return
+        _limit_cpu(int(cpu))
+        connection.send(_attempt(make, source, envelopes, ledger, Asking(connection), rules, stamp))
+
+
+def _attempt(make: Any, *arguments: Any) -> tuple[str, Any]:
+    try:
+        return "plan", make(*arguments)
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it goes into the dead letter
+        return "broke", f"{type(error).__name__}: {quote(str(error))}"
+
+
+def _limit(memory: int) -> None:
+    """Limits memory to so many bytes more than there are now; under pressure, this process goes first."""
+    pa.set_cpu_count(1)
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    _lower(resource.RLIMIT_AS, pages * resource.getpagesize() + memory)
+    _lower(resource.RLIMIT_CORE, 0)
+    Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def _limit_cpu(seconds: int) -> None:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _lower(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + seconds + 1)
+
+
+def _lower(limit: int, value: int) -> None:
+    _, hard = resource.getrlimit(limit)
+    resource.setrlimit(limit, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))

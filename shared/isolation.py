@@ -1,0 +1,151 @@
+"""Plans commits in a child process with limits on CPU and memory, so that no message breaks this one."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from multiprocessing.connection import Connection
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+
+from shared import deadline
+from shared.arrays import Array
+from shared.durations.connections import Starts
+from shared.envelope import Envelope, Source
+from shared.errors import DeadlineExceeded, PlanningBroke
+from shared.ledger import Ledger
+from shared.plan import Plan, Stamp
+from shared.rules import ChildLimits, Rules
+
+CHILD = "from shared.isolated_child import serve; serve()"
+ROOT = Path(__file__).resolve().parent.parent
+PLANNER = "shared.plan:make"
+START = 60
+"""Seconds in which a child has imported what it needs."""
+KEPT = ("PATH", "LD_LIBRARY_PATH", "LANG", "TZ", "HOME")
+"""Variables that a child gets: no setting, and so no secret."""
+
+
+class IsolatedPlanner:
+    """Makes plans in a child process, which it starts at need: `with IsolatedPlanner(limits) as planner`.
+
+    `planner`: the `module:function` to call in the child.
+    """
+
+    def __init__(self, limits: ChildLimits, planner: str = PLANNER) -> None:
+        self._limits = limits
+        self._planner = planner
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> Self:
+        """See the class."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Ends the child, if there is one."""
+        self._end()
+
+    def make(
+        self,
+        source: Source,
+        envelopes: Sequence[Envelope],
+        ledger: Ledger,
+        known: Starts,
+        rules: Rules,
+        stamp: Stamp,
+    ) -> Plan | None:
+        """As `plan.make`. Raises PlanningBroke if it raises, or takes too much; DeadlineExceeded."""
+        connection = self._connection or self._start()
+        until = monotonic() + self._limits.wall
+        try:
+            connection.send((source, envelopes, ledger, rules, stamp))
+            while True:
+                kind, value = self._receive(connection, until)
+                match kind:
+                    case "earliest":
+                        connection.send(_earliest(known, value))
+                    case "plan":
+                        return value  # type: ignore[no-any-return]
+                    case _:
+                        raise PlanningBroke(value)
+        except (EOFError, OSError):
+            raise PlanningBroke(self._ended()) from None
+
+    def _start(self) -> Connection:
+        """Starts a child, and waits until it is ready: what happens before is no message's fault."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            environment = {name: os.environ[name] for name in KEPT if name in os.environ} | {
+                "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)]),
+                # Little that is reserved and never used: the limit is on addresses.
+                "ARROW_DEFAULT_MEMORY_POOL": "system",
+                "MALLOC_ARENA_MAX": "1",
+                "OMP_NUM_THREADS": "1",
+                "OPENBLAS_NUM_THREADS": "1",
+            }
+            limits = (str(self._limits.cpu), str(self._limits.memory))
+            self._process = subprocess.Popen(  # noqa: S603 - nothing of a message is in its command line
+                [sys.executable, "-c", CHILD, str(theirs.fileno()), *limits, self._planner],
+                pass_fds=[theirs.fileno()],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+            )
+        self._connection = Connection(ours.detach())
+        try:
+            self._receive(self._connection, monotonic() + START)
+        except (EOFError, OSError, PlanningBroke) as error:
+            self._end()
+            raise DeadlineExceeded("the child process that plans message by message did not start") from error
+        return self._connection
+
+    def _receive(self, connection: Connection, until: float) -> Any:
+        left = deadline.left()
+        if not connection.poll(max(0, min(left, until - monotonic()))):
+            self._end()
+            if deadline.left() <= 0:
+                raise DeadlineExceeded("planning message by message: the time of this run is up")
+            raise PlanningBroke(f"it took more than {self._limits.wall:g} s")
+        return connection.recv()
+
+    def _ended(self) -> str:
+        """How the child ended; the next plan starts another one."""
+        assert self._process
+        try:
+            status = self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            status = 0
+        self._end()
+        if status == -signal.SIGXCPU:
+            return f"it took more than {self._limits.cpu} s of CPU"
+        if status < 0:
+            return f"its process was ended by {signal.Signals(-status).name}"
+        return f"its process ended with status {status}"
+
+    def _end(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+
+
+def resolved(planner: str) -> Any:
+    """The function that `module:function` names."""
+    module, _, function = planner.partition(":")
+    return getattr(import_module(module), function)
+
+
+def _earliest(known: Starts, observations: pa.Table) -> Array:
+    return known.earliest(observations)

@@ -1,0 +1,55 @@
+"""Makes dead letters of whole envelopes, which nobody may or can read. Pure."""
+
+from shared import schema
+from shared.envelope import Reason, Rejected, Rejection
+from shared.errors import PlanningBroke
+from shared.ledger import Broken
+from shared.records.validation import Validated
+from shared.selection import Selection, Verdict
+
+MAX_BROKEN = 100
+"""Messages of a partition that may break planning in an hour, and are set aside."""
+HOUR = 3_600_000_000
+
+
+def stale(selection: Selection) -> Validated:
+    """Envelopes of a hub that is no more: kept as dead letters, never exported."""
+    current = selection.ledger.incarnation.number
+    return _dead(
+        selection,
+        Reason.OLDER_INCARNATION,
+        f"of incarnation {selection.incarnation} of this source, which is at incarnation {current}: "
+        "the hub was made anew before this was committed; replay it if it belongs in the output",
+    )
+
+
+def broken(selection: Selection, problem: str) -> Validated:
+    """Envelopes that break this program: kept as dead letters, so that their neighbors can go on."""
+    if selection.verdict is Verdict.LOST:
+        raise PlanningBroke(f"what was lost of it cannot be written again: {problem}")
+    return _dead(
+        selection,
+        Reason.INTERNAL_ERROR,
+        f"planning it failed: {problem}; this is a fault of the program: report it, and replay it with a"
+        " version that has it fixed",
+    )
+
+
+def counted(before: Broken, letters: int, problem: str, now: int) -> Broken:
+    """The count for this hour with these letters; `now` in µs since 1970 UTC.
+
+    Raises PlanningBroke if it is too high: then the fault is hardly a message's, and a bad release must not
+    empty the stream into dead letters.
+    """
+    hour = now // HOUR
+    count = letters + (before.letters if before.hour == hour else 0)
+    if count > MAX_BROKEN:
+        raise PlanningBroke(f"{MAX_BROKEN} messages broke in this hour, so no more are set aside: {problem}")
+    return Broken(hour=hour, letters=count)
+
+
+def _dead(selection: Selection, reason: Reason, message: str) -> Validated:
+    rejection = Rejection(reason, message)
+    rejected = tuple(Rejected(envelope, (rejection,), (), {reason: 1}) for envelope in selection.envelopes)
+    number = len(rejected)
+    return Validated(number, schema.RECORDS.arrow.empty_table(), rejected, number, 0)

@@ -1,0 +1,205 @@
+"""A message that breaks this program becomes a dead letter, and its neighbors go on."""
+
+import gzip
+import itertools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import orjson
+import pytest
+
+from shared import attempts, set_aside
+from shared.envelope import Envelope
+from shared.errors import LastResortError, LedgerRolledBack, OutputConflict, Unclear
+from shared.export import Exporter
+from shared.isolation import IsolatedPlanner
+from shared.ledger import Ledger
+from shared.plan import Stamp, make
+from shared.rules import ChildLimits, Rules
+from tests import breaking_planner
+from tests.memory import MemoryStorage
+from tests.shared.test_plan import NOW, SOURCE, envelope, record
+
+BREAKING = "tests.breaking_planner:make"
+LIMITS = ChildLimits(cpu=2, wall=120, memory=256 << 20)
+HOUR = 3_600_000_000
+
+
+def exporter(
+    storage: MemoryStorage, limits: ChildLimits = LIMITS, now: Callable[[], int] = lambda: NOW, **options: Any
+) -> Exporter:
+    ids = itertools.count(1)
+    return Exporter(
+        storage,
+        Rules(formats=("json",)),
+        1 << 26,
+        now,
+        lambda: f"{next(ids):032x}",
+        limits=limits,
+        planner=BREAKING,
+        **options,
+    )
+
+
+def broken(sequence: int, body: bytes) -> Envelope:
+    return Envelope(sequence, NOW - HOUR, body)
+
+
+def lines(storage: MemoryStorage, folder: str) -> list[dict[str, Any]]:
+    found = [
+        orjson.loads(line)
+        for name, blob in sorted(storage.output.items())
+        if name.startswith(folder) and blob.data is not None
+        for line in gzip.decompress(blob.data).splitlines()
+    ]
+    return sorted(found, key=lambda line: str(line))
+
+
+def test_what_breaks_it_is_kept_whole_and_all_else_is_exported(caplog: pytest.LogCaptureFixture) -> None:
+    storage = MemoryStorage(lambda: NOW)
+    bodies = (
+        breaking_planner.LOOPS,
+        breaking_planner.GROWS,
+        breaking_planner.RAISES,
+        breaking_planner.DIES,
+        breaking_planner.EXITS,
+    )
+    batch = [
+        one
+        for n, body in enumerate(bodies)
+        for one in (envelope(2 * n, record(f"c{n}")), broken(2 * n + 1, body))
+    ]
+    exporter(storage).run_one_by_one(SOURCE, batch)
+    assert [row["CorrelationId"] for row in lines(storage, "json/")] == [f"c{n}" for n in range(5)]
+    letters = {
+        letter["body"].encode(): letter["rejections"][0] for letter in lines(storage, "_dead_letters/")
+    }
+    assert letters.keys() == set(bodies)
+    assert {letter["reason"] for letter in letters.values()} == {"internal_error"}
+    for body, problem in zip(
+        bodies,
+        ("2 s of CPU", "MemoryError", "ZeroDivisionError", "SIGKILL", "status 3"),
+        strict=True,
+    ):
+        assert problem in letters[body]["message"]
+    ledger = Ledger.parse(storage.state[Ledger.name(SOURCE)].data, "")
+    assert (ledger.counts.records, ledger.counts.rows, ledger.counts.rejected) == (
+        10,
+        5,
+        {"internal_error": 5},
+    )
+    assert ledger.broken.letters == 5
+    assert caplog.text.count("becomes a dead letter") == 5
+    assert exporter(storage).run_one_by_one(SOURCE, batch) == []
+
+
+def test_what_does_not_end_is_ended() -> None:
+    storage = MemoryStorage(lambda: NOW)
+    limits = ChildLimits(cpu=60, wall=0.5)
+    exporter(storage, limits).run_one_by_one(SOURCE, [broken(0, breaking_planner.SLEEPS)])
+    (letter,) = lines(storage, "_dead_letters/")
+    assert "more than 0.5 s" in letter["rejections"][0]["message"]
+
+
+def test_a_message_is_not_blamed_for_the_time_that_others_took() -> None:
+    storage = MemoryStorage(lambda: NOW)
+    slow = exporter(storage, ChildLimits(cpu=60, wall=60), seconds=3)
+    with pytest.raises(LastResortError, match="DeadlineExceeded"):
+        slow.run_one_by_one(SOURCE, [envelope(0, record("a")), broken(1, breaking_planner.SLEEPS)])
+    assert lines(storage, "_dead_letters/") == []
+
+
+def test_beyond_a_number_an_hour_it_raises_as_the_fault_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(set_aside, "MAX_BROKEN", 2)
+    storage, now = MemoryStorage(lambda: NOW), [NOW]
+    batch = [broken(n, breaking_planner.RAISES) for n in range(4)]
+    one = exporter(storage, now=lambda: now[0])
+    with pytest.raises(LastResortError, match="2 messages broke in this hour"):
+        one.run_one_by_one(SOURCE, batch)
+    with pytest.raises(LastResortError, match="2 messages broke in this hour"):
+        exporter(storage, now=lambda: now[0]).run_one_by_one(SOURCE, batch)
+    assert len(lines(storage, "_dead_letters/")) == 2
+    now[0] += HOUR
+    one.run_one_by_one(SOURCE, batch)
+    assert len(lines(storage, "_dead_letters/")) == 4
+
+
+def test_the_limit_is_a_hundred_an_hour() -> None:
+    assert set_aside.MAX_BROKEN == 100
+
+
+def test_a_child_plans_as_this_process_does_and_asks_it_for_starts_of_connections() -> None:
+    storage = MemoryStorage(lambda: NOW)
+    careful, plain = exporter(storage), MemoryStorage(lambda: NOW)
+    batches = [[envelope(0, record("c", 30))], [envelope(1, record("c"))]]
+    for batch in batches:
+        careful.run_one_by_one(SOURCE, batch)
+    hasty = exporter(plain)
+    for batch in batches:
+        hasty.run(SOURCE, batch)
+    rows = lines(storage, "json/")
+    assert rows == lines(plain, "json/")
+    assert {row["ConnectionDurationMs"] for row in rows} == {None, 30 * 60 * 1000.0}
+
+
+def test_plans_of_a_child_are_the_same_byte_for_byte() -> None:
+    class Nothing:
+        def earliest(self, observations: Any) -> Any:
+            return [2**63 - 1] * len(observations)
+
+    ledger = Ledger(ledger_id="1" * 32, source=str(SOURCE))
+    arguments = (SOURCE, [envelope(0, record("a"), record("b", 61))], ledger)
+    stamp = Stamp("ab" * 16, NOW)
+    with IsolatedPlanner(LIMITS) as planner:
+        child = planner.make(*arguments, Nothing(), Rules(), stamp)
+    assert child == make(*arguments, Nothing(), Rules(), stamp)
+
+
+def seen() -> list[Any]:
+    path = Path(__file__).parent.parent / "fixtures" / "host" / "retries.json"
+    return [entry["retryContext"] for entry in json.loads(path.read_text())]
+
+
+def context(count: int, message: str | None) -> Any:
+    return SimpleNamespace(
+        retry_count=count, exception=None if message is None else SimpleNamespace(message=message)
+    )
+
+
+def raised(error: Exception) -> str:
+    """As the host passes on what a function raised."""
+    text = next(entry["exception"]["message"] for entry in seen() if "exception" in entry)
+    assert "Exception: RuntimeError: store is down\n" in text
+    return text.replace("RuntimeError: store is down", f"{type(error).__name__}: {error}")
+
+
+def test_what_storage_or_a_ledger_caused_is_no_reason_to_suspect_a_batch() -> None:
+    assert not attempts.suspect(None)
+    assert not attempts.suspect(context(0, None))
+    for error in (Unclear("503"), LedgerRolledBack("older"), OutputConflict("other")):
+        assert not attempts.suspect(context(1, raised(error)))
+
+
+def test_whatever_else_ended_an_attempt_makes_its_batch_suspect() -> None:
+    for error in (
+        MemoryError(),
+        KeyError("records"),
+        RuntimeError("SystemExit: 1"),
+        LastResortError("Unclear: 503"),
+    ):
+        assert attempts.suspect(context(1, raised(error)))
+    died = "Microsoft.Azure.WebJobs.Script.Workers.WorkerProcessExitException : python exited with code 137"
+    slow = "Microsoft.Azure.WebJobs.Host.FunctionTimeoutException : Timeout value of 00:10:00 exceeded"
+    for message in (died, slow, "", None):
+        assert attempts.suspect(context(1, message))
+
+
+def test_contexts_that_the_host_sent_are_understood() -> None:
+    for entry in seen():
+        exception = entry.get("exception")
+        count = entry.get("retryCount", 0)
+        one = context(count, exception and exception["message"])
+        assert attempts.suspect(one) == (count > 0)
