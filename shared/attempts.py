@@ -8,24 +8,16 @@ from shared.errors import LedgerError, StorageError
 _RAISED = re.compile(r"^Exception: ([A-Za-z_]+)", re.MULTILINE)
 
 
-class HostException(Protocol):
-    """The part of `azure.functions.RpcException` that is needed."""
-
-    @property
-    def message(self) -> str:
-        """What failed, with the type of the exception that a function raised after `Exception: `."""
-
-
 class RetryContext(Protocol):
-    """The part of `azure.functions.RetryContext` that is needed."""
+    """The part of `azure.functions.RetryContext` that every version has.
+
+    What ended the attempt before is `exception` by the documentation, and `rpc_exception` in
+    azure-functions-runtime 1.3.0; its `message` holds the type of what a function raised after `Exception: `.
+    """
 
     @property
     def retry_count(self) -> int:
         """0 in the first attempt."""
-
-    @property
-    def exception(self) -> HostException | None:
-        """What ended the attempt before."""
 
 
 def suspect(retry: RetryContext | None) -> bool:
@@ -36,7 +28,8 @@ def suspect(retry: RetryContext | None) -> bool:
     """
     if retry is None or not retry.retry_count:
         return False
-    raised = _RAISED.findall(retry.exception.message if retry.exception else "")
+    exception = getattr(retry, "rpc_exception", None) or getattr(retry, "exception", None)
+    raised = _RAISED.findall(getattr(exception, "message", None) or "")
     return not raised or raised[-1] not in _outside()
 
 

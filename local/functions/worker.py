@@ -120,6 +120,9 @@ async def _answer(frame: Frame, writer: asyncio.StreamWriter) -> None:
         # time-out. Re-raised here it would end the loop, and with it every other invocation.
         LOG.critical("The function left with an exception that the worker does not handle", exc_info=True)
         return
+    if trace:
+        # As Python's own worker words it: the type and the text, then the stack.
+        trace = f"{error.replace('(', ': ', 1).removesuffix(')')}\nStack: {trace}"
     writer.writelines(encode(Frame({"id": call["id"], "ok": ok, "error": error, "trace": trace})))
     await writer.drain()
 

@@ -5,11 +5,11 @@ import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import orjson
 import pytest
+from azure_functions_runtime.bindings.retrycontext import RetryContext, RpcException
 
 from shared import attempts, set_aside
 from shared.envelope import Envelope
@@ -55,7 +55,7 @@ def lines(storage: MemoryStorage, folder: str) -> list[dict[str, Any]]:
         if name.startswith(folder) and blob.data is not None
         for line in gzip.decompress(blob.data).splitlines()
     ]
-    return sorted(found, key=lambda line: str(line))
+    return sorted(found, key=str)
 
 
 def test_what_breaks_it_is_kept_whole_and_all_else_is_exported(caplog: pytest.LogCaptureFixture) -> None:
@@ -163,15 +163,14 @@ def seen() -> list[Any]:
     return [entry["retryContext"] for entry in json.loads(path.read_text())]
 
 
-def context(count: int, message: str | None) -> Any:
-    return SimpleNamespace(
-        retry_count=count, exception=None if message is None else SimpleNamespace(message=message)
-    )
+def context(count: int, message: str | None) -> RetryContext:
+    """As Microsoft's worker library makes it."""
+    return RetryContext(count, -1, None if message is None else RpcException("", "", message))
 
 
 def raised(error: Exception) -> str:
     """As the host passes on what a function raised."""
-    text = next(entry["exception"]["message"] for entry in seen() if "exception" in entry)
+    text: str = next(entry["exception"]["message"] for entry in seen() if "exception" in entry)
     assert "Exception: RuntimeError: store is down\n" in text
     return text.replace("RuntimeError: store is down", f"{type(error).__name__}: {error}")
 

@@ -1,0 +1,65 @@
+"""A message that kills the worker becomes a dead letter, through Microsoft's worker library and retries."""
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+import pytest
+from azure.eventhub import EventData
+
+from local.stack import HUB, ROOT, Stack
+from local.traffic.send import producer
+from shared.schema import RECORDS
+from tests import breaking_planner
+
+APP = Path(__file__).with_name("breaking_app.py")
+
+
+@pytest.fixture
+def breaking(tmp_path: Path) -> Iterator[Stack]:
+    """A stack whose hosts run the app with a planner that some messages break."""
+    app = tmp_path / "app"
+    app.mkdir()
+    shutil.copy(ROOT / "host.json", app)
+    shutil.copy(APP, app / "function_app.py")
+    settings = {"APP": str(ROOT / "function_app.py")}
+    with Stack(tmp_path / "stack", sources=1, settings=settings) as stack:
+        stack.app = app
+        yield stack
+
+
+def record(name: str) -> bytes:
+    body = {
+        "time": datetime.now(UTC).isoformat(),
+        "category": "WebSocketConnectionLogs",
+        "correlationId": name,
+        "properties": {"eventName": "ConnectionOpened"},
+    }
+    return orjson.dumps({"records": [body]})
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("body", [breaking_planner.DIES, breaking_planner.RAISES])
+def test_a_message_that_kills_the_worker_is_set_aside_and_its_neighbors_are_exported(
+    breaking: Stack, body: bytes
+) -> None:
+    async def send() -> None:
+        async with producer(breaking.broker.connection_string, HUB) as client:
+            for each in (record("a"), body, record("b")):
+                await client.send_event(EventData(each), partition_id="0")
+
+    host = breaking.host()
+    asyncio.run(send())
+    host.wait_for("checkpoint", sequence=2, timeout=300)
+    host.stop()
+    counts = breaking.counts()
+    assert (counts.envelopes, counts.records, counts.rows) == (3, 3, 2)
+    assert counts.rejected == {"internal_error": 1}
+    names = breaking.table(RECORDS.name)["CorrelationId"].to_pylist()
+    assert set(names) == {"a", "b"}
+    assert [letter["body"].encode() for letter in breaking.dead_letters()] == [body]
+    (ledger,) = breaking.ledgers()
+    assert ledger.broken.letters == 1
