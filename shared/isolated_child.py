@@ -19,10 +19,10 @@ class Asking:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def earliest(self, observations: pa.Table) -> Array:
+    def earliest(self, observations: pa.Table) -> tuple[Array, Array]:
         """See connections.Starts."""
         self._connection.send(("earliest", observations))
-        answer: Array = self._connection.recv()
+        answer: tuple[Array, Array] = self._connection.recv()
         return answer
 
 

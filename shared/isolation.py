@@ -13,10 +13,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
-import pyarrow as pa
-
 from shared import deadline
-from shared.arrays import Array
 from shared.durations.connections import Starts
 from shared.envelope import Envelope, Source
 from shared.errors import DeadlineExceeded, PlanningBroke
@@ -73,7 +70,7 @@ class IsolatedPlanner:
                 kind, value = self._receive(connection, until)
                 match kind:
                     case "earliest":
-                        connection.send(_earliest(known, value))
+                        connection.send(known.earliest(value))
                     case "plan":
                         return value  # type: ignore[no-any-return]
                     case _:
@@ -145,7 +142,3 @@ def resolved(planner: str) -> Any:
     """The function that `module:function` names."""
     module, _, function = planner.partition(":")
     return getattr(import_module(module), function)
-
-
-def _earliest(known: Starts, observations: pa.Table) -> Array:
-    return known.earliest(observations)

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 from azure_functions_runtime.bindings.retrycontext import RetryContext, RpcException
 
 from shared import attempts, set_aside
+from shared.durations.connections import UNKNOWN
 from shared.envelope import Envelope
 from shared.errors import LastResortError, LedgerRolledBack, OutputConflict, Unclear
 from shared.export import Exporter
@@ -148,7 +150,8 @@ def test_a_child_plans_as_this_process_does_and_asks_it_for_starts_of_connection
 def test_plans_of_a_child_are_the_same_byte_for_byte() -> None:
     class Nothing:
         def earliest(self, observations: Any) -> Any:
-            return [2**63 - 1] * len(observations)
+            nothing = np.full(len(observations), UNKNOWN)
+            return nothing, nothing
 
     ledger = Ledger(ledger_id="1" * 32, source=str(SOURCE))
     arguments = (SOURCE, [envelope(0, record("a"), record("b", 61))], ledger)
