@@ -1,6 +1,6 @@
 """The ledger of a source: what has been committed of it. Pure data."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -103,24 +103,30 @@ class Counts(Data):
     rows: int = 0
     skipped: int = 0
     rejected: dict[str, int] = Field(default_factory=dict)
+    redacted: dict[str, int] = Field(default_factory=dict)
+    """Texts in rows that were replaced, by kind of secret."""
     files: int = 0
     lost: int = 0
     """Of these files, how many could not be published."""
 
     def plus(self, other: "Counts") -> "Counts":
         """The sum."""
-        reasons = self.rejected.keys() | other.rejected.keys()
         return self.model_copy(
             update={
                 "envelopes": self.envelopes + other.envelopes,
                 "records": self.records + other.records,
                 "rows": self.rows + other.rows,
                 "skipped": self.skipped + other.skipped,
-                "rejected": {r: self.rejected.get(r, 0) + other.rejected.get(r, 0) for r in sorted(reasons)},
+                "rejected": _sum(self.rejected, other.rejected),
+                "redacted": _sum(self.redacted, other.redacted),
                 "files": self.files + other.files,
                 "lost": self.lost + other.lost,
             }
         )
+
+
+def _sum(some: Mapping[str, int], others: Mapping[str, int]) -> dict[str, int]:
+    return {key: some.get(key, 0) + others.get(key, 0) for key in sorted(some.keys() | others.keys())}
 
 
 class Ledger(Data):

@@ -1,7 +1,7 @@
 """Decides what one commit makes visible: envelopes and a ledger in, files and the next ledger out. Pure."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import get_args
@@ -16,6 +16,7 @@ from shared.envelope import Envelope, Rejected, Source
 from shared.incarnation import Incarnation
 from shared.intervals import Interval, merged, spanned, within
 from shared.ledger import Counts, File, Ledger, Listed, Segment
+from shared.records import redaction
 from shared.records.validation import Validated, validate
 from shared.rules import Format, Rules
 from shared.selection import Selection, Verdict, select, taken
@@ -99,14 +100,15 @@ def make(
     if broken:
         count = set_aside.counted(after.broken, valid.taken, broken, stamp.now)
         after = after.model_copy(update={"broken": count})
-    table, observations = connections.enrich(valid.table, known)
+    clean, redacted = redaction.redact(valid.table, rules.redaction)
+    table, observations = connections.enrich(clean, known)
     if selection.verdict is Verdict.LOST:
         outputs = list(_refill(source, selection, table, valid.rejected, rules))
         counts, measures = Counts(files=len(outputs)), Measures()
         observations = observations.slice(0, 0)
     else:
         outputs = list(_outputs(source, selection.incarnation, table, valid.rejected, rules))
-        counts, measures = _counts(valid, len(outputs)), _measures(covered, table, rules)
+        counts, measures = _counts(valid, redacted, len(outputs)), _measures(covered, table, rules)
         passed = _passed(selection.ledger.incarnation, after.incarnation)
         measures = replace(measures, passed=passed)
     ordinal = ledger.ordinal + 1
@@ -184,7 +186,7 @@ def _refill(
                 yield output
 
 
-def _counts(valid: Validated, files: int) -> Counts:
+def _counts(valid: Validated, redacted: Mapping[str, int], files: int) -> Counts:
     rejected: Counter[str] = Counter()
     for one in valid.rejected:
         rejected.update({str(reason): number for reason, number in one.counts.items()})
@@ -194,6 +196,7 @@ def _counts(valid: Validated, files: int) -> Counts:
         rows=valid.table.num_rows,
         skipped=valid.skipped,
         rejected=dict(sorted(rejected.items())),
+        redacted=dict(sorted(redacted.items())),
         files=files,
     )
 

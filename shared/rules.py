@@ -1,12 +1,14 @@
 """What the parts of the program go by, whether the settings say it or a test. Pure data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
 Format = Literal["parquet", "json"]
 Compression = Literal["snappy", "gzip", "zstd"]
 """Codecs of Parquet files."""
+Redaction = Literal["credentials", "queries", "off"]
+"""What is replaced in texts: credentials, and also all values of query strings, or nothing."""
 MiB = 1 << 20
 
 
@@ -46,6 +48,18 @@ class ChildLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class RedactionPolicy:
+    """What is removed from rows before anything is written."""
+
+    level: Redaction = "credentials"
+    hash_columns: tuple[str, ...] = ()
+    """Text columns whose values are replaced by a keyed hash."""
+    hash_key: bytes = field(default=b"", repr=False)
+    drop_columns: tuple[str, ...] = ()
+    """Text columns that stay empty."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """The settings that `plan.make` goes by: the part of the settings that decides what is exported."""
 
@@ -56,6 +70,7 @@ class Rules:
     max_inflated: int = 64 * MiB
     commit_bytes: int = 32 * MiB
     grace: timedelta = timedelta(minutes=15)
+    redaction: RedactionPolicy = RedactionPolicy()
 
 
 @dataclass(frozen=True, slots=True)

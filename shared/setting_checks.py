@@ -4,9 +4,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from shared.schema import RECORDS, Role
+
 STORAGE_STRING = re.compile(
     r"(?:^|;)\s*(?:AccountName|BlobEndpoint|UseDevelopmentStorage)\s*=\s*[^;\s]", re.IGNORECASE
 )
+
+HASH_KEY_LENGTH = 16
 
 
 def contradictions(values: Mapping[str, Any], services: Sequence[tuple[str, str]]) -> Iterator[str]:
@@ -37,7 +41,22 @@ def contradictions(values: Mapping[str, Any], services: Sequence[tuple[str, str]
         yield "COMMIT_BYTES: must not be larger than MEMORY_BUDGET"
     if values["WS_QUIET_TIMEOUT"] > values["WS_IDLE_TIMEOUT"]:
         yield "WS_QUIET_TIMEOUT: must not be longer than WS_IDLE_TIMEOUT"
+    yield from _columns(values)
     closing = {name.casefold() for name in values["WS_CLOSING_EVENTS"]}
     for name in values["WS_OPENING_EVENTS"]:
         if name.casefold() in closing:
             yield f"WS_OPENING_EVENTS: {name!r} is in WS_CLOSING_EVENTS too; remove it from one of them"
+
+
+def _columns(values: Mapping[str, Any]) -> Iterator[str]:
+    """Columns that cannot be hashed or left empty."""
+    texts = {column.name: column for column in RECORDS.of(Role.INPUT) if column.type == "string"}
+    unknown = [name for name in values["HASH_COLUMNS"] if name not in texts]
+    for name in unknown:
+        yield f"HASH_COLUMNS: {name!r} is not a text column; allowed are {', '.join(texts)}"
+    for name in values["DROP_COLUMNS"]:
+        if name not in texts or texts[name].required:
+            allowed = ", ".join(column.name for column in texts.values() if not column.required)
+            yield f"DROP_COLUMNS: {name!r} cannot be left empty; allowed are {allowed}"
+    if values["HASH_COLUMNS"] and not unknown and len(values["HASH_KEY"]) < HASH_KEY_LENGTH:
+        yield f"HASH_KEY: must have at least {HASH_KEY_LENGTH} characters if HASH_COLUMNS is set"

@@ -7,11 +7,22 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import SettingError
-from shared.rules import Compacting, Compression, Connection, Finishing, Format, MiB, Rules
+from shared.rules import (
+    Compacting,
+    Compression,
+    Connection,
+    Finishing,
+    Format,
+    MiB,
+    Redaction,
+    RedactionPolicy,
+    Rules,
+)
 from shared.setting_checks import contradictions
 from shared.setting_errors import duration, explain
 
 Names = Annotated[tuple[str, ...], NoDecode, Field(min_length=1)]
+Columns = Annotated[tuple[str, ...], NoDecode]
 Duration = Annotated[timedelta, BeforeValidator(duration)]
 Span = Annotated[Duration, Field(gt=timedelta(0))]
 
@@ -86,6 +97,18 @@ class Settings(BaseSettings):
         "snappy",
         description="`snappy`, which every reader opens; `gzip` or `zstd`, whose files are a third smaller.",
     )
+
+    REDACT: Redaction = Field(
+        "credentials",
+        description="What is replaced by a marker in texts before they are written: `credentials`, `queries` (also all values of query strings) or `off`.",
+    )
+    HASH_COLUMNS: Columns = Field(
+        (), description="Text columns whose values are replaced by a keyed hash (HMAC-SHA256, 32 digits)."
+    )
+    HASH_KEY: str = Field(
+        "", description="Key of the hash, at least 16 characters. It can be a Key Vault reference."
+    )
+    DROP_COLUMNS: Columns = Field((), description="Text columns that are left empty.")
 
     RECORD_MAX_AGE: Span = Field(
         timedelta(days=7),
@@ -176,7 +199,14 @@ class Settings(BaseSettings):
         "", description="Set to `console` to print metrics as well, for debugging."
     )
 
-    @field_validator("OUTPUT_FORMATS", "WS_OPENING_EVENTS", "WS_CLOSING_EVENTS", mode="before")
+    @field_validator(
+        "OUTPUT_FORMATS",
+        "WS_OPENING_EVENTS",
+        "WS_CLOSING_EVENTS",
+        "HASH_COLUMNS",
+        "DROP_COLUMNS",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         return (
@@ -207,6 +237,9 @@ class Settings(BaseSettings):
             max_inflated=self.ENVELOPE_MAX_INFLATED,
             commit_bytes=self.COMMIT_BYTES,
             grace=self.WS_GRACE,
+            redaction=RedactionPolicy(
+                self.REDACT, self.HASH_COLUMNS, self.HASH_KEY.encode(), self.DROP_COLUMNS
+            ),
         )
 
     @property
@@ -264,35 +297,8 @@ class Settings(BaseSettings):
         )
 
 
-class OperatorSettings(Settings):
-    """The same for the command line, which can do much without the hub."""
-
-    EVENT_HUB_NAME: str = ""
-    EVENT_HUB_CONSUMER_GROUP: str = ""
-
-    def _services(self) -> tuple[tuple[str, str], ...]:
-        return (("OutputStorage", "blobServiceUri"),)
-
-    @property
-    def without(self) -> tuple[str, ...]:
-        """What is missing to ask the hub; nothing: it can be asked."""
-        connection = (
-            ()
-            if self.hub.string or self.hub.address
-            else ("EventHubConnection (or EventHubConnection__fullyQualifiedNamespace)",)
-        )
-        return connection + (() if self.EVENT_HUB_NAME else ("EVENT_HUB_NAME",))
-
-
-class HubSettings(OperatorSettings):
-    """The same for a command that needs the hub alone."""
-
-    def _services(self) -> tuple[tuple[str, str], ...]:
-        return ()
-
-
 SECRETS = {
-    *("EventHubConnection", "OutputStorage", "StateStorage", "AzureWebJobsStorage"),
+    *("EventHubConnection", "OutputStorage", "StateStorage", "AzureWebJobsStorage", "HASH_KEY"),
     *("APPLICATIONINSIGHTS_CONNECTION_STRING", "OTEL_EXPORTER_OTLP_ENDPOINT"),
 }
 """Settings whose values are never shown."""

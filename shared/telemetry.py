@@ -49,6 +49,7 @@ METRICS: list[Metric] = []
 
 ATTRIBUTES = {
     "source": "`namespace/hub/partition id`; `head` for files of connections. Bounded by the hub.",
+    "kind": "The kind of secret that was replaced, as in its marker: jwt, bearer, parameter, ….",
     "reason": "Why a record or an envelope was rejected; the reasons that dead letters name.",
     "phase": "The step of a commit: `load`, `plan`, `stage`, `write`, `publish`.",
     "status": "How a connection ended: `closed`, `failed`, `quiet`, `timed_out`.",
@@ -78,6 +79,9 @@ COMMITS = _metric("counter", "commits", "{commit}", "Ledger writes that committe
 ENVELOPES = _metric("counter", "envelopes", "{envelope}", "Envelopes committed.", "source")
 RECORDS = _metric("counter", "records", "{record}", "Records in them; unreadable ones hold one.", "source")
 ROWS = _metric("counter", "rows", "{row}", "Records that became rows.", "source")
+REDACTED = _metric(
+    "counter", "redacted", "{text}", "Texts in rows that were replaced by a marker.", "source", "kind"
+)
 REJECTED = _metric("counter", "rejected", "{record}", "Records that became dead letters.", "source", "reason")
 SKIPPED = _metric("counter", "skipped", "{record}", "Records of other categories and tables.", "source")
 UNBALANCED = _metric(
@@ -204,6 +208,8 @@ def committed(source: Source, commit: Plan, steps: Steps, now: int) -> None:
     ROWS.record(counts.rows, at)
     for reason, number in counts.rejected.items():
         REJECTED.record(number, {**at, "reason": reason})
+    for kind, number in counts.redacted.items():
+        REDACTED.record(number, {**at, "kind": kind})
     SKIPPED.record(counts.skipped, at)
     UNBALANCED.record(abs(counts.records - counts.rows - rejected - counts.skipped), at)
     QUARANTINED.record(counts.rejected.get(Reason.OLDER_INCARNATION, 0), at)

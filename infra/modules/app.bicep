@@ -40,6 +40,7 @@ var connections = {
 var defaults = {
   OUTPUT_FORMATS: 'parquet'
   PARQUET_COMPRESSION: 'snappy'
+  REDACT: 'credentials'
   RECORD_MAX_AGE: 'P7D'
   RECORD_MAX_LEAD: '01:00:00'
   ENVELOPE_MAX_INFLATED: '67108864'

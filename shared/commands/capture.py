@@ -15,7 +15,7 @@ from shared.capture.masking import Masks
 from shared.commands.console import YELLOW, paint, printable, say
 from shared.commands.frame import command, moment, now, seconds
 from shared.errors import SettingError
-from shared.settings import HubSettings
+from shared.operator_settings import HubSettings
 
 MORE = """
 Ids, addresses, names and texts are masked before anything is written: the same becomes the same everywhere,

@@ -12,7 +12,8 @@ import orjson
 
 from shared import settings, storage
 from shared.commands import console
-from shared.settings import OperatorSettings, Settings
+from shared.operator_settings import OperatorSettings
+from shared.settings import Settings
 from shared.storage import Storage
 
 SECOND = 1_000_000

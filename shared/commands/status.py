@@ -12,7 +12,7 @@ from shared.commands import console
 from shared.commands.console import RED, YELLOW, paint, say
 from shared.commands.frame import SETTINGS, command, connect, now, say_json, seconds
 from shared.errors import HubError
-from shared.settings import OperatorSettings
+from shared.operator_settings import OperatorSettings
 from shared.status import Standing, Status
 from shared.storage import Storage
 

@@ -12,7 +12,10 @@ PLATFORM = set(variable(APP, "platform"))
 CONNECTION_STRINGS = {"EventHubConnection", "OutputStorage", "StateStorage", "AzureWebJobsStorage"}
 
 # Unset by default; whoever wants one sets it with the parameter `settings`.
-LEFT_OUT = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_METRICS_EXPORTER"}
+LEFT_OUT = {
+    *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_METRICS_EXPORTER"),
+    *("HASH_COLUMNS", "HASH_KEY", "DROP_COLUMNS"),
+}
 
 # What the Functions host and Azure's libraries read, and the exporter does not.
 NOT_OURS = {

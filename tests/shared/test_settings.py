@@ -71,6 +71,9 @@ def test_a_service_that_cannot_be_reached_either_way_is_named(
             "sb://a/",
             "must be a host name such as example.servicebus.windows.net",
         ),
+        ("HASH_COLUMNS", "TimeGenerated", "'TimeGenerated' is not a text column; allowed are CorrelationId,"),
+        ("DROP_COLUMNS", "CorrelationId", "'CorrelationId' cannot be left empty; allowed are"),
+        ("REDACT", "all", "must be 'credentials', 'queries' or 'off'"),
         ("OutputStorage", "wrong", "is not a connection string of a storage account"),
         ("WS_OPENING_EVENTS", "Hello,closed", "'closed' is in WS_CLOSING_EVENTS too"),
         ("WS_QUIET_TIMEOUT", "25h", "must not be longer than WS_IDLE_TIMEOUT"),
@@ -163,3 +166,12 @@ def test_the_state_may_lie_in_another_account(monkeypatch: pytest.MonkeyPatch) -
 
 def test_every_setting_has_a_meaning() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_a_hash_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HASH_COLUMNS", "Source, Error")
+    with pytest.raises(SettingError, match="HASH_KEY: must have at least 16 characters"):
+        settings.load()
+    monkeypatch.setenv("HASH_KEY", "0123456789abcdef")
+    assert settings.load().rules.redaction.hash_columns == ("Source", "Error")
+    assert "0123456789abcdef" not in repr(settings.load().rules)

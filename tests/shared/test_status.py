@@ -10,8 +10,8 @@ from shared.durations import head
 from shared.durations.head import HOUR, Absorbed, Head, Part, Seen, Totals
 from shared.envelope import Source
 from shared.hub import Position, State
+from shared.operator_settings import OperatorSettings
 from shared.rules import Finishing
-from shared.settings import OperatorSettings
 from shared.status import Meaning, Standing, status
 from tests.shared.exported import EPOCH, SECOND, SOURCE, Exported, envelopes
 

@@ -1,0 +1,30 @@
+"""The settings that the command line needs, which can do much without the hub."""
+
+from shared.settings import Settings
+
+
+class OperatorSettings(Settings):
+    """The settings of the function app; those of the hub may be missing."""
+
+    EVENT_HUB_NAME: str = ""
+    EVENT_HUB_CONSUMER_GROUP: str = ""
+
+    def _services(self) -> tuple[tuple[str, str], ...]:
+        return (("OutputStorage", "blobServiceUri"),)
+
+    @property
+    def without(self) -> tuple[str, ...]:
+        """The settings that are missing to ask the hub; empty: it can be asked."""
+        connection = (
+            ()
+            if self.hub.string or self.hub.address
+            else ("EventHubConnection (or EventHubConnection__fullyQualifiedNamespace)",)
+        )
+        return connection + (() if self.EVENT_HUB_NAME else ("EVENT_HUB_NAME",))
+
+
+class HubSettings(OperatorSettings):
+    """The same for a command that needs only the hub."""
+
+    def _services(self) -> tuple[tuple[str, str], ...]:
+        return ()
