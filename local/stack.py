@@ -32,6 +32,7 @@ class Stack:
         sources: partitions of the hub.
         settings: application settings beside those that reach the stand-ins.
         ports: of Azurite and the broker; 0 is a free one.
+        time_scale: the factor for the delays of retries and of restarts of workers.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Stack:
         sources: int = 4,
         settings: Mapping[str, str] | None = None,
         ports: tuple[int, int] = (0, 0),
+        time_scale: float = 1,
     ) -> None:
         self.folder = folder
         self.azurite = Azurite(ports[0], folder / "azurite")
@@ -49,6 +51,8 @@ class Stack:
         """The folder of the function app that hosts run."""
         self._stack = ExitStack()
         self._hosts = 0
+        self._time_scale = time_scale
+        self.sources = sources
         self._containers: dict[str, ContainerClient] = {}
 
     @property
@@ -74,14 +78,18 @@ class Stack:
             "AzureFunctionsJobHost__extensions__eventHubs__partitionOwnershipExpirationInterval": "00:00:05",
         } | self._settings
 
-    def host(self, name: str | None = None) -> HostProcess:
-        """A Functions host that runs this repository's app; started, not yet ready."""
+    def host(self, name: str | None = None, *, settings: Mapping[str, str] | None = None) -> HostProcess:
+        """A Functions host that runs this repository's app; started, not yet ready.
+
+        `settings` win over those of the stack.
+        """
         self._hosts += 1
         host = HostProcess(
             self.app,
-            self.settings,
+            self.settings | dict(settings or {}),
             name=name or f"host{self._hosts}",
             log=self.folder / f"host{self._hosts}.log",
+            time_scale=self._time_scale,
         )
         return self._stack.enter_context(host)
 

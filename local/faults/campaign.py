@@ -7,12 +7,13 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from local.demo.drive import DemoError
-from local.faults.mischief import COMPACT, EVERY, FINISH, Mischief, forget
+from local.faults.checkpoints import forget
+from local.faults.mischief import COMPACT, EVERY, FINISH, Mischief
 from local.faults.stack import FaultyStack
 from local.functions.process import HostProcess
 from local.stack import HUB, ROOT
@@ -66,10 +67,12 @@ def campaign(
     *,
     rate: float | None = None,
     twice: bool = False,
+    only: Collection[str] = (),
 ) -> Outcome:
     """Does harm until so many processes were killed and all is sent, and compares what came of it.
 
     `rate`: envelopes sent in a second; None: as fast as it goes. `twice`: at the end, all is delivered again.
+    `only`: the faults to inject.
     """
     expected: dict[str, int] = {}
 
@@ -81,10 +84,10 @@ def campaign(
     sender = threading.Thread(target=lambda: asyncio.run(deliver()), daemon=True)
     sender.start()
     began = time.monotonic()
-    mischief = Mischief(stack, stack.seed)
+    mischief = Mischief(stack, stack.seed, only)
     told = 0
-    while mischief.kills < kills or sender.is_alive():
-        if mischief.kills < kills:
+    while not mischief.has_done(kills) or sender.is_alive():
+        if not mischief.has_done(kills):
             mischief.turn()
         else:
             mischief.work()

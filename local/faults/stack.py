@@ -1,5 +1,6 @@
 """A stack whose hosts reach storage and the hub through proxies, and whose clock can be moved forward."""
 
+import json
 import shutil
 from pathlib import Path
 from types import TracebackType
@@ -7,6 +8,11 @@ from typing import Self
 
 from local.faults.proxy import HOST, Proxy
 from local.stack import ROOT, Stack
+
+TIME_OUT = 40
+"""Seconds that an invocation may take (host.json `functionTimeout`, 10 minutes otherwise)."""
+TIME_SCALE = 0.25
+"""Retries and restarts of workers wait a quarter of what they wait in the real host."""
 
 
 class FaultyStack(Stack):
@@ -18,7 +24,7 @@ class FaultyStack(Stack):
     """
 
     def __init__(self, folder: Path, seed: int) -> None:
-        super().__init__(folder)
+        super().__init__(folder, time_scale=TIME_SCALE)
         self.seed = seed
         self.app = folder / "app"
         self._ahead = 0
@@ -39,6 +45,21 @@ class FaultyStack(Stack):
         }
 
     @property
+    def _proxies(self) -> tuple[Proxy, Proxy, Proxy]:
+        return self.storage, self.beside, self.hub
+
+    def calm(self) -> None:
+        """From now on, everything passes."""
+        for proxy in self._proxies:
+            proxy.calm()
+
+    @property
+    def storage_beside(self) -> dict[str, str]:
+        """Settings with which a host's app, not the host itself, reaches storage through `beside`."""
+        plain = super().settings["OutputStorage"]
+        return {"OutputStorage": self._through(self.beside, plain, self.azurite.port)}
+
+    @property
     def _clock(self) -> Path:
         return self.folder / "ahead"
 
@@ -56,18 +77,20 @@ class FaultyStack(Stack):
     def __enter__(self) -> Self:
         super().__enter__()
         self.app.mkdir()
-        shutil.copy(ROOT / "host.json", self.app)
+        document = json.loads((ROOT / "host.json").read_text()) | {"functionTimeout": f"00:00:{TIME_OUT}"}
+        (self.app / "host.json").write_text(json.dumps(document))
         shutil.copy(Path(__file__).with_name("later.py"), self.app / "function_app.py")
         self.later(0)
         self.storage = Proxy(self.azurite.port, self.seed)
+        self.beside = Proxy(self.azurite.port, self.seed)
         self.hub = Proxy(self.broker.port, self.seed)
-        self.storage.__enter__()
-        self.hub.__enter__()
+        for proxy in self._proxies:
+            proxy.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         super().__exit__(kind, error, trace)
-        self.storage.__exit__(kind, error, trace)
-        self.hub.__exit__(kind, error, trace)
+        for proxy in self._proxies:
+            proxy.__exit__(kind, error, trace)

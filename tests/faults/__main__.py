@@ -26,13 +26,16 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=FIRST, help="the first one: other seeds, other schedules")
     parser.add_argument("--schedules", type=int, help="so many instead")
     parser.add_argument("--kills", type=int, help="so many instead")
+    parser.add_argument("--only", default="", help="inject only these faults, separated by commas")
     options = parser.parse_args()
     number, kills, connections = LONG if options.long else SHORT
     number = number if options.schedules is None else options.schedules
     kills = kills if options.kills is None else options.kills
 
     failures = simulated(options.seed, number)
-    outcome = on_the_stack(options.seed, kills, connections)
+    outcome = on_the_stack(
+        options.seed, kills, connections, [part for part in options.only.split(",") if part]
+    )
     found, counts = outcome.found, outcome.counts
     for text in (*failures[:1], *found.examples, outcome.audit):
         if text:
@@ -58,7 +61,7 @@ def simulated(first: int, number: int) -> list[str]:
     return failures
 
 
-def on_the_stack(seed: int, kills: int, connections: int) -> Outcome:
+def on_the_stack(seed: int, kills: int, connections: int, only: list[str]) -> Outcome:
     """Traffic through the real parts, with processes killed, storage stopped, connections cut."""
     folder = Path(tempfile.mkdtemp(prefix="websocket-logs-faults-"))
     try:
@@ -66,7 +69,8 @@ def on_the_stack(seed: int, kills: int, connections: int) -> Outcome:
             one = traffic(seed, connections)
             progress(f"{one.truth.records.num_rows} records in {len(one.sends)} envelopes")
             # While it is sent, things go wrong: a kill takes a few seconds.
-            outcome = campaign(stack, one, kills, progress, rate=len(one.sends) / (4 * kills + 1), twice=True)
+            rate = len(one.sends) / (4 * kills + 1)
+            outcome = campaign(stack, one, kills, progress, rate=rate, twice=True, only=only)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     progress(", ".join(f"{what}: {times}" for what, times in sorted(outcome.done.items())))

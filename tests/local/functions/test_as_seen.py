@@ -128,7 +128,7 @@ def test_batches_are_grouped_by_number_and_time(app: App) -> None:
 
 
 def test_after_a_claim_the_first_partial_batch_waits_if_the_checkpoint_is_young(app: App) -> None:
-    app.write_host_json(minEventBatchSize=64, maxEventBatchSize=64, maxWaitTime="00:00:05")
+    app.write_host_json(minEventBatchSize=64, maxEventBatchSize=64, maxWaitTime="00:00:10")
     app.send(*events(64))
     with app.host() as host:
         host.wait_for("checkpoint", sequence=63)
@@ -139,7 +139,8 @@ def test_after_a_claim_the_first_partial_batch_waits_if_the_checkpoint_is_young(
         host.wait_for("checkpoint", sequence=68)
         (begin,) = app.notes("begin", host="A2")
         (written,) = app.notes("end", host="host")
-        assert 4 < begin["time"] - written["time"] < 30
+        # Times of blobs have no fractions of seconds.
+        assert 8.5 < begin["time"] - written["time"] < 60
         assert host.stop() == 0
         assert told(host) == real("first", "A2")
 
