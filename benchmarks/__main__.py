@@ -19,7 +19,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from benchmarks import compaction, footprint, growth, rivals, stack
+from benchmarks import compaction, footprint, growth, outage, rivals, stack
 from benchmarks import connections as opened
 from benchmarks.timing import HEADER, Figure, Job, Times, interleaved
 from benchmarks.workload import LEDGER, NOW, SOURCE, STAMP, Nothing, envelopes, foreign, rejected
@@ -188,6 +188,7 @@ def main() -> None:
     of_storage()
     RESULTS.update(footprint.measured())
     RESULTS.update(stack.measured())
+    RESULTS.update(outage.measured())
     if plot:
         print()
         growth.draw(plot)

@@ -134,6 +134,7 @@ class Exporter:
                         commit = self._plan(planner, source, envelopes, ledger)
                     if commit is None:
                         break
+                    _check_progress(source, commits, envelopes)
                     etag = self._commit(source, commit, ledger, etag, steps)
                     commits.append(commit.without_data())
                     held = self._publish(source, commit, etag, steps)
@@ -229,3 +230,12 @@ class Exporter:
 
     def _stamp(self) -> plan.Stamp:
         return plan.Stamp(self._new_id(), self._now())
+
+
+def _check_progress(source: Source, commits: Sequence[plan.Plan], envelopes: Sequence[Envelope]) -> None:
+    """Raises LedgerError for commits without end: a message is new once, and refills what was lost once."""
+    if len(commits) > 2 * len(envelopes):
+        raise LedgerError(
+            f"{source}: {len(commits)} commits of {len(envelopes)} messages, and no end:"
+            " this is a fault of the program"
+        )

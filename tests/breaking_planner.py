@@ -8,17 +8,19 @@ from collections.abc import Sequence
 from shared import plan
 from shared.durations.connections import Starts
 from shared.envelope import Envelope, Source
+from shared.incarnation import Incarnation
 from shared.ledger import Ledger
 from shared.plan import Plan, Stamp
 from shared.rules import Rules
 
-LOOPS, GROWS, RAISES, DIES, EXITS, SLEEPS = (
+LOOPS, GROWS, RAISES, DIES, EXITS, SLEEPS, REPEATS = (
     b"it loops",
     b"it grows",
     b"it raises",
     b"it dies",
     b"it exits",
     b"it sleeps",
+    b"it repeats",
 )
 
 
@@ -43,4 +45,6 @@ def make(
                 os._exit(3)
             case b"it sleeps":
                 time.sleep(600)
+            case b"it repeats":
+                ledger = ledger.model_copy(update={"incarnation": Incarnation()})
     return plan.make(source, envelopes, ledger, known, rules, stamp)

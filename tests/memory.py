@@ -43,6 +43,10 @@ class MemoryStorage:
         """One request and its answer."""
         return effect()
 
+    def calls_of[T](self, kind: str, names: Sequence[str], effect: Callable[[str], T]) -> list[T]:
+        """Several requests, which Blob Storage gets at the same time."""
+        return [self.call(kind, name, lambda name=name: effect(name)) for name in names]  # type: ignore[misc]
+
     def read(self, name: str) -> Blob | None:
         return self.call("read", name, lambda: self.state.get(name))
 
@@ -62,8 +66,7 @@ class MemoryStorage:
         self.call("put", name, lambda: self._put(name, data))
 
     def delete(self, names: Sequence[str]) -> None:
-        for name in names:
-            self.call("delete", name, lambda name=name: self.state.pop(name, None))  # type: ignore[misc]
+        self.calls_of("delete", names, lambda name: self.state.pop(name, None))
 
     def names(self, prefix: str) -> list[str]:
         def effect() -> list[str]:
@@ -78,18 +81,22 @@ class MemoryStorage:
         return self.call("names", prefix, effect)
 
     def stage(self, files: Sequence[File]) -> None:
-        for file in files:
-            self.stage_block(file.listed.name, file.listed.block_ids[0], file.data)
+        staged = {file.listed.name: file for file in files}
+        self.calls_of(
+            "stage",
+            list(staged),
+            lambda name: self._stage(name, staged[name].listed.block_ids[0], staged[name].data),
+        )
 
     def stage_block(self, name: str, block_id: str, data: bytes) -> None:
         self.call("stage", name, lambda: self._stage(name, block_id, data))
 
     def publish(self, files: Sequence[Listed]) -> list[Publication]:
-        return [self.call("publish", file.name, lambda file=file: self._publish(file)) for file in files]  # type: ignore[misc]
+        listed = {file.name: file for file in files}
+        return self.calls_of("publish", list(listed), lambda name: self._publish(listed[name]))
 
     def remove(self, names: Sequence[str]) -> None:
-        for name in names:
-            self.call("remove", name, lambda name=name: self._remove(name))  # type: ignore[misc]
+        self.calls_of("remove", names, self._remove)
 
     def exists(self, name: str) -> bool:
         return self.call("exists", name, lambda: self.visible(name))

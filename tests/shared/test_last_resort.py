@@ -15,7 +15,7 @@ from azure_functions_runtime.bindings.retrycontext import RetryContext, RpcExcep
 from shared import attempts, set_aside
 from shared.durations.connections import UNKNOWN
 from shared.envelope import Envelope
-from shared.errors import LastResortError, LedgerRolledBack, OutputConflict, Unclear
+from shared.errors import LastResortError, LedgerError, LedgerRolledBack, OutputConflict, Unclear
 from shared.export import Exporter
 from shared.isolation import IsolatedPlanner
 from shared.ledger import Ledger
@@ -96,6 +96,12 @@ def test_what_breaks_it_is_kept_whole_and_all_else_is_exported(caplog: pytest.Lo
     assert ledger.broken.letters == 5
     assert caplog.text.count("becomes a dead letter") == 5
     assert exporter(storage).run_one_by_one(SOURCE, batch) == []
+
+
+def test_commits_that_make_no_progress_end_with_an_error() -> None:
+    storage = MemoryStorage(lambda: NOW)
+    with pytest.raises(LedgerError, match="3 commits of 1 messages, and no end"):
+        exporter(storage).run(SOURCE, [broken(0, breaking_planner.REPEATS)])
 
 
 def test_what_does_not_end_is_ended() -> None:

@@ -7,11 +7,11 @@ becomes of the call. Nothing else is random: a list of choices gives the same ru
 import gzip
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import orjson
@@ -125,6 +125,20 @@ class Actor:
 class SimulatedStorage(MemoryStorage):
     """Hands every call of an actor to the world, and waits for the answer."""
 
+    abandon: Callable[[Call], None]
+    """Takes a call that was on its way when another one of the same time failed: nobody waits for it."""
+
+    def calls_of[T](self, kind: str, names: Sequence[str], effect: Callable[[str], T]) -> list[T]:
+        answers: list[T] = []
+        for at, name in enumerate(names):
+            try:
+                answers.append(self.call(kind, name, partial(effect, name)))
+            except StorageError:
+                for other in names[at + 1 :]:
+                    self.abandon(Call(kind, other, partial(effect, other)))
+                raise
+        return answers
+
     def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
         parent = getcurrent().parent
         if parent is None:
@@ -166,6 +180,7 @@ class World:
     def __post_init__(self) -> None:
         hierarchical = self.choices.happens(500)
         self.storage = SimulatedStorage(lambda: self.now, hierarchical=hierarchical)
+        self.storage.abandon = self._abandon
         formats: tuple[Format, ...] = ("parquet",) if self.options.compact else ("json",)
         self.rules = Rules(formats=formats, commit_bytes=self.options.commit_bytes)
         self._ids = 0
@@ -378,6 +393,11 @@ class World:
             self.checkpointed = self.now
             self.log.append(f"  its checkpoint moved all the same, to {self.checkpoint}")
         return answer
+
+    def _abandon(self, call: Call) -> None:
+        """One of several calls failed, and the run with it: this other one was not sent, or arrives late."""
+        if self.choices.happens(500):
+            self._delay("a run that failed", call)
 
     def _delay(self, name: str, call: Call) -> None:
         since, effect = self.now, call.effect

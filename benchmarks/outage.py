@@ -1,0 +1,52 @@
+"""How long a commit takes when storage answers some requests with 503: Azurite behind a proxy."""
+
+import time
+import uuid
+from itertools import count
+
+from azure.storage.blob import BlobServiceClient
+
+from benchmarks.timing import Figure
+from benchmarks.workload import SOURCE, envelopes
+from local.azurite import Azurite
+from local.faults.proxy import Proxy
+from shared import storage
+from shared.export import Exporter
+from shared.rules import Connection, Rules
+
+FAILING = (0, 1, 2, 3)
+"""Requests that fail in a row, from the ledger write on: a commit waits for each of its steps."""
+ROUNDS = 5
+
+
+def measured() -> dict[str, Figure]:
+    """Seconds from the start of a commit to its end, by the number of answers that fail in a row."""
+    with Azurite() as azurite, Proxy(azurite.port, 1) as proxy:
+        return {
+            f"commit with {failing} failing answers": Figure(
+                [_seconds(azurite, proxy, failing) for _ in range(ROUNDS)], "s"
+            )
+            for failing in FAILING
+        }
+
+
+def _seconds(azurite: Azurite, proxy: Proxy, failing: int) -> float:
+    name = uuid.uuid4().hex
+    with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
+        for kind in ("state", "output"):
+            service.create_container(f"{name}-{kind}")
+    proxy.calm()
+    connection = Connection(string=azurite.connection_string.replace(str(azurite.port), str(proxy.port)))
+    through = storage.connect(connection, connection, f"{name}-state", f"{name}-output")
+    exporter = Exporter(through, Rules(), 1 << 26, lambda: time.time_ns() // 1000, lambda: uuid.uuid4().hex)
+    writes = count()
+
+    def fate(request: str) -> str:
+        writing = request.startswith("PUT ") and "/ledgers/" in request
+        return "503" if writing and next(writes) < failing else ""
+
+    proxy.choose = fate
+    batch = envelopes(10, 50)
+    began = time.perf_counter()
+    exporter.run(SOURCE, batch)
+    return time.perf_counter() - began
