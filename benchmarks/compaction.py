@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from benchmarks.timing import Figure
 from benchmarks.workload import LEDGER, NOW, SOURCE, Nothing, envelopes
-from shared import formats, schema
+from shared import digests, formats, schema
 from shared.compaction import compaction
 from shared.compaction.compact import Compactor
 from shared.durations.connections import enrich
@@ -201,9 +201,14 @@ def put(storage: MemoryStorage, table: str, began: int, file: int, rows: pa.Tabl
     """As the exporter would have left it."""
     commit_id = uuid.uuid4().hex
     hour = datetime.fromtimestamp(began / 1e6, UTC)
+    folder = f"parquet/{table}/{hour:date=%Y-%m-%d/hour=%H}/"
+    data = formats.parquet(rows, {}).data
     said = {
         **dict.fromkeys(("ordinal", "incarnation", "commit_files", "commit_rows"), "1"),
-        **dict.fromkeys(("files_before", "rows_before", "rejected_before"), "0"),
+        **dict.fromkeys(("files_before", "rows_before", "rejected_before", "skipped_before"), "0"),
+        **dict.fromkeys(("envelopes_before", "commit_rejected", "commit_skipped"), "0"),
+        "chain_before": digests.GENESIS,
+        "manifest_id": "1",
         "source": str(SOURCE),
         "ledger_id": LEDGER.ledger_id,
         "commit_id": commit_id,
@@ -212,15 +217,18 @@ def put(storage: MemoryStorage, table: str, began: int, file: int, rows: pa.Tabl
         "verdict": "new",
         "committed_at": str(began + HOUR),
         "rows": str(rows.num_rows),
+        "bytes": str(len(data)),
+        "folder": folder,
+        "sha256": digests.of_bytes(data),
     }
     listed = Listed(
-        name=f"parquet/{table}/{hour:date=%Y-%m-%d/hour=%H}/ns-hub-0-i0-{file:020d}-{file}-{commit_id}.parquet",
+        name=f"{folder}ns-hub-0-i0-{file:020d}-{file}-{commit_id}.parquet",
         block_ids=("0",),
         content_type=formats.PARQUET,
         metadata=said,
         staged_at=0,
     )
-    storage.stage([File(listed, formats.parquet(rows, {}).data)])
+    storage.stage([File(listed, data)])
     storage.publish([listed])
 
 

@@ -27,7 +27,7 @@ def spanned(sequences: Iterable[int]) -> str:
 
 def intervals(text: str) -> tuple[Interval, ...]:
     """The intervals that `spanned` wrote."""
-    parts = (part.partition("-") for part in text.split(","))
+    parts = (part.partition("-") for part in text.split(",") if part)
     return tuple((int(first), int(last or first)) for first, _, last in parts)
 
 

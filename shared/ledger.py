@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import Field, ValidationError
 
+from shared.digests import GENESIS
 from shared.envelope import Source
 from shared.errors import LedgerError, LedgerTooLarge, LedgerTooNew
 from shared.incarnation import Data, Incarnation
@@ -153,6 +154,8 @@ class Ledger(Data):
     counts: Counts = Counts()
     broken: Broken = Broken()
     """Of the last hour in which there were any."""
+    chain: str = GENESIS
+    """Over all files ever committed: see shared/digests.py."""
 
     @property
     def older(self) -> tuple[Incarnation, ...]:

@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 import pyarrow as pa
 
-from shared import __version__, formats, layout, schema, set_aside
+from shared import __version__, digests, formats, layout, schema, set_aside
 from shared.arrays import integers
 from shared.durations import connections
 from shared.envelope import Envelope, Rejected, Source
@@ -122,12 +122,13 @@ def make(
             committed_at=stamp.now,
         )
         after, index = after.adding(segment)
-    files = _files(source, selection, covered, outputs, after, ordinal, rules, stamp)
+    files = _files(source, selection, covered, outputs, after, counts, ordinal, rules, stamp)
     return Plan(
         ledger=after.written(stamp.commit_id, stamp.now).model_copy(
             update={
                 "files": tuple(file.listed for file in files),
                 "counts": ledger.counts.plus(counts),
+                "chain": digests.chained(ledger.chain, [file.listed for file in files]),
             }
         ),
         files=files,
@@ -228,6 +229,7 @@ def _files(
     covered: Sequence[Envelope],
     outputs: Sequence[_Output],
     after: Ledger,
+    counts: Counts,
     ordinal: int,
     rules: Rules,
     stamp: Stamp,
@@ -245,6 +247,8 @@ def _files(
         "commit_id": stamp.commit_id,
         "commit_files": str(len(outputs)),
         "commit_rows": str(sum(output.rows for output in outputs)),
+        "commit_rejected": str(sum(counts.rejected.values())),
+        "commit_skipped": str(counts.skipped),
         "committed_at": str(stamp.now),
         "formats": ",".join(rules.formats),
         "verdict": selection.verdict.name.lower(),
@@ -252,6 +256,9 @@ def _files(
         "files_before": str(after.counts.files),
         "rows_before": str(after.counts.rows),
         "rejected_before": str(sum(after.counts.rejected.values())),
+        "skipped_before": str(after.counts.skipped),
+        "envelopes_before": str(after.counts.envelopes),
+        "chain_before": after.chain,
         "schema_version": str(schema.VERSION),
         "program_version": __version__,
     }
@@ -271,7 +278,13 @@ def _files(
                 block_ids=(f"{stamp.commit_id}-00000",),
                 content_type=output.encoded.content_type,
                 content_encoding=output.encoded.content_encoding,
-                metadata=common | {"rows": str(output.rows)},
+                metadata=common
+                | {
+                    "rows": str(output.rows),
+                    "bytes": str(len(output.encoded.data)),
+                    "folder": output.folder,
+                    "sha256": digests.of_bytes(output.encoded.data),
+                },
                 staged_at=stamp.now,
             ),
             output.encoded.data,

@@ -2,19 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import groupby
 
-from shared.audit import contents
-from shared.audit.evidence import Commit, Finding, Level, refuted
-from shared.audit.listing import Listing, Progress, attempt, late, read
-from shared.audit.proof import prove
+from shared.audit.chain import Tail
+from shared.audit.evidence import CONNECTIONS, Commit, Finding, Level, refuted
+from shared.audit.listing import Listing, Progress, late, read
+from shared.audit.proof import prove, prove_connections
 from shared.audit.unfolding import Unfolding, state
 from shared.durations import head
 from shared.durations.head import Head
 from shared.errors import LedgerError
 from shared.ledger import Counts, Ledger
-from shared.storage import Storage, Stored
+from shared.storage import Storage
 
 OK, WRONG, UNKNOWN = 0, 1, 2
 """Exit statuses: proven, refuted, couldn't tell."""
@@ -51,6 +50,8 @@ class Report:
     sources: tuple[Audited, ...]
     staged: int
     """Files that were staged and never committed: attempts that failed. Azure drops them after a week."""
+    unread: tuple[str, ...] = ()
+    """What this audit did not look at, so that its verdict does not cover it."""
 
     @property
     def status(self) -> int:
@@ -71,17 +72,16 @@ def audit(storage: Storage, since: int, *, deep: bool, progress: Progress) -> Re
     before, problems = _ledgers(storage)
     listing = Listing()
     unfolding = Unfolding(storage, listing, since, state(storage))
-    for number, file in enumerate(storage.outputs("")):
-        listing.take(file, since)
-        if number % 1000 == 0:
-            progress("list", number, 0)
+    _list(storage, listing, since, progress)
     unfolding.run(deep=deep, progress=progress)
     after, _ = _ledgers(storage)  # once nothing more is listed: no file is of a later commit
     for ledger in before.values():
-        late(storage, ledger, listing, since)
+        late(storage, ledger.files, listing, since)
+    late(storage, seen.files, listing, since)
     found = read(storage, listing, deep=deep, progress=progress)
     audited = []
-    for source in sorted({*before, *seen.sources, *(one.said.source for one in listing.commits.values())}):
+    shown = {one.said.source for one in listing.commits.values()} - {CONNECTIONS}
+    for source in sorted({*before, *seen.sources, *shown}):
         one = Audited(source, before.get(source))
         commits = found.get(source, [])
         for commit, findings in commits:
@@ -92,10 +92,13 @@ def audit(storage: Storage, since: int, *, deep: bool, progress: Progress) -> Re
         one.findings = list(_told(one.findings))
         if one.ledger or one.findings:
             audited.append(one)
+    connections = _connections(storage, seen, found.get(CONNECTIONS, []), listing, since)
+    if connections.files or connections.findings:
+        audited.append(connections)
     audited += [
         Audited(name, findings=[Finding(Level.UNCLEAR, "unreadable", text)]) for name, text in problems
     ]
-    strange = listing.foreign + unfolding.findings + _connections(storage, listing.connections, progress)
+    strange = listing.foreign + unfolding.findings
     if strange:
         audited.append(Audited("files", findings=list(_told(strange))))
     if not unfolding.settled:
@@ -105,7 +108,28 @@ def audit(storage: Storage, since: int, *, deep: bool, progress: Progress) -> Re
                 for found in one.findings
             ]
     listed = {file.name for ledger in (*before.values(), *after.values()) for file in ledger.files}
-    return Report(tuple(audited), len(listing.staged - listed))
+    return Report(tuple(audited), len(listing.staged - listed), tuple(_unread(listing, since, deep=deep)))
+
+
+def _unread(listing: Listing, since: int, *, deep: bool) -> Iterator[str]:
+    """What was not looked at, in words."""
+    if since > 0:
+        yield "files that were committed before --since"
+    if deep:
+        return
+    exported = [file for commit in listing.commits.values() for file in commit.files]
+    parquet = [file for file in (*exported, *listing.compacted) if file.name.endswith(".parquet")]
+    if parquet:
+        total = sum(file.size for file in parquet)
+        yield f"the values in {len(parquet):,} Parquet files ({total:,} bytes): only their footers were read"
+    yield "source, sequence number and index of each row, and the rejections in dead letters"
+
+
+def _list(storage: Storage, listing: Listing, since: int, progress: Progress) -> None:
+    for number, file in enumerate(storage.outputs("")):
+        listing.take(file, since)
+        if number % 1000 == 0:
+            progress("list", number, 0)
 
 
 def _ledgers(storage: Storage) -> tuple[dict[str, Ledger], list[tuple[str, str]]]:
@@ -168,16 +192,53 @@ def _judge(
     yield from prove(ledger, known, listing.anchors.get((source, ledger.ledger_id)), since)
 
 
-def _connections(storage: Storage, files: Iterable[Stored], progress: Progress) -> list[Finding]:
-    """Finished connections: each file has the rows that it was written with."""
-    findings: list[Finding] = []
-    for number, file in enumerate(files):
-        progress("connections", number, 0)
-        said = file.metadata.get("rows")
-        rows = attempt(storage, file, findings, partial(contents.count, storage, file))
-        if rows is not None and said != str(rows):
-            findings.append(refuted("rows_differ", f"{file.name}: has {rows} rows, was written with {said}"))
-    return findings
+def _connections(
+    storage: Storage,
+    seen: Head,
+    found: Sequence[tuple[Commit, list[Finding]]],
+    listing: Listing,
+    since: int,
+) -> Audited:
+    """What holds of the files of finished connections, given the manifest before they were listed."""
+    one = Audited(CONNECTIONS)
+    for commit, findings in found:
+        one.files += commit.files
+        one.rows += sum(commit.rows.values())
+        one.findings += findings
+    blob = storage.read(head.NAME)
+    now = Head.parse(blob.data) if blob else Head()
+    own = [commit for commit, _ in found if commit.said.ledger_id == now.manifest_id]
+    others = len(found) - len(own)
+    if others:
+        one.findings.append(
+            refuted(
+                "other_ledger",
+                f"{others} commits are of another state table than the present one, which was begun anew: "
+                "rows may be there twice; bound the audit with --since",
+            )
+        )
+    above = [commit.said.ordinal for commit in own if commit.said.ordinal > now.ordinal]
+    if above or now.ordinal < seen.ordinal:
+        one.findings.append(
+            refuted("rolled_back", f"{head.NAME} is at ordinal {now.ordinal}: it was rolled back; restore it")
+        )
+    if now.manifest_id == seen.manifest_id:
+        for commit in own:
+            listed = {file.name for file in seen.files if file.metadata["commit_id"] == commit.said.commit_id}
+            commit.unpublished = len(listed & listing.staged)
+        tail = Tail(
+            f"{head.NAME}, ordinal {seen.ordinal}",
+            seen.written_files,
+            len(seen.lost),
+            seen.committed_at,
+            seen.chain,
+        )
+        known = [commit for commit in own if commit.said.ordinal <= seen.ordinal]
+        one.findings += prove_connections(
+            tail, known, listing.anchors.get((CONNECTIONS, seen.manifest_id)), since
+        )
+    one.findings = list(_told(one.findings))
+    return one
 
 
 def _told(findings: Iterable[Finding]) -> Iterator[Finding]:

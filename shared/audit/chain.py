@@ -2,25 +2,74 @@
 
 Every file says in its metadata how many files and rows its commit has, and how many the ledger had counted
 before. The counts before one commit, plus its own, are the counts before the next one that has files, and
-after the last one the ledger's. Commits without files (all their records were of other categories)
-leave no trace.
+after the last one the ledger's. In the same way each file has the chain value before its commit, from which
+names, metadata and checksums of the commit before follow (shared/digests.py). Commits without files (all
+their records were of other categories) leave no trace.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from shared.audit.evidence import Commit, Finding, Level, Said, refuted
+from shared.digests import GENESIS, of_commit
 from shared.ledger import Ledger
 
 
-def unbroken(ledger: Ledger, chain: Sequence[Commit], anchor: Said | None, since: int) -> Iterator[Finding]:
-    """That no commit with files is missing, and none is there that the ledger does not know."""
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """What a ledger, or the state table's manifest, says of all files that were committed."""
+
+    name: str
+    """For messages."""
+    files: int
+    lost: int
+    """Of these files, how many could not be published."""
+    committed_at: int
+    """Of its newest write, µs since 1970 UTC."""
+    chain: str
+    """The chain value after the newest commit: see shared/digests.py."""
+
+    @classmethod
+    def of(cls, ledger: Ledger) -> "Tail":
+        """That of a ledger."""
+        name = f"the ledger, ordinal {ledger.ordinal}"
+        return cls(name, ledger.counts.files, ledger.counts.lost, ledger.committed_at, ledger.chain)
+
+
+def unaltered(tail: Tail, chain: Sequence[Commit], since: int) -> Iterator[Finding]:
+    """Finds files whose names, metadata or checksums are not those that were committed.
+
+    Of commits whose files are all there, and that are followed by a commit that is there: where files are
+    missing, that is found by their number.
+    """
+    if chain and since < 1 and not chain[0].said.files_before and chain[0].said.chain_before != GENESIS:
+        yield _altered(chain[0])
+    for number, commit in enumerate(chain):
+        following = chain[number + 1].said if number + 1 < len(chain) else None
+        files, value = (
+            (following.files_before, following.chain_before) if following else (tail.files, tail.chain)
+        )
+        complete = not commit.missing and not commit.unpublished
+        adjacent = commit.said.files_before + commit.said.commit_files == files
+        if complete and adjacent and of_commit(commit.digests) != value:
+            yield _altered(commit)
+
+
+def _altered(commit: Commit) -> Finding:
+    return refuted(
+        "altered",
+        f"{commit.name}: the names, metadata or checksums of its files are not those that were committed",
+    )
+
+
+def unbroken(tail: Tail, chain: Sequence[Commit], anchor: Said | None, since: int) -> Iterator[Finding]:
+    """Finds commits that are missing, and those that the ledger does not know."""
     said = [*([anchor] if anchor else []), *(commit.said for commit in chain)]
     if since > 0 and not said:
-        if ledger.counts.files and ledger.committed_at >= since:
+        if tail.files and tail.committed_at >= since:
             yield _unanchored("nothing is left to hold the ledger against")
         return
-    breaks = list(_breaks(ledger, said, said[0].files_before if since > 0 else 0))
+    breaks = list(_breaks(tail, said, said[0].files_before if since > 0 else 0))
     if anchor and breaks and breaks[0].after is anchor:
         yield _unanchored(f"{breaks.pop(0).text}, perhaps before --since")
     elif since > 0 and not anchor and said[0].files_before:
@@ -28,16 +77,16 @@ def unbroken(ledger: Ledger, chain: Sequence[Commit], anchor: Said | None, since
     for broken in breaks:
         if broken.files < 0:
             yield refuted("rolled_back", broken.text)
-    yield from _missing(ledger, chain, breaks, since)
+    yield from _missing(tail, chain, breaks, since)
 
 
 def _missing(
-    ledger: Ledger, chain: Sequence[Commit], breaks: Sequence["_Break"], since: int
+    tail: Tail, chain: Sequence[Commit], breaks: Sequence["_Break"], since: int
 ) -> Iterator[Finding]:
     """The files that are gone, but for those that the ledger says are lost."""
     gaps = [(one.files, one.text) for one in breaks if one.files > 0]
     gaps += [(one.missing, f"{one.missing} files of {one.name} are gone") for one in chain if one.missing > 0]
-    number, lost = sum(files for files, _ in gaps), ledger.counts.lost
+    number, lost = sum(files for files, _ in gaps), tail.lost
     if number > lost or (since < 1 and number < lost):
         hint = "" if since > 0 else "; if a lifecycle rule deleted them, bound the audit with --since"
         for _, text in gaps:
@@ -58,13 +107,13 @@ class _Break:
     text: str
 
 
-def _breaks(ledger: Ledger, chain: Sequence[Said], before: int) -> Iterator[_Break]:
+def _breaks(tail: Tail, chain: Sequence[Said], before: int) -> Iterator[_Break]:
     """Where the counts before a commit are not those after the one before it."""
     last: Said | None = None
     ends = [(said.files_before, said.commit_files, said.name, said) for said in chain]
     for counted, files, name, said in (
         *ends,
-        (ledger.counts.files, 0, f"the ledger, ordinal {ledger.ordinal}", None),
+        (tail.files, 0, tail.name, None),
     ):
         if counted != before:
             yield _Break(

@@ -1,10 +1,11 @@
 """Reads output files piece by piece: how many rows they have, which ones, and the lines of dead letters."""
 
+import hashlib
 import io
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import orjson
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 from shared.compaction import provenance
 from shared.compaction.provenance import Origin
 from shared.errors import DamagedFile
-from shared.storage import Storage, Stored
+from shared.storage import Stored
 
 type Array = np.ndarray[Any, Any]
 
@@ -25,7 +26,36 @@ BATCH = 1 << 16
 KEY = ("_SourceId", "_SequenceNumber", "_RecordIndex")
 
 
-def count(storage: Storage, file: Stored) -> int:
+class Parts(Protocol):
+    """Where the bytes of a file come from."""
+
+    def part(self, name: str, offset: int, length: int) -> bytes:
+        """See shared.storage.Storage."""
+
+
+class Fetched:
+    """The bytes of a file: a small one is fetched once, however often it is read."""
+
+    def __init__(self, storage: Parts, file: Stored) -> None:
+        self._storage = storage
+        self._data = storage.part(file.name, 0, file.size) if 0 < file.size <= PIECE else None
+
+    def part(self, name: str, offset: int, length: int) -> bytes:
+        """See shared.storage.Storage."""
+        if self._data is None:
+            return self._storage.part(name, offset, length)
+        return self._data[offset : offset + length]
+
+
+def sha256(storage: Parts, file: Stored) -> str:
+    """The SHA-256 of all bytes of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    for offset in range(0, file.size, PIECE):
+        digest.update(storage.part(file.name, offset, PIECE))
+    return digest.hexdigest()
+
+
+def count(storage: Parts, file: Stored) -> int:
     """The rows of a file: of Parquet as its footer says, of JSON Lines as counted. Raises DamagedFile."""
     if file.name.endswith(".parquet"):
         rows: int = _parquet(storage, file).metadata.num_rows
@@ -33,7 +63,7 @@ def count(storage: Storage, file: Stored) -> int:
     return sum(piece.count(b"\n") for piece in _inflated(storage, file))
 
 
-def origins(storage: Storage, file: Stored) -> list[Origin]:
+def origins(storage: Parts, file: Stored) -> list[Origin]:
     """The files that a compacted one replaced; it has the rows it was written with. Raises DamagedFile."""
     metadata = _parquet(storage, file).metadata
     if str(metadata.num_rows) != file.metadata["rows"]:
@@ -53,7 +83,7 @@ class Lineage:
     """Rows that are there twice."""
 
 
-def lineage(storage: Storage, file: Stored) -> Lineage:
+def lineage(storage: Parts, file: Stored) -> Lineage:
     """Of all rows of a Parquet file, 40 bytes each. Raises DamagedFile."""
     try:
         parquet = _parquet(storage, file)
@@ -78,7 +108,7 @@ def _compact(batch: pa.RecordBatch) -> tuple[list[str], Array]:
     return coded.dictionary.to_pylist(), np.column_stack(columns)
 
 
-def keys(storage: Storage, file: Stored) -> Iterator[tuple[set[str], Array, Array]]:
+def keys(storage: Parts, file: Stored) -> Iterator[tuple[set[str], Array, Array]]:
     """Sources, sequence numbers and record indexes of a file's rows, some at a time. Raises DamagedFile."""
     if file.name.endswith(".parquet"):
         try:
@@ -98,7 +128,7 @@ def keys(storage: Storage, file: Stored) -> Iterator[tuple[set[str], Array, Arra
         yield _keys(rows, file)
 
 
-def lines(storage: Storage, file: Stored) -> Iterator[Any]:
+def lines(storage: Parts, file: Stored) -> Iterator[Any]:
     """The values of a JSON Lines file. Raises DamagedFile."""
     rest: list[bytes] = []
     for piece in _inflated(storage, file):
@@ -126,14 +156,14 @@ def _keys(rows: list[Any], file: Stored) -> tuple[set[str], Array, Array]:
         raise _damaged(file, f"a row without {', '.join(KEY)}: {error}") from error
 
 
-def _parquet(storage: Storage, file: Stored) -> pq.ParquetFile:
+def _parquet(storage: Parts, file: Stored) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(pa.PythonFile(_Reader(storage, file), "r"))
     except (pa.ArrowException, OSError) as error:
         raise _damaged(file, error) from error
 
 
-def _inflated(storage: Storage, file: Stored) -> Iterator[bytes]:
+def _inflated(storage: Parts, file: Stored) -> Iterator[bytes]:
     """The text of a gzip file of one member, which is how it was written."""
     member = zlib.decompressobj(31)
     for offset in range(0, file.size, PIECE):
@@ -157,7 +187,7 @@ def _damaged(file: Stored, problem: object) -> DamagedFile:
 class _Reader(io.RawIOBase):
     """A file in storage as Python's, for Arrow, which reads the footer and the columns it needs."""
 
-    def __init__(self, storage: Storage, file: Stored) -> None:
+    def __init__(self, storage: Parts, file: Stored) -> None:
         self._storage = storage
         self._file = file
         self._at = 0

@@ -1,11 +1,14 @@
 """What the container shows of commits, and what is found out about them. Pure data."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
 
-from shared.intervals import intervals
+from shared.intervals import Interval, intervals
+
+CONNECTIONS = "connections"
+"""Stands for the finished connections where the name of a partition of the hub would."""
 
 
 class Level(StrEnum):
@@ -49,6 +52,12 @@ class Said:
     files_before: int
     rows_before: int
     rejected_before: int
+    skipped_before: int
+    envelopes_before: int
+    commit_rejected: int
+    commit_skipped: int
+    chain_before: str
+    """The chain value before this commit: see shared/digests.py."""
 
     @property
     def name(self) -> str:
@@ -65,6 +74,37 @@ class Said:
         except (KeyError, ValueError):
             return None
         return cls(**(said | numbers))  # type: ignore[arg-type]
+
+    @classmethod
+    def of_connections(cls, metadata: Mapping[str, str]) -> Self | None:
+        """The same of a file of finished connections, which has no sequence numbers and no rejections."""
+        return cls.of(
+            {
+                **_OF_CONNECTIONS,
+                **metadata,
+                "source": CONNECTIONS,
+                "ledger_id": metadata.get("manifest_id", ""),
+            }
+        )
+
+    @property
+    def envelopes(self) -> int:
+        """How many envelopes the commit counted."""
+        return 0 if self.verdict == "lost" else size(intervals(self.sequences))
+
+
+_OF_CONNECTIONS = {
+    "incarnation": "0",
+    "sequences": "",
+    "verdict": "new",
+    **dict.fromkeys(("rejected_before", "skipped_before", "envelopes_before"), "0"),
+    **dict.fromkeys(("commit_rejected", "commit_skipped"), "0"),
+}
+
+
+def size(spans: Iterable[Interval]) -> int:
+    """How many numbers lie in these closed intervals."""
+    return sum(last - first + 1 for first, last in spans)
 
 
 @dataclass(slots=True)
@@ -84,6 +124,8 @@ class Commit:
     """As its dead letters count; None: they were not read."""
     whole: bool = True
     """All its files could be read."""
+    digests: list[bytes] = field(default_factory=list)
+    """Of all its files: see shared/digests.py."""
 
     @property
     def name(self) -> str:

@@ -1,6 +1,6 @@
 """Lists the files of the container by commit, and reads what they hold."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,13 +10,14 @@ import numpy as np
 
 from shared import schema
 from shared.audit import contents
-from shared.audit.contents import Array
+from shared.audit.contents import Array, Parts
 from shared.audit.evidence import Commit, Finding, Level, Said, refuted
 from shared.compaction.compaction import is_own
+from shared.digests import of_file
 from shared.envelope import Source
 from shared.errors import DamagedFile, StorageError
 from shared.intervals import intervals
-from shared.ledger import Ledger
+from shared.ledger import Listed
 from shared.storage import Storage, Stored
 
 PARALLEL = 8
@@ -25,6 +26,8 @@ CHUNK = 64
 RECORDS = f"/{schema.RECORDS.name}/"
 CONNECTIONS = f"/{schema.CONNECTIONS.name}/"
 DEAD_LETTERS = "_dead_letters"
+OWN = {"rows", "bytes", "folder", "sha256"}
+"""What each file says of itself, beside what all files of its commit say."""
 
 type Progress = Callable[[str, int, int], None]
 """Takes what is being done, how much of it is done, and of how much (0: nobody knows)."""
@@ -48,7 +51,6 @@ class Listing:
     anchors: dict[tuple[str, str], Said] = field(default_factory=dict)
     """The last commit before `since`, by source and ledger id."""
     staged: set[str] = field(default_factory=set)
-    connections: list[Stored] = field(default_factory=list)
     compacted: list[Stored] = field(default_factory=list)
     """Of both tables."""
     foreign: list[Finding] = field(default_factory=list)
@@ -62,14 +64,13 @@ class Listing:
             self.staged.add(file.name)
             return
         if "compacted" in file.metadata and is_own(file):
+            self._place(file)
             self.compacted.append(file)
             return
-        if CONNECTIONS in f"/{file.name}":
-            self.connections.append(file)
-            return
-        said = Said.of(file.metadata)
-        if said is None or said.commit_id not in file.name or "rows" not in file.metadata:
-            if RECORDS in f"/{file.name}" or file.name.startswith(f"{DEAD_LETTERS}/"):
+        of_connections = CONNECTIONS in f"/{file.name}"
+        said = Said.of_connections(file.metadata) if of_connections else Said.of(file.metadata)
+        if said is None or said.commit_id not in file.name or not file.metadata.keys() >= OWN:
+            if of_connections or RECORDS in f"/{file.name}" or file.name.startswith(f"{DEAD_LETTERS}/"):
                 self.foreign.append(
                     refuted(
                         "foreign_file",
@@ -85,8 +86,26 @@ class Listing:
         files = self.commits.setdefault(said.commit_id, Files(said))
         if files.said != said:
             self.foreign.append(refuted("altered", f"{file.name}: its metadata is not that of its commit"))
-        stored = Stored(file.name, file.size, {"rows": file.metadata["rows"]})
-        (files.merged if merged else files.files).append(stored)
+        kept = {name: file.metadata[name] for name in OWN}
+        if not merged:
+            self._place(file)
+        # As if it lay where it was written: a file that was moved is told as that alone.
+        written = Stored(file.metadata["folder"] + file.name.rpartition("/")[2], 0, file.metadata)
+        kept["digest"] = of_file(written).hex()
+        (files.merged if merged else files.files).append(Stored(file.name, file.size, kept))
+
+    def _place(self, file: Stored) -> None:
+        """Notes what a listing shows of a file that is not as it was written."""
+        folder = file.metadata["folder"]
+        if file.name.rpartition("/")[0] + "/" != folder:
+            self.foreign.append(refuted("moved", f"{file.name}: was written to {folder}: move it back there"))
+        if file.metadata["bytes"] != str(file.size):
+            self.foreign.append(
+                refuted(
+                    "content_differs",
+                    f"{file.name}: has {file.size} bytes, was written with {file.metadata['bytes']}",
+                )
+            )
 
     def has(self, name: str) -> bool:
         """Whether this compacted file was taken."""
@@ -99,24 +118,26 @@ class Listing:
     def forget(self, folders: set[str]) -> None:
         """Leaves out all files in these folders: they are going to be listed anew."""
         self._keep(lambda name: name[: name.rindex("/") + 1] not in folders)
+        self.foreign = [one for one in self.foreign if not one.message.startswith(tuple(sorted(folders)))]
         self.staged = {name for name in self.staged if name[: name.rfind("/") + 1] not in folders}
 
     def _keep(self, wanted: Callable[[str], bool]) -> int:
-        lists = [self.connections, self.compacted, *(files.files for files in self.commits.values())]
+        lists = [self.compacted, *(files.files for files in self.commits.values())]
         before = sum(map(len, lists))
         for files in lists:
             files[:] = [file for file in files if wanted(file.name)]
         return before - sum(map(len, lists))
 
 
-def late(storage: Storage, ledger: Ledger, listing: Listing, since: int) -> None:
-    """Takes what the ledger listed and was published after it was looked for."""
-    for file in ledger.files:
+def late(storage: Storage, files: Iterable[Listed], listing: Listing, since: int) -> None:
+    """Takes what a ledger or the manifest listed and was published after it was looked for."""
+    for file in files:
         if file.name in listing.staged and storage.exists(file.name):
             listing.staged.discard(file.name)
             for stored in storage.outputs(file.name):
                 listing.take(stored, since)
-        said = Said.of(file.metadata)
+        of_connections = CONNECTIONS in f"/{file.name}"
+        said = Said.of_connections(file.metadata) if of_connections else Said.of(file.metadata)
         if file.name in listing.staged and said and said.committed_at >= since:
             listing.commits.setdefault(said.commit_id, Files(said))
 
@@ -141,6 +162,7 @@ def _commit(storage: Storage, files: Files, *, deep: bool) -> tuple[Commit, list
     number = len(files.files) + len(files.merged)
     commit = Commit(files.said, number, rejected=0 if deep else None)
     findings: list[Finding] = []
+    commit.digests = [bytes.fromhex(file.metadata["digest"]) for file in (*files.merged, *files.files)]
     for file in files.merged:
         rows, format_ = int(file.metadata["rows"]), file.name.partition("/")[0]
         commit.lines += rows
@@ -155,6 +177,7 @@ def _commit(storage: Storage, files: Files, *, deep: bool) -> tuple[Commit, list
                 commit.whole = False
                 continue
             rows = held.rows
+            findings += held.findings
             if commit.rejected is not None:
                 commit.rejected += held.rejected
             keys += held.keys
@@ -200,18 +223,30 @@ class _Held:
     rows: int
     rejected: int = 0
     keys: tuple[Array, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 def _held(storage: Storage, file: Stored, said: Said, *, deep: bool) -> _Held:
-    rows = contents.count(storage, file)
-    if not deep:
-        return _Held(rows)
+    if not deep and file.name.endswith(".parquet"):
+        return _Held(contents.count(storage, file))
+    fetched = contents.Fetched(storage, file)
+    findings = tuple(content(fetched, file))
+    rows = contents.count(fetched, file)
+    if not deep or CONNECTIONS in f"/{file.name}":
+        return _Held(rows, findings=findings)
     if file.name.startswith(DEAD_LETTERS):
-        return _Held(rows, rejected=_rejected(storage, file, said))
-    return _Held(rows, keys=(_keys(storage, file, said),))
+        return _Held(rows, rejected=_rejected(fetched, file, said), findings=findings)
+    return _Held(rows, keys=(_keys(fetched, file, said),), findings=findings)
 
 
-def _keys(storage: Storage, file: Stored, said: Said) -> Array:
+def content(parts: Parts, file: Stored) -> list[Finding]:
+    """Reads all bytes of a file: they are those that it was written with."""
+    if contents.sha256(parts, file) == file.metadata["sha256"]:
+        return []
+    return [refuted("content_differs", f"{file.name}: its bytes are not those that were committed")]
+
+
+def _keys(storage: Parts, file: Stored, said: Said) -> Array:
     """Sequence number and index of each row. Raises DamagedFile if one is not of this commit."""
     spans, found = intervals(said.sequences), []
     origin = str(Source(*said.source.rsplit("/", 2)).origin)
@@ -227,7 +262,7 @@ def _keys(storage: Storage, file: Stored, said: Said) -> Array:
     return np.concatenate(found) if found else np.empty((0, 2), np.int64)
 
 
-def _rejected(storage: Storage, file: Stored, said: Said) -> int:
+def _rejected(storage: Parts, file: Stored, said: Said) -> int:
     """How many rejections its dead letters count. Raises DamagedFile if one is not of this commit."""
     number = 0
     for line in contents.lines(storage, file):

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from shared.audit.chain import unbroken
-from shared.audit.evidence import Commit, Finding, Level, Said, refuted
+from shared.audit.chain import Tail, unaltered, unbroken
+from shared.audit.evidence import Commit, Finding, Level, Said, refuted, size
 from shared.envelope import Reason
-from shared.intervals import Interval, intervals
+from shared.intervals import intervals
 from shared.ledger import Ledger
 
 STALE = Reason.OLDER_INCARNATION
@@ -25,11 +25,36 @@ def prove(ledger: Ledger, commits: Iterable[Commit], anchor: Said | None, since:
     """
     chain = sorted(commits, key=lambda commit: commit.said.ordinal)
     yield from _balance(ledger)
-    found = [*_each(chain), *unbroken(ledger, chain, anchor, since), *_sequences(ledger, chain)]
+    tail = Tail.of(ledger)
+    found = [
+        *_each(chain),
+        *unbroken(tail, chain, anchor, since),
+        *unaltered(tail, chain, since),
+        *_sequences(ledger, chain),
+        *_counted(ledger, chain),
+    ]
     if not found:
         found = list(_rows(ledger, chain, since))
     yield from found
     yield from _told(ledger, chain, since)
+
+
+def prove_connections(
+    tail: Tail, commits: Iterable[Commit], anchor: Said | None, since: int
+) -> Iterator[Finding]:
+    """The same for the files of finished connections.
+
+    Args:
+        tail: what the state table's manifest says of them.
+        commits: those of this state table that the container shows, committed at `since` or later.
+        anchor: the last commit before `since` that the container shows.
+        since: µs since 1970 UTC; below 1, all is to be proven.
+    """
+    chain = sorted(commits, key=lambda commit: commit.said.ordinal)
+    yield from _each(chain)
+    yield from unbroken(tail, chain, anchor, since)
+    yield from unaltered(tail, chain, since)
+    yield from _unpublished(chain)
 
 
 def _balance(ledger: Ledger) -> Iterator[Finding]:
@@ -43,17 +68,13 @@ def _balance(ledger: Ledger) -> Iterator[Finding]:
             f" + {counts.skipped} skipped",
         )
     lives = [*ledger.past, ledger.incarnation]
-    taken = sum((life.next or 0) - _size(life.gaps) for life in lives)
+    taken = sum((life.next or 0) - size(life.gaps) for life in lives)
     # What is quarantined may be of a hub of which nothing else was committed.
     if lives[0].number == 0 and not 0 <= counts.envelopes - taken <= counts.rejected.get(STALE, 0):
         yield refuted(
             "unbalanced",
             f"{counts.envelopes} envelopes counted, but sequence numbers say {taken}",
         )
-
-
-def _size(spans: Iterable[Interval]) -> int:
-    return sum(last - first + 1 for first, last in spans)
 
 
 def _each(chain: Sequence[Commit]) -> Iterator[Finding]:
@@ -75,6 +96,33 @@ def _each(chain: Sequence[Commit]) -> Iterator[Finding]:
             yield refuted(
                 "rows_differ",
                 f"{said.name}: its files have {commit.lines} rows, it made {said.commit_rows}",
+            )
+
+
+def _counted(ledger: Ledger, chain: Sequence[Commit]) -> Iterator[Finding]:
+    """What was counted between two commits: only envelopes without a file may add something."""
+    counts = ledger.counts
+    end = (counts.envelopes, sum(counts.rejected.values()), counts.skipped, counts.files)
+    starts = [
+        (said.envelopes_before, said.rejected_before, said.skipped_before, said.files_before)
+        for said in (commit.said for commit in chain)
+    ]
+    for commit, (envelopes, rejected, skipped, files) in zip(chain, [*starts[1:], end], strict=False):
+        said = commit.said
+        if said.files_before + said.commit_files != files:
+            continue  # another commit lies between them, which is missing
+        hidden = envelopes - said.envelopes_before - said.envelopes
+        more = skipped - said.skipped_before - said.commit_skipped
+        if (
+            hidden < 0
+            or more < 0
+            or (not hidden and more)
+            or rejected != said.rejected_before + said.commit_rejected
+        ):
+            yield refuted(
+                "counts_differ",
+                f"{said.name}: the next one counts {hidden} envelopes, {more} skipped records and "
+                f"{rejected - said.rejected_before - said.commit_rejected} rejections that no commit made",
             )
 
 
@@ -157,14 +205,7 @@ def _told(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Findi
             "lost",
             f"{lost.folder}: sequences {spans} are lost: their blocks expired; redeliver them to refill it",
         )
-    unpublished = sum(commit.unpublished for commit in chain)
-    if unpublished:
-        yield Finding(
-            Level.UNCLEAR,
-            "unpublished",
-            f"{unpublished} committed files are not visible yet: the timer publishes them within minutes; "
-            "audit again then",
-        )
+    yield from _unpublished(chain)
     if "~" in ledger.source:
         yield Finding(Level.NOTE, "replay", f"{ledger.counts.envelopes} dead letters were replayed")
         return
@@ -175,10 +216,10 @@ def _told(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Findi
             yield Finding(
                 Level.NOTE,
                 "gaps",
-                f"{_size(life.gaps)} sequence numbers of incarnation {life.number} never came: {spans}{more}",
+                f"{size(life.gaps)} sequence numbers of incarnation {life.number} never came: {spans}{more}",
             )
     if since < 1:
-        shown = sum(_size(intervals(one.said.sequences)) for one in chain if one.said.verdict != "lost")
+        shown = sum(size(intervals(one.said.sequences)) for one in chain if one.said.verdict != "lost")
         hidden = ledger.counts.envelopes - shown
         if hidden > 0:
             yield Finding(
@@ -186,3 +227,14 @@ def _told(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Findi
                 "no_trace",
                 f"{hidden} envelopes left no file: the ledger says that they held nothing of ours",
             )
+
+
+def _unpublished(chain: Sequence[Commit]) -> Iterator[Finding]:
+    number = sum(commit.unpublished for commit in chain)
+    if number:
+        yield Finding(
+            Level.UNCLEAR,
+            "unpublished",
+            f"{number} committed files are not visible yet: the timer publishes them within minutes; "
+            "audit again then",
+        )

@@ -11,7 +11,7 @@ import numpy as np
 from shared.audit import contents
 from shared.audit.contents import Array, Lineage
 from shared.audit.evidence import Finding, Level, Said, refuted
-from shared.audit.listing import CONNECTIONS, PARALLEL, Listing, Progress, attempt
+from shared.audit.listing import CONNECTIONS, PARALLEL, Listing, Progress, attempt, content
 from shared.compaction import compaction
 from shared.compaction.compaction import State
 from shared.compaction.provenance import Origin
@@ -68,10 +68,8 @@ class Unfolding:
             if file.name in self._damaged:
                 self.findings.append(refuted("damaged", self._damaged[file.name]))
             for origin in self._origins(file):
-                if CONNECTIONS not in f"/{file.name}":
-                    self.listing.take(Stored(origin.name, 0, origin.metadata), self.since, merged=True)
+                self.listing.take(Stored(origin.name, 0, origin.metadata), self.since, merged=True)
         self.findings += self._rows()
-        self.findings += self._twice()
         if deep:
             self.findings += list(self._deep(progress))
 
@@ -142,42 +140,33 @@ class Unfolding:
                 )
 
     def _rows(self) -> Iterator[Finding]:
-        """Each has the rows that it was written with, which are those of the files it replaced."""
+        """Each has the rows that it was written with: those of the files it replaced, in the same folder."""
         for file in self.listing.compacted:
             said, replaced = file.metadata["rows"], self._replaced.get(file.name)
+            strangers = {one.metadata["folder"] for one in self._origins(file)} - {file.metadata["folder"]}
+            if strangers:
+                yield refuted("moved", f"{file.name}: replaced files of {min(strangers)}: move it back there")
             if replaced and said != str(replaced.rows):
                 yield refuted(
                     "rows_differ",
                     f"{file.name}: was written with {said} rows, replaced files of {replaced.rows}",
                 )
 
-    def _twice(self) -> Iterator[Finding]:
-        """No row of a finished connection is in two files; of records, their commits tell it."""
-        names = Counter(file.name for file in self.listing.connections)
-        for file in self.listing.compacted:
-            if CONNECTIONS in f"/{file.name}":
-                names.update(origin.name for origin in self._origins(file))
-        for name, times in names.items():
-            if times > 1:
-                yield refuted(
-                    "too_many_files",
-                    f"{name}: its rows are in {times} files; delete it, or all but one compacted file "
-                    "with them",
-                )
-
     def _deep(self, progress: Progress) -> Iterator[Finding]:
-        """Each row of a compacted file of records is of one of the files it replaced, and there once.
+        """Each has its bytes; each row of records is of one of the files that it replaced, and there once.
 
         Of those that have rows of commits since: what was committed before may be refuted for good.
         """
         files = [
             one
             for one in self.listing.compacted
-            if CONNECTIONS not in f"/{one.name}"
-            and any(int(origin.metadata["committed_at"]) >= self.since for origin in self._origins(one))
+            if any(int(origin.metadata["committed_at"]) >= self.since for origin in self._origins(one))
         ]
         for number, file in enumerate(files):
             progress("rows", number, len(files))
+            yield from attempt(self.storage, file, self.findings, partial(content, self.storage, file)) or ()
+            if CONNECTIONS in f"/{file.name}":
+                continue
             lineage = attempt(
                 self.storage, file, self.findings, partial(contents.lineage, self.storage, file)
             )
@@ -189,12 +178,11 @@ class Unfolding:
 
 
 def _asked_for(file: Stored, origins: list[Origin], since: int) -> list[Origin]:
-    """Of connections the names; of records, where all were committed before, the last one of each ledger."""
-    if CONNECTIONS in f"/{file.name}":
-        return [Origin(one.name, {}) for one in origins]
+    """All of them; where all were committed before, the last one of each ledger."""
     last: dict[tuple[str, str], tuple[int, Origin]] = {}
     for origin in origins:
-        said = Said.of(origin.metadata)
+        of_connections = CONNECTIONS in f"/{file.name}"
+        said = Said.of_connections(origin.metadata) if of_connections else Said.of(origin.metadata)
         if said is None or said.committed_at >= since:
             return origins
         known = last.get((said.source, said.ledger_id))

@@ -61,15 +61,19 @@ def audit(storage: Storage, since: int, *, deep: bool, as_json: bool) -> int:
             }
             for one in report.sources
         ]
-        say_json({"verdict": verdict, "staged": report.staged, "sources": sources})
+        unread = list(report.unread)
+        say_json({"verdict": verdict, "not_read": unread, "staged": report.staged, "sources": sources})
         return report.status
     for one in report.sources:
         counts = one.counts
         word, shade = VERDICTS[one.status]
+        balance = (
+            f"{counts.records:,} records in = {counts.rows:,} rows"
+            f" + {sum(counts.rejected.values()):,} rejected + {counts.skipped:,} skipped; "
+        )
         say(
-            f"{one.source}: {paint(word, shade)}: {counts.records:,} records in = {counts.rows:,} rows"
-            f" + {sum(counts.rejected.values()):,} rejected + {counts.skipped:,} skipped;"
-            f" {one.rows:,} rows in {one.files:,} files"
+            f"{one.source}: {paint(word, shade)}: {balance if one.ledger else ''}"
+            f"{one.rows:,} rows in {one.files:,} files"
         )
         for finding in one.findings:
             say(f"  {paint(finding.level.value, COLOURS[finding.level])}: {finding.message}")
@@ -77,5 +81,7 @@ def audit(storage: Storage, since: int, *, deep: bool, as_json: bool) -> int:
         say(f"{report.staged:,} staged files of attempts that failed: Azure drops them after a week")
     if not report.sources:
         say("No ledger: nothing was committed, or STATE_CONTAINER is another one.")
+    for text in report.unread:
+        say(f"not read: {text}{'' if 'since' in text else ' (--deep reads them)'}")
     say(f"audit: {paint(verdict, colour)}")
     return report.status

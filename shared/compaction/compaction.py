@@ -176,19 +176,21 @@ def groups(files: Sequence[Stored], target: int) -> Iterator[list[Stored]]:
 def is_own(file: Stored) -> bool:
     """Whether its metadata are those of an exported or a compacted Parquet file."""
     said = file.metadata
-    numbers = (said.get("rows", ""), said.get("committed_at", "0"), said.get("compacted", "1"))
+    numbers = (said.get("rows", ""), said.get("committed_at", ""), said.get("compacted", "1"))
+    of_connections = f"/{schema.CONNECTIONS.name}/" in file.name
+    read = Said.of_connections if of_connections else Said.of
     return (
         file.name.endswith(".parquet")
         and all(number.isdecimal() for number in numbers)
+        and {"bytes", "folder", "sha256"} <= said.keys()
         and "commit_id" in said
         and said["commit_id"] in file.name
-        and ("compacted" in said or schema.RECORDS.name not in file.name or Said.of(said) is not None)
+        and ("compacted" in said or read(said) is not None)
     )
 
 
 def _committed(file: Stored) -> int:
-    # Files of connections did not say it at first.
-    return int(file.metadata.get("committed_at", "0"))
+    return int(file.metadata["committed_at"])
 
 
 def _origins(file: Stored) -> int:

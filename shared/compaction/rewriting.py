@@ -1,5 +1,6 @@
 """Writes the rows of several files as one file, staged in blocks: no reader sees it yet."""
 
+import hashlib
 import io
 import os
 from collections.abc import Sequence
@@ -66,6 +67,9 @@ def rewrite(
             "commit_id": stamp.commit_id,
             "committed_at": str(stamp.now),
             "rows": str(rows),
+            "bytes": str(blocks.size),
+            "folder": name[: name.rindex("/") + 1],
+            "sha256": blocks.digest.hexdigest(),
             "schema_version": str(schema.VERSION),
             "program_version": __version__,
         },
@@ -89,12 +93,20 @@ def _fetch(storage: Storage, files: Sequence[Stored], scratch: Path) -> list[Pat
 
     def fetch(number: int, file: Stored) -> Path:
         path = scratch / f"{number}.parquet"
+        digest = hashlib.sha256()
         with path.open("wb") as copy:
             for offset in range(0, file.size, PIECE):
                 try:
-                    copy.write(storage.part(file.name, offset, PIECE))
+                    piece = storage.part(file.name, offset, PIECE)
                 except Refused as error:  # archived, for example: that is no matter of other hours
                     raise DamagedFile(f"{file.name}: cannot be read: {error}") from error
+                digest.update(piece)
+                copy.write(piece)
+        # Otherwise the merged file would vouch for what was done to this one.
+        if digest.hexdigest() != file.metadata["sha256"]:
+            raise DamagedFile(f"{file.name}: its bytes are not those that were written: see the audit")
+        if not file.name.startswith(file.metadata["folder"]):
+            raise DamagedFile(f"{file.name}: was written to {file.metadata['folder']}: see the audit")
         return path
 
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="fetch") as pool:
@@ -150,6 +162,8 @@ class _Blocks(io.RawIOBase):
         self._waiting = bytearray()
         self.ids: list[str] = []
         self.size = 0
+        self.digest = hashlib.sha256()
+        """Of what was written."""
 
     def writable(self) -> bool:
         return True
@@ -160,6 +174,7 @@ class _Blocks(io.RawIOBase):
     def write(self, data: Any) -> int:
         with memoryview(data) as view:
             self._waiting += view
+            self.digest.update(view)
             self.size += view.nbytes
             return view.nbytes
 

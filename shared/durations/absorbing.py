@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared import __version__, formats, layout, schema
+from shared import __version__, digests, formats, layout, schema
 from shared.durations import connections, finishing, master
 from shared.durations.connections import UNKNOWN
 from shared.durations.head import DAY, HOUR, Head, Part, Totals
@@ -147,9 +147,48 @@ class Pass:
             }
         )
 
-    def files(self) -> Iterator[File]:
+    def files(self) -> tuple[File, ...]:
         """The files of finished connections, in the folders of their Revision 0."""
-        stamp, ordinal = self._stamp, self._after.ordinal + 1
+        stamp, after = self._stamp, self._after
+        outputs = list(self._outputs())
+        common = {
+            "manifest_id": after.manifest_id or stamp.commit_id,
+            "ordinal": str(after.ordinal + 1),
+            "commit_id": stamp.commit_id,
+            "committed_at": str(stamp.now),
+            "commit_files": str(len(outputs)),
+            "commit_rows": str(sum(rows for _, rows, _ in outputs)),
+            "formats": ",".join(self._rules.formats),
+            # Of all commits before: by them a missing one shows (shared/audit/chain.py).
+            "files_before": str(after.written_files),
+            "rows_before": str(after.written_rows),
+            "chain_before": after.chain,
+            "schema_version": str(schema.VERSION),
+            "program_version": __version__,
+        }
+        return tuple(
+            File(
+                Listed(
+                    name=name,
+                    block_ids=(f"{stamp.commit_id}-00000",),
+                    content_type=encoded.content_type,
+                    content_encoding=encoded.content_encoding,
+                    metadata=common
+                    | {
+                        "rows": str(rows),
+                        "bytes": str(len(encoded.data)),
+                        "folder": name[: name.rindex("/") + 1],
+                        "sha256": digests.of_bytes(encoded.data),
+                    },
+                    staged_at=stamp.now,
+                ),
+                encoded.data,
+            )
+            for name, rows, encoded in outputs
+        )
+
+    def _outputs(self) -> Iterator[tuple[str, int, formats.Encoded]]:
+        """Name, rows and bytes of each file."""
         table = pa.concat_tables([finishing.WRITTEN.empty_table(), *self.written])
         for partition in layout.split(table, "folder"):
             rows = partition.table.drop_columns(["folder"]).cast(schema.CONNECTIONS.arrow)
@@ -160,22 +199,9 @@ class Pass:
                     else formats.json_lines(rows)
                 )
                 part = "" if partition.part is None else f"-{partition.part:05d}"
-                yield File(
-                    Listed(
-                        name=layout.folder(format_, schema.CONNECTIONS.name, partition.date, partition.hour)
-                        + f"connections-{ordinal:012d}-{stamp.commit_id}{part}.{encoded.extension}",
-                        block_ids=(f"{stamp.commit_id}-00000",),
-                        content_type=encoded.content_type,
-                        content_encoding=encoded.content_encoding,
-                        metadata={
-                            "ordinal": str(ordinal),
-                            "commit_id": stamp.commit_id,
-                            "committed_at": str(stamp.now),
-                            "rows": str(rows.num_rows),
-                            "schema_version": str(schema.VERSION),
-                            "program_version": __version__,
-                        },
-                        staged_at=stamp.now,
-                    ),
-                    encoded.data,
+                name = (
+                    layout.folder(format_, schema.CONNECTIONS.name, partition.date, partition.hour)
+                    + f"connections-{self._after.ordinal + 1:012d}-{self._stamp.commit_id}{part}"
+                    + f".{encoded.extension}"
                 )
+                yield name, rows.num_rows, encoded

@@ -176,8 +176,8 @@ class Finisher:
         after = work.head()
         for name in work.damaged:
             summary.alarm(f"{name}: is damaged: {LOST}")
-        files = tuple(work.files())
-        after = after.model_copy(update={"files": tuple(file.listed for file in files)})
+        files = work.files()
+        after = after.with_files([file.listed for file in files])
         if after != stored:
             self._storage.stage(files)
             after = after.written(stamp.commit_id, stamp.now)

@@ -5,6 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from shared.digests import GENESIS, chained
 from shared.errors import LedgerError, LedgerTooLarge, LedgerTooNew
 from shared.ledger import MAX_BYTES, Ledger, Listed
 
@@ -124,6 +125,14 @@ class Head(_Data):
     began: dict[int, int] = {}
     """How many connections were first seen in each hour since 1970, of the last day."""
     totals: Totals = Totals()
+    manifest_id: str = ""
+    """The first commit's id, for life: tells this state from another one in its place."""
+    written_files: int = 0
+    """Files of finished connections that were ever committed."""
+    written_rows: int = 0
+    """Rows of those files."""
+    chain: str = GENESIS
+    """Over all those files: see shared/digests.py."""
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
@@ -219,6 +228,17 @@ class Head(_Data):
         )
         return dict(sorted(ranked[:NAMES]))
 
+    def with_files(self, files: Sequence[Listed]) -> "Head":
+        """With these files to publish, which its next commit writes."""
+        return self.model_copy(
+            update={
+                "files": tuple(files),
+                "written_files": self.written_files + len(files),
+                "written_rows": self.written_rows + sum(int(file.metadata["rows"]) for file in files),
+                "chain": chained(self.chain, files),
+            }
+        )
+
     def losing(self, files: Sequence[Listed], commit_id: str, now: int) -> "Head":
         """With these files noted as lost instead of listed."""
         kept = tuple(file for file in self.files if file not in files)
@@ -228,5 +248,10 @@ class Head(_Data):
     def written(self, commit_id: str, now: int) -> "Head":
         """As the next write of it: with the next ordinal."""
         return self.model_copy(
-            update={"ordinal": self.ordinal + 1, "commit_id": commit_id, "committed_at": now}
+            update={
+                "ordinal": self.ordinal + 1,
+                "commit_id": commit_id,
+                "committed_at": now,
+                "manifest_id": self.manifest_id or commit_id,
+            }
         )

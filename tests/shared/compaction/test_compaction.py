@@ -17,14 +17,15 @@ from shared.storage import Stored
 HOUR = 3600 * 1_000_000
 TEN = 1_795_168_800_000_000  # 2026-11-20 10:00 UTC
 RECORDS = "parquet/ApiManagementWebSocketConnectionLogs/date=2026-11-20/hour=09/"
-CONNECTIONS = "parquet/ApiManagementWebSocketConnections/date=2026-11-20/hour=09/"
 IDS = itertools.count(1)
 SAID = {
     **dict.fromkeys(("source", "ledger_id", "formats", "verdict"), "x"),
     **dict.fromkeys(
         ("ordinal", "incarnation", "commit_files", "commit_rows", "files_before", "rows_before"), "1"
     ),
-    "rejected_before": "0",
+    **dict.fromkeys(("rejected_before", "skipped_before", "envelopes_before"), "0"),
+    **dict.fromkeys(("commit_rejected", "commit_skipped", "bytes", "chain_before", "sha256"), "0"),
+    "folder": RECORDS,
     "sequences": "1-5",
     "rows": "7",
 }
@@ -39,8 +40,9 @@ def exported(size: int = 1000, at: int = TEN) -> Stored:
 
 def compacted(size: int = 1000, at: int = TEN, origins: int = 5) -> Stored:
     commit_id = f"{next(IDS):032x}"
-    said = {"compacted": str(origins), "commit_id": commit_id, "committed_at": str(at), "rows": "7"}
-    return Stored(f"{RECORDS}compacted-1-{commit_id}.parquet", size, said)
+    said = {"compacted": str(origins), "commit_id": commit_id, "committed_at": str(at)}
+    own = {name: SAID[name] for name in ("rows", "bytes", "folder", "sha256")}
+    return Stored(f"{RECORDS}compacted-1-{commit_id}.parquet", size, said | own)
 
 
 def test_an_hour_is_ripe_once_it_is_over_and_was_quiet() -> None:
@@ -65,15 +67,11 @@ def test_what_is_not_the_programs_own_or_not_visible_is_left_alone() -> None:
         Stored(good.name, 9, {}),
         Stored(good.name, 9, {**good.metadata, "rows": "many"}),
         Stored(good.name, 9, {**good.metadata, "sequences": "?"}),
+        Stored(good.name, 9, {k: v for k, v in good.metadata.items() if k != "sha256"}),
         Stored(good.name.replace(".parquet", ".csv"), 9, good.metadata),
         Stored(good.name, 0, good.metadata, visible=False),
     ]
     assert ripe(RECORDS, [good, *bad], TEN + 9 * HOUR, HOUR) == [good]
-
-
-def test_files_of_connections_that_do_not_say_when_they_were_committed_count_as_old() -> None:
-    file = Stored(f"{CONNECTIONS}connections-1-abc.parquet", 9, {"commit_id": "abc", "rows": "1"})
-    assert ripe(CONNECTIONS, [file], TEN, HOUR) == [file]
 
 
 @pytest.mark.parametrize(
