@@ -17,13 +17,13 @@ test: $(READY) .venv-checkov/ready ## every test, Azurite and the Event Hubs bro
 	$(BIN)/pytest -n 3 --dist worksteal $(TEST)
 
 faults: $(READY) ## a few minutes of attempts to lose or double a record (LONG=1: 10,000 schedules, 200 kills)
-	@$(BIN)/python -m tests.faults $(if $(LONG),--long) $(FAULTS)
+	@$(BIN)/python -m tests.campaigns.faults $(if $(LONG),--long) $(FAULTS)
 
 fuzz: $(READY) ## a million hostile bodies, each accounted for
-	@$(BIN)/python -m tests.fuzz $(FUZZ)
+	@$(BIN)/python -m tests.campaigns.fuzz $(FUZZ)
 
 load: $(READY) ## two million records through the whole stack, with kills, audited at the end
-	@$(BIN)/python -m local.load $(LOAD)
+	@$(BIN)/python -m tests.campaigns.load $(LOAD)
 
 check: $(READY) ## ruff, format, mypy --strict
 	$(BIN)/ruff check

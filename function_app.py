@@ -1,4 +1,4 @@
-"""The functions that Azure runs. What they do is in shared/."""
+"""The Azure Functions entry points; the logic is in shared/."""
 
 import _strptime  # type: ignore[import-not-found]
 import time
@@ -8,15 +8,20 @@ from typing import List
 
 import azure.functions as func
 
-from shared import attempts, checkpoints, deadline, export, settings, storage, telemetry_export, trigger
-from shared.compaction import compact
-from shared.compaction.compact import Compactor
-from shared.durations import finish
-from shared.durations.finish import Finisher
-from shared.export import Exporter
-from shared.hub import EventHub
+from shared import attempts, deadline, settings, telemetry_export
+from shared.azure import blob_storage, checkpoints
+from shared.azure.event_hub import EventHub
+from shared.compaction.compactor import BUDGET as COMPACT_BUDGET
+from shared.compaction.compactor import SECONDS as COMPACT_SECONDS
+from shared.compaction.compactor import Compactor
+from shared.connections.timer import BUDGET as FINISH_BUDGET
+from shared.connections.timer import SECONDS as FINISH_SECONDS
+from shared.connections.timer import Finisher
+from shared.export.exporter import SECONDS as EXPORT_SECONDS
+from shared.export.exporter import Exporter
+from shared.input import trigger
 from shared.invocation import invocation
-from shared.ownership import Ownership
+from shared.protocol.ownership import Ownership
 
 MICROSECOND = timedelta(microseconds=1)
 FLUSH_SECONDS = 10
@@ -37,15 +42,20 @@ def _new_id() -> str:
 
 config = settings.load()
 telemetry_export.configure(config)
-store = storage.connect(config.state, config.output, config.STATE_CONTAINER, config.OUTPUT_CONTAINER)
+store = blob_storage.connect(config.state, config.output, config.STATE_CONTAINER, config.OUTPUT_CONTAINER)
 ownership = Ownership(store, store.state_name, _now, _new_id)
 exporter = Exporter(
-    store, config.rules, config.MEMORY_BUDGET, _now, _new_id, config.WS_LOOKUP_STALENESS // MICROSECOND
+    store,
+    config.export_policy,
+    config.MEMORY_BUDGET,
+    _now,
+    _new_id,
+    config.WS_LOOKUP_STALENESS // MICROSECOND,
 )
 hub = EventHub(config.hub, config.EVENT_HUB_NAME, config.EVENT_HUB_CONSUMER_GROUP)
 marks = checkpoints.connect(config.checkpoints, config.EVENT_HUB_CONSUMER_GROUP)
-finisher = Finisher(store, hub, config.finishing, _now, _new_id, checkpoints=marks)
-compactor = Compactor(store, config.compacting, _now, _new_id)
+finisher = Finisher(store, hub, config.finish_policy, _now, _new_id, checkpoints=marks)
+compactor = Compactor(store, config.compaction_policy, _now, _new_id)
 app = func.FunctionApp()
 
 
@@ -65,7 +75,7 @@ app = func.FunctionApp()
 )
 def export_logs(events: List[func.EventHubEvent], context: func.Context) -> None:
     """Commits a batch; returns once every record of it is visible, or raises, and the batch comes again."""
-    with invocation("export_logs", FLUSH_SECONDS), deadline.within(export.SECONDS):
+    with invocation("export_logs", FLUSH_SECONDS), deadline.within(EXPORT_SECONDS):
         ownership.check("export_logs")
         if events:
             careful = attempts.suspect(context.retry_context)
@@ -74,15 +84,15 @@ def export_logs(events: List[func.EventHubEvent], context: func.Context) -> None
 
 @app.timer_trigger(arg_name="timer", schedule="0 * * * * *")
 def finish_connections(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the worker passes it by name
-    """Writes connections that are finished, and mends what exporters left; goes on in the next minute."""
-    with invocation("finish_connections"), deadline.within(finish.SECONDS):
+    """Writes connections that are finished, and repairs what exporters left; goes on in the next minute."""
+    with invocation("finish_connections"), deadline.within(FINISH_SECONDS):
         ownership.check("finish_connections")
-        finisher.run(finish.BUDGET)
+        finisher.run(FINISH_BUDGET)
 
 
 @app.timer_trigger(arg_name="timer", schedule="30 */10 * * * *")
 def compact_logs(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the worker passes it by name
     """Puts the small files of quiet hours together; goes on at the next run."""
-    with invocation("compact_logs"), deadline.within(compact.SECONDS):
+    with invocation("compact_logs"), deadline.within(COMPACT_SECONDS):
         ownership.check("compact_logs")
-        compactor.run(compact.BUDGET)
+        compactor.run(COMPACT_BUDGET)

@@ -22,17 +22,21 @@ import pyarrow as pa
 from benchmarks import compaction, footprint, growth, outage, rivals, stack
 from benchmarks import connections as opened
 from benchmarks.timing import HEADER, Figure, Job, Times, interleaved
-from benchmarks.workload import LEDGER, NOW, SOURCE, STAMP, Nothing, envelopes, foreign, rejected
-from shared import plan
-from shared.durations.connections import Starts, enrich
-from shared.durations.known import Known
-from shared.envelope import Envelope
-from shared.export import Exporter
-from shared.records.validation import validate
-from shared.rules import Rules
+from benchmarks.workload import LEDGER, NOW, PARTITION, STAMP, Nothing, envelopes, foreign, rejected
+from shared.connections.observations import StartTimeLookup, enrich
+from shared.connections.start_times import StartTimes
+from shared.export import plan
+from shared.export.exporter import Exporter
+from shared.input.envelope import Envelope
+from shared.input.validation import validate
+from shared.policies import ExportPolicy
 from tests.memory import CountingStorage, MemoryStorage
 
-PARQUET, JSON, BOTH = Rules(), Rules(formats=("json",)), Rules(formats=("parquet", "json"))
+PARQUET, JSON, BOTH = (
+    ExportPolicy(),
+    ExportPolicy(formats=("json",)),
+    ExportPolicy(formats=("parquet", "json")),
+)
 OPEN = 600_000
 GOALS = {
     "pipeline/floor (1 to an envelope)": ("<=", 2.5),
@@ -53,9 +57,11 @@ GOALS = {
 RESULTS: dict[str, Figure] = {}
 
 
-def make(batch: Sequence[Envelope], rules: Rules = PARQUET, known: Starts | None = None) -> plan.Plan | None:
+def make(
+    batch: Sequence[Envelope], policy: ExportPolicy = PARQUET, known: StartTimeLookup | None = None
+) -> plan.CommitPlan | None:
     """The pipeline: bodies in, a file's bytes and the observations out."""
-    return plan.make(SOURCE, batch, LEDGER, known or Nothing(), rules, STAMP)
+    return plan.plan_commit(PARTITION, batch, LEDGER, known or Nothing(), policy, STAMP)
 
 
 def shown(title: str, times: dict[str, Times]) -> dict[str, Times]:
@@ -70,7 +76,7 @@ def against_others(rounds: int) -> None:
     database = duckdb.connect(config={"threads": 1})
     for number, each in ((5000, 1), (100, 50), (10, 500)):
         batch = envelopes(number, each)
-        table = enrich(validate(SOURCE, batch, PARQUET).table, Nothing())[0]
+        table = enrich(validate(PARTITION, batch, PARQUET).table, Nothing())[0]
         jobs: dict[str, Job] = {
             "floor": partial(rivals.floor, batch, table),
             "pipeline": partial(make, batch),
@@ -132,7 +138,7 @@ def of_open_connections(rounds: int) -> None:
     opened.fill(many, OPEN)
     knowing = []
     for storage in (none, many):
-        known = Known(storage, 1 << 60, lambda: NOW)
+        known = StartTimes(storage, 1 << 60, lambda: NOW)
         known.refresh(LEDGER)
         knowing.append(known)
     times = shown(
@@ -147,14 +153,14 @@ def of_open_connections(rounds: int) -> None:
 
 def of_storage() -> None:
     """Calls of storage that a commit makes, once its process has read what is known."""
-    for rules in (PARQUET, BOTH):
+    for policy in (PARQUET, BOTH):
         storage = CountingStorage()
         ids = map("{:032x}".format, count())
-        exporter = Exporter(storage, rules, 64 << 20, lambda: NOW, partial(next, ids), 1 << 60)
+        exporter = Exporter(storage, policy, 64 << 20, lambda: NOW, partial(next, ids), 1 << 60)
         batch = envelopes(4, 50)
-        exporter.run(SOURCE, batch[:2])
+        exporter.run(PARTITION, batch[:2])
         storage.calls.clear()
-        (commit,) = exporter.run(SOURCE, batch[2:])
+        (commit,) = exporter.run(PARTITION, batch[2:])
         calls, files = storage.calls, len(commit.files)
         assert calls == {"stage": files, "put": 1, "write": 1, "publish": files}, calls
         RESULTS[f"storage calls of a commit, files: {files}"] = Figure([calls.total()])

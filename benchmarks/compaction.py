@@ -16,14 +16,16 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.timing import Figure
-from benchmarks.workload import LEDGER, NOW, SOURCE, Nothing, envelopes
-from shared import digests, formats, schema
-from shared.compaction import compaction
-from shared.compaction.compact import Compactor
-from shared.durations.connections import enrich
-from shared.ledger import File, Ledger, Listed
-from shared.records.validation import validate
-from shared.rules import Compacting, Rules
+from benchmarks.workload import LEDGER, NOW, PARTITION, Nothing, envelopes
+from shared import digests
+from shared.compaction import swaps
+from shared.compaction.compactor import Compactor
+from shared.connections.observations import enrich
+from shared.input.validation import validate
+from shared.output import formats
+from shared.policies import CompactionPolicy, ExportPolicy
+from shared.protocol.ledger import Ledger, PendingFile, StagedFile
+from shared.tables import schema
 from tests.memory import MemoryStorage
 
 HOUR = 3600 * 1_000_000
@@ -70,8 +72,8 @@ def compare(rounds: int = 5, size: Size | None = None) -> dict[str, Figure]:
                 print(f"{label:8} {cost}")
             one, other = costs
             assert one.answer == other.answer
-            results[f"{name}, time before/after compaction"] = Figure([one.ms / other.ms])
-            results[f"{name}, bytes read before/after compaction"] = Figure([one.read / other.read])
+            results[f"{name}, time before/after swaps"] = Figure([one.ms / other.ms])
+            results[f"{name}, bytes read before/after swaps"] = Figure([one.read / other.read])
     return results
 
 
@@ -134,9 +136,9 @@ def _io() -> tuple[int, int]:
 
 def fill(storage: MemoryStorage, size: Size) -> str:
     """A day of finished connections and a month of records; the id of a connection in its middle."""
-    storage.put(Ledger.name(SOURCE), LEDGER.dump())
+    storage.put(Ledger.name(PARTITION), LEDGER.dump())
     rng = np.random.default_rng(1)
-    base = enrich(validate(SOURCE, envelopes(100, 50), Rules()).table, Nothing())[0]
+    base = enrich(validate(PARTITION, envelopes(100, 50), ExportPolicy()).table, Nothing())[0]
     wanted = ""
     for hour in range(24 * DAYS):
         began = BEGAN + (23 - hour) * HOUR
@@ -209,7 +211,7 @@ def put(storage: MemoryStorage, table: str, began: int, file: int, rows: pa.Tabl
         **dict.fromkeys(("envelopes_before", "commit_rejected", "commit_skipped"), "0"),
         "chain_before": digests.GENESIS,
         "manifest_id": "1",
-        "source": str(SOURCE),
+        "partition": str(PARTITION),
         "ledger_id": LEDGER.ledger_id,
         "commit_id": commit_id,
         "sequences": f"{file}-{file}",
@@ -221,24 +223,24 @@ def put(storage: MemoryStorage, table: str, began: int, file: int, rows: pa.Tabl
         "folder": folder,
         "sha256": digests.of_bytes(data),
     }
-    listed = Listed(
+    listed = PendingFile(
         name=f"{folder}ns-hub-0-i0-{file:020d}-{file}-{commit_id}.parquet",
         block_ids=("0",),
         content_type=formats.PARQUET,
         metadata=said,
         staged_at=0,
     )
-    storage.stage([File(listed, data)])
+    storage.stage([StagedFile(listed, data)])
     storage.publish([listed])
 
 
 def compact(storage: MemoryStorage) -> float:
     """All of it, as the timer would in its runs; CPU seconds."""
-    rules = Compacting(reach=timedelta(days=DAYS))
+    policy = CompactionPolicy(reach=timedelta(days=DAYS))
     began = time.process_time()
-    for run in range(compaction.ROUND):
-        now = BEGAN + 48 * HOUR + run * compaction.SLOT
-        Compactor(storage, rules, lambda now=now: now, lambda: uuid.uuid4().hex).run(1e9)  # type: ignore[misc]
+    for run in range(swaps.ROUND):
+        now = BEGAN + 48 * HOUR + run * swaps.SLOT
+        Compactor(storage, policy, lambda now=now: now, lambda: uuid.uuid4().hex).run(1e9)  # type: ignore[misc]
     return time.process_time() - began
 
 

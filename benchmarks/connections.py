@@ -1,4 +1,4 @@
-"""What open connections cost: a run of the timer, and a commit, with so many of them in the master table.
+"""What open connections cost: a run of the timer, and a commit, with so many of them in the state table.
 
 python -m benchmarks.connections [rows] [observations]
 """
@@ -19,26 +19,26 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from shared import plan
-from shared.durations import connections, master
-from shared.durations.connections import OBSERVATIONS, UNKNOWN
-from shared.durations.finish import Finisher
-from shared.durations.head import NAME, Head, Part
-from shared.durations.known import Known
-from shared.envelope import Envelope, Source
-from shared.hub import State
-from shared.ledger import Ledger, Segment
-from shared.plan import Stamp
-from shared.rules import Finishing, Rules
-from shared.schema import RECORDS
-from shared.storage import Blob
+from shared.azure.blob_storage import Blob
+from shared.azure.event_hub import HubState
+from shared.connections import observations, state_table
+from shared.connections.manifest import NAME, Manifest, Part
+from shared.connections.observations import OBSERVATIONS, UNKNOWN
+from shared.connections.start_times import StartTimes
+from shared.connections.timer import Finisher
+from shared.export import plan
+from shared.export.plan import Stamp
+from shared.input.envelope import Envelope, HubPartition
+from shared.policies import ExportPolicy, FinishPolicy
+from shared.protocol.ledger import Ledger, Segment
+from shared.tables.schema import RECORDS
 from tests.memory import MemoryStorage
 
 MINUTE = 60_000_000
 NOW = 1_900_000_000_000_000
 BATCH = 5_000
 PIECE = 60_000
-SOURCE = Source("benchmark", "hub", "0")
+PARTITION = HubPartition("benchmark", "hub", "0")
 RESOURCES = tuple(
     f"/subscriptions/{uuid.UUID(int=n)}/resourcegroups/rg/providers/microsoft.apimanagement/service/apim{n}"
     for n in range(10)
@@ -54,7 +54,7 @@ def ids(numbers: np.ndarray[Any, Any]) -> pa.Array:
     )
 
 
-def observations(numbers: np.ndarray[Any, Any], rng: np.random.Generator) -> pa.Table:
+def made_observations(numbers: np.ndarray[Any, Any], rng: np.random.Generator) -> pa.Table:
     """One observation each of the connections with these numbers, of the last two hours."""
     rows = len(numbers)
     first = NOW - rng.integers(0, 120 * MINUTE, rows)
@@ -66,7 +66,7 @@ def observations(numbers: np.ndarray[Any, Any], rng: np.random.Generator) -> pa.
             pa.array(np.ones(2 * rows, np.int64)),
             pa.nulls(2 * rows, pa.float64()),
         ],
-        fields=list(connections.NAMES.value_type),
+        fields=list(observations.NAMES.value_type),
     )
     columns: dict[str, Any] = {
         "_ResourceId": pa.array(RESOURCES).take(pa.array(numbers % len(RESOURCES))),
@@ -77,12 +77,12 @@ def observations(numbers: np.ndarray[Any, Any], rng: np.random.Generator) -> pa.
         "last_seen": last + 5 * MINUTE,
         "count": np.full(rows, 2),
         "names": pa.ListArray.from_arrays(
-            pa.array(np.arange(rows + 1, dtype=np.int32) * 2), names, type=connections.NAMES
+            pa.array(np.arange(rows + 1, dtype=np.int32) * 2), names, type=observations.NAMES
         ),
         "Error": pa.nulls(rows, pa.string()),
-        **{name: pa.array(["gateway"] * rows) for name in connections.LAST[1:]},
-        "Error at": np.full(rows, connections.NEVER),
-        **{f"{name} at": last for name in connections.LAST[1:]},
+        **{name: pa.array(["gateway"] * rows) for name in observations.LAST[1:]},
+        "Error at": np.full(rows, observations.NEVER),
+        **{f"{name} at": last for name in observations.LAST[1:]},
     }
     return pa.table([columns[name] for name in OBSERVATIONS.names], schema=OBSERVATIONS)
 
@@ -116,19 +116,19 @@ class Files(MutableMapping[str, Blob]):
 
 
 def fill(storage: MemoryStorage, rows: int) -> None:
-    """A head and a master table of so many rows."""
+    """A manifest and a state table of so many rows."""
     rng = np.random.default_rng(2)
     pieces = [np.arange(begin, min(rows, begin + PIECE)) for begin in range(0, rows, PIECE)]
-    hashes = np.concatenate([connections.keys(observations(piece, rng)) for piece in pieces])
+    hashes = np.concatenate([observations.keys(made_observations(piece, rng)) for piece in pieces])
     parts: list[Part] = []
     for numbers in np.array_split(np.argsort(hashes), len(pieces)):
-        table = master.keyed([observations(numbers, rng)])
-        data = connections.dump(table)
-        name = master.name_of(f"master/{0:020d}-{len(parts)}", data)
+        table = state_table.keyed([made_observations(numbers, rng)])
+        data = observations.dump(table)
+        name = state_table.name_of(f"state-table/{0:020d}-{len(parts)}", data)
         storage.put(name, data)
-        low = master.key_of(table.slice(0, 1)).tobytes().hex()
+        low = state_table.key_of(table.slice(0, 1)).tobytes().hex()
         parts.append(Part(name=name, low=low, rows=table.num_rows, open=table.num_rows, due=UNKNOWN))
-    storage.put(NAME, Head(parts=tuple(parts)).dump())
+    storage.put(NAME, Manifest(parts=tuple(parts)).dump())
 
 
 def measure(what: str, work: Callable[[], object]) -> None:
@@ -150,33 +150,33 @@ def measure(what: str, work: Callable[[], object]) -> None:
 class NoHub:
     """Does not answer."""
 
-    def ask(self) -> State | None:
-        """See shared.hub.Hub."""
+    def ask(self) -> HubState | None:
+        """See shared.azure.event_hub.Hub."""
         return None
 
 
 def main(rows: int, observed: int, folder: Path) -> None:
-    """Measures with so many rows in the master table, and so many observations to absorb."""
+    """Measures with so many rows in the state table, and so many observations to merge."""
     pa.set_cpu_count(1)
     rng = np.random.default_rng(1)
     storage = MemoryStorage()
     storage.state = Files(folder)  # type: ignore[assignment]
     if rows:
-        measure("made the master table", lambda: fill(storage, rows))
+        measure("made the state table", lambda: fill(storage, rows))
         print(f"{rows:,} rows, {sum(path.stat().st_size for path in folder.iterdir()) / rows:.0f} bytes each")
     segments = []
     for n, begin in enumerate(range(0, observed, BATCH)):
         half = BATCH // 2  # half of them new, half known
         numbers = np.concatenate([rng.integers(0, max(1, rows), half), rows + begin + np.arange(half)])
-        table = connections.merge([observations(np.unique(numbers), rng)])
-        name = f"segments/{SOURCE}/l/{n + 1:012d}-x.arrow"
-        storage.put(name, connections.dump(table))
+        table = observations.merge([made_observations(np.unique(numbers), rng)])
+        name = f"segments/{PARTITION}/l/{n + 1:012d}-x.arrow"
+        storage.put(name, observations.dump(table))
         segments.append(Segment(name=name, ordinal=n + 1, observations=table.num_rows, newest=NOW))
-    ledger = Ledger(ledger_id="l", source=str(SOURCE), ordinal=len(segments), segments=tuple(segments))
-    storage.put(Ledger.name(SOURCE), ledger.dump())
+    ledger = Ledger(ledger_id="l", partition=str(PARTITION), ordinal=len(segments), segments=tuple(segments))
+    storage.put(Ledger.name(PARTITION), ledger.dump())
 
     tick = count()
-    known = Known(storage, 5_000_000, lambda: NOW)
+    known = StartTimes(storage, 5_000_000, lambda: NOW)
     batch = records(rng, rows)
 
     def read() -> None:
@@ -184,17 +184,19 @@ def main(rows: int, observed: int, folder: Path) -> None:
 
     def enrich() -> str:
         read()
-        return f"{BATCH:,} records: enrich {best(lambda: connections.enrich(batch, known)):.1f} ms"
+        return f"{BATCH:,} records: enrich {best(lambda: observations.enrich(batch, known)):.1f} ms"
 
     def commit() -> str:
         read()
         envelopes = [Envelope(n, NOW, one) for n, one in enumerate(bodies(batch))]
-        empty = Ledger(ledger_id="l", source=str(SOURCE))
+        empty = Ledger(ledger_id="l", partition=str(PARTITION))
         stamp = Stamp("0" * 32, NOW)
-        took = best(lambda: plan.make(SOURCE, envelopes, empty, known, Rules(), stamp))
+        took = best(lambda: plan.plan_commit(PARTITION, envelopes, empty, known, ExportPolicy(), stamp))
         return f"{BATCH:,} records: plan {took:.1f} ms"
 
-    finisher = Finisher(storage, NoHub(), Finishing(cap=1 << 30), lambda: NOW, lambda: f"{next(tick):032x}")
+    finisher = Finisher(
+        storage, NoHub(), FinishPolicy(cap=1 << 30), lambda: NOW, lambda: f"{next(tick):032x}"
+    )
     measure("a process reads what is known", read)
     measure("the same, and enriches batches", enrich)
     measure("the same, and plans commits", commit)

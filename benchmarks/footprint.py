@@ -7,10 +7,10 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks.timing import Figure
-from benchmarks.workload import LEDGER, NOW, SOURCE, STAMP, Nothing, envelopes
-from shared import plan
-from shared.envelope import Envelope
-from shared.rules import Rules
+from benchmarks.workload import LEDGER, NOW, PARTITION, STAMP, Nothing, envelopes
+from shared.export import plan
+from shared.input.envelope import Envelope
+from shared.policies import ExportPolicy
 
 LARGEST = 256
 BATCHES, WARM = 1_000, 100
@@ -45,7 +45,7 @@ def _tell(tell: Callable[[list[float]], None], work: Callable[[], list[float]]) 
 def _largest() -> list[float]:
     body, ledger = envelopes(1, 1_860)[0].body, LEDGER
     batch = [Envelope(n, NOW + n, body) for n in range(LARGEST)]
-    while commit := plan.make(SOURCE, batch, ledger, Nothing(), Rules(), STAMP):
+    while commit := plan.plan_commit(PARTITION, batch, ledger, Nothing(), ExportPolicy(), STAMP):
         ledger = commit.ledger
     return []
 
@@ -56,7 +56,7 @@ def _thousand() -> list[float]:
     for n in range(WARM + BATCHES):
         if n == WARM:
             start = _now()
-        plan.make(SOURCE, batch, LEDGER, Nothing(), Rules(), STAMP)
+        plan.plan_commit(PARTITION, batch, LEDGER, Nothing(), ExportPolicy(), STAMP)
     return [_now() - start]
 
 

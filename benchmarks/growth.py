@@ -12,14 +12,14 @@ import pyarrow as pa
 from benchmarks import connections as opened
 from benchmarks import rivals
 from benchmarks.timing import Job, interleaved
-from benchmarks.workload import LEDGER, NOW, SOURCE, STAMP, Nothing, envelopes
-from shared import plan
-from shared.durations import connections
-from shared.durations.known import Known
-from shared.envelope import Envelope, Source
-from shared.ledger import Ledger, Segment
-from shared.records.validation import validate
-from shared.rules import Rules
+from benchmarks.workload import LEDGER, NOW, PARTITION, STAMP, Nothing, envelopes
+from shared.connections import observations
+from shared.connections.start_times import StartTimes
+from shared.export import plan
+from shared.input.envelope import Envelope, HubPartition
+from shared.input.validation import validate
+from shared.policies import ExportPolicy
+from shared.protocol.ledger import Ledger, Segment
 from tests.memory import MemoryStorage
 
 ROUNDS = 9
@@ -44,7 +44,7 @@ def draw(path: Path) -> None:
         _panel("records in a batch", *_sizes()),
         _panel("records to an envelope, 5,000 in the batch", *_shapes()),
         _panel("open connections that the process knows", *_open()),
-        _panel("sources, each with a commit to be learnt of", *_sources()),
+        _panel("partitions, each with a commit to be learnt of", *_partitions()),
     ]
     parts = [
         f'<g transform="translate({n % IN_A_ROW * WIDTH},{n // IN_A_ROW * HEIGHT})">{panel}</g>'
@@ -72,7 +72,7 @@ def _sizes() -> tuple[Points, Points]:
 
 def _shapes() -> tuple[Points, Points]:
     batches = {each: envelopes(RECORDS // each, each) for each in (1, 5, 50, 500)}
-    table = connections.enrich(validate(SOURCE, batches[50], Rules()).table, Nothing())[0]
+    table = observations.enrich(validate(PARTITION, batches[50], ExportPolicy()).table, Nothing())[0]
     floors: dict[int, Job] = {-at: partial(rivals.floor, batch, table) for at, batch in batches.items()}
     found = _measured({at: partial(_plan, batch) for at, batch in batches.items()} | floors)
     costs = dict(found)
@@ -85,15 +85,15 @@ def _open() -> tuple[Points, Points]:
     for number in (1, 1_000, 30_000, 600_000):
         storage = MemoryStorage()
         opened.fill(storage, number)
-        known = Known(storage, 1 << 60, lambda: NOW)
+        known = StartTimes(storage, 1 << 60, lambda: NOW)
         known.refresh(LEDGER)
         jobs[number] = partial(_plan, batch, known)
     found = _measured(jobs)
     return found, [(at, MANY_OPEN * found[0][1]) for at, _ in found]
 
 
-def _sources() -> tuple[Points, Points]:
-    """A process learns what as many sources have committed since it looked last, and commits once."""
+def _partitions() -> tuple[Points, Points]:
+    """A process learns what as many partitions have committed since it looked last, and commits once."""
     batch = envelopes(100, 50)
     rng = np.random.default_rng(1)
     jobs: dict[int, Job] = {}
@@ -102,22 +102,22 @@ def _sources() -> tuple[Points, Points]:
         for n in range(number):
             numbers = np.arange(n * RECORDS // 4, (n + 1) * RECORDS // 4)
             segment = Segment(name=f"segments/{n}", ordinal=1, observations=len(numbers), newest=NOW)
-            storage.put(segment.name, connections.dump(opened.observations(numbers, rng), "lz4"))
-            source = Source("benchmark", "hub", str(n))
-            ledger = Ledger(ledger_id="l", source=str(source), ordinal=1, segments=(segment,))
-            storage.put(Ledger.name(source), ledger.dump())
+            storage.put(segment.name, observations.dump(opened.made_observations(numbers, rng), "lz4"))
+            partition = HubPartition("benchmark", "hub", str(n))
+            ledger = Ledger(ledger_id="l", partition=str(partition), ordinal=1, segments=(segment,))
+            storage.put(Ledger.name(partition), ledger.dump())
         jobs[number] = partial(_learn_and_plan, batch, storage)
     return _measured(jobs), []
 
 
 def _learn_and_plan(batch: Sequence[Envelope], storage: MemoryStorage) -> None:
-    known = Known(storage, 0, lambda: NOW)
+    known = StartTimes(storage, 0, lambda: NOW)
     known.refresh(LEDGER)
     _plan(batch, known)
 
 
-def _plan(batch: Sequence[Envelope], known: connections.Starts | None = None) -> None:
-    plan.make(SOURCE, batch, LEDGER, known or Nothing(), Rules(), STAMP)
+def _plan(batch: Sequence[Envelope], known: observations.StartTimeLookup | None = None) -> None:
+    plan.plan_commit(PARTITION, batch, LEDGER, known or Nothing(), ExportPolicy(), STAMP)
 
 
 def _measured(jobs: Mapping[int, Job], records: Mapping[int, int] | None = None) -> Points:

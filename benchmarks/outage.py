@@ -7,12 +7,12 @@ from itertools import count
 from azure.storage.blob import BlobServiceClient
 
 from benchmarks.timing import Figure
-from benchmarks.workload import SOURCE, envelopes
-from local.azurite import Azurite
-from local.faults.proxy import Proxy
-from shared import storage
-from shared.export import Exporter
-from shared.rules import Connection, Rules
+from benchmarks.workload import PARTITION, envelopes
+from local.emulators.azurite import Azurite
+from shared.azure import blob_storage
+from shared.export.exporter import Exporter
+from shared.policies import Connection, ExportPolicy
+from tests.campaigns.faults.proxy import Proxy
 
 FAILING = (0, 1, 2, 3)
 """Requests that fail in a row, from the ledger write on: a commit waits for each of its steps."""
@@ -37,8 +37,10 @@ def _seconds(azurite: Azurite, proxy: Proxy, failing: int) -> float:
             service.create_container(f"{name}-{kind}")
     proxy.calm()
     connection = Connection(string=azurite.connection_string.replace(str(azurite.port), str(proxy.port)))
-    through = storage.connect(connection, connection, f"{name}-state", f"{name}-output")
-    exporter = Exporter(through, Rules(), 1 << 26, lambda: time.time_ns() // 1000, lambda: uuid.uuid4().hex)
+    through = blob_storage.connect(connection, connection, f"{name}-state", f"{name}-output")
+    exporter = Exporter(
+        through, ExportPolicy(), 1 << 26, lambda: time.time_ns() // 1000, lambda: uuid.uuid4().hex
+    )
     writes = count()
 
     def fate(request: str) -> str:
@@ -48,5 +50,5 @@ def _seconds(azurite: Azurite, proxy: Proxy, failing: int) -> float:
     proxy.choose = fate
     batch = envelopes(10, 50)
     began = time.perf_counter()
-    exporter.run(SOURCE, batch)
+    exporter.run(PARTITION, batch)
     return time.perf_counter() - began

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from dateutil.parser import parse  # type: ignore[import-untyped]
 
-from shared.envelope import Envelope
+from shared.input.envelope import Envelope
 
 TEXTS = (
     "time",

@@ -25,7 +25,7 @@ from local.traffic.send import producer, send
 from local.traffic.sends import Send
 from shared.telemetry import COMMIT
 
-SOURCES = 2
+PARTITIONS = 2
 EACH = 50
 BATCH = 256
 """Events of a full batch, as host.json has it."""
@@ -43,10 +43,10 @@ sys.meta_path.insert(0, Without())
 began = time.perf_counter()
 import function_app
 imported = time.perf_counter()
-from shared.envelope import Envelope, Source
+from shared.input.envelope import Envelope, Source
 now = time.time_ns() // 1000
-source = Source("benchmark", "start", sys.argv[1])
-function_app.exporter.run(source, [Envelope(0, now, sys.stdin.buffer.read())])
+partition = Source("benchmark", "start", sys.argv[1])
+function_app.exporter.run(partition, [Envelope(0, now, sys.stdin.buffer.read())])
 done = time.perf_counter()
 os.write(1, f"{done - began} {time.process_time()} {done - imported}".encode())
 os._exit(0)  # what telemetry is gathered by now has nowhere to go
@@ -91,7 +91,10 @@ def _stack(batch: int | None = None) -> Iterator[Stack]:
     if batch:
         for name in ("minEventBatchSize", "maxEventBatchSize"):
             settings[f"AzureFunctionsJobHost__extensions__eventHubs__{name}"] = str(batch)
-    with TemporaryDirectory(prefix="benchmark-") as folder, Stack(Path(folder), SOURCES, settings) as stack:
+    with (
+        TemporaryDirectory(prefix="benchmark-") as folder,
+        Stack(Path(folder), PARTITIONS, settings) as stack,
+    ):
         yield stack
 
 
@@ -109,11 +112,11 @@ def _start(stack: Stack) -> dict[str, Figure]:
 
 
 def _first(
-    stack: Stack, source: int, settings: Mapping[str, str] = MappingProxyType({})
+    stack: Stack, partition: int, settings: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[float, float, float]:
-    """Seconds of both, their CPU seconds, and the second's; with a source that nobody has exported."""
+    """Seconds of both, their CPU seconds, and the second's; with a partition that nobody has exported."""
     run = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", FIRST, str(source)],
+        [sys.executable, "-c", FIRST, str(partition)],
         cwd=ROOT,
         env={**os.environ, **stack.settings, **settings},
         input=orjson.dumps({"records": list(records(EACH, datetime.now(UTC) - timedelta(minutes=10)))}),
@@ -195,7 +198,7 @@ async def _fill(stack: Stack, each: int, envelopes: int) -> None:
 
 def _sends(began: datetime, each: int, envelopes: int) -> Iterator[Send]:
     for n, some in enumerate(batched(records(envelopes * each, began), each, strict=True)):
-        yield Send(str(n % SOURCES), orjson.dumps({"records": some}))
+        yield Send(str(n % PARTITIONS), orjson.dumps({"records": some}))
 
 
 def _cpu(pid: int) -> float:
@@ -209,6 +212,6 @@ def _steps(log: str) -> Counter[str]:
     total: Counter[str] = Counter()
     for line in log.splitlines():
         before, found, after = line.partition(f" {COMMIT} {{")
-        if found and "shared.export" in before:
+        if found and "shared.export.exporter" in before:
             total.update(orjson.loads("{" + after)["seconds"])
     return total

@@ -11,14 +11,14 @@ import orjson
 import pyarrow as pa
 
 from shared.arrays import Array
-from shared.durations.connections import UNKNOWN
-from shared.envelope import Envelope, Source
-from shared.ledger import Ledger
-from shared.plan import Stamp
+from shared.connections.observations import UNKNOWN
+from shared.export.plan import Stamp
+from shared.input.envelope import Envelope, HubPartition
+from shared.protocol.ledger import Ledger
 
 NOW = 1_795_168_800_000_000
-SOURCE = Source("ns.servicebus.windows.net", "apim-logs", "3")
-LEDGER = Ledger(ledger_id="l", source=str(SOURCE))
+PARTITION = HubPartition("ns.servicebus.windows.net", "apim-logs", "3")
+LEDGER = Ledger(ledger_id="l", partition=str(PARTITION))
 STAMP = Stamp("ab" * 16, NOW)
 RESOURCE = (
     "/SUBSCRIPTIONS/00000000-0000-4000-8000-000000000001/RESOURCEGROUPS/RG/PROVIDERS"
@@ -31,10 +31,10 @@ type Record = dict[str, Any]
 
 
 class Nothing:
-    """Knows of no connection; see shared.durations.connections.Starts."""
+    """Knows of no connection; see shared.connections.observations.StartTimeLookup."""
 
     def earliest(self, observations: pa.Table) -> tuple[Array, Array]:
-        """See shared.durations.connections.Starts."""
+        """See shared.connections.observations.StartTimeLookup."""
         return (np.full(observations.num_rows, UNKNOWN),) * 2
 
 

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
-from local.azurite import Azurite
-from local.eventhubs.process import BrokerProcess
-from local.functions.process import HostProcess
-from shared.compaction import compaction
-from shared.ledger import Counts, Ledger
+from local.emulators.azurite import Azurite
+from local.emulators.event_hubs.process import BrokerProcess
+from local.emulators.functions_host.process import HostProcess
+from shared.compaction import swaps
+from shared.protocol.ledger import Counts, Ledger
 
 ROOT = Path(__file__).resolve().parents[1]
 HUB, GROUP = "apim-logs", "exporter"
@@ -29,7 +29,7 @@ class Stack:
 
     Args:
         folder: where both keep their data.
-        sources: partitions of the hub.
+        partitions: partitions of the hub.
         settings: application settings beside those that reach the stand-ins.
         ports: of Azurite and the broker; 0 is a free one.
         time_scale: the factor for the delays of retries and of restarts of workers.
@@ -38,21 +38,21 @@ class Stack:
     def __init__(
         self,
         folder: Path,
-        sources: int = 4,
+        partitions: int = 4,
         settings: Mapping[str, str] | None = None,
         ports: tuple[int, int] = (0, 0),
         time_scale: float = 1,
     ) -> None:
         self.folder = folder
         self.azurite = Azurite(ports[0], folder / "azurite")
-        self.broker = BrokerProcess(folder / "hub", {HUB: sources}, groups=[GROUP], port=ports[1])
+        self.broker = BrokerProcess(folder / "hub", {HUB: partitions}, groups=[GROUP], port=ports[1])
         self._settings = dict(settings or {})
         self.app = ROOT
         """The folder of the function app that hosts run."""
         self._stack = ExitStack()
         self._hosts = 0
         self._time_scale = time_scale
-        self.sources = sources
+        self.partitions = partitions
         self._containers: dict[str, ContainerClient] = {}
 
     @property
@@ -73,7 +73,7 @@ class Stack:
             "WS_QUIET_TIMEOUT": "00:00:05",
             # The real host takes parts of host.json from settings too; who waits wants no full batches.
             "AzureFunctionsJobHost__extensions__eventHubs__maxWaitTime": "00:00:02",
-            # Nobody else is there to take sources over: shorter is only quicker.
+            # Nobody else is there to take partitions over: shorter is only quicker.
             "AzureFunctionsJobHost__extensions__eventHubs__loadBalancingUpdateInterval": "00:00:01",
             "AzureFunctionsJobHost__extensions__eventHubs__partitionOwnershipExpirationInterval": "00:00:05",
         } | self._settings
@@ -122,8 +122,10 @@ class Stack:
         return [Ledger.parse(state.download_blob(name).readall(), name) for name in names]
 
     def committed(self) -> dict[str, int]:
-        """How many envelopes of each source are committed, by partition id."""
-        return {ledger.source.rpartition("/")[2]: ledger.incarnation.next or 0 for ledger in self.ledgers()}
+        """How many envelopes of each partition are committed, by partition id."""
+        return {
+            ledger.partition.rpartition("/")[2]: ledger.incarnation.next or 0 for ledger in self.ledgers()
+        }
 
     def counts(self) -> Counts:
         """What all ledgers together count."""
@@ -132,10 +134,14 @@ class Stack:
             total = total.plus(ledger.counts)
         return total
 
-    def compaction(self) -> compaction.State:
+    def compaction(self) -> swaps.CompactionState:
         """What compaction is at."""
-        blob = self.container(STATE).get_blob_client(compaction.NAME)
-        return compaction.State.parse(blob.download_blob().readall()) if blob.exists() else compaction.State()
+        blob = self.container(STATE).get_blob_client(swaps.NAME)
+        return (
+            swaps.CompactionState.parse(blob.download_blob().readall())
+            if blob.exists()
+            else swaps.CompactionState()
+        )
 
     def published(self) -> bool:
         """Whether every file that a ledger lists is visible: a commit is a moment before that."""

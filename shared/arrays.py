@@ -1,4 +1,4 @@
-"""Reads Arrow columns as numpy arrays, without copying where one chunk holds all."""
+"""Converts Arrow columns to NumPy arrays, without copying when the column is a single chunk."""
 
 from typing import Any
 

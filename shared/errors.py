@@ -2,7 +2,7 @@
 
 ExporterError
 |-- SettingError            a setting is missing or its value is not allowed; the app does not start
-|-- TriggerError            a batch came without its source or its sequence numbers
+|-- TriggerError            a batch came without its partition or its sequence numbers
 |-- HubError                the Event Hub did not answer, or refused
 |-- PlanningBroke           planning one message raised, or took more CPU or memory than it may
 |-- LastResortError         planning a batch message by message did not get to its end
@@ -12,8 +12,8 @@ ExporterError
 |-- ReportError             a report cannot be made as it was asked for
 |   `-- FileGone            a file was deleted or compacted since it was listed
 |-- StorageError            a storage call did not do what was asked
-|   |-- Refused             its condition was not met, or it is not allowed: it had no effect
-|   |-- Unclear             no answer, or one that does not tell: it may have had its effect
+|   |-- PreconditionFailed             its condition was not met, or it is not allowed: it had no effect
+|   |-- OutcomeUnknown             no answer, or one that does not tell: it may have had its effect
 |   `-- DeadlineExceeded    the time of a run is up, before what would come next has begun
 `-- LedgerError             a ledger cannot be trusted; an operator decides
     |-- LedgerMissing       it was there before
@@ -22,7 +22,7 @@ ExporterError
     |-- LedgerTooNew        a newer program wrote it
     `-- LedgerTooLarge      it does not fit into one Put Blob
 
-A record or an envelope that is not as it should be is no error but a rejection (shared/envelope.py).
+A record or an envelope that is not as it should be is no error but a rejection (shared/input/envelope.py).
 """
 
 
@@ -35,7 +35,7 @@ class SettingError(ExporterError):
 
 
 class TriggerError(ExporterError):
-    """A batch came without its source or its sequence numbers."""
+    """A batch came without its partition or its sequence numbers."""
 
 
 class HubError(ExporterError):
@@ -74,11 +74,11 @@ class StorageError(ExporterError):
     """A storage call did not do what was asked."""
 
 
-class Refused(StorageError):
+class PreconditionFailed(StorageError):
     """The call's condition was not met: it had no effect."""
 
 
-class Unclear(StorageError):
+class OutcomeUnknown(StorageError):
     """No answer, or one that does not tell: the call may have had its effect."""
 
 
@@ -87,7 +87,7 @@ class DeadlineExceeded(StorageError):
 
 
 class LedgerError(ExporterError):
-    """A ledger cannot be trusted: the source stops until an operator has decided."""
+    """A ledger cannot be trusted: the partition stops until an operator has decided."""
 
 
 class LedgerMissing(LedgerError):

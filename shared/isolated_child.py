@@ -9,18 +9,18 @@ from typing import Any
 import pyarrow as pa
 
 from shared.arrays import Array
-from shared.envelope import quote
+from shared.input.envelope import quote
 from shared.isolation import resolved
 
 
 class Asking:
-    """Starts of connections, which the parent knows. Implements shared.durations.connections.Starts."""
+    """Starts of connections, which the parent knows. Implements shared.connections.observations.StartTimeLookup."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def earliest(self, observations: pa.Table) -> tuple[Array, Array]:
-        """See connections.Starts."""
+        """See observations.StartTimeLookup."""
         self._connection.send(("earliest", observations))
         answer: tuple[Array, Array] = self._connection.recv()
         return answer
@@ -35,11 +35,11 @@ def serve() -> None:
     connection.send(("ready", None))
     while True:
         try:
-            source, envelopes, ledger, rules, stamp = connection.recv()
+            partition, envelopes, ledger, policy, stamp = connection.recv()
         except EOFError:
             return
         _limit_cpu(int(cpu))
-        connection.send(_attempt(make, source, envelopes, ledger, Asking(connection), rules, stamp))
+        connection.send(_attempt(make, partition, envelopes, ledger, Asking(connection), policy, stamp))
 
 
 def _attempt(make: Any, *arguments: Any) -> tuple[str, Any]:

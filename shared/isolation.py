@@ -14,16 +14,16 @@ from types import TracebackType
 from typing import Any, Self
 
 from shared import deadline
-from shared.durations.connections import Starts
-from shared.envelope import Envelope, Source
+from shared.connections.observations import StartTimeLookup
 from shared.errors import DeadlineExceeded, PlanningBroke
-from shared.ledger import Ledger
-from shared.plan import Plan, Stamp
-from shared.rules import ChildLimits, Rules
+from shared.export.plan import CommitPlan, Stamp
+from shared.input.envelope import Envelope, HubPartition
+from shared.policies import ChildLimits, ExportPolicy
+from shared.protocol.ledger import Ledger
 
 CHILD = "from shared.isolated_child import serve; serve()"
 ROOT = Path(__file__).resolve().parent.parent
-PLANNER = "shared.plan:make"
+PLANNER = "shared.export.plan:make"
 START = 60
 """Seconds in which a child has imported what it needs."""
 KEPT = ("PATH", "LD_LIBRARY_PATH", "LANG", "TZ", "HOME")
@@ -54,18 +54,18 @@ class IsolatedPlanner:
 
     def make(
         self,
-        source: Source,
+        partition: HubPartition,
         envelopes: Sequence[Envelope],
         ledger: Ledger,
-        known: Starts,
-        rules: Rules,
+        known: StartTimeLookup,
+        policy: ExportPolicy,
         stamp: Stamp,
-    ) -> Plan | None:
-        """As `plan.make`. Raises PlanningBroke if it raises, or takes too much; DeadlineExceeded."""
+    ) -> CommitPlan | None:
+        """As `plan_commit`. Raises PlanningBroke if it raises, or takes too much; DeadlineExceeded."""
         connection = self._connection or self._start()
         until = monotonic() + self._limits.wall
         try:
-            connection.send((source, envelopes, ledger, rules, stamp))
+            connection.send((partition, envelopes, ledger, policy, stamp))
             while True:
                 kind, value = self._receive(connection, until)
                 match kind:

@@ -1,11 +1,11 @@
 """Makes dead letters of whole envelopes, which nobody may or can read. Pure."""
 
-from shared import schema
-from shared.envelope import Reason, Rejected, Rejection
 from shared.errors import PlanningBroke
-from shared.ledger import Broken
-from shared.records.validation import Validated
-from shared.selection import Selection, Verdict
+from shared.input.envelope import Reason, Rejected, Rejection
+from shared.input.validation import Validated
+from shared.protocol.ledger import Broken
+from shared.protocol.selection import Selection, Verdict
+from shared.tables import schema
 
 MAX_BROKEN = 100
 """Messages of a partition that may break planning in an hour, and are set aside."""
@@ -18,7 +18,7 @@ def stale(selection: Selection) -> Validated:
     return _dead(
         selection,
         Reason.OLDER_INCARNATION,
-        f"of incarnation {selection.incarnation} of this source, which is at incarnation {current}: "
+        f"of incarnation {selection.incarnation} of this partition, which is at incarnation {current}: "
         "the hub was made anew before this was committed; replay it if it belongs in the output",
     )
 

@@ -7,16 +7,16 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import SettingError
-from shared.rules import (
-    Compacting,
+from shared.policies import (
+    CompactionPolicy,
     Compression,
     Connection,
-    Finishing,
+    ExportPolicy,
+    FinishPolicy,
     Format,
     MiB,
     Redaction,
     RedactionPolicy,
-    Rules,
 )
 from shared.setting_checks import contradictions
 from shared.setting_errors import duration, explain
@@ -227,9 +227,9 @@ class Settings(BaseSettings):
         return ("EventHubConnection", "fullyQualifiedNamespace"), ("OutputStorage", "blobServiceUri")
 
     @property
-    def rules(self) -> Rules:
+    def export_policy(self) -> ExportPolicy:
         """What decides which rows and files there will be."""
-        return Rules(
+        return ExportPolicy(
             formats=self.OUTPUT_FORMATS,
             compression=self.PARQUET_COMPRESSION,
             max_age=self.RECORD_MAX_AGE,
@@ -243,9 +243,9 @@ class Settings(BaseSettings):
         )
 
     @property
-    def finishing(self) -> Finishing:
+    def finish_policy(self) -> FinishPolicy:
         """What decides when a connection is finished, and what is said of it."""
-        return Finishing(
+        return FinishPolicy(
             formats=self.OUTPUT_FORMATS,
             compression=self.PARQUET_COMPRESSION,
             opening=self.WS_OPENING_EVENTS,
@@ -258,9 +258,9 @@ class Settings(BaseSettings):
         )
 
     @property
-    def compacting(self) -> Compacting:
+    def compaction_policy(self) -> CompactionPolicy:
         """What decides which files are put together."""
-        return Compacting(
+        return CompactionPolicy(
             enabled=self.COMPACT_ENABLED,
             compression=self.PARQUET_COMPRESSION,
             quiet=self.COMPACT_QUIET,

@@ -1,4 +1,4 @@
-"""What the program tells of its work: every metric and event, named once, and the calls that report them.
+"""The program's telemetry: every metric and event, defined once, and the functions that emit them.
 
 The OpenTelemetry API alone: as long as nothing is configured (shared/telemetry_export.py), calls do nothing.
 """
@@ -14,9 +14,9 @@ import orjson
 from opentelemetry import metrics
 
 from shared import __version__
-from shared.envelope import Reason, Source
+from shared.export.plan import CommitPlan
+from shared.input.envelope import HubPartition, Reason
 from shared.lag import Lag
-from shared.plan import Plan
 
 SCOPE = "websocketlogs"
 SECOND = 1_000_000
@@ -48,7 +48,7 @@ METRICS: list[Metric] = []
 """All of them, in the order of docs/telemetry.md."""
 
 ATTRIBUTES = {
-    "source": "`namespace/hub/partition id`; `head` for files of connections. Bounded by the hub.",
+    "partition": "`namespace/hub/partition id`; `manifest` for files of connections. Bounded by the hub.",
     "kind": "The kind of secret that was replaced, as in its marker: jwt, bearer, parameter, ….",
     "reason": "Why a record or an envelope was rejected; the reasons that dead letters name.",
     "phase": "The step of a commit: `load`, `plan`, `stage`, `write`, `publish`.",
@@ -75,59 +75,65 @@ def _metric(kind: Kind, name: str, unit: str, meaning: str, *attributes: str) ->
 
 
 # Of commits. They count once the ledger write has succeeded, which decides.
-COMMITS = _metric("counter", "commits", "{commit}", "Ledger writes that committed envelopes.", "source")
-ENVELOPES = _metric("counter", "envelopes", "{envelope}", "Envelopes committed.", "source")
-RECORDS = _metric("counter", "records", "{record}", "Records in them; unreadable ones hold one.", "source")
-ROWS = _metric("counter", "rows", "{row}", "Records that became rows.", "source")
+COMMITS = _metric("counter", "commits", "{commit}", "Ledger writes that committed envelopes.", "partition")
+ENVELOPES = _metric("counter", "envelopes", "{envelope}", "Envelopes committed.", "partition")
+RECORDS = _metric("counter", "records", "{record}", "Records in them; unreadable ones hold one.", "partition")
+ROWS = _metric("counter", "rows", "{row}", "Records that became rows.", "partition")
 REDACTED = _metric(
-    "counter", "redacted", "{text}", "Texts in rows that were replaced by a marker.", "source", "kind"
+    "counter", "redacted", "{text}", "Texts in rows that were replaced by a marker.", "partition", "kind"
 )
-REJECTED = _metric("counter", "rejected", "{record}", "Records that became dead letters.", "source", "reason")
-SKIPPED = _metric("counter", "skipped", "{record}", "Records of other categories and tables.", "source")
+REJECTED = _metric(
+    "counter", "rejected", "{record}", "Records that became dead letters.", "partition", "reason"
+)
+SKIPPED = _metric("counter", "skipped", "{record}", "Records of other categories and tables.", "partition")
 UNBALANCED = _metric(
-    "counter", "unbalanced", "{record}", "Size of records - rows - rejected - skipped: always 0.", "source"
+    "counter", "unbalanced", "{record}", "Size of records - rows - rejected - skipped: always 0.", "partition"
 )
 QUARANTINED = _metric(
-    "counter", "quarantined", "{envelope}", "Envelopes of a hub made anew since; rejected, too.", "source"
+    "counter", "quarantined", "{envelope}", "Envelopes of a hub made anew since; rejected, too.", "partition"
 )
 LATE = _metric(
-    "counter", "late", "{row}", "Rows that reached the hub over WS_GRACE after their time.", "source"
+    "counter", "late", "{row}", "Rows that reached the hub over WS_GRACE after their time.", "partition"
 )
 DUPLICATES = _metric(
-    "counter", "duplicates", "{envelope}", "Envelopes dropped: delivered again after their commit.", "source"
+    "counter",
+    "duplicates",
+    "{envelope}",
+    "Envelopes dropped: delivered again after their commit.",
+    "partition",
 )
-GAPS = _metric("gauge", "gaps", "{envelope}", "Sequence numbers passed over that never came.", "source")
+GAPS = _metric("gauge", "gaps", "{envelope}", "Sequence numbers passed over that never came.", "partition")
 PASSED = _metric(
     "counter",
     "gaps.new",
     "{envelope}",
     "Sequence numbers that a commit was the first to pass over.",
-    "source",
+    "partition",
 )
-BYTES_IN = _metric("counter", "bytes.in", "By", "Bodies of envelopes, as they arrived.", "source")
-BYTES_OUT = _metric("counter", "bytes.out", "By", "Files, as they are stored.", "source")
-FILES = _metric("counter", "files", "{file}", "Files committed, dead letters included.", "source")
+BYTES_IN = _metric("counter", "bytes.in", "By", "Bodies of envelopes, as they arrived.", "partition")
+BYTES_OUT = _metric("counter", "bytes.out", "By", "Files, as they are stored.", "partition")
+FILES = _metric("counter", "files", "{file}", "Files committed, dead letters included.", "partition")
 COMMIT_TIME = _metric("histogram", "commit.time", "s", "Duration of a step of a commit.", "phase")
 ARRIVAL_DELAY = _metric(
     "histogram",
     "delay.arrival",
     "s",
     "Arrival at the hub to commit, of a commit's oldest envelope.",
-    "source",
+    "partition",
 )
 EVENT_DELAY = _metric(
-    "histogram", "delay.event", "s", "A record's own time to commit, of a commit's median row.", "source"
+    "histogram", "delay.event", "s", "A record's own time to commit, of a commit's median row.", "partition"
 )
 
 # Of what gets in the way.
 CONFLICTS = _metric(
-    "counter", "conflicts", "{conflict}", "Commits begun again: another writer came between.", "source"
+    "counter", "conflicts", "{conflict}", "Commits begun again: another writer came between.", "partition"
 )
-RECOVERIES = _metric(
-    "counter", "recoveries", "{file}", "Files published that an earlier owner had left unpublished.", "source"
+REPAIRS = _metric(
+    "counter", "repairs", "{file}", "Files published that an earlier owner had left unpublished.", "partition"
 )
 LOST = _metric(
-    "counter", "lost", "{file}", "Files whose blocks expired before they were published.", "source"
+    "counter", "lost", "{file}", "Files whose blocks expired before they were published.", "partition"
 )
 ALARMS = _metric(
     "counter",
@@ -156,16 +162,18 @@ CAPPED = _metric("counter", "connections.capped", "{connection}", "Let go early:
 UNKNOWN_NAMES = _metric(
     "gauge", "names.unknown", "{name}", "Event names seen that are set neither as opening nor as closing."
 )
-ABSORBED_AGE = _metric("gauge", "absorbed.age", "s", "All that arrived longer ago is absorbed.")
-STALLED = _metric("gauge", "stalled", "{source}", "Sources that have envelopes to commit and do not go on.")
-LAG_ENVELOPES = _metric("gauge", "lag.envelopes", "{envelope}", "In the hub and not committed.", "source")
+MERGED_AGE = _metric("gauge", "merged.age", "s", "All that arrived longer ago is merged.")
+STALLED = _metric(
+    "gauge", "stalled", "{partition}", "Partitions that have envelopes to commit and do not go on."
+)
+LAG_ENVELOPES = _metric("gauge", "lag.envelopes", "{envelope}", "In the hub and not committed.", "partition")
 LAG_RECORDS = _metric(
-    "gauge", "lag.records", "{record}", "Records in them, by what envelopes held so far.", "source"
+    "gauge", "lag.records", "{record}", "Records in them, by what envelopes held so far.", "partition"
 )
 LAG_TIME = _metric(
-    "gauge", "lag.time", "s", "Age of the oldest of these envelopes, at most; 0: there is none.", "source"
+    "gauge", "lag.time", "s", "Age of the oldest of these envelopes, at most; 0: there is none.", "partition"
 )
-HEADROOM = _metric("gauge", "retention.headroom", "s", "EVENT_HUB_RETENTION less lag.time.", "source")
+HEADROOM = _metric("gauge", "retention.headroom", "s", "EVENT_HUB_RETENTION less lag.time.", "partition")
 
 # Of compaction.
 FILES_IN = _metric("counter", "compaction.files.in", "{file}", "Files put together into others.", "table")
@@ -195,9 +203,9 @@ class Steps:
         self.seconds[phase] = perf_counter() - began
 
 
-def committed(source: Source, commit: Plan, steps: Steps, now: int) -> None:
+def committed(partition: HubPartition, commit: CommitPlan, steps: Steps, now: int) -> None:
     """A ledger write has succeeded. `now`: µs since 1970 UTC."""
-    at = {"source": str(source)}
+    at = {"partition": str(partition)}
     counts, measures = commit.counts, commit.measures
     rejected = sum(counts.rejected.values())
     gaps = sum(last - first + 1 for first, last in commit.ledger.incarnation.gaps)
@@ -227,7 +235,7 @@ def committed(source: Source, commit: Plan, steps: Steps, now: int) -> None:
         EVENT_DELAY.record((now - measures.happened) / SECOND, at)
     if _log.isEnabledFor(logging.INFO):
         line = {
-            "source": str(source),
+            "partition": str(partition),
             "ordinal": commit.ledger.ordinal,
             "commit_id": commit.ledger.commit_id,
             "next": commit.ledger.incarnation.next,
@@ -241,25 +249,25 @@ def committed(source: Source, commit: Plan, steps: Steps, now: int) -> None:
         _log.info("%s %s", COMMIT, orjson.dumps(line).decode())
 
 
-def delivered(source: Source, envelopes: int, commits: Sequence[Plan]) -> None:
+def delivered(partition: HubPartition, envelopes: int, commits: Sequence[CommitPlan]) -> None:
     """All of so many envelopes are committed, by these commits or before."""
     new = sum(commit.counts.envelopes for commit in commits)
-    DUPLICATES.record(envelopes - new, {"source": str(source)})
+    DUPLICATES.record(envelopes - new, {"partition": str(partition)})
 
 
-def refused(source: Source) -> None:
+def refused(partition: HubPartition) -> None:
     """Another writer came between."""
-    CONFLICTS.record(1, {"source": str(source)})
+    CONFLICTS.record(1, {"partition": str(partition)})
 
 
-def recovered(document: str, files: int) -> None:
+def repaired(document: str, files: int) -> None:
     """So many files that this ledger (by the name of its blob) lists were not published yet."""
-    RECOVERIES.record(files, {"source": _source(document)})
+    REPAIRS.record(files, {"partition": _partition(document)})
 
 
 def lost(document: str, files: int) -> None:
     """So many files that this ledger (by the name of its blob) listed are lost."""
-    LOST.record(files, {"source": _source(document)})
+    LOST.record(files, {"partition": _partition(document)})
 
 
 def alarmed(function: FunctionName, alarms: int = 1) -> None:
@@ -273,8 +281,8 @@ class TimerRun:
 
     open: int
     """Connections seen and not finished."""
-    absorbed_age: float | None
-    """Seconds: everything that arrived before is absorbed; None: not known."""
+    merged_age: float | None
+    """Seconds: everything that arrived before is merged; None: not known."""
     finished: Mapping[str, int] = field(default_factory=dict)
     """Connections that this run wrote with Revision 0, by status."""
     durations: Sequence[tuple[str, float]] = ()
@@ -285,7 +293,7 @@ class TimerRun:
     stalled: int = 0
     alarms: int = 0
     lag: Mapping[str, Lag] = field(default_factory=dict)
-    """By source; empty: the hub did not answer."""
+    """By partition; empty: the hub did not answer."""
     retention: float = 0
     """Seconds that the hub keeps envelopes; 0: not known."""
 
@@ -301,12 +309,12 @@ def timer_ran(run: TimerRun) -> None:
     REVISED.record(run.revised, nothing)
     CAPPED.record(run.capped, nothing)
     UNKNOWN_NAMES.record(run.unknown_names, nothing)
-    if run.absorbed_age is not None:
-        ABSORBED_AGE.record(run.absorbed_age, nothing)
+    if run.merged_age is not None:
+        MERGED_AGE.record(run.merged_age, nothing)
     STALLED.record(run.stalled, nothing)
     alarmed("finish_connections", run.alarms)
-    for source, lag in run.lag.items():
-        at = {"source": source}
+    for partition, lag in run.lag.items():
+        at = {"partition": partition}
         LAG_ENVELOPES.record(lag.envelopes, at)
         if lag.records is not None:
             LAG_RECORDS.record(lag.records, at)
@@ -316,5 +324,5 @@ def timer_ran(run: TimerRun) -> None:
             HEADROOM.record(headroom, at)
 
 
-def _source(document: str) -> str:
+def _partition(document: str) -> str:
     return document.removeprefix("ledgers/").removesuffix(".json")

@@ -1,4 +1,4 @@
-"""Where telemetry goes: Application Insights, an OTLP endpoint, the console, or nowhere while none is set.
+"""Where telemetry goes: Application Insights, an OTLP endpoint or the console; nowhere if none is configured.
 
 The app owns its telemetry. A worker that was told to send it (PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY)
 has begun to before it loads the app, which then adds nothing: see docs/telemetry.md.

@@ -5,13 +5,13 @@ import signal
 import time
 from collections.abc import Sequence
 
-from shared import plan
-from shared.durations.connections import Starts
-from shared.envelope import Envelope, Source
-from shared.incarnation import Incarnation
-from shared.ledger import Ledger
-from shared.plan import Plan, Stamp
-from shared.rules import Rules
+from shared.connections.observations import StartTimeLookup
+from shared.export import plan
+from shared.export.plan import CommitPlan, Stamp
+from shared.input.envelope import Envelope, HubPartition
+from shared.policies import ExportPolicy
+from shared.protocol.incarnation import Incarnation
+from shared.protocol.ledger import Ledger
 
 LOOPS, GROWS, RAISES, DIES, EXITS, SLEEPS, REPEATS = (
     b"it loops",
@@ -25,9 +25,14 @@ LOOPS, GROWS, RAISES, DIES, EXITS, SLEEPS, REPEATS = (
 
 
 def make(
-    source: Source, envelopes: Sequence[Envelope], ledger: Ledger, known: Starts, rules: Rules, stamp: Stamp
-) -> Plan | None:
-    """As plan.make, but for messages that break it."""
+    partition: HubPartition,
+    envelopes: Sequence[Envelope],
+    ledger: Ledger,
+    known: StartTimeLookup,
+    policy: ExportPolicy,
+    stamp: Stamp,
+) -> CommitPlan | None:
+    """As plan.plan_commit, but for messages that break it."""
     for envelope in envelopes:
         match envelope.body:
             case b"it loops":
@@ -47,4 +52,4 @@ def make(
                 time.sleep(600)
             case b"it repeats":
                 ledger = ledger.model_copy(update={"incarnation": Incarnation()})
-    return plan.make(source, envelopes, ledger, known, rules, stamp)
+    return plan.plan_commit(partition, envelopes, ledger, known, policy, stamp)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from local.azurite import Azurite
+from local.emulators.azurite import Azurite
 
 # A busy machine is no failure, and a run of the tests says the same twice; `make fuzz` looks further.
 settings.register_profile("tests", deadline=None, derandomize=True)

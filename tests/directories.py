@@ -2,8 +2,8 @@
 
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
-from local.azurite import Azurite
-from shared.storage import BlobStorage
+from local.emulators.azurite import Azurite
+from shared.azure.blob_storage import BlobStorage
 
 
 class WithDirectories(BlobStorage):

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from shared.errors import Refused, StorageError
-from shared.ledger import File, Listed
-from shared.storage import Blob, Publication, Stored, is_directory
+from shared.azure.blob_storage import Blob, BlobInfo, Publication, is_directory
+from shared.errors import PreconditionFailed, StorageError
+from shared.protocol.ledger import PendingFile, StagedFile
 
 PAGE = 5000
 """Blobs that one call of a listing shows."""
@@ -26,7 +26,7 @@ class Output:
 
 
 class MemoryStorage:
-    """Implements shared.storage.Storage. Every call goes through `call`, where a simulation comes between.
+    """Storage in memory. Every call goes through `call`, where a simulation comes between.
 
     `hierarchical`: as in an account with a hierarchical namespace, listings show directories, before what is
     in them, and sort by the parts of names between slashes.
@@ -57,7 +57,7 @@ class MemoryStorage:
         def effect() -> str:
             current = self.state.get(name)
             if (current.etag if current else None) != etag:
-                raise Refused(f"write {name}: has ETag {current and current.etag}, not {etag}")
+                raise PreconditionFailed(f"write {name}: has ETag {current and current.etag}, not {etag}")
             return self._put(name, data)
 
         return self.call("write", name, effect)
@@ -80,18 +80,18 @@ class MemoryStorage:
 
         return self.call("names", prefix, effect)
 
-    def stage(self, files: Sequence[File]) -> None:
-        staged = {file.listed.name: file for file in files}
+    def stage(self, files: Sequence[StagedFile]) -> None:
+        staged = {file.pending.name: file for file in files}
         self.calls_of(
             "stage",
             list(staged),
-            lambda name: self._stage(name, staged[name].listed.block_ids[0], staged[name].data),
+            lambda name: self._stage(name, staged[name].pending.block_ids[0], staged[name].data),
         )
 
     def stage_block(self, name: str, block_id: str, data: bytes) -> None:
         self.call("stage", name, lambda: self._stage(name, block_id, data))
 
-    def publish(self, files: Sequence[Listed]) -> list[Publication]:
+    def publish(self, files: Sequence[PendingFile]) -> list[Publication]:
         listed = {file.name: file for file in files}
         return self.calls_of("publish", list(listed), lambda name: self._publish(listed[name]))
 
@@ -101,7 +101,7 @@ class MemoryStorage:
     def exists(self, name: str) -> bool:
         return self.call("exists", name, lambda: self.visible(name))
 
-    def outputs(self, prefix: str) -> Iterator[Stored]:
+    def outputs(self, prefix: str) -> Iterator[BlobInfo]:
         page = self.call("outputs", prefix, lambda: self._page(prefix, ""))
         yield from _files(page)
         while len(page) == PAGE:
@@ -109,7 +109,7 @@ class MemoryStorage:
             page = self.call("outputs", prefix, lambda last=last: self._page(prefix, last))  # type: ignore[misc]
             yield from _files(page)
 
-    def _page(self, prefix: str, after: str) -> list[Stored]:
+    def _page(self, prefix: str, after: str) -> list[BlobInfo]:
         files: dict[str, Mapping[str, str]] = {
             name: blob.metadata for name, blob in self.output.items() if blob.data is not None or blob.blocks
         }
@@ -122,11 +122,11 @@ class MemoryStorage:
         )
         return list(islice(found, PAGE))
 
-    def _stored(self, name: str, metadata: Mapping[str, str]) -> Stored:
+    def _stored(self, name: str, metadata: Mapping[str, str]) -> BlobInfo:
         blob = self.output.get(name)
         if blob is None:
-            return Stored(name, 0, metadata)
-        return Stored(name, len(blob.data or b""), metadata, visible=blob.data is not None)
+            return BlobInfo(name, 0, metadata)
+        return BlobInfo(name, len(blob.data or b""), metadata, visible=blob.data is not None)
 
     def _with_directories(self, files: dict[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
         """The metadata of these files, by name, and that of their directories if listings show them."""
@@ -177,7 +177,7 @@ class MemoryStorage:
             raise StorageError(f"stage {name}: HTTP 400 InvalidBlobOrBlock")
         blob.blocks[block_id] = (data, self.now())
 
-    def _publish(self, file: Listed) -> Publication:
+    def _publish(self, file: PendingFile) -> Publication:
         blob = self.output.setdefault(file.name, Output())
         if blob.data is not None:
             return Publication.ALREADY
@@ -191,7 +191,7 @@ class MemoryStorage:
         return Publication.DONE
 
 
-def _files(page: Sequence[Stored]) -> Iterator[Stored]:
+def _files(page: Sequence[BlobInfo]) -> Iterator[BlobInfo]:
     return (file for file in page if not is_directory(file.name, file.metadata))
 
 

@@ -12,14 +12,14 @@ from tests.documents import MARK, PAGES, ROOT, Block, blocks
 
 PROGRAMS = r"(python|pip|npx|npm|make|azd?|func|duckdb|git|curl|docker|export|sudo|cd) "
 RUN = {
-    "sh": "tests/shared/test_main.py",
+    "sh": "tests/shared/commands/test_main.py",
     "python": "tests/e2e/test_readers.py",
     "sql": "tests/e2e/test_readers.py",
 }
 """Where blocks in a language are run, all those that are not marked."""
 ELSEWHERE = {
     "python -m shared ": RUN["sh"],
-    ".venv/bin/python -m local.eventhubs ": "tests/local/eventhubs/test_documented.py",
+    ".venv/bin/python -m local.emulators.event_hubs ": "tests/local/emulators/event_hubs/test_documented.py",
 }
 """Where commands that begin so are run."""
 ALIKE = {"make format": "make check"}

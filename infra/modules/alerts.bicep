@@ -26,24 +26,24 @@ var logAlerts = [
   {
     name: 'lag-envelopes'
     severity: 2
-    description: 'A source has more envelopes waiting than the threshold, and had all the time.'
+    description: 'A partition has more envelopes waiting than the threshold, and had all the time.'
     query: loadTextContent('../alerts/lag-envelopes.kql')
     window: 'PT15M'
     aggregation: 'Minimum'
     column: 'value'
-    dimension: 'source'
+    dimension: 'partition'
     operator: 'GreaterThan'
     threshold: limits.lagEnvelopes
   }
   {
     name: 'lag-minutes'
     severity: 2
-    description: 'What a source has committed is older than the threshold, in minutes, and was all the time.'
+    description: 'What a partition has committed is older than the threshold, in minutes, and was all the time.'
     query: loadTextContent('../alerts/lag-minutes.kql')
     window: 'PT15M'
     aggregation: 'Minimum'
     column: 'value'
-    dimension: 'source'
+    dimension: 'partition'
     operator: 'GreaterThan'
     threshold: limits.lagMinutes
   }
@@ -55,19 +55,19 @@ var logAlerts = [
     window: 'PT15M'
     aggregation: 'Maximum'
     column: 'value'
-    dimension: 'source'
+    dimension: 'partition'
     operator: 'LessThan'
     threshold: limits.retentionHours
   }
   {
     name: 'no-commit'
     severity: 1
-    description: 'Events wait, and nothing of their source was committed for ${limits.noCommitMinutes} minutes.'
+    description: 'Events wait, and nothing of their partition was committed for ${limits.noCommitMinutes} minutes.'
     query: loadTextContent('../alerts/no-commit.kql')
     window: 'PT${limits.noCommitMinutes}M'
     aggregation: 'Maximum'
     column: 'value'
-    dimension: 'source'
+    dimension: 'partition'
     operator: 'GreaterThan'
     threshold: 0
   }
@@ -110,12 +110,12 @@ var logAlerts = [
   {
     name: 'conflicts'
     severity: 3
-    description: 'More commits of a source than the threshold were begun again in 15 minutes: two instances fight for it.'
+    description: 'More commits of a partition than the threshold were begun again in 15 minutes: two instances fight for it.'
     query: loadTextContent('../alerts/conflicts.kql')
     window: 'PT15M'
     aggregation: 'Total'
     column: 'value'
-    dimension: 'source'
+    dimension: 'partition'
     operator: 'GreaterThan'
     threshold: limits.conflicts
   }
@@ -139,7 +139,7 @@ var logAlerts = [
     window: 'PT1H'
     aggregation: 'Maximum'
     column: 'value'
-    dimension: 'source'
+    dimension: 'partition'
     operator: 'GreaterThan'
     threshold: 0
   }

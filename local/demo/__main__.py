@@ -1,4 +1,4 @@
-"""`make demo`: everything on this machine, with generated traffic, checked against the ground truth."""
+"""`make demo`: runs the pipeline locally on generated traffic and checks it against the ground truth."""
 
 import argparse
 import asyncio
@@ -12,17 +12,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from local.azurite import AzuriteError
 from local.demo import drive, show
 from local.demo.report import report
+from local.emulators.azurite import AzuriteError
 from local.stack import GROUP, HUB, OUTPUT, Stack
 from local.traffic.check import check, check_durations
 from local.traffic.generate import Traffic, generate
 from local.traffic.send import next_sequences, producer, send
-from shared.schema import CONNECTIONS, RECORDS
+from shared.tables.schema import CONNECTIONS, RECORDS
 
 EXIT_WRONG, EXIT_FAILED = 1, 2
-SOURCES = 4
+PARTITIONS = 4
 WIDTH = 130
 
 
@@ -32,7 +32,7 @@ def main() -> int:
     console = Console(width=max(WIDTH, Console().width))
     folder = Path(tempfile.mkdtemp(prefix="websocket-logs-demo-"))
     try:
-        with Stack(folder, SOURCES, ports=(options.blob_port, options.hub_port)) as stack:
+        with Stack(folder, PARTITIONS, ports=(options.blob_port, options.hub_port)) as stack:
             status = demonstrate(stack, console, options)
             if options.keep:
                 stay(stack, console)
@@ -93,7 +93,7 @@ def demonstrate(stack: Stack, console: Console, options: argparse.Namespace) -> 
     rejected = stack.rejected()
     show.output(console, stack.files(""), records, connections)
     console.print(
-        f"{counts.records:,} records in {sum(expected.values()):,} envelopes from {SOURCES} sources, "
+        f"{counts.records:,} records in {sum(expected.values()):,} envelopes from {PARTITIONS} partitions, "
         f"exported in {seconds:.0f} s; the host was killed on the way, "
         f"{drained.redelivered:,} envelopes came again",
         highlight=False,
@@ -121,7 +121,7 @@ def demonstrate(stack: Stack, console: Console, options: argparse.Namespace) -> 
 
 
 def sent(stack: Stack, traffic: Traffic, bars: Progress) -> dict[str, int]:
-    """Sends the traffic; the sequence number after the last one of each source."""
+    """Sends the traffic; the sequence number after the last one of each partition."""
     task = bars.add_task("send", total=len(traffic.sends))
 
     async def go() -> dict[str, int]:

@@ -1,10 +1,10 @@
-"""Runs the function app until the hub is drained, with a crash on the way, and connections are finished."""
+"""Runs the function app, with one crash, until the hub is drained and connections are finished."""
 
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from local.functions.process import HostProcess
+from local.emulators.functions_host.process import HostProcess
 from local.stack import Stack
 
 PATIENCE = 120
@@ -29,7 +29,7 @@ class Drained:
 
 
 def drain(stack: Stack, expected: Mapping[str, int], progress: Callable[[int], None]) -> Drained:
-    """Exports until each source is committed up to the expected sequence number, and its files are visible.
+    """Exports until each partition is committed up to the expected sequence number and its files are visible.
 
     When half is done, the host is killed: what it had not checkpointed comes again, in other batches.
     """
@@ -40,7 +40,7 @@ def drain(stack: Stack, expected: Mapping[str, int], progress: Callable[[int], N
     last, since = -1, time.monotonic()
     while True:
         committed = stack.committed()
-        done = sum(min(committed.get(source, 0), there) for source, there in expected.items())
+        done = sum(min(committed.get(partition, 0), there) for partition, there in expected.items())
         progress(done)
         if done == total and stack.published():
             return Drained(host, _redelivered(host, before or {}))
@@ -59,8 +59,8 @@ def _redelivered(host: HostProcess, committed: Mapping[str, int]) -> int:
     first: dict[str, int] = {}
     for event in host.seen:
         if event["event"] == "invocation" and "first" in event:
-            first.setdefault(event["source"].rpartition("/")[2], event["first"])
-    return sum(max(0, committed.get(source, 0) - sequence) for source, sequence in first.items())
+            first.setdefault(event["partition"].rpartition("/")[2], event["first"])
+    return sum(max(0, committed.get(partition, 0) - sequence) for partition, sequence in first.items())
 
 
 def finish(stack: Stack, host: HostProcess, connections: int, progress: Callable[[int], None]) -> None:
@@ -72,10 +72,10 @@ def finish(stack: Stack, host: HostProcess, connections: int, progress: Callable
         host.invoke(TIMER)
         # Those on its schedule come in between.
         host.wait_for("invocation", count=fired, timeout=PATIENCE, function=TIMER, scheduled=False)
-        files = stack.files("parquet/ApiManagementWebSocketConnections/")
+        files = stack.files("parquet/ApiManagementWebSocketConnectionRevisions/")
         quiet = quiet + 1 if files == last and files else 0
         if files != last:
-            written = stack.table("ApiManagementWebSocketConnections").num_rows
+            written = stack.table("ApiManagementWebSocketConnectionRevisions").num_rows
             progress(min(connections, written))
         last = files
         if fired > MAX_RUNS:

@@ -4,10 +4,10 @@ from datetime import datetime
 from pathlib import Path
 
 from local.stack import OUTPUT, ROOT, STATE, Stack
-from shared import storage
-from shared.report.places import Container, Range
+from shared.azure import blob_storage
+from shared.policies import Connection
+from shared.report.locations import Container, Range
 from shared.report.write import write
-from shared.rules import Connection
 
 REPORT = Path(".demo/report.html")
 
@@ -16,7 +16,7 @@ def report(stack: Stack, since: datetime, until: datetime) -> Path:
     """The page, which it writes over; its path as seen from the repository."""
     (ROOT / REPORT).parent.mkdir(exist_ok=True)
     connection = Connection(string=stack.azurite.connection_string)
-    place = Container(storage.connect(connection, connection, STATE, OUTPUT))
+    place = Container(blob_storage.connect(connection, connection, STATE, OUTPUT))
     range_ = Range(_microseconds(since), _microseconds(until))
     write(place, f"container {OUTPUT}", range_, ROOT / REPORT, force=True, progress=lambda *_: None)
     return REPORT

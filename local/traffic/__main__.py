@@ -1,4 +1,4 @@
-"""Makes traffic for now, and sends it to a hub or writes it to files: `python -m local.traffic --help`."""
+"""Generates traffic dated now and sends it to a hub or to files: `python -m local.traffic --help`."""
 
 import argparse
 import asyncio
@@ -31,7 +31,9 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
-def _traffic(arguments: argparse.Namespace, sources: list[str], first_sequences: dict[str, int]) -> Traffic:
+def _traffic(
+    arguments: argparse.Namespace, partitions: list[str], first_sequences: dict[str, int]
+) -> Traffic:
     now = datetime.now(UTC)
     start = now - timedelta(hours=arguments.hours)
     traffic = generate(
@@ -39,7 +41,7 @@ def _traffic(arguments: argparse.Namespace, sources: list[str], first_sequences:
         arguments.connections,
         start,
         now,
-        sources=sources,
+        partitions=partitions,
         bad=arguments.bad,
         foreign=arguments.foreign,
     )
@@ -61,9 +63,9 @@ async def _to_hub(arguments: argparse.Namespace) -> None:
 def _to_files(arguments: argparse.Namespace) -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     positions: Counter[str] = Counter()
-    for source, body in _traffic(arguments, ["0", "1", "2", "3"], {}).sends:
-        (arguments.out / f"{source}-{positions[source]:08}").write_bytes(body)
-        positions[source] += 1
+    for partition, body in _traffic(arguments, ["0", "1", "2", "3"], {}).sends:
+        (arguments.out / f"{partition}-{positions[partition]:08}").write_bytes(body)
+        positions[partition] += 1
 
 
 if __name__ == "__main__":

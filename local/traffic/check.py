@@ -17,7 +17,7 @@ EXAMPLES = 5
 TIME = pa.timestamp("us", "UTC")
 ROWS = pa.schema(
     {
-        "_SourceId": pa.string(),
+        "_EventHubPartition": pa.string(),
         "_SequenceNumber": pa.int64(),
         "_RecordIndex": pa.int64(),
         "_ResourceId": pa.string(),
@@ -105,18 +105,22 @@ def check(
 
     Args:
         truth: what was sent; its `first_sequences` say where sequence numbers began.
-        rows: with the columns of `ROWS`; the last part of `_SourceId` is the partition id.
+        rows: with the columns of `ROWS`; the last part of `_EventHubPartition` is the partition id.
         rejected: how many rejections were found, by reason or in all; None: not compared.
         skipped: how many records of other categories were counted; None: not compared.
     """
     table, good = _table(rows, ROWS), truth.good()
-    sources = {name: code for code, name in enumerate(good["source"].unique().to_pylist())}
-    begins = np.array([truth.first_sequences.get(name, 0) for name in sources] or [0], np.int64)
-    source = _codes(good["source"], sources)
-    wanted = _keys(source, good["position"].to_numpy() + begins[source], good["record_index"].to_numpy())
-    partition_ids = pc.replace_substring_regex(table["_SourceId"], ".*/", "")
+    partitions = {name: code for code, name in enumerate(good["partition"].unique().to_pylist())}
+    begins = np.array([truth.first_sequences.get(name, 0) for name in partitions] or [0], np.int64)
+    partition = _codes(good["partition"], partitions)
+    wanted = _keys(
+        partition, good["position"].to_numpy() + begins[partition], good["record_index"].to_numpy()
+    )
+    partition_ids = pc.replace_substring_regex(table["_EventHubPartition"], ".*/", "")
     found = _keys(
-        _codes(partition_ids, sources), table["_SequenceNumber"].to_numpy(), table["_RecordIndex"].to_numpy()
+        _codes(partition_ids, partitions),
+        table["_SequenceNumber"].to_numpy(),
+        table["_RecordIndex"].to_numpy(),
     )
 
     order = np.argsort(wanted)
@@ -160,11 +164,11 @@ def _codes(names: pa.ChunkedArray, known: Mapping[str, int]) -> Ints:
     return found
 
 
-def _keys(source: Ints, sequence: Ints, index: Ints) -> Ints:
+def _keys(partition: Ints, sequence: Ints, index: Ints) -> Ints:
     """One number for each place in a hub; `NOWHERE` for what no traffic has."""
-    possible = (source >= 0) & (sequence >= 0) & (index >= 0)
+    possible = (partition >= 0) & (sequence >= 0) & (index >= 0)
     possible &= (sequence < 1 << SEQUENCE_BITS) & (index < 1 << INDEX_BITS)
-    keys = (source << SEQUENCE_BITS | sequence) << INDEX_BITS | index
+    keys = (partition << SEQUENCE_BITS | sequence) << INDEX_BITS | index
     return np.where(possible, keys, NOWHERE)
 
 

@@ -1,4 +1,4 @@
-"""Generates traffic from a seed: which record goes into which envelope of which source, in which form."""
+"""Generates traffic from a seed: which record goes into which envelope of which partition, in which form."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ def generate(
     end: datetime,
     *,
     now: datetime | None = None,
-    sources: Sequence[str] = ("0", "1", "2", "3"),
+    partitions: Sequence[str] = ("0", "1", "2", "3"),
     bad: float = 0.01,
     foreign: float = 0.2,
     mix: Mix | None = None,
@@ -53,7 +53,7 @@ def generate(
         end: of the last record; at most 30 minutes after `now`.
         now: when sending begins; by default `end`. Sending must take less than an hour: records that are to
             be implausible are dated two hours after `now`.
-        sources: partition ids, over which the envelopes are spread at random, as without a partition key.
+        partitions: partition ids, over which the envelopes are spread at random, as without a partition key.
         bad: bad records for each good one, and unreadable envelopes for each readable one.
         foreign: records of other categories for each good one; half of them in envelopes of their own.
         mix: shares of the forms.
@@ -75,8 +75,8 @@ def generate(
     np.subtract(events.time, events.time % unit, out=events.time)
 
     elements, sizes, own = _elements(rng, events, mix, bad, foreign)
-    envelopes = _envelopes(rng, elements, sizes, own, mix=mix, bad=bad, sources=len(sources))
-    sends = Sends(tuple(sources), events, elements, envelopes, time_form, _microseconds(now), mix)
+    envelopes = _envelopes(rng, elements, sizes, own, mix=mix, bad=bad, partitions=len(partitions))
+    sends = Sends(tuple(partitions), events, elements, envelopes, time_form, _microseconds(now), mix)
     return Traffic(sends, _truth(sends))
 
 
@@ -118,7 +118,14 @@ def _sizes(rng: np.random.Generator, total: int, mix: Mix) -> Ints:
 
 
 def _envelopes(
-    rng: np.random.Generator, elements: Elements, sizes: Ints, own: int, *, mix: Mix, bad: float, sources: int
+    rng: np.random.Generator,
+    elements: Elements,
+    sizes: Ints,
+    own: int,
+    *,
+    mix: Mix,
+    bad: float,
+    partitions: int,
 ) -> Envelopes:
     filled = len(sizes)
     first = np.cumsum(sizes) - sizes
@@ -137,7 +144,7 @@ def _envelopes(
 
     nothing = np.zeros(broken + empty, np.int64)
     columns = Envelopes(
-        rng.integers(0, sources, filled + broken + empty),
+        rng.integers(0, partitions, filled + broken + empty),
         np.concatenate((first, first[lent], nothing[:empty])),
         np.concatenate((sizes, sizes[lent], nothing[:empty])),
         np.concatenate((container, nothing)),
@@ -151,10 +158,10 @@ def _envelopes(
 
 def _truth(sends: Sends) -> Truth:
     envelopes, events = sends.envelopes, sends.events
-    by_source = np.argsort(envelopes.source, kind="stable")
-    counts = np.bincount(envelopes.source, minlength=len(sends.sources))
-    position = np.empty(len(by_source), np.int64)
-    position[by_source] = np.arange(len(by_source)) - np.repeat(np.cumsum(counts) - counts, counts)
+    by_partition = np.argsort(envelopes.partition, kind="stable")
+    counts = np.bincount(envelopes.partition, minlength=len(sends.partitions))
+    position = np.empty(len(by_partition), np.int64)
+    position[by_partition] = np.arange(len(by_partition)) - np.repeat(np.cumsum(counts) - counts, counts)
 
     broken = envelopes.broken >= 0
     size = np.where(broken, 1, envelopes.size)
@@ -168,7 +175,7 @@ def _truth(sends: Sends) -> Truth:
     return Truth(
         pa.table(
             {
-                "source": _named(envelopes.source[envelope], list(sends.sources)),
+                "partition": _named(envelopes.partition[envelope], list(sends.partitions)),
                 "position": position[envelope],
                 "record_index": np.where(whole, truth.WHOLE_ENVELOPE, index).astype(np.int32),
                 "outcome": _named(outcome, OUTCOMES),

@@ -1,4 +1,4 @@
-"""Sends traffic to a hub with the `azure-eventhub` SDK: in order per source, without duplicates."""
+"""Sends traffic to a hub with the `azure-eventhub` SDK: in order per partition, without duplicates."""
 
 import asyncio
 from collections import defaultdict
@@ -22,11 +22,11 @@ def producer(connection_string: str, hub: str) -> EventHubProducerClient:
 
 
 async def next_sequences(client: EventHubProducerClient) -> dict[str, int]:
-    """By source, the sequence number of its next event: `Truth.first_sequences`, if nobody else sends."""
+    """By partition, the sequence number of its next event: `Truth.first_sequences`, if nobody else sends."""
     found = {}
-    for source in await client.get_partition_ids():
-        properties = await client.get_partition_properties(source)
-        found[source] = properties["last_enqueued_sequence_number"] + 1
+    for partition in await client.get_partition_ids():
+        properties = await client.get_partition_properties(partition)
+        found[partition] = properties["last_enqueued_sequence_number"] + 1
     return found
 
 
@@ -37,7 +37,7 @@ async def send(
     rate: float | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Send all, in order within each source, and say how many there were.
+    """Send all, in order within each partition, and say how many there were.
 
     Args:
         sends: the envelopes.
@@ -53,12 +53,12 @@ async def send(
     clock = asyncio.get_running_loop().time
     began, sent = clock(), 0
     for chunk in batched(sends, size, strict=False):
-        by_source = defaultdict(list)
+        by_partition = defaultdict(list)
         for one in chunk:
-            by_source[one.source].append(one.body)
+            by_partition[one.partition].append(one.body)
         async with asyncio.TaskGroup() as tasks:
-            for source, bodies in by_source.items():
-                tasks.create_task(_send_to(client, source, bodies))
+            for partition, bodies in by_partition.items():
+                tasks.create_task(_send_to(client, partition, bodies))
         sent += len(chunk)
         progress(sent)
         if rate is not None:
@@ -66,8 +66,8 @@ async def send(
     return sent
 
 
-async def _send_to(client: EventHubProducerClient, source: str, bodies: Sequence[bytes]) -> None:
-    batch = await client.create_batch(partition_id=source)
+async def _send_to(client: EventHubProducerClient, partition: str, bodies: Sequence[bytes]) -> None:
+    batch = await client.create_batch(partition_id=partition)
     for body in bodies:
         try:
             batch.add(EventData(body))
@@ -75,6 +75,6 @@ async def _send_to(client: EventHubProducerClient, source: str, bodies: Sequence
             if not len(batch):
                 raise
             await client.send_batch(batch)
-            batch = await client.create_batch(partition_id=source)
+            batch = await client.create_batch(partition_id=partition)
             batch.add(EventData(body))
     await client.send_batch(batch)

@@ -24,7 +24,7 @@ REASON_OF = np.array([OUTCOMES.index(reason) for reason, _ in records.BAD])
 class Send(NamedTuple):
     """One envelope to be sent."""
 
-    source: str
+    partition: str
     """The partition id."""
     body: bytes
 
@@ -46,7 +46,7 @@ class Elements(NamedTuple):
 class Envelopes(NamedTuple):
     """Envelopes in sending order, one entry each."""
 
-    source: Ints
+    partition: Ints
     first: Ints
     """Its first element; the next entry of `size` follow."""
     size: Ints
@@ -60,7 +60,7 @@ class Envelopes(NamedTuple):
 class Sends(Sequence[Send]):
     """All sends in order; built when asked for, because 2,000,000 records would fill the memory."""
 
-    sources: Sequence[str]
+    partitions: Sequence[str]
     events: Events
     elements: Elements
     envelopes: Envelopes
@@ -69,7 +69,7 @@ class Sends(Sequence[Send]):
     mix: Mix
 
     def __len__(self) -> int:
-        return len(self.envelopes.source)
+        return len(self.envelopes.partition)
 
     @overload
     def __getitem__(self, place: int) -> Send: ...
@@ -91,7 +91,7 @@ class Sends(Sequence[Send]):
         within = np.repeat(part.first - np.cumsum(part.size) + part.size, part.size)
         found = self._records(self.elements.take(within + np.arange(len(within))))
         at = 0
-        for source, _, size, container, encoding, broken in zip(
+        for partition, _, size, container, encoding, broken in zip(
             *(column.tolist() for column in part), strict=True
         ):
             content = found[at : at + size]
@@ -100,7 +100,7 @@ class Sends(Sequence[Send]):
                 body = bodies.UNREADABLE[broken](bodies.documented(content))
             else:
                 body = encodings[encoding](containers[container](content)) if size else bodies.EMPTY
-            yield Send(self.sources[source], body)
+            yield Send(self.partitions[partition], body)
 
     def _records(self, elements: Elements) -> list[records.Json]:
         events = self.events

@@ -21,13 +21,13 @@ class Truth:
 
     `records` has one row per record, and one per unreadable envelope, in sending order:
 
-    - source: partition id; position: of the envelope among those of its source, from 0;
+    - partition: partition id; position: of the envelope among those of its partition, from 0;
       record_index: among all elements of the envelope, from 0, or `WHOLE_ENVELOPE`
     - outcome: `ROW`, `SKIPPED` (another category), or the reason of its rejection
     - connection, resource_id (lower case), correlation_id, event_name, time (microseconds since
       1970-01-01 UTC), error (the record has an error text): null unless the outcome is `ROW`
 
-    `first_sequences` says which sequence number each source's first envelope got; 0 where nothing is said.
+    `first_sequences` says which sequence number each partition's first envelope got; 0 where nothing is said.
     """
 
     records: pa.Table

@@ -1,31 +1,31 @@
-"""Reads ledgers and files as a user sees them, and says of each source what they prove."""
+"""Reads ledgers and files as a user would, and reports for each partition what they prove."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from shared.audit.chain import Tail
+from shared.audit.compacted_files import CompactedFiles, state
 from shared.audit.evidence import CONNECTIONS, Commit, Finding, Level, refuted
 from shared.audit.listing import Listing, Progress, late, read
 from shared.audit.proof import prove, prove_connections
-from shared.audit.unfolding import Unfolding, state
-from shared.durations import head
-from shared.durations.head import Head
+from shared.azure.blob_storage import Storage
+from shared.connections import manifest
+from shared.connections.manifest import Manifest
 from shared.errors import LedgerError
-from shared.ledger import Counts, Ledger
-from shared.storage import Storage
+from shared.protocol.ledger import Counts, Ledger
 
 OK, WRONG, UNKNOWN = 0, 1, 2
 """Exit statuses: proven, refuted, couldn't tell."""
-TOLD = 5
-"""Findings of one kind that are told of a source; of the others, how many there are."""
+SHOWN = 5
+"""Findings of one kind that are told of a partition; of the others, how many there are."""
 
 
 @dataclass(slots=True)
 class Audited:
-    """What was found out about one source, or about files that belong to none."""
+    """What was found out about one partition, or about files that belong to none."""
 
-    source: str
+    partition: str
     ledger: Ledger | None = None
     files: int = 0
     rows: int = 0
@@ -47,7 +47,7 @@ class Audited:
 class Report:
     """The outcome of an audit."""
 
-    sources: tuple[Audited, ...]
+    partitions: tuple[Audited, ...]
     staged: int
     """Files that were staged and never committed: attempts that failed. Azure drops them after a week."""
     unread: tuple[str, ...] = ()
@@ -56,8 +56,8 @@ class Report:
     @property
     def status(self) -> int:
         """As an exit status: 0 proven, 1 refuted, 2 couldn't tell."""
-        each = {one.status for one in self.sources}
-        told = any(one.ledger for one in self.sources)
+        each = {one.status for one in self.partitions}
+        told = any(one.ledger for one in self.partitions)
         return WRONG if WRONG in each else UNKNOWN if UNKNOWN in each or not told else OK
 
 
@@ -65,13 +65,13 @@ def audit(storage: Storage, since: int, *, deep: bool, progress: Progress) -> Re
     """Reads everything that was committed since (µs since 1970 UTC; 0: from the beginning). Writes nothing.
 
     The exporter may go on meanwhile: what it commits after the audit began is left out. `deep` reads every
-    row's source, sequence number and index, too; otherwise, of Parquet files, the footers alone.
+    row's partition, sequence number and index, too; otherwise, of Parquet files, the footers alone.
     """
-    blob = storage.read(head.NAME)
-    seen = Head.parse(blob.data) if blob else Head()
+    blob = storage.read(manifest.NAME)
+    seen = Manifest.parse(blob.data) if blob else Manifest()
     before, problems = _ledgers(storage)
     listing = Listing()
-    unfolding = Unfolding(storage, listing, since, state(storage))
+    unfolding = CompactedFiles(storage, listing, since, state(storage))
     _list(storage, listing, since, progress)
     unfolding.run(deep=deep, progress=progress)
     after, _ = _ledgers(storage)  # once nothing more is listed: no file is of a later commit
@@ -80,16 +80,18 @@ def audit(storage: Storage, since: int, *, deep: bool, progress: Progress) -> Re
     late(storage, seen.files, listing, since)
     found = read(storage, listing, deep=deep, progress=progress)
     audited = []
-    shown = {one.said.source for one in listing.commits.values()} - {CONNECTIONS}
-    for source in sorted({*before, *seen.sources, *shown}):
-        one = Audited(source, before.get(source))
-        commits = found.get(source, [])
+    shown = {one.metadata.partition for one in listing.commits.values()} - {CONNECTIONS}
+    for partition in sorted({*before, *seen.partitions, *shown}):
+        one = Audited(partition, before.get(partition))
+        commits = found.get(partition, [])
         for commit, findings in commits:
             one.files += commit.files
             one.rows += sum(commit.rows.values())
             one.findings += findings
-        one.findings += _judge(source, before, after, seen, [commit for commit, _ in commits], listing, since)
-        one.findings = list(_told(one.findings))
+        one.findings += _judge(
+            partition, before, after, seen, [commit for commit, _ in commits], listing, since
+        )
+        one.findings = list(_shown(one.findings))
         if one.ledger or one.findings:
             audited.append(one)
     connections = _connections(storage, seen, found.get(CONNECTIONS, []), listing, since)
@@ -100,7 +102,7 @@ def audit(storage: Storage, since: int, *, deep: bool, progress: Progress) -> Re
     ]
     strange = listing.foreign + unfolding.findings
     if strange:
-        audited.append(Audited("files", findings=list(_told(strange))))
+        audited.append(Audited("files", findings=list(_shown(strange))))
     if not unfolding.settled:
         for one in audited:
             one.findings = [
@@ -122,7 +124,7 @@ def _unread(listing: Listing, since: int, *, deep: bool) -> Iterator[str]:
     if parquet:
         total = sum(file.size for file in parquet)
         yield f"the values in {len(parquet):,} Parquet files ({total:,} bytes): only their footers were read"
-    yield "source, sequence number and index of each row, and the rejections in dead letters"
+    yield "partition, sequence number and index of each row, and the rejections in dead letters"
 
 
 def _list(storage: Storage, listing: Listing, since: int, progress: Progress) -> None:
@@ -133,35 +135,35 @@ def _list(storage: Storage, listing: Listing, since: int, progress: Progress) ->
 
 
 def _ledgers(storage: Storage) -> tuple[dict[str, Ledger], list[tuple[str, str]]]:
-    """All ledgers by source, and of those that cannot be read, name and problem."""
+    """All ledgers by partition, and of those that cannot be read, name and problem."""
     ledgers, problems = {}, []
     names = storage.names("ledgers/")
     for name, blob in zip(names, storage.read_all(names), strict=True):
         try:
             if blob:
                 ledger = Ledger.parse(blob.data, name)
-                ledgers[ledger.source] = ledger
+                ledgers[ledger.partition] = ledger
         except LedgerError as error:
             problems.append((name, str(error)))
     return ledgers, problems
 
 
 def _judge(
-    source: str,
+    partition: str,
     before: dict[str, Ledger],
     after: dict[str, Ledger],
-    seen: Head,
+    seen: Manifest,
     commits: Sequence[Commit],
     listing: Listing,
     since: int,
 ) -> Iterator[Finding]:
-    """What holds of a source, given its ledger before and after its files were listed."""
-    ledger, now = before.get(source), after.get(source)
+    """What holds of a partition, given its ledger before and after its files were listed."""
+    ledger, now = before.get(partition), after.get(partition)
     if now is None:
-        if ledger or commits or seen.sources[source].ledger_id:
+        if ledger or commits or seen.partitions[partition].ledger_id:
             yield refuted(
                 "no_ledger",
-                "its ledger is gone: restore it, or adopt that it is gone (python -m shared adopt)",
+                "its ledger is gone: restore it, or accept that it is gone (python -m shared accept-ledger)",
             )
         return
     replaced = ledger and (ledger.ledger_id != now.ledger_id or ledger.ordinal > now.ordinal)
@@ -169,7 +171,7 @@ def _judge(
         yield refuted("rolled_back", "its ledger is older than what the timer has seen of it, or another one")
     if ledger is None:
         return
-    others = [commit for commit in commits if commit.said.ledger_id != ledger.ledger_id]
+    others = [commit for commit in commits if commit.metadata.ledger_id != ledger.ledger_id]
     if others:
         rows = sum(sum(commit.rows.values()) for commit in others)
         yield refuted(
@@ -177,8 +179,8 @@ def _judge(
             f"{len(others)} commits ({rows} rows) are of another ledger than the present one, which was "
             "begun anew: rows may be there twice; bound the audit with --since",
         )
-    own = [commit for commit in commits if commit.said.ledger_id == ledger.ledger_id]
-    above = [commit.said.ordinal for commit in own if commit.said.ordinal > now.ordinal]
+    own = [commit for commit in commits if commit.metadata.ledger_id == ledger.ledger_id]
+    above = [commit.metadata.ordinal for commit in own if commit.metadata.ordinal > now.ordinal]
     if above:
         yield refuted(
             "rolled_back",
@@ -186,15 +188,17 @@ def _judge(
             f"{now.ordinal}: it was rolled back; restore it",
         )
     for commit in own:
-        listed = {file.name for file in ledger.files if file.metadata["commit_id"] == commit.said.commit_id}
+        listed = {
+            file.name for file in ledger.files if file.metadata["commit_id"] == commit.metadata.commit_id
+        }
         commit.unpublished = len(listed & listing.staged)
-    known = [commit for commit in own if commit.said.ordinal <= ledger.ordinal]
-    yield from prove(ledger, known, listing.anchors.get((source, ledger.ledger_id)), since)
+    known = [commit for commit in own if commit.metadata.ordinal <= ledger.ordinal]
+    yield from prove(ledger, known, listing.anchors.get((partition, ledger.ledger_id)), since)
 
 
 def _connections(
     storage: Storage,
-    seen: Head,
+    seen: Manifest,
     found: Sequence[tuple[Commit, list[Finding]]],
     listing: Listing,
     since: int,
@@ -205,9 +209,9 @@ def _connections(
         one.files += commit.files
         one.rows += sum(commit.rows.values())
         one.findings += findings
-    blob = storage.read(head.NAME)
-    now = Head.parse(blob.data) if blob else Head()
-    own = [commit for commit, _ in found if commit.said.ledger_id == now.manifest_id]
+    blob = storage.read(manifest.NAME)
+    now = Manifest.parse(blob.data) if blob else Manifest()
+    own = [commit for commit, _ in found if commit.metadata.ledger_id == now.manifest_id]
     others = len(found) - len(own)
     if others:
         one.findings.append(
@@ -217,36 +221,40 @@ def _connections(
                 "rows may be there twice; bound the audit with --since",
             )
         )
-    above = [commit.said.ordinal for commit in own if commit.said.ordinal > now.ordinal]
+    above = [commit.metadata.ordinal for commit in own if commit.metadata.ordinal > now.ordinal]
     if above or now.ordinal < seen.ordinal:
         one.findings.append(
-            refuted("rolled_back", f"{head.NAME} is at ordinal {now.ordinal}: it was rolled back; restore it")
+            refuted(
+                "rolled_back", f"{manifest.NAME} is at ordinal {now.ordinal}: it was rolled back; restore it"
+            )
         )
     if now.manifest_id == seen.manifest_id:
         for commit in own:
-            listed = {file.name for file in seen.files if file.metadata["commit_id"] == commit.said.commit_id}
+            listed = {
+                file.name for file in seen.files if file.metadata["commit_id"] == commit.metadata.commit_id
+            }
             commit.unpublished = len(listed & listing.staged)
         tail = Tail(
-            f"{head.NAME}, ordinal {seen.ordinal}",
+            f"{manifest.NAME}, ordinal {seen.ordinal}",
             seen.written_files,
             len(seen.lost),
             seen.committed_at,
             seen.chain,
         )
-        known = [commit for commit in own if commit.said.ordinal <= seen.ordinal]
+        known = [commit for commit in own if commit.metadata.ordinal <= seen.ordinal]
         one.findings += prove_connections(
             tail, known, listing.anchors.get((CONNECTIONS, seen.manifest_id)), since
         )
-    one.findings = list(_told(one.findings))
+    one.findings = list(_shown(one.findings))
     return one
 
 
-def _told(findings: Iterable[Finding]) -> Iterator[Finding]:
+def _shown(findings: Iterable[Finding]) -> Iterator[Finding]:
     """The worst first, and of each kind the first few."""
     order = list(Level)
     kinds = sorted(findings, key=lambda one: (order.index(one.level), one.code))
     for (level, code), group in groupby(kinds, lambda one: (one.level, one.code)):
         some = list(group)
-        yield from some[:TOLD]
-        if some[TOLD:]:
-            yield Finding(level, code, f"… and {len(some) - TOLD} more of these")
+        yield from some[:SHOWN]
+        if some[SHOWN:]:
+            yield Finding(level, code, f"… and {len(some) - SHOWN} more of these")

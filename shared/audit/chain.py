@@ -1,4 +1,4 @@
-"""Proves that no commit with files is missing, and none is too much: commits form a chain. Pure.
+"""Proves that the commits form an unbroken chain: none with files is missing, none is surplus. Pure.
 
 Every file says in its metadata how many files and rows its commit has, and how many the ledger had counted
 before. The counts before one commit, plus its own, are the counts before the next one that has files, and
@@ -10,9 +10,9 @@ their records were of other categories) leave no trace.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from shared.audit.evidence import Commit, Finding, Level, Said, refuted
+from shared.audit.evidence import Commit, CommitMetadata, Finding, Level, refuted
 from shared.digests import GENESIS, of_commit
-from shared.ledger import Ledger
+from shared.protocol.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +42,20 @@ def unaltered(tail: Tail, chain: Sequence[Commit], since: int) -> Iterator[Findi
     Of commits whose files are all there, and that are followed by a commit that is there: where files are
     missing, that is found by their number.
     """
-    if chain and since < 1 and not chain[0].said.files_before and chain[0].said.chain_before != GENESIS:
+    if (
+        chain
+        and since < 1
+        and not chain[0].metadata.files_before
+        and chain[0].metadata.chain_before != GENESIS
+    ):
         yield _altered(chain[0])
     for number, commit in enumerate(chain):
-        following = chain[number + 1].said if number + 1 < len(chain) else None
+        following = chain[number + 1].metadata if number + 1 < len(chain) else None
         files, value = (
             (following.files_before, following.chain_before) if following else (tail.files, tail.chain)
         )
         complete = not commit.missing and not commit.unpublished
-        adjacent = commit.said.files_before + commit.said.commit_files == files
+        adjacent = commit.metadata.files_before + commit.metadata.commit_files == files
         if complete and adjacent and of_commit(commit.digests) != value:
             yield _altered(commit)
 
@@ -62,17 +67,19 @@ def _altered(commit: Commit) -> Finding:
     )
 
 
-def unbroken(tail: Tail, chain: Sequence[Commit], anchor: Said | None, since: int) -> Iterator[Finding]:
+def unbroken(
+    tail: Tail, chain: Sequence[Commit], anchor: CommitMetadata | None, since: int
+) -> Iterator[Finding]:
     """Finds commits that are missing, and those that the ledger does not know."""
-    said = [*([anchor] if anchor else []), *(commit.said for commit in chain)]
-    if since > 0 and not said:
+    metadata = [*([anchor] if anchor else []), *(commit.metadata for commit in chain)]
+    if since > 0 and not metadata:
         if tail.files and tail.committed_at >= since:
             yield _unanchored("nothing is left to hold the ledger against")
         return
-    breaks = list(_breaks(tail, said, said[0].files_before if since > 0 else 0))
+    breaks = list(_breaks(tail, metadata, metadata[0].files_before if since > 0 else 0))
     if anchor and breaks and breaks[0].after is anchor:
         yield _unanchored(f"{breaks.pop(0).text}, perhaps before --since")
-    elif since > 0 and not anchor and said[0].files_before:
+    elif since > 0 and not anchor and metadata[0].files_before:
         yield _unanchored("no file from before --since is left, so the first ones after it may be missing")
     for broken in breaks:
         if broken.files < 0:
@@ -101,17 +108,17 @@ def _unanchored(problem: str) -> Finding:
 class _Break:
     """A place where the chain of counted files does not hold."""
 
-    after: Said | None
+    after: CommitMetadata | None
     files: int
     """So many are missing; below 0: so many are too much."""
     text: str
 
 
-def _breaks(tail: Tail, chain: Sequence[Said], before: int) -> Iterator[_Break]:
+def _breaks(tail: Tail, chain: Sequence[CommitMetadata], before: int) -> Iterator[_Break]:
     """Where the counts before a commit are not those after the one before it."""
-    last: Said | None = None
-    ends = [(said.files_before, said.commit_files, said.name, said) for said in chain]
-    for counted, files, name, said in (
+    last: CommitMetadata | None = None
+    ends = [(metadata.files_before, metadata.commit_files, metadata.name, metadata) for metadata in chain]
+    for counted, files, name, metadata in (
         *ends,
         (tail.files, 0, tail.name, None),
     ):
@@ -121,7 +128,7 @@ def _breaks(tail: Tail, chain: Sequence[Said], before: int) -> Iterator[_Break]:
                 counted - before,
                 _gone(counted - before, last.name if last else "the beginning", name),
             )
-        before, last = counted + files, said
+        before, last = counted + files, metadata
 
 
 def _gone(number: int, after: str, before: str) -> str:

@@ -1,4 +1,4 @@
-"""What the container shows of commits, and what is found out about them. Pure data."""
+"""What the container shows about commits, and the audit's findings on them. Pure data."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -34,10 +34,10 @@ def refuted(code: str, message: str) -> Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What each file of a commit says of the commit in its metadata (shared/plan.py)."""
+class CommitMetadata:
+    """What each file of a commit says of the commit in its metadata (shared/export/plan.py)."""
 
-    source: str
+    partition: str
     ledger_id: str
     ordinal: int
     commit_id: str
@@ -68,12 +68,14 @@ class Said:
     def of(cls, metadata: Mapping[str, str]) -> Self | None:
         """None: this is not the metadata of a file of a commit."""
         try:
-            said = {name: metadata[name] for name in cls.__slots__}
-            numbers = {name: int(said[name]) for name, type_ in cls.__annotations__.items() if type_ is int}
-            intervals(said["sequences"])
+            metadata = {name: metadata[name] for name in cls.__slots__}
+            numbers = {
+                name: int(metadata[name]) for name, type_ in cls.__annotations__.items() if type_ is int
+            }
+            intervals(metadata["sequences"])
         except (KeyError, ValueError):
             return None
-        return cls(**(said | numbers))  # type: ignore[arg-type]
+        return cls(**(metadata | numbers))  # type: ignore[arg-type]
 
     @classmethod
     def of_connections(cls, metadata: Mapping[str, str]) -> Self | None:
@@ -82,7 +84,7 @@ class Said:
             {
                 **_OF_CONNECTIONS,
                 **metadata,
-                "source": CONNECTIONS,
+                "partition": CONNECTIONS,
                 "ledger_id": metadata.get("manifest_id", ""),
             }
         )
@@ -111,7 +113,7 @@ def size(spans: Iterable[Interval]) -> int:
 class Commit:
     """A commit as the container shows it."""
 
-    said: Said
+    metadata: CommitMetadata
     files: int = 0
     """Visible."""
     unpublished: int = 0
@@ -130,9 +132,9 @@ class Commit:
     @property
     def name(self) -> str:
         """For messages."""
-        return self.said.name
+        return self.metadata.name
 
     @property
     def missing(self) -> int:
         """How many of its files are not there."""
-        return self.said.commit_files - self.files - self.unpublished
+        return self.metadata.commit_files - self.files - self.unpublished

@@ -1,4 +1,4 @@
-"""Lists the files of the container by commit, and reads what they hold."""
+"""Lists the container's files by commit and reads their contents."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,17 +8,17 @@ from itertools import batched, groupby
 
 import numpy as np
 
-from shared import schema
 from shared.audit import contents
 from shared.audit.contents import Array, Parts
-from shared.audit.evidence import Commit, Finding, Level, Said, refuted
-from shared.compaction.compaction import is_own
+from shared.audit.evidence import Commit, CommitMetadata, Finding, Level, refuted
+from shared.azure.blob_storage import BlobInfo, Storage
+from shared.compaction.swaps import is_own
 from shared.digests import of_file
-from shared.envelope import Source
 from shared.errors import DamagedFile, StorageError
+from shared.input.envelope import HubPartition
 from shared.intervals import intervals
-from shared.ledger import Listed
-from shared.storage import Storage, Stored
+from shared.protocol.ledger import PendingFile
+from shared.tables import schema
 
 PARALLEL = 8
 CHUNK = 64
@@ -37,9 +37,9 @@ type Progress = Callable[[str, int, int], None]
 class Files:
     """The files of one commit, and what they say of it."""
 
-    said: Said
-    files: list[Stored] = field(default_factory=list)
-    merged: list[Stored] = field(default_factory=list)
+    metadata: CommitMetadata
+    files: list[BlobInfo] = field(default_factory=list)
+    merged: list[BlobInfo] = field(default_factory=list)
     """Those whose rows are in a compacted file, which has been found to have as many."""
 
 
@@ -48,14 +48,14 @@ class Listing:
     """The container, sorted by commit."""
 
     commits: dict[str, Files] = field(default_factory=dict)
-    anchors: dict[tuple[str, str], Said] = field(default_factory=dict)
-    """The last commit before `since`, by source and ledger id."""
+    anchors: dict[tuple[str, str], CommitMetadata] = field(default_factory=dict)
+    """The last commit before `since`, by partition and ledger id."""
     staged: set[str] = field(default_factory=set)
-    compacted: list[Stored] = field(default_factory=list)
+    compacted: list[BlobInfo] = field(default_factory=list)
     """Of both tables."""
     foreign: list[Finding] = field(default_factory=list)
 
-    def take(self, file: Stored, since: int, *, merged: bool = False) -> None:
+    def take(self, file: BlobInfo, since: int, *, merged: bool = False) -> None:
         """Notes a file. Memory goes by the number of files: what all files of a commit say is kept once.
 
         `merged`: it is not there itself; a compacted file has its rows.
@@ -68,8 +68,12 @@ class Listing:
             self.compacted.append(file)
             return
         of_connections = CONNECTIONS in f"/{file.name}"
-        said = Said.of_connections(file.metadata) if of_connections else Said.of(file.metadata)
-        if said is None or said.commit_id not in file.name or not file.metadata.keys() >= OWN:
+        metadata = (
+            CommitMetadata.of_connections(file.metadata)
+            if of_connections
+            else CommitMetadata.of(file.metadata)
+        )
+        if metadata is None or metadata.commit_id not in file.name or not file.metadata.keys() >= OWN:
             if of_connections or RECORDS in f"/{file.name}" or file.name.startswith(f"{DEAD_LETTERS}/"):
                 self.foreign.append(
                     refuted(
@@ -78,23 +82,23 @@ class Listing:
                     )
                 )
             return
-        if said.committed_at < since:
-            last = self.anchors.setdefault((said.source, said.ledger_id), said)
-            if said.committed_at > last.committed_at:
-                self.anchors[said.source, said.ledger_id] = said
+        if metadata.committed_at < since:
+            last = self.anchors.setdefault((metadata.partition, metadata.ledger_id), metadata)
+            if metadata.committed_at > last.committed_at:
+                self.anchors[metadata.partition, metadata.ledger_id] = metadata
             return
-        files = self.commits.setdefault(said.commit_id, Files(said))
-        if files.said != said:
+        files = self.commits.setdefault(metadata.commit_id, Files(metadata))
+        if files.metadata != metadata:
             self.foreign.append(refuted("altered", f"{file.name}: its metadata is not that of its commit"))
         kept = {name: file.metadata[name] for name in OWN}
         if not merged:
             self._place(file)
         # As if it lay where it was written: a file that was moved is told as that alone.
-        written = Stored(file.metadata["folder"] + file.name.rpartition("/")[2], 0, file.metadata)
+        written = BlobInfo(file.metadata["folder"] + file.name.rpartition("/")[2], 0, file.metadata)
         kept["digest"] = of_file(written).hex()
-        (files.merged if merged else files.files).append(Stored(file.name, file.size, kept))
+        (files.merged if merged else files.files).append(BlobInfo(file.name, file.size, kept))
 
-    def _place(self, file: Stored) -> None:
+    def _place(self, file: BlobInfo) -> None:
         """Notes what a listing shows of a file that is not as it was written."""
         folder = file.metadata["folder"]
         if file.name.rpartition("/")[0] + "/" != folder:
@@ -129,7 +133,7 @@ class Listing:
         return before - sum(map(len, lists))
 
 
-def late(storage: Storage, files: Iterable[Listed], listing: Listing, since: int) -> None:
+def late(storage: Storage, files: Iterable[PendingFile], listing: Listing, since: int) -> None:
     """Takes what a ledger or the manifest listed and was published after it was looked for."""
     for file in files:
         if file.name in listing.staged and storage.exists(file.name):
@@ -137,21 +141,25 @@ def late(storage: Storage, files: Iterable[Listed], listing: Listing, since: int
             for stored in storage.outputs(file.name):
                 listing.take(stored, since)
         of_connections = CONNECTIONS in f"/{file.name}"
-        said = Said.of_connections(file.metadata) if of_connections else Said.of(file.metadata)
-        if file.name in listing.staged and said and said.committed_at >= since:
-            listing.commits.setdefault(said.commit_id, Files(said))
+        metadata = (
+            CommitMetadata.of_connections(file.metadata)
+            if of_connections
+            else CommitMetadata.of(file.metadata)
+        )
+        if file.name in listing.staged and metadata and metadata.committed_at >= since:
+            listing.commits.setdefault(metadata.commit_id, Files(metadata))
 
 
 def read(
     storage: Storage, listing: Listing, *, deep: bool, progress: Progress
 ) -> dict[str, list[tuple[Commit, list[Finding]]]]:
-    """Every commit with what its files hold, by source."""
+    """Every commit with what its files hold, by partition."""
     found: dict[str, list[tuple[Commit, list[Finding]]]] = {}
     total, done = sum(len(one.files) + len(one.merged) for one in listing.commits.values()), 0
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="audit") as pool:
         for some in batched(listing.commits.values(), CHUNK, strict=False):
             for commit, findings in pool.map(lambda one: _commit(storage, one, deep=deep), some):
-                found.setdefault(commit.said.source, []).append((commit, findings))
+                found.setdefault(commit.metadata.partition, []).append((commit, findings))
                 done += commit.files
             progress("read", done, total)
     return found
@@ -160,7 +168,7 @@ def read(
 def _commit(storage: Storage, files: Files, *, deep: bool) -> tuple[Commit, list[Finding]]:
     """A commit, and what is wrong with its files."""
     number = len(files.files) + len(files.merged)
-    commit = Commit(files.said, number, rejected=0 if deep else None)
+    commit = Commit(files.metadata, number, rejected=0 if deep else None)
     findings: list[Finding] = []
     commit.digests = [bytes.fromhex(file.metadata["digest"]) for file in (*files.merged, *files.files)]
     for file in files.merged:
@@ -172,7 +180,7 @@ def _commit(storage: Storage, files: Files, *, deep: bool) -> tuple[Commit, list
     ):
         keys: list[Array] = []
         for file in group:
-            held = attempt(storage, file, findings, partial(_held, storage, file, commit.said, deep=deep))
+            held = attempt(storage, file, findings, partial(_held, storage, file, commit.metadata, deep=deep))
             if held is None:
                 commit.whole = False
                 continue
@@ -196,13 +204,15 @@ def _commit(storage: Storage, files: Files, *, deep: bool) -> tuple[Commit, list
             findings.append(
                 refuted(
                     "duplicates",
-                    f"commit {commit.said.commit_id}: {twice} rows are twice in its {format_} files",
+                    f"commit {commit.metadata.commit_id}: {twice} rows are twice in its {format_} files",
                 )
             )
     return commit, findings
 
 
-def attempt[T](storage: Storage, file: Stored, findings: list[Finding], reading: Callable[[], T]) -> T | None:
+def attempt[T](
+    storage: Storage, file: BlobInfo, findings: list[Finding], reading: Callable[[], T]
+) -> T | None:
     """What reading a file gives; None, and a finding: it is damaged, or was deleted since it was listed."""
     try:
         return reading()
@@ -226,7 +236,7 @@ class _Held:
     findings: tuple[Finding, ...] = ()
 
 
-def _held(storage: Storage, file: Stored, said: Said, *, deep: bool) -> _Held:
+def _held(storage: Storage, file: BlobInfo, metadata: CommitMetadata, *, deep: bool) -> _Held:
     if not deep and file.name.endswith(".parquet"):
         return _Held(contents.count(storage, file))
     fetched = contents.Fetched(storage, file)
@@ -235,40 +245,42 @@ def _held(storage: Storage, file: Stored, said: Said, *, deep: bool) -> _Held:
     if not deep or CONNECTIONS in f"/{file.name}":
         return _Held(rows, findings=findings)
     if file.name.startswith(DEAD_LETTERS):
-        return _Held(rows, rejected=_rejected(fetched, file, said), findings=findings)
-    return _Held(rows, keys=(_keys(fetched, file, said),), findings=findings)
+        return _Held(rows, rejected=_rejected(fetched, file, metadata), findings=findings)
+    return _Held(rows, keys=(_keys(fetched, file, metadata),), findings=findings)
 
 
-def content(parts: Parts, file: Stored) -> list[Finding]:
+def content(parts: Parts, file: BlobInfo) -> list[Finding]:
     """Reads all bytes of a file: they are those that it was written with."""
     if contents.sha256(parts, file) == file.metadata["sha256"]:
         return []
     return [refuted("content_differs", f"{file.name}: its bytes are not those that were committed")]
 
 
-def _keys(storage: Parts, file: Stored, said: Said) -> Array:
+def _keys(storage: Parts, file: BlobInfo, metadata: CommitMetadata) -> Array:
     """Sequence number and index of each row. Raises DamagedFile if one is not of this commit."""
-    spans, found = intervals(said.sequences), []
-    origin = str(Source(*said.source.rsplit("/", 2)).origin)
+    spans, found = intervals(metadata.sequences), []
+    origin = str(HubPartition(*metadata.partition.rsplit("/", 2)).origin)
     starts, ends = np.array([first for first, _ in spans]), np.array([last for _, last in spans])
-    for sources, sequences, indexes in contents.keys(storage, file):
-        if sources - {origin}:
-            raise DamagedFile(f"{file.name}: holds rows of {min(sources - {origin})!r}, is of {said.source}")
+    for partitions, sequences, indexes in contents.keys(storage, file):
+        if partitions - {origin}:
+            raise DamagedFile(
+                f"{file.name}: holds rows of {min(partitions - {origin})!r}, is of {metadata.partition}"
+            )
         at = np.searchsorted(starts, sequences, "right") - 1
         strange = sequences[(at < 0) | (sequences > ends[at])]
         if len(strange):
-            raise DamagedFile(f"{file.name}: holds sequence {strange[0]}, is of {said.sequences}")
+            raise DamagedFile(f"{file.name}: holds sequence {strange[0]}, is of {metadata.sequences}")
         found.append(np.column_stack([sequences, indexes]))
     return np.concatenate(found) if found else np.empty((0, 2), np.int64)
 
 
-def _rejected(storage: Parts, file: Stored, said: Said) -> int:
+def _rejected(storage: Parts, file: BlobInfo, metadata: CommitMetadata) -> int:
     """How many rejections its dead letters count. Raises DamagedFile if one is not of this commit."""
     number = 0
     for line in contents.lines(storage, file):
-        if line.get("source") != said.source:
+        if line.get("partition") != metadata.partition:
             raise DamagedFile(
-                f"{file.name}: holds a dead letter of {line.get('source')!r}, is of {said.source}"
+                f"{file.name}: holds a dead letter of {line.get('partition')!r}, is of {metadata.partition}"
             )
         number += sum(line["counts"].values())
     return number

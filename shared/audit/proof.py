@@ -1,20 +1,22 @@
-"""Proves or refutes of one source that what its ledger counts is what lies in the container. Pure."""
+"""Proves or refutes, for one partition, that the container holds exactly what its ledger counts. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from shared.audit.chain import Tail, unaltered, unbroken
-from shared.audit.evidence import Commit, Finding, Level, Said, refuted, size
-from shared.envelope import Reason
+from shared.audit.evidence import Commit, CommitMetadata, Finding, Level, refuted, size
+from shared.input.envelope import Reason
 from shared.intervals import intervals
-from shared.ledger import Ledger
+from shared.protocol.ledger import Ledger
 
 STALE = Reason.OLDER_INCARNATION
 GAPS = 10
 """So many gaps of an incarnation are told one by one."""
 
 
-def prove(ledger: Ledger, commits: Iterable[Commit], anchor: Said | None, since: int) -> Iterator[Finding]:
+def prove(
+    ledger: Ledger, commits: Iterable[Commit], anchor: CommitMetadata | None, since: int
+) -> Iterator[Finding]:
     """What holds and what does not, of the commits up to the ledger's ordinal.
 
     Args:
@@ -23,7 +25,7 @@ def prove(ledger: Ledger, commits: Iterable[Commit], anchor: Said | None, since:
         anchor: the last commit before `since` that the container shows.
         since: µs since 1970 UTC; below 1, all is to be proven.
     """
-    chain = sorted(commits, key=lambda commit: commit.said.ordinal)
+    chain = sorted(commits, key=lambda commit: commit.metadata.ordinal)
     yield from _balance(ledger)
     tail = Tail.of(ledger)
     found = [
@@ -36,11 +38,11 @@ def prove(ledger: Ledger, commits: Iterable[Commit], anchor: Said | None, since:
     if not found:
         found = list(_rows(ledger, chain, since))
     yield from found
-    yield from _told(ledger, chain, since)
+    yield from _noted(ledger, chain, since)
 
 
 def prove_connections(
-    tail: Tail, commits: Iterable[Commit], anchor: Said | None, since: int
+    tail: Tail, commits: Iterable[Commit], anchor: CommitMetadata | None, since: int
 ) -> Iterator[Finding]:
     """The same for the files of finished connections.
 
@@ -50,7 +52,7 @@ def prove_connections(
         anchor: the last commit before `since` that the container shows.
         since: µs since 1970 UTC; below 1, all is to be proven.
     """
-    chain = sorted(commits, key=lambda commit: commit.said.ordinal)
+    chain = sorted(commits, key=lambda commit: commit.metadata.ordinal)
     yield from _each(chain)
     yield from unbroken(tail, chain, anchor, since)
     yield from unaltered(tail, chain, since)
@@ -80,22 +82,22 @@ def _balance(ledger: Ledger) -> Iterator[Finding]:
 def _each(chain: Sequence[Commit]) -> Iterator[Finding]:
     """Every commit against what its own files say."""
     for commit in chain:
-        said = commit.said
+        metadata = commit.metadata
         if commit.missing < 0:
             yield refuted(
                 "too_many_files",
-                f"{said.name}: has {commit.files} files, but made {said.commit_files}: "
+                f"{metadata.name}: has {commit.files} files, but made {metadata.commit_files}: "
                 "one was copied; delete the copy",
             )
         elif (
             commit.missing == 0
             and not commit.unpublished
             and commit.whole
-            and commit.lines != said.commit_rows
+            and commit.lines != metadata.commit_rows
         ):
             yield refuted(
                 "rows_differ",
-                f"{said.name}: its files have {commit.lines} rows, it made {said.commit_rows}",
+                f"{metadata.name}: its files have {commit.lines} rows, it made {metadata.commit_rows}",
             )
 
 
@@ -104,25 +106,25 @@ def _counted(ledger: Ledger, chain: Sequence[Commit]) -> Iterator[Finding]:
     counts = ledger.counts
     end = (counts.envelopes, sum(counts.rejected.values()), counts.skipped, counts.files)
     starts = [
-        (said.envelopes_before, said.rejected_before, said.skipped_before, said.files_before)
-        for said in (commit.said for commit in chain)
+        (metadata.envelopes_before, metadata.rejected_before, metadata.skipped_before, metadata.files_before)
+        for metadata in (commit.metadata for commit in chain)
     ]
     for commit, (envelopes, rejected, skipped, files) in zip(chain, [*starts[1:], end], strict=False):
-        said = commit.said
-        if said.files_before + said.commit_files != files:
+        metadata = commit.metadata
+        if metadata.files_before + metadata.commit_files != files:
             continue  # another commit lies between them, which is missing
-        hidden = envelopes - said.envelopes_before - said.envelopes
-        more = skipped - said.skipped_before - said.commit_skipped
+        hidden = envelopes - metadata.envelopes_before - metadata.envelopes
+        more = skipped - metadata.skipped_before - metadata.commit_skipped
         if (
             hidden < 0
             or more < 0
             or (not hidden and more)
-            or rejected != said.rejected_before + said.commit_rejected
+            or rejected != metadata.rejected_before + metadata.commit_rejected
         ):
             yield refuted(
                 "counts_differ",
-                f"{said.name}: the next one counts {hidden} envelopes, {more} skipped records and "
-                f"{rejected - said.rejected_before - said.commit_rejected} rejections that no commit made",
+                f"{metadata.name}: the next one counts {hidden} envelopes, {more} skipped records and "
+                f"{rejected - metadata.rejected_before - metadata.commit_rejected} rejections that no commit made",
             )
 
 
@@ -131,11 +133,11 @@ def _sequences(ledger: Ledger, chain: Sequence[Commit]) -> Iterator[Finding]:
     lives = {life.number: life for life in (*ledger.past, ledger.incarnation)}
     spans = sorted(
         (
-            (number, first, last, commit.said)
+            (number, first, last, commit.metadata)
             for commit in chain
-            if commit.said.verdict == "new"
+            if commit.metadata.verdict == "new"
             for number, spans in ledger.numbered(
-                commit.said.incarnation, intervals(commit.said.sequences)
+                commit.metadata.incarnation, intervals(commit.metadata.sequences)
             ).items()
             for first, last in spans
         ),
@@ -147,14 +149,14 @@ def _sequences(ledger: Ledger, chain: Sequence[Commit]) -> Iterator[Finding]:
                 "overlap",
                 f"sequence {next_[1]} is in {one[3].name} and in {next_[3].name}: its rows are there twice",
             )
-    for number, first, last, said in spans:
+    for number, first, last, metadata in spans:
         life = lives.get(number)
         if life is None:
             continue
         if last >= (life.next or 0) or any(first <= end and begin <= last for begin, end in life.gaps):
             yield refuted(
                 "outside",
-                f"{said.name}: holds sequences {first}-{last}, which the ledger has not committed",
+                f"{metadata.name}: holds sequences {first}-{last}, which the ledger has not committed",
             )
 
 
@@ -172,32 +174,34 @@ def _rows(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Findi
                 )
         return
     rejected = sum(ledger.counts.rejected.values())
-    ends = [(one.said.rows_before, one.said.rejected_before) for one in chain[1:]] + [
+    ends = [(one.metadata.rows_before, one.metadata.rejected_before) for one in chain[1:]] + [
         (ledger.counts.rows, rejected)
     ]
     for commit, (rows_after, rejected_after) in zip(chain, ends, strict=False):
-        said = commit.said
-        for format_ in said.formats.split(","):
+        metadata = commit.metadata
+        for format_ in metadata.formats.split(","):
             rows = commit.rows.get(format_, 0)
-            if rows != rows_after - said.rows_before:
+            if rows != rows_after - metadata.rows_before:
                 yield refuted(
                     "rows_differ",
-                    f"{said.name}: {rows} rows in {format_} files, "
-                    f"the ledger counted {rows_after - said.rows_before}",
+                    f"{metadata.name}: {rows} rows in {format_} files, "
+                    f"the ledger counted {rows_after - metadata.rows_before}",
                 )
-        if commit.rejected is not None and commit.rejected != rejected_after - said.rejected_before:
+        if commit.rejected is not None and commit.rejected != rejected_after - metadata.rejected_before:
             yield refuted(
                 "rejections_differ",
-                f"{said.name}: {commit.rejected} rejections, "
-                f"the ledger counted {rejected_after - said.rejected_before}",
+                f"{metadata.name}: {commit.rejected} rejections, "
+                f"the ledger counted {rejected_after - metadata.rejected_before}",
             )
 
 
 def _common(chain: Sequence[Commit]) -> set[str]:
-    return set.intersection(*(set(commit.said.formats.split(",")) for commit in chain)) if chain else set()
+    return (
+        set.intersection(*(set(commit.metadata.formats.split(",")) for commit in chain)) if chain else set()
+    )
 
 
-def _told(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Finding]:
+def _noted(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Finding]:
     """What the ledger itself says is not as it should be, and what cannot be held against it."""
     for lost in ledger.lost:
         spans = ", ".join(f"{first}-{last}" for first, last in lost.sequences)
@@ -206,7 +210,7 @@ def _told(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Findi
             f"{lost.folder}: sequences {spans} are lost: their blocks expired; redeliver them to refill it",
         )
     yield from _unpublished(chain)
-    if "~" in ledger.source:
+    if "~" in ledger.partition:
         yield Finding(Level.NOTE, "replay", f"{ledger.counts.envelopes} dead letters were replayed")
         return
     for life in (*ledger.past, ledger.incarnation):
@@ -219,7 +223,9 @@ def _told(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Findi
                 f"{size(life.gaps)} sequence numbers of incarnation {life.number} never came: {spans}{more}",
             )
     if since < 1:
-        shown = sum(size(intervals(one.said.sequences)) for one in chain if one.said.verdict != "lost")
+        shown = sum(
+            size(intervals(one.metadata.sequences)) for one in chain if one.metadata.verdict != "lost"
+        )
         hidden = ledger.counts.envelopes - shown
         if hidden > 0:
             yield Finding(

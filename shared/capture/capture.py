@@ -1,4 +1,4 @@
-"""Takes envelopes from the hub, masked, and writes them as fixtures that the tests of this project load."""
+"""Captures envelopes from the hub, masks them, and saves them as fixtures for this project's tests."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -9,18 +9,18 @@ from typing import Any
 import orjson
 
 from shared.capture.masking import Masks
-from shared.envelope import GZIP, Envelope, Source, Unreadable, inflate
 from shared.errors import CaptureError
-from shared.records import bounds
-from shared.records.bodies import records
-from shared.records.validation import validate
-from shared.rules import Rules
-from shared.schema import CATEGORY, RECORDS
+from shared.input import bounds
+from shared.input.bodies import records
+from shared.input.envelope import GZIP, Envelope, HubPartition, Unreadable, inflate
+from shared.input.validation import validate
+from shared.policies import ExportPolicy
+from shared.tables.schema import CATEGORY, RECORDS
 
 EXPECTED = "expected.json"
-SOURCE = Source("captured", "captured", "0")
+PARTITION = HubPartition("captured", "captured", "0")
 DAY = 86_400 * 1_000_000
-RULES = Rules()
+POLICY = ExportPolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Capture:
         if not self.enough:
             try:
                 ours = _ours(envelope.body)
-                masked = self.masks.body(envelope.body, RULES.max_inflated) if self._wants(ours) else None
+                masked = self.masks.body(envelope.body, POLICY.max_inflated) if self._wants(ours) else None
             except Unreadable:
                 ours, masked = 0, None
                 self.left["cannot be inflated, so not be masked"] += 1
@@ -101,7 +101,7 @@ def write(folder: Path, envelopes: Sequence[Envelope]) -> list[Path]:
 
 def _expected(envelope: Envelope) -> dict[str, Any]:
     """What this program makes of an envelope now."""
-    validated = validate(SOURCE, [envelope], RULES)
+    validated = validate(PARTITION, [envelope], POLICY)
     table = validated.table
     columns = ["_RecordIndex", "_ResourceId", "CorrelationId", "EventName", "TimeGenerated"]
     times = table["TimeGenerated"].cast("int64")
@@ -121,9 +121,9 @@ def _expected(envelope: Envelope) -> dict[str, Any]:
 
 def _ours(body: bytes) -> int:
     """How many of its records say that they are of the category or the table. Raises Unreadable."""
-    text = inflate(body, RULES.max_inflated)
+    text = inflate(body, POLICY.max_inflated)
     try:
-        found = records(text, bounds.PARSED * RULES.max_inflated)
+        found = records(text, bounds.PARSED * POLICY.max_inflated)
     except Unreadable:
         return 0
     return sum(CATEGORY.lower() in said or RECORDS.name.lower() in said for said in map(_said, found))
@@ -141,7 +141,7 @@ def _values(record: dict[str, object]) -> Iterator[str]:
 
 def _kind(body: bytes) -> str:
     """The end of its name: `json`, `jsonl` or neither, compressed or not."""
-    text = inflate(body, RULES.max_inflated)
+    text = inflate(body, POLICY.max_inflated)
     try:
         orjson.loads(text.removeprefix(b"\xef\xbb\xbf").strip())
         kind = "json"

@@ -1,8 +1,8 @@
-"""Masks the bodies of envelopes: what identifies goes, what matters for reading them stays, byte for byte.
+"""Masks envelope bodies: removes identifying data and keeps everything parsing depends on, byte for byte.
 
 Only text inside of JSON strings changes, and long numbers. White space, order and letter case of keys, the
 byte order mark, compression, what is broken: all of it stays. Safe by default: a value stays only if it is
-known to be harmless (shared/capture/harmless.py).
+known to be harmless (shared/capture/allowlist.py).
 """
 
 import gzip
@@ -13,10 +13,10 @@ from datetime import date, timedelta
 
 import orjson
 
-from shared.capture.harmless import KEYS, NAMES, NUMBERS, TEXTS, TIMES, WORDS
+from shared.capture.allowlist import KEYS, NAMES, NUMBERS, TEXTS, TIMES, WORDS
 from shared.capture.pseudonyms import FOUND, Pseudonyms
-from shared.envelope import GZIP, inflate
-from shared.records.numbers import NUMERIC
+from shared.input.envelope import GZIP, inflate
+from shared.input.numbers import NUMERIC
 
 _TOKEN = re.compile(
     r'(?P<string>"[^"\\\n]*(?:\\[^\n][^"\\\n]*)*")(?P<key>\s*:)?'

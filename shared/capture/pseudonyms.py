@@ -1,4 +1,4 @@
-"""Replaces what identifies by something of the same form, the same by the same, and not to be undone.
+"""Replaces identifiers with consistent, irreversible pseudonyms of the same format.
 
 Whatever is not known to be harmless is replaced. A replacement goes by the value in lower case and a secret:
 it is the same for `RG-PROD` and `rg-prod`, alone or inside of an address.

@@ -1,4 +1,4 @@
-"""`audit`: proves or refutes that the container holds every record once."""
+"""`audit`: proves or refutes that the container holds every record exactly once."""
 
 import argparse
 from dataclasses import asdict
@@ -7,10 +7,10 @@ from typing import Any
 from shared.audit import audit as auditing
 from shared.audit.audit import OK, UNKNOWN, WRONG
 from shared.audit.evidence import Level
+from shared.azure.blob_storage import Storage
 from shared.commands import console
+from shared.commands.base import SETTINGS, command, configured, connect, moment, say_json
 from shared.commands.console import GREEN, RED, YELLOW, paint, say
-from shared.commands.frame import SETTINGS, command, configured, connect, moment, say_json
-from shared.storage import Storage
 
 COLOURS = {Level.REFUTED: RED, Level.UNCLEAR: YELLOW, Level.NOTE: "0"}
 VERDICTS = {OK: ("proven", GREEN), WRONG: ("refuted", RED), UNKNOWN: ("could not be told", YELLOW)}
@@ -50,21 +50,21 @@ def audit(storage: Storage, since: int, *, deep: bool, as_json: bool) -> int:
     console.progressed()
     verdict, colour = VERDICTS[report.status]
     if as_json:
-        sources = [
+        partitions = [
             {
-                "source": one.source,
+                "partition": one.partition,
                 "verdict": VERDICTS[one.status][0],
                 "files": one.files,
                 "rows": one.rows,
                 "counts": one.counts.model_dump(),
                 "findings": [asdict(finding) for finding in one.findings],
             }
-            for one in report.sources
+            for one in report.partitions
         ]
         unread = list(report.unread)
-        say_json({"verdict": verdict, "not_read": unread, "staged": report.staged, "sources": sources})
+        say_json({"verdict": verdict, "not_read": unread, "staged": report.staged, "partitions": partitions})
         return report.status
-    for one in report.sources:
+    for one in report.partitions:
         counts = one.counts
         word, shade = VERDICTS[one.status]
         balance = (
@@ -72,14 +72,14 @@ def audit(storage: Storage, since: int, *, deep: bool, as_json: bool) -> int:
             f" + {sum(counts.rejected.values()):,} rejected + {counts.skipped:,} skipped; "
         )
         say(
-            f"{one.source}: {paint(word, shade)}: {balance if one.ledger else ''}"
+            f"{one.partition}: {paint(word, shade)}: {balance if one.ledger else ''}"
             f"{one.rows:,} rows in {one.files:,} files"
         )
         for finding in one.findings:
             say(f"  {paint(finding.level.value, COLOURS[finding.level])}: {finding.message}")
     if report.staged:
         say(f"{report.staged:,} staged files of attempts that failed: Azure drops them after a week")
-    if not report.sources:
+    if not report.partitions:
         say("No ledger: nothing was committed, or STATE_CONTAINER is another one.")
     for text in report.unread:
         say(f"not read: {text}{'' if 'since' in text else ' (--deep reads them)'}")

@@ -1,4 +1,4 @@
-"""`capture`: saves envelopes from the hub as fixtures, masked, for somebody else to see what comes."""
+"""`capture`: saves masked envelopes from the hub as fixtures that are safe to share."""
 
 import argparse
 import secrets
@@ -12,8 +12,8 @@ from shared.audit.audit import OK, WRONG
 from shared.capture import capture as capturing
 from shared.capture.capture import Capture, Wanted
 from shared.capture.masking import Masks
+from shared.commands.base import command, moment, now, seconds
 from shared.commands.console import YELLOW, paint, printable, say
-from shared.commands.frame import command, moment, now, seconds
 from shared.errors import SettingError
 from shared.operator_settings import HubSettings
 
@@ -78,7 +78,7 @@ def declare(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from shared.hub import EventHub  # noqa: PLC0415 - commands that need no hub start faster without
+    from shared.azure.event_hub import EventHub  # noqa: PLC0415 - commands that need no hub start faster without
 
     config = settings.load_as(HubSettings)
     _check(config, options)

@@ -1,4 +1,4 @@
-"""Writes to a terminal or a pipe: tables and times for people, colours and progress on a terminal only."""
+"""Console output: human-readable tables and times; colours and progress only on a terminal."""
 
 import logging
 import os

@@ -9,10 +9,10 @@ from typing import Any, get_args
 
 from shared.audit.audit import OK, WRONG
 from shared.commands import console
+from shared.commands.base import command, moment, now, say_json
 from shared.commands.console import YELLOW, paint, say
-from shared.commands.frame import command, moment, now, say_json
 from shared.errors import ConvertError
-from shared.rules import Finishing, Format, Rules
+from shared.policies import ExportPolicy, FinishPolicy, Format
 
 MORE = """
 FILE is a file of messages, an archive that a diagnostic setting wrote (PT1H.json), or an export of a
@@ -63,8 +63,8 @@ def _run(options: argparse.Namespace) -> int:
     done = convert(
         _inputs(options.files, options.arrived),
         options.output,
-        Rules(formats=options.format),
-        Finishing(formats=options.format),
+        ExportPolicy(formats=options.format),
+        FinishPolicy(formats=options.format),
         lambda read: console.progress("converting", min(read, total) if total else read, total),
     )
     console.progressed()

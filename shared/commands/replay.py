@@ -1,21 +1,21 @@
-"""`replay`: puts dead letters through today's code and settings."""
+"""`replay`: reprocesses dead letters with the current code and settings."""
 
 import argparse
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
-from shared import replay as replaying
 from shared.audit.audit import OK, UNKNOWN
+from shared.azure.blob_storage import Storage
 from shared.commands import console
+from shared.commands import dead_letters as replaying
+from shared.commands.base import SETTINGS, command, configured, connect, moment, new_id, now, say_json
 from shared.commands.console import RED, paint, say
-from shared.commands.frame import SETTINGS, command, configured, connect, moment, new_id, now, say_json
-from shared.envelope import Reason
-from shared.export import Exporter
-from shared.ownership import Ownership
-from shared.replay import Choice
-from shared.rules import Rules
-from shared.storage import Storage
+from shared.commands.dead_letters import Choice
+from shared.export.exporter import Exporter
+from shared.input.envelope import Reason
+from shared.policies import ExportPolicy
+from shared.protocol.ownership import Ownership
 
 
 def declare(commands: Any) -> None:
@@ -25,7 +25,7 @@ def declare(commands: Any) -> None:
         config = configured()
         return replay(
             connect(config),
-            config.rules,
+            config.export_policy,
             config.MEMORY_BUDGET,
             Choice(frozenset(options.reason), options.since, options.until),
             dry_run=options.dry_run,
@@ -70,7 +70,7 @@ def declare(commands: Any) -> None:
 
 def replay(
     storage: Storage,
-    rules: Rules,
+    policy: ExportPolicy,
     memory: int,
     choice: Choice,
     *,
@@ -82,8 +82,8 @@ def replay(
     """Replays dead letters, and prints what became of them."""
     if not dry_run:
         Ownership(storage, "", now, new_id).check("export_logs")
-    exporter = Exporter(storage, rules, memory, now, new_id)
-    done = replaying.replay(storage, exporter, rules, choice, dry_run=dry_run, progress=console.progress)
+    exporter = Exporter(storage, policy, memory, now, new_id)
+    done = replaying.replay(storage, exporter, policy, choice, dry_run=dry_run, progress=console.progress)
     console.progressed()
     if as_json:
         say_json({"dry_run": dry_run, **{each.name: getattr(done, each.name) for each in fields(done)}})

@@ -1,10 +1,10 @@
-"""`report`: writes an HTML page with plots of a range of time."""
+"""`report`: writes an HTML page of charts for a time range."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from shared.commands.frame import SETTINGS, command, configured, connect, moment, now
+from shared.commands.base import SETTINGS, command, configured, connect, moment, now
 
 
 def declare(commands: Any) -> None:
@@ -13,11 +13,11 @@ def declare(commands: Any) -> None:
     def run(options: argparse.Namespace) -> int:
         # DuckDB and the plots are packages of their own, which other commands go without.
         from shared.report import write  # noqa: PLC0415
-        from shared.report.places import Container, Folder, Place, Range  # noqa: PLC0415
+        from shared.report.locations import Container, Folder, Location, Range  # noqa: PLC0415
 
         if options.folder:
             name = f"a copy of the container in {options.folder}"
-            place: Place = Folder(options.folder)
+            place: Location = Folder(options.folder)
         else:
             config = configured()
             name = f"container {config.OUTPUT_CONTAINER}"

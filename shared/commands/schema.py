@@ -1,12 +1,12 @@
-"""`schema`: prints the exported tables, or what makes a reader know them."""
+"""`schema`: prints the exported tables' schema, or the definitions a reader needs to load them."""
 
 import argparse
 from typing import Any
 
 from shared.commands import console
-from shared.commands.frame import command
-from shared.dialects import DIALECTS
-from shared.schema import CONNECTIONS, RECORDS
+from shared.commands.base import command
+from shared.tables.ddl import DIALECTS
+from shared.tables.schema import CONNECTIONS, RECORDS
 
 
 def declare(commands: Any) -> None:

@@ -1,4 +1,4 @@
-"""`status`: says how each source stands, how many connections are open, and which event names were seen."""
+"""`status`: shows each partition's status, the number of open connections, and the event names seen."""
 
 import argparse
 import time
@@ -6,15 +6,15 @@ from dataclasses import asdict
 from typing import Any
 
 from shared import settings
-from shared import status as standing
 from shared.audit.audit import OK, UNKNOWN, WRONG
+from shared.azure.blob_storage import Storage
 from shared.commands import console
+from shared.commands import status_data as standing
+from shared.commands.base import SETTINGS, command, connect, now, say_json, seconds
 from shared.commands.console import RED, YELLOW, paint, say
-from shared.commands.frame import SETTINGS, command, connect, now, say_json, seconds
+from shared.commands.status_data import Standing, Status
 from shared.errors import HubError
 from shared.operator_settings import OperatorSettings
-from shared.status import Standing, Status
-from shared.storage import Storage
 
 MORE = f"""
 Exit status: 0 all is well, 1 something needs a look, 2 it could not be told.
@@ -26,8 +26,8 @@ WS_OPENING_EVENTS and WS_CLOSING_EVENTS.
 """
 GROUP = "$Default"
 """To ask how far a hub goes, any consumer group will do: nothing is read from it."""
-PROGRESS = ("source", "next", "last commit", "envelopes behind", "~records", "minutes", "h to retention")
-COUNTS = ("source", "records", "rows", "rejected", "skipped", "gaps", "lost")
+PROGRESS = ("partition", "next", "last commit", "envelopes behind", "~records", "minutes", "h to retention")
+COUNTS = ("partition", "records", "rows", "rejected", "skipped", "gaps", "lost")
 NAMES = ("event name", "connections", "first", "last", "newest", "counts as")
 
 
@@ -50,7 +50,7 @@ def declare(commands: Any) -> None:
         commands,
         "status",
         run,
-        "Says how each source stands. Read-only.",
+        "Says how each partition stands. Read-only.",
         MORE,
         "  python -m shared status\n  python -m shared status --json\n  python -m shared status --watch 30",
     )
@@ -67,7 +67,7 @@ def declare(commands: Any) -> None:
 
 def status(storage: Storage, config: OperatorSettings, now: int, *, as_json: bool) -> int:
     """Prints how the exporter stands."""
-    from shared.hub import EventHub  # noqa: PLC0415 - commands that need no hub start faster without
+    from shared.azure.event_hub import EventHub  # noqa: PLC0415 - commands that need no hub start faster without
 
     state, silent = None, ""
     if config.without:
@@ -79,10 +79,10 @@ def status(storage: Storage, config: OperatorSettings, now: int, *, as_json: boo
         except HubError as error:
             silent = f"lag is not known: {error}"
     retention = config.EVENT_HUB_RETENTION.total_seconds()
-    found = standing.status(storage, config.finishing, state, now)
+    found = standing.status(storage, config.finish_policy, state, now)
     if as_json:
         say_json(_json(found, silent, retention))
-    elif not found.sources:
+    elif not found.partitions:
         say("No ledger yet: nothing was committed, or STATE_CONTAINER is another one.")
         for alarm in found.all_alarms:
             say(paint(alarm, RED))
@@ -92,20 +92,20 @@ def status(storage: Storage, config: OperatorSettings, now: int, *, as_json: boo
         say(paint(silent, YELLOW))
     if found.all_alarms:
         return WRONG
-    if not found.sources or (silent and not config.without):
+    if not found.partitions or (silent and not config.without):
         return UNKNOWN
     return OK
 
 
 def _tables(found: Status, retention: float) -> None:
-    console.table(PROGRESS, [_progress(one, retention) for one in found.sources])
+    console.table(PROGRESS, [_progress(one, retention) for one in found.partitions])
     say()
-    console.table(COUNTS, [_counts(one) for one in found.sources])
-    totals = found.head.totals
+    console.table(COUNTS, [_counts(one) for one in found.partitions])
+    totals = found.manifest.totals
     say()
     say(
         f"connections: {found.open:,} open, {totals.connections:,} finished, {totals.revisions:,} rows"
-        f" revised, by what arrived before {console.time(found.head.clock)}"
+        f" revised, by what arrived before {console.time(found.manifest.clock)}"
     )
     if found.estimate is not None:
         say(
@@ -144,7 +144,7 @@ def _progress(one: Standing, retention: float) -> list[object]:
     ledger, lag = one.ledger, one.lag
     left = lag.headroom(retention) if lag else None
     return [
-        one.source,
+        one.partition,
         ledger.incarnation.next or 0 if ledger else "-",
         console.time(ledger.committed_at) if ledger else "-",
         "-" if lag is None else lag.envelopes,
@@ -156,11 +156,11 @@ def _progress(one: Standing, retention: float) -> list[object]:
 
 def _counts(one: Standing) -> list[object]:
     if one.ledger is None:
-        return [one.source, *["-"] * (len(COUNTS) - 1)]
+        return [one.partition, *["-"] * (len(COUNTS) - 1)]
     counts = one.ledger.counts
     rejected = sum(counts.rejected.values())
     return [
-        one.source,
+        one.partition,
         counts.records,
         counts.rows,
         rejected,
@@ -171,9 +171,9 @@ def _counts(one: Standing) -> list[object]:
 
 
 def _json(found: Status, silent: str, retention: float) -> dict[str, Any]:
-    totals = found.head.totals
+    totals = found.manifest.totals
     return {
-        "sources": [_source(one, retention) for one in found.sources],
+        "partitions": [_partition(one, retention) for one in found.partitions],
         "lag_unknown": silent or None,
         "connections": {
             "open": found.open,
@@ -182,7 +182,7 @@ def _json(found: Status, silent: str, retention: float) -> dict[str, Any]:
             "without_duration": totals.indeterminate,
             "estimated_seconds": found.estimate,
             "capped": totals.capped,
-            "absorbed_until": found.head.clock,
+            "merged_until": found.manifest.clock,
         },
         "swap": found.swap and asdict(found.swap) | {"waits_for": found.swap.waits_for},
         "names": [
@@ -200,10 +200,10 @@ def _json(found: Status, silent: str, retention: float) -> dict[str, Any]:
     }
 
 
-def _source(one: Standing, retention: float) -> dict[str, Any]:
+def _partition(one: Standing, retention: float) -> dict[str, Any]:
     ledger, lag = one.ledger, one.lag
     return {
-        "source": one.source,
+        "partition": one.partition,
         "replay": one.replay,
         "gaps": one.gaps,
         "alarms": one.alarms,

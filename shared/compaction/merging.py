@@ -1,4 +1,4 @@
-"""Puts the rows of many Parquet files in order, some row groups in memory at a time, the rest on disk.
+"""Merge-sorts the rows of many Parquet files, a few row groups in memory at a time, the rest on disk.
 
 Rows are read in runs of some megabytes; each is sorted, and kept in a temporary file in small batches. The
 first key of each batch is remembered: between any two such keys lie at most so many batches, and one more of
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from shared.errors import DamagedFile
-from shared.schema import CONNECTIONS, RECORDS, Table
+from shared.tables.schema import CONNECTIONS, RECORDS, Table
 
 RUN = 32 << 20
 """Bytes, in memory, of a run."""

@@ -1,4 +1,4 @@
-"""Writes the rows of several files as one file, staged in blocks: no reader sees it yet."""
+"""Writes the rows of several files into one, staged as uncommitted blocks that no reader can see yet."""
 
 import hashlib
 import io
@@ -13,14 +13,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shared import __version__, deadline, formats, schema
-from shared.compaction import merging, provenance
-from shared.compaction.provenance import Origin
-from shared.errors import DamagedFile, Refused
-from shared.ledger import Listed
-from shared.plan import Stamp
-from shared.rules import Compression
-from shared.storage import Storage, Stored
+from shared import __version__, deadline
+from shared.azure.blob_storage import BlobInfo, Storage
+from shared.compaction import merging, replaced_files
+from shared.compaction.replaced_files import ReplacedFile
+from shared.errors import DamagedFile, PreconditionFailed
+from shared.export.plan import Stamp
+from shared.output import formats
+from shared.policies import Compression
+from shared.protocol.ledger import PendingFile
+from shared.tables import schema
 
 PARALLEL = 8
 PIECE = 4 << 20
@@ -35,11 +37,11 @@ SCRATCH = "websocketlogs-compaction-"
 def rewrite(
     storage: Storage,
     table: schema.Table,
-    files: Sequence[Stored],
+    files: Sequence[BlobInfo],
     name: str,
     stamp: Stamp,
     compression: Compression,
-) -> tuple[Listed, int]:
+) -> tuple[PendingFile, int]:
     """Stages all rows of these files, sorted, under one name; what is to be published, and its bytes.
 
     Raises DamagedFile: one of them is not as it was written, or two hold the same rows.
@@ -58,7 +60,7 @@ def rewrite(
             raise DamagedFile(f"{files[0].name} and others: do not go together: {error}") from error
     if written != rows:
         raise DamagedFile(f"{files[0].name} and others: {written} rows were read of {rows}: see the audit")
-    listed = Listed(
+    listed = PendingFile(
         name=name,
         block_ids=tuple(blocks.ids),
         content_type=formats.PARQUET,
@@ -88,17 +90,17 @@ def _sweep() -> None:
             rmtree(folder, ignore_errors=True)
 
 
-def _fetch(storage: Storage, files: Sequence[Stored], scratch: Path) -> list[Path]:
+def _fetch(storage: Storage, files: Sequence[BlobInfo], scratch: Path) -> list[Path]:
     """Copies the files to disk: all of them together are no more than the target."""
 
-    def fetch(number: int, file: Stored) -> Path:
+    def fetch(number: int, file: BlobInfo) -> Path:
         path = scratch / f"{number}.parquet"
         digest = hashlib.sha256()
         with path.open("wb") as copy:
             for offset in range(0, file.size, PIECE):
                 try:
                     piece = storage.part(file.name, offset, PIECE)
-                except Refused as error:  # archived, for example: that is no matter of other hours
+                except PreconditionFailed as error:  # archived, for example: that is no matter of other hours
                     raise DamagedFile(f"{file.name}: cannot be read: {error}") from error
                 digest.update(piece)
                 copy.write(piece)
@@ -117,7 +119,7 @@ def _merge(
     table: schema.Table,
     paths: Sequence[Path],
     scratch: Path,
-    origins: Sequence[Origin],
+    origins: Sequence[ReplacedFile],
     blocks: "_Blocks",
     compression: Compression,
 ) -> int:
@@ -126,7 +128,7 @@ def _merge(
     arrow, order = merging.schema_of(table, paths), merging.ORDER[table.name]
     # Two records of a connection, or more, in each row group: what a Bloom filter is made for.
     distinct = min(merging.ROWS, sum(origin.rows for origin in origins)) // 2
-    metadata = {provenance.KEY: provenance.dump(origins), "program_version": __version__}
+    metadata = {replaced_files.KEY: replaced_files.dump(origins), "program_version": __version__}
     rows = 0
     with formats.parquet_writer(blocks, arrow, order, distinct, metadata, compression) as writer:
         for group in merging.merge(table, paths, arrow, scratch):
@@ -137,7 +139,7 @@ def _merge(
     return rows
 
 
-def _origins(file: Stored, path: Path) -> list[Origin]:
+def _origins(file: BlobInfo, path: Path) -> list[ReplacedFile]:
     """What a file stands for: itself, or what it replaced. Raises DamagedFile: its rows are others."""
     try:
         metadata = pq.read_metadata(path)
@@ -148,8 +150,8 @@ def _origins(file: Stored, path: Path) -> list[Origin]:
             f"{file.name}: has {metadata.num_rows} rows, was written with {file.metadata['rows']}"
         )
     if "compacted" not in file.metadata:
-        return [Origin(file.name, file.metadata)]
-    return provenance.load(metadata.metadata, file.name)
+        return [ReplacedFile(file.name, file.metadata)]
+    return replaced_files.load(metadata.metadata, file.name)
 
 
 class _Blocks(io.RawIOBase):

@@ -8,8 +8,8 @@ from itertools import chain
 
 import orjson
 
-from shared.envelope import GZIP
 from shared.errors import ConvertError
+from shared.input.envelope import GZIP
 
 PIECE = 1 << 20
 """Bytes read at a time."""

@@ -10,17 +10,17 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from shared.commit import PENDING
+from shared.azure.event_hub import HubState, Position
+from shared.connections.timer import Finisher
 from shared.convert.bodies import bodies
 from shared.convert.folder_storage import FolderStorage
-from shared.durations.finish import Finisher
-from shared.envelope import Envelope, Source
 from shared.errors import ConvertError
-from shared.export import Exporter
-from shared.hub import Position, State
-from shared.rules import Finishing, Rules
+from shared.export.exporter import Exporter
+from shared.input.envelope import Envelope, HubPartition
+from shared.policies import ExportPolicy, FinishPolicy
+from shared.protocol.publishing import PENDING
 
-SOURCE = Source("files", "convert", "0")
+PARTITION = HubPartition("files", "convert", "0")
 """Where all records come from, as the lineage columns say it; the sequence number counts bodies or lines."""
 SECOND = 1_000_000
 BATCH = 20_000
@@ -63,17 +63,17 @@ class _NoHub:
     def __init__(self) -> None:
         self.ended = False
 
-    def ask(self) -> State | None:
+    def ask(self) -> HubState | None:
         if not self.ended:
             return None
-        return State(created=0, positions={SOURCE: Position(last=-1, enqueued=0, empty=True)})
+        return HubState(created=0, positions={PARTITION: Position(last=-1, enqueued=0, empty=True)})
 
 
 def convert(
     inputs: Iterable[Input],
     output: Path,
-    policy: Rules,
-    finishing: Finishing,
+    policy: ExportPolicy,
+    finishing: FinishPolicy,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Converted:
     """Reads all inputs, and writes rows, dead letters and finished connections below `output`.
@@ -97,7 +97,11 @@ def convert(
 
 class _Conversion:
     def __init__(
-        self, storage: FolderStorage, policy: Rules, finishing: Finishing, progress: Callable[[int], None]
+        self,
+        storage: FolderStorage,
+        policy: ExportPolicy,
+        finishing: FinishPolicy,
+        progress: Callable[[int], None],
     ) -> None:
         self._hub = _NoHub()
         self._clock = 0
@@ -145,7 +149,7 @@ class _Conversion:
 
     def _commit(self, batch: list[Envelope]) -> None:
         self._clock = max(self._clock, batch[-1].enqueued)
-        for commit in self._exporter.run(SOURCE, batch):
+        for commit in self._exporter.run(PARTITION, batch):
             self._done.records += commit.counts.records
             self._done.rows += commit.counts.rows
             self._done.skipped += commit.counts.skipped

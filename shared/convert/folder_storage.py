@@ -5,9 +5,9 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from shared.errors import Refused
-from shared.ledger import File, Listed
-from shared.storage import Blob, Publication, Stored
+from shared.azure.blob_storage import Blob, BlobInfo, Publication
+from shared.errors import PreconditionFailed
+from shared.protocol.ledger import PendingFile, StagedFile
 
 STAGED = ".staged"
 """Ending of a file that is not visible yet."""
@@ -37,7 +37,7 @@ class FolderStorage:
         """See Storage."""
         before = self.read(name)
         if (before.etag if before else None) != etag:
-            raise Refused(f"write {name}: another version is there")
+            raise PreconditionFailed(f"write {name}: another version is there")
         self.put(name, data)
         after = self.read(name)
         assert after is not None
@@ -56,20 +56,20 @@ class FolderStorage:
         """See Storage."""
         return sorted(name for name in _files(self._state) if name.startswith(prefix))
 
-    def stage(self, files: Sequence[File]) -> None:
+    def stage(self, files: Sequence[StagedFile]) -> None:
         """See Storage."""
         for file in files:
-            self.stage_block(file.listed.name, file.listed.block_ids[0], file.data)
+            self.stage_block(file.pending.name, file.pending.block_ids[0], file.data)
 
     def stage_block(self, name: str, block_id: str, data: bytes) -> None:
         """See Storage."""
         _write(self._output / f"{name}.{block_id}{STAGED}", data)
 
-    def publish(self, files: Sequence[Listed]) -> list[Publication]:
+    def publish(self, files: Sequence[PendingFile]) -> list[Publication]:
         """See Storage."""
         return [self._publish(file) for file in files]
 
-    def _publish(self, file: Listed) -> Publication:
+    def _publish(self, file: PendingFile) -> Publication:
         path = self._output / file.name
         if path.exists():
             return Publication.ALREADY
@@ -93,12 +93,12 @@ class FolderStorage:
         """See Storage."""
         return (self._output / name).exists()
 
-    def outputs(self, prefix: str) -> Iterator[Stored]:
+    def outputs(self, prefix: str) -> Iterator[BlobInfo]:
         """See Storage. Files on disk have no metadata."""
         for name in sorted(_files(self._output)):
             if name.startswith(prefix):
                 size = (self._output / name).stat().st_size
-                yield Stored(name, size, {}, visible=not name.endswith(STAGED))
+                yield BlobInfo(name, size, {}, visible=not name.endswith(STAGED))
 
     def part(self, name: str, offset: int, length: int) -> bytes:
         """See Storage."""

@@ -6,7 +6,7 @@ How the data flows, a day of output at a time so that neither memory nor disk go
       -> places            which files of a day there are, in storage or in a folder
       -> database          their rows into DuckDB (load.sql), then small sums of them (aggregates.sql)
       -> page              the sums, styles and scripts as one HTML file
-           page.html, page.css, sums.js, plots.js, page.js
+           page.html, page.css, aggregates.js, plots.js, page.js
 
 DuckDB and the plots are no part of the function app: requirements-report.txt.
 """

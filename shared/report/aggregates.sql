@@ -15,7 +15,7 @@ WHERE began < getvariable('until') AND ended >= getvariable('since')
 UNION ALL
 SELECT
     resource, id, min(began), if(arg_max(event, latest) IN (FROM closings), max(latest), NULL), NULL, 'unfinished',
-    arg_max(destination, latest), arg_max(region, latest), NULL, sum(events), arg_max(source, latest), NULL
+    arg_max(destination, latest), arg_max(region, latest), NULL, sum(events), arg_max(partition, latest), NULL
 FROM seen ANTI JOIN connections USING (resource, id)
 GROUP BY resource, id;
 
@@ -24,32 +24,32 @@ GROUP BY resource, id;
 -- (from client to gateway, from gateway to backend) instead: most connections have several values of it, or Source
 -- and Destination have few values and share some.
 WITH vocabularies AS (
-    SELECT list(DISTINCT source) AS sources, list(DISTINCT destination) AS destinations FROM known
+    SELECT list(DISTINCT partition) AS partitions, list(DISTINCT destination) AS destinations FROM known
 ), overlap AS (
-    SELECT greatest(len(sources), len(destinations)) <= 4
-        AND len(list_filter(list_intersect(sources, destinations), lambda one: one <> '(none)')) > 0 AS legs
+    SELECT greatest(len(partitions), len(destinations)) <= 4
+        AND len(list_filter(list_intersect(partitions, destinations), lambda one: one <> '(none)')) > 0 AS legs
     FROM vocabularies
 ), varying AS (
     SELECT
-        2 * sum(destination) > sum(connections) AS destination, 2 * sum(source) > sum(connections) AS source
+        2 * sum(destination) > sum(connections) AS destination, 2 * sum(partition) > sum(connections) AS partition
     FROM several
 )
 SELECT 'Destination', (SELECT count(DISTINCT destination) FROM known), coalesce(v.destination, false) OR legs
 FROM varying v, overlap
 UNION ALL SELECT 'Region', (SELECT count(DISTINCT region) FROM known), false
-UNION ALL SELECT 'Source', (SELECT count(DISTINCT source) FROM known), coalesce(v.source, false) OR legs
+UNION ALL SELECT 'Source', (SELECT count(DISTINCT partition) FROM known), coalesce(v.partition, false) OR legs
 FROM varying v, overlap
 UNION ALL SELECT 'Instance', (SELECT count(DISTINCT resource) FROM known), false;
 
 -- name: prepare
-CREATE MACRO dimension(name, destination, region, source, resource) AS CASE name
-    WHEN 'Destination' THEN destination WHEN 'Region' THEN region WHEN 'Source' THEN source
+CREATE MACRO dimension(name, destination, region, partition, resource) AS CASE name
+    WHEN 'Destination' THEN destination WHEN 'Region' THEN region WHEN 'Source' THEN partition
     ELSE coalesce(nullif(regexp_extract(resource, '[^/]*$'), ''), '(none)') END;
 CREATE TABLE labelled AS
 SELECT
     * REPLACE (
-        dimension(getvariable('dimension1'), destination, region, source, resource) AS destination,
-        dimension(getvariable('dimension2'), destination, region, source, resource) AS region
+        dimension(getvariable('dimension1'), destination, region, partition, resource) AS destination,
+        dimension(getvariable('dimension2'), destination, region, partition, resource) AS region
     )
 FROM known;
 DROP TABLE known;

@@ -1,4 +1,4 @@
-"""Takes the rows of the files into DuckDB, a day at a time, and gives the small sums that the page shows."""
+"""Loads rows from the files into DuckDB a day at a time, and returns the aggregates the page shows."""
 
 import os
 import re
@@ -13,8 +13,8 @@ import duckdb
 import pyarrow.parquet as pq
 
 from shared.errors import ReportError
-from shared.report.places import HOUR, Range
-from shared.schema import CONNECTIONS, RECORDS
+from shared.report.locations import HOUR, Range
+from shared.tables.schema import CONNECTIONS, RECORDS
 
 MEMORY = "1GB"
 """What DuckDB takes at most before it goes to its folder on disk."""
@@ -27,7 +27,7 @@ DIMENSIONS = ("Destination", "Region", "Source", "Instance")
 MINUTE, DAY = HOUR // 60, 24 * HOUR
 
 type Rows = list[tuple[Any, ...]]
-type Sums = dict[str, Rows]
+type Aggregates = dict[str, Rows]
 """The rows of each query of aggregates.sql."""
 
 
@@ -138,10 +138,10 @@ class Database:
         self._set(files=[str(one) for one in paths])
         self._run(self._load["letters"])
 
-    def sums(self, progress: Callable[[int, int], None]) -> Sums:
+    def aggregates(self, progress: Callable[[int, int], None]) -> Aggregates:
         """What the page shows, once all is loaded. `progress` takes how many are done, and of how many."""
         queries = _statements("aggregates.sql")
-        found: Sums = {}
+        found: Aggregates = {}
         for done, (name, query) in enumerate(queries.items()):
             progress(done, len(queries))
             rows = self._run(query)

@@ -6,15 +6,15 @@ CREATE MACRO text(value, characters) AS coalesce(nullif(left(trim(value), charac
 CREATE MACRO bin(ms) AS CASE WHEN ms < 1 THEN -1 ELSE least(floor(40 * log10(ms))::INTEGER, 439) END;
 CREATE TABLE connections (
     resource VARCHAR, id VARCHAR, began BIGINT, ended BIGINT, ms DOUBLE, status VARCHAR,
-    destination VARCHAR, region VARCHAR, error VARCHAR, events BIGINT, source VARCHAR, estimate DOUBLE
+    destination VARCHAR, region VARCHAR, error VARCHAR, events BIGINT, partition VARCHAR, estimate DOUBLE
 );
 CREATE TABLE closings (name VARCHAR PRIMARY KEY);
 CREATE TABLE seen (
     resource VARCHAR, id VARCHAR, began BIGINT, latest BIGINT, event VARCHAR, destination VARCHAR, region VARCHAR,
-    events BIGINT, source VARCHAR
+    events BIGINT, partition VARCHAR
 );
 -- Of the connections of each day with several records, how many have several values of a column.
-CREATE TABLE several (connections BIGINT, destination BIGINT, source BIGINT);
+CREATE TABLE several (connections BIGINT, destination BIGINT, partition BIGINT);
 CREATE TABLE delays (leg VARCHAR, bar INTEGER, bin INTEGER, n BIGINT, most DOUBLE);
 CREATE TABLE rejected (bar INTEGER, reason VARCHAR, n BIGINT, example VARCHAR);
 CREATE TABLE commits (filename VARCHAR, committed BIGINT);
@@ -37,19 +37,19 @@ WHERE ClosingEvent IS NOT NULL;
 CREATE OR REPLACE TEMP TABLE day AS
 SELECT
     coalesce(_ResourceId, '') AS resource, CorrelationId AS id, epoch_us(TimeGenerated) AS moment,
-    EventName AS event, Destination AS destination, Source AS source, Region AS region, epoch_us(_EnqueuedTime) AS enqueued, committed
+    EventName AS event, Destination AS destination, Source AS partition, Region AS region, epoch_us(_EnqueuedTime) AS enqueued, committed
 FROM read_parquet(getvariable('files'), union_by_name = true, hive_partitioning = false, filename = true)
 LEFT JOIN commits USING (filename)
 WHERE epoch_us(TimeGenerated) >= getvariable('since') AND epoch_us(TimeGenerated) < getvariable('until');
 INSERT INTO seen
 SELECT
     resource, id, min(moment), max(moment), arg_max(event, moment), text(arg_max(destination, moment), 200),
-    text(arg_max(region, moment), 100), count(*), text(arg_max(source, moment), 200)
+    text(arg_max(region, moment), 100), count(*), text(arg_max(partition, moment), 200)
 FROM day GROUP BY resource, id;
 INSERT INTO several
-SELECT count(*), count_if(destinations > 1), count_if(sources > 1)
+SELECT count(*), count_if(destinations > 1), count_if(partitions > 1)
 FROM (
-    SELECT count(DISTINCT destination) AS destinations, count(DISTINCT source) AS sources
+    SELECT count(DISTINCT destination) AS destinations, count(DISTINCT partition) AS partitions
     FROM day GROUP BY resource, id HAVING count(*) > 1
 );
 INSERT INTO delays

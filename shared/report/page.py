@@ -1,4 +1,4 @@
-"""Makes the sums one HTML file: styles, scripts and data inside, nothing to be fetched, nothing trusted."""
+"""Renders the aggregates as one self-contained HTML file: no external resources, all data escaped."""
 
 import base64
 import hashlib
@@ -13,15 +13,15 @@ import orjson
 import vl_convert
 
 from shared import __version__
-from shared.report.database import LONGEST, Grid, Sums
-from shared.report.places import Range
+from shared.report.database import LONGEST, Aggregates, Grid
+from shared.report.locations import Range
 
-_SCRIPTS = ("sums.js", "plots.js", "page.js")
+_SCRIPTS = ("aggregates.js", "plots.js", "page.js")
 _MARKUP = str.maketrans({one: f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"})
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class PageFacts:
     """What the page says beside the sums."""
 
     range: Range
@@ -41,16 +41,16 @@ class Said:
     """Whether files say when they were committed."""
 
 
-def page(sums: Sums, said: Said) -> str:
+def page(aggregates: Aggregates, facts: PageFacts) -> str:
     """The whole file."""
     data: dict[str, Any] = {
-        **sums,
-        "bars": _grid(said.bars),
-        "points": _grid(said.points),
+        **aggregates,
+        "bars": _grid(facts.bars),
+        "points": _grid(facts.points),
         "grid": {
-            "from": said.shown.since // 1000,
-            "to": said.shown.until // 1000,
-            "commits": said.commits,
+            "from": facts.shown.since // 1000,
+            "to": facts.shown.until // 1000,
+            "commits": facts.commits,
         },
         "listed": LONGEST,
     }
@@ -63,20 +63,20 @@ def page(sums: Sums, said: Said) -> str:
         f"default-src 'none'; script-src {_hash(library)} {_hash(script)}; style-src {_hash(style)}; "
         "base-uri 'none'; form-action 'none'"
     )
-    origin = f"{said.origin}: {said.files:,} files"
-    if not said.empty:
-        origin += f", with data from {_time(said.shown.since)} to {_time(said.shown.until)}"
+    origin = f"{facts.origin}: {facts.files:,} files"
+    if not facts.empty:
+        origin += f", with data from {_time(facts.shown.since)} to {_time(facts.shown.until)}"
     earliest = "There are no records in the place at all, or none as Parquet."
-    if said.earliest is not None:
-        earliest = f"The records there begin at {_time(said.earliest)}."
+    if facts.earliest is not None:
+        earliest = f"The records there begin at {_time(facts.earliest)}."
     return Template(_text("page.html")).substitute(
         policy=policy,
         style=style,
         library=library,
         script=script,
         data=orjson.dumps(data).decode().translate(_MARKUP),
-        since=_time(said.range.since),
-        until=_time(said.range.until),
+        since=_time(facts.range.since),
+        until=_time(facts.range.until),
         origin=escape(origin),
         earliest=earliest,
         notes="Connections that ended over a day after the range count as unfinished.",

@@ -1,4 +1,4 @@
-"""Writes a report of a range of time into a file: fetches day by day, adds up, makes the page."""
+"""Writes the report for a time range: fetches each day, aggregates, renders the page."""
 
 import contextlib
 import os
@@ -16,8 +16,8 @@ from shared.audit.listing import Progress
 from shared.commands import console
 from shared.errors import FileGone, ReportError
 from shared.report.database import Database, bars, points
-from shared.report.page import Said, page
-from shared.report.places import HOUR, Day, File, Place, Range
+from shared.report.locations import HOUR, Day, Location, Range, ReportFile
+from shared.report.page import PageFacts, page
 
 SPARE = 64 << 20
 """Bytes on disk beside the files of a day."""
@@ -38,9 +38,9 @@ class Written:
     empty: bool
 
 
-def command(place: Place, name: str, range_: Range, output: Path, *, force: bool) -> int:
+def command(location: Location, name: str, range_: Range, output: Path, *, force: bool) -> int:
     """Writes it with progress, and says where; the exit status."""
-    done = write(place, name, range_, output, force=force, progress=console.progress)
+    done = write(location, name, range_, output, force=force, progress=console.progress)
     console.progressed()
     if done.empty:
         console.say("Nothing was exported in this range; the page says how to widen it.")
@@ -52,7 +52,7 @@ def command(place: Place, name: str, range_: Range, output: Path, *, force: bool
 
 
 def write(
-    place: Place, name: str, range_: Range, output: Path, *, force: bool, progress: Progress
+    location: Location, name: str, range_: Range, output: Path, *, force: bool, progress: Progress
 ) -> Written:
     """Writes the report of a range; `name` says to its reader what the place is.
 
@@ -67,17 +67,17 @@ def write(
         raise ReportError(f"{output} is there: write to another file with --output, or over it with --force")
     if not output.parent.is_dir():
         raise ReportError(f"{output}: there is no folder {output.parent}")
-    days = place.find(range_, lambda seen: progress("list", seen, 0) if seen % 500 == 0 else None)
+    days = location.find(range_, lambda seen: progress("list", seen, 0) if seen % 500 == 0 else None)
     shown = _shown(days, range_)
     with tempfile.TemporaryDirectory(prefix="report-") as temporary:
         folder = Path(temporary)
         with Database(folder, shown) as database:
-            number = _load(place, range_, days, database, folder, progress)
-            sums = database.sums(lambda done, total: progress("add up", done, total))
-    (records,) = sums["records"][0]
-    ended = sum(n for *_, n in sums["ended"])
-    empty = not (sums["groups"] or sums["rejections"] or records)
-    said = Said(
+            number = _load(location, range_, days, database, folder, progress)
+            aggregates = database.aggregates(lambda done, total: progress("add up", done, total))
+    (records,) = aggregates["records"][0]
+    ended = sum(n for *_, n in aggregates["ended"])
+    empty = not (aggregates["groups"] or aggregates["rejections"] or records)
+    facts = PageFacts(
         range=range_,
         shown=shown,
         bars=bars(shown),
@@ -85,16 +85,16 @@ def write(
         origin=name,
         files=number,
         empty=empty,
-        earliest=place.earliest() if empty else None,
-        commits=any(leg == "exporter" for leg, *_ in sums["delays"]),
+        earliest=location.earliest() if empty else None,
+        commits=any(leg == "exporter" for leg, *_ in aggregates["delays"]),
     )
-    text = page(sums, said)
+    text = page(aggregates, facts)
     _replace(output, text)
     return Written(number, len(text.encode()), ended, records, empty)
 
 
 def _load(
-    place: Place,
+    location: Location,
     range_: Range,
     days: dict[date, Day],
     database: Database,
@@ -120,8 +120,8 @@ def _load(
         fetched = folder / "day"
         fetched.mkdir()
         for table, listed in day.files.items():
-            anew = partial(_listed, place, range_, at, table)
-            files, paths = _bring(place, listed, anew, fetched, brought)
+            anew = partial(_listed, location, range_, at, table)
+            files, paths = _bring(location, listed, anew, fetched, brought)
             number += len(files)
             try:
                 match table:
@@ -142,23 +142,23 @@ def _load(
 
 
 def _bring(
-    place: Place,
-    files: Sequence[File],
-    anew: Callable[[], Sequence[File]],
+    location: Location,
+    files: Sequence[ReportFile],
+    anew: Callable[[], Sequence[ReportFile]],
     to: Path,
     brought: Callable[[], None],
-) -> tuple[Sequence[File], list[Path]]:
+) -> tuple[Sequence[ReportFile], list[Path]]:
     """These files made readable; or those that are listed anew, where compaction has replaced some."""
     for _ in range(TRIES - 1):
         try:
-            return files, place.bring(files, to, brought)
+            return files, location.bring(files, to, brought)
         except FileGone:
             files = anew()
-    return files, place.bring(files, to, brought)
+    return files, location.bring(files, to, brought)
 
 
-def _listed(place: Place, range_: Range, at: date, table: str) -> Sequence[File]:
-    return place.find(range_, lambda _: None).get(at, Day()).files.get(table, [])
+def _listed(location: Location, range_: Range, at: date, table: str) -> Sequence[ReportFile]:
+    return location.find(range_, lambda _: None).get(at, Day()).files.get(table, [])
 
 
 def _shown(days: dict[date, Day], range_: Range) -> Range:

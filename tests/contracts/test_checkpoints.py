@@ -8,13 +8,13 @@ import pytest
 from azure.eventhub.extensions.checkpointstoreblobaio import BlobCheckpointStore
 from azure.storage.blob import BlobServiceClient
 
-from local.azurite import Azurite
-from shared.checkpoints import CONTAINER, BlobCheckpoints
-from shared.envelope import Source
-from shared.errors import Refused, StorageError
-from shared.rules import Connection
+from local.emulators.azurite import Azurite
+from shared.azure.checkpoints import CONTAINER, BlobCheckpoints
+from shared.errors import PreconditionFailed, StorageError
+from shared.input.envelope import HubPartition
+from shared.policies import Connection
 
-HUB = [Source("ns.example", "hub", partition) for partition in ("0", "1", "10")]
+HUB = [HubPartition("ns.example", "hub", partition) for partition in ("0", "1", "10")]
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_what_the_sdk_wrote_is_read(azurite: Azurite, sdk: str, unique: str) -> 
     update(sdk, unique, "10", "7", 3)
     update(sdk, f"{unique}-other", "1", "1", 1)
     found = store(azurite, unique.upper()).read(HUB)
-    assert {source.id: (one.offset, one.sequence) for source, one in found.items()} == {
+    assert {partition.id: (one.offset, one.sequence) for partition, one in found.items()} == {
         "0": ("13369", 99),
         "10": ("7", 3),
     }
@@ -75,7 +75,7 @@ def test_only_what_was_read_is_deleted(azurite: Azurite, sdk: str, unique: str) 
     checkpoints = store(azurite, unique)
     before = checkpoints.read(HUB)[HUB[0]]
     update(sdk, unique, "0", "2", 2)
-    with pytest.raises(Refused):
+    with pytest.raises(PreconditionFailed):
         checkpoints.delete(before)
     checkpoints.delete(checkpoints.read(HUB)[HUB[0]])
     assert not checkpoints.read(HUB)
@@ -84,10 +84,10 @@ def test_only_what_was_read_is_deleted(azurite: Azurite, sdk: str, unique: str) 
 def test_the_sdk_reads_what_is_written(azurite: Azurite, sdk: str, unique: str) -> None:
     checkpoints = store(azurite, unique)
     checkpoints.write(HUB[1], "500", 5, None)
-    with pytest.raises(Refused):
+    with pytest.raises(PreconditionFailed):
         checkpoints.write(HUB[1], "600", 6, None)
     read = checkpoints.read(HUB)[HUB[1]]
-    with pytest.raises(Refused):
+    with pytest.raises(PreconditionFailed):
         checkpoints.write(HUB[1], "600", 6, replace(read, etag='"0x0"'))
     checkpoints.write(HUB[1], "600", 6, read)
     (one,) = listed(sdk, unique)

@@ -7,32 +7,32 @@ import orjson
 import pytest
 from azure.storage.blob import BlobServiceClient
 
-from shared import adopt
 from shared.audit.audit import audit
-from shared.compaction.compact import Compactor
-from shared.durations.finish import Finisher
-from shared.envelope import Envelope, Source
-from shared.export import Exporter
-from shared.hub import State
-from shared.rules import Compacting, Finishing, Rules
-from shared.status import status
-from shared.storage import Storage
+from shared.azure.blob_storage import Storage
+from shared.azure.event_hub import HubState
+from shared.commands import acceptance
+from shared.commands.status_data import status
+from shared.compaction.compactor import Compactor
+from shared.connections.timer import Finisher
+from shared.export.exporter import Exporter
+from shared.input.envelope import Envelope, HubPartition
+from shared.policies import CompactionPolicy, ExportPolicy, FinishPolicy
 from tests.directories import azurite_with_directories
 from tests.memory import MemoryStorage
 
 SECOND = 1_000_000
 HOUR = 3600 * SECOND
 BEGAN = 1_900_000_000 * SECOND
-SOURCE = Source("ns.servicebus.windows.net", "hub", "0")
-FINISHING = Finishing(idle=timedelta(hours=1))
-COMPACTING = Compacting(reach=timedelta(days=1))
+PARTITION = HubPartition("ns.servicebus.windows.net", "hub", "0")
+FINISHING = FinishPolicy(idle=timedelta(hours=1))
+COMPACTING = CompactionPolicy(reach=timedelta(days=1))
 
 
 class NoHub:
     """Does not answer."""
 
     @staticmethod
-    def ask() -> State | None:
+    def ask() -> HubState | None:
         return None
 
 
@@ -54,7 +54,7 @@ def test_export_finishing_compaction_status_and_audit_work(store: Storage) -> No
     def new_id() -> str:
         return f"{next(ids):032x}"
 
-    exporter = Exporter(store, Rules(), 1 << 26, lambda: now[0], new_id)
+    exporter = Exporter(store, ExportPolicy(), 1 << 26, lambda: now[0], new_id)
     for sequence in range(4):
         now[0] += SECOND
         record = {
@@ -64,7 +64,7 @@ def test_export_finishing_compaction_status_and_audit_work(store: Storage) -> No
             "properties": {"eventName": "ConnectionOpened"},
         }
         body = orjson.dumps({"records": [record]})
-        exporter.run(SOURCE, [Envelope(sequence, now[0], body)])
+        exporter.run(PARTITION, [Envelope(sequence, now[0], body)])
     timer = Finisher(store, NoHub, FINISHING, lambda: now[0], new_id)
     for _ in range(4):
         now[0] += HOUR
@@ -73,7 +73,7 @@ def test_export_finishing_compaction_status_and_audit_work(store: Storage) -> No
     compacted = Compactor(store, COMPACTING, lambda: now[0], new_id).run(100)
     assert (compacted.alarms, [one.files for one in compacted.swaps]) == ([], [4])
     assert Compactor(store, COMPACTING, lambda: now[0], new_id).run(100).alarms == []
-    assert adopt.blocked(store) == []
-    assert [one.source for one in status(store, FINISHING, None, now[0]).sources] == [str(SOURCE)]
+    assert acceptance.blocked(store) == []
+    assert [one.partition for one in status(store, FINISHING, None, now[0]).partitions] == [str(PARTITION)]
     report = audit(store, 0, deep=True, progress=lambda *_: None)
-    assert (report.status, [one.findings for one in report.sources]) == (0, [[]])
+    assert (report.status, [one.findings for one in report.partitions]) == (0, [[]])

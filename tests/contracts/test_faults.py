@@ -18,23 +18,23 @@ import pyarrow.parquet as pq
 import pytest
 from azure.storage.blob import BlobServiceClient
 
-from local.azurite import Azurite
-from local.faults.proxy import DRIP, LATE, STALLED, Proxy
-from shared import storage
-from shared.compaction.compact import Compactor
-from shared.durations.finish import Finisher
-from shared.envelope import Envelope, Source
+from local.emulators.azurite import Azurite
+from shared.azure import blob_storage
+from shared.azure.blob_storage import Storage
+from shared.azure.event_hub import HubState
+from shared.compaction.compactor import Compactor
+from shared.connections.timer import Finisher
 from shared.errors import StorageError
-from shared.export import Exporter
-from shared.hub import State
-from shared.rules import Compacting, Connection, Finishing, Rules, StorageTimeouts
-from shared.schema import RECORDS
-from shared.storage import Storage
+from shared.export.exporter import Exporter
+from shared.input.envelope import Envelope, HubPartition
+from shared.policies import CompactionPolicy, Connection, ExportPolicy, FinishPolicy, StorageTimeouts
+from shared.tables.schema import RECORDS
+from tests.campaigns.faults.proxy import DRIP, LATE, STALLED, Proxy
 
 SECOND = 1_000_000
 HOUR = 3600 * SECOND
 BEGAN = 1_900_000_000 * SECOND
-SOURCE = Source("ns", "hub", "0")
+PARTITION = HubPartition("ns", "hub", "0")
 TIMEOUTS = StorageTimeouts(attempt=0.3, call=0.8, backoff=0.05)
 CALM = StorageTimeouts()
 LIMIT = 1.5
@@ -50,7 +50,7 @@ class NoHub:
     """Does not answer."""
 
     @staticmethod
-    def ask() -> State | None:
+    def ask() -> HubState | None:
         return None
 
 
@@ -67,7 +67,7 @@ class Account:
         self.output = service.create_container(f"{name}-output")
         through = azurite.connection_string.replace(str(azurite.port), str(proxy.port))
         self.calm, self.faulty = (
-            storage.connect(
+            blob_storage.connect(
                 Connection(string=string),
                 Connection(string=string),
                 f"{name}-state",
@@ -78,15 +78,17 @@ class Account:
         )
 
     def export(self, last: int, through: Storage, seconds: float) -> None:
-        exporter = Exporter(through, Rules(), 1 << 26, lambda: self.now, new_id, seconds=seconds)
-        exporter.run(SOURCE, [envelope(sequence) for sequence in range(last + 1)])
+        exporter = Exporter(through, ExportPolicy(), 1 << 26, lambda: self.now, new_id, seconds=seconds)
+        exporter.run(PARTITION, [envelope(sequence) for sequence in range(last + 1)])
 
     def finish(self, through: Storage, seconds: float) -> None:
-        rules = Finishing(idle=timedelta(hours=1), quiet=timedelta(hours=1))
-        Finisher(through, NoHub, rules, lambda: self.now, new_id, seconds).run(50)
+        policy = FinishPolicy(idle=timedelta(hours=1), quiet=timedelta(hours=1))
+        Finisher(through, NoHub, policy, lambda: self.now, new_id, seconds).run(50)
 
     def compact(self, through: Storage, seconds: float) -> None:
-        Compactor(through, Compacting(reach=timedelta(days=1)), lambda: self.now, new_id, seconds).run(50)
+        Compactor(through, CompactionPolicy(reach=timedelta(days=1)), lambda: self.now, new_id, seconds).run(
+            50
+        )
 
     def rows(self) -> Counter[tuple[int, int]]:
         """How often each record is visible, by sequence number and index."""
@@ -163,7 +165,7 @@ def test_a_run_ends_in_its_time_whatever_storage_does_from_any_request_on(
     with account(azurite) as to:
         before(to)
         to.proxy.choose = ask
-        patient = storage.BlobStorage(to.faulty._state, to.faulty._output, CALM)
+        patient = blob_storage.BlobStorage(to.faulty._state, to.faulty._output, CALM)
         run(to, patient, 60)
         expected = to.rows()
     assert len(asked) >= least, asked

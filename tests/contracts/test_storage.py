@@ -7,13 +7,13 @@ from itertools import count
 import pytest
 from azure.storage.blob import BlobServiceClient
 
-from local.azurite import Azurite
-from local.faults.proxy import Proxy
-from shared import blob_calls, storage
-from shared.errors import Refused, StorageError, Unclear
-from shared.ledger import File, Listed
-from shared.rules import Connection, StorageTimeouts
-from shared.storage import Publication, Storage
+from local.emulators.azurite import Azurite
+from shared.azure import blob_calls, blob_storage
+from shared.azure.blob_storage import Publication, Storage
+from shared.errors import OutcomeUnknown, PreconditionFailed, StorageError
+from shared.policies import Connection, StorageTimeouts
+from shared.protocol.ledger import PendingFile, StagedFile
+from tests.campaigns.faults.proxy import Proxy
 from tests.directories import azurite_with_directories
 from tests.memory import MemoryStorage
 
@@ -31,7 +31,7 @@ def store(request: pytest.FixtureRequest, unique: str) -> Storage:
     if "directories" in request.param:
         return azurite_with_directories(azurite, unique)
     connection = Connection(string=azurite.connection_string)
-    return storage.connect(connection, connection, f"{unique}-state", f"{unique}-output")
+    return blob_storage.connect(connection, connection, f"{unique}-state", f"{unique}-output")
 
 
 @pytest.fixture
@@ -39,12 +39,12 @@ def remove(store: Storage) -> Callable[[str], None]:
     """Deletes a visible output file, as a lifecycle rule does."""
     if isinstance(store, MemoryStorage):
         return store.remove_output
-    assert isinstance(store, storage.BlobStorage)
+    assert isinstance(store, blob_storage.BlobStorage)
     return store._output.delete_blob
 
 
-def file(name: str, data: bytes = b"data", block: str = BLOCK, **metadata: str) -> File:
-    listed = Listed(
+def file(name: str, data: bytes = b"data", block: str = BLOCK, **metadata: str) -> StagedFile:
+    listed = PendingFile(
         name=name,
         block_ids=(block,),
         content_type="application/gzip",
@@ -52,7 +52,7 @@ def file(name: str, data: bytes = b"data", block: str = BLOCK, **metadata: str) 
         metadata=metadata or {"rows": "1"},
         staged_at=0,
     )
-    return File(listed, data)
+    return StagedFile(listed, data)
 
 
 def test_a_blob_that_is_not_there_reads_as_none(store: Storage) -> None:
@@ -82,14 +82,14 @@ def test_writing_the_same_bytes_changes_the_etag(store: Storage) -> None:
 
 def test_creating_what_is_there_is_refused(store: Storage) -> None:
     store.write("ledger", b"one", None)
-    with pytest.raises(Refused):
+    with pytest.raises(PreconditionFailed):
         store.write("ledger", b"two", None)
 
 
 def test_writing_with_an_old_etag_is_refused_and_has_no_effect(store: Storage) -> None:
     old = store.write("ledger", b"one", None)
     store.write("ledger", b"two", old)
-    with pytest.raises(Refused):
+    with pytest.raises(PreconditionFailed):
         store.write("ledger", b"three", old)
     blob = store.read("ledger")
     assert blob
@@ -99,7 +99,7 @@ def test_writing_with_an_old_etag_is_refused_and_has_no_effect(store: Storage) -
 def test_writing_with_an_etag_where_nothing_is_left_is_refused(store: Storage) -> None:
     etag = store.write("ledger", b"one", None)
     store.delete(["ledger"])
-    with pytest.raises(Refused):
+    with pytest.raises(PreconditionFailed):
         store.write("ledger", b"two", etag)
 
 
@@ -139,7 +139,7 @@ def test_a_listing_shows_the_files_of_each_folder_together_and_no_directories(st
     names = ["parquet/a-b/1", "parquet/a.b/1", "parquet/a/1", "parquet/a/2", "parquet/a/b/1", "top"]
     files = [file(name) for name in names]
     store.stage(files)
-    store.publish([one.listed for one in files])
+    store.publish([one.pending for one in files])
     found = [one.name for one in store.outputs("")]
     assert sorted(found) == names
     folders = [name.rpartition("/")[0] for name in found if not name.startswith("parquet/a/")]
@@ -168,7 +168,7 @@ def test_markers_that_tools_put_in_place_of_directories_are_not_listed(
     azurite: Azurite, unique: str, name: str, metadata: dict[str, str]
 ) -> None:
     connection = Connection(string=azurite.connection_string)
-    store = storage.connect(connection, connection, unique, unique)
+    store = blob_storage.connect(connection, connection, unique, unique)
     with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
         service.create_container(unique).upload_blob(name, b"", metadata=metadata)
     assert list(store.outputs("")) == []
@@ -183,34 +183,34 @@ def test_a_staged_file_is_not_visible(store: Storage) -> None:
 def test_a_published_file_is_visible(store: Storage) -> None:
     staged = file("parquet/a")
     store.stage([staged])
-    assert store.publish([staged.listed]) == [Publication.DONE]
+    assert store.publish([staged.pending]) == [Publication.DONE]
     assert store.exists("parquet/a")
 
 
 def test_publishing_again_finds_it_done_already(store: Storage) -> None:
     staged = file("parquet/a")
     store.stage([staged])
-    store.publish([staged.listed])
-    assert store.publish([staged.listed]) == [Publication.ALREADY]
+    store.publish([staged.pending])
+    assert store.publish([staged.pending]) == [Publication.ALREADY]
 
 
 def test_publishing_what_was_never_staged_finds_no_blocks(store: Storage) -> None:
-    assert store.publish([file("parquet/a").listed]) == [Publication.BLOCKS_GONE]
+    assert store.publish([file("parquet/a").pending]) == [Publication.BLOCKS_GONE]
 
 
 def test_publishing_with_other_blocks_than_the_staged_ones_finds_no_blocks(store: Storage) -> None:
     store.stage([file("parquet/a")])
     other = file("parquet/a", block=BLOCK.replace("0", "9"))
-    assert store.publish([other.listed]) == [Publication.BLOCKS_GONE]
+    assert store.publish([other.pending]) == [Publication.BLOCKS_GONE]
     assert not store.exists("parquet/a")
 
 
 def test_staging_on_a_published_name_changes_nothing_visible(store: Storage) -> None:
     staged = file("parquet/a", b"first")
     store.stage([staged])
-    store.publish([staged.listed])
+    store.publish([staged.pending])
     store.stage([file("parquet/a", b"second", BLOCK.replace("0", "9"))])
-    assert store.publish([file("parquet/a", block=BLOCK.replace("0", "9")).listed]) == [Publication.ALREADY]
+    assert store.publish([file("parquet/a", block=BLOCK.replace("0", "9")).pending]) == [Publication.ALREADY]
     assert content(store, "parquet/a") == b"first"
 
 
@@ -219,16 +219,16 @@ def test_after_a_published_file_was_deleted_its_blocks_are_gone(
 ) -> None:
     staged = file("parquet/a")
     store.stage([staged])
-    store.publish([staged.listed])
+    store.publish([staged.pending])
     remove("parquet/a")
     assert not store.exists("parquet/a")
-    assert store.publish([staged.listed]) == [Publication.BLOCKS_GONE]
+    assert store.publish([staged.pending]) == [Publication.BLOCKS_GONE]
 
 
 def test_of_several_files_each_has_its_own_outcome(store: Storage) -> None:
     files = [file(f"parquet/{n}", f"data {n}".encode()) for n in range(20)]
     store.stage(files[:10] + files[11:])
-    outcomes = store.publish([one.listed for one in files])
+    outcomes = store.publish([one.pending for one in files])
     assert [one is Publication.DONE for one in outcomes] == [n != 10 for n in range(20)]
     assert content(store, "parquet/19") == b"data 19"
 
@@ -238,7 +238,7 @@ def test_a_file_of_several_blocks_is_published_in_the_order_of_its_list(store: S
     for n in (1, 0, 2):
         store.stage_block("parquet/a", ids[n], f"block {n};".encode())
     assert not store.exists("parquet/a")
-    several = file("parquet/a").listed.model_copy(update={"block_ids": ids})
+    several = file("parquet/a").pending.model_copy(update={"block_ids": ids})
     assert store.publish([several]) == [Publication.DONE]
     assert content(store, "parquet/a") == b"block 0;block 1;block 2;"
 
@@ -246,7 +246,7 @@ def test_a_file_of_several_blocks_is_published_in_the_order_of_its_list(store: S
 def test_a_file_whose_blocks_are_not_all_there_is_not_published(store: Storage) -> None:
     ids = tuple(f"{BLOCK[:-5]}{n:05d}" for n in range(2))
     store.stage_block("parquet/a", ids[0], b"block")
-    several = file("parquet/a").listed.model_copy(update={"block_ids": ids})
+    several = file("parquet/a").pending.model_copy(update={"block_ids": ids})
     assert store.publish([several]) == [Publication.BLOCKS_GONE]
     assert not store.exists("parquet/a")
 
@@ -254,18 +254,18 @@ def test_a_file_whose_blocks_are_not_all_there_is_not_published(store: Storage) 
 def test_removed_files_are_gone_and_removing_twice_is_nothing(store: Storage) -> None:
     files = [file(f"parquet/{n}") for n in range(12)]
     store.stage(files)
-    store.publish([one.listed for one in files])
-    store.remove([one.listed.name for one in files[1:]])
-    store.remove([one.listed.name for one in files[1:3]])
+    store.publish([one.pending for one in files])
+    store.remove([one.pending.name for one in files[1:]])
+    store.remove([one.pending.name for one in files[1:3]])
     assert [one.name for one in store.outputs("parquet/")] == ["parquet/0"]
-    assert store.publish([files[1].listed]) == [Publication.BLOCKS_GONE]
+    assert store.publish([files[1].pending]) == [Publication.BLOCKS_GONE]
 
 
 def test_removing_what_is_staged_only_leaves_it_to_be_published(store: Storage) -> None:
     staged = file("parquet/a")
     store.stage([staged])
     store.remove(["parquet/a"])
-    assert store.publish([staged.listed]) == [Publication.DONE]
+    assert store.publish([staged.pending]) == [Publication.DONE]
 
 
 def test_a_block_id_of_another_length_is_an_error(store: Storage) -> None:
@@ -278,12 +278,12 @@ def test_content_type_and_metadata_come_with_the_publication(azurite: Azurite, u
     with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
         service.create_container(unique)
         connection = Connection(string=azurite.connection_string)
-        store = storage.connect(connection, connection, unique, unique)
-        staged = file("json/a", rows="7", source="ns/hub/0", sequences="1-5,9")
+        store = blob_storage.connect(connection, connection, unique, unique)
+        staged = file("json/a", rows="7", partition="ns/hub/0", sequences="1-5,9")
         store.stage([staged])
-        store.publish([staged.listed])
+        store.publish([staged.pending])
         properties = service.get_blob_client(unique, "json/a").get_blob_properties()
-    assert properties.metadata == {"rows": "7", "source": "ns/hub/0", "sequences": "1-5,9"}
+    assert properties.metadata == {"rows": "7", "partition": "ns/hub/0", "sequences": "1-5,9"}
     assert properties.content_settings.content_type == "application/gzip"
 
 
@@ -291,7 +291,7 @@ def test_a_listing_shows_visible_files_with_size_and_metadata_and_staged_ones_as
     for name in ("parquet/b", "parquet/a", "json/a"):
         staged = file(name, name.encode(), rows="3")
         store.stage([staged])
-        store.publish([staged.listed])
+        store.publish([staged.pending])
     store.stage([file("parquet/c")])
     found = list(store.outputs("parquet/"))
     assert [(one.name, one.size, one.visible) for one in found] == [
@@ -306,7 +306,7 @@ def test_a_listing_shows_visible_files_with_size_and_metadata_and_staged_ones_as
 def test_a_part_of_a_file_ends_at_its_end(store: Storage) -> None:
     staged = file("parquet/a", b"0123456789")
     store.stage([staged])
-    store.publish([staged.listed])
+    store.publish([staged.pending])
     assert store.part("parquet/a", 2, 3) == b"234"
     assert store.part("parquet/a", 8, 100) == b"89"
 
@@ -321,7 +321,7 @@ def test_a_container_that_is_not_there_is_an_error_that_names_it_and_not_a_missi
     azurite: Azurite, unique: str
 ) -> None:
     connection = Connection(string=azurite.connection_string)
-    store = storage.connect(connection, connection, unique, unique)
+    store = blob_storage.connect(connection, connection, unique, unique)
     with pytest.raises(StorageError, match="ContainerNotFound"):
         store.read("ledger")
 
@@ -337,16 +337,16 @@ def test_publishing_that_is_refused_for_another_cause_asks_whether_the_file_is_t
         service.create_container(unique)
         through = azurite.connection_string.replace(str(azurite.port), str(proxy.port))
         connection = Connection(string=through)
-        store = storage.connect(connection, connection, unique, unique)
+        store = blob_storage.connect(connection, connection, unique, unique)
         there, missing = file("parquet/there"), file("parquet/missing")
         store.stage([there, missing])
-        assert store.publish([there.listed]) == [Publication.DONE]
+        assert store.publish([there.pending]) == [Publication.DONE]
         proxy.choose = lambda request: status if "comp=blocklist" in request else ""
-        assert store.publish([there.listed]) == [Publication.ALREADY]
-        with pytest.raises(Refused, match=status):
-            store.publish([missing.listed])
+        assert store.publish([there.pending]) == [Publication.ALREADY]
+        with pytest.raises(PreconditionFailed, match=status):
+            store.publish([missing.pending])
         proxy.calm()
-        assert store.publish([missing.listed]) == [Publication.DONE]
+        assert store.publish([missing.pending]) == [Publication.DONE]
 
 
 def test_the_first_retry_comes_after_half_a_second_and_each_further_one_after_twice_as_long() -> None:
@@ -367,7 +367,7 @@ def test_failing_answers_are_asked_for_again_and_nobody_notices(
     ):
         service.create_container(unique)
         connection = Connection(string=azurite.connection_string.replace(str(azurite.port), str(proxy.port)))
-        store = storage.connect(connection, connection, unique, unique, StorageTimeouts(backoff=0.01))
+        store = blob_storage.connect(connection, connection, unique, unique, StorageTimeouts(backoff=0.01))
         requests = count()
         proxy.choose = lambda _: "503" if next(requests) < failing else ""
         store.write("ledger", b"one", None)
@@ -377,13 +377,13 @@ def test_failing_answers_are_asked_for_again_and_nobody_notices(
 def test_a_service_that_does_not_answer_is_unclear() -> None:
     string = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;BlobEndpoint=http://127.0.0.1:9/a;"
     connection = Connection(string=string)
-    store = storage.connect(connection, connection, "state", "output", retry_total=0)
-    with pytest.raises(Unclear):
+    store = blob_storage.connect(connection, connection, "state", "output", retry_total=0)
+    with pytest.raises(OutcomeUnknown):
         store.write(f"ledgers/{uuid.uuid4().hex}", b"", None)
 
 
 def content(store: Storage, name: str) -> bytes:
     if isinstance(store, MemoryStorage):
         return store.output[name].data or b""
-    assert isinstance(store, storage.BlobStorage)
+    assert isinstance(store, blob_storage.BlobStorage)
     return store._output.download_blob(name).readall()

@@ -3,8 +3,8 @@
 import os
 from importlib.util import module_from_spec, spec_from_file_location
 
-from shared.export import Exporter
-from shared.rules import ChildLimits
+from shared.export.exporter import Exporter
+from shared.policies import ChildLimits
 
 spec = spec_from_file_location("real_app", os.environ["APP"])
 assert spec
@@ -13,7 +13,7 @@ real = module_from_spec(spec)
 spec.loader.exec_module(real)
 exporter = Exporter(
     real.store,
-    real.config.rules,
+    real.config.export_policy,
     real.config.MEMORY_BUDGET,
     real._now,
     real._new_id,

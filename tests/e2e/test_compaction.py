@@ -6,12 +6,12 @@ import uuid
 import orjson
 
 from local.stack import OUTPUT, STATE, Stack
-from shared import storage
 from shared.audit.audit import audit
-from shared.envelope import Envelope, Source
-from shared.export import Exporter
-from shared.rules import Connection, Rules
-from shared.schema import RECORDS
+from shared.azure import blob_storage
+from shared.export.exporter import Exporter
+from shared.input.envelope import Envelope, HubPartition
+from shared.policies import Connection, ExportPolicy
+from shared.tables.schema import RECORDS
 
 HOURS = 3 * 3600 * 1_000_000
 
@@ -19,10 +19,10 @@ HOURS = 3 * 3600 * 1_000_000
 def test_the_host_compacts_a_past_hour(stack: Stack) -> None:
     past = time.time_ns() // 1000 - HOURS
     connection = Connection(string=stack.azurite.connection_string)
-    store = storage.connect(connection, connection, STATE, OUTPUT)
-    exporter = Exporter(store, Rules(), 1 << 24, lambda: past, lambda: uuid.uuid4().hex)
+    store = blob_storage.connect(connection, connection, STATE, OUTPUT)
+    exporter = Exporter(store, ExportPolicy(), 1 << 24, lambda: past, lambda: uuid.uuid4().hex)
     for sequence in range(5):
-        exporter.run(Source("past", "hub", "0"), [envelope(sequence, past)])
+        exporter.run(HubPartition("past", "hub", "0"), [envelope(sequence, past)])
     before = stack.table(RECORDS.name).num_rows
     assert (before, len(stack.files(f"parquet/{RECORDS.name}/"))) == (5, 5)
     host = stack.host()

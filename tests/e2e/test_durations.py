@@ -1,11 +1,11 @@
-"""Connections that spread over sources and come again get their exact duration, through the whole stack."""
+"""Connections that spread over partitions and come again get their exact duration, in the whole stack."""
 
 import pytest
 
 from local.demo.drive import drain, finish
 from local.stack import Stack
 from local.traffic.check import check_durations
-from shared.schema import CONNECTIONS
+from shared.tables.schema import CONNECTIONS
 from tests.e2e.test_exactly_once import deliver, traffic
 
 

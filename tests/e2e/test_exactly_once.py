@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from local.demo.drive import drain
-from local.functions.process import HostError
+from local.emulators.functions_host.process import HostError
 from local.stack import HUB, STATE, Stack
 from local.traffic.check import check
 from local.traffic.generate import Traffic, generate
 from local.traffic.send import next_sequences, producer, send
-from shared.schema import RECORDS
+from shared.tables.schema import RECORDS
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -34,8 +34,8 @@ def deliver(stack: Stack, one: Traffic) -> dict[str, int]:
 def wait_until_committed(stack: Stack, expected: dict[str, int], seconds: float = 240) -> None:
     """And visible."""
     deadline = time.monotonic() + seconds
-    sources = {source: there for source, there in expected.items() if there}
-    while stack.committed() != sources or not stack.published():
+    partitions = {partition: there for partition, there in expected.items() if there}
+    while stack.committed() != partitions or not stack.published():
         assert time.monotonic() < deadline, (stack.committed(), expected)
         time.sleep(0.2)
 
@@ -85,14 +85,14 @@ def test_a_restart_in_another_process_finds_the_ledger_and_repeats_nothing(stack
     host = stack.host()
     wait_until_committed(stack, expected)
     host.kill()
-    ordinals = {ledger.source: ledger.ordinal for ledger in stack.ledgers()}
+    ordinals = {ledger.partition: ledger.ordinal for ledger in stack.ledgers()}
     # Without checkpoints, everything is delivered again.
     container = stack.container("azure-webjobs-eventhub")
     for blob in list(container.list_blob_names()):
         container.delete_blob(blob)
     again = stack.host()
     again.wait_for("checkpoint", count=len(ordinals))
-    assert {ledger.source: ledger.counts for ledger in stack.ledgers()}
+    assert {ledger.partition: ledger.counts for ledger in stack.ledgers()}
     assert_exact(stack, one)
 
 
@@ -111,4 +111,4 @@ def test_the_state_container_holds_ledgers_under_the_names_of_their_sources(stac
     wait_until_committed(stack, expected)
     names = {name for name in stack.container(STATE).list_blob_names() if name.startswith("ledgers/")}
     host = f"127.0.0.1:{stack.broker.port}"
-    assert names == {f"ledgers/{host}/{HUB}/{source}.json" for source in expected}
+    assert names == {f"ledgers/{host}/{HUB}/{partition}.json" for partition in expected}

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from local.faults.campaign import campaign, traffic
-from local.faults.stack import FaultyStack
-from shared.schema import RECORDS
+from shared.tables.schema import RECORDS
+from tests.campaigns.faults.campaign import campaign, traffic
+from tests.campaigns.faults.stack import FaultyStack
 
 
 @pytest.fixture

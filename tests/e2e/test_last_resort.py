@@ -12,7 +12,7 @@ from azure.eventhub import EventData
 
 from local.stack import HUB, ROOT, Stack
 from local.traffic.send import producer
-from shared.schema import RECORDS
+from shared.tables.schema import RECORDS
 from tests import breaking_planner
 
 APP = Path(__file__).with_name("breaking_app.py")
@@ -26,7 +26,7 @@ def breaking(tmp_path: Path) -> Iterator[Stack]:
     shutil.copy(ROOT / "host.json", app)
     shutil.copy(APP, app / "function_app.py")
     settings = {"APP": str(ROOT / "function_app.py")}
-    with Stack(tmp_path / "stack", sources=1, settings=settings) as stack:
+    with Stack(tmp_path / "stack", partitions=1, settings=settings) as stack:
         stack.app = app
         yield stack
 

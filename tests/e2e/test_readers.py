@@ -14,14 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from local.traffic.generate import Traffic, generate
-from shared import dialects
-from shared.durations.finish import Finisher
-from shared.durations.head import HOUR
-from shared.envelope import Envelope, Source
-from shared.export import Exporter
-from shared.hub import Position, State
-from shared.rules import Finishing, Rules
-from shared.schema import CONNECTIONS, RECORDS
+from shared.azure.event_hub import HubState, Position
+from shared.connections.manifest import HOUR
+from shared.connections.timer import Finisher
+from shared.export.exporter import Exporter
+from shared.input.envelope import Envelope, HubPartition
+from shared.policies import ExportPolicy, FinishPolicy
+from shared.tables import ddl
+from shared.tables.schema import CONNECTIONS, RECORDS
 from tests.documents import Block, blocks
 from tests.memory import MemoryStorage
 
@@ -38,11 +38,11 @@ def traffic() -> Traffic:
 class Drained:
     """A hub that has nothing new."""
 
-    def __init__(self, positions: Mapping[Source, Position]) -> None:
+    def __init__(self, positions: Mapping[HubPartition, Position]) -> None:
         self.positions = positions
 
-    def ask(self) -> State:
-        return State(0, self.positions)
+    def ask(self) -> HubState:
+        return HubState(0, self.positions)
 
 
 @pytest.fixture(scope="module")
@@ -52,24 +52,24 @@ def output(traffic: Traffic, tmp_path_factory: pytest.TempPathFactory) -> Path:
     storage = MemoryStorage(lambda: now)
     ids = iter(range(1, 1000))
     exporter = Exporter(
-        storage, Rules(formats=("parquet", "json")), 1 << 26, lambda: now, lambda: f"{next(ids):032x}"
+        storage, ExportPolicy(formats=("parquet", "json")), 1 << 26, lambda: now, lambda: f"{next(ids):032x}"
     )
     bodies: dict[str, list[bytes]] = {}
     for one in traffic.sends:
-        bodies.setdefault(one.source, []).append(one.body)
-    for source, mine in bodies.items():
+        bodies.setdefault(one.partition, []).append(one.body)
+    for partition, mine in bodies.items():
         envelopes = [Envelope(n, now, body) for n, body in enumerate(mine)]
         for at in range(0, len(envelopes), 256):
-            exporter.run(Source("ns", "hub", source), envelopes[at : at + 256])
+            exporter.run(HubPartition("ns", "hub", partition), envelopes[at : at + 256])
     positions = {
-        Source("ns", "hub", source): Position(len(mine) - 1, now, empty=False)
-        for source, mine in bodies.items()
+        HubPartition("ns", "hub", partition): Position(len(mine) - 1, now, empty=False)
+        for partition, mine in bodies.items()
     }
     later = now + 48 * HOUR
     finisher = Finisher(
         storage,
         Drained(positions),
-        Finishing(idle=timedelta(hours=1)),
+        FinishPolicy(idle=timedelta(hours=1)),
         lambda: later,
         lambda: uuid.uuid4().hex,
     )
@@ -115,7 +115,7 @@ def test_a_documented_reader_sees_date_and_hour_and_every_row(
 def test_a_documented_query_finds_something(query: Block) -> None:
     with duckdb.connect() as database:
         for table in (RECORDS, CONNECTIONS):
-            database.execute(dialects.duckdb(table, "."))
+            database.execute(ddl.duckdb(table, "."))
         # Not as Python objects: for times, DuckDB would need one more package.
         found = database.sql(query.code).to_arrow_table()
     assert found.num_rows

@@ -13,10 +13,10 @@ import orjson
 import pyarrow.compute as pc
 import pytest
 
-from local.azurite import KEY
 from local.demo.drive import finish
+from local.emulators.azurite import KEY
 from local.stack import OUTPUT, Stack
-from shared.schema import CONNECTIONS, RECORDS
+from shared.tables.schema import CONNECTIONS, RECORDS
 from shared.telemetry import FunctionName
 from tests.collector import Collector
 from tests.e2e.test_exactly_once import deliver, traffic, wait_until_committed
@@ -87,10 +87,10 @@ def test_every_count_is_the_truth(stack: Stack, collector: Collector) -> None:
     for reason, number in truth.rejected.items():
         assert total("rejected", f"reason={reason}") == number, reason
     assert total("unbalanced") == total("quarantined") == total("lost") == total("duplicates") == 0
-    per_source = Counter(send.source for send in one.sends)
-    for source, number in per_source.items():
+    per_partition = Counter(send.partition for send in one.sends)
+    for partition, number in per_partition.items():
         (key,) = [
-            key for key in sums if key[0] == "websocketlogs.envelopes" and key[1].endswith(f"/{source}")
+            key for key in sums if key[0] == "websocketlogs.envelopes" and key[1].endswith(f"/{partition}")
         ]
         assert sums[key] == number
         assert gauges["websocketlogs.gaps", key[1]] == 0
@@ -137,7 +137,7 @@ def test_what_is_delivered_again_is_reported_as_duplicates_alone(stack: Stack, c
     wait(lambda: collector.total("websocketlogs.duplicates") == envelopes)
     assert collector.total("websocketlogs.envelopes") == envelopes
     assert collector.total("websocketlogs.records") == one.truth.records.num_rows
-    assert collector.total("websocketlogs.recoveries") == 0
+    assert collector.total("websocketlogs.repairs") == 0
 
 
 def test_the_timer_reports_every_connection_and_how_far_each_source_is(
@@ -160,12 +160,12 @@ def test_the_timer_reports_every_connection_and_how_far_each_source_is(
     assert collector.total("websocketlogs.alarms") == 0
     with collector.lock:
         sums, gauges = collector.sums.copy(), collector.gauges.copy()
-    (source, *_) = {key[1] for key in sums if key[0] == "websocketlogs.envelopes"}
+    (partition, *_) = {key[1] for key in sums if key[0] == "websocketlogs.envelopes"}
     for name, value in (("lag.envelopes", 0), ("lag.time", 0), ("retention.headroom", 86_400)):
-        sources = {key: seen for key, seen in gauges.items() if key[0] == f"websocketlogs.{name}"}
-        assert len(sources) == len(expected)
-        assert sources[f"websocketlogs.{name}", source] == value
-        assert set(sources.values()) == {value}
+        partitions = {key: seen for key, seen in gauges.items() if key[0] == f"websocketlogs.{name}"}
+        assert len(partitions) == len(expected)
+        assert partitions[f"websocketlogs.{name}", partition] == value
+        assert set(partitions.values()) == {value}
     assert 0 < gauges["websocketlogs.absorbed.age",] < 180
     assert gauges["websocketlogs.stalled",] == 0
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.compaction import compaction
-from shared.rules import Compacting
+from shared.compaction import swaps
+from shared.policies import CompactionPolicy
 from tests.infra.templates import ROOT, template, variable
 
 PAGE = (ROOT / "docs" / "sizing.md").read_text()
@@ -16,9 +16,9 @@ DEFAULTS = {name: one["default"] for name, one in template("main.bicep")["parame
 MONTH = timedelta(hours=730)
 
 
-def rows(head: str) -> list[list[str]]:
+def rows(manifest: str) -> list[list[str]]:
     """The cells of the table whose first line begins so."""
-    table = PAGE[PAGE.index(f"\n{head}") + 1 :].split("\n\n")[0].splitlines()
+    table = PAGE[PAGE.index(f"\n{manifest}") + 1 :].split("\n\n")[0].splitlines()
     return [[cell.strip(" `*") for cell in line.strip("|").split("|")] for line in table[2:]]
 
 
@@ -83,10 +83,8 @@ def test_the_formulas_hold_for_the_runs_of_compaction() -> None:
     runs = MONTH // timedelta(minutes=10)
     day = timedelta(days=1)
     # With the templates' retention of a week: RECORD_MAX_AGE, EVENT_HUB_RETENTION, WS_IDLE_TIMEOUT.
-    rules = Compacting(reach=7 * day + timedelta(hours=DEFAULTS["eventRetentionHours"]) + day)
-    lists = max(
-        len(list(compaction.days(run * compaction.SLOT, rules))) for run in range(365 * 144, 366 * 144)
-    )
+    rules = CompactionPolicy(reach=7 * day + timedelta(hours=DEFAULTS["eventRetentionHours"]) + day)
+    lists = max(len(list(swaps.days(run * swaps.SLOT, rules))) for run in range(365 * 144, 366 * 144))
     formulas = {row[0]: row[1] for row in COSTS}
     assert f"+ {runs} * {lists} +" in formulas["writes and lists, at most"]
     assert formulas["executions"].endswith(f"+ {runs}")

@@ -5,8 +5,8 @@ from typing import Any, get_args
 
 import pytest
 
-from shared import layout
-from shared.rules import Format
+from shared.output import layout
+from shared.policies import Format
 from tests.infra.templates import (
     FILES,
     INFRA,

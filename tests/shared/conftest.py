@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.azurite import Azurite
+from local.emulators.azurite import Azurite
 from tests.shared.exported import Exported
 
 

@@ -11,18 +11,18 @@ from typing import Any
 import orjson
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
-from local.azurite import Azurite
-from shared import storage
-from shared.envelope import Envelope, Source
-from shared.export import Exporter
-from shared.ledger import Ledger
-from shared.plan import Plan
-from shared.rules import Connection, Rules
+from local.emulators.azurite import Azurite
+from shared.azure import blob_storage
+from shared.export.exporter import Exporter
+from shared.export.plan import CommitPlan
+from shared.input.envelope import Envelope, HubPartition
+from shared.policies import Connection, ExportPolicy
+from shared.protocol.ledger import Ledger
 
 SECOND = 1_000_000
 EPOCH = 1_900_000_000 * SECOND
-SOURCE = Source("space.servicebus.windows.net", "logs", "0")
-RULES = Rules(formats=("parquet", "json"), commit_bytes=2000)
+PARTITION = HubPartition("space.servicebus.windows.net", "logs", "0")
+POLICY = ExportPolicy(formats=("parquet", "json"), commit_bytes=2000)
 """Small commits, so that there are many."""
 
 
@@ -34,7 +34,9 @@ class Exported:
         self.service = BlobServiceClient.from_connection_string(azurite.connection_string)
         self.state: ContainerClient = self.service.create_container(f"{name}-state")
         self.output: ContainerClient = self.service.create_container(f"{name}-output")
-        self.storage = storage.connect(self.connection, self.connection, f"{name}-state", f"{name}-output")
+        self.storage = blob_storage.connect(
+            self.connection, self.connection, f"{name}-state", f"{name}-output"
+        )
         self.environment = {
             "OutputStorage": azurite.connection_string,
             "OUTPUT_CONTAINER": f"{name}-output",
@@ -46,14 +48,17 @@ class Exported:
         """A second later each time."""
         return next(self._clock)
 
-    def exporter(self, rules: Rules = RULES) -> Exporter:
+    def exporter(self, policy: ExportPolicy = POLICY) -> Exporter:
         """That of a new process."""
-        return Exporter(self.storage, rules, 1 << 24, self.now, lambda: uuid.uuid4().hex)
+        return Exporter(self.storage, policy, 1 << 24, self.now, lambda: uuid.uuid4().hex)
 
     def export(
-        self, envelopes: Sequence[Envelope], rules: Rules = RULES, source: Source = SOURCE
-    ) -> list[Plan]:
-        return self.exporter(rules).run(source, envelopes)
+        self,
+        envelopes: Sequence[Envelope],
+        policy: ExportPolicy = POLICY,
+        partition: HubPartition = PARTITION,
+    ) -> list[CommitPlan]:
+        return self.exporter(policy).run(partition, envelopes)
 
     def files(self, prefix: str = "") -> list[str]:
         return sorted(self.output.list_blob_names(name_starts_with=prefix))
@@ -77,10 +82,10 @@ class Exported:
 
     @property
     def ledger_name(self) -> str:
-        return Ledger.name(SOURCE)
+        return Ledger.name(PARTITION)
 
-    def ledger(self, source: Source = SOURCE) -> Ledger:
-        blob = self.storage.read(Ledger.name(source))
+    def ledger(self, partition: HubPartition = PARTITION) -> Ledger:
+        blob = self.storage.read(Ledger.name(partition))
         assert blob
         return Ledger.parse(blob.data, "ledger")
 
@@ -118,6 +123,6 @@ def record(sequence: int, index: int, hours: int = 0) -> dict[str, Any]:
     }
 
 
-def lenient(rules: Rules = RULES) -> Rules:
+def lenient(policy: ExportPolicy = POLICY) -> ExportPolicy:
     """As an operator's changed settings."""
-    return replace(rules, max_age=timedelta(days=3650), max_lead=timedelta(days=3650))
+    return replace(policy, max_age=timedelta(days=3650), max_lead=timedelta(days=3650))

@@ -7,8 +7,8 @@ from math import inf
 import pytest
 
 from shared import deadline
-from shared.budget import ByteBudget
 from shared.errors import DeadlineExceeded
+from shared.export.budget import ByteBudget
 
 
 def test_without_a_deadline_there_is_no_end() -> None:

@@ -13,17 +13,17 @@ import pytest
 from azure_functions_runtime.bindings.retrycontext import RetryContext, RpcException
 
 from shared import attempts, set_aside
-from shared.durations.connections import UNKNOWN
-from shared.envelope import Envelope
-from shared.errors import LastResortError, LedgerError, LedgerRolledBack, OutputConflict, Unclear
-from shared.export import Exporter
+from shared.connections.observations import UNKNOWN
+from shared.errors import LastResortError, LedgerError, LedgerRolledBack, OutcomeUnknown, OutputConflict
+from shared.export.exporter import Exporter
+from shared.export.plan import Stamp, plan_commit
+from shared.input.envelope import Envelope
 from shared.isolation import IsolatedPlanner
-from shared.ledger import Ledger
-from shared.plan import Stamp, make
-from shared.rules import ChildLimits, Rules
+from shared.policies import ChildLimits, ExportPolicy
+from shared.protocol.ledger import Ledger
 from tests import breaking_planner
 from tests.memory import MemoryStorage
-from tests.shared.test_plan import NOW, SOURCE, envelope, record
+from tests.shared.export.test_plan import NOW, PARTITION, envelope, record
 
 BREAKING = "tests.breaking_planner:make"
 LIMITS = ChildLimits(cpu=2, wall=120, memory=256 << 20)
@@ -36,7 +36,7 @@ def exporter(
     ids = itertools.count(1)
     return Exporter(
         storage,
-        Rules(formats=("json",)),
+        ExportPolicy(formats=("json",)),
         1 << 26,
         now,
         lambda: f"{next(ids):032x}",
@@ -74,7 +74,7 @@ def test_what_breaks_it_is_kept_whole_and_all_else_is_exported(caplog: pytest.Lo
         for n, body in enumerate(bodies)
         for one in (envelope(2 * n, record(f"c{n}")), broken(2 * n + 1, body))
     ]
-    exporter(storage).run_one_by_one(SOURCE, batch)
+    exporter(storage).run_one_by_one(PARTITION, batch)
     assert [row["CorrelationId"] for row in lines(storage, "json/")] == [f"c{n}" for n in range(5)]
     letters = {
         letter["body"].encode(): letter["rejections"][0] for letter in lines(storage, "_dead_letters/")
@@ -87,7 +87,7 @@ def test_what_breaks_it_is_kept_whole_and_all_else_is_exported(caplog: pytest.Lo
         strict=True,
     ):
         assert problem in letters[body]["message"]
-    ledger = Ledger.parse(storage.state[Ledger.name(SOURCE)].data, "")
+    ledger = Ledger.parse(storage.state[Ledger.name(PARTITION)].data, "")
     assert (ledger.counts.records, ledger.counts.rows, ledger.counts.rejected) == (
         10,
         5,
@@ -95,19 +95,19 @@ def test_what_breaks_it_is_kept_whole_and_all_else_is_exported(caplog: pytest.Lo
     )
     assert ledger.broken.letters == 5
     assert caplog.text.count("becomes a dead letter") == 5
-    assert exporter(storage).run_one_by_one(SOURCE, batch) == []
+    assert exporter(storage).run_one_by_one(PARTITION, batch) == []
 
 
 def test_commits_that_make_no_progress_end_with_an_error() -> None:
     storage = MemoryStorage(lambda: NOW)
     with pytest.raises(LedgerError, match="3 commits of 1 messages, and no end"):
-        exporter(storage).run(SOURCE, [broken(0, breaking_planner.REPEATS)])
+        exporter(storage).run(PARTITION, [broken(0, breaking_planner.REPEATS)])
 
 
 def test_what_does_not_end_is_ended() -> None:
     storage = MemoryStorage(lambda: NOW)
     limits = ChildLimits(cpu=60, wall=0.5)
-    exporter(storage, limits).run_one_by_one(SOURCE, [broken(0, breaking_planner.SLEEPS)])
+    exporter(storage, limits).run_one_by_one(PARTITION, [broken(0, breaking_planner.SLEEPS)])
     (letter,) = lines(storage, "_dead_letters/")
     assert "more than 0.5 s" in letter["rejections"][0]["message"]
 
@@ -116,7 +116,7 @@ def test_a_message_is_not_blamed_for_the_time_that_others_took() -> None:
     storage = MemoryStorage(lambda: NOW)
     slow = exporter(storage, ChildLimits(cpu=60, wall=60), seconds=3)
     with pytest.raises(LastResortError, match="DeadlineExceeded"):
-        slow.run_one_by_one(SOURCE, [envelope(0, record("a")), broken(1, breaking_planner.SLEEPS)])
+        slow.run_one_by_one(PARTITION, [envelope(0, record("a")), broken(1, breaking_planner.SLEEPS)])
     assert lines(storage, "_dead_letters/") == []
 
 
@@ -126,12 +126,12 @@ def test_beyond_a_number_an_hour_it_raises_as_the_fault_is_its_own(monkeypatch: 
     batch = [broken(n, breaking_planner.RAISES) for n in range(4)]
     one = exporter(storage, now=lambda: now[0])
     with pytest.raises(LastResortError, match="2 messages broke in this hour"):
-        one.run_one_by_one(SOURCE, batch)
+        one.run_one_by_one(PARTITION, batch)
     with pytest.raises(LastResortError, match="2 messages broke in this hour"):
-        exporter(storage, now=lambda: now[0]).run_one_by_one(SOURCE, batch)
+        exporter(storage, now=lambda: now[0]).run_one_by_one(PARTITION, batch)
     assert len(lines(storage, "_dead_letters/")) == 2
     now[0] += HOUR
-    one.run_one_by_one(SOURCE, batch)
+    one.run_one_by_one(PARTITION, batch)
     assert len(lines(storage, "_dead_letters/")) == 4
 
 
@@ -144,10 +144,10 @@ def test_a_child_plans_as_this_process_does_and_asks_it_for_starts_of_connection
     careful, plain = exporter(storage), MemoryStorage(lambda: NOW)
     batches = [[envelope(0, record("c", 30))], [envelope(1, record("c"))]]
     for batch in batches:
-        careful.run_one_by_one(SOURCE, batch)
+        careful.run_one_by_one(PARTITION, batch)
     hasty = exporter(plain)
     for batch in batches:
-        hasty.run(SOURCE, batch)
+        hasty.run(PARTITION, batch)
     rows = lines(storage, "json/")
     assert rows == lines(plain, "json/")
     assert {row["ConnectionDurationMs"] for row in rows} == {None, 30 * 60 * 1000.0}
@@ -159,12 +159,12 @@ def test_plans_of_a_child_are_the_same_byte_for_byte() -> None:
             nothing = np.full(len(observations), UNKNOWN)
             return nothing, nothing
 
-    ledger = Ledger(ledger_id="1" * 32, source=str(SOURCE))
-    arguments = (SOURCE, [envelope(0, record("a"), record("b", 61))], ledger)
+    ledger = Ledger(ledger_id="1" * 32, partition=str(PARTITION))
+    arguments = (PARTITION, [envelope(0, record("a"), record("b", 61))], ledger)
     stamp = Stamp("ab" * 16, NOW)
     with IsolatedPlanner(LIMITS) as planner:
-        child = planner.make(*arguments, Nothing(), Rules(), stamp)
-    assert child == make(*arguments, Nothing(), Rules(), stamp)
+        child = planner.make(*arguments, Nothing(), ExportPolicy(), stamp)
+    assert child == plan_commit(*arguments, Nothing(), ExportPolicy(), stamp)
 
 
 def seen() -> list[Any]:
@@ -187,7 +187,7 @@ def raised(error: Exception) -> str:
 def test_what_storage_or_a_ledger_caused_is_no_reason_to_suspect_a_batch() -> None:
     assert not attempts.suspect(None)
     assert not attempts.suspect(context(0, None))
-    for error in (Unclear("503"), LedgerRolledBack("older"), OutputConflict("other")):
+    for error in (OutcomeUnknown("503"), LedgerRolledBack("older"), OutputConflict("other")):
         assert not attempts.suspect(context(1, raised(error)))
 
 
@@ -196,7 +196,7 @@ def test_whatever_else_ended_an_attempt_makes_its_batch_suspect() -> None:
         MemoryError(),
         KeyError("records"),
         RuntimeError("SystemExit: 1"),
-        LastResortError("Unclear: 503"),
+        LastResortError("OutcomeUnknown: 503"),
     ):
         assert attempts.suspect(context(1, raised(error)))
     died = "Microsoft.Azure.WebJobs.Script.Workers.WorkerProcessExitException : python exited with code 137"

@@ -26,8 +26,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_defaults_are_enough_beside_what_must_be_given() -> None:
     loaded = settings.load()
-    assert loaded.rules.formats == ("parquet",)
-    assert loaded.rules.max_age == timedelta(days=7)
+    assert loaded.export_policy.formats == ("parquet",)
+    assert loaded.export_policy.max_age == timedelta(days=7)
     assert loaded.output.address == "https://out.blob.core.windows.net"
     assert loaded.state == loaded.output
 
@@ -129,28 +129,28 @@ def test_durations_have_a_unit_or_are_hh_mm_ss_or_iso_8601(
     monkeypatch.setenv("WS_GRACE", "90s")
     monkeypatch.setenv("WS_LATE_WINDOW", "2d")
     loaded = settings.load()
-    assert loaded.rules.formats == ("parquet", "json")
+    assert loaded.export_policy.formats == ("parquet", "json")
     assert loaded.WS_CLOSING_EVENTS == ("Bye", "Failed")
-    assert loaded.rules.max_age == timedelta(hours=36)
-    assert loaded.rules.max_lead == timedelta(minutes=90)
+    assert loaded.export_policy.max_age == timedelta(hours=36)
+    assert loaded.export_policy.max_lead == timedelta(minutes=90)
     assert (timedelta(seconds=90), timedelta(days=2)) == (loaded.WS_GRACE, loaded.WS_LATE_WINDOW)
 
 
 def test_a_format_that_is_named_twice_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTPUT_FORMATS", "json,parquet,json")
-    assert settings.load().rules.formats == ("json", "parquet")
+    assert settings.load().export_policy.formats == ("json", "parquet")
 
 
 def test_every_writer_of_parquet_uses_the_codec_of_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARQUET_COMPRESSION", "zstd")
     loaded = settings.load()
-    for rules in (loaded.rules, loaded.finishing, loaded.compacting):
-        assert rules.compression == "zstd"
+    for policy in (loaded.export_policy, loaded.finish_policy, loaded.compaction_policy):
+        assert policy.compression == "zstd"
 
 
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTPUT_FORMATS", "")
-    assert settings.load().rules.formats == ("parquet",)
+    assert settings.load().export_policy.formats == ("parquet",)
 
 
 def test_a_commit_may_not_be_larger_than_the_memory_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,5 +173,5 @@ def test_a_hash_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingError, match="HASH_KEY: must have at least 16 characters"):
         settings.load()
     monkeypatch.setenv("HASH_KEY", "0123456789abcdef")
-    assert settings.load().rules.redaction.hash_columns == ("Source", "Error")
-    assert "0123456789abcdef" not in repr(settings.load().rules)
+    assert settings.load().export_policy.redaction.hash_columns == ("Source", "Error")
+    assert "0123456789abcdef" not in repr(settings.load().export_policy)

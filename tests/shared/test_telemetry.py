@@ -12,23 +12,23 @@ from opentelemetry.sdk.metrics import Counter, Histogram, MeterProvider, _Gauge
 from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
 
 from shared import telemetry
-from shared.commit import heal
-from shared.compaction import compaction
-from shared.compaction.compact import Compactor, Swapped
-from shared.envelope import Envelope, Reason, Source
-from shared.errors import LedgerMissing, Unclear
-from shared.export import Exporter
+from shared.compaction import swaps
+from shared.compaction.compactor import Compactor, Swapped
+from shared.errors import LedgerMissing, OutcomeUnknown
+from shared.export.exporter import Exporter
+from shared.export.plan import Stamp
+from shared.input.envelope import Envelope, HubPartition, Reason
 from shared.invocation import describe, invocation
 from shared.lag import Lag
-from shared.ledger import Ledger
-from shared.plan import Stamp
-from shared.rules import Compacting, Rules
+from shared.policies import CompactionPolicy, ExportPolicy
+from shared.protocol.ledger import Ledger
+from shared.protocol.publishing import repair_ledger
 from shared.telemetry import METRICS, TimerRun
 from tests.memory import WEEK, MemoryStorage
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "telemetry.md"
-SOURCE = Source("namespace", "hub", "0")
-AT = f"source={SOURCE}"
+PARTITION = HubPartition("namespace", "hub", "0")
+AT = f"partition={PARTITION}"
 SECRET = "what-only-a-record-says"
 SECOND = 1_000_000
 HOUR = 3600 * SECOND
@@ -79,13 +79,13 @@ class Failing(MemoryStorage):
 
     def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
         if kind == self.failing:
-            raise Unclear(f"{kind} {name}")
+            raise OutcomeUnknown(f"{kind} {name}")
         return super().call(kind, name, effect)
 
 
 def exporter(storage: MemoryStorage, now: int = NOW) -> Exporter:
     ids: Iterator[int] = iter(range(time.perf_counter_ns() << 40, 1 << 127))
-    return Exporter(storage, Rules(), 1 << 30, lambda: now, lambda: f"{next(ids):032x}")
+    return Exporter(storage, ExportPolicy(), 1 << 30, lambda: now, lambda: f"{next(ids):032x}")
 
 
 def record(age: float = 60, category: str = "WebSocketConnectionLogs", **other: object) -> dict[str, object]:
@@ -112,7 +112,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
 
 def test_a_commit_reports_what_became_of_each_record(collect: Collect) -> None:
     storage = MemoryStorage()
-    (commit,) = exporter(storage).run(SOURCE, MIXED)
+    (commit,) = exporter(storage).run(PARTITION, MIXED)
     seen = collect()
     times = {name: seen.pop(name) for name in list(seen) if name.startswith("commit.time")}
     assert seen == {
@@ -144,45 +144,45 @@ def test_a_commit_reports_what_became_of_each_record(collect: Collect) -> None:
 
 def test_what_comes_again_is_a_duplicate_and_nothing_else(collect: Collect) -> None:
     one = exporter(MemoryStorage())
-    one.run(SOURCE, MIXED[:2])
+    one.run(PARTITION, MIXED[:2])
     collect()
-    one.run(SOURCE, MIXED)
+    one.run(PARTITION, MIXED)
     seen = collect()
     assert seen[f"duplicates {AT}"] == 2
     assert seen[f"envelopes {AT}"] == 1
-    one.run(SOURCE, MIXED)
+    one.run(PARTITION, MIXED)
     assert collect() == {f"duplicates {AT}": 3}
 
 
 def test_a_gap_is_as_long_as_it_is_and_gone_when_it_is_filled(collect: Collect) -> None:
     one = exporter(MemoryStorage())
-    one.run(SOURCE, [envelope(10, record())])
+    one.run(PARTITION, [envelope(10, record())])
     seen = collect()
     assert (seen[f"gaps {AT}"], seen[f"gaps.new {AT}"]) == (10, 0), "deleted before anybody read them"
-    one.run(SOURCE, [envelope(11, record()), envelope(16, record())])
+    one.run(PARTITION, [envelope(11, record()), envelope(16, record())])
     seen = collect()
     assert (seen[f"gaps {AT}"], seen[f"gaps.new {AT}"]) == (14, 4)
-    one.run(SOURCE, [envelope(n, record()) for n in range(12, 16)])
+    one.run(PARTITION, [envelope(n, record()) for n in range(12, 16)])
     seen = collect()
     assert (seen[f"gaps {AT}"], seen[f"gaps.new {AT}"]) == (10, 0)
 
 
 def test_what_the_first_commit_of_a_hub_made_anew_passes_over_is_new(collect: Collect) -> None:
     one = exporter(MemoryStorage(), NOW + HOUR)
-    one.run(SOURCE, [Envelope(40_000, ARRIVED, MIXED[0].body)])
+    one.run(PARTITION, [Envelope(40_000, ARRIVED, MIXED[0].body)])
     collect()
-    one.run(SOURCE, [Envelope(100, ARRIVED + HOUR, MIXED[0].body)])
+    one.run(PARTITION, [Envelope(100, ARRIVED + HOUR, MIXED[0].body)])
     assert collect()[f"gaps.new {AT}"] == 100
-    one.run(SOURCE, [Envelope(101, ARRIVED + HOUR, MIXED[0].body)])
+    one.run(PARTITION, [Envelope(101, ARRIVED + HOUR, MIXED[0].body)])
     assert collect()[f"gaps.new {AT}"] == 0
 
 
 def test_another_writer_is_a_conflict_and_no_record_counts_twice(collect: Collect) -> None:
     storage = MemoryStorage()
     first, second = exporter(storage), exporter(storage)
-    first.run(SOURCE, MIXED[:1])
-    second.run(SOURCE, MIXED[:2])
-    first.run(SOURCE, MIXED)
+    first.run(PARTITION, MIXED[:1])
+    second.run(PARTITION, MIXED[:2])
+    first.run(PARTITION, MIXED)
     seen = collect()
     assert seen[f"conflicts {AT}"] == 1
     assert seen[f"records {AT}"] == 7
@@ -194,40 +194,40 @@ def test_another_writer_is_a_conflict_and_no_record_counts_twice(collect: Collec
 def test_files_that_an_earlier_owner_left_are_recoveries(by_timer: bool, collect: Collect) -> None:  # noqa: FBT001
     storage = Failing()
     storage.failing = "publish"
-    with pytest.raises(Unclear):
-        exporter(storage).run(SOURCE, MIXED)
+    with pytest.raises(OutcomeUnknown):
+        exporter(storage).run(PARTITION, MIXED)
     seen = collect()
     assert seen[f"records {AT}"] == 7, "what is committed counts, though it is not published yet"
     assert "commit.time phase=publish" not in seen
     storage.failing = ""
     if by_timer:
-        heal(storage, Ledger.name(SOURCE), Stamp("f" * 32, NOW))
+        repair_ledger(storage, Ledger.name(PARTITION), Stamp("f" * 32, NOW))
     else:
-        exporter(storage).run(SOURCE, MIXED)
-    assert collect()[f"recoveries {AT}"] == seen[f"files {AT}"]
-    exporter(storage).run(SOURCE, MIXED)
-    assert not collect().get(f"recoveries {AT}")
+        exporter(storage).run(PARTITION, MIXED)
+    assert collect()[f"repairs {AT}"] == seen[f"files {AT}"]
+    exporter(storage).run(PARTITION, MIXED)
+    assert not collect().get(f"repairs {AT}")
 
 
 def test_files_whose_blocks_expired_are_lost(collect: Collect) -> None:
     clock = NOW
     storage = Failing(lambda: clock)
     storage.failing = "publish"
-    with pytest.raises(Unclear):
-        exporter(storage).run(SOURCE, MIXED)
+    with pytest.raises(OutcomeUnknown):
+        exporter(storage).run(PARTITION, MIXED)
     storage.failing = ""
     files = collect()[f"files {AT}"]
     clock += WEEK
-    exporter(storage, clock).run(SOURCE, MIXED)
+    exporter(storage, clock).run(PARTITION, MIXED)
     assert collect()[f"lost {AT}"] == files
 
 
 def test_envelopes_of_a_hub_that_is_no_more_are_quarantined(collect: Collect) -> None:
     one = exporter(MemoryStorage(), NOW + HOUR)
-    one.run(SOURCE, [Envelope(5, ARRIVED, MIXED[0].body)])
-    one.run(SOURCE, [Envelope(0, ARRIVED + HOUR, MIXED[0].body)])
+    one.run(PARTITION, [Envelope(5, ARRIVED, MIXED[0].body)])
+    one.run(PARTITION, [Envelope(0, ARRIVED + HOUR, MIXED[0].body)])
     collect()
-    one.run(SOURCE, [Envelope(6, ARRIVED + SECOND, MIXED[0].body)])
+    one.run(PARTITION, [Envelope(6, ARRIVED + SECOND, MIXED[0].body)])
     seen = collect()
     assert seen[f"quarantined {AT}"] == seen[f"rejected {AT} reason={Reason.OLDER_INCARNATION}"] == 1
     assert seen[f"unbalanced {AT}"] == 0
@@ -236,12 +236,12 @@ def test_envelopes_of_a_hub_that_is_no_more_are_quarantined(collect: Collect) ->
 def test_a_ledger_that_is_gone_is_an_alarm(collect: Collect) -> None:
     storage = MemoryStorage()
     one = exporter(storage)
-    one.run(SOURCE, MIXED)
+    one.run(PARTITION, MIXED)
     one._cache.clear()
-    storage.delete([Ledger.name(SOURCE)])
+    storage.delete([Ledger.name(PARTITION)])
     collect()
     with pytest.raises(LedgerMissing):
-        one.run(SOURCE, MIXED)
+        one.run(PARTITION, MIXED)
     assert collect() == {"alarms function=export_logs": 1}
 
 
@@ -249,7 +249,7 @@ def test_a_run_of_the_timer_reports_how_things_stand(collect: Collect) -> None:
     telemetry.timer_ran(
         TimerRun(
             open=7,
-            absorbed_age=90.5,
+            merged_age=90.5,
             finished={"closed": 3, "quiet": 1},
             durations=[("closed", 2.5), ("closed", 4), ("quiet", 7)],
             revised=2,
@@ -257,7 +257,7 @@ def test_a_run_of_the_timer_reports_how_things_stand(collect: Collect) -> None:
             unknown_names=4,
             stalled=1,
             alarms=2,
-            lag={str(SOURCE): Lag(envelopes=12, seconds=40, records=96), "other": Lag(0, 0)},
+            lag={str(PARTITION): Lag(envelopes=12, seconds=40, records=96), "other": Lag(0, 0)},
             retention=86_400,
         )
     )
@@ -270,23 +270,23 @@ def test_a_run_of_the_timer_reports_how_things_stand(collect: Collect) -> None:
         "connections.revised": 2,
         "connections.capped": 1,
         "names.unknown": 4,
-        "absorbed.age": 90.5,
+        "merged.age": 90.5,
         "stalled": 1,
         "alarms function=finish_connections": 2,
         f"lag.envelopes {AT}": 12,
         f"lag.records {AT}": 96,
         f"lag.time {AT}": 40,
         f"retention.headroom {AT}": 86_360,
-        "lag.envelopes source=other": 0,
-        "lag.time source=other": 0,
-        "retention.headroom source=other": 86_400,
+        "lag.envelopes partition=other": 0,
+        "lag.time partition=other": 0,
+        "retention.headroom partition=other": 86_400,
     }
 
 
 def test_a_retention_that_is_not_known_and_a_hub_that_is_silent_are_not_reported(collect: Collect) -> None:
-    telemetry.timer_ran(TimerRun(open=0, absorbed_age=None, lag={str(SOURCE): Lag(1, 1)}))
-    telemetry.timer_ran(TimerRun(open=0, absorbed_age=None))
-    assert not [name for name in collect() if name.startswith(("retention", "absorbed"))]
+    telemetry.timer_ran(TimerRun(open=0, merged_age=None, lag={str(PARTITION): Lag(1, 1)}))
+    telemetry.timer_ran(TimerRun(open=0, merged_age=None))
+    assert not [name for name in collect() if name.startswith(("retention", "merged"))]
 
 
 def test_each_commit_has_one_line_that_machines_read(
@@ -294,13 +294,13 @@ def test_each_commit_has_one_line_that_machines_read(
 ) -> None:
     caplog.set_level(logging.INFO)
     one = exporter(MemoryStorage())
-    commits = one.run(SOURCE, MIXED[:1]) + one.run(SOURCE, MIXED) + one.run(SOURCE, MIXED)
+    commits = one.run(PARTITION, MIXED[:1]) + one.run(PARTITION, MIXED) + one.run(PARTITION, MIXED)
     first, second = lines(caplog)
     assert [first["commit_id"], second["commit_id"]] == [commit.ledger.commit_id for commit in commits]
     seen = collect()
     for field in ("envelopes", "records", "rows", "skipped", "files", "late"):
         assert first[field] + second[field] == seen[f"{field} {AT}"], field
-    assert first["source"] == str(SOURCE)
+    assert first["partition"] == str(PARTITION)
     assert second["rejected"] == commits[1].counts.rejected
     assert set(second["seconds"]) == {"load", "plan", "stage", "write", "publish"}
     assert f"\n{telemetry.COMMIT} {{" in DOCS.read_text()
@@ -309,7 +309,7 @@ def test_each_commit_has_one_line_that_machines_read(
 
 def test_nothing_that_a_record_says_is_reported(caplog: pytest.LogCaptureFixture, collect: Collect) -> None:
     caplog.set_level(logging.INFO)
-    exporter(MemoryStorage()).run(SOURCE, MIXED)
+    exporter(MemoryStorage()).run(PARTITION, MIXED)
     assert caplog.records
     assert SECRET not in str(collect()) + caplog.text
 
@@ -349,20 +349,20 @@ def test_a_swap_reports_what_it_put_together(collect: Collect) -> None:
 
 def test_a_run_of_compaction_reports_alarms_and_a_swap_that_is_not_done(collect: Collect) -> None:
     storage = MemoryStorage()
-    storage.put(compaction.NAME, b"{")
-    Compactor(storage, Compacting(), lambda: NOW, lambda: "a").run(1)
+    storage.put(swaps.NAME, b"{")
+    Compactor(storage, CompactionPolicy(), lambda: NOW, lambda: "a").run(1)
     assert collect() == {"compaction.pending.age": 0, "alarms function=compact_logs": 1}
 
 
 def test_an_invocation_that_fails_is_counted_logged_with_its_causes_and_raised_again(
     caplog: pytest.LogCaptureFixture, collect: Collect
 ) -> None:
-    error = Unclear("put\nledgers/a.json")
+    error = OutcomeUnknown("put\nledgers/a.json")
     error.__cause__ = TimeoutError("no answer")
-    with pytest.raises(Unclear), invocation("export_logs"):
+    with pytest.raises(OutcomeUnknown), invocation("export_logs"):
         raise error
     assert collect() == {"failures function=export_logs": 1}
-    said = "Unclear: put ledgers/a.json, caused by TimeoutError: no answer"
+    said = "OutcomeUnknown: put ledgers/a.json, caused by TimeoutError: no answer"
     assert f"export_logs failed: {said}" in caplog.text
     assert caplog.records[0].exc_info
     with invocation("export_logs"):

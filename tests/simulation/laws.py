@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import orjson
 
-from shared.envelope import Envelope
+from shared.input.envelope import Envelope
 from shared.intervals import within
 from tests.simulation.world import World
 

@@ -1,4 +1,4 @@
-"""A world of many sources: exporters and timers run the real code, and time passes with every storage call.
+"""Many partitions: exporters and timers run the real code, and time passes with every storage call.
 
 Every actor is a greenlet that stops at each storage call; the call takes effect some milliseconds of
 simulated time later, in between those of all others. All is decided by one seed.
@@ -18,19 +18,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from shared import replay
-from shared.durations import connections, master
-from shared.durations.connections import NEVER, UNKNOWN
-from shared.durations.finish import Finisher
-from shared.durations.head import NAME, Head
-from shared.envelope import Envelope, Source
-from shared.errors import StorageError, Unclear
-from shared.export import Exporter
-from shared.hub import Position, State
-from shared.ledger import Ledger
-from shared.rules import Finishing, Rules
+from shared.azure.event_hub import HubState, Position
+from shared.commands import dead_letters
+from shared.connections import observations, state_table
+from shared.connections.manifest import NAME, Manifest
+from shared.connections.observations import NEVER, UNKNOWN
+from shared.connections.timer import Finisher
+from shared.errors import OutcomeUnknown, StorageError
+from shared.export.exporter import Exporter
+from shared.input.envelope import Envelope, HubPartition
+from shared.policies import ExportPolicy, FinishPolicy
+from shared.protocol.ledger import Ledger
 from tests.memory import MemoryStorage
-from tests.simulation.traffic import AHEAD, EPOCH, HOUR, MINUTE, SOURCES, Traffic, make
+from tests.simulation.traffic import AHEAD, EPOCH, HOUR, MINUTE, PARTITIONS, Traffic, make
 
 SECOND = 1_000_000
 STALENESS = 5 * SECOND
@@ -66,7 +66,7 @@ class NetworkStorage(MemoryStorage):
 
 
 class Network:
-    """Four sources, the exporters that own them, rivals that do so too, and two timers."""
+    """Four partitions, the exporters that own them, rivals that do so too, and two timers."""
 
     def __init__(self, seed: int, options: Options) -> None:
         self.options = options
@@ -75,20 +75,21 @@ class Network:
         self.storage = NetworkStorage(lambda: self.now, hierarchical=seed % 2 == 1)
         self.recreated = bool(rng.random() < 0.5)
         self.traffic: Traffic = make(rng, options.connections, recreated=self.recreated)
-        self.rules = Finishing(
+        self.policy = FinishPolicy(
             opening=("connectionopened",),
             closing=("connectionclosed",),
             idle=timedelta(hours=options.idle),
             late=timedelta(hours=6),
         )
         self.stalled = {
-            source: self._interval(30, 300) if rng.random() < 0.35 else (0, 0) for source in SOURCES
+            partition: self._interval(30, 300) if rng.random() < 0.35 else (0, 0) for partition in PARTITIONS
         }
         self.down = self._interval(300, 1440) if rng.random() < 0.4 else (0, 0)
         self.anew = next(
-            (n for n, one in enumerate(self.traffic.envelopes[SOURCES[0]]) if n and one.sequence == 0), None
+            (n for n, one in enumerate(self.traffic.envelopes[PARTITIONS[0]]) if n and one.sequence == 0),
+            None,
         )
-        self.checkpoint = dict.fromkeys(SOURCES, 0)
+        self.checkpoint = dict.fromkeys(PARTITIONS, 0)
         self.late_by = self.traffic_end()
         self.ends = self.late_by + (options.idle + 8) * HOUR
         self._heap: list[tuple[int, int, _Actor]] = []
@@ -98,12 +99,12 @@ class Network:
         self.too_late: list[str] = []
         self.too_early: list[str] = []
         self.clocks: list[tuple[int, int]] = [(0, -1)]
-        self.forgotten: dict[bytes, tuple[int, Head]] = {}
+        self.forgotten: dict[bytes, tuple[int, Manifest]] = {}
         self._kept = np.empty(0, "S16")
         self.seen: Counter[str] = Counter()
-        self._start("exporter a", lambda: self._export(SOURCES[:2], rival=False))
-        self._start("exporter b", lambda: self._export(SOURCES[2:], rival=False))
-        self._start("rival", lambda: self._export(SOURCES, rival=True))
+        self._start("exporter a", lambda: self._export(PARTITIONS[:2], rival=False))
+        self._start("exporter b", lambda: self._export(PARTITIONS[2:], rival=False))
+        self._start("rival", lambda: self._export(PARTITIONS, rival=True))
         self._start("timer a", self._finish)
         self._start("timer b", self._finish)
         for name in ("operator a", "operator b") if options.replays else ():
@@ -125,9 +126,9 @@ class Network:
         for _, _, actor in self._heap:
             actor.kill()
         self.now = self.ends
-        replay_letters(self, replay.Choice())
+        replay_letters(self, dead_letters.Choice())
         for _ in range(2):
-            assert Finisher(self.storage, self, self.rules, lambda: self.now, self.new_id).run(600).complete
+            assert Finisher(self.storage, self, self.policy, lambda: self.now, self.new_id).run(600).complete
 
     def new_id(self) -> str:
         self._ids += 1
@@ -135,65 +136,65 @@ class Network:
 
     # -- the hub -----------------------------------------------------------------------------------
 
-    def ask(self) -> State:
-        """See shared.hub.Hub."""
+    def ask(self) -> HubState:
+        """See shared.azure.event_hub.Hub."""
         self.storage.call("ask", "hub", lambda: None)
         positions = {}
         created = EPOCH - HOUR
-        for source in SOURCES:
-            there = self.available(source, 0, self.now)
+        for partition in PARTITIONS:
+            there = self.available(partition, 0, self.now)
             last = there[-1] if there else None
-            positions[source] = Position(
+            positions[partition] = Position(
                 last=last.sequence if last else -1, enqueued=last.enqueued if last else -1, empty=last is None
             )
-        return State(created, positions)
+        return HubState(created, positions)
 
-    def available(self, source: Source, position: int, until: int) -> list[Envelope]:
+    def available(self, partition: HubPartition, position: int, until: int) -> list[Envelope]:
         """What has arrived from this position on. A hub is made anew when all of the old one is committed."""
-        envelopes = self.traffic.envelopes[source]
-        end = int(np.searchsorted(self._arrivals(source), until, side="right"))
-        if source == SOURCES[0] and self.anew is not None and end > self.anew:
-            ledger = self.ledger(source)
+        envelopes = self.traffic.envelopes[partition]
+        end = int(np.searchsorted(self._arrivals(partition), until, side="right"))
+        if partition == PARTITIONS[0] and self.anew is not None and end > self.anew:
+            ledger = self.ledger(partition)
             if ledger is None or (
                 ledger.incarnation.number == 0 and (ledger.incarnation.next or 0) < self.anew
             ):
                 end = self.anew
         return envelopes[position:end]
 
-    def _arrivals(self, source: Source) -> np.ndarray[Any, Any]:
+    def _arrivals(self, partition: HubPartition) -> np.ndarray[Any, Any]:
         cache = self.__dict__.setdefault("_arrived", {})
-        if source not in cache:
-            cache[source] = np.array([one.enqueued for one in self.traffic.envelopes[source]])
-        found: np.ndarray[Any, Any] = cache[source]
+        if partition not in cache:
+            cache[partition] = np.array([one.enqueued for one in self.traffic.envelopes[partition]])
+        found: np.ndarray[Any, Any] = cache[partition]
         return found
 
     # -- actors ------------------------------------------------------------------------------------
 
-    def _export(self, sources: tuple[Source, ...], *, rival: bool) -> None:
-        rules = Rules(formats=("parquet",), commit_bytes=1 << 20)
-        exporter = Exporter(self.storage, rules, 1 << 24, lambda: self.now, self.new_id, STALENESS)
+    def _export(self, partitions: tuple[HubPartition, ...], *, rival: bool) -> None:
+        policy = ExportPolicy(formats=("parquet",), commit_bytes=1 << 20)
+        exporter = Exporter(self.storage, policy, 1 << 24, lambda: self.now, self.new_id, STALENESS)
         position = dict(self.checkpoint)
         if rival:
             # It begins before the checkpoint: all of that comes again.
-            position = {source: max(0, at - self._between(0, 60)) for source, at in position.items()}
+            position = {partition: max(0, at - self._between(0, 60)) for partition, at in position.items()}
         while True:
-            for source in sources:
-                began, ended = self.stalled[source]
-                batch = self.available(source, position[source], self.now)[: self._between(1, 600)]
+            for partition in partitions:
+                began, ended = self.stalled[partition]
+                batch = self.available(partition, position[partition], self.now)[: self._between(1, 600)]
                 if not batch or began < self.now < ended:
                     continue
                 while True:
                     try:
-                        exporter.run(source, batch)
+                        exporter.run(partition, batch)
                         break
                     except StorageError:
                         self._sleep(self._between(1, 20) * SECOND)
-                position[source] += len(batch)
-                self.checkpoint[source] = max(self.checkpoint[source], position[source])
+                position[partition] += len(batch)
+                self.checkpoint[partition] = max(self.checkpoint[partition], position[partition])
             self._sleep(int(self.random.exponential(90 * MINUTE if rival else 10 * MINUTE)))
 
     def _finish(self) -> None:
-        finisher = Finisher(self.storage, self, self.rules, lambda: self.now, self.new_id)
+        finisher = Finisher(self.storage, self, self.policy, lambda: self.now, self.new_id)
         while True:
             if self.down[0] < self.now < self.down[1]:
                 self._sleep(self.down[1] - self.now)
@@ -209,7 +210,7 @@ class Network:
             self._sleep(int(self.random.exponential(6 * HOUR)))
             since = EPOCH + self._between(0, 10 * 60) * MINUTE
             with suppress(StorageError):
-                replay_letters(self, replay.Choice(since=since, until=since + 3 * HOUR))
+                replay_letters(self, dead_letters.Choice(since=since, until=since + 3 * HOUR))
 
     def _start(self, name: str, main: Callable[[], None]) -> None:
         actor = _Actor(name, main, self)
@@ -236,7 +237,7 @@ class Network:
             lot < self.options.crashes,
             self.options.crashes <= lot < self.options.crashes + self.options.faults,
         )
-        unclear = Unclear(f"{kind} {name}: no answer")
+        unclear = OutcomeUnknown(f"{kind} {name}: no answer")
         if (dies or lost) and self.random.random() < 0.5:
             return None if dies else (None, unclear)
         try:
@@ -254,13 +255,13 @@ class Network:
         ledger = Ledger.parse(self.storage.state[name].data, name)
         if not ledger.segments or ledger.segments[-1].ordinal != ledger.ordinal:
             return
-        observations = connections.load(self.storage.state[ledger.segments[-1].name].data)
-        seen = observations["last_seen"].to_pylist()
-        starts = observations["first"].to_pylist()
+        observed = observations.load(self.storage.state[ledger.segments[-1].name].data)
+        seen = observed["last_seen"].to_pylist()
+        starts = observed["first"].to_pylist()
         late = self.now - 6 * HOUR
         bound = self.now - STALENESS - SLOWEST
         told = self._told(ledger)
-        for key, first, last in zip(connections.keys(observations).tolist(), starts, seen, strict=True):
+        for key, first, last in zip(observations.keys(observed).tolist(), starts, seen, strict=True):
             before = self.committed.setdefault(key, [])
             must = min(
                 (one.start for one in before if one.time <= bound and one.arrival >= late), default=first
@@ -275,9 +276,9 @@ class Network:
 
     def _forgot(self) -> None:
         """Notes which connections the state table has dropped."""
-        current = self.head()
-        parts = [connections.load(self.storage.state[part.name].data) for part in current.parts]
-        kept = np.concatenate([np.empty(0, "S16"), *(master.key_of(part) for part in parts)])
+        current = self.manifest()
+        parts = [observations.load(self.storage.state[part.name].data) for part in current.parts]
+        kept = np.concatenate([np.empty(0, "S16"), *(state_table.key_of(part) for part in parts)])
         self.forgotten |= dict.fromkeys(np.setdiff1d(self._kept, kept).tolist(), (current.clock, current))
         self._kept = kept
         self.clocks.append((self.now, current.clock))
@@ -287,7 +288,7 @@ class Network:
 
         What it learnt before may be known for `REMEMBERED` longer, on the clock of the state table.
         """
-        clock, then = self.forgotten.get(key, (NEVER, Head()))
+        clock, then = self.forgotten.get(key, (NEVER, Manifest()))
         if clock + REMEMBERED > self.clocks[bisect_right(self.clocks, (bound, NEVER)) - 1][1]:
             return min((one.start for one in before), default=UNKNOWN)
         after = (one.start for one in before if one.ledger.ordinal > then.watermark(one.ledger))
@@ -301,18 +302,18 @@ class Network:
         for file in ledger.files:
             if file.name.startswith("parquet/"):
                 table = read(self.storage.output[file.name].blocks[file.block_ids[0]][0])
-                keys = connections.keys(table).tolist()
+                keys = observations.keys(table).tolist()
                 told |= zip(keys, table["ConnectionStartTime"].cast("int64").to_pylist(), strict=True)
         return told
 
     # -- what is there -------------------------------------------------------------------------------
 
-    def ledger(self, source: Source) -> Ledger | None:
-        blob = self.storage.state.get(Ledger.name(source))
+    def ledger(self, partition: HubPartition) -> Ledger | None:
+        blob = self.storage.state.get(Ledger.name(partition))
         return Ledger.parse(blob.data, "ledger") if blob else None
 
-    def head(self) -> Head:
-        return Head.parse(self.storage.state[NAME].data)
+    def manifest(self) -> Manifest:
+        return Manifest.parse(self.storage.state[NAME].data)
 
     def _between(self, low: int, high: int) -> int:
         return int(self.random.integers(low, high + 1))
@@ -366,11 +367,13 @@ class _Actor:
             self._green.throw(GreenletExit)
 
 
-def replay_letters(network: Network, choice: replay.Choice) -> None:
+def replay_letters(network: Network, choice: dead_letters.Choice) -> None:
     """Puts these dead letters through rules that accept them."""
-    rules = Rules(formats=("parquet",), commit_bytes=1 << 20, max_lead=2 * AHEAD * timedelta(microseconds=1))
-    exporter = Exporter(network.storage, rules, 1 << 24, lambda: network.now, network.new_id, STALENESS)
-    replay.replay(network.storage, exporter, rules, choice, dry_run=False, progress=lambda *_: None)
+    policy = ExportPolicy(
+        formats=("parquet",), commit_bytes=1 << 20, max_lead=2 * AHEAD * timedelta(microseconds=1)
+    )
+    exporter = Exporter(network.storage, policy, 1 << 24, lambda: network.now, network.new_id, STALENESS)
+    dead_letters.replay(network.storage, exporter, policy, choice, dry_run=False, progress=lambda *_: None)
 
 
 def read(data: bytes) -> pa.Table:

@@ -1,4 +1,4 @@
-"""The laws of connections that must hold in a network of sources, after everything has arrived."""
+"""The laws of connections that must hold in a network of partitions, after everything has arrived."""
 
 from bisect import bisect_right
 from collections import Counter
@@ -9,9 +9,9 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared.durations import connections
-from shared.ledger import Ledger
-from shared.schema import CONNECTIONS
+from shared.connections import observations
+from shared.protocol.ledger import Ledger
+from shared.tables.schema import CONNECTIONS
 from tests.simulation.network import Network, read
 from tests.simulation.traffic import HOUR, MINUTE, Key, Truth
 
@@ -73,7 +73,7 @@ def wrong(true: Truth, revisions: Mapping[str, Sequence[Row]]) -> Iterator[str]:
         if not true.replayed and any(
             row.records != bisect_right(true.arrivals, row.last_seen + GRACE) for row in rows[:-1]
         ):
-            yield "written before all was absorbed that had arrived"
+            yield "written before all was merged that had arrived"
     elif not true.replayed and all(later - earlier <= LATE for earlier, later in pairwise(true.arrivals)):
         yield "more than one row, though no record was late enough"
 
@@ -86,13 +86,13 @@ def broken(network: Network) -> Iterator[str]:
     rows = sum(Ledger.parse(network.storage.state[name].data, name).counts.rows for name in names)
     if rows != network.traffic.records:
         yield f"{rows} records committed, not {network.traffic.records}"
-    head = network.head()
-    for part in head.parts:
-        left = connections.load(network.storage.state[part.name].data)
+    manifest = network.manifest()
+    for part in manifest.parts:
+        left = observations.load(network.storage.state[part.name].data)
         if pc.any(left["pending"]).as_py():
             yield f"not finished: {left.filter(left['pending']).to_pylist()[:3]}"
-    if head.lost or head.totals.capped or head.totals.missing:
-        yield f"lost: {head.lost}, {head.totals}"
+    if manifest.lost or manifest.totals.capped or manifest.totals.missing:
+        yield f"lost: {manifest.lost}, {manifest.totals}"
     found = written(network)
     problems: Counter[str] = Counter()
     examples = {}

@@ -14,11 +14,11 @@ def run(choices: Choices, options: Options) -> World:
     """A world after its schedule: faults end, everybody finishes, everything is delivered once more."""
     world = World(choices, options)
     heard = Heard(world.alarms)
-    logging.getLogger("shared.commit").addHandler(heard)
+    logging.getLogger("shared.protocol.publishing").addHandler(heard)
     try:
         play(world)
     finally:
-        logging.getLogger("shared.commit").removeHandler(heard)
+        logging.getLogger("shared.protocol.publishing").removeHandler(heard)
     return world
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from shared.audit.audit import audit
-from shared.compaction import compaction
-from shared.compaction.compact import Compactor, Summary
-from shared.compaction.compaction import State
+from shared.compaction import swaps
+from shared.compaction.compactor import CompactionSummary, Compactor
+from shared.compaction.swaps import CompactionState
 from tests import memory
 from tests.memory import MemoryStorage
 from tests.simulation.laws import broken
@@ -48,7 +48,7 @@ def test_every_row_stays_visible_and_is_there_once_at_rest(options: Options) -> 
 def test_what_it_leaves_is_proven_row_by_row(options: Options) -> None:
     for seed in range(1000, 1004):
         report = audit(run(Choices(seed), options).storage, 0, deep=True, progress=lambda *_: None)
-        assert report.status == 0, (seed, [one.findings for one in report.sources])
+        assert report.status == 0, (seed, [one.findings for one in report.partitions])
 
 
 def test_schedules_reach_what_they_are_for() -> None:
@@ -67,7 +67,9 @@ def test_schedules_reach_what_they_are_for() -> None:
 def inputs_are_deleted_before_the_output_is_published(patch: pytest.MonkeyPatch) -> None:
     finish = Compactor._finish
 
-    def hasty(self: Compactor, state: State, etag: str | None, summary: Summary) -> tuple[State, str]:
+    def hasty(
+        self: Compactor, state: CompactionState, etag: str | None, summary: CompactionSummary
+    ) -> tuple[CompactionState, str]:
         assert state.swap
         self._storage.remove(state.swap.names)
         return finish(self, state, etag, summary)
@@ -76,11 +78,13 @@ def inputs_are_deleted_before_the_output_is_published(patch: pytest.MonkeyPatch)
 
 
 def inputs_are_deleted_where_blocks_are_gone(patch: pytest.MonkeyPatch) -> None:
-    def trusting(self: Compactor, state: State, etag: str | None, _summary: Summary) -> tuple[State, str]:
+    def trusting(
+        self: Compactor, state: CompactionState, etag: str | None, _summary: CompactionSummary
+    ) -> tuple[CompactionState, str]:
         assert state.swap
         self._storage.publish([state.swap.output])
         self._storage.remove(state.swap.names)
-        return state.ended(), self._storage.write(compaction.NAME, state.ended().dump(), etag)
+        return state.ended(), self._storage.write(swaps.NAME, state.ended().dump(), etag)
 
     patch.setattr(Compactor, "_finish", trusting)
 
@@ -92,7 +96,7 @@ def what_a_ledger_lists_is_compacted_too(patch: pytest.MonkeyPatch) -> None:
 def a_swap_that_is_under_way_is_not_finished(patch: pytest.MonkeyPatch) -> None:
     load = Compactor._load
 
-    def forgetful(self: Compactor) -> tuple[State, str | None]:
+    def forgetful(self: Compactor) -> tuple[CompactionState, str | None]:
         state, etag = load(self)
         return state.model_copy(update={"swap": None}), etag
 
@@ -103,7 +107,7 @@ def the_state_is_written_whoever_wrote_it_before(patch: pytest.MonkeyPatch) -> N
     write = MemoryStorage.write
 
     def unconditional(self: MemoryStorage, name: str, data: bytes, etag: str | None) -> str:
-        if name != compaction.NAME:
+        if name != swaps.NAME:
             return write(self, name, data, etag)
         return self.call("write", name, lambda: self._put(name, data))
 

@@ -1,15 +1,15 @@
-"""Every record counts once, and the last revision is the truth, whatever sources, timers and clocks do."""
+"""Every record counts once, and the last revision is the truth, whatever partitions, timers and clocks do."""
 
 from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 import pytest
 
-from shared import ledger
-from shared.durations import absorbing, finish, finishing, head, known, master
-from shared.durations.head import Head
-from shared.hub import Position
-from shared.ledger import Ledger, Segment
+from shared.azure.event_hub import Position
+from shared.connections import finishing, manifest, start_times, state_merge, state_table, timer
+from shared.connections.manifest import Manifest
+from shared.protocol import ledger
+from shared.protocol.ledger import Ledger, Segment
 from tests.memory import MemoryStorage
 from tests.simulation.network import Network, Options
 from tests.simulation.network_laws import broken
@@ -34,9 +34,9 @@ def test_a_hundred_thousand_connections_come_out_true(seed: int) -> None:
 def test_few_connections_and_many_faults_come_out_true(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # So few of each that indexes, chunks and parts come into play.
     monkeypatch.setattr(ledger, "LISTED", 4)
-    monkeypatch.setattr(finish, "CHUNK", 150)
-    monkeypatch.setattr(absorbing, "ENOUGH", 50)
-    monkeypatch.setattr(master, "PART_ROWS", 64)
+    monkeypatch.setattr(timer, "CHUNK", 150)
+    monkeypatch.setattr(state_merge, "ENOUGH", 50)
+    monkeypatch.setattr(state_table, "PART_ROWS", 64)
     assert list(broken(run(seed, SMALL))) == []
 
 
@@ -48,17 +48,17 @@ def test_the_same_seed_gives_the_same_world() -> None:
 
 
 def the_watermark_is_a_sequence_number(patch: pytest.MonkeyPatch, _network: Network) -> None:
-    adding = Ledger.adding
+    with_segment = Ledger.with_segment
 
     def by_sequence(self: Ledger, segment: Segment) -> tuple[Ledger, bytes | None]:
         # Far above all ordinals, which it is compared with here and there.
-        return adding(self, segment.model_copy(update={"ordinal": (self.incarnation.next or 0) << 20}))
+        return with_segment(self, segment.model_copy(update={"ordinal": (self.incarnation.next or 0) << 20}))
 
     patch.setattr(Ledger, "adding", by_sequence)
 
 
 def the_clock_is_that_of_the_wall(patch: pytest.MonkeyPatch, network: Network) -> None:
-    patch.setattr(Head, "clock", property(lambda _self: network.now))
+    patch.setattr(Manifest, "clock", property(lambda _self: network.now))
 
 
 def a_source_counts_as_drained_when_it_is_not(patch: pytest.MonkeyPatch, _network: Network) -> None:
@@ -69,7 +69,7 @@ def the_head_is_written_whoever_wrote_it_before(patch: pytest.MonkeyPatch, _netw
     write = MemoryStorage.write
 
     def unconditional(self: MemoryStorage, name: str, data: bytes, etag: str | None) -> str:
-        if name != head.NAME:
+        if name != manifest.NAME:
             return write(self, name, data, etag)
         return self.call("write", name, lambda: self._put(name, data))
 
@@ -77,11 +77,13 @@ def the_head_is_written_whoever_wrote_it_before(patch: pytest.MonkeyPatch, _netw
 
 
 def a_process_remembers_what_the_table_has_forgotten(patch: pytest.MonkeyPatch, _network: Network) -> None:
-    patch.setattr(known, "REMEMBERED", 1 << 60)
+    patch.setattr(start_times, "REMEMBERED", 1 << 60)
 
 
 def a_row_is_told_by_its_connection_alone(patch: pytest.MonkeyPatch, _network: Network) -> None:
-    patch.setattr(finishing, "_row_ids", lambda rows: pa.array([one.hex() for one in master.key_of(rows)]))
+    patch.setattr(
+        finishing, "_row_ids", lambda rows: pa.array([one.hex() for one in state_table.key_of(rows)])
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
-from shared import commit, export, plan, selection
-from shared.durations import mending
-from shared.envelope import Source
-from shared.incarnation import TOLERANCE, Incarnation, Progress
-from shared.ledger import Ledger
-from shared.plan import Plan
-from shared.selection import Verdict
-from shared.storage import Storage
+from shared.azure.blob_storage import Storage
+from shared.connections import repair
+from shared.export import exporter, plan
+from shared.export.plan import CommitPlan
+from shared.input.envelope import HubPartition
+from shared.protocol import publishing, selection
+from shared.protocol.incarnation import TOLERANCE, Incarnation, Progress
+from shared.protocol.ledger import Ledger
+from shared.protocol.selection import Verdict
 from tests.memory import MemoryStorage
 from tests.simulation import world
 from tests.simulation.laws import broken
@@ -32,38 +33,38 @@ def ledger_writes_are_unconditional(patch: pytest.MonkeyPatch) -> None:
 
 
 def what_is_listed_is_not_published_first(patch: pytest.MonkeyPatch) -> None:
-    def load(self: export.Exporter, source: Source) -> tuple[Ledger, str | None]:
-        blob = self._storage.read(Ledger.name(source))
+    def load(self: exporter.Exporter, partition: HubPartition) -> tuple[Ledger, str | None]:
+        blob = self._storage.read(Ledger.name(partition))
         if blob is None:
-            return Ledger(ledger_id=self._new_id(), source=str(source)), None
+            return Ledger(ledger_id=self._new_id(), partition=str(partition)), None
         return Ledger.parse(blob.data, ""), blob.etag
 
-    patch.setattr(export.Exporter, "_load", load)
+    patch.setattr(exporter.Exporter, "_load", load)
 
 
 def a_ledger_is_cached_before_its_files_are_confirmed(patch: pytest.MonkeyPatch) -> None:
-    publish = commit.publish
-    caches: dict[str, dict[Source, Any]] = {}
+    publish = publishing.publish
+    caches: dict[str, dict[HubPartition, Any]] = {}
 
-    def run_(self: export.Exporter, source: Source, envelopes: Any) -> Any:
-        caches[str(source)] = self._cache
-        return before(self, source, envelopes)
+    def run_(self: exporter.Exporter, partition: HubPartition, envelopes: Any) -> Any:
+        caches[str(partition)] = self._cache
+        return before(self, partition, envelopes)
 
     def cached(storage: Storage, name: str, ledger: Ledger, etag: str, stamp: plan.Stamp) -> Any:
-        caches[ledger.source][world.SOURCE] = (ledger, etag)
+        caches[ledger.partition][world.PARTITION] = (ledger, etag)
         return publish(storage, name, ledger, etag, stamp)
 
-    before = export.Exporter.run
-    patch.setattr(export.Exporter, "run", run_)
-    patch.setattr(export, "publish", cached)
+    before = exporter.Exporter.run
+    patch.setattr(exporter.Exporter, "run", run_)
+    patch.setattr(exporter, "publish", cached)
 
 
 def blocks_that_are_gone_mean_done(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(commit, "BLOCKS_LIVE", 1 << 60)
+    patch.setattr(publishing, "BLOCKS_LIVE", 1 << 60)
 
 
 def blocks_that_are_gone_mean_lost(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(commit, "BLOCKS_LIVE", -1)
+    patch.setattr(publishing, "BLOCKS_LIVE", -1)
 
 
 def what_is_lost_is_not_refilled(patch: pytest.MonkeyPatch) -> None:
@@ -106,7 +107,7 @@ def only_times_tell_a_hub_made_anew(patch: pytest.MonkeyPatch) -> None:
         made_anew = now.newest >= 0 and created > now.newest + TOLERANCE
         return ledger.with_new_incarnation(created, created) if made_anew else ledger
 
-    patch.setattr(mending, "with_hub_created", by_time)
+    patch.setattr(repair, "with_hub_created", by_time)
 
 
 def pauses_are_not_remembered(patch: pytest.MonkeyPatch) -> None:
@@ -123,30 +124,30 @@ def numbers_that_were_committed_too_early_are_not_moved(patch: pytest.MonkeyPatc
 
 
 def checkpoints_of_an_older_hub_are_kept(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(mending.Mending, "delete_stale", lambda *_: None)
+    patch.setattr(repair.Repair, "delete_stale", lambda *_: None)
 
 
 def what_the_host_has_passed_is_not_noted(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(mending, "with_skipped", lambda ledger, *_: ledger)
+    patch.setattr(repair, "with_skipped", lambda ledger, *_: ledger)
 
 
 def the_newest_time_is_that_of_rows_alone(patch: pytest.MonkeyPatch) -> None:
-    make = plan.make
+    make = plan.plan_commit
 
-    def rows_alone(*arguments: Any) -> Plan | None:
+    def rows_alone(*arguments: Any) -> CommitPlan | None:
         before, after = arguments[2].incarnation, make(*arguments)
         if after is None or after.counts.rows or after.ledger.incarnation.number != before.number:
             return after
         now = after.ledger.incarnation.model_copy(update={"newest": before.newest})
-        return Plan(
+        return CommitPlan(
             after.ledger.model_copy(update={"incarnation": now}), after.files, after.segment, after.counts
         )
 
-    patch.setattr(plan, "make", rows_alone)
+    patch.setattr(plan, "plan_commit", rows_alone)
 
 
 def the_timer_empties_a_list_that_it_has_not_published(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(commit, "recover", lambda _storage, _name, ledger, etag, _stamp: (ledger, etag))
+    patch.setattr(publishing, "repair", lambda _storage, _name, ledger, etag, _stamp: (ledger, etag))
 
 
 MUTATIONS: list[tuple[Patch, Options]] = [

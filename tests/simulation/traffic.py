@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from shared.envelope import Envelope, Source
+from shared.input.envelope import Envelope, HubPartition
 
 MINUTE = 60_000_000
 HOUR = 60 * MINUTE
@@ -17,7 +17,7 @@ USED_AGAIN = 14 * HOUR
 """How much later some ids occur again."""
 ANEW = 2 * MINUTE
 """How long it takes to make a hub anew."""
-SOURCES = tuple(Source("sim", "hub", str(n)) for n in range(4))
+PARTITIONS = tuple(HubPartition("sim", "hub", str(n)) for n in range(4))
 RESOURCES = tuple(
     f"/subscriptions/s/resourcegroups/g/providers/microsoft.apimanagement/service/{n}" for n in "ab"
 )
@@ -43,7 +43,7 @@ class Truth:
 class Traffic:
     """What Azure Monitor delivers."""
 
-    envelopes: dict[Source, list[Envelope]]
+    envelopes: dict[HubPartition, list[Envelope]]
     """In order of arrival. A hub that is made anew goes on in the same list, with sequence numbers from 0."""
     truth: dict[Key, Truth]
     records: int
@@ -94,11 +94,11 @@ def make(
     ids = [f"c{n - t}" for n, t in enumerate(twin.tolist())]
     order = np.lexsort((of, arrival))
     came = np.zeros(len(of), np.int64)
-    source = rng.integers(0, len(SOURCES), len(order))
-    source = np.where(at_once[of[order]], of[order] % len(SOURCES), source)
-    envelopes: dict[Source, list[Envelope]] = {}
-    for number_, place in enumerate(SOURCES):
-        mine = order[source == number_]
+    partition = rng.integers(0, len(PARTITIONS), len(order))
+    partition = np.where(at_once[of[order]], of[order] % len(PARTITIONS), partition)
+    envelopes: dict[HubPartition, list[Envelope]] = {}
+    for number_, place in enumerate(PARTITIONS):
+        mine = order[partition == number_]
         cuts = np.cumsum(rng.choice([1, 3, 10, 40], len(mine)))
         pieces = [piece for piece in np.split(mine, cuts[cuts < len(mine)]) if len(piece)]
         again = int(rng.integers(1, len(pieces))) if recreated and number_ == 0 else len(pieces)

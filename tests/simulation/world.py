@@ -21,29 +21,28 @@ from greenlet import GreenletExit, getcurrent, greenlet
 
 from shared.audit.audit import audit
 from shared.audit.evidence import Level
-from shared.checkpoints import Checkpoint
-from shared.commit import heal
-from shared.compaction import compaction
-from shared.compaction.compact import Compactor
-from shared.compaction.compaction import State, Swap
-from shared.durations.head import Head
-from shared.durations.mending import Mending
-from shared.envelope import Envelope, Reason, Source
-from shared.errors import LedgerError, Refused, StorageError, Unclear
-from shared.export import Exporter
-from shared.hub import Position
-from shared.hub import State as HubState
-from shared.ledger import Ledger
-from shared.plan import Stamp
-from shared.rules import Compacting, Format, Rules
+from shared.azure.checkpoints import Checkpoint
+from shared.azure.event_hub import HubState, Position
+from shared.compaction import swaps
+from shared.compaction.compactor import Compactor
+from shared.compaction.swaps import CompactionState, Swap
+from shared.connections.manifest import Manifest
+from shared.connections.repair import Repair
+from shared.errors import LedgerError, OutcomeUnknown, PreconditionFailed, StorageError
+from shared.export.exporter import Exporter
+from shared.export.plan import Stamp
+from shared.input.envelope import Envelope, HubPartition, Reason
+from shared.policies import CompactionPolicy, ExportPolicy, Format
+from shared.protocol.ledger import Ledger
+from shared.protocol.publishing import repair_ledger
 from tests.memory import MemoryStorage
 from tests.simulation.schedule import Choices
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
-SOURCE = Source("sim", "hub", "0")
+PARTITION = HubPartition("sim", "hub", "0")
 QUIET = 3600 * SECOND
-COMPACTING = Compacting(quiet=timedelta(microseconds=QUIET), target=40_000, reach=timedelta(days=1))
+COMPACTING = CompactionPolicy(quiet=timedelta(microseconds=QUIET), target=40_000, reach=timedelta(days=1))
 EPOCH = 1_900_000_000 * SECOND
 
 FAULTS = (
@@ -149,7 +148,7 @@ class SimulatedStorage(MemoryStorage):
 
 @dataclass
 class World:
-    """One source, its hub, and whoever works on it."""
+    """One partition, its hub, and whoever works on it."""
 
     choices: Choices
     options: Options
@@ -182,7 +181,7 @@ class World:
         self.storage = SimulatedStorage(lambda: self.now, hierarchical=hierarchical)
         self.storage.abandon = self._abandon
         formats: tuple[Format, ...] = ("parquet",) if self.options.compact else ("json",)
-        self.rules = Rules(formats=formats, commit_bytes=self.options.commit_bytes)
+        self.policy = ExportPolicy(formats=formats, commit_bytes=self.options.commit_bytes)
         self._ids = 0
         self._names = 0
 
@@ -252,7 +251,7 @@ class World:
 
     def _own(self, name: str, generation: int) -> None:
         """A host's process: batches from the checkpoint on, each again until it succeeds."""
-        exporter = Exporter(self.storage, self.rules, 1 << 30, lambda: self.now, self._new_id)
+        exporter = Exporter(self.storage, self.policy, 1 << 30, lambda: self.now, self._new_id)
         position = self.checkpoint
         if 0 < self.checkpointed < self.created[generation] and position > len(self.hubs[generation]):
             return  # "The supplied offset is invalid"
@@ -262,7 +261,7 @@ class World:
             if not batch:
                 return
             try:
-                exporter.run(SOURCE, batch)
+                exporter.run(PARTITION, batch)
             except StorageError as error:
                 self.log.append(f"  {name}: {type(error).__name__}, the batch is sent again")
                 continue
@@ -280,43 +279,43 @@ class World:
     def _heal(self) -> None:
         try:
             state = self.storage.call("ask", "hub", self._state)
-            mending = Mending(self.storage, lambda: self.now, self._new_id)
+            mending = Repair(self.storage, lambda: self.now, self._new_id)
             checkpoints = self.read(state.positions)
-            mending.mend(Head(), state, checkpoints, self.log.append)
+            mending.repair(Manifest(), state, checkpoints, self.log.append)
             mending.delete_stale(self, checkpoints, state, self.log.append)
-            heal(self.storage, Ledger.name(SOURCE), self._stamp())
+            repair_ledger(self.storage, Ledger.name(PARTITION), self._stamp())
         except StorageError as error:
             self.log.append(f"  timer: {type(error).__name__}")
 
-    def read(self, _hub: Iterable[Source]) -> Mapping[Source, Checkpoint]:
-        """See shared.checkpoints.Checkpoints."""
+    def read(self, _hub: Iterable[HubPartition]) -> Mapping[HubPartition, Checkpoint]:
+        """See shared.azure.checkpoints.Checkpoints."""
 
-        def effect() -> Mapping[Source, Checkpoint]:
+        def effect() -> Mapping[HubPartition, Checkpoint]:
             if not self.checkpointed:
                 return {}
             etag = f"{self.checkpoint} {self.checkpointed}"
-            return {SOURCE: Checkpoint(SOURCE, self.checkpoint - 1, "", self.checkpointed, etag)}
+            return {PARTITION: Checkpoint(PARTITION, self.checkpoint - 1, "", self.checkpointed, etag)}
 
         return self.storage.call("checkpoints", "", effect)
 
     def delete(self, checkpoint: Checkpoint) -> None:
-        """See shared.checkpoints.Checkpoints."""
+        """See shared.azure.checkpoints.Checkpoints."""
 
         def effect() -> None:
             if checkpoint.etag != f"{self.checkpoint} {self.checkpointed}":
-                raise Refused("delete: the checkpoint has changed")
+                raise PreconditionFailed("delete: the checkpoint has changed")
             self.checkpoint = self.checkpointed = 0
 
         self.storage.call("delete checkpoint", "", effect)
 
-    def write(self, source: Source, offset: str, sequence: int, before: Checkpoint | None) -> None:
-        """See shared.checkpoints.Checkpoints."""
+    def write(self, partition: HubPartition, offset: str, sequence: int, before: Checkpoint | None) -> None:
+        """See shared.azure.checkpoints.Checkpoints."""
         raise NotImplementedError
 
     def _state(self) -> HubState:
         hub = self.hubs[-1]
         newest = hub[-1].enqueued if hub else -1
-        return HubState(self.created[-1], {SOURCE: Position(len(hub) - 1, newest, empty=not hub)})
+        return HubState(self.created[-1], {PARTITION: Position(len(hub) - 1, newest, empty=not hub)})
 
     def _compact(self) -> None:
         compactor = Compactor(self.storage, COMPACTING, lambda: self.now, self._new_id)
@@ -330,8 +329,8 @@ class World:
             report = audit(self.storage, 0, deep=False, progress=lambda *_: None)
             self.refuted += [
                 one.message
-                for source in report.sources
-                for one in source.findings
+                for partition in report.partitions
+                for one in partition.findings
                 if one.level is Level.REFUTED
             ]
 
@@ -361,7 +360,7 @@ class World:
         if faults and call.kind != "outputs" and self.choices.happens(self.options.faults):
             fault = self.choices.one(FAULTS[1:])
         answer: tuple[Any, StorageError | None] | None
-        unclear = (None, Unclear(f"{call.kind} {call.name}: no answer"))
+        unclear = (None, OutcomeUnknown(f"{call.kind} {call.name}: no answer"))
         match fault:
             case "none":
                 answer = self._attempt(call)
@@ -405,7 +404,7 @@ class World:
         def arrive() -> Any:
             # Both of them together would bring back a file that was deleted; a quiet hour lies between.
             if self.options.compact and call.kind in {"stage", "publish"} and self.now - since >= QUIET:
-                raise Unclear(f"{call.kind} {call.name}: never arrived")
+                raise OutcomeUnknown(f"{call.kind} {call.name}: never arrived")
             return effect()
 
         self.late.append((name, Call(call.kind, call.name, arrive)))
@@ -463,7 +462,7 @@ class World:
         self.log.append("all stops for eight days")
 
     def touch_ledger(self) -> None:
-        name = Ledger.name(SOURCE)
+        name = Ledger.name(PARTITION)
         if name not in self.storage.state:
             return
         if self.options.ledger_lost == "deleted":
@@ -483,13 +482,13 @@ class World:
     # -- what is there -----------------------------------------------------------------------------
 
     def ledger(self) -> Ledger | None:
-        blob = self.storage.state.get(Ledger.name(SOURCE))
+        blob = self.storage.state.get(Ledger.name(PARTITION))
         return Ledger.parse(blob.data, "ledger") if blob else None
 
     def swap(self) -> Swap | None:
         """What compaction has committed and not done."""
-        blob = self.storage.state.get(compaction.NAME)
-        return State.parse(blob.data).swap if blob else None
+        blob = self.storage.state.get(swaps.NAME)
+        return CompactionState.parse(blob.data).swap if blob else None
 
     def rows(self, name: str) -> Iterator[str]:
         """What identifies each row, and each dead envelope, of a visible file."""

@@ -20,8 +20,8 @@ type Row = dict[str, Any]
 def exported(truth: Truth = TRUTH) -> list[Row]:
     rows = [
         {
-            "_SourceId": f"namespace/hub/{row['source']}",
-            "_SequenceNumber": row["position"] + truth.first_sequences.get(row["source"], 0),
+            "_EventHubPartition": f"namespace/hub/{row['partition']}",
+            "_SequenceNumber": row["position"] + truth.first_sequences.get(row["partition"], 0),
             "_RecordIndex": row["record_index"],
             "_ResourceId": row["resource_id"],
             "CorrelationId": row["correlation_id"],
@@ -73,8 +73,8 @@ def test_nothing_exported_is_all_lost() -> None:
         (lambda rows: [*rows, rows[0] | {"_RecordIndex": 10_000}], "unexpected", 1),
         (lambda rows: [*rows, rows[0] | {"_RecordIndex": 1 << 40}], "unexpected", 1),
         (lambda rows: [*rows, rows[0] | {"_SequenceNumber": -1}], "unexpected", 1),
-        (lambda rows: [*rows, rows[0] | {"_SourceId": "namespace/hub/9"}], "unexpected", 1),
-        (lambda rows: [*rows, rows[0] | {"_SourceId": None}], "unexpected", 1),
+        (lambda rows: [*rows, rows[0] | {"_EventHubPartition": "namespace/hub/9"}], "unexpected", 1),
+        (lambda rows: [*rows, rows[0] | {"_EventHubPartition": None}], "unexpected", 1),
         (lambda rows: [rows[0] | {"EventName": "Other"}, *rows[1:]], "wrong", 1),
         (lambda rows: [rows[0] | {"_ResourceId": None}, *rows[1:]], "wrong", 1),
         (lambda rows: [rows[0] | {"TimeGenerated": rows[0]["TimeGenerated"] + 1}, *rows[1:]], "wrong", 1),

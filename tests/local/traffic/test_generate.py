@@ -23,7 +23,7 @@ def traffic(seed: int = 1, count: int = 400, *, bad: float = 0.01, foreign: floa
 
 
 def told(truth: Truth) -> list[tuple[object, ...]]:
-    columns = ("source", "position", "record_index", "resource_id", "correlation_id", "event_name", "time")
+    columns = ("partition", "position", "record_index", "resource_id", "correlation_id", "event_name", "time")
     return [tuple(row.values()) for row in truth.good().select(columns).to_pylist()]
 
 
@@ -42,17 +42,17 @@ def test_a_second_reading_of_the_bodies_finds_the_truth(
     rejections: list[tuple[object, ...]] = []
     skipped = 0
     positions: Counter[str] = Counter()
-    for source, body in made.sends:
+    for partition, body in made.sends:
         found = read(body, ENQUEUED)
-        place = (source, positions[source])
-        positions[source] += 1
+        place = (partition, positions[partition])
+        positions[partition] += 1
         rows += [(*place, *row) for row in found.rows]
         rejections += [
             (*place, WHOLE_ENVELOPE if index is None else index, reason) for index, reason in found.rejections
         ]
         skipped += found.skipped
     assert rows == told(made.truth)
-    columns = ("source", "position", "record_index", "outcome")
+    columns = ("partition", "position", "record_index", "outcome")
     wanted = [tuple(row[name] for name in columns) for row in made.truth.records.to_pylist()]
     assert rejections == [row for row in wanted if row[3] not in {ROW, "skipped"}]
     assert skipped == made.truth.skipped
@@ -148,15 +148,15 @@ def test_connections_say_what_their_records_say() -> None:
 
 
 def test_records_of_a_connection_spread_over_sources_and_lie_out_of_order() -> None:
-    good = traffic(count=1000).truth.good().select(["connection", "source", "time"]).to_pylist()
-    sources: dict[int, set[str]] = {}
+    good = traffic(count=1000).truth.good().select(["connection", "partition", "time"]).to_pylist()
+    partitions: dict[int, set[str]] = {}
     latest: dict[int, int] = {}
     backwards = 0
     for row in good:
-        sources.setdefault(row["connection"], set()).add(row["source"])
+        partitions.setdefault(row["connection"], set()).add(row["partition"])
         backwards += row["time"] < latest.get(row["connection"], 0)
         latest[row["connection"]] = row["time"]
-    assert sum(len(one) > 1 for one in sources.values()) > 600
+    assert sum(len(one) > 1 for one in partitions.values()) > 600
     assert backwards > 500
 
 

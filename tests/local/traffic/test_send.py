@@ -10,7 +10,7 @@ import pytest
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
 
-from local.eventhubs.process import BrokerProcess
+from local.emulators.event_hubs.process import BrokerProcess
 from local.traffic.generate import Traffic, generate
 from local.traffic.send import next_sequences, producer, send
 from local.traffic.sends import Send
@@ -51,10 +51,10 @@ async def arrived(connection_string: str, count: int) -> dict[str, list[tuple[in
     return found
 
 
-def by_source(sends: list[Send], begin: int = 0) -> dict[str, list[tuple[int, bytes]]]:
+def by_partition(sends: list[Send], begin: int = 0) -> dict[str, list[tuple[int, bytes]]]:
     found: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
-    for source, body in sends:
-        found[source].append((begin + len(found[source]), body))
+    for partition, body in sends:
+        found[partition].append((begin + len(found[partition]), body))
     return found
 
 
@@ -68,11 +68,11 @@ def test_all_bodies_arrive_once_and_in_order_with_their_positions_as_sequence_nu
         async with producer(broker.connection_string, HUB) as client:
             assert await next_sequences(client) == dict.fromkeys("0123", 0)
             assert await send(sends, client, progress=told.append) == len(sends)
-            counts = {source: len(events) for source, events in by_source(sends).items()}
+            counts = {partition: len(events) for partition, events in by_partition(sends).items()}
             assert await next_sequences(client) == counts
         return await arrived(broker.connection_string, len(sends))
 
-    assert asyncio.run(run()) == by_source(sends)
+    assert asyncio.run(run()) == by_partition(sends)
     assert told[-1] == len(sends)
 
 
@@ -84,7 +84,7 @@ def test_bodies_of_more_than_a_batch_are_sent_in_several(broker: BrokerProcess) 
             await send(sends, client)
         return await arrived(broker.connection_string, len(sends))
 
-    assert asyncio.run(run()) == by_source(sends)
+    assert asyncio.run(run()) == by_partition(sends)
 
 
 def test_a_body_that_fits_no_batch_is_an_error(broker: BrokerProcess) -> None:

@@ -11,12 +11,12 @@ import pytest
 
 from shared.audit.audit import Report, audit
 from shared.audit.evidence import Finding, Level
-from shared.commit import heal
-from shared.durations import head
-from shared.durations.head import Absorbed, Head
-from shared.ledger import Ledger
-from shared.plan import Stamp
-from tests.shared.exported import SECOND, SOURCE, Exported, envelopes
+from shared.connections import manifest
+from shared.connections.manifest import Manifest, PartitionProgress
+from shared.export.plan import Stamp
+from shared.protocol.ledger import Ledger
+from shared.protocol.publishing import repair_ledger
+from tests.shared.exported import PARTITION, SECOND, Exported, envelopes
 from tests.simulation.run import run
 from tests.simulation.schedule import Choices
 from tests.simulation.test_commit import SCENARIOS
@@ -30,7 +30,7 @@ def audited(exported: Exported, since: int = 0, *, deep: bool = False) -> Report
 
 
 def findings(report: Report, level: Level = Level.REFUTED) -> list[Finding]:
-    return [one for source in report.sources for one in source.findings if one.level is level]
+    return [one for partition in report.partitions for one in partition.findings if one.level is level]
 
 
 def codes(report: Report, level: Level = Level.REFUTED) -> set[str]:
@@ -47,9 +47,9 @@ def filled(exported: Exported) -> Exported:
 def test_what_the_exporter_leaves_is_proven(filled: Exported, *, deep: bool) -> None:
     report = audited(filled, deep=deep)
     assert (report.status, findings(report), codes(report, Level.UNCLEAR)) == (0, [], set())
-    (source,) = report.sources
+    (partition,) = report.partitions
     counts = filled.ledger().counts
-    assert (source.rows, source.files) == (2 * counts.rows, counts.files)
+    assert (partition.rows, partition.files) == (2 * counts.rows, counts.files)
     assert counts.records == counts.rows + sum(counts.rejected.values()) + counts.skipped
 
 
@@ -138,10 +138,10 @@ def test_a_row_that_was_removed_with_the_metadata_made_to_match_is_found(filled:
     metadata = blob.get_blob_properties().metadata
     for other in filled.output.list_blobs(include=["metadata"]):
         if other.metadata["commit_id"] == metadata["commit_id"]:
-            said = other.metadata | {"commit_rows": str(int(other.metadata["commit_rows"]) - 1)}
+            metadata = other.metadata | {"commit_rows": str(int(other.metadata["commit_rows"]) - 1)}
             if other.name == name:
-                said["rows"] = str(int(said["rows"]) - 1)
-            filled.output.get_blob_client(other.name).set_blob_metadata(said)
+                metadata["rows"] = str(int(metadata["rows"]) - 1)
+            filled.output.get_blob_client(other.name).set_blob_metadata(metadata)
     assert codes(audited(filled)) == {"altered", "content_differs"}
 
 
@@ -191,15 +191,15 @@ def test_a_ledger_that_was_rolled_back_and_went_on_with_other_ordinals_is_found(
     assert old
     filled.export(envelopes(31, 32))
     filled.storage.put(filled.ledger_name, old.data)
-    assert heal(filled.storage, filled.ledger_name, Stamp("a" * 32, filled.now()))
+    assert repair_ledger(filled.storage, filled.ledger_name, Stamp("a" * 32, filled.now()))
     filled.export(envelopes(33, 34))
     assert "rolled_back" in codes(audited(filled))
 
 
 def test_a_roll_back_over_commits_without_files_is_found_by_what_the_timer_has_seen(filled: Exported) -> None:
     ledger = filled.ledger()
-    seen = Absorbed(ledger_id=ledger.ledger_id, ordinal=1, seen=ledger.ordinal + 1)
-    filled.storage.put(head.NAME, Head(sources={str(SOURCE): seen}).dump())
+    seen = PartitionProgress(ledger_id=ledger.ledger_id, ordinal=1, seen=ledger.ordinal + 1)
+    filled.storage.put(manifest.NAME, Manifest(partitions={str(PARTITION): seen}).dump())
     assert codes(audited(filled)) == {"rolled_back"}
 
 
@@ -252,7 +252,7 @@ def test_a_committed_file_that_is_not_published_yet_is_unclear(filled: Exported)
 def test_staged_files_of_failed_attempts_are_told_and_refute_nothing(filled: Exported) -> None:
     commits = filled.export(envelopes(31, 33))
     orphan = commits[0].files[0]
-    listed = orphan.listed.model_copy(update={"name": orphan.listed.name.replace("-0", "-1")})
+    listed = orphan.pending.model_copy(update={"name": orphan.pending.name.replace("-0", "-1")})
     filled.storage.stage([type(orphan)(listed, orphan.data)])
     report = audited(filled)
     assert (report.status, report.staged) == (0, 1)

@@ -22,16 +22,16 @@ import pytest
 
 from shared.audit.audit import audit
 from shared.audit.evidence import Level
-from shared.compaction.compact import Compactor
+from shared.compaction.compactor import Compactor
+from shared.connections import manifest
+from shared.connections.manifest import Manifest
+from shared.connections.timer import Finisher
 from shared.digests import chained
-from shared.durations import head
-from shared.durations.finish import Finisher
-from shared.durations.head import Head
-from shared.export import Exporter
-from shared.ledger import Ledger
-from shared.rules import Compacting, Finishing
+from shared.export.exporter import Exporter
+from shared.policies import CompactionPolicy, FinishPolicy
+from shared.protocol.ledger import Ledger
 from tests.memory import MemoryStorage, Output
-from tests.shared.exported import EPOCH, RULES, SECOND, SOURCE, envelopes
+from tests.shared.exported import EPOCH, PARTITION, POLICY, SECOND, envelopes
 
 HOUR = 3600 * SECOND
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "audit-and-replay.md"
@@ -61,7 +61,7 @@ class Drained:
     """A hub that says nothing."""
 
     def ask(self) -> None:
-        """See shared.durations.finish.Hub."""
+        """See shared.connections.timer.Hub."""
         return
 
 
@@ -79,15 +79,15 @@ def made() -> tuple[MemoryStorage, MemoryStorage]:
     def new_id() -> str:
         return f"{next(ids):032x}"
 
-    exporter = Exporter(storage, RULES, 1 << 24, storage.now, new_id)
-    rules = Finishing(formats=("parquet", "json"), closing=(), idle=timedelta(seconds=1))
-    finisher = Finisher(storage, Drained(), rules, storage.now, new_id)
+    exporter = Exporter(storage, POLICY, 1 << 24, storage.now, new_id)
+    policy = FinishPolicy(formats=("parquet", "json"), closing=(), idle=timedelta(seconds=1))
+    finisher = Finisher(storage, Drained(), policy, storage.now, new_id)
     for first in range(0, 49, 7):
-        exporter.run(SOURCE, envelopes(first, first + 6))
+        exporter.run(PARTITION, envelopes(first, first + 6))
         assert finisher.run(60).complete
     compacted = deepcopied(storage)
     now = EPOCH + 6 * HOUR
-    compacting = Compacting(reach=timedelta(days=1), target=1 << 20)
+    compacting = CompactionPolicy(reach=timedelta(days=1), target=1 << 20)
     assert Compactor(compacted, compacting, lambda: now, new_id).run(600).swaps
     return storage, compacted
 
@@ -183,7 +183,7 @@ def swap_contents(storage: MemoryStorage, one: str, two: str) -> None:
 
 
 def edit_ledger(storage: MemoryStorage, **counts: int) -> None:
-    name = Ledger.name(SOURCE)
+    name = Ledger.name(PARTITION)
     ledger = Ledger.parse(storage.state[name].data, name)
     rejected = dict(ledger.counts.rejected)
     for reason in rejected:
@@ -210,8 +210,8 @@ class Tampering:
 
     def expected(self, kind: str, *, deep: bool) -> str:
         """What the audit says of this kind of file."""
-        said = self.full if deep else self.quick
-        return said if isinstance(said, str) else said[kind]
+        metadata = self.full if deep else self.quick
+        return metadata if isinstance(metadata, str) else metadata[kind]
 
 
 def move(storage: MemoryStorage, kind: str) -> None:
@@ -308,7 +308,7 @@ def raise_rows(storage: MemoryStorage, _: str) -> None:
 
 
 def raise_rejected(storage: MemoryStorage, _: str) -> None:
-    edit_ledger(storage, records=len(RULES.formats), rejected=1)
+    edit_ledger(storage, records=len(POLICY.formats), rejected=1)
 
 
 def raise_skipped(storage: MemoryStorage, _: str) -> None:
@@ -317,20 +317,20 @@ def raise_skipped(storage: MemoryStorage, _: str) -> None:
 
 def raise_skipped_unseen(storage: MemoryStorage, _: str) -> None:
     ids = count(10_000)
-    exporter = Exporter(storage, RULES, 1 << 24, storage.now, lambda: f"{next(ids):032x}")
-    exporter.run(SOURCE, envelopes(52, 52))
+    exporter = Exporter(storage, POLICY, 1 << 24, storage.now, lambda: f"{next(ids):032x}")
+    exporter.run(PARTITION, envelopes(52, 52))
     edit_ledger(storage, records=1, skipped=1)
 
 
 def edit_chain(storage: MemoryStorage, _: str) -> None:
-    name = Ledger.name(SOURCE)
+    name = Ledger.name(PARTITION)
     ledger = Ledger.parse(storage.state[name].data, name)
     storage.put(name, ledger.model_copy(update={"chain": "1" * 64}).dump())
 
 
 def edit_manifest(storage: MemoryStorage, _: str) -> None:
-    state = Head.parse(storage.state[head.NAME].data)
-    storage.put(head.NAME, state.model_copy(update={"written_files": state.written_files + 1}).dump())
+    state = Manifest.parse(storage.state[manifest.NAME].data)
+    storage.put(manifest.NAME, state.model_copy(update={"written_files": state.written_files + 1}).dump())
 
 
 def forge(storage: MemoryStorage, kind: str) -> None:
@@ -340,10 +340,10 @@ def forge(storage: MemoryStorage, kind: str) -> None:
     vouch(storage, name)
     commit_id = storage.output[name].metadata["commit_id"]
     commit = [one for one in storage.outputs("") if one.metadata["commit_id"] == commit_id]
-    ledger = Ledger.parse(storage.state[Ledger.name(SOURCE)].data, "ledger")
+    ledger = Ledger.parse(storage.state[Ledger.name(PARTITION)].data, "ledger")
     assert ledger.chain != chained("", commit)
     chain = {"chain": chained("", commit)}
-    storage.put(Ledger.name(SOURCE), ledger.model_copy(update=chain).dump())
+    storage.put(Ledger.name(PARTITION), ledger.model_copy(update=chain).dump())
 
 
 def flip(storage: MemoryStorage, kind: str) -> None:
@@ -491,7 +491,9 @@ def container(containers: tuple[MemoryStorage, MemoryStorage], kind: str) -> Mem
 
 def codes(storage: MemoryStorage, *, deep: bool) -> set[str]:
     report = audit(storage, 0, deep=deep, progress=lambda *_: None)
-    found = [one for source in report.sources for one in source.findings if one.level is not Level.NOTE]
+    found = [
+        one for partition in report.partitions for one in partition.findings if one.level is not Level.NOTE
+    ]
     assert bool(found) == (report.status != 0)
     return {one.code for one in found}
 

@@ -13,13 +13,13 @@ import orjson
 import pytest
 from azure.eventhub import EventData, EventHubConsumerClient, EventHubProducerClient
 
-from local.eventhubs.process import BrokerProcess
+from local.emulators.event_hubs.process import BrokerProcess
 from shared import __main__
 from shared.capture.capture import Capture, Wanted, write
 from shared.capture.masking import Masks
-from shared.envelope import Envelope
+from shared.input.envelope import Envelope
 from tests.shared.capture.test_masking import GUID, LOG
-from tests.shared.records.test_validation import become_what_is_expected
+from tests.shared.input.test_validation import become_what_is_expected
 
 HUB = "apim-logs"
 NOW = time.strftime("%Y-%m-%dT%H:%M:%S.1234567Z", time.gmtime())
@@ -41,10 +41,10 @@ def broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BrokerPr
         yield running
 
 
-def send(broker: BrokerProcess, *bodies: bytes, source: str = "0") -> None:
+def send(broker: BrokerProcess, *bodies: bytes, partition: str = "0") -> None:
     string = broker.connection_string
     with EventHubProducerClient.from_connection_string(string, eventhub_name=HUB) as producer:
-        producer.send_batch([EventData(body) for body in bodies], partition_id=source)
+        producer.send_batch([EventData(body) for body in bodies], partition_id=partition)
 
 
 def capture(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
@@ -76,7 +76,7 @@ def test_envelopes_of_our_category_are_saved_masked_as_fixtures_that_tests_load(
     broker: BrokerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     send(broker, OURS, FOREIGN, b"{", gzip.compress(OURS))
-    send(broker, b"\xef\xbb\xbf" + MISSING, TABLE, source="1")
+    send(broker, b"\xef\xbb\xbf" + MISSING, TABLE, partition="1")
     folder = tmp_path / "captured"
     # The last one of each source is among them.
     status, output = capture(

@@ -15,15 +15,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.capture.masking import Masks
-from shared.envelope import Envelope, Source, Unreadable, inflate
-from shared.records.validation import Validated, validate
-from shared.rules import Rules
-from shared.schema import RECORDS, Role
-from tests.fuzz.strategies import BODIES
+from shared.input.envelope import Envelope, HubPartition, Unreadable, inflate
+from shared.input.validation import Validated, validate
+from shared.policies import ExportPolicy
+from shared.tables.schema import RECORDS, Role
+from tests.campaigns.fuzz.strategies import BODIES
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 EXPECTED: dict[str, Any] = json.loads((FIXTURES / "records" / "expected.json").read_text())
-SOURCE = Source("ns", "hub", "3")
+PARTITION = HubPartition("ns", "hub", "3")
 LIMIT = 1 << 26
 ENQUEUED = 1893553800 * 1_000_000  # 2030-01-02T03:10:00Z
 ARRIVED = 1795168800 * 1_000_000  # 2026-11-20T10:00:00Z, as of the hostile bodies
@@ -55,7 +55,7 @@ def masked(value: Any, days: int = 0) -> Any:
 
 
 def result(body: bytes, enqueued: int = ENQUEUED) -> Validated:
-    return validate(SOURCE, [Envelope(7, enqueued, body)], Rules())
+    return validate(PARTITION, [Envelope(7, enqueued, body)], ExportPolicy())
 
 
 def shape(validated: Validated) -> Any:

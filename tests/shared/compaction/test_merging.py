@@ -10,7 +10,7 @@ import pytest
 
 from shared.compaction import merging
 from shared.errors import DamagedFile
-from shared.schema import CONNECTIONS, RECORDS, Table
+from shared.tables.schema import CONNECTIONS, RECORDS, Table
 
 type Rows = list[dict[str, Any]]
 

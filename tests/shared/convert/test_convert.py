@@ -71,11 +71,11 @@ def test_each_fixture_gives_what_the_hub_would_give(tmp_path: Path) -> None:
 
 
 def test_records_become_rows_connections_and_json(tmp_path: Path) -> None:
-    source = tmp_path / "y=2030/m=03/d=17/h=16/m=00/PT1H.json"
-    source.parent.mkdir(parents=True)
-    source.write_bytes(lines(7) + b"\nnot JSON\n")
+    partition = tmp_path / "y=2030/m=03/d=17/h=16/m=00/PT1H.json"
+    partition.parent.mkdir(parents=True)
+    partition.write_bytes(lines(7) + b"\nnot JSON\n")
     output = tmp_path / "out"
-    status, done, _ = run(str(source), "--output", str(output), "--format", "parquet,json")
+    status, done, _ = run(str(partition), "--output", str(output), "--format", "parquet,json")
     assert (status, done["records"], done["rows"], done["connections"]) == (1, 8, 7, 7)
     assert sum(done["rejected"].values()) == 1
     assert len(rows(output, "ApiManagementWebSocketConnectionLogs")) == 7
@@ -135,13 +135,13 @@ def test_memory_does_not_grow_with_the_input(tmp_path: Path) -> None:
     )
     peaks = []
     for copies in (1, 4):
-        source = tmp_path / f"{copies}.json"
-        with source.open("wb") as file:
+        partition = tmp_path / f"{copies}.json"
+        with partition.open("wb") as file:
             for number in range(copies * 60):
                 file.write(b"\n".join(orjson.dumps(record(number, index)) for index in range(1000)) + b"\n")
         output = str(tmp_path / f"out{copies}")
         done = subprocess.run(
-            [sys.executable, "-c", program, "convert", str(source), "--output", output],
+            [sys.executable, "-c", program, "convert", str(partition), "--output", output],
             cwd=ROOT,
             capture_output=True,
             text=True,

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from shared import formats, layout
-from shared.envelope import Envelope, Reason, Rejected, Rejection, Source
-from shared.schema import CONNECTIONS, RECORDS, Table
+from shared.input.envelope import Envelope, HubPartition, Reason, Rejected, Rejection
+from shared.output import formats, layout
+from shared.tables.schema import CONNECTIONS, RECORDS, Table
 
 SECOND = 1_000_000
-SOURCE = Source("space.servicebus.windows.net", "logs", "0")
+PARTITION = HubPartition("space.servicebus.windows.net", "logs", "0")
 RESOURCE = "/subscriptions/s/resourcegroups/g/providers/microsoft.apimanagement/service/"
 DESTINATIONS = {"wss://chat.example": 0.42, "wss://prices.example": 0.33, "wss://orders.example": 0.17}
 DESTINATIONS["wss://devices.example"] = 1 - sum(DESTINATIONS.values())
@@ -25,10 +25,10 @@ ERRORS = ("backend closed the connection: 1011", "handshake timed out", "backend
 def write(root: Path, table: Table, rows: Sequence[dict[str, Any]], by: str, name: str = "made") -> None:
     """Rows in the folders of their hours; what they leave out is null, or something fit where required."""
     whole = [_blank(table) | row for row in rows]
-    for partition in layout.split(pa.Table.from_pylist(whole, schema=table.arrow), by):
-        folder = root / layout.folder("parquet", table.name, partition.date, partition.hour)
+    for group in layout.split(pa.Table.from_pylist(whole, schema=table.arrow), by):
+        folder = root / layout.folder("parquet", table.name, group.date, group.hour)
         folder.mkdir(parents=True, exist_ok=True)
-        encoded = formats.parquet(partition.table, {})
+        encoded = formats.parquet(group.table, {})
         (folder / f"{name}-{len(list(folder.iterdir()))}.parquet").write_bytes(encoded.data)
 
 
@@ -73,7 +73,7 @@ def letters(root: Path, rejected: Sequence[tuple[float, Reason, int, str]]) -> N
         folders.setdefault(layout.dead_letter_folder(envelope.enqueued), []).append(one)
     for folder, some in folders.items():
         (root / folder).mkdir(parents=True, exist_ok=True)
-        (root / folder / "made.jsonl.gz").write_bytes(formats.dead_letters(some, SOURCE, 0).data)
+        (root / folder / "made.jsonl.gz").write_bytes(formats.dead_letters(some, PARTITION, 0).data)
 
 
 def days(root: Path, until: datetime, hours: int, count: int) -> list[dict[str, Any]]:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from shared import __main__
-from shared.envelope import Reason
-from shared.schema import CONNECTIONS, RECORDS
+from shared.input.envelope import Reason
+from shared.tables.schema import CONNECTIONS, RECORDS
 from tests.shared.report import made
 from tests.shared.report.browser import Browser
 

@@ -9,11 +9,11 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from shared.envelope import Reason
+from shared.input.envelope import Reason
 from shared.report import database
-from shared.report.database import LABELS, Database, Sums
-from shared.report.places import FOLDERS, HOUR, Range
-from shared.schema import CONNECTIONS, RECORDS
+from shared.report.database import LABELS, Aggregates, Database
+from shared.report.locations import FOLDERS, HOUR, Range
+from shared.tables.schema import CONNECTIONS, RECORDS
 from tests.shared.report import made
 
 BEGIN = 1_795_053_600
@@ -21,7 +21,7 @@ BEGIN = 1_795_053_600
 RANGE = Range(BEGIN * made.SECOND, (BEGIN + 6 * 3600) * made.SECOND)
 
 
-def sums(folder: Path, range_: Range = RANGE, committed: int | None = None) -> Sums:
+def aggregates(folder: Path, range_: Range = RANGE, committed: int | None = None) -> Aggregates:
     """Of all that lies in a folder; the database beside it."""
     beside = folder / "beside"
     beside.mkdir(exist_ok=True)
@@ -30,7 +30,7 @@ def sums(folder: Path, range_: Range = RANGE, committed: int | None = None) -> S
         one.records(dict.fromkeys(sorted((folder / FOLDERS["records"]).rglob("*.parquet")), committed))
         if letters := sorted((folder / FOLDERS["letters"]).rglob("*.gz")):
             one.letters(letters)
-        return one.sums(lambda _done, _total: None)
+        return one.aggregates(lambda _done, _total: None)
 
 
 def total(rows: list[tuple[Any, ...]]) -> int:
@@ -43,7 +43,7 @@ def test_the_newest_revision_counts(tmp_path: Path) -> None:
     later = first | {"Revision": 1, "Status": "failed", "DurationMs": 15_000.0}
     made.write(tmp_path, CONNECTIONS, [first, other], "EndTime", "one")
     made.write(tmp_path, CONNECTIONS, [later], "EndTime", "two")
-    found = sums(tmp_path)
+    found = aggregates(tmp_path)
     assert Counter(status for *_, status in found["groups"]) == {"closed": 1, "failed": 1}
     assert sorted((row[1], row[5]) for row in found["longest"]) == [("a", 15_000), ("a", 20_000)]
 
@@ -53,7 +53,7 @@ def test_what_began_ended_and_was_open_is_counted_as_by_hand(tmp_path: Path) -> 
     spans = [(random.uniform(-3600, 7 * 3600), random.expovariate(1 / 1800)) for _ in range(400)]
     rows = [made.connection(f"c{n}", BEGIN + start, length) for n, (start, length) in enumerate(spans)]
     made.write(tmp_path, CONNECTIONS, rows, "EndTime")
-    found = sums(tmp_path)
+    found = aggregates(tmp_path)
     ends = [start + length for start, length in spans]
     assert total(found["ended"]) == sum(0 <= end < 6 * 3600 for end in ends)
     assert total(found["started"]) == sum(0 <= start < 6 * 3600 for start, _ in spans)
@@ -91,7 +91,7 @@ def test_a_connection_without_a_row_is_open_until_an_event_that_closes_others(tm
         made.record("closed", BEGIN + 7200, 1, EventName="Bye"),
     ]
     made.write(tmp_path, RECORDS, records, "TimeGenerated")
-    found = sums(tmp_path)
+    found = aggregates(tmp_path)
     (group,) = [g for g, *_, status in found["groups"] if status == "unfinished"]
     assert found["groups"][group][1:] == ("wss://x", "(none)", "unfinished")
     assert sum(n for g, _, n, _ in found["open"] if g == group) == 1
@@ -106,7 +106,7 @@ def test_seldom_destinations_and_regions_become_one(tmp_path: Path) -> None:
         for k in range(40 - n)
     ]
     made.write(tmp_path, CONNECTIONS, rows, "EndTime")
-    found = sums(tmp_path)
+    found = aggregates(tmp_path)
     labels = {destination for _, destination, _, _ in found["groups"]}
     assert labels == {"(other)", *(f"d{n:02}" for n in range(LABELS))}
     assert total(found["ended"]) == len(rows)
@@ -131,7 +131,7 @@ def test_rejections_and_delays_are_all_counted(tmp_path: Path) -> None:
             (BEGIN - 5, Reason.UNREADABLE_ENVELOPE, 9, "before the range"),
         ],
     )
-    found = sums(tmp_path, committed=(BEGIN + 1000) * made.SECOND)
+    found = aggregates(tmp_path, committed=(BEGIN + 1000) * made.SECOND)
     assert found["reasons"] == [
         ("wrong_type", 9, "expected a text"),
         ("unreadable_envelope", 1, "no JSON"),
@@ -176,17 +176,17 @@ def test_columns_of_newer_and_older_files_do_not_matter(tmp_path: Path) -> None:
     for name in ("CorrelationId", "RowId"):
         table = table.set_column(table.schema.get_field_index(name), name, [["older"]])
     pq.write_table(table.drop_columns(["ClosingEvent", "Error"]), file.with_name("older.parquet"))
-    found = sums(tmp_path)
+    found = aggregates(tmp_path)
     assert {row[1] for row in found["longest"]} == {"a", "newer", "older"}
 
 
 def test_the_same_rows_give_the_same_sums(tmp_path: Path) -> None:
     rows = [made.connection(f"c{n}", BEGIN + n, n % 7 + 1, Destination=f"d{n % 30}") for n in range(2000)]
     made.write(tmp_path, CONNECTIONS, rows, "EndTime")
-    first = sums(tmp_path)
+    first = aggregates(tmp_path)
     for path in tmp_path.glob("beside/*"):
         path.unlink()
-    second = sums(tmp_path)
+    second = aggregates(tmp_path)
     assert {key: value for key, value in first.items() if key != "longest"} == {
         key: value for key, value in second.items() if key != "longest"
     }
@@ -199,7 +199,7 @@ def test_legs_are_not_what_connections_are_grouped_by(tmp_path: Path) -> None:
         for n in range(30)
     ]
     made.write(tmp_path, CONNECTIONS, rows, "EndTime")
-    found = sums(tmp_path)
+    found = aggregates(tmp_path)
     assert found["dimensions"] == [("Instance",), ("Region",)]
     assert {row[1] for row in found["groups"]} == {"0", "1", "2"}
 
@@ -209,13 +209,13 @@ def test_a_column_of_which_connections_have_several_values_tells_none_apart(tmp_
         made.connection(f"c{n}", BEGIN + n, 5, Destination=f"d{n}", Source=f"s{n % 5}") for n in range(30)
     ]
     made.write(tmp_path, CONNECTIONS, rows, "EndTime")
-    assert sums(tmp_path)["dimensions"] == [("Destination",), ("Source",)]
+    assert aggregates(tmp_path)["dimensions"] == [("Destination",), ("Source",)]
     records = [
         made.record(f"c{n}", BEGIN + n, 60, Destination=f"d{n + k}") for n in range(30) for k in range(2)
     ]
     made.write(tmp_path, RECORDS, records, "TimeGenerated")
     (tmp_path / "beside" / "report.duckdb").unlink()
-    assert sums(tmp_path)["dimensions"] == [("Source",), ("Region",)]
+    assert aggregates(tmp_path)["dimensions"] == [("Source",), ("Region",)]
 
 
 @pytest.mark.parametrize(("unknown", "estimated"), [(4, True), (3, False)])
@@ -227,6 +227,6 @@ def test_where_most_durations_are_unknown_the_estimates_are_shown(
         for n in range(7)
     ]
     made.write(tmp_path, CONNECTIONS, rows, "EndTime")
-    found = sums(tmp_path)
+    found = aggregates(tmp_path)
     assert found["estimated"] == [(estimated,)]
     assert {row[5] for row in found["longest"]} == ({600_000} if estimated else {5_000})

@@ -13,14 +13,14 @@ import orjson
 import pytest
 
 from shared import __main__
-from shared.compaction.compact import Compactor, Swapped
-from shared.errors import FileGone, Unclear
-from shared.report.places import HOUR, Container, Range
+from shared.compaction.compactor import Compactor, Swapped
+from shared.errors import FileGone, OutcomeUnknown
+from shared.policies import CompactionPolicy
+from shared.report.locations import HOUR, Container, Range
 from shared.report.write import TRIES, write
-from shared.rules import Compacting
-from shared.schema import CONNECTIONS, RECORDS
+from shared.tables.schema import CONNECTIONS, RECORDS
 from tests.memory import CountingStorage, Output
-from tests.shared.exported import EPOCH, SOURCE, Exported, envelopes
+from tests.shared.exported import EPOCH, PARTITION, Exported, envelopes
 from tests.shared.report import made
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -64,7 +64,7 @@ def test_a_container_makes_a_page_with_all_that_was_exported(
     assert {row[0] for row in found["delays"]} == {"hub", "exporter"}
     said = capsys.readouterr()
     assert f"{output}: 0 connections that ended, {counts.rows} records" in said.out
-    assert str(SOURCE) not in output.read_text()
+    assert str(PARTITION) not in output.read_text()
 
 
 RANGE = Range(EPOCH - HOUR, EPOCH + HOUR)
@@ -78,16 +78,16 @@ def test_what_compaction_replaces_once_it_was_listed_is_listed_anew(
     assert blob
     unlisted = exported.ledger().confirmed("0" * 32, EPOCH)
     exported.storage.write(exported.ledger_name, unlisted.dump(), blob.etag)
-    rules = Compacting(reach=timedelta(days=1))
-    compactor = Compactor(exported.storage, rules, lambda: EPOCH + 6 * HOUR, lambda: uuid.uuid4().hex)
+    policy = CompactionPolicy(reach=timedelta(days=1))
+    compactor = Compactor(exported.storage, policy, lambda: EPOCH + 6 * HOUR, lambda: uuid.uuid4().hex)
     swaps: list[Swapped] = []
 
     def compacting(step: str, *_: int) -> None:
         if step == "list":
             swaps.extend(compactor.run(60).swaps)
 
-    place, output = Container(exported.storage), tmp_path / "report.html"
-    done = write(place, "x", RANGE, output, force=False, progress=compacting)
+    location, output = Container(exported.storage), tmp_path / "report.html"
+    done = write(location, "x", RANGE, output, force=False, progress=compacting)
     assert sum(one.files for one in swaps) > 10
     assert done.records == exported.ledger().counts.rows
     assert done.files == len(exported.files("parquet/")) + len(exported.files("_dead_letters/"))
@@ -116,12 +116,12 @@ def test_storage_that_fails_is_not_asked_again(tmp_path: Path) -> None:
         def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
             found = super().call(kind, name, effect)
             if kind == "part":
-                raise Unclear("no answer")
+                raise OutcomeUnknown("no answer")
             return found
 
     storage = Failing()
     storage.output[f"parquet/{RECORDS.name}/date=2030-03-17/hour=17/a.parquet"] = Output(b"x")
-    with pytest.raises(Unclear):
+    with pytest.raises(OutcomeUnknown):
         write(Container(storage), "x", RANGE, tmp_path / "a", force=False, progress=lambda *_: None)
     assert storage.calls["part"] == 1
 

@@ -1,0 +1,1 @@
+"""Emulators of the Azure services for one machine; they import nothing of the program."""

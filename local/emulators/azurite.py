@@ -1,0 +1,163 @@
+"""Azurite, Microsoft's Blob Storage emulator, as a context manager.
+
+It is started from the npm package that `package-lock.json` pins. In memory, a stop or a kill empties it; with
+a folder, a start on the same port and folder finds what was there. Not in it: versioning, undelete, copying
+from a URL, hierarchical namespaces.
+"""
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+ACCOUNT = "devstoreaccount1"
+# Public and the same everywhere: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
+KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+PROGRAM = Path(__file__).resolve().parents[2] / "node_modules" / ".bin" / "azurite-blob"
+LISTENING = "successfully listens"
+
+
+class AzuriteError(RuntimeError):
+    """Azurite did not start: it is not installed, its port is taken, or it ended by itself."""
+
+
+def free_port() -> int:
+    """A loopback TCP port that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Azurite:
+    """One Azurite process: `with Azurite() as azurite: azurite.connection_string`.
+
+    Args:
+        port: the port to listen on; 0 takes a free one, which is then kept for every later start.
+        folder: where blobs are kept; without one they are kept in memory and lost when the process ends.
+        start_timeout: seconds to wait for the first answer.
+    """
+
+    def __init__(self, port: int = 0, folder: Path | None = None, *, start_timeout: float = 180) -> None:
+        self.port = port or free_port()
+        self.folder = folder
+        self._takes_any_port = port == 0
+        self._start_timeout = start_timeout
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The account's blob endpoint."""
+        return f"http://127.0.0.1:{self.port}/{ACCOUNT}"
+
+    @property
+    def connection_string(self) -> str:
+        """A connection string for `azure-storage-blob` and for `AzureWebJobsStorage`."""
+        return (
+            f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={self.url};"
+        )
+
+    @property
+    def pid(self) -> int:
+        """The process id; raises `AzuriteError` when it is not running."""
+        if self._process is None:
+            raise AzuriteError("Azurite is not running: call start()")
+        return self._process.pid
+
+    def start(self) -> Self:
+        """Starts the process, on the same port and folder as before, and waits until it answers."""
+        if self._process is not None:
+            raise AzuriteError("Azurite is already running: call stop() first")
+        attempts = 3 if self._takes_any_port else 1
+        for left in reversed(range(attempts)):
+            try:
+                self._process = self._listening_process()
+                break
+            except AzuriteError:
+                # Between our look and its bind, another process may have taken the port.
+                if not left:
+                    raise
+                self.port = free_port()
+        self._takes_any_port = False
+        return self
+
+    def _listening_process(self) -> subprocess.Popen[bytes]:
+        if not PROGRAM.exists():
+            raise AzuriteError(f"{PROGRAM} is missing: run `npm ci` in the repository")
+        where = ["--location", str(self.folder)] if self.folder else ["--inMemoryPersistence"]
+        process = subprocess.Popen(
+            [
+                *(str(PROGRAM), "--blobHost", "127.0.0.1", "--blobPort", str(self.port), *where),
+                *("--skipApiVersionCheck", "--disableTelemetry", "--silent"),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            # A Ctrl+C in the terminal is for the driver, which stops Azurite last.
+            start_new_session=True,
+        )
+        try:
+            said = self._words_at_start(process)
+        except BaseException:
+            _end(process, signal.SIGKILL)
+            raise
+        # Its own words, not an answer on the port: there, another server could have answered.
+        if LISTENING not in said:
+            _end(process, signal.SIGKILL)
+            raise AzuriteError(
+                f"Azurite did not listen on port {self.port} in {self._start_timeout:g} s; it said:\n{said}"
+            )
+        return process
+
+    def _words_at_start(self, process: subprocess.Popen[bytes]) -> str:
+        assert process.stdout is not None
+        said = ""
+        deadline = time.monotonic() + self._start_timeout
+        while LISTENING not in said and (left := deadline - time.monotonic()) > 0:
+            if select.select([process.stdout], [], [], left)[0]:
+                piece = os.read(process.stdout.fileno(), 65536)
+                if not piece:
+                    break
+                said += piece.decode(errors="replace")
+        return said
+
+    def stop(self) -> None:
+        """Ends the process in good order (SIGTERM), which writes a folder's index; twice is harmless."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Ends the process at once (SIGKILL); twice is harmless.
+
+        Azurite saves its index every five seconds: what it acknowledged since is lost, also with a folder.
+        Azure promises the contrary, so an outage to be survived is a `stop()`.
+        """
+        self._end(signal.SIGKILL)
+
+    def _end(self, how: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            _end(process, how)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def _end(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
+    process.send_signal(how)
+    try:
+        # Cut short, it loses what it has not saved yet.
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    assert process.stdout is not None
+    process.stdout.close()

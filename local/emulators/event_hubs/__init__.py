@@ -1,0 +1,26 @@
+"""A local stand-in for Azure Event Hubs: a small AMQP 1.0 broker in plain asyncio, without dependencies.
+
+    python -m local.emulators.event_hubs --port 5673 --data .eventhubs --hub apim-logs:4 --group exporter
+
+A connection string for it (the last part makes the clients speak plain TCP):
+
+    Endpoint=sb://127.0.0.1:5673;SharedAccessKeyName=…;SharedAccessKey=…;UseDevelopmentEmulator=true
+
+Two clients were run against it: the Python SDK (azure-eventhub 5.15.1, sync and aio, with its blob checkpoint
+store) in the tests, and the .NET client inside every Functions host (Azure.Messaging.EventHubs 5.12.2), whose
+recorded conversations the tests replay. It was not compared with the service.
+
+It does not do: TLS, AMQP over WebSocket, tokens of Microsoft Entra ID, idempotent producers, transactions,
+capture, geo-replication, schema registry, throughput limits, link recovery, unsettled deliveries to a reader.
+Retention hides events; their disk space comes back when the hub is deleted. A hub is deleted by removing its
+folder before a start: it comes back with a new `created_at` and with sequence numbers and offsets from 0.
+
+    amqp_types   values                             frames          performatives and frames
+    messages     the sections of a message          log             the events of one partition, on disk
+    addresses    the address of a link              positions       the position a reader starts at
+    readers      who may read a partition           partition_keys  the hash of a partition key
+    hubs         hubs and their folders             tokens          shared access signatures
+    requests     $cbs and $management               nodes           opens links to what has an address
+    links, session, connection                      the endpoints of AMQP, from the inside out
+    broker       all hubs behind one port           process         a broker as a child process
+"""

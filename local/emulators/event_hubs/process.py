@@ -1,0 +1,159 @@
+"""Runs a broker as a child process, on a free port, for tests and demos.
+
+For example:
+    with BrokerProcess(folder, {"apim-logs": 4}, groups=["exporter"]) as broker:
+        EventHubProducerClient.from_connection_string(broker.connection_string, eventhub_name="apim-logs")
+"""
+
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from .broker import HOST
+
+_PROJECT = Path(__file__).parents[3]
+_STOP_SECONDS = 60.0
+_LISTENING = f"listening on {HOST}:"
+
+
+class BrokerProcess:
+    """A broker in a process of its own. It keeps its port and its folder over `kill` and `start`."""
+
+    def __init__(
+        self,
+        data: Path,
+        hubs: Mapping[str, int],
+        *,
+        groups: Sequence[str] = (),
+        retention: str | None = None,
+        port: int = 0,
+        key_name: str = "RootManageSharedAccessKey",
+        key: str | None = "bG9jYWwgZGV2ZWxvcG1lbnQ=",
+    ) -> None:
+        """Describe the broker; `start` starts it.
+
+        Args:
+            data: the folder that keeps the events.
+            hubs: the number of partitions of each hub, by name.
+            groups: consumer groups of every hub beside `$Default`.
+            retention: how long events are kept, as HH:MM:SS; None keeps them forever.
+            port: 0 takes a free one.
+            key_name: the name of the shared access key.
+            key: the shared access key; None lets everyone in.
+        """
+        self.data = data.absolute()
+        self.port = port
+        self.key_name = key_name
+        self.key = key
+        self._options = [f"--hub={name}:{count}" for name, count in hubs.items()]
+        self._options += [f"--group={group}" for group in groups]
+        self._options += [f"--retention={retention}"] if retention else []
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id of the running broker."""
+        if self._process is None:
+            raise RuntimeError("the broker is not running: call start()")
+        return self._process.pid
+
+    @property
+    def connection_string(self) -> str:
+        """What the SDK's `from_connection_string` takes; the hub is given by its name there."""
+        return (
+            f"Endpoint=sb://{HOST}:{self.port};SharedAccessKeyName={self.key_name};"
+            f"SharedAccessKey={self.key or 'unused'};UseDevelopmentEmulator=true"
+        )
+
+    def start(self) -> Self:
+        """Start the broker and wait until it listens. Raises RuntimeError with its own words if it doesn't.
+
+        What it says on stderr goes to `broker.stderr` in its folder.
+        """
+        if self._process is not None:
+            raise RuntimeError("the broker is already running: call stop() first")
+        command = [
+            sys.executable,
+            "-m",
+            "local.emulators.event_hubs",
+            f"--port={self.port}",
+            f"--data={self.data}",
+        ]
+        command += [*self._options, f"--key-name={self.key_name}"]
+        command += [] if self.key is None else [f"--key={self.key}"]
+        self.data.mkdir(parents=True, exist_ok=True)
+        errors = self.data / "broker.stderr"
+        with errors.open("w") as stderr:
+            process = subprocess.Popen(
+                command,
+                cwd=_PROJECT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                # A Ctrl+C in the terminal is for whoever started the broker, who stops it last.
+                start_new_session=True,
+            )
+        assert process.stdout
+        try:
+            with process.stdout as stdout:
+                line = stdout.readline()
+        except BaseException:
+            _end(process, signal.SIGKILL)
+            raise
+        if not line.startswith(_LISTENING):
+            status = _end(process, signal.SIGKILL)
+            raise RuntimeError(f"the broker ended with status {status}: {errors.read_text().strip()}")
+        self.port = int(line.removeprefix(_LISTENING))
+        self._process = process
+        return self
+
+    def stop(self) -> int:
+        """End the broker with SIGTERM; its exit status. Without a running broker nothing happens."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the broker with SIGKILL, as a crash would. Without a running broker nothing happens."""
+        self._end(signal.SIGKILL)
+
+    def delete_hub(self, name: str) -> None:
+        """Delete a hub of a broker that is not running; the next start creates it anew, and empty."""
+        if self._process is not None:
+            raise RuntimeError("The broker is running: call stop() first.")
+        shutil.rmtree(self.data / name.lower())
+
+    def recreate_hub(self, name: str) -> None:
+        """Delete a hub and create it anew under its name, as an operator would.
+
+        Clients reconnect by themselves. The events are gone, sequence numbers and offsets
+        begin at 0, and `created_at` is later.
+        """
+        self.stop()
+        self.delete_hub(name)
+        self.start()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _end(self, number: signal.Signals) -> int:
+        process, self._process = self._process, None
+        return _end(process, number) if process else 0
+
+
+def _end(process: subprocess.Popen[str], number: signal.Signals) -> int:
+    process.send_signal(number)
+    try:
+        return process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()

@@ -1,0 +1,75 @@
+"""Runs invocations under the function's retry policy; every attempt runs to completion and is reported."""
+
+import asyncio
+from dataclasses import replace
+
+from local.emulators.functions_host.configuration import Function
+from local.emulators.functions_host.retry import RetryPolicy
+from local.emulators.functions_host.status import Status
+from local.emulators.functions_host.workers import Call, Outcome, Worker
+
+
+class Invocations:
+    """What all triggers of a host share.
+
+    Args:
+        worker: runs the attempts.
+        status: where each attempt is reported.
+        time_scale: the factor by which delays of retries are shorter than in the real host.
+    """
+
+    def __init__(self, worker: Worker, status: Status, time_scale: float = 1) -> None:
+        self._worker = worker
+        self._status = status
+        self._time_scale = time_scale
+        self._running: set[asyncio.Task[Outcome]] = set()
+        self.stopping = False
+        """Whether the host was told to stop: what ends from then on is not checkpointed."""
+
+    async def run(self, function: Function, call: Call, **fields: object) -> Outcome:
+        """Return the last outcome, after as many retries as the policy allows.
+
+        Cancelling ends the retries, not the attempt in flight: Python functions get no cancellation. Every
+        attempt has the same invocation id and trace parent.
+
+        Args:
+            function: what to invoke.
+            call: what to hand over; the numbers for the retry are filled in here.
+            fields: go into the status lines.
+        """
+        policy = RetryPolicy.of(function.retry)
+        retry = 0
+        call = replace(call, max_retry_count=policy.count)
+        while True:
+            attempt = asyncio.create_task(self._attempt(function, call, fields))
+            self._running.add(attempt)
+            attempt.add_done_callback(self._running.discard)
+            outcome = await asyncio.shield(attempt)
+            retry += 1
+            if outcome.ok or not policy.allows(retry):
+                return outcome
+            call = replace(call, retry_count=retry, retry_error=outcome.error)
+            await asyncio.sleep(policy.delay(retry) * self._time_scale)
+
+    async def _attempt(self, function: Function, call: Call, fields: dict[str, object]) -> Outcome:
+        if call.unbindable is None:
+            outcome = await self._worker.invoke(function, call)
+        else:
+            outcome = Outcome(ok=False, error=call.unbindable, seconds=0)
+        self._status.report(
+            "invocation",
+            function=function.name,
+            **fields,
+            ok=outcome.ok,
+            retry=call.retry_count,
+            seconds=round(outcome.seconds, 3),
+            error=outcome.error,
+        )
+        return outcome
+
+    async def settle(self, grace: float) -> None:
+        """Wait until no attempt is in flight, at most `grace` seconds."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + grace
+        while self._running and (left := deadline - loop.time()) > 0:
+            await asyncio.wait(self._running, timeout=left)

@@ -1,0 +1,249 @@
+"""Runs a host as a child process for tests and the demo: start, watch, kill, stop."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+ROOT = Path(__file__).resolve().parents[3]
+SHOWN = 4000
+OF_FUNCTIONS = {"claimed", "released", "invocation", "checkpoint"}
+"""Status lines that a host without functions never writes."""
+PATIENCE = 120
+"""Seconds that a host may take, by default, for what takes it one or two on an idle machine."""
+
+
+class HostError(RuntimeError):
+    """The host ended or said nothing in time; the message holds the end of its log."""
+
+
+class HostProcess:
+    """One host process: `with HostProcess(app, settings) as host: host.wait_ready()`.
+
+    Args:
+        app: the function app folder.
+        settings: environment variables on top of this process's own.
+        name: stands in every status line as `host`.
+        log: where its logs and the worker's go, appended; a temporary file by default.
+        grace: seconds that a stop waits for invocations in flight.
+        time_scale: the factor for waits before retries and before another worker; 1 is the real host's.
+    """
+
+    def __init__(
+        self,
+        app: Path,
+        settings: Mapping[str, str] | None = None,
+        *,
+        name: str = "host",
+        log: Path | None = None,
+        grace: float = 10,
+        time_scale: float = 1,
+    ) -> None:
+        self.app = app
+        self.name = name
+        self.seen: list[dict[str, Any]] = []
+        self._fired: Counter[str] = Counter()
+        self._settings = dict(settings or {})
+        self._grace = grace
+        self._time_scale = time_scale
+        self._log = log
+        self._own_log: tempfile.TemporaryDirectory[str] | None = None
+        self._changed = threading.Condition()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._reader: threading.Thread | None = None
+        self._ended = False
+
+    def start(self) -> Self:
+        """Starts the process, once; returns at once: see `wait_ready`."""
+        assert self._process is None, "a HostProcess starts once: make another"
+        if self._log is None:
+            self._own_log = tempfile.TemporaryDirectory()
+            self._log = Path(self._own_log.name) / "log"
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(
+                        sys.executable,
+                        "-m",
+                        "local.emulators.functions_host",
+                        "--app",
+                        str(self.app.resolve()),
+                    ),
+                    *("--name", self.name, "--grace", str(self._grace), "--stop-at-end-of-input"),
+                    *("--time-scale", str(self._time_scale)),
+                ],
+                cwd=ROOT,
+                env=os.environ | self._settings,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                # A Ctrl+C in the terminal is for the driver, which stops the host in its own time.
+                start_new_session=True,
+            )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        return self
+
+    def _read(self) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            with self._changed:
+                # A killed host may leave half a line.
+                if line.endswith(b"\n"):
+                    self.seen.append(json.loads(line))
+                self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    @property
+    def pid(self) -> int:
+        """The host's process id."""
+        assert self._process is not None, "the host was not started"
+        return self._process.pid
+
+    @property
+    def worker_pid(self) -> int:
+        """The process id of the newest worker that was reported."""
+        return int(next(each["worker_pid"] for each in reversed(self.seen) if "worker_pid" in each))
+
+    @property
+    def log(self) -> str:
+        """What the host and its worker have logged so far."""
+        return self._log.read_text(errors="replace") if self._log and self._log.exists() else ""
+
+    def events(self, timeout: float | None = None) -> Iterator[dict[str, Any]]:
+        """Every status line from the first on, as they come, until the host has ended.
+
+        Raises `TimeoutError` when none comes for `timeout` seconds. Each iterator has a place of its own.
+        """
+        position = 0
+        while True:
+            deadline = None if timeout is None else time.monotonic() + timeout
+            with self._changed:
+                while len(self.seen) <= position:
+                    if self._ended:
+                        return
+                    left = None if deadline is None else deadline - time.monotonic()
+                    if left is not None and left <= 0:
+                        raise TimeoutError(f"{self.name} reported nothing for {timeout} s")
+                    self._changed.wait(left)
+                event = self.seen[position]
+            position += 1
+            yield event
+
+    def wait_for(
+        self, event: str, count: int = 1, timeout: float = PATIENCE, **fields: object
+    ) -> list[dict[str, Any]]:
+        """Waits for `count` status lines in all with this `event` and these fields, and returns all such.
+
+        Raises `HostError`, with the end of the log, when the host ends, when `timeout` seconds pass, or when
+        it has no functions that could report anything.
+        """
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while len(found := self._told(event, **fields)) < count:
+                left = deadline - time.monotonic()
+                idle = event in OF_FUNCTIONS and any(not ready["functions"] for ready in self._told("ready"))
+                if self._ended or idle or left <= 0:
+                    how = "ended" if self._ended else f"did not report within {timeout:g} s"
+                    how = "has no functions" if idle else how
+                    raise HostError(
+                        f"{self.name} {how}, {len(found)} of {count} {event} {fields}; its log ends:\n"
+                        f"{self.log[-SHOWN:]}"
+                    )
+                self._changed.wait(left)
+            return found
+
+    def _told(self, event: str, **fields: object) -> list[dict[str, Any]]:
+        wanted = {"event": event} | fields
+        return [each for each in list(self.seen) if wanted.items() <= _hashable(each).items()]
+
+    def wait_ready(self, timeout: float = PATIENCE) -> dict[str, Any]:
+        """Wait until the functions are found; the line's `functions` lists their names and triggers.
+
+        Raises `HostError` when there are none: the host stays up without them, as the real one does.
+        """
+        (ready,) = self.wait_for("ready", timeout=timeout)
+        if not ready["functions"]:
+            errors = "\n".join(event["error"] for event in self.seen if event["event"] == "indexing_failed")
+            raise HostError(f"{self.name} has no functions:\n{errors}")
+        return ready
+
+    def invoke(self, name: str) -> None:
+        """Fires a timer function at once; its end is reported as any invocation's."""
+        self._tell(name)
+        self._fired[name] += 1
+
+    def drain(self) -> None:
+        """Tell the host to stop its listeners, as before a scale-in; once it has, it reports `drained`."""
+        self._tell("drain")
+
+    def _tell(self, line: str) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.write(line.encode() + b"\n")
+        self._process.stdin.flush()
+
+    def busy(self, name: str) -> bool:
+        """Whether a run of a timer function that was fired at once has not ended."""
+        return len(self._told("invocation", function=name, scheduled=False)) < self._fired[name]
+
+    def kill_worker(self) -> int:
+        """Kills the worker process alone (SIGKILL), and returns its process id."""
+        pid = self.worker_pid
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def kill(self) -> None:
+        """Kills the host (SIGKILL); the worker ends by itself. Twice is harmless."""
+        if self._process is not None:
+            self._process.kill()
+            self.wait()
+
+    def stop(self, timeout: float = PATIENCE) -> int:
+        """Ends the host in good order (SIGTERM) and returns its exit status. Twice is harmless."""
+        if self._process is None:
+            return 0
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            return self.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    def wait(self, timeout: float = PATIENCE) -> int:
+        """Waits for the host's own end and returns its exit status."""
+        assert self._process is not None
+        assert self._reader is not None
+        status = self._process.wait(timeout)
+        # To the end of what it wrote, also where there was no time to wait: below, its pipe is closed.
+        self._reader.join()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
+        return status
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+        if self._own_log is not None:
+            self._own_log.cleanup()
+
+
+def _hashable(event: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in event.items() if not isinstance(value, list | dict)}

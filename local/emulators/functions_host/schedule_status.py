@@ -1,0 +1,65 @@
+"""What a timer keeps in storage between two runs of the host: when it last ran, and when it should run next.
+
+After `StorageScheduleMonitor` in azure-webjobs-sdk-extensions: a blob
+`timers/<host id>/Host.Functions.<function>/status` in the container `azure-webjobs-hosts`.
+"""
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Self
+
+from azure.core.exceptions import AzureError
+from azure.storage.blob.aio import ContainerClient
+
+from local.emulators.functions_host.lease import CONTAINER
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class ScheduleStatus:
+    """The members of the blob, and of `ScheduleStatus` in what the function gets."""
+
+    last: datetime
+    next: datetime
+    last_updated: datetime
+
+    def as_json(self) -> dict[str, str]:
+        """The members with the host's names."""
+        return {
+            "Last": self.last.isoformat(),
+            "Next": self.next.isoformat(),
+            "LastUpdated": self.last_updated.isoformat(),
+        }
+
+    @classmethod
+    def parse(cls, text: bytes) -> Self:
+        """Read the blob's content."""
+        document = json.loads(text)
+        return cls(*(datetime.fromisoformat(document[name]) for name in ("Last", "Next", "LastUpdated")))
+
+
+class ScheduleMonitor:
+    """Reads and writes the status of one timer."""
+
+    def __init__(self, connection_string: str, host_id: str, function: str) -> None:
+        self._storage = connection_string
+        self._blob = f"timers/{host_id}/Host.Functions.{function}/status"
+
+    async def read(self) -> ScheduleStatus | None:
+        """The status; None if the timer never ran, or storage does not answer."""
+        async with ContainerClient.from_connection_string(self._storage, CONTAINER) as container:
+            try:
+                stream = await container.download_blob(self._blob)
+                return ScheduleStatus.parse(await stream.readall())
+            except AzureError:
+                return None
+
+    async def write(self, status: ScheduleStatus) -> None:
+        """Keep the status; when that fails, a run that is missed next is not noticed."""
+        data = json.dumps(status.as_json()).encode()
+        async with ContainerClient.from_connection_string(self._storage, CONTAINER) as container:
+            with suppress(AzureError):
+                await container.upload_blob(self._blob, data, overwrite=True)

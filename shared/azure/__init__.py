@@ -1,0 +1,1 @@
+"""Reaches Azure: Blob Storage and Event Hubs."""

@@ -1,0 +1,316 @@
+"""The few Blob Storage operations the commit protocol needs; the only module that imports azure.storage."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, Protocol
+
+from azure.core import MatchConditions
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.storage.blob import (
+    BlobBlock,
+    BlobProperties,
+    BlobServiceClient,
+    ContainerClient,
+    ContentSettings,
+)
+
+from shared import deadline
+from shared.azure import blob_calls
+from shared.policies import Connection, StorageTimeouts
+from shared.protocol.ledger import PendingFile, StagedFile
+
+SINGLE_PUT = 64 << 20
+"""Bytes up to which the SDK puts a blob in one call; ledgers are far below (shared/protocol/ledger.py)."""
+PARALLEL = 8
+"""Calls of one batch of files that are under way at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A state blob as it was read."""
+
+    data: bytes
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlobInfo:
+    """An output blob as a listing shows it."""
+
+    name: str
+    size: int
+    metadata: Mapping[str, str]
+    visible: bool = True
+    """False: it has staged blocks only, which no reader can see."""
+    leased: bool = False
+    """Somebody's lease keeps it from being deleted."""
+
+
+def is_directory(name: str, metadata: Mapping[str, str]) -> bool:
+    """Whether a listing shows a directory here, or the marker that some tools put in its place.
+
+    Accounts with a hierarchical namespace (Data Lake Storage Gen2) list each directory as an empty blob with
+    this metadata, before what is in it. Source: learn.microsoft.com/rest/api/storageservices/list-blobs.
+    """
+    return name.endswith("/") or any(
+        key.lower() == "hdi_isfolder" and value.lower() == "true" for key, value in metadata.items()
+    )
+
+
+class Publication(Enum):
+    """What became of a file that was to be published."""
+
+    DONE = auto()
+    """This call made it visible."""
+    ALREADY = auto()
+    """It is visible, by an earlier call."""
+    BLOCKS_GONE = auto()
+    """Its blocks are not there: published and deleted since, or expired."""
+
+
+class Storage(Protocol):
+    """Two containers: state (ledgers, segments, manifest, state table) and output (files).
+
+    Every call raises PreconditionFailed (it had no effect), OutcomeUnknown (it may have had) or another
+    StorageError.
+    """
+
+    def read(self, name: str) -> Blob | None:
+        """A state blob; None: there is none."""
+
+    def read_all(self, names: Sequence[str]) -> list[Blob | None]:
+        """Several state blobs, several at a time."""
+
+    def write(self, name: str, data: bytes, etag: str | None) -> str:
+        """Puts a state blob in one call if it still has the ETag (None: if there is none); its new ETag."""
+
+    def put(self, name: str, data: bytes) -> None:
+        """Puts a state blob whose name is used once only."""
+
+    def delete(self, names: Sequence[str]) -> None:
+        """Deletes those of these state blobs that are there, several at a time."""
+
+    def names(self, prefix: str) -> list[str]:
+        """The state blobs whose names begin so, sorted."""
+
+    def stage(self, files: Sequence[StagedFile]) -> None:
+        """Puts the blocks of output files: no reader can see them."""
+
+    def stage_block(self, name: str, block_id: str, data: bytes) -> None:
+        """Puts one block of an output file that is made of several."""
+
+    def publish(self, files: Sequence[PendingFile]) -> list[Publication]:
+        """Makes staged files visible, each under a name that has no blob yet."""
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Deletes those of these visible output files that are there, several at a time."""
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a visible output file of this name."""
+
+    def outputs(self, prefix: str) -> Iterator[BlobInfo]:
+        """The output blobs whose names start with the prefix, those that are only staged included.
+
+        All blobs of a folder come together, in order of their names. Directories are left out.
+        """
+
+    def part(self, name: str, offset: int, length: int) -> bytes:
+        """Bytes of a visible output file; `offset` lies inside it, fewer bytes come at its end."""
+
+
+class BlobStorage:
+    """Storage on Azure Blob Storage. Thread-safe; one for the life of a process."""
+
+    def __init__(
+        self, state: ContainerClient, output: ContainerClient, timeouts: StorageTimeouts | None = None
+    ) -> None:
+        self._state = state
+        self._output = output
+        self._timeouts = timeouts or StorageTimeouts()
+        self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="blob")
+
+    @property
+    def state_name(self) -> str:
+        """`account/container` of the state, for people."""
+        return f"{self._state.account_name}/{self._state.container_name}"
+
+    def read(self, name: str) -> Blob | None:
+        """See Storage."""
+
+        def download() -> Blob | None:
+            try:
+                found = self._state.download_blob(name)
+            except ResourceNotFoundError as error:
+                if blob_calls.code(error) == "BlobNotFound":
+                    return None
+                raise
+            return Blob(found.readall(), found.properties.etag)
+
+        return self._call(f"read {name}", download)
+
+    def read_all(self, names: Sequence[str]) -> list[Blob | None]:
+        """See Storage."""
+        return self._each(self.read, names)
+
+    def write(self, name: str, data: bytes, etag: str | None) -> str:
+        """See Storage."""
+        condition: dict[str, Any] = (
+            {"overwrite": False}
+            if etag is None
+            else {"overwrite": True, "etag": etag, "match_condition": MatchConditions.IfNotModified}
+        )
+        blob = self._state.get_blob_client(name)
+        return str(self._call(f"write {name}", lambda: blob.upload_blob(data, **condition))["etag"])
+
+    def put(self, name: str, data: bytes) -> None:
+        """See Storage."""
+        blob = self._state.get_blob_client(name)
+        self._call(f"put {name}", lambda: blob.upload_blob(data, overwrite=True))
+
+    def delete(self, names: Sequence[str]) -> None:
+        """See Storage."""
+        self._each(lambda name: self._delete(self._state, name), names)
+
+    def _delete(self, container: ContainerClient, name: str) -> None:
+        def delete() -> None:
+            with suppress(ResourceNotFoundError):
+                container.delete_blob(name)
+
+        self._call(f"delete {name}", delete)
+
+    def names(self, prefix: str) -> list[str]:
+        """See Storage."""
+        return sorted(blob.name for blob in self._list(self._state, prefix, ["metadata"]))
+
+    def _list(self, container: ContainerClient, prefix: str, include: list[str]) -> Iterator[BlobProperties]:
+        """The blobs of a container, without directories; each page is a call."""
+        pages = container.list_blobs(prefix, include=include).by_page()
+        while (page := self._call(f"list {prefix}", lambda: _next(pages))) is not None:
+            yield from (blob for blob in page if not is_directory(blob.name, blob.metadata or {}))
+
+    def stage(self, files: Sequence[StagedFile]) -> None:
+        """See Storage."""
+        self._each(self._stage, files)
+
+    def _stage(self, file: StagedFile) -> None:
+        self.stage_block(file.pending.name, file.pending.block_ids[0], file.data)
+
+    def stage_block(self, name: str, block_id: str, data: bytes) -> None:
+        """See Storage."""
+        blob = self._output.get_blob_client(name)
+        self._call(f"stage {name}", lambda: blob.stage_block(block_id, data))
+
+    def publish(self, files: Sequence[PendingFile]) -> list[Publication]:
+        """See Storage."""
+        return self._each(self._publish, files)
+
+    def _publish(self, file: PendingFile) -> Publication:
+        blob = self._output.get_blob_client(file.name)
+
+        def commit() -> Publication:
+            try:
+                blob.commit_block_list(
+                    [BlobBlock(block_id) for block_id in file.block_ids],
+                    content_settings=ContentSettings(file.content_type, file.content_encoding),
+                    metadata=file.metadata,
+                    match_condition=MatchConditions.IfMissing,
+                )
+            except HttpResponseError as error:
+                # The SDK raises ResourceExistsError for every 409: only the code tells.
+                match blob_calls.code(error):
+                    case "BlobAlreadyExists":
+                        return Publication.ALREADY
+                    case "InvalidBlockList":
+                        return Publication.BLOCKS_GONE
+                # A lease or a policy of immutability on the published file has other codes.
+                if error.status_code in blob_calls.CONFLICTS and blob.exists():
+                    return Publication.ALREADY
+                raise
+            return Publication.DONE
+
+        return self._call(f"publish {file.name}", commit)
+
+    def remove(self, names: Sequence[str]) -> None:
+        """See Storage."""
+        self._each(lambda name: self._delete(self._output, name), names)
+
+    def exists(self, name: str) -> bool:
+        """See Storage."""
+        return self._call(f"look for {name}", self._output.get_blob_client(name).exists)
+
+    def outputs(self, prefix: str) -> Iterator[BlobInfo]:
+        """See Storage."""
+        for blob in self._list(self._output, prefix, ["metadata", "uncommittedblobs"]):
+            # Azure lists a blob without committed blocks as one of 0 bytes without metadata.
+            metadata = blob.metadata or {}
+            yield BlobInfo(
+                str(blob.name),
+                blob.size,
+                metadata,
+                visible=bool(blob.size or metadata),
+                leased=blob.lease.status == "locked",
+            )
+
+    def part(self, name: str, offset: int, length: int) -> bytes:
+        """See Storage."""
+        return self._call(f"read {name}", lambda: self._output.download_blob(name, offset, length).readall())
+
+    def _call[T](self, what: str, call: Callable[[], T]) -> T:
+        return blob_calls.make(what, call, self._timeouts)
+
+    def _each[I, O](self, call: Callable[[I], O], items: Sequence[I]) -> list[O]:
+        if len(items) == 1:
+            return [call(items[0])]
+        return list(self._pool.map(deadline.carried(call), items))
+
+
+def connect(
+    state: Connection,
+    output: Connection,
+    state_container: str,
+    output_container: str,
+    timeouts: StorageTimeouts | None = None,
+    **options: Any,
+) -> BlobStorage:
+    """Storage on two containers; nothing is asked of the service yet. `options` go to BlobServiceClient."""
+    timeouts = timeouts or StorageTimeouts()
+    return BlobStorage(
+        service(state, timeouts, options).get_container_client(state_container),
+        service(output, timeouts, options).get_container_client(output_container),
+        timeouts,
+    )
+
+
+def service(connection: Connection, timeouts: StorageTimeouts, options: dict[str, Any]) -> BlobServiceClient:
+    """The client of a storage account; nothing is asked of the service yet."""
+    ours: dict[str, Any] = {
+        # A ledger is written by one Put Blob: the SDK would cut larger data into blocks, in several calls.
+        "max_single_put_size": SINGLE_PUT,
+        "connection_timeout": timeouts.attempt,
+        "read_timeout": timeouts.attempt,
+        "retry_policy": blob_calls.Retry(timeouts),
+    }
+    options = ours | options
+    if connection.string:
+        return BlobServiceClient.from_connection_string(connection.string, **options)
+    return BlobServiceClient(str(connection.address), credential(connection), **options)
+
+
+def _next(pages: Iterator[Iterator[BlobProperties]]) -> list[BlobProperties] | None:
+    """The next page of a listing; None: there is none."""
+    page = next(pages, None)
+    return None if page is None else list(page)
+
+
+def credential(connection: Connection) -> TokenCredential:
+    """The identity that an address is reached with: the named managed identity, or what the place offers."""
+    # Half a second of imports that a connection string does not need.
+    from azure.identity import DefaultAzureCredential, ManagedIdentityCredential  # noqa: PLC0415
+
+    if connection.client_id:
+        return ManagedIdentityCredential(client_id=connection.client_id)
+    return DefaultAzureCredential()

@@ -1,0 +1,132 @@
+"""Reads, writes and deletes the checkpoints of the Functions host: where it goes on in each partition.
+
+The host keeps them in its own storage account, as the Event Hubs SDKs of all languages do: an empty blob for
+each partition, `<namespace>/<hub>/<consumer group>/checkpoint/<partition>` in lower case, with the metadata
+`offset`, `sequencenumber` and `clientidentifier` (BlobCheckpointStoreInternal in azure-sdk-for-net).
+"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+from azure.core import MatchConditions
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob import BlobProperties, ContainerClient
+
+from shared.azure import blob_calls
+from shared.azure.blob_storage import service
+from shared.errors import StorageError
+from shared.input.envelope import HubPartition
+from shared.policies import Connection, StorageTimeouts
+
+CONTAINER = "azure-webjobs-eventhub"
+MICROSECOND = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where the host goes on in a partition, after the event that is named here."""
+
+    partition: HubPartition
+    sequence: int | None
+    """Of that event; None: the checkpoint does not say."""
+    offset: str
+    modified: int
+    """When it was written, in whole seconds; µs since 1970 UTC."""
+    etag: str
+
+    def stale(self, created: int) -> bool:
+        """Whether it is of an older hub than the one created at this time: its offset means nothing now."""
+        return self.modified < created
+
+
+class Checkpoints(Protocol):
+    """The checkpoints of the hub and the consumer group that this app reads."""
+
+    def read(self, hub: Iterable[HubPartition]) -> Mapping[HubPartition, Checkpoint]:
+        """Those of the partitions of this hub that have one. Raises StorageError."""
+
+    def delete(self, checkpoint: Checkpoint) -> None:
+        """Deletes this one. Raises PreconditionFailed if it has changed since, and StorageError."""
+
+    def write(self, partition: HubPartition, offset: str, sequence: int, before: Checkpoint | None) -> None:
+        """Replaces `before` (None: there is none). Raises PreconditionFailed if it changed; StorageError."""
+
+
+class BlobCheckpoints:
+    """The checkpoints in the storage account of the Functions host."""
+
+    def __init__(self, connection: Connection, consumer_group: str) -> None:
+        """Nothing is asked of the service yet."""
+        self._connection = connection
+        self._timeouts = StorageTimeouts()
+        self._consumer_group = consumer_group.lower()
+
+    def read(self, hub: Iterable[HubPartition]) -> Mapping[HubPartition, Checkpoint]:
+        """See Checkpoints."""
+        names = {self._name(partition): partition for partition in hub}
+        prefix = next(iter(names), "").rpartition("/")[0] + "/"  # the hub's: they share it
+
+        def listed() -> list[BlobProperties]:
+            with suppress(ResourceNotFoundError):  # the container: nothing was ever read
+                return list(self._container.list_blobs(prefix, include=["metadata"]))
+            return []
+
+        blobs = blob_calls.make(f"list {prefix}", listed, self._timeouts)
+        found = {names[blob.name]: blob for blob in blobs if blob.name in names}
+        return {partition: _checkpoint(partition, blob) for partition, blob in found.items()}
+
+    def delete(self, checkpoint: Checkpoint) -> None:
+        """See Checkpoints."""
+        blob = self._container.get_blob_client(self._name(checkpoint.partition))
+
+        def delete() -> None:
+            with suppress(ResourceNotFoundError):
+                blob.delete_blob(etag=checkpoint.etag, match_condition=MatchConditions.IfNotModified)
+
+        blob_calls.make(f"delete {blob.blob_name}", delete, self._timeouts)
+
+    def write(self, partition: HubPartition, offset: str, sequence: int, before: Checkpoint | None) -> None:
+        """See Checkpoints."""
+        blob = self._container.get_blob_client(self._name(partition))
+        metadata = {"offset": offset, "sequencenumber": str(sequence)}
+        condition: dict[str, Any] = (
+            {"overwrite": True, "etag": before.etag, "match_condition": MatchConditions.IfNotModified}
+            if before
+            else {"overwrite": False}
+        )
+        blob_calls.make(
+            f"write {blob.blob_name}",
+            lambda: blob.upload_blob(b"", metadata=metadata, **condition),
+            self._timeouts,
+        )
+
+    @cached_property
+    def _container(self) -> ContainerClient:
+        # Made when it is needed first: the host judges this setting, and starts no app with a wrong one.
+        try:
+            return service(self._connection, self._timeouts, {}).get_container_client(CONTAINER)
+        except ValueError as error:
+            raise StorageError(f"AzureWebJobsStorage: {error}") from error
+
+    def _name(self, partition: HubPartition) -> str:
+        return f"{partition.namespace}/{partition.hub}/{self._consumer_group}/checkpoint/{partition.id}"
+
+
+def connect(connection: Connection, consumer_group: str) -> BlobCheckpoints | None:
+    """The checkpoints in this storage account; None: it is not known how to reach it."""
+    return BlobCheckpoints(connection, consumer_group) if connection.string or connection.address else None
+
+
+def _checkpoint(partition: HubPartition, blob: BlobProperties) -> Checkpoint:
+    metadata = {name.lower(): value for name, value in (blob.metadata or {}).items()}
+    number = metadata.get("sequencenumber", "")
+    return Checkpoint(
+        partition,
+        int(number) if number.isdecimal() else None,
+        metadata.get("offset", ""),
+        int(blob.last_modified.timestamp()) * MICROSECOND,
+        str(blob.etag),
+    )

@@ -1,0 +1,192 @@
+"""Queries the Event Hub for its extent and reads its events; the only module that imports azure.eventhub."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Event, Thread
+from typing import Any, Protocol
+
+from azure.eventhub import EventData, EventHubConsumerClient
+from azure.eventhub.exceptions import EventHubError
+
+from shared.azure.blob_storage import credential
+from shared.errors import HubError, SettingError
+from shared.input.envelope import Envelope, HubPartition
+from shared.lag import Lag
+from shared.policies import Connection
+from shared.protocol.incarnation import Incarnation
+from shared.protocol.ledger import Counts, Ledger
+
+MICROSECOND = 1_000_000
+RETRIES = 1
+"""The next run of the timer asks again."""
+
+CLOSING = 5
+"""Seconds that the library may take to end what it reads."""
+PREFETCH = 50
+"""Events of a partition that wait to be taken, when some are read: each may have 1 MB."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The end of a partition, when it was asked for."""
+
+    last: int
+    """The highest sequence number in it; -1: none yet."""
+    enqueued: int
+    """When that was enqueued, µs since 1970 UTC."""
+    empty: bool
+    """Nothing is in it: never was, or all of it expired."""
+
+    def drained(self, incarnation: Incarnation) -> bool:
+        """Whether nothing is in it that was not committed."""
+        if self.empty:
+            return True
+        return self.last < (incarnation.next or 0) and self.enqueued <= incarnation.newest
+
+    def behind(self, incarnation: Incarnation) -> int:
+        """How many envelopes are in it, at least, that were not committed."""
+        return 0 if self.drained(incarnation) else max(1, self.last + 1 - (incarnation.next or 0))
+
+    def lag(self, ledger: Ledger | None, now: int) -> Lag:
+        """How far this ledger's commits are behind (None: there are none); `now` in µs since 1970 UTC."""
+        incarnation = ledger.incarnation if ledger else Incarnation()
+        behind = self.behind(incarnation)
+        since = incarnation.newest if incarnation.newest >= 0 else self.enqueued
+        counts = ledger.counts if ledger else Counts()
+        records = round(behind * counts.records / counts.envelopes) if counts.envelopes else None
+        return Lag(behind, (now - since) / MICROSECOND if behind else 0, records)
+
+
+@dataclass(frozen=True, slots=True)
+class HubState:
+    """A hub at one moment."""
+
+    created: int
+    """µs since 1970 UTC."""
+    positions: Mapping[HubPartition, Position]
+
+    def has(self, ledger: Ledger) -> bool:
+        """Whether the ledger is of a partition of this hub."""
+        return any(str(partition) == ledger.partition for partition in self.positions)
+
+
+class Hub(Protocol):
+    """The Event Hub that this app exports."""
+
+    def ask(self) -> HubState | None:
+        """How it stands now; None: it did not answer."""
+
+
+class EventHub:
+    """An Event Hub of Azure. A connection lives for one call: the next one is a minute away."""
+
+    def __init__(self, connection: Connection, name: str, consumer_group: str) -> None:
+        """Nothing is asked of the service yet."""
+        self._connection = connection
+        self._name = name
+        self._consumer_group = consumer_group
+
+    def ask(self) -> HubState | None:
+        """See Hub."""
+        try:
+            return self.state()
+        except HubError as error:
+            log.warning("%s, so idle partitions hold back", error)
+            return None
+
+    def state(self) -> HubState:
+        """How it stands now. Raises HubError."""
+        try:
+            with self._client() as client:
+                hub: Mapping[str, Any] = client.get_eventhub_properties()
+                namespace = (self._connection.address or client._address.hostname).lower()  # noqa: SLF001
+                return HubState(
+                    created=_microseconds(hub["created_at"]),
+                    positions={
+                        HubPartition(namespace, self._name.lower(), id_): _position(
+                            client.get_partition_properties(id_)
+                        )
+                        for id_ in hub["partition_ids"]
+                    },
+                )
+        except EventHubError as error:
+            raise HubError(f"{self._name}: does not say how far it goes: {_message(error)}") from error
+
+    def read(self, start: datetime | None, take: Callable[[Envelope], bool], seconds: float) -> None:
+        """Gives what the hub holds from `start` on (None: what comes from now on), until `take` says no.
+
+        Or until the time is up. There is no checkpoint and no owner level: who owns a partition keeps it, and
+        what was read is not marked. Raises HubError.
+        """
+        done = Event()
+        errors: list[Exception] = []
+
+        def received(_: Any, event: EventData) -> None:
+            if not done.is_set() and not take(_envelope(event)):
+                done.set()
+
+        def failed(_: Any, error: Exception) -> None:
+            errors.append(error)
+            done.set()
+
+        # The library's receive hangs where it retries: azure-sdk-for-python, issue 27137.
+        with self._client(retries=0) as client:
+            thread = Thread(
+                target=client.receive,
+                args=(received,),
+                kwargs={
+                    "on_error": failed,
+                    "starting_position": "@latest" if start is None else start,
+                    "prefetch": PREFETCH,
+                },
+                daemon=True,
+            )
+            thread.start()
+            done.wait(seconds)
+        thread.join(CLOSING)
+        client.close()  # what the library was opening when it was closed
+        if errors:
+            raise HubError(
+                f"{self._name}: cannot be read in consumer group {self._consumer_group}: "
+                f"{_message(errors[0])}"
+            ) from errors[0]
+
+    def _client(self, retries: int = RETRIES) -> EventHubConsumerClient:
+        to, hub, group = self._connection, self._name, self._consumer_group
+        if to.string:
+            try:
+                return EventHubConsumerClient.from_connection_string(
+                    to.string, group, eventhub_name=hub, retry_total=retries
+                )
+            except ValueError as error:
+                raise SettingError(f"EventHubConnection: is no connection string of a hub: {error}") from None
+        return EventHubConsumerClient(str(to.address), hub, group, credential(to), retry_total=retries)
+
+
+def _envelope(event: EventData) -> Envelope:
+    assert event.sequence_number is not None
+    assert event.enqueued_time is not None
+    body: Any = event.body
+    body = body if isinstance(body, bytes) else b"".join(body)
+    return Envelope(event.sequence_number, _microseconds(event.enqueued_time), body)
+
+
+def _position(properties: Mapping[str, Any]) -> Position:
+    return Position(
+        last=int(properties["last_enqueued_sequence_number"]),
+        enqueued=_microseconds(properties["last_enqueued_time_utc"]),
+        empty=bool(properties["is_empty"]),
+    )
+
+
+def _microseconds(time: datetime) -> int:
+    return int(time.replace(microsecond=0).timestamp()) * MICROSECOND + time.microsecond
+
+
+def _message(error: Exception) -> str:
+    """What the service said, on one line; the library says it twice."""
+    return " ".join(str(error).split()).partition(" Error condition:")[0] or type(error).__name__

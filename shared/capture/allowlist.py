@@ -1,0 +1,53 @@
+"""The allow-list for masking: the keys, values of certain keys, and words that may be shown in clear."""
+
+import re
+
+from shared.tables.schema import RECORDS
+
+NAMES = {
+    *("category", "operationname", "eventname", "location", "region", "level", "sku", "type", "resulttype"),
+    *("sourcesystem", "metricname", "unit", "timegrain", "method", "backendmethod", "clientprotocol"),
+    *("backendprotocol", "clienttlsversion", "cache", "deploymentversion", "operationversion", "_isbillable"),
+}
+"""Keys of names that Azure gives: a value stays if it looks like one."""
+TEXTS = {
+    *("error", "errormessage", "message", "reason", "description", "resultdescription", "status", "state"),
+    *("source", "destination", "lasterrormessage", "lasterrorreason", "lasterrorsource", "closestatus"),
+    *("lasterrorsection", "statusdescription", "closestatusdescription", "statustext", "exception"),
+}
+"""Keys of texts: their words of WORDS stay."""
+NUMBERS = {
+    *("durationms", "_billedsize", "responsecode", "backendresponsecode", "requestsize", "responsesize"),
+    *("backendtime", "clienttime", "cachetime", "truncated", "count", "total", "minimum", "maximum"),
+}
+"""Keys of measures: numbers stay, however long."""
+TIMES = {"time", "timegenerated", "timestamp", "eventprocessedutctime", "eventenqueuedutctime"}
+KEYS = {
+    *(*NAMES, *TEXTS, *NUMBERS, *TIMES),
+    *("records", "properties", "partitionid", "isrequestsuccess", "calleripaddress", "url", "apiid"),
+    *(key.rpartition(".")[2].lower() for one in RECORDS.columns for key in one.resource_log),
+    *(one.table_form.lower() for one in RECORDS.columns if one.table_form),
+}
+"""Keys that are documented, of this category or of GatewayLogs, its sibling. All in lower case."""
+
+WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        a abnormal aborted after an and api apim are at authentication authorization azure backend bad be
+        because been before body buffer by bytes can canceled cancelled cannot certificate client clients
+        close closed closes closing code connect connected connecting connection connections control could
+        data denied destination did disconnect disconnected disposed dns endpoint error errors established
+        exceeded exception expected expired fail failed failure find for forbidden forcibly forwarded found
+        frame from frontend gateway going gone handshake has have header host http https idle in inner
+        internal internet invalid io is it its key large length limit lost management max maximum message
+        messages microsoft must net no normal not object of on open opened operation or payload peer policy
+        port prematurely proxy quota rate reached read received refused reject rejected remote request reset
+        resolve resource response retry secure server service session shutdown size socket sockets source
+        ssl status system terminated the timed timeout tls to too transfer transport unable unauthorized
+        unavailable unexpected unexpectedly unknown unreachable unsupported upgrade upstream version
+        violation was web websocket while with without write ws wss
+        """,
+    )
+)
+"""Words of errors that identify nobody."""

@@ -1,0 +1,64 @@
+"""`accept-ledger`: takes a ledger that was lost or rolled back as it is now."""
+
+import argparse
+from typing import Any
+
+from shared.audit.audit import OK, WRONG
+from shared.azure.blob_storage import Storage
+from shared.commands import acceptance as adoption
+from shared.commands.base import SETTINGS, command, configured, connect, new_id, now
+from shared.commands.console import RED, paint, say
+
+
+def declare(commands: Any) -> None:
+    """Adds it to the command line."""
+
+    def run(options: argparse.Namespace) -> int:
+        return accept_ledger(
+            connect(configured()), options.partition, yes=options.yes, now=now(), new_id=new_id()
+        )
+
+    parser = command(
+        commands,
+        "accept-ledger",
+        run,
+        "Takes a ledger that was lost or rolled back as it is now, so that its partition goes on.",
+        "Records may come out twice: without --yes, it only says which. Restore the ledger if you can.\n"
+        "Restart the function app afterwards: its processes remember the ledger that was.\n"
+        f"Exit status: 0 nothing stands still, 1 something does, 2 it could not be told.\n{SETTINGS}",
+        "  python -m shared accept-ledger\n"
+        "  python -m shared accept-ledger my.servicebus.windows.net/apim-logs/0 --yes",
+    )
+    parser.add_argument(
+        "partition", nargs="?", help="namespace/hub/partition id; without it: those that stand still"
+    )
+    parser.add_argument("--yes", action="store_true", help="do it")
+
+
+def accept_ledger(storage: Storage, partition: str | None, *, yes: bool, now: int, new_id: str) -> int:
+    """Prints which partitions stand still and what accepting means; with `yes`, accepts one."""
+    found = {one.partition: one for one in adoption.blocked(storage)}
+    if partition is None:
+        for one in found.values():
+            say(f"{one.partition}: {paint(one.problem, RED)}")
+        say(
+            f"{len(found)} partitions stand still"
+            + (": python -m shared accept-ledger PARTITION" if found else "")
+        )
+        return WRONG if found else OK
+    if partition not in found:
+        say(f"{partition}: nothing to accept: its ledger is as it was seen; does the app need a restart?")
+        return OK
+    one = found[partition]
+    gone = adoption.forgotten(storage, one)
+    say(f"{partition}: {one.problem}.")
+    say(
+        f"The container has {gone.files:,} files with {gone.rows:,} rows and dead letters that this ledger"
+        f" does not know of, up to sequence {gone.last}: what the hub delivers again will be there twice."
+    )
+    if not yes:
+        say("Nothing was changed. Restore the ledger if you can; to go on from here all the same, add --yes")
+        return WRONG
+    adoption.accept(storage, one, new_id, now)
+    say("Accepted. Restart the function app: its processes remember the ledger that was.")
+    return OK

@@ -1,0 +1,111 @@
+"""Accepts the current ledger after a loss or rollback, on an operator's decision."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from shared.audit import contents
+from shared.audit.evidence import CommitMetadata
+from shared.azure.blob_storage import Storage
+from shared.compaction.swaps import is_own
+from shared.connections import manifest
+from shared.connections.manifest import Manifest, PartitionProgress
+from shared.errors import LedgerError, PreconditionFailed
+from shared.protocol.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A partition that stands still, because its ledger is not what the timer has seen of it."""
+
+    partition: str
+    ledger: Ledger | None
+    """As it is; None: it is gone."""
+    seen: int
+    """The ordinal that was seen of it."""
+
+    @property
+    def problem(self) -> str:
+        """In words."""
+        if self.ledger and self.ledger.ordinal >= self.seen:
+            return (
+                f"it dropped what was merged up to ordinal {self.ledger.trimmed}, which the manifest does "
+                "not know: the manifest is gone or older, and those connections with it"
+            )
+        if self.ledger is None:
+            return f"its ledger is gone; the timer has seen it at ordinal {self.seen}"
+        at = f"its ledger is at ordinal {self.ledger.ordinal}"
+        return f"{at}; the timer has seen it, or another one, at {self.seen}"
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What the container shows that the ledger to be accepted does not know of."""
+
+    files: int
+    rows: int
+    """Of all these files, dead letters too."""
+    last: int
+    """The highest sequence number among them."""
+
+
+def blocked(storage: Storage) -> list[Blocked]:
+    """Every partition that needs an operator's decision. Raises LedgerError: a ledger cannot be read."""
+    blob = storage.read(manifest.NAME)
+    current = Manifest.parse(blob.data) if blob else Manifest()
+    found = []
+    named = {name.removeprefix("ledgers/").removesuffix(".json") for name in storage.names("ledgers/")}
+    for partition in sorted(named | current.partitions.keys()):
+        ledger = _ledger(storage, partition)
+        merged = current.partitions.get(partition, PartitionProgress())
+        gone = merged.ledger_id and ledger is None
+        if gone or (ledger and (current.rolled_back(ledger) or current.behind(ledger))):
+            found.append(Blocked(partition, ledger, merged.seen))
+    return found
+
+
+def forgotten(storage: Storage, one: Blocked) -> Forgotten:
+    """What was committed and would be exported once more, if the hub delivered it again."""
+    files = rows = 0
+    last = -1
+    for blob_metadata in _exported(storage):
+        metadata = CommitMetadata.of(blob_metadata)
+        if metadata and metadata.partition == one.partition:
+            known = one.ledger and metadata.ledger_id == one.ledger.ledger_id
+            if not known or (one.ledger and metadata.ordinal > one.ledger.ordinal):
+                files += 1
+                rows += int(blob_metadata["rows"])
+                last = max(last, int(blob_metadata["last_sequence"]))
+    return Forgotten(files, rows, last)
+
+
+def _exported(storage: Storage) -> Iterator[Mapping[str, str]]:
+    """The metadata of every file as it was exported: those that compaction has replaced, too."""
+    for file in storage.outputs(""):
+        if "compacted" in file.metadata and is_own(file):
+            yield from (origin.metadata for origin in contents.files_replaced(storage, file))
+        else:
+            yield file.metadata
+
+
+def accept(storage: Storage, one: Blocked, commit_id: str, now: int) -> None:
+    """Resumes the partition from its current ledger, or from nothing.
+
+    Raises PreconditionFailed if the ledger has changed.
+    """
+    blob = storage.read(manifest.NAME)
+    ledger = _ledger(storage, one.partition)
+    if ledger != one.ledger:
+        raise PreconditionFailed(f"{one.partition}: its ledger has changed meanwhile: look at it again")
+    current = Manifest.parse(blob.data) if blob else Manifest()
+    gone = {part.name for part in current.parts} - set(storage.names("state-table/"))
+    after = current.without_parts(gone).accepting(one.partition, ledger).written(commit_id, now)
+    storage.write(manifest.NAME, after.dump(), blob.etag if blob else None)
+
+
+def _ledger(storage: Storage, partition: str) -> Ledger | None:
+    name = f"ledgers/{partition}.json"
+    blob = storage.read(name)
+    try:
+        return Ledger.parse(blob.data, name) if blob else None
+    except LedgerError as error:
+        raise LedgerError(f"{error}: restore it, or delete it and accept that it is gone") from error

@@ -1,0 +1,89 @@
+"""Shared command plumbing: declaring commands, loading the app's settings, parsing times, JSON output."""
+
+import argparse
+import re
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+
+from shared import settings
+from shared.azure import blob_storage
+from shared.azure.blob_storage import Storage
+from shared.commands import console
+from shared.operator_settings import OperatorSettings
+from shared.settings import Settings
+
+SECOND = 1_000_000
+SPANS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+SETTINGS = """
+It reads the settings of the function app from the environment: OutputStorage (a connection string) or
+OutputStorage__blobServiceUri (with your own login or a managed identity), and, where they are not the
+defaults, OUTPUT_CONTAINER, STATE_CONTAINER and StateStorage.
+"""
+
+
+def command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], help_: str, more: str, examples: str
+) -> argparse.ArgumentParser:
+    """Declares a command; `run` returns its exit status."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=help_,
+        description=f"{help_}\n{more}",
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--verbose", action="store_true", help="show the log of Azure's libraries on stderr")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def configured() -> OperatorSettings:
+    """The app's settings; of the hub nothing is needed."""
+    return settings.load_as(OperatorSettings)
+
+
+def connect(config: Settings) -> Storage:
+    """To the containers of the settings."""
+    return blob_storage.connect(config.state, config.output, config.STATE_CONTAINER, config.OUTPUT_CONTAINER)
+
+
+def now() -> int:
+    """Microseconds since 1970 UTC."""
+    return time.time_ns() // 1000
+
+
+def new_id() -> str:
+    """32 hexadecimal digits."""
+    return uuid.uuid4().hex
+
+
+def moment(text: str) -> int:
+    """A time, or how long ago it is, as µs since 1970 UTC."""
+    span = re.fullmatch(r"(\d{1,5})([mhd])", text)
+    if span:
+        return now() - int(span[1]) * (SPANS[span[2]] // timedelta(microseconds=1))
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected 30d, 12h, 90m, 2026-11-20 or 2026-11-20T10:00Z, came {text!r}"
+        ) from None
+    return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()) * SECOND
+
+
+def seconds(text: str) -> float:
+    """One second or more."""
+    if not re.fullmatch(r"\d+(\.\d+)?", text) or float(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected seconds, 1 or more, came {text!r}")
+    return float(text)
+
+
+def say_json(value: Any) -> None:
+    """For machines."""
+    console.say(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())

@@ -1,0 +1,226 @@
+"""Reports the exporter's status from the state container and the hub: read-only, and cheap enough to poll."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from shared.azure.blob_storage import Storage
+from shared.compaction import swaps
+from shared.connections import manifest
+from shared.connections.finishing import Vocabulary
+from shared.connections.manifest import HOUR, EventNameCounts, Manifest
+from shared.errors import LedgerError
+from shared.lag import Lag
+from shared.policies import FinishPolicy
+from shared.protocol import ownership
+from shared.protocol.ledger import Ledger
+
+if TYPE_CHECKING:  # what needs no hub is quicker without its library
+    from shared.azure.event_hub import HubState
+
+DAY = 24 * 3600
+"""Seconds that should be left until the hub may delete what is not committed, if it keeps for longer."""
+SWAP = 20 * 60 * 1_000_000
+"""Microseconds after which a swap of compaction should be done: two runs of its timer."""
+
+
+class Meaning(StrEnum):
+    """What an event name says of a connection, by today's settings."""
+
+    OPENING = "opening"
+    CLOSING = "closing"
+    BOTH = "opening and closing"
+    NEITHER = "neither"
+
+
+@dataclass(slots=True)
+class Standing:
+    """How one partition stands."""
+
+    partition: str
+    ledger: Ledger | None
+    lag: Lag | None = None
+    """None: not known."""
+    alarms: list[str] = field(default_factory=list)
+    """What an operator should look at."""
+
+    @property
+    def replay(self) -> bool:
+        """Whether these are dead letters of another partition, replayed."""
+        return "~" in self.partition
+
+    @property
+    def gaps(self) -> int:
+        """Sequence numbers that never came; of a replay, nothing was to come."""
+        if self.ledger is None or self.replay:
+            return 0
+        return sum(last - first + 1 for first, last in self.ledger.incarnation.gaps)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A swap of compaction that was decided and is not done: until it is, nothing else is compacted."""
+
+    folder: str
+    """Of the hour, with its table."""
+    output: str
+    since: int
+    """When it was decided, µs since 1970 UTC."""
+    inputs: int
+    """Files that one takes the place of."""
+    visible: bool
+    """Whether that one is there: if so, readers see the rows of what is left of the others twice."""
+    left: tuple[str, ...]
+    """Those of the others that are not deleted."""
+
+    @property
+    def waits_for(self) -> str:
+        """What has to happen next."""
+        if not self.visible:
+            return "the large file is to be published"
+        if not self.left:
+            return "its end is to be noted"
+        return f"{len(self.left):,} of {self.inputs:,} files are to be deleted, such as {self.left[0]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """An event name that was seen."""
+
+    name: str
+    seen: EventNameCounts
+    meaning: Meaning
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How all partitions, connections and event names stand."""
+
+    partitions: list[Standing]
+    names: list[Name]
+    """Most connections first."""
+    manifest: Manifest
+    swap: Pending | None = None
+    alarms: list[str] = field(default_factory=list)
+    """Of no one partition."""
+
+    @property
+    def open(self) -> int:
+        """Connections that are not finished, or are to be revised."""
+        return sum(part.open for part in self.manifest.parts)
+
+    @property
+    def estimate(self) -> float | None:
+        """Mean estimate from arrival times of connections without a duration, in seconds.
+
+        None: most connections have a duration.
+        """
+        totals = self.manifest.totals
+        if 2 * totals.indeterminate <= totals.connections:
+            return None
+        return totals.arrival_seconds / totals.indeterminate
+
+    @property
+    def all_alarms(self) -> list[str]:
+        """With the partition that each is of."""
+        return [
+            *self.alarms,
+            *(f"{one.partition}: {alarm}" for one in self.partitions for alarm in one.alarms),
+        ]
+
+
+def status(storage: Storage, policy: FinishPolicy, state: "HubState | None", now: int) -> Status:
+    """The status by ledgers, manifest and hub (None: not asked); `now` in µs since 1970 UTC."""
+    blob = storage.read(manifest.NAME)
+    seen = Manifest.parse(blob.data) if blob else Manifest()
+    standings: dict[str, Standing] = {}
+    names = storage.names("ledgers/")
+    for name, found in zip(names, storage.read_all(names), strict=True):
+        partition = name.removeprefix("ledgers/").removesuffix(".json")
+        try:
+            ledger = Ledger.parse(found.data, name) if found else None
+        except LedgerError as error:
+            standings[partition] = Standing(partition, None, alarms=[str(error)])
+            continue
+        if ledger:
+            standings[partition] = Standing(partition, ledger, alarms=list(_alarms(ledger, seen, now)))
+    for partition, merged in seen.partitions.items():
+        if merged.ledger_id and partition not in standings:
+            gone = "its ledger is gone: restore it, or see `python -m shared accept-ledger`"
+            standings[partition] = Standing(partition, None, alarms=[gone])
+    if state:
+        _compare(standings, state, policy.retention.total_seconds(), now)
+    alarms = [f"{len(seen.lost)} files of finished connections are lost"] if seen.lost else []
+    wrong = ownership.problem(storage)
+    if wrong:
+        alarms.append(wrong)
+    try:
+        swap = _pending(storage)
+    except LedgerError as error:
+        swap = None
+        alarms.append(f"nothing is compacted: {error}")
+    if swap and now - swap.since > SWAP:
+        twice = ", readers see rows twice" if swap.visible and swap.left else ""
+        alarms.append(
+            f"{swap.folder}: a swap of compaction is not done for {(now - swap.since) // 60_000_000:,} min"
+            f"{twice}, and no other hour is compacted: {swap.waits_for}"
+        )
+    known = sorted(seen.names.items(), key=lambda one: (-one[1].connections, one[0]))
+    vocabulary = Vocabulary.of(policy)
+    return Status(
+        partitions=sorted(standings.values(), key=lambda one: one.partition),
+        names=[Name(name, one, _meaning(name, vocabulary)) for name, one in known],
+        manifest=seen,
+        swap=swap,
+        alarms=alarms,
+    )
+
+
+def _pending(storage: Storage) -> Pending | None:
+    """Raises LedgerError."""
+    blob = storage.read(swaps.NAME)
+    swap = swaps.CompactionState.parse(blob.data).swap if blob else None
+    if not swap:
+        return None
+    visible = {file.name for file in storage.outputs(swap.folder) if file.visible}
+    left = tuple(name for name in swap.names if name in visible)
+    output = swap.output.name
+    return Pending(swap.folder, output, swap.began, len(swap.inputs), output in visible, left)
+
+
+def _compare(standings: dict[str, Standing], state: "HubState", retention: float, now: int) -> None:
+    """Adds how far each partition of the hub is committed, and those of which nothing is."""
+    for partition, position in state.positions.items():
+        one = standings.setdefault(str(partition), Standing(str(partition), None))
+        if one.ledger is None and one.alarms:
+            continue
+        one.lag = lag = position.lag(one.ledger, now)
+        if lag.stalled:
+            one.alarms.append(
+                f"{lag.envelopes:,} envelopes wait, for {lag.seconds / 60:,.0f} min at most, and nothing is"
+                " committed: does export_logs run?"
+            )
+        left = lag.headroom(retention)
+        if lag.envelopes and left is not None and left < min(DAY, retention / 2):
+            one.alarms.append(
+                f"the hub may delete what waits in {max(0, left) / 3600:.1f} h: raise its retention, then see"
+                " why nothing is exported"
+            )
+
+
+def _meaning(name: str, vocabulary: Vocabulary) -> Meaning:
+    opening, closing = name.lower() in vocabulary.opening, name.lower() in vocabulary.closing
+    if opening and closing:
+        return Meaning.BOTH
+    return Meaning.OPENING if opening else Meaning.CLOSING if closing else Meaning.NEITHER
+
+
+def _alarms(ledger: Ledger, seen: Manifest, now: int) -> Iterator[str]:
+    if seen.rolled_back(ledger):
+        yield "its ledger is not the one seen before, or older: see `python -m shared accept-ledger`"
+    if ledger.lost:
+        yield f"{len(ledger.lost)} files are lost: `python -m shared audit` says which"
+    age = now - ledger.committed_at
+    if ledger.files and age > HOUR:
+        yield f"{len(ledger.files)} files may be unpublished for {age // 60_000_000} min: does the timer run?"

@@ -1,0 +1,284 @@
+"""Compacts an hour's small files into larger ones with a crash-safe swap: the imperative shell."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple, dataclass, field
+from itertools import groupby
+from time import perf_counter
+
+from shared import deadline, telemetry
+from shared.azure.blob_storage import BlobInfo, Publication, Storage
+from shared.compaction import rewriting, swaps
+from shared.compaction.swaps import CompactionState, Swap
+from shared.connections import manifest
+from shared.connections.manifest import Manifest
+from shared.errors import DamagedFile, DeadlineExceeded, LedgerError, PreconditionFailed, StorageError
+from shared.export.plan import Stamp
+from shared.policies import CompactionPolicy
+from shared.protocol.ledger import Ledger, PendingFile
+from shared.tables import schema
+
+ATTEMPTS = 5
+BUDGET = 240.0
+"""Seconds of the ten minutes between two runs after which a run begins nothing new."""
+SECONDS = 480.0
+"""How long a run may take, whatever storage does; after its budget it ends what it has begun."""
+STUCK = 300
+"""Seconds after which a swap that cannot be ended is an alarm."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Swapped:
+    """Files that were put together into one."""
+
+    table: str
+    files: int
+    bytes_in: int
+    bytes_out: int
+    rows: int
+    seconds: float
+    """From reading the files to the end of the swap."""
+    swap_seconds: float
+    """Of those, from the commit of the swap on: a reader saw its rows twice for less."""
+
+    def report(self) -> None:
+        """To the metrics."""
+        at = {"table": self.table}
+        telemetry.FILES_IN.record(self.files, at)
+        telemetry.FILES_OUT.record(1, at)
+        telemetry.SIZE_IN.record(self.bytes_in, at)
+        telemetry.SIZE_OUT.record(self.bytes_out, at)
+        telemetry.ROWS_AGAIN.record(self.rows, at)
+        telemetry.SWAP_WORK.record(self.seconds, at)
+        telemetry.SWAP_TIME.record(self.swap_seconds, at)
+        log.info("%s: %d files (%d bytes) are one (%d bytes)", *astuple(self)[:4])
+
+
+@dataclass(slots=True)
+class CompactionSummary:
+    """What a run did."""
+
+    swaps: list[Swapped] = field(default_factory=list)
+    """Those that it began."""
+    finished: int = 0
+    """Swaps that were under way when it began, and that it finished."""
+    pending_since: int | None = None
+    """When the swap was committed that is not done, µs since 1970 UTC."""
+    left: bool = False
+    """There was more to do than the time allowed."""
+    alarms: list[str] = field(default_factory=list)
+    """What an operator should look at."""
+
+    def pending(self, now: int) -> float:
+        """The age of a swap that is not done, in seconds; 0: there is none."""
+        return (now - self.pending_since) / 1_000_000 if self.pending_since is not None else 0
+
+    def alarm(self, text: str) -> None:
+        """Notes it, once."""
+        if text not in self.alarms:
+            log.error("%s", text)
+            self.alarms.append(text)
+
+
+class Compactor:
+    """The work of the timer `compact_logs`. Two may run at once: what decides is the state."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        policy: CompactionPolicy,
+        now: Callable[[], int],
+        new_id: Callable[[], str],
+        seconds: float = SECONDS,
+    ) -> None:
+        """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside.
+
+        `seconds`: how long a run may take, whatever storage does.
+        """
+        self._seconds = seconds
+        self._target = policy.target
+        self._storage = storage
+        self._policy = policy
+        self._now = now
+        self._new_id = new_id
+
+    def run(self, budget_seconds: float) -> CompactionSummary:
+        """Finishes what is under way, then compacts until all is done or the time is used up.
+
+        Raises StorageError: the next run goes on from what was committed.
+        """
+        with deadline.within(self._seconds):
+            return self._run(budget_seconds)
+
+    def _run(self, budget_seconds: float) -> CompactionSummary:
+        summary = CompactionSummary()
+        until = self._now() + int(budget_seconds * 1_000_000)
+        try:
+            for attempt in range(1, ATTEMPTS + 1):
+                try:
+                    self._pass(until, summary)
+                    self._target = min(self._policy.target, 2 * self._target)
+                    break
+                except PreconditionFailed as refusal:
+                    # By another instance, which has got on; or by something that keeps a file from going.
+                    log.warning("refused (%d): %s", attempt, refusal)
+                    if attempt == ATTEMPTS:
+                        self._stuck(summary, refusal)
+        except LedgerError as error:
+            summary.alarm(f"nothing is compacted: {error}")
+        except StorageError as error:
+            self._stuck(summary, error)
+            raise
+        finally:
+            telemetry.SWAP_AGE.record(summary.pending(self._now()), {})
+            telemetry.alarmed("compact_logs", len(summary.alarms))
+        return summary
+
+    def _stuck(self, summary: CompactionSummary, error: StorageError) -> None:
+        if summary.pending(self._now()) > STUCK:
+            summary.alarm(f"a swap cannot be ended, readers see its rows twice: {error}")
+
+    def _pass(self, until: int, summary: CompactionSummary) -> None:
+        """One look at the container, and a swap for all that is found."""
+        summary.pending_since = None
+        state, etag = self._load()
+        if state.swap:
+            summary.pending_since = state.swap.began
+            state, etag = self._finish(state, etag, summary)
+            summary.finished += 1
+            summary.pending_since = None
+        if not self._policy.enabled:
+            return
+        # Hour by hour: a day of a busy hub has more files than memory should hold.
+        for folder, files in self._ripe():
+            if not any(swaps.groups(files, self._target)):
+                continue
+            # After the listing: a ledger lists a file before it is visible, and never again once it is off
+            # the list. So what was visible and is not listed now is done with.
+            listed = self._listed(files)
+            free = [file for file in files if file.name not in listed]
+            for group in swaps.groups(free, self._target):
+                if self._now() >= until:
+                    summary.left = True
+                    return
+                try:
+                    state, etag = self._swap(state, etag, folder, group, summary)
+                except DamagedFile as error:
+                    summary.alarm(f"{folder}: is not compacted: {error}")
+                    break
+
+    def _load(self) -> tuple[CompactionState, str | None]:
+        blob = self._storage.read(swaps.NAME)
+        return (CompactionState.parse(blob.data), blob.etag) if blob else (CompactionState(), None)
+
+    def _ripe(self) -> Iterator[tuple[str, list[BlobInfo]]]:
+        """Folders of hours that are over and quiet, with their files."""
+        now, quiet = self._now(), int(self._policy.quiet.total_seconds() * 1_000_000)
+        for prefix in swaps.days(now, self._policy):
+            files = self._storage.outputs(prefix)
+            for folder, group in groupby(files, lambda one: one.name[: one.name.rindex("/") + 1]):
+                ripe = swaps.ripe(folder, list(group), now, quiet)
+                if len(ripe) > 1:
+                    yield folder, ripe
+
+    def _listed(self, files: Sequence[BlobInfo]) -> set[str]:
+        """The files that any ledger, or the manifest, lists.
+
+        Raises LedgerError: one cannot be read, or a partition of these files has none.
+        """
+        names = self._storage.names("ledgers/")
+        *blobs, at_manifest = self._storage.read_all([*names, manifest.NAME])
+        ledgers = [Ledger.parse(blob.data, name) for name, blob in zip(names, blobs, strict=True) if blob]
+        here = {ledger.partition for ledger in ledgers}
+        for file in files:
+            partition = file.metadata.get("partition")
+            if partition is not None and partition not in here:
+                # Two that compact the same files with a state each would keep every row twice.
+                raise LedgerError(
+                    f"{file.name}: {partition} has no ledger in the state container: it is lost "
+                    "(restore it), or another app, with another state container, exports to here "
+                    "(give it another output)"
+                )
+        lists = [ledger.files for ledger in ledgers]
+        if at_manifest:
+            lists.append(Manifest.parse(at_manifest.data).files)
+        return {file.name for files in lists for file in files}
+
+    # -- one swap ----------------------------------------------------------------------------------
+
+    def _swap(
+        self,
+        state: CompactionState,
+        etag: str | None,
+        folder: str,
+        group: Sequence[BlobInfo],
+        summary: CompactionSummary,
+    ) -> tuple[CompactionState, str]:
+        """Merges, stages, commits, publishes, deletes. Raises DamagedFile: then nothing has happened."""
+        began, table = perf_counter(), _table(folder)
+        stamp = Stamp(self._new_id(), self._now())
+        name = f"{folder}compacted-{state.ordinal + 1:012d}-{stamp.commit_id}.compact.parquet"
+        output, size = self._rewrite(table, group, name, stamp)
+        inputs = tuple(one.name.removeprefix(folder) for one in group)
+        swap = Swap(folder=folder, inputs=inputs, output=output, began=self._now())
+        state = state.beginning(swap)
+        etag = self._storage.write(swaps.NAME, state.dump(), etag)
+        shown = perf_counter()
+        summary.pending_since = swap.began
+        state, etag = self._finish(state, etag, summary)
+        summary.pending_since = None
+        done = perf_counter()
+        swapped = Swapped(
+            table.name,
+            len(group),
+            sum(file.size for file in group),
+            size,
+            int(output.metadata["rows"]),
+            done - began,
+            done - shown,
+        )
+        swapped.report()
+        summary.swaps.append(swapped)
+        return state, etag
+
+    def _rewrite(
+        self, table: schema.Table, group: Sequence[BlobInfo], name: str, stamp: Stamp
+    ) -> tuple[PendingFile, int]:
+        """Stages the merged file. If time runs out, the next attempt takes half as much."""
+        try:
+            return rewriting.rewrite(self._storage, table, group, name, stamp, self._policy.compression)
+        except StorageError as error:
+            if isinstance(error, DeadlineExceeded) or deadline.left() <= 0:
+                self._target = sum(file.size for file in group) // 2
+            raise
+
+    def _finish(
+        self, state: CompactionState, etag: str | None, summary: CompactionSummary
+    ) -> tuple[CompactionState, str]:
+        """Publishes the output, then deletes the inputs; only once they are gone it is done.
+
+        That may take several runs if storage is slow: each deletes only what is left.
+
+        An output that is neither staged nor visible is given up: its blocks expired, or somebody deleted it.
+        What is left of the inputs stays then.
+        """
+        swap = state.swap
+        assert swap
+        name = swap.output.name
+        (outcome,) = self._storage.publish([swap.output])
+        if outcome is Publication.BLOCKS_GONE and not self._storage.exists(name):
+            current = self._storage.read(swaps.NAME)
+            if (current.etag if current else None) != etag:
+                raise PreconditionFailed(f"{swaps.NAME}: another instance came between")
+            summary.alarm(f"{name}: neither visible nor staged: its blocks expired, or it was deleted")
+        else:
+            left = {file.name for file in self._storage.outputs(swap.folder)}
+            self._storage.remove([name for name in swap.names if name in left])
+        state = state.ended()
+        return state, self._storage.write(swaps.NAME, state.dump(), etag)
+
+
+def _table(folder: str) -> schema.Table:
+    return next(one for one in (schema.RECORDS, schema.CONNECTIONS) if f"/{one.name}/" in folder)

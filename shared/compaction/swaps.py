@@ -1,0 +1,207 @@
+"""The state of compaction: which files of an hour to merge, and which merges are in progress. Pure data."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from shared.audit.evidence import CommitMetadata
+from shared.azure.blob_storage import BlobInfo
+from shared.connections.finishing import UNCLOSED_KEPT
+from shared.errors import LedgerError, LedgerTooLarge, LedgerTooNew
+from shared.policies import CompactionPolicy
+from shared.protocol.ledger import MAX_BYTES, PendingFile
+from shared.tables import schema
+
+FORMAT = 1
+NAME = "compaction.json"
+"""Its blob in the state container."""
+REMEMBERED = 512
+"""Swaps whose folders are still known."""
+RATIO = 4
+"""A file is put together with smaller ones if it is no larger than so many times all of these."""
+FILES = 1000
+"""Files that one swap replaces at most: a reader sees rows twice for as long as it takes to delete them."""
+ORIGINS = 5000
+"""Files, as they were exported, that one file may stand for: it names them all in its footer."""
+ROWS = 5_000_000
+"""Rows of one swap at most: its time goes by them, and the host kills a run that takes ten minutes."""
+SLOT = 10 * 60 * 1_000_000
+"""Microseconds between two runs of the timer."""
+ROUND = 18
+"""Runs in which all days but today and yesterday are looked at once."""
+
+_HOUR = 3600 * 1_000_000
+_DAY = 24 * _HOUR
+_SLACK = timedelta(days=1)
+_TABLES = (schema.RECORDS.name, schema.CONNECTIONS.name)
+
+
+class _Data(BaseModel):
+    # A newer program's keys survive a rewrite by this one.
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class Swap(_Data):
+    """One file that takes the place of several, in their folder."""
+
+    folder: str
+    inputs: tuple[str, ...]
+    """Their names in the folder."""
+    output: PendingFile
+    began: int
+    """When it was committed, µs since 1970 UTC."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The whole names of its inputs."""
+        return tuple(self.folder + name for name in self.inputs)
+
+
+class Touched(_Data):
+    """A folder in which a swap was committed, and with which write."""
+
+    ordinal: int
+    folder: str
+
+
+class CompactionState(_Data):
+    """What compaction is at. Immutable: each change is a new value."""
+
+    format: int = FORMAT
+    ordinal: int = 0
+    """How often it was written."""
+    swap: Swap | None = None
+    """Committed, and not known to be done."""
+    touched: tuple[Touched, ...] = ()
+    """By the last swaps, this one too: who lists the container meanwhile looks there again."""
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """The state in these bytes. Raises LedgerTooNew, LedgerError."""
+        try:
+            state = cls.model_validate_json(data)
+        except ValidationError as error:
+            raise LedgerError(f"{NAME}: not as expected ({error.error_count()} errors): {data[:60]!r}") from (
+                error
+            )
+        if state.format > FORMAT:
+            raise LedgerTooNew(
+                f"{NAME}: has format {state.format}, this program reads up to {FORMAT}: deploy the newer one"
+            )
+        return state
+
+    def dump(self) -> bytes:
+        """As the bytes of one Put Blob. Raises LedgerTooLarge."""
+        data = self.model_dump_json().encode()
+        if len(data) > MAX_BYTES:
+            raise LedgerTooLarge(f"{NAME}: {len(data)} bytes, at most {MAX_BYTES}")
+        return data
+
+    def beginning(self, swap: Swap) -> "CompactionState":
+        """With this swap committed."""
+        ordinal = self.ordinal + 1
+        touched = (*self.touched, Touched(ordinal=ordinal, folder=swap.folder))[-REMEMBERED:]
+        return self.model_copy(update={"ordinal": ordinal, "swap": swap, "touched": touched})
+
+    def ended(self) -> "CompactionState":
+        """With nothing under way."""
+        return self.model_copy(update={"ordinal": self.ordinal + 1, "swap": None})
+
+    def touched_since(self, ordinal: int) -> set[str] | None:
+        """Folders that may have changed since this write; None: too much has happened to tell."""
+        folders = {one.folder for one in self.touched if one.ordinal > ordinal}
+        if self.swap:
+            folders.add(self.swap.folder)
+        forgotten = len(self.touched) == REMEMBERED and self.touched[0].ordinal > ordinal + 1
+        return None if forgotten else folders
+
+
+def days(now: int, policy: CompactionPolicy) -> Iterator[str]:
+    """The prefixes of the folders to look at now: today's and yesterday's, and in turn those of older days.
+
+    They reach back as far as a late record may lie: what is older is left as it is.
+    """
+    reach = policy.reach + UNCLOSED_KEPT + _SLACK
+    for age in range(-(-reach // timedelta(days=1)) + 1):
+        if age <= 1 or age % ROUND == now // SLOT % ROUND:
+            date = str(np.datetime64((now - age * _DAY) // _DAY, "D"))
+            yield from (f"parquet/{table}/date={date}/" for table in _TABLES)
+
+
+def ripe(folder: str, files: Sequence[BlobInfo], now: int, quiet: int) -> list[BlobInfo]:
+    """The files of an hour's folder that may be put together now: none until it is over, and was quiet.
+
+    A leased one is left alone: it could not be deleted, and its swap would hold up all others.
+
+    Args:
+        folder: `…/date=2026-11-20/hour=10/`.
+        files: what a listing shows of it.
+        now: µs since 1970 UTC.
+        quiet: µs. Calls whose sender gave them up are sure to have arrived, or never to do so, by then.
+    """
+    own = [file for file in files if file.visible and is_own(file)]
+    exported = [file for file in own if "compacted" not in file.metadata]
+    if now < _end(folder) or any(_committed(file) > now - quiet for file in exported):
+        return []
+    return [file for file in own if _committed(file) <= now - quiet and not file.leased]
+
+
+def groups(files: Sequence[BlobInfo], target: int) -> Iterator[list[BlobInfo]]:
+    """Which of these files are put together, each group into one file.
+
+    Files below half the target, from the smallest on: as many as the target holds, but none much larger than
+    all smaller ones together. So late rows, one by one, do not rewrite a large file each time (it waits until
+    they are a quarter of it), and of n rows that come one at a time, each is written O(log n) times.
+    """
+    small = sorted((one for one in files if 2 * one.size < target), key=lambda one: (one.size, one.name))
+    while small:
+        below = origins = rows = best = 0
+        for number, file in enumerate(small[:FILES], 1):
+            origins += _origins(file)
+            rows += int(file.metadata["rows"])
+            if below + file.size > target or origins > ORIGINS or rows > ROWS:
+                break
+            if file.size <= RATIO * below:
+                best = number
+            below += file.size
+        if best:
+            yield small[:best]
+        # One that fits with none stays, and must not keep apart those that are larger.
+        small = small[best or 1 :]
+
+
+def is_own(file: BlobInfo) -> bool:
+    """Whether its metadata are those of an exported or a compacted Parquet file."""
+    metadata = file.metadata
+    numbers = (metadata.get("rows", ""), metadata.get("committed_at", ""), metadata.get("compacted", "1"))
+    of_connections = f"/{schema.CONNECTIONS.name}/" in file.name
+    read = CommitMetadata.of_connections if of_connections else CommitMetadata.of
+    return (
+        file.name.endswith(".parquet")
+        and all(number.isdecimal() for number in numbers)
+        and {"bytes", "folder", "sha256"} <= metadata.keys()
+        and "commit_id" in metadata
+        and metadata["commit_id"] in file.name
+        and ("compacted" in metadata or read(metadata) is not None)
+    )
+
+
+def _committed(file: BlobInfo) -> int:
+    return int(file.metadata["committed_at"])
+
+
+def _origins(file: BlobInfo) -> int:
+    return int(file.metadata.get("compacted", "1"))
+
+
+def _end(folder: str) -> int:
+    """When the hour of a folder ends, µs since 1970 UTC; never, if its name says none."""
+    hour = "/".join(folder.split("/")[-3:-1])
+    try:
+        began = datetime.strptime(hour, "date=%Y-%m-%d/hour=%H").replace(tzinfo=UTC)
+    except ValueError:
+        return 1 << 62
+    return round(began.timestamp()) * 1_000_000 + _HOUR

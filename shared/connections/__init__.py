@@ -1,0 +1,1 @@
+"""Turns the records of connections into start times, durations and finished connections."""

@@ -1,0 +1,286 @@
+"""Decides which connections are finished and what to write for them. Pure: the clock is passed in."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shared.arrays import Array
+from shared.connections.manifest import EventNameCounts
+from shared.connections.observations import NEVER, UNKNOWN, ranked
+from shared.connections.state_table import STATE_TABLE, key_of
+from shared.policies import FinishPolicy
+from shared.tables.schema import CONNECTIONS
+
+HOUR = 3600 * 1_000_000
+UNCLOSED_KEPT = timedelta(days=7)
+"""How long a connection that finished without a closing event waits for one."""
+_DIGITS = np.frombuffer(b"0123456789abcdef", np.uint8)
+FAILURE = "fail"
+"""A closing event whose name has this in it says that the connection failed."""
+
+WRITTEN = CONNECTIONS.arrow.append(pa.field("folder", pa.timestamp("us", "UTC"), nullable=False))
+"""A row to be written, and the time whose folder it belongs in: that of Revision 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Which event names open and close a connection; lower case."""
+
+    opening: frozenset[str]
+    closing: frozenset[str]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All of them."""
+        return self.opening | self.closing
+
+    @classmethod
+    def of(cls, policy: FinishPolicy) -> "Vocabulary":
+        """As the settings name them."""
+        return cls(_lower(policy.opening), _lower(policy.closing))
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What became of rows of the state table at one time of the clock."""
+
+    written: pa.Table
+    """Of WRITTEN."""
+    kept: pa.Table
+    """The rows of the state table that stay."""
+    due: int
+    """The clock at which the first of those is to be finished or dropped."""
+    names: Mapping[str, EventNameCounts] = field(default_factory=dict)
+    """Of what was written with Revision 0."""
+    capped: int = 0
+
+
+def finish(
+    rows: pa.Table, policy: FinishPolicy, clock: int, *, quiet: bool, room: int, commit_id: str
+) -> Finished:
+    """Writes what is finished, and drops what no late record is awaited for any more.
+
+    A connection is finished after a closing event and a grace time, or without records for the idle time; or
+    for the quiet time, where `quiet` says that closing events cannot be told (see Manifest.quiet). All of
+    these run from the arrival of its last record to `clock`. No more than `room` rows are kept: the oldest
+    ones go, finished ones first. `commit_id`: 32 hexadecimal digits, new for each commit: a connection that
+    is written after it was dropped gets a RowId of its own by it.
+    """
+    if not rows.num_rows:
+        return Finished(WRITTEN.empty_table(), rows, UNKNOWN)
+    facts = _Facts.of(rows, Vocabulary.of(policy))
+    closed = facts.closing >= 0
+    revision, pending, shown = (np.asarray(rows[name]) for name in ("revision", "pending", "closed"))
+    # Other settings than those it was written by may tell now that it closed, or that it did not.
+    pending = pending | ((revision >= 0) & (closed != shown))
+    idle = min(policy.idle, policy.quiet) if quiet else policy.idle
+    seen = np.asarray(rows["last_seen"])
+    finish_at = seen + np.where(closed, _us(min(policy.grace, policy.idle)), _us(idle))
+    drop_at = seen + np.where(closed, _us(max(policy.late, policy.grace)), _us(UNCLOSED_KEPT))
+    write = pending & (finish_at <= clock)
+    drop = (write | ~pending) & (drop_at <= clock)
+    over = int((~drop).sum()) - room
+    if over > 0:
+        left = np.flatnonzero(~drop)
+        let_go = left[np.lexsort((seen[left], pending[left] & ~write[left]))[:over]]
+        drop[let_go] = True
+        write |= drop & pending
+    first = write & (revision < 0)
+    revision = revision + write
+    folder = np.where(first, np.asarray(rows["last"]), np.asarray(rows["folder"]))
+    since = np.where(first, np.asarray(rows["first_seen"]), np.asarray(rows["since"]))
+    pending = pending & ~write
+    changed = {
+        "revision": revision.astype(np.int32),
+        "pending": pending,
+        "closed": np.where(write, closed, shown),
+        "folder": folder,
+        "since": since,
+        "written_by": pc.if_else(
+            pa.array(first), pa.scalar(bytes.fromhex(commit_id), pa.binary(16)), rows["written_by"]
+        ),
+    }
+    columns = [changed.get(name, rows[name]) for name in STATE_TABLE.names]
+    rows = pa.table(columns, schema=STATE_TABLE)
+    due = np.where(pending, finish_at, drop_at)[~drop].min(initial=UNKNOWN)
+    return Finished(
+        written=_written(rows, facts, np.flatnonzero(write), quiet=quiet),
+        kept=rows.filter(pa.array(~drop)),
+        due=int(due),
+        names=_seen(facts, first, seen),
+        capped=max(0, over),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What the event names of rows say. Positions are those in the flat list of all names; -1: none."""
+
+    texts: list[str]
+    code: Array
+    """Of each name, its place in `texts`."""
+    parent: Array
+    """The row of each name."""
+    first: Array
+    last: Array
+    reported: Array
+    earliest: Array
+    """Of each row, the name of its first record."""
+    latest: Array
+    opening: Array
+    """The first opening one."""
+    closing: Array
+    """The last closing one."""
+    is_closing: Array
+
+    @classmethod
+    def of(cls, rows: pa.Table, vocabulary: Vocabulary) -> "_Facts":
+        lists = rows["names"].combine_chunks()
+        lists = pa.concat_arrays(lists.chunks) if isinstance(lists, pa.ChunkedArray) else lists
+        lengths = np.asarray(lists.value_lengths())
+        starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
+        parent = np.repeat(np.arange(len(lengths)), lengths)
+        flat = lists.flatten()
+        code, texts = ranked(flat.field("name"))
+        names = texts.to_pylist()
+        first, last = np.asarray(flat.field("first")), np.asarray(flat.field("last"))
+        is_opening = np.array([name.lower() in vocabulary.opening for name in names], bool)[code]
+        is_closing = np.array([name.lower() in vocabulary.closing for name in names], bool)[code]
+
+        def pick(reduce: Any, values: Array, nothing: int) -> Array:
+            best = reduce.reduceat(values, starts)
+            at = np.where(
+                (values == best[parent]) & (values != nothing), np.arange(len(values)), reduce_none[reduce]
+            )
+            found: Array = reduce.reduceat(at, starts)
+            return np.where(best == nothing, -1, found)
+
+        # Names of a row are sorted: of equal times, the first and the last name in order are taken.
+        reduce_none = {np.minimum: UNKNOWN, np.maximum: -1}
+        return cls(
+            texts=names,
+            code=code,
+            parent=parent,
+            first=first,
+            last=last,
+            reported=np.asarray(flat.field("reported").fill_null(np.nan)),
+            earliest=pick(np.minimum, first, UNKNOWN),
+            latest=pick(np.maximum, last, NEVER),
+            opening=pick(np.minimum, np.where(is_opening, first, UNKNOWN), UNKNOWN),
+            closing=pick(np.maximum, np.where(is_closing, last, NEVER), NEVER),
+            is_closing=is_closing,
+        )
+
+    def name(self, positions: Array) -> pa.Array:
+        """The names at these positions, null for -1."""
+        return pa.array(self.texts, pa.string()).take(pa.array(self.code[positions], mask=positions < 0))
+
+
+def _written(rows: pa.Table, facts: _Facts, at: Array, *, quiet: bool) -> pa.Table:
+    """The connections at these places, as rows to be written."""
+    if not len(at):
+        return WRITTEN.empty_table()
+    longest = np.full(rows.num_rows, np.nan)
+    closings = np.flatnonzero(facts.is_closing & ~np.isnan(facts.reported))
+    np.fmax.at(longest, facts.parent[closings], facts.reported[closings])
+    rows, opening, closing, longest = (
+        rows.take(pa.array(at)),
+        facts.opening[at],
+        facts.closing[at],
+        longest[at],
+    )
+    start, end, came, went = (np.asarray(rows[name]) for name in ("first", "last", "first_seen", "last_seen"))
+    spread = end - start
+    backwards = (opening >= 0) & (closing >= 0) & (facts.last[closing] < facts.first[opening])
+    indeterminate = (spread == 0) | backwards | (went - came - spread > HOUR)
+    reported = np.nan_to_num(longest, nan=-1.0) >= spread / 1000
+    duration = np.where(reported, longest, np.where(indeterminate, np.nan, spread / 1000))
+    fails = np.array([FAILURE in name.lower() for name in facts.texts], bool)
+    failed = np.asarray(rows["Error"].is_valid()) | fails[facts.code[closing]]
+    how = np.where(closing < 0, 2 if quiet else 3, np.where(failed, 1, 0))
+    times = {"StartTime": start, "EndTime": end, "FirstSeen": np.asarray(rows["since"]), "LastSeen": went}
+    columns: dict[str, Any] = {
+        "DurationMs": pa.array(duration, from_pandas=True),
+        "DurationSource": _choice(
+            ["event_times", "reported", "indeterminate"], np.where(reported, 1, 2 * indeterminate)
+        ),
+        "ArrivalDurationMs": (went - np.asarray(rows["since"])) / 1000,
+        "Status": _choice(["closed", "failed", "quiet", "timed_out"], how),
+        "EventCount": rows["count"],
+        "OpeningEvent": facts.name(opening),
+        "ClosingEvent": facts.name(closing),
+        "RowId": _row_ids(rows),
+        "Revision": rows["revision"],
+        **{name: _time(values) for name, values in times.items()},
+        "folder": _time(np.asarray(rows["folder"])),
+    }
+    return pa.table(
+        [columns.get(name, rows[name] if name in rows.column_names else None) for name in WRITTEN.names],
+        schema=WRITTEN,
+    )
+
+
+def _row_ids(rows: pa.Table) -> pa.Array:
+    """For each row 32 hexadecimal digits: its key combined with the id of the commit that wrote Revision 0.
+
+    The same for all revisions, and never the same again: a commit writes a connection once, and its id is
+    random.
+    """
+    keys, commits = (key_of(rows, name).view(np.uint8) for name in ("key", "written_by"))
+    digits = np.empty((len(keys), 2), np.uint8)
+    digits[:, 0], digits[:, 1] = np.divmod(keys ^ commits, 16)
+    ends = np.arange(rows.num_rows + 1, dtype=np.int32) * 32
+    return pa.StringArray.from_buffers(
+        rows.num_rows, pa.py_buffer(ends), pa.py_buffer(np.ascontiguousarray(_DIGITS[digits]))
+    )
+
+
+def _seen(facts: _Facts, rows: Array, arrived: Array) -> dict[str, EventNameCounts]:
+    """How often each name occurs in these rows, comes first and last, and when it last arrived."""
+    if not rows.any():
+        return {}
+    size = len(facts.texts)
+    found = np.bincount(facts.code[rows[facts.parent]], minlength=size).tolist()
+    first = np.bincount(facts.code[facts.earliest[rows]], minlength=size).tolist()
+    last = np.bincount(facts.code[facts.latest[rows]], minlength=size).tolist()
+    latest = np.full(size, -1)
+    np.maximum.at(latest, facts.code[rows[facts.parent]], arrived[facts.parent[rows[facts.parent]]])
+    arrivals = latest.tolist()
+    return {
+        name: EventNameCounts(connections=found[n], first=first[n], last=last[n], newest=arrivals[n])
+        for n, name in enumerate(facts.texts)
+        if found[n]
+    }
+
+
+def newest(observations: pa.Table) -> dict[str, EventNameCounts]:
+    """When each event name last occurred in these observations, by the arrival of the last record."""
+    lists = observations["names"].combine_chunks()
+    code, texts = ranked(lists.flatten().field("name"))
+    seen = np.repeat(np.asarray(observations["last_seen"]), np.asarray(lists.value_lengths()))
+    found = np.full(len(texts), -1)
+    np.maximum.at(found, code, seen)
+    return {
+        name: EventNameCounts(newest=int(time)) for name, time in zip(texts.to_pylist(), found, strict=True)
+    }
+
+
+def _choice(names: list[str], which: Array) -> pa.Array:
+    return pa.array(names).take(pa.array(which))
+
+
+def _time(values: Array) -> pa.Array:
+    return pa.array(values).cast(pa.timestamp("us")).cast(pa.timestamp("us", "UTC"))
+
+
+def _us(span: timedelta) -> int:
+    return span // timedelta(microseconds=1)
+
+
+def _lower(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(name.lower() for name in names)

@@ -1,0 +1,182 @@
+"""Repairs what exporters left behind: unpublished files, re-created hubs, and orphaned state blobs."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+
+from shared.azure.blob_storage import Blob, Storage
+from shared.azure.checkpoints import Checkpoint, Checkpoints
+from shared.azure.event_hub import HubState
+from shared.connections.manifest import HOUR, Manifest
+from shared.errors import LedgerError, PreconditionFailed, StorageError
+from shared.export.plan import Stamp
+from shared.input.envelope import HubPartition
+from shared.intervals import difference, total
+from shared.protocol import publishing
+from shared.protocol.hub_changes import with_hub_created, with_skipped
+from shared.protocol.ledger import Ledger
+
+KEPT = 10 * 60 * 1_000_000
+"""Microseconds for which parts of the state table live on, for those that are reading them."""
+SWEPT = 5_000
+"""State blobs that are deleted at a time."""
+
+type Alarm = Callable[[str], None]
+
+
+class Repair:
+    """The part of the timer's work that concerns ledgers one by one."""
+
+    def __init__(self, storage: Storage, now: Callable[[], int], new_id: Callable[[], str]) -> None:
+        """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside."""
+        self._storage = storage
+        self._now = now
+        self._new_id = new_id
+
+    def ledgers(self, alarm: Alarm) -> Iterator[tuple[str, Ledger, Blob]]:
+        """All ledgers that can be read, with their names and blobs."""
+        names = self._storage.names("ledgers/")
+        for name, blob in zip(names, self._storage.read_all(names), strict=True):
+            try:
+                if blob:
+                    yield name, Ledger.parse(blob.data, name), blob
+            except LedgerError as error:
+                alarm(str(error))
+
+    def repair(
+        self,
+        before: Manifest,
+        state: HubState | None,
+        checkpoints: Mapping[HubPartition, Checkpoint],
+        alarm: Alarm,
+    ) -> int:
+        """Publishes what ledgers list for too long, and opens incarnations; how many ledgers were repaired.
+
+        Ledgers that were rolled back are left alone: written again, they would look like what they replaced.
+
+        Args:
+            before: the manifest.
+            state: the hub (None: it did not answer).
+            checkpoints: as they were after that, and before now.
+            alarm: takes what an operator should look at.
+        """
+        repaired = 0
+        for name, ledger, blob in self.ledgers(alarm):
+            if before.rolled_back(ledger):
+                continue
+            stamp = Stamp(self._new_id(), self._now())
+            age = stamp.now - ledger.committed_at
+            if ledger.files and age > HOUR:
+                alarm(f"{name}: its files were not published for {age // 60_000_000} minutes")
+            try:
+                if state:
+                    self._compare(name, ledger, blob, state, checkpoints, alarm)
+                if ledger.files and age > publishing.PENDING:
+                    repaired += publishing.repair_ledger(self._storage, name, stamp)
+            except PreconditionFailed:
+                continue  # an exporter came between: it has done the same, or the next run does
+        return repaired
+
+    def _compare(
+        self,
+        name: str,
+        ledger: Ledger,
+        blob: Blob,
+        state: HubState,
+        checkpoints: Mapping[HubPartition, Checkpoint],
+        alarm: Alarm,
+    ) -> None:
+        """Notes in the ledger when the hub was created, and which of its events the host has passed."""
+        partition = next((one for one in state.positions if str(one) == ledger.partition), None)
+        if partition is None:
+            return
+        after = with_hub_created(ledger, state.created)
+        made_anew = after.incarnation.number != ledger.incarnation.number
+        checkpoint, position = checkpoints.get(partition), state.positions[partition]
+        # The host writes a checkpoint after the commit: what it has passed by now was committed, or skipped.
+        if (
+            checkpoint
+            and not checkpoint.stale(state.created)
+            and after.incarnation.created == state.created
+            and checkpoint.sequence is not None
+            and checkpoint.sequence <= position.last
+        ):
+            after = with_skipped(after, checkpoint.sequence, position.enqueued)
+        if after is ledger:
+            return
+        self._storage.write(name, after.written(self._new_id(), ledger.committed_at).dump(), blob.etag)
+        missing = total(difference(after.incarnation.gaps, () if made_anew else ledger.incarnation.gaps))
+        if made_anew:
+            alarm(f"{ledger.partition}: the hub was deleted and made anew at {_utc(state.created)}")
+        if missing:
+            alarm(f"{ledger.partition}: {missing} events that are in the hub were skipped: run `redeliver`")
+
+    def checkpoints(
+        self, store: Checkpoints, state: HubState, alarm: Alarm
+    ) -> Mapping[HubPartition, Checkpoint]:
+        """Those of the hub's partitions; none where they cannot be read."""
+        try:
+            return store.read(state.positions)
+        except StorageError as error:
+            alarm(f"checkpoints of the Functions host cannot be read: {error}")
+            return {}
+
+    def delete_stale(
+        self,
+        store: Checkpoints,
+        checkpoints: Mapping[HubPartition, Checkpoint],
+        state: HubState,
+        alarm: Alarm,
+    ) -> None:
+        """Deletes checkpoints of an older hub: with them, the host reads nothing, or begins in the middle."""
+        for partition, checkpoint in checkpoints.items():
+            if checkpoint.stale(state.created):
+                alarm(
+                    f"{partition}: its checkpoint is older than the hub, which was deleted and made anew at "
+                    f"{_utc(state.created)}: deleted, so that the host reads the hub from its beginning"
+                )
+                try:
+                    store.delete(checkpoint)
+                except PreconditionFailed:
+                    continue  # the host has written it meanwhile
+                except StorageError as error:
+                    alarm(f"{partition}: its checkpoint cannot be deleted: {error}")
+
+    def sweep(self, alarm: Alarm) -> int:
+        """Deletes segments that were merged and dropped from their list, or are of attempts that failed.
+
+        An attempt whose ordinal the ledger has reached cannot succeed any more. How many were deleted.
+        """
+        names = self._storage.names("segments/")
+        ledgers = {f"{one.partition}/{one.ledger_id}": one for _, one, _ in self.ledgers(alarm)}
+        listed = {segment.name for one in ledgers.values() for segment in one.segments}
+        listed |= {index.name for one in ledgers.values() for index in one.indexes}
+        gone = []
+        for name in names:
+            folder, _, file = name.removeprefix("segments/").rpartition("/")
+            ledger, ordinal = ledgers.get(folder), int(file.partition("-")[0])
+            if ledger is None or name in listed or ordinal > ledger.ordinal:
+                continue
+            in_index = ledger.indexes and ledger.trimmed < ordinal <= ledger.indexes[-1].last
+            if not in_index:
+                gone.append(name)
+        self._storage.delete(gone[:SWEPT])
+        return len(gone[:SWEPT])
+
+    def sweep_parts(self, names: Sequence[str], current: Manifest) -> int:
+        """Deletes parts of the state table that are older than this manifest and that it does not name.
+
+        None can name them any more: a commit of a manifest that was based on an older one fails.
+        """
+        kept = {part.name for part in current.parts}
+        gone = [name for name in names if name not in kept and _stamped(name) < current.committed_at - KEPT]
+        self._storage.delete(gone[:SWEPT])
+        return len(gone[:SWEPT])
+
+
+def _stamped(name: str) -> int:
+    """When a part was stored, µs since 1970 UTC."""
+    return int(name.removeprefix("state-table/").partition("-")[0])
+
+
+def _utc(microseconds: int) -> str:
+    return f"{datetime.fromtimestamp(microseconds // 1_000_000, UTC):%Y-%m-%d %H:%M:%S}Z"

@@ -1,0 +1,41 @@
+"""Reads which segments of a partition wait to be merged, from its ledger and its indexes."""
+
+from pydantic import ValidationError
+
+from shared.azure.blob_storage import Storage
+from shared.connections.observations import UNKNOWN
+from shared.protocol.ledger import LISTED, Index, Ledger, Segment, Segments
+
+
+def waiting(
+    storage: Storage, ledger: Ledger, watermark: int, enough: int = UNKNOWN, most: int = UNKNOWN
+) -> tuple[list[Segment], list[Index]]:
+    """The segments above the watermark in order: all, or the oldest ones that have enough observations.
+
+    Returns at most `most` of them, and reads only as many indexes as that takes. Also returns the
+    indexes among these that are gone or damaged: their segments were merged meanwhile, or are lost.
+    """
+    indexes: list[Index] = []
+    for index in ledger.indexes:
+        if (
+            index.last > watermark
+            and sum(one.observations for one in indexes) < enough
+            and len(indexes) * LISTED < most
+        ):
+            indexes.append(index)
+    blobs = storage.read_all([one.name for one in indexes])
+    found: list[Segment] = []
+    unreadable: list[Index] = []
+    for index, blob in zip(indexes, blobs, strict=True):
+        try:
+            found += Segments.model_validate_json(blob.data if blob else b"").segments
+        except ValidationError:
+            unreadable.append(index)
+    if not indexes or indexes[-1] == ledger.indexes[-1]:
+        found += ledger.segments
+    chosen: list[Segment] = []
+    for segment in found:
+        if segment.ordinal > watermark and enough > 0 and len(chosen) < most:
+            chosen.append(segment)
+            enough -= segment.observations
+    return chosen, unreadable

@@ -1,0 +1,261 @@
+"""The connection start times this process knows: from its commits, other processes', and the state table."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import batched, chain
+
+import numpy as np
+import pyarrow as pa
+
+from shared import deadline
+from shared.arrays import Array
+from shared.azure.blob_storage import Storage
+from shared.connections import manifest, observations, segments, state_table
+from shared.connections.manifest import Manifest
+from shared.connections.observations import UNKNOWN
+from shared.errors import DamagedFile, LedgerError
+from shared.input.envelope import HubPartition
+from shared.protocol.ledger import LISTED, Ledger, Segment
+
+KEPT = 60 * 1_000_000
+"""Microseconds for which a ledger lists a segment, merged or not, so that other processes get to see it."""
+RECENT = 100_000
+"""Connections that are looked up in a dictionary; more of them are sorted in."""
+GROWTH = 1_000_000
+"""Connections learnt since the state table was read; with more of them it is read again, as it forgets."""
+REMEMBERED = 3600 * 1_000_000
+"""How much longer than the state table a process may remember a connection (µs, on the table's clock)."""
+ATTEMPTS = 5
+AT_ONCE = 64
+"""Segments that are held in memory at a time; the pool's other callers get in between."""
+MOST = 10_000
+"""Segments that are read at a time, the newest ones: while the timer stands still they grow without bound."""
+
+_NONE = (UNKNOWN, UNKNOWN)
+
+log = logging.getLogger(__name__)
+
+
+class StartTimeIndex:
+    """Earliest times and arrivals of connections, by key: sorted arrays for the many, and the recent ones."""
+
+    def __init__(self) -> None:
+        self._keys: Array = np.empty(0, "S16")
+        self._times: Array = np.empty(0, np.int64)
+        self._arrivals: Array = np.empty(0, np.int64)
+        self._halves: Array = np.empty(0, np.uint64)
+        self._recent: dict[bytes, tuple[int, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._keys) + len(self._recent)
+
+    def earliest(self, keys: Array) -> tuple[Array, Array]:
+        """The earliest known time and arrival of each key, in µs since 1970 UTC; UNKNOWN where none."""
+        get = self._recent.get
+        recent = chain.from_iterable([get(key, _NONE) for key in keys.tolist()])
+        times, arrivals = np.fromiter(recent, np.int64, 2 * len(keys)).reshape(-1, 2).T
+        if len(self._keys):
+            # Halves of the keys are numbers, which are found 20 times faster; few share one, if any.
+            at = np.searchsorted(self._halves, _half(keys))
+            last = len(self._keys) - 1
+            while (short := (at < last) & (self._keys[np.minimum(at, last)] < keys)).any():
+                at += short
+            at = np.minimum(at, last)
+            hit = self._keys[at] == keys
+            times = np.minimum(times, np.where(hit, self._times[at], UNKNOWN))
+            arrivals = np.minimum(arrivals, np.where(hit, self._arrivals[at], UNKNOWN))
+        return times, arrivals
+
+    def learn(self, keys: Array, times: Array, arrivals: Array) -> None:
+        """Takes these times and arrivals where they are earlier."""
+        recent = self._recent
+        for key, time, arrival in zip(keys.tolist(), times.tolist(), arrivals.tolist(), strict=True):
+            first, seen = recent.get(key, _NONE)
+            if time < first or arrival < seen:
+                recent[key] = (min(time, first), min(arrival, seen))
+        if len(recent) > RECENT:
+            values = np.array(list(recent.values()), np.int64)
+            self.extend([(np.array(list(recent), "S16"), values[:, 0], values[:, 1])])
+            self._recent = {}
+
+    def extend(self, more: Iterable[tuple[Array, Array, Array]]) -> None:
+        """Sorts many in at once."""
+        keys, times, arrivals = (
+            np.concatenate(parts)
+            for parts in zip((self._keys, self._times, self._arrivals), *more, strict=True)
+        )
+        if (keys[1:] <= keys[:-1]).any():
+            order = np.argsort(keys, kind="stable")
+            keys, times, arrivals = keys[order], times[order], arrivals[order]
+            first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
+            keys = keys[first]
+            times, arrivals = np.minimum.reduceat(times, first), np.minimum.reduceat(arrivals, first)
+        self._keys, self._times, self._arrivals, self._halves = keys, times, arrivals, _half(keys)
+
+
+class StartTimes:
+    """The starts that were committed anywhere until at most `staleness` ago. Thread-safe; one for a process.
+
+    Readers go the way that observations go: ledgers first, then the manifest and its state table. What a
+    ledger no longer lists was merged before, so it is in a state table that is read afterwards.
+    """
+
+    def __init__(self, storage: Storage, staleness: int, now: Callable[[], int]) -> None:
+        """`staleness` in microseconds; `now` as those since 1970 UTC."""
+        self._storage = storage
+        self._staleness = staleness
+        self._now = now
+        self._reading = threading.Lock()
+        self._changing = threading.Lock()
+        self._starts = StartTimeIndex()
+        self._read: dict[str, tuple[str, int]] = {}
+        self._manifest: Manifest | None = None
+        self._refreshed: int | None = None
+        self._loaded = 0
+        self._loaded_at = -1
+
+    def earliest(self, observed: pa.Table) -> tuple[Array, Array]:
+        """See observations.StartTimeLookup."""
+        keys = observations.keys(observed)
+        with self._changing:
+            return self._starts.earliest(keys)
+
+    def seen(self, partition: HubPartition) -> tuple[str, int] | None:
+        """The id and the ordinal of this partition's ledger as the timer last saw it; None: it saw none."""
+        # Not noted as `_head`: another thread may be about to fold what that one has not merged.
+        merged = self._stored_manifest().partitions.get(str(partition))
+        return (merged.ledger_id, merged.seen) if merged and merged.ledger_id else None
+
+    def refresh(self, ledger: Ledger) -> Ledger:
+        """Learns what this ledger lists and, if that is too long ago, what all others do.
+
+        Returns the ledger as it is to go on: without what the timer has merged and others have seen.
+        """
+        with deadline.hold(self._reading, "starts of connections"):
+            asked = self._now()
+            if self._refreshed is None or abs(asked - self._refreshed) >= self._staleness:
+                self._follow(self._ledgers(ledger), whole=self._refreshed is None)
+                self._refreshed = asked
+            elif not self._fold({ledger.partition: ledger}):
+                self._follow(self._ledgers(ledger), whole=True)
+            current = self._manifest or Manifest()
+        return current.confirm(ledger.without_merged(current.watermark(ledger), asked - KEPT))
+
+    def committed(self, before: Ledger, ledger: Ledger, segment: bytes | None) -> None:
+        """Learns from a commit of this process, which followed on `before`."""
+        with deadline.hold(self._reading, "starts of connections"):
+            if self._read.get(before.partition, (before.ledger_id, 0)) == (before.ledger_id, before.ordinal):
+                if segment is not None:
+                    self._learn(observations.load(segment))
+                self._read[ledger.partition] = (ledger.ledger_id, ledger.ordinal)
+
+    def _ledgers(self, own: Ledger) -> dict[str, Ledger]:
+        """All ledgers as they stand; one that cannot be read tells nothing, which is never wrong."""
+        names = [name for name in self._storage.names("ledgers/") if name != f"ledgers/{own.partition}.json"]
+        ledgers = {own.partition: own}
+        for name, blob in zip(names, self._storage.read_all(names), strict=True):
+            try:
+                ledger = Ledger.parse(blob.data, name) if blob else None
+            except LedgerError as error:
+                log.warning("starts of its connections are not known: %s", error)
+                continue
+            if ledger:
+                ledgers[ledger.partition] = ledger
+        return ledgers
+
+    def _follow(self, ledgers: Mapping[str, Ledger], *, whole: bool) -> None:
+        """Learns what these ledgers list; and the state table, where that is not enough."""
+        whole = whole or len(self._starts) > self._loaded + GROWTH
+        if not whole and self._fold(ledgers) and self._read_manifest().clock < self._loaded_at + REMEMBERED:
+            return
+        for attempt in range(ATTEMPTS):
+            # What is still not there at last is lost, not merged meanwhile.
+            lost = attempt == ATTEMPTS - 1
+            if self._load(lost=lost) and self._fold(ledgers, again=True, lost=lost):
+                break
+        self._loaded = len(self._starts)
+        self._loaded_at = (self._manifest or Manifest()).clock
+
+    def _fold(self, ledgers: Mapping[str, Ledger], *, again: bool = False, lost: bool = False) -> bool:
+        """Learns the segments that are not known yet. False: some are gone, as they were merged.
+
+        `lost`: goes on without those that cannot be read.
+        """
+        missing: list[Segment] = []
+        read = {}
+        indexes, passed = MOST // LISTED // len(ledgers) + 1, 0
+        for partition, ledger in ledgers.items():
+            ledger_id, ordinal = self._read.get(partition, (ledger.ledger_id, 0))
+            if again:
+                ordinal = (self._manifest or Manifest()).watermark(ledger)
+            elif ledger_id != ledger.ledger_id or ledger.trimmed > ordinal:
+                return False
+            left = [one for one in ledger.indexes if one.last > ordinal]
+            passed += len(left[:-indexes])
+            newest = ledger.model_copy(update={"indexes": tuple(left[-indexes:])})
+            waiting, unreadable = segments.waiting(self._storage, newest, ordinal)
+            if unreadable and not lost:
+                return False
+            if unreadable:
+                names = [index.name for index in unreadable]
+                log.error("%s: cannot be read: starts of connections may be missing", names)
+            missing += waiting
+            read[partition] = (ledger.ledger_id, max(ordinal, ledger.ordinal))
+        if passed or len(missing) > MOST:
+            number = len(missing) + passed * LISTED
+            log.error("%d segments wait: starts may be missing; does finish_connections run?", number)
+            missing = sorted(missing, key=lambda one: one.committed_at)[-MOST:]
+        if not self._learn_all([one.name for one in missing], lost=lost):
+            return False
+        self._read |= read
+        return True
+
+    def _learn_all(self, names: Sequence[str], *, lost: bool) -> bool:
+        """Learns these segments. False: one is gone, and it is not said that those are lost."""
+        for some in batched(names, AT_ONCE, strict=False):
+            for name, blob in zip(some, self._storage.read_all(some), strict=True):
+                if blob is None and not lost:
+                    return False
+                try:
+                    self._learn(observations.load(blob.data if blob else b""))
+                except DamagedFile as error:
+                    log.warning("%s: starts of connections may be missing: %s", name, error)
+        return True
+
+    def _learn(self, observed: pa.Table) -> None:
+        keys = observations.keys(observed)
+        times, arrivals = (np.asarray(observed[name]) for name in ("first", "first_seen"))
+        with self._changing:
+            self._starts.learn(keys, times, arrivals)
+
+    def _load(self, *, lost: bool = False) -> bool:
+        """Begins anew with the state table; whether all of it was there. `lost`: goes on without the rest."""
+        current = self._read_manifest()
+        starts, parts = StartTimeIndex(), []
+        for part in current.parts:
+            blob = self._storage.read(part.name)
+            if blob is None and not lost:
+                return False
+            try:
+                parts.append(state_table.starts(state_table.checked(part.name, blob.data if blob else b"")))
+            except DamagedFile as error:
+                log.warning("starts of connections may be missing: %s", error)
+        starts.extend(parts)
+        with self._changing:
+            self._starts = starts
+        self._read = {}  # it knows the state table alone now, also if folding fails
+        return True
+
+    def _read_manifest(self) -> Manifest:
+        self._manifest = self._stored_manifest()
+        return self._manifest
+
+    def _stored_manifest(self) -> Manifest:
+        blob = self._storage.read(manifest.NAME)
+        return Manifest.parse(blob.data) if blob else Manifest()
+
+
+def _half(keys: Array) -> Array:
+    """The first 64 bits of each key, as a number that sorts as the keys do."""
+    return np.ascontiguousarray(keys).view(">u8")[::2].astype(np.uint64)

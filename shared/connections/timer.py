@@ -1,0 +1,309 @@
+"""The timer's shell: merges committed records into the state table and writes finished connections."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from shared import deadline, telemetry
+from shared.azure.blob_storage import Storage
+from shared.azure.checkpoints import Checkpoints
+from shared.azure.event_hub import Hub, HubState
+from shared.connections import finishing, manifest, observations, segments, state_table
+from shared.connections.manifest import Manifest, PartitionProgress, Totals
+from shared.connections.observations import NO_NAME
+from shared.connections.progress import Taken, advanced
+from shared.connections.repair import Repair
+from shared.connections.state_merge import StateMerge
+from shared.errors import DamagedFile, PreconditionFailed
+from shared.export.plan import Stamp
+from shared.lag import Lag
+from shared.policies import FinishPolicy
+from shared.protocol import publishing
+from shared.protocol.ledger import Ledger
+from shared.telemetry import TimerRun
+
+CHUNK = 250_000
+"""Observations that one commit of the manifest merges: this bounds memory."""
+SEGMENTS = 5_000
+"""Segments that it merges: one takes 35 KB, however few observations it has."""
+ATTEMPTS = 10
+BUDGET = 50.0
+"""Seconds of the minute between two runs of the timer after which a run begins nothing new."""
+SECONDS = 240.0
+"""How long a run may take, whatever storage does; after its budget it ends what it has begun."""
+LOST = "what was known of its connections is lost: they have no row, or rows without their earlier records"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class FinishSummary:
+    """What a run did, and how things stand."""
+
+    segments: int = 0
+    observations: int = 0
+    finished: Counter[str] = field(default_factory=Counter)
+    """Connections written with Revision 0, by status."""
+    durations: list[tuple[str, float]] = field(default_factory=list)
+    """Status and seconds of each of these, where a duration is known."""
+    revisions: int = 0
+    capped: int = 0
+    rows: int = 0
+    """In the state table."""
+    open: int = 0
+    """Of those, connections that are not finished, or are to be revised."""
+    unknown_names: int = 0
+    """Event names seen that are set neither as opening nor as closing."""
+    clock: int = -1
+    """µs since 1970 UTC: everything that arrived before is merged."""
+    lag: dict[str, Lag] = field(default_factory=dict)
+    """How far the commits of each partition are behind the hub; empty: the hub did not answer."""
+    stalled: int = 0
+    """Partitions that have envelopes to commit and do not go on."""
+    repaired: int = 0
+    swept: int = 0
+    alarms: list[str] = field(default_factory=list)
+    """What an operator should look at."""
+    complete: bool = False
+    """All that was committed when the run began is merged, and all that was finished is written."""
+
+    def alarm(self, text: str) -> None:
+        """Notes it, once."""
+        if text not in self.alarms:
+            log.error("%s", text)
+            self.alarms.append(text)
+
+
+class Finisher:
+    """The timer's work. Two may run at once, in one process or several: what decides is the manifest."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        hub: Hub,
+        policy: FinishPolicy,
+        now: Callable[[], int],
+        new_id: Callable[[], str],
+        seconds: float = SECONDS,
+        checkpoints: Checkpoints | None = None,
+    ) -> None:
+        """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside.
+
+        `seconds`: how long a run may take, whatever storage does. `checkpoints`: those of the Functions host;
+        None: they cannot be reached.
+        """
+        self._seconds = seconds
+        self._storage = storage
+        self._hub = hub
+        self._policy = policy
+        self._vocabulary = finishing.Vocabulary.of(policy)
+        self._now = now
+        self._new_id = new_id
+        self._checkpoints = checkpoints
+        self._repair = Repair(storage, now, new_id)
+
+    def run(self, budget_seconds: float) -> FinishSummary:
+        """Merges, finishes, publishes, repairs and sweeps, in steps, until all is done or the time is up.
+
+        Raises StorageError or LedgerError: the next run goes on from what was committed.
+        """
+        with deadline.within(self._seconds):
+            return self._run(budget_seconds)
+
+    def _run(self, budget_seconds: float) -> FinishSummary:
+        summary = FinishSummary()
+        until = self._now() + int(budget_seconds * 1_000_000)
+        asked = self._now()
+        state = self._hub.ask()
+        before, _ = self._load(Stamp(self._new_id(), self._now()))
+        summary.repaired = self._mend(before, state, summary)
+        refusals = 0
+        while not summary.complete and refusals < ATTEMPTS:
+            try:
+                self._step(asked, state, summary)
+            except PreconditionFailed as refusal:
+                refusals += 1
+                log.warning("refused (%d): %s", refusals, refusal)
+                if refusals == ATTEMPTS:
+                    summary.alarm(f"finishing connections stands still: {refusal}")
+            if self._now() >= until:
+                break
+        summary.swept += self._repair.sweep(summary.alarm)
+        telemetry.timer_ran(
+            TimerRun(
+                open=summary.open,
+                merged_age=(self._now() - summary.clock) / 1_000_000 if summary.clock >= 0 else None,
+                finished=summary.finished,
+                durations=summary.durations,
+                revised=summary.revisions,
+                capped=summary.capped,
+                unknown_names=summary.unknown_names,
+                stalled=summary.stalled,
+                alarms=len(summary.alarms),
+                lag=summary.lag,
+                retention=self._policy.retention.total_seconds(),
+            )
+        )
+        return summary
+
+    def _mend(self, before: Manifest, state: HubState | None, summary: FinishSummary) -> int:
+        """Repairs what exporters, and hubs made anew, left; how many ledgers were repaired."""
+        store = self._checkpoints
+        found = self._repair.checkpoints(store, state, summary.alarm) if state and store else {}
+        repaired = self._repair.repair(before, state, found, summary.alarm)
+        if state and store:
+            self._repair.delete_stale(store, found, state, summary.alarm)
+        return repaired
+
+    # -- one commit of the manifest --------------------------------------------------------------------
+
+    def _step(self, asked: int, state: HubState | None, summary: FinishSummary) -> None:
+        """Merges a chunk, writes what is finished, and commits both in the manifest."""
+        stamp = Stamp(self._new_id(), self._now())
+        stored, etag = self._load(stamp)
+        parts = self._storage.names("state-table/")
+        before = self._without_missing(stored, parts, etag, summary)
+        ledgers = list(self._ledgers(before, etag, summary))
+        taken = list(self._take(before, ledgers))
+        new, missing = self._read(taken, etag, summary)
+        after = advanced(before, taken, finishing.newest(new), self._vocabulary.names, asked, state)
+        after = after.model_copy(update={"totals": after.totals.plus(Totals(missing=missing))})
+        work = StateMerge(self._storage, self._policy, after, stamp)
+        for part, piece in zip(before.parts or (None,), state_table.spread(new, before.parts), strict=True):
+            work.part(part, piece)
+        after = work.manifest()
+        for name in work.damaged:
+            summary.alarm(f"{name}: is damaged: {LOST}")
+        files = work.files()
+        after = after.with_files([file.pending for file in files])
+        if after != stored:
+            self._storage.stage(files)
+            after = after.written(stamp.commit_id, stamp.now)
+            etag = self._storage.write(manifest.NAME, after.dump(), etag)
+            publishing.publish(self._storage, manifest.NAME, after, etag, stamp)
+            summary.swept += self._repair.sweep_parts(parts, after)
+        summary.finished.update(work.finished)
+        summary.durations += work.durations
+        _report(summary, before, after, taken, state, stamp.now)
+        summary.unknown_names = sum(
+            name != NO_NAME and name.lower() not in self._vocabulary.names for name in after.names
+        )
+        summary.complete = not work.left and all(one.all for one in taken)
+
+    def _load(self, stamp: Stamp) -> tuple[Manifest, str | None]:
+        """The manifest as it stands, with every file that it lists published."""
+        blob = self._storage.read(manifest.NAME)
+        if blob is None:
+            return Manifest(), None
+        return publishing.publish(self._storage, manifest.NAME, Manifest.parse(blob.data), blob.etag, stamp)
+
+    def _ledgers(self, before: Manifest, etag: str | None, summary: FinishSummary) -> Iterator[Ledger]:
+        """All ledgers that can be trusted; the partition of another one holds the clock back."""
+        ledgers = {name: ledger for name, ledger, _ in self._repair.ledgers(summary.alarm)}
+        for name, ledger in ledgers.items():
+            if before.rolled_back(ledger):
+                summary.alarm(
+                    f"{name}: is older than what was seen, or another one: restore it, or accept it as it is"
+                )
+            elif before.behind(ledger):
+                self._check_manifest(etag)
+                summary.alarm(
+                    f"{manifest.NAME}: is gone or older than {name}, which dropped what was merged: "
+                    "restore it, or accept the ledger"
+                )
+            else:
+                yield ledger
+        for partition, merged in before.partitions.items():
+            if merged.ledger_id and f"ledgers/{partition}.json" not in ledgers:
+                summary.alarm(
+                    f"ledgers/{partition}.json: was there, and cannot be read: restore it, or accept its loss"
+                )
+
+    def _take(self, before: Manifest, ledgers: Sequence[Ledger]) -> Iterator[Taken]:
+        """What one commit merges: the oldest segments of each partition, first of that furthest behind."""
+        room, number = CHUNK, SEGMENTS
+        for ledger in sorted(
+            ledgers, key=lambda one: before.partitions.get(one.partition, PartitionProgress()).progress
+        ):
+            chosen, unreadable = segments.waiting(
+                self._storage, ledger, before.watermark(ledger), room, number
+            )
+            room -= sum(one.observations for one in chosen)
+            number -= len(chosen)
+            reached = max(
+                before.watermark(ledger),
+                *(index.last for index in unreadable),
+                *(one.ordinal for one in chosen),
+                0,
+            )
+            newest = ledger.segments[-1].ordinal if ledger.segments else 0
+            yield Taken(ledger, tuple(chosen), tuple(unreadable), all=reached >= newest)
+
+    def _read(self, taken: Sequence[Taken], etag: str | None, summary: FinishSummary) -> tuple[pa.Table, int]:
+        """The observations of these segments as rows of the state table, and how many could not be read."""
+        names = [segment.name for one in taken for segment in one.segments]
+        blobs = self._storage.read_all(names)
+        unreadable = [index.name for one in taken for index in one.unreadable]
+        found = []
+        for name, blob in zip(names, blobs, strict=True):
+            try:
+                found.append(observations.load(blob.data if blob else b""))
+            except DamagedFile:
+                unreadable.append(name)
+        if unreadable:
+            self._check_manifest(etag)
+            for name in unreadable:
+                summary.alarm(f"{name}: is gone or damaged: rows of its connections miss records")
+        return state_table.keyed(found), len(unreadable)
+
+    def _without_missing(
+        self, before: Manifest, names: Sequence[str], etag: str | None, summary: FinishSummary
+    ) -> Manifest:
+        """Without the parts of the state table that are gone."""
+        gone = {part.name for part in before.parts} - set(names)
+        if not gone:
+            return before
+        self._check_manifest(etag)
+        for name in sorted(gone):
+            summary.alarm(f"{name}: is gone: {LOST}")
+        return before.without_parts(gone)
+
+    def _check_manifest(self, etag: str | None) -> None:
+        """Raises PreconditionFailed if another instance has written the manifest since."""
+        current = self._storage.read(manifest.NAME)
+        if (current.etag if current else None) != etag:
+            raise PreconditionFailed(f"{manifest.NAME}: another instance has written it")
+
+
+def _report(
+    summary: FinishSummary,
+    before: Manifest,
+    after: Manifest,
+    taken: Sequence[Taken],
+    state: HubState | None,
+    now: int,
+) -> None:
+    """Adds a commit to the summary, and says what stalls."""
+    done, was = after.totals, before.totals
+    summary.segments += sum(len(one.segments) for one in taken)
+    summary.observations += done.observations - was.observations
+    summary.revisions += done.revisions - was.revisions
+    summary.capped += done.capped - was.capped
+    summary.rows = sum(part.rows for part in after.parts)
+    summary.open = sum(part.open for part in after.parts)
+    summary.clock = after.clock
+    if done.capped > was.capped:
+        summary.alarm("too many connections: some were let go early; are CorrelationIds made up by somebody?")
+    ledgers = {one.ledger.partition: one.ledger for one in taken}
+    summary.stalled = 0
+    for partition, position in (state.positions if state else {}).items():
+        lag = summary.lag[str(partition)] = position.lag(ledgers.get(str(partition)), now)
+        if lag.stalled:
+            # No alarm: one event that waits after quiet hours looks the same. Its age and count have gauges.
+            summary.stalled += 1
+            log.warning(
+                "%s: has at least %d envelopes to commit, and holds finishing back", partition, lag.envelopes
+            )

@@ -1,0 +1,1 @@
+"""Exports batches of envelopes: a pure plan, and the exporter that carries it out."""

@@ -1,0 +1,78 @@
+"""Bounds the memory that a body may take, before it is unfolded into Python objects.
+
+64 KB of gzip can hold 22 million lines or 20 million `{}`. So the text is measured first: what
+would take more than `PARSED` times `ENVELOPE_MAX_INFLATED` is rejected. With what comes before and after
+parsing, a body takes at most 12 times `ENVELOPE_MAX_INFLATED` (768 MiB at its default), as a test measures.
+"""
+
+import re
+from collections.abc import Iterable
+
+from shared.input.envelope import Unreadable
+
+PARSED = 8
+"""Times `ENVELOPE_MAX_INFLATED` that the records of one body may take."""
+_RECORD = 1024
+"""Bytes that a record takes on its way into a table or a dead letter, whatever it holds."""
+_LETTER = 20
+"""Bytes that a letter of a long value takes on its way into a file: Arrow and Parquet make copies."""
+_LONG = 1024
+_MOST = 128
+"""Bytes that one byte of JSON takes at most."""
+_FLAT = re.compile(rb"[^{]{2048,}")
+"""May hold many keys of one object."""
+
+
+def parsed(text: bytes) -> int:
+    """The bytes that JSON text takes as Python objects, at most: measured with CPython 3.13, 64 bits.
+
+    An object takes 184, an array 80, a value 60, a member of an object 30 more or, among many, 170.
+    """
+    return (
+        (len(text) if text.isascii() else 2 * len(text))
+        + 184 * text.count(b"{")
+        + 80 * text.count(b"[")
+        + 60 * text.count(b",")
+        + 30 * text.count(b":")
+        + 140 * sum(flat[0].count(b":") for flat in _FLAT.finditer(text))
+    )
+
+
+def check(text: bytes, limit: int) -> None:
+    """Raises Unreadable if text may take more than `limit` bytes when it is parsed."""
+    if len(text) * _MOST > limit and (size := parsed(text)) > limit:
+        raise Unreadable(
+            f"expected JSON that takes at most {limit} bytes of memory, came {len(text)}"
+            f" bytes that take about {size}: send smaller envelopes"
+        )
+
+
+def check_count(records: int, limit: int) -> None:
+    """Raises Unreadable if so many records may take more than `limit` bytes."""
+    if records * _RECORD > limit:
+        raise Unreadable(
+            f"expected at most {limit // _RECORD} records, came {records} or more: send smaller envelopes"
+        )
+
+
+def check_values(records: Iterable[object], size: int, limit: int) -> None:
+    """Raises Unreadable if long values of records may take more than `limit`; `size`: bytes of their body."""
+    if size * _LETTER <= limit:
+        return
+    found = 0
+    waiting: list[object] = [records]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str | bytes):
+            if len(value) >= _LONG:
+                found += len(value) if value.isascii() else 2 * len(value)
+        elif isinstance(value, dict):
+            waiting += value
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+    if found * _LETTER > limit:
+        raise Unreadable(
+            f"expected long values of at most {limit // _LETTER} bytes together, came {found}:"
+            " send smaller envelopes"
+        )

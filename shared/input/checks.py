@@ -1,0 +1,171 @@
+"""Validates columns of raw values and builds a table of the rows that pass."""
+
+import re
+from bisect import bisect
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shared.arrays import lengths
+from shared.input import numbers, timestamps
+from shared.input.columns import Values
+from shared.input.envelope import HubPartition, Reason, quote
+from shared.input.extraction import REST, Rows
+from shared.input.rejections import RejectionDetail
+from shared.input.shapes import INPUT, shape
+from shared.policies import ExportPolicy
+from shared.tables.schema import RECORDS, Column
+
+_US = timedelta(microseconds=1)
+_TEXT = pa.string()
+_NUMBER = pa.float64()
+_TIME = pa.timestamp("us", "UTC")
+_SUBSCRIPTION = re.compile("/subscriptions/([^/]{1,128})(?:/|$)")
+
+
+def checked(partition: HubPartition, rows: Rows, policy: ExportPolicy) -> pa.Table:
+    """The rows that pass, as a table of RECORDS; the others go to the findings of their envelopes."""
+    check = _Check(rows, policy)
+    columns = {column.name: check.column(at) for at, column in enumerate(INPUT)}
+    columns["AdditionalProperties"] = rows.columns.column(REST)
+    passed = check.passed()
+    if passed is None:
+        indexes, sequences, enqueued = check.indexes, check.sequences, check.enqueued
+    else:
+        at = pa.array(passed)
+        columns = {name: values.take(at) for name, values in columns.items()}
+        indexes, sequences, enqueued = (
+            each[passed] for each in (check.indexes, check.sequences, check.enqueued)
+        )
+    columns["_ResourceId"], subscriptions = _resources(columns["_ResourceId"])
+    stated = columns["_SubscriptionId"]
+    none = stated.null_count == len(stated)
+    columns["_SubscriptionId"] = subscriptions if none else pc.coalesce(stated, subscriptions)
+    columns |= {
+        "_RecordIndex": pa.array(indexes),
+        "_SequenceNumber": pa.array(sequences),
+        "_EnqueuedTime": _time(enqueued),
+        "_EventHubPartition": pa.repeat(pa.scalar(str(partition), _TEXT), len(indexes)),
+    }
+    return pa.Table.from_arrays(
+        [_filled(column, columns.get(column.name), len(indexes)) for column in RECORDS.columns],
+        schema=RECORDS.arrow,
+    )
+
+
+class _Check:
+    """Rows under check, and which of them failed."""
+
+    def __init__(self, rows: Rows, policy: ExportPolicy) -> None:
+        self._rows = rows
+        self._policy = policy
+        self._numbers = np.frombuffer(rows.numbers, np.int32)
+        self._failed = np.zeros(len(self._numbers), np.bool_)
+        envelopes, self.indexes = rows.origins.positions(self._numbers)
+        self.sequences, self.enqueued = rows.origins.lineage(envelopes)
+
+    def column(self, at: int) -> pa.Array:
+        """A column as its type; the rows whose values do not fit have failed."""
+        column, values = INPUT[at], self._rows.columns.column(at)
+        if column.type == _NUMBER:
+            return self._doubles(at, values)
+        texts = values if isinstance(values, pa.Array) else self._texts(at, values)
+        if column.required and column.default is None:
+            empty = lengths(texts) == 0
+            if (spaces := pc.utf8_is_space(texts)).true_count:
+                empty |= np.asarray(spaces.fill_null(False))  # noqa: FBT003
+            self._fail(Reason.MISSING_REQUIRED_FIELD, at, empty, "text that is not empty", values)
+        return self._times(at, texts) if column.type == _TIME else texts
+
+    def passed(self) -> np.ndarray | None:
+        """The rows that passed, in order of envelopes and records; None: all, as they are."""
+        if (self._numbers[1:] < self._numbers[:-1]).any():
+            order = np.argsort(self._numbers)
+            return order[~self._failed[order]]
+        return np.flatnonzero(~self._failed) if self._failed.any() else None
+
+    def _texts(self, at: int, values: list[Any]) -> pa.Array:
+        """What is text among values that are not all text."""
+        wrong = [type(value) is not str and value is not None for value in values]
+        self._fail(Reason.WRONG_TYPE, at, wrong, "text", values)
+        return pa.array([value if type(value) is str else None for value in values], _TEXT)
+
+    def _doubles(self, at: int, values: Values) -> pa.Array:
+        """Numbers, and texts that are one."""
+        if isinstance(values, pa.Array):
+            if values.null_count == len(values):
+                return pa.nulls(len(values), _NUMBER)
+            values = values.to_pylist()
+        if set(map(type, values)) <= {int, float, type(None)}:
+            with suppress(pa.ArrowInvalid):  # an integer that is no double
+                return pa.array(values, _NUMBER)
+        found = [None if value is None else numbers.read(value) for value in values]
+        wrong = [number is None and value is not None for number, value in zip(found, values, strict=True)]
+        self._fail(Reason.WRONG_TYPE, at, wrong, "a number", values)
+        return pa.array(found, _NUMBER)
+
+    def _times(self, at: int, texts: pa.Array) -> pa.Array:
+        found, good = timestamps.read(texts)
+        self._fail(Reason.UNPARSEABLE_TIME, at, ~good, "a time such as 2030-01-02T03:04:05.1234567Z", texts)
+        age, lead = self._policy.max_age, self._policy.max_lead
+        late = self.enqueued - found
+        implausible = (late > age // _US) | (late < -(lead // _US))
+        self._fail(
+            Reason.IMPLAUSIBLE_TIME,
+            at,
+            implausible,
+            f"a time from {age} before to {lead} after the record's arrival",
+            texts,
+        )
+        return _time(found)
+
+    def _fail(
+        self,
+        reason: Reason,
+        at: int,
+        wrong: Sequence[bool] | np.ndarray,
+        expected: str,
+        values: Values,
+    ) -> None:
+        """Rejects the rows that are wrong, and have not failed before."""
+        wrong = np.asarray(wrong)
+        if not wrong.any():
+            return
+        rows = np.flatnonzero(wrong & ~self._failed)
+        self._failed[rows] = True
+        name, runs = INPUT[at].name, self._rows.runs
+        rows = rows[np.argsort(self._numbers[rows])]
+
+        def describe_one(position: int) -> RejectionDetail:
+            row = int(rows[position])
+            value = values[row]
+            came = quote(value.as_py() if isinstance(value, pa.Scalar) else value)
+            run = runs[bisect(runs, row, key=lambda run: run.start) - 1]
+            return f"expected {expected} in {name}, came {came}", shape(run.keys, run.inner_keys).pointer(at)
+
+        self._rows.origins.reject(reason, self._numbers[rows], describe_one)
+
+
+def _time(microseconds: np.ndarray) -> pa.Array:
+    return pa.array(microseconds).view(_TIME)
+
+
+def _resources(ids: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Resource ids in lower case, and the subscriptions in them."""
+    encoded = ids.dictionary_encode()
+    lower = pc.utf8_lower(encoded.dictionary)
+    found = [_SUBSCRIPTION.match(id_ or "") for id_ in lower.to_pylist()]
+    subscriptions = pa.array([one and one[1] for one in found], _TEXT)
+    return lower.take(encoded.indices), subscriptions.take(encoded.indices)
+
+
+def _filled(column: Column, values: pa.Array | None, rows: int) -> pa.Array:
+    """A column with its default for what is null."""
+    if values is None:
+        return pa.nulls(rows, column.type) if column.default is None else pa.repeat(column.default, rows)
+    return values if column.default is None else values.fill_null(column.default)

@@ -1,0 +1,141 @@
+"""The input model: partitions, envelopes, the records in them, and rejections of what cannot be parsed."""
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+GZIP = b"\x1f\x8b"
+_PIECE = 1 << 14
+_QUOTED = 80
+
+
+class Unreadable(Exception):
+    """A body that has no records to be had; its text is the rejection's message."""
+
+
+@dataclass(frozen=True, slots=True)
+class HubPartition:
+    """One partition of one Event Hub. All parts are lower case."""
+
+    namespace: str
+    hub: str
+    id: str
+
+    def __str__(self) -> str:
+        """`namespace/hub/id`, the value of the column `_EventHubPartition`."""
+        return f"{self.namespace}/{self.hub}/{self.id}"
+
+    def replay(self, incarnation: int) -> "HubPartition":
+        """The partition whose ledger counts what is replayed of this one's dead letters.
+
+        `~` is in no partition id. What was rejected in a replay is replayed as of that partition again.
+        """
+        return HubPartition(self.namespace, self.hub, f"{self.id}~{incarnation}")
+
+    @property
+    def origin(self) -> "HubPartition":
+        """The partition that its envelopes came from at first: of no replay, itself."""
+        return HubPartition(self.namespace, self.hub, self.id.partition("~")[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One Event Hub event of a partition."""
+
+    sequence: int
+    enqueued: int
+    """Microseconds since 1970-01-01 UTC."""
+    body: bytes
+    only: tuple[tuple[int, int], ...] = ()
+    """Of its records, those in these closed intervals: the others were exported before. Empty: all."""
+
+
+class Reason(StrEnum):
+    """Why a record or a whole envelope did not pass."""
+
+    UNREADABLE_ENVELOPE = "unreadable_envelope"
+    RECORD_NOT_AN_OBJECT = "record_not_an_object"
+    MISSING_REQUIRED_FIELD = "missing_required_field"
+    WRONG_TYPE = "wrong_type"
+    UNPARSEABLE_TIME = "unparseable_time"
+    IMPLAUSIBLE_TIME = "implausible_time"
+    OLDER_INCARNATION = "older_incarnation"
+    INTERNAL_ERROR = "internal_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why one record, or a whole envelope, did not pass."""
+
+    reason: Reason
+    message: str
+    """What was expected and what came; quotes at most a short, escaped piece of the value."""
+    index: int | None = None
+    """The record's position in its envelope; None: the whole envelope."""
+    pointer: str = ""
+    """JSON pointer (RFC 6901) to the offending value inside the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """What of one envelope was rejected."""
+
+    envelope: Envelope
+    rejections: tuple[Rejection, ...]
+    """The first 100, by index."""
+    indexes: tuple[tuple[int, int], ...]
+    """All rejected record indexes as closed intervals; empty: the whole envelope."""
+    counts: Mapping[Reason, int]
+    """All of them, by reason."""
+
+
+def quote(value: object) -> str:
+    """A value for a message: at most 80 characters, all of them printable ASCII.
+
+    Text comes as a JSON string with escapes, cut with `...`; objects and arrays as their size alone.
+    """
+    match value:
+        case dict():
+            return f"an object of {len(value)} keys"
+        case list():
+            return f"an array of {len(value)} elements"
+        case bytes():
+            text = json.dumps(value[:_QUOTED].decode("latin-1"))
+        case str():
+            text = json.dumps(value[:_QUOTED])
+        case _:
+            text = json.dumps(value)
+    text = text.replace("\x7f", "\\u007f")
+    return text if len(text) <= _QUOTED else f"{text[: _QUOTED - 3]}..."
+
+
+def inflate(body: bytes, limit: int) -> bytes:
+    """A gzip body (RFC 1952, several members and zeros at the end too) inflated; any other body itself.
+
+    Raises:
+        Unreadable: It is cut off or damaged, or inflates to more than `limit` bytes.
+    """
+    if not body.startswith(GZIP):
+        return body
+    partition = memoryview(body)
+    inflated: list[bytes] = []
+    size = at = 0
+    while at < len(body):
+        member = zlib.decompressobj(wbits=31)
+        while not member.eof:
+            if at >= len(body):
+                raise Unreadable(f"expected a whole gzip body, came one cut off after {len(body)} bytes")
+            piece = partition[at : at + _PIECE]
+            try:
+                inflated.append(member.decompress(piece, limit - size + 1))
+            except zlib.error as error:
+                raise Unreadable(f"expected a gzip body, came {quote(body)}: {quote(str(error))}") from None
+            size += len(inflated[-1])
+            if size > limit:
+                raise Unreadable(f"expected a gzip body that inflates to {limit} bytes at most, came more")
+            at += len(piece) - len(member.unused_data)
+        if not body[at : at + 1].strip(b"\0") and not body[at:].strip(b"\0"):
+            break
+    return b"".join(inflated)

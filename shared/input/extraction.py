@@ -1,0 +1,286 @@
+"""Splits records by shape: extracts values into columns and sets aside records of other categories."""
+
+import json
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+import orjson
+
+from shared.input import bounds, shapes, templates
+from shared.input.columns import Columns
+from shared.input.envelope import Envelope, Reason, Unreadable, quote
+from shared.input.origins import Origins
+from shared.input.shapes import INPUT, Keys, RecordKeys, Shape
+from shared.input.templates import Template
+from shared.tables.schema import CATEGORY, RECORDS
+
+type Record = dict[str, Any]
+
+REST = len(INPUT)
+_WAITING = 512
+"""So many records are taken apart at a time, at least; few enough to stay in the processor's cache."""
+_TOGETHER = 4096
+"""So many at most: what is made of them on the way takes several times their own memory."""
+_CREDIT = 1 << 15
+"""Bytes of bodies that a template may try in vain; those that it reads earn a quarter of their own."""
+_SIZE = 1 << 20
+"""Larger bodies are left to `shared.input.envelope`, which bounds what they take."""
+_WRONG = "\0"
+"""No category, no table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Rows of one shape that lie together."""
+
+    start: int
+    keys: Keys
+    inner_keys: Keys | None
+    """Of the properties; None: they have none."""
+
+
+@dataclass(slots=True)
+class Rows:
+    """Values as they came, and where they came from."""
+
+    limit: int
+    """Bytes of memory that JSON text inside a record may take."""
+    origins: Origins = field(default_factory=Origins)
+    columns: Columns = field(default_factory=lambda: Columns(len(INPUT) + 1))
+    """Those of INPUT, and REST: what no column claimed, as a JSON object."""
+    numbers: array[int] = field(default_factory=lambda: array("i"))
+    """Of the records among those of `origins`."""
+    runs: list[Run] = field(default_factory=list)
+    foreign: int = 0
+    """Records of other categories and tables."""
+    template: Template | None = field(default_factory=lambda: templates.cache.template)
+    """For the envelopes to come."""
+    _waiting: list[object] = field(default_factory=list)
+    _alike: bool = True
+    """The template has read all of the last bodies: it may read the next ones together."""
+    _credit: int = _CREDIT
+    _seen: list[tuple[Keys, Keys | None]] = field(default_factory=list)
+    """Keys of records of ours that no template has read."""
+
+    def read(self, texts: Sequence[bytes]) -> Sequence[list[object] | None]:
+        """The records of each body by the template; None: it has others, or too many had of late."""
+        together = self._tried(texts) if self._alike and len(texts) > 1 else None
+        if together is not None:
+            return together
+        # And so are the next ones, unless all of these fit: no more than every other group is tried in vain.
+        one_by_one = [self._tried([text]) for text in texts]
+        self._alike = None not in one_by_one
+        return [each[0] if each else None for each in one_by_one]
+
+    def _tried(self, texts: Sequence[bytes]) -> list[list[object]] | None:
+        """The records of bodies by the template, all or none."""
+        if self.template is None or self._credit < 0 or (size := sum(map(len, texts))) > _SIZE:
+            return None
+        found = self.template.records(texts)
+        if found is not None:
+            self._credit += size // 4
+        elif len(texts) == 1:
+            self._credit -= size
+        return found
+
+    def add(
+        self, envelopes: Sequence[Envelope], found: Sequence[list[object]], problems: Mapping[int, str]
+    ) -> None:
+        """Takes the records of envelopes, of which some may have problems; lists and dicts are emptied."""
+        self.origins.add(envelopes, list(map(len, found)), problems)
+        self._waiting += chain.from_iterable(found)
+        for records in found:
+            records.clear()
+        if len(self._waiting) >= _WAITING:
+            self.take()
+
+    def take(self) -> None:
+        """Takes the records apart that wait, rejects those that have no columns, and learns of their keys."""
+        waiting, self._waiting = self._waiting, []
+        first = self.origins.records - len(waiting)
+        for start in range(0, len(waiting), _TOGETHER):
+            found = waiting[start : start + _TOGETHER]
+            waiting[start : start + _TOGETHER] = [None] * len(
+                found
+            )  # so that the memory is free when they are done
+            numbers: Sequence[int] = range(first + start, first + start + len(found))
+            for kind, at in _groups(list(map(type, found))):
+                self._add(kind, _pick(found, at), _pick(numbers, at))
+        templates.cache.learn(self._seen, len(waiting))
+        self._seen.clear()
+        if self.template is not templates.cache.template:
+            self.template, self._credit = templates.cache.template, _CREDIT
+
+    def _add(self, kind: type, found: list[Any], where: Sequence[int]) -> None:
+        """Takes what orjson or a template has made of records, all of one type."""
+        if kind is dict:
+            for keys, at in _groups([(*member,) for member in found]):
+                self._add_with_keys(shapes.record_keys(keys), keys, _pick(found, at), _pick(where, at))
+        elif issubclass(kind, templates.Record):
+            self._add_structs(kind.template, found, where)
+        else:
+            self.origins.reject(Reason.RECORD_NOT_AN_OBJECT, where, lambda at: (_no_object(found[at]), ""))
+
+    def _add_structs(self, template: Template, members: list[Any], where: Sequence[int]) -> None:
+        """Takes records that a template has read."""
+        if template.category:
+            ours = self._ours(template.record_keys, list(map(template.category, members)), where)
+            members, where = _pick(members, ours), _pick(where, ours)
+        if not members:
+            return
+        self.runs.append(Run(len(self.numbers), template.shape.keys, template.shape.inner_keys))
+        self.numbers.extend(where)
+        columns, rest = template.columns(members)
+        for column, values in columns:
+            self.columns.extend(column, values)
+        if rest:
+            self.columns.extend(REST, rest)
+        self.columns.end(len(members))
+
+    def _add_with_keys(
+        self, record_keys: RecordKeys, keys: Keys, members: list[Record], where: Sequence[int]
+    ) -> None:
+        """Takes records with the same keys."""
+        if record_keys.foreign:
+            self.foreign += len(members)
+            return
+        if key := record_keys.category or record_keys.table:
+            ours = self._ours(record_keys, [member.pop(key) for member in members], where)
+            members, where = _pick(members, ours), _pick(where, ours)
+        if record_keys.properties is None:
+            self._add_shaped(shapes.shape(keys, None), members, [], where)
+            return
+        inner, good = self._properties(record_keys.properties, members, where)
+        members, inner, where = _pick(members, good), _pick(inner, good), _pick(where, good)
+        for inner_keys, at in _groups([None if each is None else (*each,) for each in inner]):
+            shape = shapes.shape(keys, inner_keys)
+            self._add_shaped(shape, _pick(members, at), _pick(inner, at), _pick(where, at))
+
+    def _ours(self, record_keys: RecordKeys, values: list[Any], where: Sequence[int]) -> Sequence[int] | None:
+        """Which records are of the category, or of the table (None: all), by the value that says so."""
+        name = CATEGORY if record_keys.category else RECORDS.name
+        if values and type(values[0]) is str and values.count(values[0]) == len(values):
+            if values[0].lower() == name.lower():
+                return None
+            self.foreign += len(values)
+            return []
+        wrong = []
+        if set(map(type, values)) - {str, type(None)}:
+            wrong = [at for at, value in enumerate(values) if type(value) is not str and value is not None]
+            key = record_keys.category or record_keys.table or ""
+            self.origins.reject(
+                Reason.WRONG_TYPE,
+                [where[at] for at in wrong],
+                lambda at: (f"expected text in {key.lower()}, came {quote(values[wrong[at]])}", f"/{key}"),
+            )
+        known = (
+            [value if type(value) is str or value is None else _WRONG for value in values]
+            if wrong
+            else values
+        )
+        distinct = set(known)
+        # null says nothing of a category: such a record is checked, not skipped.
+        accepted = {value for value in distinct if value is None or value.lower() == name.lower()}
+        if accepted == distinct:
+            return None
+        ours = [at for at, value in enumerate(known) if value in accepted] if accepted else []
+        self.foreign += len(values) - len(wrong) - len(ours)
+        return ours
+
+    def _add_shaped(
+        self, shape: Shape, members: list[Record], inner: list[Any], where: Sequence[int]
+    ) -> None:
+        """Takes records of one shape."""
+        if not members:
+            return
+        if shape.missing is not None:
+            message = f"expected {INPUT[shape.missing].name}, came none of {shapes.paths(shape.missing)}"
+            self.origins.reject(Reason.MISSING_REQUIRED_FIELD, where, lambda _: (message, ""))
+            return
+        if len(self._seen) < _WAITING:
+            self._seen.append((shape.keys, shape.inner_keys))
+        self.runs.append(Run(len(self.numbers), shape.keys, shape.inner_keys))
+        self.numbers.extend(where)
+        rest = bool(shape.rest or shape.rest_inner)
+        for partition, places, more in ((members, shape.outer, rest), (inner, shape.inner, shape.rest_inner)):
+            for column, key in places:
+                self.columns.extend(
+                    column,
+                    [each.pop(key) for each in partition] if more else [each[key] for each in partition],
+                )
+        if shape.rest_inner:
+            for member, each in zip(members, inner, strict=True):
+                member["properties"] = each
+        if rest:
+            self.columns.extend(REST, _dumped(members))
+        self.columns.end(len(members))
+
+    def _properties(
+        self, key: str, members: list[Record], where: Sequence[int]
+    ) -> tuple[list[Any], Sequence[int] | None]:
+        """The properties, an object or None each, and which records they can be read of (None: all)."""
+        values = [member.pop(key) for member in members]
+        if not set(map(type, values)) - {dict}:
+            return values, None
+        opened = [self._object(value) if type(value) is str else value for value in values]
+        wrong = [at for at, value in enumerate(opened) if type(value) is not dict and value is not None]
+        if not wrong:
+            return opened, None
+        self.origins.reject(
+            Reason.WRONG_TYPE,
+            [where[at] for at in wrong],
+            lambda at: (
+                f"expected an object or its JSON text in properties, came {quote(values[wrong[at]])}",
+                f"/{key}",
+            ),
+        )
+        return opened, [at for at, value in enumerate(opened) if type(value) is dict or value is None]
+
+    def _object(self, text: str) -> Any:
+        encoded = text.encode()
+        try:
+            bounds.check(encoded, self.limit)
+            return orjson.loads(encoded)
+        except (orjson.JSONDecodeError, Unreadable):
+            return text
+
+
+def _dumped(members: list[Record]) -> list[bytes]:
+    try:
+        return list(map(orjson.dumps, members))
+    except orjson.JSONEncodeError:
+        return [_dumped_deep(member) for member in members]
+
+
+def _dumped_deep(member: Record) -> bytes:
+    """Orjson reads 1,024 levels and writes 254 (ijl/orjson, `Recursion limit reached`)."""
+    try:
+        return orjson.dumps(member)
+    except orjson.JSONEncodeError:
+        return json.dumps(member, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _groups[K](keys: list[K]) -> list[tuple[K, Sequence[int] | None]]:
+    """Each distinct key and where it is, in order of appearance; None: everywhere."""
+    if keys and keys.count(keys[0]) == len(keys):
+        return [(keys[0], None)]
+    groups: dict[K, list[int]] = {}
+    for at, key in enumerate(keys):
+        if key in groups:
+            groups[key].append(at)
+        else:
+            groups[key] = [at]
+    return list(groups.items())
+
+
+def _pick[S: Sequence[Any]](values: S, at: Sequence[int] | None) -> S:
+    return values if at is None else [values[each] for each in at]  # type: ignore[return-value]
+
+
+def _no_object(value: object) -> str:
+    if type(value) is bytes:
+        return f"expected a line with a JSON object, array or envelope, came {quote(value)}"
+    return f"expected a JSON object, came {quote(value)}"

@@ -1,0 +1,61 @@
+"""Collects one envelope's problems: the index of every rejected record, but only the first few messages."""
+
+from array import array
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from shared.input.envelope import Envelope, Reason, Rejected, Rejection
+from shared.intervals import runs
+
+MESSAGES = 100
+"""So many rejections of an envelope are told one by one."""
+
+type RejectionDetail = tuple[str, str]
+"""A message and a JSON pointer."""
+
+
+class Rejections:
+    """What is wrong with one envelope; its memory is bounded, however many of the records are wrong."""
+
+    def __init__(self, envelope: Envelope) -> None:
+        self.envelope = envelope
+        self._whole: Rejection | None = None
+        self._first: list[Rejection] = []
+        self._indexes: array[int] = array("i")
+        self._counts: dict[Reason, int] = {}
+
+    def refuse(self, message: str) -> None:
+        """Rejects the envelope as a whole."""
+        self._whole = Rejection(Reason.UNREADABLE_ENVELOPE, message)
+
+    def add(self, reason: Reason, indexes: Sequence[int], describe: Callable[[int], RejectionDetail]) -> None:
+        """Rejects records by index, ascending.
+
+        Args:
+            reason: Why.
+            indexes: Positions of records in the envelope.
+            describe: Makes the message for a position in `indexes`; called for the first few only.
+        """
+        if not len(indexes):
+            return
+        self._counts[reason] = self._counts.get(reason, 0) + len(indexes)
+        self._indexes.extend(indexes)
+        for position, index in enumerate(indexes[:MESSAGES]):
+            message, pointer = describe(position)
+            self._first.append(Rejection(reason, message, index, pointer))
+        if len(self._first) > 10 * MESSAGES:
+            self._keep_first()
+
+    def rejected(self) -> Rejected | None:
+        """All of it; None: nothing is wrong."""
+        if self._whole:
+            return Rejected(self.envelope, (self._whole,), (), {self._whole.reason: 1})
+        if not self._indexes:
+            return None
+        self._keep_first()
+        indexes = memoryview(np.sort(np.frombuffer(self._indexes, np.int32)))
+        return Rejected(self.envelope, tuple(self._first), tuple(runs(indexes)), self._counts)
+
+    def _keep_first(self) -> None:
+        self._first = sorted(self._first, key=lambda rejection: rejection.index or 0)[:MESSAGES]

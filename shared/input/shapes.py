@@ -1,0 +1,147 @@
+"""Maps each record shape (its keys plus its properties' keys) to the positions of its columns."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shared.tables.schema import RECORDS, Role
+
+type Keys = tuple[str, ...]
+
+INPUT = tuple(
+    column
+    for column in RECORDS.of(Role.INPUT)
+    if column.name != "Type" and (column.resource_log or column.table_form)
+)
+"""The columns that keys of a record fill, in order."""
+
+_CACHED = 1024
+_CACHED_LETTERS = 4096
+_cached_keys: dict[Keys, "RecordKeys"] = {}
+_shapes: dict[tuple[Keys, Keys | None], "Shape"] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class RecordKeys:
+    """What the keys of a record alone say."""
+
+    category: str | None
+    """The key of its category."""
+    table: str | None
+    """The key of its table's name, where it has no category."""
+    properties: str | None
+    foreign: bool
+    """A platform metric, which comes without a category."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Where the columns lie: indexes into INPUT, each with its key."""
+
+    keys: Keys
+    inner_keys: Keys | None
+    outer: tuple[tuple[int, str], ...]
+    inner: tuple[tuple[int, str], ...]
+    """Those inside the properties."""
+    absent: tuple[int, ...]
+    missing: int | None
+    """The first required column that is absent."""
+    rest: Keys
+    """The keys that no column claims."""
+    rest_inner: Keys
+    """Those inside the properties."""
+    properties: str | None
+
+    def pointer(self, column: int) -> str:
+        """JSON pointer to a column's value; empty where it is absent."""
+        for at, key in self.outer:
+            if at == column:
+                return f"/{key}"
+        return next((f"/{self.properties}/{key}" for at, key in self.inner if at == column), "")
+
+
+def record_keys(keys: Keys) -> RecordKeys:
+    """What a record with these keys is."""
+    found = _cached_keys.get(keys)
+    if found is None:
+        found = _record_keys(keys)
+        _keep(_cached_keys, keys, found, keys)
+    return found
+
+
+def shape(keys: Keys, inner: Keys | None) -> Shape:
+    """Where the columns lie in a record with these keys, and these in its properties (None: it has none).
+
+    Letter case is ignored; a key that matches exactly wins. What loses is left for AdditionalProperties.
+    """
+    found = _shapes.get((keys, inner))
+    if found is None:
+        found = _shape(keys, inner)
+        _keep(_shapes, (keys, inner), found, keys + (inner or ()))
+    return found
+
+
+def _keep[K, V](cache: dict[K, V], key: K, value: V, letters: Keys) -> None:
+    """Caches what is small enough: what arrives must not decide how much memory this takes."""
+    if len(cache) >= _CACHED:
+        cache.clear()
+    if sum(map(len, letters)) + len(letters) <= _CACHED_LETTERS:
+        cache[key] = value
+
+
+def paths(column: int) -> str:
+    """Where a column may lie, for a message."""
+    form = INPUT[column]
+    return ", ".join(filter(None, (*form.resource_log, form.table_form)))
+
+
+def _record_keys(keys: Keys) -> RecordKeys:
+    find = _finder(keys)
+    category, table = find("category"), find("Type")
+    return RecordKeys(
+        category=category,
+        table=None if category else table,
+        properties=find("properties"),
+        foreign=category is None and table is None and find("metricName") is not None,
+    )
+
+
+def _shape(keys: Keys, inner: Keys | None) -> Shape:
+    known = record_keys(keys)
+    find_outer, find_inner = _finder(keys), _finder(inner or ())
+    outer: dict[str, int] = {}
+    within: dict[str, int] = {}
+    absent = []
+    for at, column in enumerate(INPUT):
+        # The columns that only the table has: in a resource log, `tenantId` means something else.
+        table_form = (column.table_form,) if column.table_form else ()
+        paths = column.resource_log + (table_form if column.resource_log or not known.category else ())
+        for place in paths:
+            is_inner = place.startswith("properties.")
+            key = find_inner(place.removeprefix("properties.")) if is_inner else find_outer(place)
+            claimed = within if is_inner else outer
+            if key is not None:
+                claimed[key] = at
+                break
+        else:
+            absent.append(at)
+    taken = {known.category, known.table, known.properties, *outer}
+    return Shape(
+        keys=keys,
+        inner_keys=inner,
+        outer=tuple((at, key) for key, at in outer.items()),
+        inner=tuple((at, key) for key, at in within.items()),
+        absent=tuple(absent),
+        missing=next((at for at in absent if INPUT[at].required and INPUT[at].default is None), None),
+        rest=tuple(key for key in keys if key not in taken),
+        rest_inner=tuple(key for key in inner or () if key not in within),
+        properties=known.properties,
+    )
+
+
+def _finder(keys: Keys) -> Callable[[str], str | None]:
+    """Looks a name up among the keys: the key itself, else the first that differs in letter case alone."""
+    exact = set(keys)
+    lowered: dict[str, str] = {}
+    for key in keys:
+        lowered.setdefault(key.lower(), key)
+    return lambda name: name if name in exact else lowered.get(name.lower())

@@ -1,0 +1,203 @@
+"""Decodes envelopes with known keys straight into structs, which is faster than decoding into dicts.
+
+A template changes no result but for the order of keys in AdditionalProperties: what it cannot read as
+`orjson` would, it leaves to `orjson`. What records that fit none can cost is bounded here and in `Rows.read`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from operator import attrgetter
+from typing import Annotated, Any, ClassVar, cast
+
+import msgspec
+import pyarrow as pa
+
+from shared.input import shapes
+from shared.input.shapes import INPUT, Keys, RecordKeys, Shape
+from shared.tables.schema import Column
+
+_KEYS = 32
+"""So many keys a template has at most: each that a record lacks costs a little."""
+_LETTERS = 4096
+"""So many letters they have together."""
+_PAUSE = 4096
+"""So many records lie between two templates at least: making one costs as much as reading some thousand."""
+_AGE = 1 << 16
+"""After so many records a template is made anew, of keys that still come."""
+
+type _Integer = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+type _Scalar = str | _Integer | bool | None
+type _Rest = _Scalar | list[_Scalar] | dict[str, _Scalar] | msgspec.UnsetType
+"""Of a key that no column takes. Left to `orjson`: what is deeper, as it bounds the depth; numbers that are
+no integers, as msgspec writes large ones in another way, and takes 200 times as long to read some."""
+
+_values = msgspec.structs.astuple
+_encode = msgspec.json.Encoder().encode
+
+
+class Record(msgspec.Struct, gc=False):
+    """Values of one record, in the order of its template's keys."""
+
+    template: ClassVar["Template"]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Reads records that have no other keys than these, and the columns that every record needs."""
+
+    shape: Shape
+    """Of a record that has all keys."""
+    record_keys: RecordKeys
+    category: Callable[[Any], str] | None
+    """Gets a record's category, or its table where it has none; None: it has neither."""
+    _decode: Callable[[bytes], list[Any]]
+    _rest: type[msgspec.Struct]
+    _rest_inner: type[msgspec.Struct]
+
+    def records(self, texts: Sequence[bytes]) -> list[list[Any]] | None:
+        """The records of each body; None: one of them, at least, is not of this template.
+
+        All are decoded by one call. No body can complete another: strings hold no line break, and elsewhere
+        JSON has `}`, a line break and `{` between two values only. So there is one value in each, at least.
+        """
+        if len(texts) > 1 and not all(text.startswith(b"{") and text.endswith(b"}") for text in texts):
+            return None
+        try:
+            bodies = self._decode(b"\n".join(texts))
+        except (msgspec.DecodeError, UnicodeDecodeError):  # the latter of a key
+            return None
+        return [body.records for body in bodies] if len(bodies) == len(texts) else None
+
+    def columns(self, members: Iterable[Any]) -> tuple[list[tuple[int, Sequence[Any]]], list[bytes | None]]:
+        """The values of each column, by index into INPUT, and what no column takes, as JSON objects."""
+        values = dict(zip(self.shape.keys, zip(*map(_values, members), strict=True), strict=True))
+        columns: list[tuple[int, Sequence[Any]]] = [(at, values[key]) for at, key in self.shape.outer]
+        rest: list[Sequence[Any]] = [values[key] for key in self.shape.rest]
+        if self.shape.inner_keys is not None:
+            opened = zip(*map(_values, values[self.shape.properties]), strict=True)  # type: ignore[index]
+            inner = dict(zip(self.shape.inner_keys, opened, strict=True))
+            columns += [(at, inner[key]) for at, key in self.shape.inner]
+            if self.shape.rest_inner:
+                texts = map(_encode, map(self._rest_inner, *(inner[key] for key in self.shape.rest_inner)))
+                rest.append([msgspec.UNSET if text == b"{}" else msgspec.Raw(text) for text in texts])
+        if not rest:
+            return columns, []
+        dumped: list[bytes | None] = list(map(_encode, map(self._rest, *rest)))
+        return columns, [None if text == b"{}" else text for text in dumped] if b"{}" in dumped else dumped
+
+
+@dataclass(slots=True)
+class TemplateCache:
+    """The template of a process: what comes next is likely to have the keys of what came last."""
+
+    template: Template | None = None
+    _records: int = _PAUSE
+    """Since it was made, or could not be made."""
+
+    def learn(self, seen: Sequence[tuple[Keys, Keys | None]], records: int) -> None:
+        """Takes notice of so many records, and of the keys of those that the template has not read."""
+        self._records += records
+        if self._records >= _AGE and self.template:
+            self.template = None
+        elif self._records >= _PAUSE and seen:
+            self.template = grown(self.template, seen)
+            self._records = 0
+
+
+cache = TemplateCache()
+
+
+def grown(template: Template | None, seen: Sequence[tuple[Keys, Keys | None]]) -> Template | None:
+    """One for records of these keys as well, or else of the first of them alone, or else the same."""
+    before = [(template.shape.keys, template.shape.inner_keys)] if template else []
+    keys, inner = zip(*before, *seen, strict=True)
+    return _sized(_union(keys), None if None in inner else _union(inner)) or _sized(*seen[0]) or template
+
+
+def _union(keys: Iterable[Keys]) -> Keys:
+    return tuple(dict.fromkeys(key for each in keys for key in each))
+
+
+def _sized(keys: Keys, inner: Keys | None) -> Template | None:
+    """What arrives must not decide how much memory this takes."""
+    every = keys + (inner or ())
+    return _made(keys, inner) if len(every) <= _KEYS and sum(map(len, every)) <= _LETTERS else None
+
+
+@lru_cache(64)
+def _made(keys: Keys, inner: Keys | None) -> Template | None:
+    """None: a record that lacks some of the keys could mean another thing."""
+    if not _plain(keys, inner):
+        return None
+    record_keys, shape = shapes.record_keys(keys), shapes.shape(keys, inner)
+    category = record_keys.category or record_keys.table
+    fields = {key: _field(INPUT[at]) for at, key in shape.outer}
+    rest = (*shape.rest, "properties") if shape.rest_inner else shape.rest
+    try:
+        if record_keys.properties:
+            within = _struct(msgspec.Struct, inner or (), {key: _field(INPUT[at]) for at, key in shape.inner})
+            fields[record_keys.properties] = (within,)
+        if category:
+            fields[category] = (str,)
+        record = _struct(Record, keys, fields)
+        rest_, rest_inner = (_struct(msgspec.Struct, each, {}) for each in (rest, shape.rest_inner))
+    except ValueError:  # a key that msgspec takes for no name
+        return None
+    body = msgspec.defstruct("Body", [("records", list[record])], forbid_unknown_fields=True, gc=False)  # type: ignore[valid-type]
+    record.template = Template(
+        shape,
+        record_keys,
+        attrgetter(_name(keys.index(category))) if category else None,
+        msgspec.json.Decoder(body).decode_lines,
+        rest_,
+        rest_inner,
+    )
+    return record.template
+
+
+def _plain(keys: Keys, inner: Keys | None) -> bool:
+    """No key stands in for another one that a record may lack."""
+    record_keys, shape = shapes.record_keys(keys), shapes.shape(keys, inner)
+    if (
+        record_keys.foreign
+        or shape.missing is not None
+        or (record_keys.properties is None) != (inner is None)
+    ):
+        return False
+    if any(len({key.lower() for key in each}) < len(each) for each in (keys, inner or ())):
+        return False
+    return all(at in shapes.shape(_without(keys, key), inner).absent for at, key in shape.outer) and all(
+        at in shapes.shape(keys, _without(inner or (), key)).absent for at, key in shape.inner
+    )
+
+
+def _without(keys: Keys, key: str) -> Keys:
+    return tuple(each for each in keys if each != key)
+
+
+def _field(column: Column) -> tuple[Any, ...]:
+    """Type and, unless every record needs it, default of a column as it comes."""
+    kind = str | _Integer | None if column.type == pa.float64() else str | None
+    return (kind,) if column.required and column.default is None else (kind, None)
+
+
+def _name(at: int) -> str:
+    return f"_{at}"
+
+
+def _struct[S: msgspec.Struct](base: type[S], keys: Keys, fields: Mapping[str, tuple[Any, ...]]) -> type[S]:
+    """A struct with these keys in order; those without a field may be absent, and hold anything.
+
+    Without any field it is made by position, of all values.
+    """
+    made = msgspec.defstruct(
+        base.__name__,
+        [(_name(at), *fields.get(key, (_Rest, msgspec.UNSET))) for at, key in enumerate(keys)],
+        bases=(base,),
+        rename={_name(at): key for at, key in enumerate(keys)},
+        forbid_unknown_fields=True,
+        gc=False,
+        kw_only=bool(fields),
+    )
+    return cast("type[S]", made)

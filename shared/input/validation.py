@@ -1,0 +1,155 @@
+"""Turns envelopes into rows of the exported table, and gives a reason for every record it rejects."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from shared.input import bounds
+from shared.input.bodies import records
+from shared.input.checks import checked
+from shared.input.envelope import GZIP, Envelope, HubPartition, Rejected, Unreadable, inflate
+from shared.input.extraction import Rows
+from shared.intervals import Interval
+from shared.policies import ExportPolicy
+from shared.tables.schema import RECORDS
+
+_RECORDS = 1 << 14
+"""So many records wait for their checks at most, and those of one group: this bounds memory."""
+_TOGETHER = 1 << 14
+"""Bytes of bodies after which a group of envelopes ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """What became of the first envelopes; records = table.num_rows + rejected records + skipped."""
+
+    taken: int
+    """How many of the envelopes, from the first, this covers."""
+    table: pa.Table
+    """Of RECORDS, in order of envelopes and records; the derived columns are null."""
+    rejected: tuple[Rejected, ...]
+    """In order of envelopes."""
+    records: int
+    """All that were seen; an unreadable envelope counts as one."""
+    skipped: int
+    """Records of other categories and tables."""
+
+
+def validate(partition: HubPartition, envelopes: Sequence[Envelope], policy: ExportPolicy) -> Validated:
+    """Reads envelopes in order, as many as `policy.commit_bytes` of inflated bodies hold, at least one."""
+    limit = bounds.PARSED * policy.max_inflated
+    batch = _Batch(partition, policy, limit, Rows(limit))
+    for group in _grouped(envelopes, policy):
+        batch.read(group)
+        del group  # before the next body is inflated
+    return batch.validated()
+
+
+@dataclass(slots=True)
+class _Group:
+    """Envelopes that are read together."""
+
+    envelopes: list[Envelope]
+    texts: list[bytes]
+    """Their bodies, inflated; empty where that cannot be."""
+    problems: dict[int, str]
+    """Why some are unreadable, by position."""
+
+    def read(self, at: int, limit: int) -> list[object]:
+        """The records of the envelope at this position; none, and its problem noted, if it is unreadable."""
+        try:
+            return [] if at in self.problems else records(self.texts[at], limit)
+        except Unreadable as error:
+            self.problems[at] = str(error)
+            return []
+
+
+def _grouped(envelopes: Sequence[Envelope], policy: ExportPolicy) -> Iterator[_Group]:
+    """The first envelopes, as many as one commit can hold."""
+    chosen: list[Envelope] = []
+    texts: list[bytes] = []
+    problems: dict[int, str] = {}
+    size = held = 0
+    for taken, envelope in enumerate(envelopes):
+        text, problem = envelope.body, ""
+        if text[:2] == GZIP:
+            try:
+                text = inflate(text, policy.max_inflated)
+            except Unreadable as error:
+                problem = str(error)
+        size += len(text)
+        if taken and size > policy.commit_bytes:
+            break
+        if problem:
+            problems[len(texts)], text = problem, b""
+        chosen.append(envelope)
+        texts.append(text)
+        held += len(text)
+        if held >= _TOGETHER:
+            text = b""
+            yield _Group(chosen, texts, problems)
+            chosen, texts, problems, held = [], [], {}, 0
+    text = b""
+    yield _Group(chosen, texts, problems)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """The envelopes so far: tables of rows that passed, and rows that wait for their checks."""
+
+    partition: HubPartition
+    policy: ExportPolicy
+    limit: int
+    """Bytes of memory that the records of one body may take."""
+    rows: Rows
+    tables: list[pa.Table] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    taken: int = 0
+    records: int = 0
+    skipped: int = 0
+
+    def read(self, group: _Group) -> None:
+        """Takes envelopes: their records, or the problems that make them unreadable."""
+        found = [
+            group.read(at, self.limit) if each is None else each
+            for at, each in enumerate(self.rows.read(group.texts))
+        ]
+        group.texts.clear()  # a large one is freed before its records are taken apart
+        excluded = sum(
+            [
+                _exclude(each, envelope.only)
+                for envelope, each in zip(group.envelopes, found, strict=True)
+                if envelope.only
+            ]
+        )
+        self.taken += len(found)
+        self.records += sum(map(len, found)) + len(group.problems) - excluded
+        self.skipped -= excluded
+        self.rows.add(group.envelopes, found, group.problems)
+        if self.rows.origins.records >= _RECORDS:
+            self.check()
+
+    def check(self) -> None:
+        """Makes a table of the rows that wait."""
+        self.rows.take()
+        if self.rows.runs:
+            self.tables.append(checked(self.partition, self.rows, self.policy))
+        self.rejected += self.rows.origins.rejected()
+        self.skipped += self.rows.foreign
+        self.rows = Rows(self.limit)
+
+    def validated(self) -> Validated:
+        """What has become of all of them."""
+        self.check()
+        table = pa.concat_tables(self.tables or [RECORDS.arrow.empty_table()])
+        return Validated(self.taken, table, tuple(self.rejected), self.records, self.skipped)
+
+
+def _exclude(found: list[object], only: Sequence[Interval]) -> int:
+    """Makes all but these records foreign, in place: the others keep their index; how many it made so."""
+    wanted = {index for first, last in only for index in range(first, min(last + 1, len(found)))}
+    for index in range(len(found)):
+        if index not in wanted:
+            found[index] = {"category": ""}
+    return len(found) - len(wanted)

@@ -1,0 +1,1 @@
+"""Decides where rows are stored and encodes them as files."""

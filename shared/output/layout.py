@@ -1,0 +1,113 @@
+"""Determines the folder and file name under which a row or dead letter is stored."""
+
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+
+from shared.arrays import integers, run_starts
+from shared.input.envelope import HubPartition
+from shared.policies import Format
+
+ROWS_PER_FILE = 1_000_000
+
+_HOUR = 3_600_000_000
+_FOREIGN = re.compile(rb"[^a-z0-9-]")
+
+
+@dataclass(frozen=True, slots=True)
+class FolderRows:
+    """The rows of one hour, or a part of them."""
+
+    date: str
+    """`YYYY-MM-DD`, UTC."""
+    hour: str
+    """`00` to `23`, UTC."""
+    part: int | None
+    """Counts from 0 where the size of files splits the hour; None: it does not."""
+    table: pa.Table
+
+
+def split(table: pa.Table, by: str = "TimeGenerated", rows_per_file: int = ROWS_PER_FILE) -> list[FolderRows]:
+    """Every row in the folder of its hour, which come in order of time; rows keep their order inside.
+
+    Args:
+        table: Any table.
+        by: A column of it, of type timestamp[us, UTC], without nulls.
+        rows_per_file: An hour with more rows comes in several parts.
+
+    Raises:
+        ValueError: The column has nulls, which belong to no hour.
+    """
+    if not table.num_rows:
+        return []
+    if table[by].null_count:
+        raise ValueError(f"expected a time in every row, came {table[by].null_count} nulls in {by}")
+    hours = integers(table[by]) // _HOUR
+    if (hours[1:] < hours[:-1]).any():
+        order = np.argsort(hours, kind="stable")
+        table, hours = table.take(pa.array(order)), hours[order]
+    groups = []
+    for start, end in pairwise([*run_starts(hours).tolist(), len(hours)]):
+        date, hour = _date_and_hour(int(hours[start]))
+        if end - start == len(hours) <= rows_per_file:
+            groups.append(FolderRows(date, hour, None, table))
+            continue
+        starts = range(start, end, rows_per_file)
+        groups += [
+            FolderRows(
+                date, hour, part if len(starts) > 1 else None, table.slice(at, min(rows_per_file, end - at))
+            )
+            for part, at in enumerate(starts)
+        ]
+    return groups
+
+
+def folder(format: Format, table_name: str, date: str, hour: str) -> str:  # noqa: A002 - the word of the design
+    """Folder of an hour of a table: `parquet/<table>/date=2026-11-20/hour=10/`."""
+    return f"{format}/{table_name}/date={date}/hour={hour}/"
+
+
+def dead_letter_folder(enqueued_us: int) -> str:
+    """Folder of the dead letters that reached the hub then (µs since 1970 UTC).
+
+    Spark, Hive and their friends skip names that begin with `_`.
+    """
+    date, hour = _date_and_hour(enqueued_us // _HOUR)
+    return f"_dead_letters/date={date}/hour={hour}/"
+
+
+def file_name(
+    partition: HubPartition,
+    incarnation: int,
+    first: int,
+    last: int,
+    commit_id: str,
+    part: int | None,
+    extension: str,
+) -> str:
+    """`<namespace>-<hub>-<id>-i<incarnation>-<first>-<last>-<commit id>[-part].<extension>`.
+
+    The namespace goes without its domain. What is not of `a-z`, `0-9` and `-` in the partition goes as `~`
+    and two hexadecimal digits for each of its UTF-8 bytes. The first sequence number has 20 digits, so that
+    names of a partition sort by it.
+    """
+    origin = "-".join(
+        _escaped(part) for part in (partition.namespace.partition(".")[0], partition.hub, partition.id)
+    )
+    suffix = "" if part is None else f"-{part:05d}"
+    return f"{origin}-i{incarnation}-{first:020d}-{last}-{commit_id}{suffix}.{extension}"
+
+
+def _date_and_hour(hours: int) -> tuple[str, str]:
+    """Of a number of hours since 1970 UTC."""
+    date, _, hour = str(np.datetime64(hours, "h")).partition("T")
+    return date, hour
+
+
+def _escaped(name: str) -> str:
+    return _FOREIGN.sub(
+        lambda found: b"~" + found[0].hex().encode(), name.encode("utf-8", "surrogatepass")
+    ).decode("ascii")

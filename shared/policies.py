@@ -1,0 +1,103 @@
+"""The parameters that govern validation and export, built from settings or by a test. Pure data."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+Format = Literal["parquet", "json"]
+Compression = Literal["snappy", "gzip", "zstd"]
+"""Codecs of Parquet files."""
+Redaction = Literal["credentials", "queries", "off"]
+"""What is replaced in texts: credentials, and also all values of query strings, or nothing."""
+MiB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How to reach an Azure service: a connection string, or an address with an identity."""
+
+    string: str | None = None
+    address: str | None = None
+    """Fully qualified namespace (Event Hubs) or service URI (Blob Storage)."""
+    client_id: str | None = None
+    """Of the user-assigned managed identity; None: the system-assigned one, or the developer's login."""
+
+
+@dataclass(frozen=True, slots=True)
+class StorageTimeouts:
+    """How long calls to Blob Storage may take, in seconds."""
+
+    attempt: float = 15
+    """How long an attempt waits for a connection, and then for each piece of an answer."""
+    call: float = 45
+    """How long a call may take in total: all its attempts, the waits between them, and the data."""
+    backoff: float = 0.5
+    """The wait before the second attempt; it doubles with each further one, and varies by half."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildLimits:
+    """What planning one message in a child process may take."""
+
+    cpu: int = 30
+    """Seconds of CPU."""
+    wall: float = 90
+    """Seconds in total."""
+    memory: int = 1 << 30
+    """Bytes beyond what the process takes once everything is imported."""
+
+
+@dataclass(frozen=True, slots=True)
+class RedactionPolicy:
+    """What is removed from rows before anything is written."""
+
+    level: Redaction = "credentials"
+    hash_columns: tuple[str, ...] = ()
+    """Text columns whose values are replaced by a keyed hash."""
+    hash_key: bytes = field(default=b"", repr=False)
+    drop_columns: tuple[str, ...] = ()
+    """Text columns that stay empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPolicy:
+    """The settings that `plan_commit` goes by: the part of the settings that decides what is exported."""
+
+    formats: tuple[Format, ...] = ("parquet",)
+    compression: Compression = "snappy"
+    max_age: timedelta = timedelta(days=7)
+    max_lead: timedelta = timedelta(hours=1)
+    max_inflated: int = 64 * MiB
+    commit_bytes: int = 32 * MiB
+    grace: timedelta = timedelta(minutes=15)
+    redaction: RedactionPolicy = RedactionPolicy()
+
+
+@dataclass(frozen=True, slots=True)
+class FinishPolicy:
+    """The settings that finishing connections goes by."""
+
+    formats: tuple[Format, ...] = ("parquet",)
+    compression: Compression = "snappy"
+    opening: tuple[str, ...] = ("ConnectionOpened",)
+    closing: tuple[str, ...] = ("ConnectionClosed", "ConnectionFailed", "ConnectionAborted")
+    grace: timedelta = timedelta(minutes=15)
+    idle: timedelta = timedelta(hours=24)
+    quiet: timedelta = timedelta(minutes=60)
+    late: timedelta = timedelta(hours=6)
+    cap: int = 3_000_000
+    """Connections that are kept at most, so that made-up ids cannot fill the storage."""
+    retention: timedelta = timedelta(0)
+    """How long the hub keeps envelopes; 0: not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompactionPolicy:
+    """The settings that compaction goes by."""
+
+    enabled: bool = True
+    compression: Compression = "snappy"
+    quiet: timedelta = timedelta(hours=1)
+    target: int = 128 * MiB
+    reach: timedelta = timedelta(days=9)
+    """So far back a record's time may lie when it is committed."""

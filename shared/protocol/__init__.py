@@ -1,0 +1,1 @@
+"""The documents of the commit and their rules: ledgers, selection, publishing."""

@@ -1,0 +1,87 @@
+"""What becomes of a ledger when its hub was deleted and made anew, or the host has skipped events. Pure."""
+
+from collections.abc import Sequence
+
+from shared.intervals import Interval, common, difference
+from shared.protocol.incarnation import CommittedRun, Incarnation
+from shared.protocol.ledger import Ledger
+
+
+def with_hub_created(ledger: Ledger, created: int) -> Ledger:
+    """With the time at which the hub was created, as the hub said; itself where that tells nothing new.
+
+    What was committed before that time is of an older hub. So this may open an incarnation, which then
+    has only what was committed since: all else below its `next` is a gap, to be filled from the hub.
+    """
+    now = ledger.incarnation
+    known = [one.created for one in (*ledger.past, now) if one.created is not None]
+    if known and created <= max(known):
+        return ledger
+    if now.next is None:
+        return ledger.with_incarnation(now.model_copy(update={"began": created, "created": created}))
+    recent = now.recent
+    if not recent and now.created is None:
+        recent = (CommittedRun(0, now.next - 1, now.newest, now.newest, -1),)
+    committed = difference([(0, now.next - 1)], now.gaps)
+    runs = [run for run in recent if run.earliest >= created]
+    new = common(committed, [(run.first, run.last) for run in runs])
+    old = difference(committed, new)
+    if not old:
+        return ledger.with_incarnation(now.model_copy(update={"began": created, "created": created}))
+    if not new:
+        return ledger.with_new_incarnation(created, created)
+    return _split(ledger, created, old, new, runs)
+
+
+def _split(
+    ledger: Ledger,
+    created: int,
+    old: tuple[Interval, ...],
+    new: tuple[Interval, ...],
+    runs: Sequence[CommittedRun],
+) -> Ledger:
+    """With the sequence numbers `new` of the current incarnation moved to one of their own."""
+    now = ledger.incarnation
+    before = now.model_copy(
+        update={
+            "next": old[-1][1] + 1,
+            "gaps": difference([(0, old[-1][1])], old),
+            "newest": max([runs[0].before, *(run.latest for run in now.recent if run.earliest < created)]),
+            "recent": (),
+        }
+    )
+    after = Incarnation(
+        number=now.number + 1,
+        began=created,
+        created=created,
+        next=new[-1][1] + 1,
+        newest=now.newest,
+        gaps=difference([(0, new[-1][1])], new),
+        recent=tuple(runs),
+        earlier=new,
+    )
+    return ledger.followed_by(before, after).model_copy(
+        update={"lost": tuple(part for one in ledger.lost for part in one.split(now.number, new))}
+    )
+
+
+def with_skipped(ledger: Ledger, sequence: int, newest: int) -> Ledger:
+    """With all up to this sequence number noted as a gap, as far as it was not committed.
+
+    Args:
+        ledger: of a partition of the hub.
+        sequence: of an event of the same hub that the host has passed.
+        newest: a time at which that event was in the hub, or later, µs since 1970 UTC.
+    """
+    now = ledger.incarnation
+    if sequence < (now.next or 0):
+        return ledger
+    return ledger.with_incarnation(
+        now.model_copy(
+            update={
+                "next": sequence + 1,
+                "newest": max(now.newest, newest),
+                "gaps": (*now.gaps, (now.next or 0, sequence)),
+            }
+        )
+    )

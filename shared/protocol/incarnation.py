@@ -1,0 +1,162 @@
+"""An incarnation: the progress of one partition in one life of its hub. Pure data."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.input.envelope import Envelope
+from shared.intervals import Interval, removed, within
+
+TOLERANCE = 10_000_000
+"""Microseconds by which the clocks of a hub's nodes may differ; making a hub anew takes longer."""
+PAUSE = 1_000_000
+"""Microseconds without an event that may hide that the hub was deleted and made anew."""
+MAX_RUNS = 512
+"""Committed runs that an incarnation keeps until the timer has confirmed whose they are."""
+NEVER = 1 << 62
+
+
+class Data(BaseModel):
+    """A part of a state document: immutable, and a newer program's keys survive a rewrite by this one."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class CommittedRun(NamedTuple):
+    """Consecutive sequence numbers that were committed without a pause between their events."""
+
+    first: int
+    last: int
+    earliest: int
+    """When the first event was enqueued or committed, whichever is earlier: a hub's clock may be ahead.
+
+    Microseconds since 1970 UTC.
+    """
+    latest: int
+    """The same for the last event."""
+    before: int
+    """The incarnation's `newest` before this run."""
+
+
+class Incarnation(Data):
+    """The progress in one life of a hub: its sequence numbers begin again when it is made anew."""
+
+    number: int = 0
+    began: int | None = None
+    """Enqueued time of its first envelope, or the hub's creation: microseconds since 1970 UTC."""
+    created: int | None = None
+    """When the hub was created, as the timer read it from the hub; None: not known yet."""
+    next: int | None = None
+    """The sequence number after the highest committed one."""
+    newest: int = -1
+    """The highest enqueued time committed, whatever the envelope held."""
+    gaps: tuple[Interval, ...] = ()
+    """Sequence numbers below `next` that never came."""
+    recent: tuple[CommittedRun, ...] = ()
+    """What was committed and may be of a newer hub: the timer has not read `created` since."""
+    earlier: tuple[Interval, ...] = ()
+    """Sequence numbers that were committed under the number before: `created` was not known yet."""
+
+    @property
+    def since(self) -> int | None:
+        """Events enqueued before this time are of an older hub; None: nothing is known."""
+        if self.created is not None:
+            return self.created
+        return None if self.began is None else self.began - TOLERANCE
+
+    def has(self, envelope: Envelope) -> bool:
+        """Whether the envelope was committed, if it belongs to this incarnation."""
+        return (
+            self.next is not None
+            and envelope.sequence < self.next
+            and not within(self.gaps, envelope.sequence)
+        )
+
+    def take(self, envelopes: Iterable[Envelope], now: int = NEVER) -> "Incarnation":
+        """The progress after these envelopes, none of which it has; `now`: when they are committed."""
+        progress = Progress(self, now)
+        for envelope in envelopes:
+            progress.take(envelope)
+        return progress.incarnation()
+
+    def confirmed(self, created: int, until: int) -> "Incarnation":
+        """Without the runs that are known to be of this hub: it was still there at `until`."""
+        if self.created != created or not self.recent:
+            return self
+        left = tuple(run for run in self.recent if run.latest >= until)
+        return self if len(left) == len(self.recent) else self.model_copy(update={"recent": left})
+
+
+class Progress:
+    """The progress of an incarnation while envelopes are added to it."""
+
+    def __init__(self, start: Incarnation, now: int = NEVER) -> None:
+        """`now`: when the envelopes are committed, microseconds since 1970 UTC."""
+        self._start = start
+        self._now = now
+        self.next, self.newest, self.began = start.next, start.newest, start.began
+        self.gaps = list(start.gaps)
+        self._recent = list(start.recent)
+        self._run: list[int] | None = None
+
+    @property
+    def since(self) -> int | None:
+        """See Incarnation."""
+        if self._start.created is not None or self.began is None:
+            return self._start.created
+        return self.began - TOLERANCE
+
+    def take(self, envelope: Envelope) -> None:
+        """Adds an envelope that it does not have."""
+        sequence, enqueued, next_ = envelope.sequence, envelope.enqueued, self.next
+        if next_ is None or sequence >= next_:
+            if sequence > (next_ or 0):
+                self.gaps.append((next_ or 0, sequence - 1))
+            self.next = sequence + 1
+        else:
+            removed(self.gaps, sequence)
+        time, run = min(enqueued, self._now), self._run
+        if run is None and self._recent:
+            run = self._run = list(self._recent.pop())
+        if run and run[1] + 1 == sequence and time <= run[3] + PAUSE:
+            run[1] = sequence
+            run[2] = min(run[2], time)
+            run[3] = max(run[3], time)
+        else:
+            if run:
+                self._recent.append(CommittedRun(*run))
+            self._run = [sequence, sequence, time, time, self.newest]
+        self.newest = max(self.newest, enqueued)
+        if self.began is None:
+            self.began = enqueued
+
+    def incarnation(self) -> Incarnation:
+        """The progress so far."""
+        recent = [*self._recent, CommittedRun(*self._run)] if self._run else self._recent
+        while len(recent) > MAX_RUNS:
+            _join_shortest_pause(recent)
+        return self._start.model_copy(
+            update={
+                "next": self.next,
+                "newest": self.newest,
+                "gaps": tuple(self.gaps),
+                "began": self.began,
+                "recent": tuple(recent),
+            }
+        )
+
+
+def _join_shortest_pause(runs: list[CommittedRun]) -> None:
+    """Forgets one pause: making a hub anew takes longer than most."""
+    at = min(range(len(runs) - 1), key=lambda i: runs[i + 1].earliest - runs[i].latest)
+    one, two = runs[at], runs[at + 1]
+    runs[at : at + 2] = [
+        CommittedRun(
+            min(one.first, two.first),
+            max(one.last, two.last),
+            min(one.earliest, two.earliest),
+            max(one.latest, two.latest),
+            one.before,
+        )
+    ]

@@ -1,0 +1,105 @@
+"""The commit step shared by exporter and timer: publishes the files a ledger lists."""
+
+import logging
+from collections.abc import Sequence
+from typing import Protocol, Self
+
+from shared import telemetry
+from shared.azure.blob_storage import Publication, Storage
+from shared.errors import PreconditionFailed
+from shared.export.plan import Stamp
+from shared.protocol.ledger import Ledger, PendingFile
+
+BLOCKS_LIVE = 6 * 24 * 3600 * 1_000_000
+"""Microseconds for which staged blocks are sure to be there: Azure keeps uncommitted ones for a week.
+
+Source: learn.microsoft.com/rest/api/storageservices/put-block, remarks.
+"""
+PENDING = 2 * 60 * 1_000_000
+"""Microseconds after which the timer publishes what a ledger still lists, and empties its list."""
+
+log = logging.getLogger(__name__)
+
+
+class Publishable(Protocol):
+    """A document that lists files to publish: a ledger, or the manifest."""
+
+    @property
+    def files(self) -> tuple[PendingFile, ...]:
+        """To publish."""
+
+    def with_lost(self, files: Sequence[PendingFile], commit_id: str, now: int) -> Self:
+        """With these files noted as lost instead of listed."""
+
+    def dump(self) -> bytes:
+        """As the bytes of one Put Blob."""
+
+
+def publish[L: Publishable](storage: Storage, name: str, ledger: L, etag: str, stamp: Stamp) -> tuple[L, str]:
+    """Makes every listed file visible; the ledger and its ETag then, which change if a file is lost.
+
+    Blocks that are gone mean that the file was published and then deleted, by a lifecycle rule or by
+    compaction, unless they may have expired: then the file is lost, and the ledger says so.
+    Raises PreconditionFailed where another writer came between: begin again with the ledger as it is then.
+    """
+    return _settle(storage, name, ledger, etag, stamp, storage.publish(ledger.files))
+
+
+def repair[L: Publishable](storage: Storage, name: str, ledger: L, etag: str, stamp: Stamp) -> tuple[L, str]:
+    """As `publish`, of a ledger that somebody else wrote, or this process before something failed."""
+    outcomes = storage.publish(ledger.files)
+    telemetry.repaired(name, outcomes.count(Publication.DONE))
+    return _settle(storage, name, ledger, etag, stamp, outcomes)
+
+
+def _settle[L: Publishable](
+    storage: Storage, name: str, ledger: L, etag: str, stamp: Stamp, outcomes: Sequence[Publication]
+) -> tuple[L, str]:
+    """The ledger and its ETag after this was the outcome of publishing its files."""
+    gone = [
+        file
+        for file, outcome in zip(ledger.files, outcomes, strict=True)
+        if outcome is Publication.BLOCKS_GONE
+    ]
+    if not gone:
+        return ledger, etag
+    current = storage.read(name)
+    if current is None or current.etag != etag:
+        raise PreconditionFailed(f"{name}: another writer came between")
+    lost = [
+        file for file in gone if stamp.now - file.staged_at >= BLOCKS_LIVE and not storage.exists(file.name)
+    ]
+    if not lost:
+        for file in gone:
+            if not storage.exists(file.name):
+                telemetry.alarmed("export_logs")
+                log.error(
+                    "%s: neither visible nor staged: was it deleted, or the output container changed?",
+                    file.name,
+                )
+        return ledger, etag
+    for file in lost:
+        log.error(
+            "lost: %s: its blocks expired before it was published; redeliver its sequence numbers", file.name
+        )
+    ledger = ledger.with_lost(lost, stamp.commit_id, stamp.now)
+    etag = storage.write(name, ledger.dump(), etag)
+    telemetry.lost(name, len(lost))
+    return ledger, etag
+
+
+def repair_ledger(storage: Storage, name: str, stamp: Stamp) -> bool:
+    """Publishes what the ledger of this name lists and empties the list; whether there was anything to do.
+
+    Finishes what an exporter left that died between its ledger write and its last publish. Raises
+    PreconditionFailed where the exporter came between: then there is nothing to repair.
+    """
+    blob = storage.read(name)
+    if blob is None:
+        return False
+    ledger = Ledger.parse(blob.data, name)
+    if not ledger.files:
+        return False
+    ledger, etag = repair(storage, name, ledger, blob.etag, stamp)
+    storage.write(name, ledger.confirmed(stamp.commit_id, stamp.now).dump(), etag)
+    return True

@@ -1,1 +1,0 @@
-"""Envelopes become rows: records are taken apart, checked, and rejected with a reason."""

@@ -1,0 +1,209 @@
+"""Finds the files for a time range, day by day, in storage or in a local copy of the container."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from shared.azure.blob_storage import BlobInfo, Storage
+from shared.errors import FileGone, ReportError, StorageError
+from shared.tables.schema import CONNECTIONS, RECORDS
+
+HOUR = 3_600_000_000
+MARGIN = 24 * HOUR
+"""How far outside of the range to look for connections: they lie by their end, which a late record moves."""
+PARALLEL = 8
+FOLDERS = {
+    "connections": f"parquet/{CONNECTIONS.name}/",
+    "records": f"parquet/{RECORDS.name}/",
+    "letters": "_dead_letters/",
+}
+MONTHLY, YEARLY = timedelta(days=31), timedelta(days=1500)
+
+type ListingProgress = Callable[[int], None]
+"""Takes how many files were seen by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """From `since` on, up to and without `until`; µs since 1970 UTC."""
+
+    since: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFile:
+    """An output file."""
+
+    table: str
+    """A key of FOLDERS."""
+    name: str
+    size: int
+    hour: int
+    """Of its folder; µs since 1970 UTC."""
+    committed: int | None
+    """When its commit was made, where that is known; µs since 1970 UTC."""
+
+
+@dataclass(slots=True)
+class Day:
+    """The files of one date."""
+
+    files: dict[str, list[ReportFile]] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return sum(file.size for files in self.files.values() for file in files)
+
+
+class Location(Protocol):
+    """Where the output lies."""
+
+    def find(self, range_: Range, listed: ListingProgress) -> dict[date, Day]:
+        """The files whose folders the range touches, by date; connections with MARGIN on both sides."""
+
+    def earliest(self) -> int | None:
+        """The first hour that there is a record of."""
+
+    def bring(self, files: Sequence[ReportFile], to: Path, brought: Callable[[], None]) -> list[Path]:
+        """Makes files of one table readable here, in their order; what it puts into the folder can go again.
+
+        `brought` is called for each. Raises FileGone.
+        """
+
+
+class Container:
+    """The output container, through the storage client."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def find(self, range_: Range, listed: ListingProgress) -> dict[date, Day]:
+        """See Place."""
+
+        def stored() -> Iterator[BlobInfo]:
+            for prefix in FOLDERS.values():
+                for dates in _prefixes(_wanted(prefix, range_)):
+                    yield from self._storage.outputs(prefix + dates)
+
+        files = (_file(one.name, one.size, _committed(one)) for one in stored() if one.visible)
+        return _by_date(files, range_, listed)
+
+    def earliest(self) -> int | None:
+        """See Place."""
+        for one in self._storage.outputs(FOLDERS["records"]):
+            file = _file(one.name, one.size, None)
+            if file:
+                return file.hour
+        return None
+
+    def bring(self, files: Sequence[ReportFile], to: Path, brought: Callable[[], None]) -> list[Path]:
+        """See Place."""
+
+        def one(at: int, file: ReportFile) -> Path:
+            target = to / f"{file.table}-{at}"
+            try:
+                target.write_bytes(self._storage.part(file.name, 0, file.size) if file.size else b"")
+            except StorageError as error:
+                if self._storage.exists(file.name):
+                    raise
+                raise FileGone(f"{file.name}: was deleted or compacted meanwhile: try again") from error
+            return target
+
+        paths = []
+        with ThreadPoolExecutor(PARALLEL, thread_name_prefix="report") as pool:
+            for path in pool.map(one, range(len(files)), files):
+                paths.append(path)
+                brought()
+        return paths
+
+
+class Folder:
+    """A copy of the output container on this machine."""
+
+    def __init__(self, root: Path) -> None:
+        if not root.is_dir():
+            raise ReportError(f"expected a folder with a copy of the output container, there is none: {root}")
+        self._root = root
+
+    def find(self, range_: Range, listed: ListingProgress) -> dict[date, Day]:
+        """See Place."""
+        paths = (path for prefix in FOLDERS.values() for path in (self._root / prefix).rglob("*.*"))
+        files = (
+            _file(path.relative_to(self._root).as_posix(), path.stat().st_size, None)
+            for path in paths
+            if path.is_file()
+        )
+        return _by_date(files, range_, listed)
+
+    def earliest(self) -> int | None:
+        """See Place."""
+        paths = (self._root / FOLDERS["records"]).rglob("*.parquet")
+        files = (_file(path.relative_to(self._root).as_posix(), 0, None) for path in paths)
+        return min((file.hour for file in files if file), default=None)
+
+    def bring(self, files: Sequence[ReportFile], to: Path, brought: Callable[[], None]) -> list[Path]:
+        """See Place. Linked to, as a name may hold what DuckDB takes for a pattern."""
+        paths = []
+        for at, file in enumerate(files):
+            target = to / f"{file.table}-{at}"
+            target.symlink_to((self._root / file.name).resolve())
+            paths.append(target)
+            brought()
+        return paths
+
+
+_PLACE = re.compile(r"(.+/)date=(\d{4}-\d\d-\d\d)/hour=(\d\d)/[^/]+\.(parquet|jsonl\.gz)")
+
+
+def _file(name: str, size: int, committed: int | None) -> ReportFile | None:
+    """None: it is none of the report's."""
+    found = _PLACE.fullmatch(name)
+    table = next((key for key, prefix in FOLDERS.items() if found and found[1] == prefix), None)
+    if not (found and table):
+        return None
+    hour = datetime.fromisoformat(f"{found[2]}T{found[3]}:00:00+00:00")
+    return ReportFile(table, name, size, int(hour.timestamp()) * 1_000_000, committed)
+
+
+def _committed(file: BlobInfo) -> int | None:
+    """Known of files of one commit alone, and meaningless for replays."""
+    metadata = file.metadata
+    own = metadata.get("commit_id", "-") in file.name and "~" not in metadata.get("partition", "~")
+    return int(metadata["committed_at"]) if own and metadata.get("committed_at", "").isdigit() else None
+
+
+def _by_date(files: Iterable[ReportFile | None], range_: Range, listed: ListingProgress) -> dict[date, Day]:
+    days: dict[date, Day] = {}
+    for seen, file in enumerate(files):
+        listed(seen)
+        if file is None:
+            continue
+        wanted = _wanted(FOLDERS[file.table], range_)
+        if wanted.since - HOUR < file.hour < wanted.until:
+            day = days.setdefault(datetime.fromtimestamp(file.hour // 1_000_000, UTC).date(), Day())
+            day.files.setdefault(file.table, []).append(file)
+    return dict(sorted(days.items()))
+
+
+def _wanted(prefix: str, range_: Range) -> Range:
+    margin = MARGIN if prefix == FOLDERS["connections"] else 0
+    return Range(range_.since - margin, range_.until + margin)
+
+
+def _prefixes(range_: Range) -> Iterator[str]:
+    """What the names of the range's folders begin with: by day, by month, or all of them."""
+    first, last = (
+        datetime.fromtimestamp(time // 1_000_000, UTC).date() for time in (range_.since, range_.until)
+    )
+    if last - first > YEARLY:
+        yield ""
+        return
+    length = len("2026-11") if last - first > MONTHLY else len("2026-11-20")
+    days = (first + timedelta(days=one) for one in range((last - first).days + 1))
+    yield from (f"date={one}" for one in dict.fromkeys(day.isoformat()[:length] for day in days))

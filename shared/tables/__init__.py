@@ -1,0 +1,1 @@
+"""Declares the exported tables and renders them as schemas, DDL and views."""

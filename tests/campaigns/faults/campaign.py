@@ -1,0 +1,188 @@
+"""Sends traffic through a stack while injecting faults, and checks the output against the ground truth."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from local.demo.drive import DemoError
+from local.emulators.functions_host.process import HostProcess
+from local.stack import HUB, ROOT
+from local.traffic.check import Records, check
+from local.traffic.generate import Traffic, generate
+from local.traffic.send import next_sequences, producer, send
+from shared.protocol.ledger import Counts
+from shared.tables.schema import RECORDS
+from tests.campaigns.faults.checkpoints import forget
+from tests.campaigns.faults.fault_injector import COMPACT, EVERY, FINISH, FaultInjector
+from tests.campaigns.faults.stack import FaultyStack
+
+PATIENCE = 180
+"""Seconds without any progress after which something is wrong: the SDK alone tries for a minute."""
+TURNS = 30
+"""So often hosts may compact without a swap once all is sent and harmed: three turns make an hour quiet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How it ended."""
+
+    done: Counter[str]
+    kills: int
+    counts: Counts
+    found: Records
+    audit: str
+    """Empty: proven. Else what the audit said."""
+    seconds: float
+    """From the first host's start to the last commit."""
+    swaps: int
+    """Of compaction, begun while harm was done."""
+
+    @property
+    def exact(self) -> bool:
+        """Every record is there, once, counted as what it is, though compacted, and the audit proves it."""
+        counts = self.counts
+        balanced = counts.records == counts.rows + sum(counts.rejected.values()) + counts.skipped
+        proven = self.found.exact and balanced and not self.audit and not counts.lost
+        return proven and self.swaps > 0
+
+
+def traffic(seed: int, connections: int) -> Traffic:
+    """Of the last three hours; each connection has five records or so, and a fifth more are foreign."""
+    now = datetime.now(UTC)
+    return generate(seed, connections, now - timedelta(hours=3), now, bad=0.02)
+
+
+def campaign(
+    stack: FaultyStack,
+    one: Traffic,
+    kills: int,
+    say: Callable[[str], None],
+    *,
+    rate: float | None = None,
+    twice: bool = False,
+    only: Collection[str] = (),
+) -> Outcome:
+    """Does harm until so many processes were killed and all is sent, and compares what came of it.
+
+    `rate`: envelopes sent in a second; None: as fast as it goes. `twice`: at the end, all is delivered again.
+    `only`: the faults to inject.
+    """
+    expected: dict[str, int] = {}
+
+    async def deliver() -> None:
+        async with producer(stack.broker.connection_string, HUB) as client:
+            await send(one.sends, client, rate=rate)
+            expected.update(await next_sequences(client))
+
+    sender = threading.Thread(target=lambda: asyncio.run(deliver()), daemon=True)
+    sender.start()
+    began = time.monotonic()
+    injector = FaultInjector(stack, stack.seed, only)
+    told = 0
+    while not injector.has_done(kills) or sender.is_alive():
+        if not injector.has_done(kills):
+            injector.turn()
+        else:
+            injector.work()
+        if injector.kills >= told + 10:
+            told = injector.kills
+            say(f"{told} kills, {sum(stack.committed().values())} envelopes committed, {swaps(stack)} swaps")
+    sender.join()
+    if not expected:
+        raise DemoError("the traffic could not be sent")
+    for _ in range(TURNS):
+        if not swaps(stack):
+            injector.work()
+    begun = swaps(stack)
+    host = injector.end()
+    drain(stack, expected, host, say)
+    seconds = time.monotonic() - began
+    if twice:
+        host.kill()
+        forget(stack)
+        host = stack.host()
+        again(stack, host, expected)
+    wait(stack.published, host, "files are not published")
+    compact(stack, host)
+    host.stop()
+    counts = stack.counts()
+    found = check(one.truth, stack.table(RECORDS.name), rejected=stack.rejected(), skipped=counts.skipped)
+    return Outcome(injector.done, injector.kills, counts, found, audited(stack), seconds, begun)
+
+
+def drain(
+    stack: FaultyStack, expected: dict[str, int], host: HostProcess, say: Callable[[str], None]
+) -> None:
+    """Waits until each partition is committed up to the expected sequence number."""
+    total = sum(expected.values())
+    last, since, said = -1, time.monotonic(), 0.0
+    while True:
+        committed = stack.committed()
+        done = sum(min(committed.get(partition, 0), there) for partition, there in expected.items())
+        if done == total:
+            return
+        if done > last:
+            last, since = done, time.monotonic()
+        if time.monotonic() - since > PATIENCE:
+            raise DemoError(f"{done} of {total} envelopes, no progress for {PATIENCE} s:\n{host.log[-4000:]}")
+        if time.monotonic() - said > 10:
+            said = time.monotonic()
+            say(f"{done} of {total} envelopes committed")
+        time.sleep(0.25)
+
+
+def again(stack: FaultyStack, host: HostProcess, expected: dict[str, int]) -> None:
+    """Waits until a host has been handed everything once more, to the last envelope."""
+
+    def reached() -> bool:
+        last = {
+            event["partition"].rpartition("/")[2]: event["sequence"]
+            for event in list(host.seen)
+            if event["event"] == "checkpoint"
+        }
+        return all(last.get(partition, -1) == there - 1 for partition, there in expected.items() if there)
+
+    wait(reached, host, f"not everything came again: {stack.committed()} of {expected}")
+
+
+def swaps(stack: FaultyStack) -> int:
+    """How many were begun; each is two writes of the state."""
+    return (stack.compaction().ordinal + 1) // 2
+
+
+def compact(stack: FaultyStack, host: HostProcess) -> None:
+    """Ends the swap that is under way, if any, and compacts whatever an hour later may be."""
+    stack.later(6 * EVERY)
+    host.invoke(FINISH)
+    wait(lambda: not host.busy(FINISH), host, "the lists of the ledgers are not emptied")
+    host.invoke(COMPACT)
+    wait(lambda: not host.busy(COMPACT), host, "compaction does not end")
+
+
+def wait(until: Callable[[], bool], host: HostProcess, problem: str) -> None:
+    """Waits for something that a host does."""
+    since = time.monotonic()
+    while not until():
+        if time.monotonic() - since > PATIENCE:
+            raise DemoError(f"{problem} in {PATIENCE} s:\n{host.log[-4000:]}")
+        time.sleep(0.5)
+
+
+def audited(stack: FaultyStack) -> str:
+    """What `python -m shared audit` says, unless it proves that all is there."""
+    run = subprocess.run(
+        [sys.executable, "-m", "shared", "audit"],
+        cwd=ROOT,
+        env=os.environ | stack.settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return f"exit status {run.returncode}: {run.stdout}{run.stderr}" if run.returncode else ""

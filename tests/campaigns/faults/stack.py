@@ -1,0 +1,96 @@
+"""A stack whose hosts reach storage and the hub through proxies, and whose clock can be moved forward."""
+
+import json
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from local.stack import ROOT, Stack
+from tests.campaigns.faults.proxy import HOST, Proxy
+
+TIME_OUT = 40
+"""Seconds that an invocation may take (host.json `functionTimeout`, 10 minutes otherwise)."""
+TIME_SCALE = 0.25
+"""Retries and restarts of workers wait a quarter of what they wait in the real host."""
+
+
+class FaultyStack(Stack):
+    """As `Stack`; who sends traffic and who looks at the outcome is not disturbed.
+
+    Args:
+        folder: where Azurite and the broker keep their data.
+        seed: of what the proxies do.
+    """
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        super().__init__(folder, time_scale=TIME_SCALE)
+        self.seed = seed
+        self.app = folder / "app"
+        self._ahead = 0
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The application settings that a host of this stack gets."""
+        plain = super().settings
+        storage = self._through(self.storage, plain["OutputStorage"], self.azurite.port)
+        hub = self._through(self.hub, plain["EventHubConnection"], self.broker.port)
+        return plain | {
+            "OutputStorage": storage,
+            "AzureWebJobsStorage": storage,
+            "EventHubConnection": hub,
+            "COMPACT_QUIET": "00:15:00",
+            "APP": str(ROOT / "function_app.py"),
+            "CLOCK_AHEAD": str(self._clock),
+        }
+
+    @property
+    def _proxies(self) -> tuple[Proxy, Proxy, Proxy]:
+        return self.storage, self.beside, self.hub
+
+    def calm(self) -> None:
+        """From now on, everything passes."""
+        for proxy in self._proxies:
+            proxy.calm()
+
+    @property
+    def storage_beside(self) -> dict[str, str]:
+        """Settings with which a host's app, not the host itself, reaches storage through `beside`."""
+        plain = super().settings["OutputStorage"]
+        return {"OutputStorage": self._through(self.beside, plain, self.azurite.port)}
+
+    @property
+    def _clock(self) -> Path:
+        return self.folder / "ahead"
+
+    def later(self, seconds: int) -> None:
+        """So much time passes for all hosts, at once."""
+        self._ahead += seconds
+        beside = self._clock.with_suffix(".new")
+        beside.write_text(str(self._ahead))
+        beside.replace(self._clock)
+
+    @staticmethod
+    def _through(proxy: Proxy, connection_string: str, port: int) -> str:
+        return connection_string.replace(f"{HOST}:{port}", f"{HOST}:{proxy.port}")
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self.app.mkdir()
+        document = json.loads((ROOT / "host.json").read_text()) | {"functionTimeout": f"00:00:{TIME_OUT}"}
+        (self.app / "host.json").write_text(json.dumps(document))
+        shutil.copy(Path(__file__).with_name("clock_skew.py"), self.app / "function_app.py")
+        self.later(0)
+        self.storage = Proxy(self.azurite.port, self.seed)
+        self.beside = Proxy(self.azurite.port, self.seed)
+        self.hub = Proxy(self.broker.port, self.seed)
+        for proxy in self._proxies:
+            proxy.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        for proxy in self._proxies:
+            proxy.__exit__(kind, error, trace)

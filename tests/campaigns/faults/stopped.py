@@ -1,0 +1,114 @@
+"""A ledger that is deleted or rolled back by hand stops its partition, until the right one is put back."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from shared.azure.event_hub import HubState, Position
+from shared.connections.timer import Finisher
+from shared.errors import LedgerError, StorageError
+from shared.policies import FinishPolicy
+from shared.protocol.ledger import Ledger
+from tests.simulation.laws import broken
+from tests.simulation.run import finish, turn
+from tests.simulation.schedule import Choices, shrink
+from tests.simulation.world import PARTITION, Options, World
+
+NAME = Ledger.name(PARTITION)
+
+
+@dataclass
+class Watched(World):
+    """A world whose timers do all that a timer does: they keep in mind which ledger they have seen."""
+
+    problems: list[str] = field(default_factory=list)
+
+    def ask(self) -> HubState:
+        """See shared.azure.event_hub.Hub."""
+        last = self.hubs[-1][-1] if self.hubs[-1] else None
+        position = Position(last.sequence if last else -1, last.enqueued if last else -1, empty=last is None)
+        return HubState(0, {PARTITION: position})
+
+    def watch(self) -> None:
+        """One run of the timer."""
+        Finisher(self.storage, self, FinishPolicy(), lambda: self.now, self._new_id).run(600)
+
+    def _heal(self) -> None:
+        try:
+            self.watch()
+        except (StorageError, LedgerError) as error:
+            self.log.append(f"  timer: {type(error).__name__}")
+
+    def lose(self, how: str) -> bytes | None:
+        """An operator's hand deletes or rolls back the ledger that a timer has seen; which that was."""
+        self.stop_all()
+        self.late.clear()  # a hand is slower than any request
+        self.watch()
+        right = self.storage.state.get(NAME)
+        if right is None:
+            return None
+        if how == "deleted":
+            del self.storage.state[NAME]
+        else:
+            ordinal = Ledger.parse(right.data, NAME).ordinal
+            older = [one for one in self.snapshots if Ledger.parse(one, NAME).ordinal < ordinal]
+            if not older:
+                return None
+            self.storage._put(NAME, self.choices.one(older))
+        self.log.append(f"the ledger is {how} by hand")
+        return right.data
+
+    def said(self) -> bytes | None:
+        blob = self.storage.state.get(NAME)
+        return blob.data if blob else None
+
+
+def run(choices: Choices, options: Options) -> Watched:
+    """The ledger is lost, everybody tries to go on, it is put back, and everything is delivered again."""
+    # Nobody loses it before a timer has seen it: nothing could tell then.
+    world = Watched(choices, replace(options, ledger_lost=""))
+    world.produce(2 + choices.below(5))
+    for _ in range(30 + choices.below(100)):
+        turn(world)
+        if choices.happens(100) and (now := world.said()):
+            world.snapshots.append(now)
+    if right := world.lose(options.ledger_lost):
+        wrong = world.said()
+        for _ in range(30 + choices.below(100)):
+            turn(world)
+        world.checkpoint = 0
+        world.start_owner()
+        finish(world)
+        if world.said() != wrong:
+            world.problems.append("the partition went on with the wrong ledger")
+        if not world.stopped_by_alarm:
+            world.problems.append("there was no alarm")
+        world.storage._put(NAME, right)
+        world.log.append("the right ledger is put back")
+    world.stop_all()
+    world.checkpoint = 0
+    for _ in range(2):
+        world.start_owner()
+        finish(world)
+        world.start_timer()
+        finish(world)
+    return world
+
+
+def problems(world: Watched) -> Iterator[str]:
+    """What was done while the partition had to stand still, and the laws that do not hold afterwards."""
+    yield from world.problems
+    yield from broken(world)
+
+
+def explain(seed: int, options: Options) -> str | None:
+    """See tests.simulation.run.explain."""
+    world = run(Choices(seed), options)
+    if not next(problems(world), None):
+        return None
+    small = shrink(
+        world.choices.taken,
+        lambda taken: next(problems(run(Choices(taken=taken), options)), None) is not None,
+        400,
+    )
+    world = run(Choices(taken=small), options)
+    return "\n".join([f"seed {seed}, {options}", *world.log, "BROKEN:", *problems(world)])

@@ -1,0 +1,25 @@
+"""A ledger that is lost by hand stops its partition; once it is back, nothing is lost or doubled."""
+
+import pytest
+
+from shared.connections.start_times import StartTimes
+from tests.campaigns.faults.schedules import LOST
+from tests.campaigns.faults.stopped import explain, problems, run
+from tests.simulation.schedule import Choices
+
+SCHEDULES = 12
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_a_lost_ledger_stops_its_source_and_costs_nothing_once_it_is_back(name: str) -> None:
+    for seed in range(SCHEDULES):
+        failure = explain(seed, LOST[name])
+        assert failure is None, failure
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_without_what_the_timer_has_seen_a_new_process_goes_on(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StartTimes, "seen", lambda _self, _partition: None)
+    assert any(next(problems(run(Choices(seed), LOST[name])), None) for seed in range(SCHEDULES))

@@ -1,0 +1,53 @@
+"""Exports hostile bodies and finishes their connections; prints every log line, then all metrics as JSON.
+
+A process of its own, as a process has one meter provider for good: `python -m tests.campaigns.fuzz.telling
+<file>…`.
+"""
+
+import logging
+import sys
+from pathlib import Path
+
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+from shared.connections.timer import Finisher
+from shared.export.exporter import Exporter
+from shared.input.envelope import Envelope
+from shared.policies import ExportPolicy, FinishPolicy
+from tests.memory import MemoryStorage
+from tests.shared.export.test_plan import NOW, PARTITION
+
+DAY = 86_400 * 1_000_000
+
+
+class NoHub:
+    """A hub that does not answer."""
+
+    def ask(self) -> None:
+        return None
+
+
+def main(paths: list[str]) -> None:
+    reader = InMemoryMetricReader()
+    metrics.set_meter_provider(MeterProvider([reader], shutdown_on_exit=False))
+    logging.basicConfig(level=logging.DEBUG, stream=sys.stdout)
+    storage = MemoryStorage(lambda: NOW)
+    ids = iter(range(1, 10_000))
+    exporter = Exporter(storage, ExportPolicy(), 1 << 26, lambda: NOW, lambda: f"{next(ids):032x}")
+    exporter.run(
+        PARTITION, [Envelope(number, NOW, Path(path).read_bytes()) for number, path in enumerate(paths)]
+    )
+    clock = [NOW]
+    finisher = Finisher(storage, NoHub(), FinishPolicy(), lambda: clock[0], lambda: f"{next(ids):032x}")
+    finisher.run(60)
+    clock[0] += 2 * DAY
+    finisher.run(60)
+    data = reader.get_metrics_data()
+    assert data
+    sys.stdout.write(f"{data.to_json(indent=None)}\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,42 @@
+"""Whatever a body says, it is accounted for, whole, and nothing of it gets where it must not."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tests.campaigns.fuzz.account import account
+from tests.campaigns.fuzz.strategies import BODIES
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+EXPECTED: dict[str, dict[str, int]] = json.loads((FIXTURES / "hostile" / "expected.json").read_text())
+ALL = sorted(
+    path
+    for folder in ("hostile", "records")
+    for path in (FIXTURES / folder).iterdir()
+    if path.name not in {"README.md", "expected.json", "make.py"} and path.is_file()
+)
+
+
+@settings(
+    max_examples=1000, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+)
+@given(BODIES)
+def test_every_body_is_accounted_for_and_none_raises(bodies: list[bytes]) -> None:
+    account(bodies)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_hostile_body_becomes_what_is_expected_of_it(name: str) -> None:
+    found: dict[str, Any] = {"rows": 0, "rejected": 0, "skipped": 0}
+    for one in account([(FIXTURES / "hostile" / name).read_bytes()]):
+        found["rows"] += one.counts.rows
+        found["rejected"] += sum(one.counts.rejected.values())
+        found["skipped"] += one.counts.skipped
+    assert found == EXPECTED[name]
+
+
+def test_all_hostile_bodies_in_one_batch_are_accounted_for() -> None:
+    account([path.read_bytes() for path in ALL])

@@ -1,0 +1,61 @@
+"""A body of any form takes at most 12 times the bytes that it may inflate to."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.campaigns.fuzz.forms import MIB
+
+ROOT = Path(__file__).resolve().parents[3]
+INFLATED = 16
+TIMES = 12
+PASS = {"typical", "typical_ids", "lines_of_envelopes", "minimal_half", "values_of_1000"}
+"""What a real sender might write is exported, not rejected."""
+SAMPLE = [
+    *(
+        "lines_of_2",
+        "lines_of_nothing",
+        "lines_of_arrays",
+        "lines_of_envelopes",
+        "integers",
+        "integers_a_few",
+    ),
+    *(
+        "texts_some",
+        "empty_objects",
+        "minimal_half",
+        "typical_ids",
+        "typical_cut",
+        "shapes",
+        "shapes_of_nothing",
+    ),
+    *(
+        "keys_some",
+        "values_of_1000",
+        "rest_of_text",
+        "rest_of_emoji_third",
+        "rest_of_floats",
+        "resource_id_half",
+    ),
+    *("properties_of_objects", "random"),
+]
+"""The costly ones of each kind; `python -m tests.campaigns.fuzz.forms 64` measures all of them."""
+
+
+@pytest.mark.parametrize("forms", [SAMPLE[::2], SAMPLE[1::2]], ids=["even", "odd"])
+def test_a_body_takes_at_most_12_times_what_it_may_inflate_to(forms: list[str]) -> None:
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "tests.campaigns.fuzz.forms", str(INFLATED), *forms],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = [json.loads(line) for line in run.stdout.splitlines()]
+    assert [each["form"] for each in found] == forms
+    times = {each["form"]: each["peak"] / (INFLATED * MIB) for each in found}
+    assert {form: number for form, number in times.items() if number > TIMES} == {}
+    assert not [each["form"] for each in found if each["form"] in PASS and each["rejected"]]

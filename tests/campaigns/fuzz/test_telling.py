@@ -1,0 +1,51 @@
+"""Nothing that a record says gets into a log line, or into a metric's name or attributes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from shared import telemetry
+
+ROOT = Path(__file__).resolve().parents[3]
+HOSTILE = ROOT / "tests" / "fixtures" / "hostile"
+BODIES = ("ids_like_paths.json", "text_for_logs.json", "rejected_text_for_logs.json", "all_bytes.bin")
+SAID = (
+    "../",
+    "..\\",
+    "jndi",
+    "%s%n",
+    "[31m",
+    "u2028",
+    "u202e",
+    "%2e",
+    "date=2026-01-01",
+    "commit {}",
+    "xxxx",
+)
+
+
+def test_no_log_line_and_no_metric_holds_what_a_record_says() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.campaigns.fuzz.telling", *(str(HOSTILE / name) for name in BODIES)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    *lines, told = run.stdout.splitlines()
+    assert any("shared.export:commit {" in line for line in lines)
+    for line in (*lines, told, *run.stderr.splitlines()):
+        assert line.isascii()
+        assert line.isprintable()
+        assert not [said for said in SAID if said in line.replace("export:commit {", "")]
+    found = {
+        metric["name"]: point["attributes"]
+        for resource in json.loads(told)["resource_metrics"]
+        for scope in resource["scope_metrics"]
+        for metric in scope["metrics"]
+        for point in metric["data"]["data_points"]
+    }
+    assert found.keys() <= {one.name for one in telemetry.METRICS}
+    assert "websocketlogs.rejected" in found
+    assert {key for attributes in found.values() for key in attributes} <= telemetry.ATTRIBUTES.keys()

@@ -1,0 +1,157 @@
+"""The real SDK, in the few forms that these tests use it in."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from typing import Any, Self, cast
+
+from azure.eventhub import EventData, EventHubConsumerClient, EventHubProducerClient
+from azure.eventhub._buffered_producer._partition_resolver import PartitionResolver
+from azure.eventhub._pyamqp.utils import generate_sas_token
+from azure.eventhub.aio import EventHubConsumerClient as AioConsumerClient
+from azure.eventhub.aio import PartitionContext
+
+from local.emulators.event_hubs.process import BrokerProcess
+
+PATIENCE = 120.0
+SILENCE = 0.3
+
+
+def producer(broker: BrokerProcess, hub: str = "single", **options: Any) -> EventHubProducerClient:
+    return EventHubProducerClient.from_connection_string(
+        broker.connection_string, eventhub_name=hub, **options
+    )
+
+
+def send(broker: BrokerProcess, bodies: Iterable[bytes | str], hub: str = "single") -> None:
+    with producer(broker, hub) as client:
+        client.send_batch([EventData(body) for body in bodies])
+
+
+def bodies(events: Iterable[EventData]) -> list[bytes]:
+    return [b"".join(cast("Iterable[bytes]", event.body)) for event in events]
+
+
+def sas_token(uri: str, key_name: str, key: str, expiry: float) -> str:
+    return str(generate_sas_token(uri, key_name, key, int(expiry)))  # type: ignore[no-untyped-call]
+
+
+def partition_of_the_sdk(key: str, partition_count: int) -> int:
+    resolver = PartitionResolver(range(partition_count))  # type: ignore[no-untyped-call]
+    return int(resolver.get_partition_id_by_partition_key(key))  # type: ignore[no-untyped-call]
+
+
+class Reader:
+    """The SDK's consumer of one partition without its event processor, which takes seconds to come and go."""
+
+    def __init__(
+        self,
+        broker: BrokerProcess,
+        group: str = "$Default",
+        position: Any = "-1",
+        *,
+        inclusive: bool = False,
+        hub: str = "single",
+        partition: str = "0",
+        **options: Any,
+    ) -> None:
+        self.events: list[EventData] = []
+        self._client = EventHubConsumerClient.from_connection_string(
+            broker.connection_string, group, eventhub_name=hub, retry_total=0
+        )
+        # Untyped, and typed for single events only.
+        create_consumer: Any = self._client._create_consumer
+        self._consumer = create_consumer(
+            group, partition, position, self.events.extend, event_position_inclusive=inclusive, **options
+        )
+        # Ending its thread takes a second.
+        self._consumer._keep_alive = None
+
+    def attach(self) -> None:
+        """Wait until the broker knows where this reader starts."""
+        while not self._consumer.handler_ready:
+            self._consumer.receive(batch=True, max_batch_size=5000)
+
+    def read(self, count: int, seconds: float = PATIENCE) -> list[EventData]:
+        """Wait until this many events are there; a TimeoutError if they don't come in time."""
+        deadline = time.monotonic() + seconds
+        while len(self.events) < count:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{len(self.events)} events of {count}")
+            self._consumer.receive(batch=True, max_batch_size=5000)
+        return self.events
+
+    def close(self) -> None:
+        self._consumer.close()
+        self._client.close()
+
+
+def read(broker: BrokerProcess, count: int, **options: Any) -> list[EventData]:
+    """The first `count` events, and those that came with them."""
+    with closing(Reader(broker, **options)) as reader:
+        return reader.read(count)
+
+
+class Reading:
+    """The SDK's aio client at work: from the start of all partitions, unless the options say otherwise."""
+
+    def __init__(
+        self,
+        broker: BrokerProcess,
+        hub: str = "single",
+        group: str = "$Default",
+        checkpoint_store: Any = None,
+        **options: Any,
+    ) -> None:
+        self.events: list[EventData] = []
+        self.partitions: Counter[tuple[str, bytes]] = Counter()
+        self.errors: list[Exception] = []
+        self.checkpoints = checkpoint_store is not None
+        self._changed = asyncio.Event()
+        self._client = AioConsumerClient.from_connection_string(
+            broker.connection_string,
+            group,
+            eventhub_name=hub,
+            checkpoint_store=checkpoint_store,
+            load_balancing_interval=0.2,
+        )
+        self._task = asyncio.create_task(
+            self._client.receive_batch(
+                self._on_batch, on_error=self._on_error, starting_position="-1", **options
+            )
+        )
+
+    async def until(self, condition: Callable[[Self], bool], seconds: float = PATIENCE) -> None:
+        """Wait until this holds; a TimeoutError if it doesn't in time."""
+        async with asyncio.timeout(seconds):
+            while not condition(self):
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def first(self, count: int) -> list[EventData]:
+        await self.until(lambda reading: len(reading.events) >= count)
+        return self.events
+
+    async def close(self) -> None:
+        await self._client.close()
+        await self._task
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _on_batch(self, context: PartitionContext, events: list[EventData]) -> None:
+        # First: who sees an event may close the client, and read again from the checkpoint.
+        if self.checkpoints:
+            await context.update_checkpoint()
+        self.events += events
+        self.partitions.update((context.partition_id, body) for body in bodies(events))
+        self._changed.set()
+
+    async def _on_error(self, _: PartitionContext, error: Exception) -> None:
+        self.errors.append(error)
+        self._changed.set()

@@ -1,0 +1,66 @@
+"""An operator's word lets a partition go on whose ledger was lost or rolled back, and nothing else does."""
+
+import pytest
+
+from shared.commands.acceptance import accept, blocked, forgotten
+from shared.connections import manifest
+from shared.connections.manifest import Manifest, PartitionProgress
+from shared.errors import LedgerError, LedgerMissing, LedgerRolledBack, PreconditionFailed
+from tests.shared.exported import PARTITION, Exported, envelopes
+
+
+@pytest.fixture
+def filled(exported: Exported) -> Exported:
+    """The timer has seen the ledger at its end; then it was rolled back."""
+    exported.export(envelopes(0, 9))
+    old = exported.storage.read(exported.ledger_name)
+    assert old
+    exported.export(envelopes(10, 19))
+    ledger = exported.ledger()
+    seen = PartitionProgress(ledger_id=ledger.ledger_id, ordinal=ledger.ordinal, seen=ledger.ordinal)
+    exported.storage.put(manifest.NAME, Manifest(partitions={str(PARTITION): seen}).dump())
+    assert blocked(exported.storage) == []
+    exported.storage.put(exported.ledger_name, old.data)
+    return exported
+
+
+def test_a_ledger_that_was_rolled_back_stops_its_source_until_it_is_adopted(filled: Exported) -> None:
+    with pytest.raises(LedgerRolledBack):
+        filled.export(envelopes(10, 12))
+    (one,) = blocked(filled.storage)
+    accept(filled.storage, one, "a" * 32, filled.now())
+    assert blocked(filled.storage) == []
+    filled.export(envelopes(10, 12))
+    assert filled.ledger().incarnation.next == 13
+
+
+def test_a_ledger_that_is_gone_stops_its_source_until_that_is_adopted(filled: Exported) -> None:
+    filled.storage.delete([filled.ledger_name])
+    with pytest.raises(LedgerMissing):
+        filled.export(envelopes(20, 22))
+    (one,) = blocked(filled.storage)
+    accept(filled.storage, one, "a" * 32, filled.now())
+    assert blocked(filled.storage) == []
+    filled.export(envelopes(20, 22))
+    assert filled.ledger().incarnation.next == 23
+
+
+def test_before_one_decides_one_sees_what_may_come_out_twice(filled: Exported) -> None:
+    (one,) = blocked(filled.storage)
+    gone = forgotten(filled.storage, one)
+    known = filled.ledger().counts.files
+    assert (gone.files, gone.last) == (len(filled.files()) - known, 19)
+    assert gone.rows > 0
+
+
+def test_a_ledger_that_changed_meanwhile_is_not_adopted(filled: Exported) -> None:
+    (one,) = blocked(filled.storage)
+    filled.storage.delete([filled.ledger_name])
+    with pytest.raises(PreconditionFailed, match="look at it again"):
+        accept(filled.storage, one, "a" * 32, filled.now())
+
+
+def test_a_ledger_that_cannot_be_read_says_what_to_do(filled: Exported) -> None:
+    filled.storage.put(filled.ledger_name, b"{")
+    with pytest.raises(LedgerError, match="restore it, or delete it"):
+        blocked(filled.storage)

@@ -1,0 +1,213 @@
+"""Dead letters that fit today's rules come out once, with their place in the hub, however often one tries."""
+
+import gzip
+import io
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from shared.audit.audit import audit
+from shared.commands.dead_letters import Choice, Replayed, replay
+from shared.errors import OutcomeUnknown
+from shared.export.exporter import Exporter
+from shared.input.envelope import Envelope, HubPartition
+from shared.policies import ExportPolicy
+from shared.protocol.ledger import Ledger
+from shared.tables.schema import RECORDS
+from tests.memory import MemoryStorage
+from tests.shared.exported import EPOCH, PARTITION, POLICY, SECOND, Exported, envelope, lenient, record
+
+OLD = 24 * 30
+"""Hours, before the arrival: implausible by default."""
+
+
+def mixed(sequence: int, old: tuple[int, ...] = (1,), broken: tuple[int, ...] = ()) -> Envelope:
+    """Three records, of which some are too old, and some have no event name."""
+    records: list[dict[str, Any]] = [record(sequence, index) for index in range(3)]
+    for index in old:
+        records[index]["time"] = "2030-02-01T00:00:00Z"
+    for index in broken:
+        del records[index]["properties"]["eventName"]
+    return Envelope(sequence, EPOCH + sequence * SECOND, orjson.dumps({"records": records}))
+
+
+def replayed(
+    exported: Exported,
+    choice: Choice | None = None,
+    policy: ExportPolicy | None = None,
+    *,
+    dry_run: bool = False,
+) -> Replayed:
+    policy = policy or lenient()
+    exporter = exported.exporter(policy)
+    return replay(
+        exported.storage, exporter, policy, choice or Choice(), dry_run=dry_run, progress=lambda *_: None
+    )
+
+
+def rows(exported: Exported) -> Counter[tuple[str, int, int]]:
+    tables = [
+        pq.read_table(io.BytesIO(exported.read(name))) for name in exported.files(f"parquet/{RECORDS.name}/")
+    ]
+    table = pa.concat_tables(tables)
+    keys = (table[name].to_pylist() for name in ("_EventHubPartition", "_SequenceNumber", "_RecordIndex"))
+    return Counter(zip(*keys, strict=True))
+
+
+def status(exported: Exported) -> int:
+    return audit(exported.storage, 0, deep=True, progress=lambda *_: None).status
+
+
+def test_what_was_rejected_and_fits_now_is_exported_once_with_its_place_in_the_hub(
+    exported: Exported,
+) -> None:
+    exported.export([mixed(0), mixed(1, old=()), mixed(2, old=(0, 2)), mixed(5)])
+    assert rows(exported).total() == 8
+    done = replayed(exported)
+    assert (done.letters, done.before, done.fit, done.rows, done.stay) == (3, 0, 3, 4, 0)
+    expected = {(str(PARTITION), sequence, index) for sequence in (0, 1, 2, 5) for index in range(3)}
+    assert rows(exported) == Counter(expected)
+    assert status(exported) == 0
+
+
+def test_doing_it_again_changes_nothing(exported: Exported) -> None:
+    exported.export([mixed(0), mixed(1)])
+    replayed(exported)
+    before = {blob.name: blob.etag for blob in [*exported.output.list_blobs(), *exported.state.list_blobs()]}
+    done = replayed(exported)
+    assert (done.letters, done.before, done.fit, done.commits) == (2, 2, 0, 0)
+    assert before == {
+        blob.name: blob.etag for blob in [*exported.output.list_blobs(), *exported.state.list_blobs()]
+    }
+
+
+def test_a_dry_run_says_the_same_and_writes_nothing(exported: Exported) -> None:
+    exported.export([mixed(0), mixed(1, broken=(2,))])
+    before = exported.files(), sorted(exported.state.list_blob_names())
+    dry = replayed(exported, dry_run=True)
+    assert before == (exported.files(), sorted(exported.state.list_blob_names()))
+    wet = replayed(exported)
+    assert (dry.fit, dry.rows, dry.stay, dry.reasons) == (wet.fit, wet.rows, wet.stay, wet.reasons)
+
+
+def test_a_dead_letter_of_which_nothing_fits_stays_with_todays_reason(exported: Exported) -> None:
+    exported.export([mixed(0, broken=(0,), old=()), envelope(1)])
+    done = replayed(exported)
+    assert (done.stay, done.fit, done.commits) == (2, 0, 0)
+    assert done.reasons == {"missing_required_field": 1, "unreadable_envelope": 1}
+
+
+def test_what_still_does_not_fit_of_a_replayed_one_is_a_dead_letter_that_can_be_replayed(
+    exported: Exported,
+) -> None:
+    # Rejected at first: 0 and 1 by their time, 1 for want of an event name later on.
+    exported.export([mixed(7, old=(0, 1), broken=(2,))])
+    first = replayed(exported)
+    assert (first.fit, first.rows, first.reasons) == (1, 2, {"missing_required_field": 1})
+    again = replayed(exported)
+    assert (again.letters, again.before, again.stay, again.commits) == (2, 1, 1, 0)
+    assert status(exported) == 0
+
+
+def test_the_rest_of_a_replay_is_exported_once_when_it_fits(exported: Exported) -> None:
+    # An hour ahead fits with lead, a month ago with age: two changes of the settings, one after the other.
+    body = orjson.loads(mixed(3, old=(0,)).body)
+    body["records"][1]["time"] = "2030-03-19T00:00:00Z"
+    exported.export([Envelope(3, EPOCH + 3 * SECOND, orjson.dumps(body))])
+    age = ExportPolicy(formats=POLICY.formats, max_age=lenient().max_age)
+    assert replayed(exported, policy=age).rows == 1
+    for _ in range(2):
+        replayed(exported)
+    assert rows(exported) == Counter((str(PARTITION), 3, index) for index in range(3))
+    assert status(exported) == 0
+    assert set(exported.state.list_blob_names(name_starts_with="ledgers/")) == {
+        Ledger.name(partition)
+        for partition in (PARTITION, PARTITION.replay(0), PARTITION.replay(0).replay(0))
+    }
+
+
+def test_an_envelope_that_was_unreadable_is_exported_whole(exported: Exported) -> None:
+    strict = ExportPolicy(formats=POLICY.formats, max_inflated=10)
+    exported.export([Envelope(4, EPOCH + 4 * SECOND, gzip.compress(mixed(4, old=()).body))], policy=strict)
+    done = replayed(exported)
+    assert (done.fit, done.rows) == (1, 3)
+    assert rows(exported) == Counter((str(PARTITION), 4, index) for index in range(3))
+
+
+def test_reasons_and_times_choose(exported: Exported) -> None:
+    exported.export([mixed(0), mixed(1, old=(), broken=(0,)), envelope(8), mixed(9)])
+    assert replayed(exported, Choice(frozenset({"unreadable_envelope"})), dry_run=True).letters == 1
+    assert replayed(exported, Choice(since=EPOCH + 8 * SECOND), dry_run=True).letters == 2
+    assert replayed(exported, Choice(until=EPOCH + 8 * SECOND), dry_run=True).letters == 2
+    assert replayed(exported, Choice(since=EPOCH + 9 * SECOND), dry_run=False).rows == 1
+    assert replayed(exported).rows == 1, "an earlier one after a later one"
+    assert rows(exported)[str(PARTITION), 0, 1] == 1
+
+
+def test_quarantined_envelopes_of_a_hub_that_is_no_more_can_be_replayed(exported: Exported) -> None:
+    exported.export([mixed(sequence, old=()) for sequence in range(3)])
+    anew = Envelope(0, EPOCH + 3600 * SECOND, mixed(0, old=()).body)
+    exported.export([anew])
+    exported.export([mixed(3, old=())])
+    assert exported.ledger().counts.rejected == {"older_incarnation": 1}
+    assert replayed(exported, policy=POLICY).rows == 3
+    assert replayed(exported, policy=POLICY).rows == 0
+    assert status(exported) == 0
+
+
+def test_a_damaged_file_is_told_and_the_others_are_replayed(exported: Exported) -> None:
+    exported.export([mixed(0)])
+    exported.export([mixed(1)])
+    name = exported.files("_dead_letters/")[0]
+    exported.overwrite(name, exported.read(name)[:-12])
+    done = replayed(exported)
+    assert (len(done.damaged), done.rows) == (1, 1)
+    assert name in done.damaged[0]
+
+
+class Unsteady(MemoryStorage):
+    """Every n-th call has its effect, and no answer."""
+
+    left = 0
+
+    def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
+        result = effect()
+        if self.left:
+            self.left -= 1
+            if not self.left:
+                raise OutcomeUnknown(f"{kind} {name}: no answer")
+        return result
+
+
+@pytest.mark.parametrize("calls", range(1, 40))
+def test_interrupted_anywhere_and_done_again_it_exports_once(calls: int) -> None:
+    ids = iter(range(1 << 30))
+    store = Unsteady()
+
+    def exporter(policy: ExportPolicy) -> Exporter:
+        return Exporter(store, policy, 1 << 24, lambda: EPOCH, lambda: f"{next(ids):032x}")
+
+    exporter(POLICY).run(PARTITION, [mixed(sequence) for sequence in (0, 2, 3, 9)])
+    store.left = calls
+    for _ in range(2):
+        try:
+            replay(store, exporter(lenient()), lenient(), Choice(), dry_run=False, progress=lambda *_: None)
+        except OutcomeUnknown:
+            continue
+    store.left = 0
+    replay(store, exporter(lenient()), lenient(), Choice(), dry_run=False, progress=lambda *_: None)
+    report = audit(store, 0, deep=True, progress=lambda *_: None)
+    assert report.status == 0, report
+    ledgers = [Ledger.parse(store.state[name].data, name) for name in store.names("ledgers/")]
+    assert sum(ledger.counts.rows for ledger in ledgers) == 12
+
+
+def test_a_source_and_its_replays_have_one_origin() -> None:
+    partition = HubPartition("a.b", "c", "5")
+    assert partition.replay(2).replay(0).origin == partition.origin == partition
+    assert partition.replay(2) != partition.replay(1)

@@ -1,0 +1,389 @@
+"""The command line as a person or a script meets it, and that what the docs show of it is true."""
+
+import gzip
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import orjson
+import pytest
+from azure.eventhub import EventData, EventHubProducerClient
+
+from local.emulators.event_hubs.process import BrokerProcess
+from shared import __main__, __version__
+from shared.commands import console
+from shared.compaction import swaps
+from shared.connections import manifest
+from shared.connections.manifest import EventNameCounts, Manifest, PartitionProgress, Totals
+from shared.tables import schema
+from shared.tables.ddl import DIALECTS
+from shared.tables.schema import CONNECTIONS, RECORDS
+from tests import documents
+from tests.shared.exported import PARTITION, Exported, envelopes
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGES = [
+    ROOT / "docs" / name for name in ("command-line.md", "audit-and-replay.md", "capture.md", "report.md")
+]
+COMMANDS = __main__.COMMANDS
+
+
+@pytest.fixture
+def filled(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> Exported:
+    exported.export([*envelopes(0, 9), *envelopes(12, 20)])
+    for name, value in exported.environment.items():
+        monkeypatch.setenv(name, value)
+    return exported
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A process of its own, in the root of the repository."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def ran(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    try:
+        status = __main__.main(arguments)
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    captured = capsys.readouterr()
+    return status, captured.out + captured.err
+
+
+def test_status_shows_each_source(filled: Exported, capsys: pytest.CaptureFixture[str]) -> None:
+    status, output = ran(capsys, "status")
+    counts = filled.ledger().counts
+    progress, counted = (line.split() for line in output.splitlines() if line.startswith(str(PARTITION)))
+    assert progress[1] == "21"
+    assert progress[-4:] == ["-", "-", "-", "-"]
+    assert "to ask the hub, set EventHubConnection (or" in output
+    assert "EVENT_HUB_NAME as in the function app" in output
+    assert counted[1:3] == [str(counts.records), str(counts.rows)]
+    assert status == (1 if "does the timer run" in output else 0)
+
+
+def test_status_and_audit_and_replay_speak_json(filled: Exported, capsys: pytest.CaptureFixture[str]) -> None:
+    (partition,) = orjson.loads(ran(capsys, "status", "--json")[1])["partitions"]
+    assert partition["ledger"]["counts"] == filled.ledger().counts.model_dump()
+    audit = orjson.loads(ran(capsys, "audit", "--json")[1])
+    assert (audit["verdict"], audit["partitions"][0]["verdict"]) == ("proven", "proven")
+    assert orjson.loads(ran(capsys, "replay", "--dry-run", "--json")[1])["letters"] == 5
+
+
+def test_status_shows_a_swap_of_compaction(filled: Exported, capsys: pytest.CaptureFixture[str]) -> None:
+    assert orjson.loads(ran(capsys, "status", "--json")[1])["swap"] is None
+    output = filled.ledger().files[0]
+    folder, _, name = output.name.rpartition("/")
+    swap = swaps.Swap(folder=f"{folder}/", inputs=(name,), output=output, began=1_700_000_000_000_000)
+    filled.storage.put(swaps.NAME, swaps.CompactionState().beginning(swap).dump())
+    status, text = ran(capsys, "status")
+    assert status == 1, "it is an alarm, too"
+    assert f"compaction: {folder}/ since 2023-11-14 22:13" in text
+    assert f"1 of 1 files are to be deleted, such as {output.name}" in text
+    found = orjson.loads(ran(capsys, "status", "--json")[1])["swap"]
+    assert (found["folder"], found["since"], found["left"]) == (f"{folder}/", swap.began, [output.name])
+    assert found["waits_for"] in text
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[BrokerProcess]:
+    with BrokerProcess(tmp_path / "hub", {"apim-logs": 2}, groups=["exporter", "tools"]) as running:
+        yield running
+
+
+def test_status_asks_the_hub_for_lag_and_counts_what_nobody_has_committed(
+    filled: Exported,
+    broker: BrokerProcess,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = {"Hello": EventNameCounts(connections=3, first=3), "Bye": EventNameCounts(connections=2, last=2)}
+    names["\x1b[2J" + "x" * 70] = EventNameCounts()
+    filled.storage.put(manifest.NAME, Manifest(totals=Totals(connections=7), names=names).dump())
+    monkeypatch.setenv("EventHubConnection", broker.connection_string)
+    monkeypatch.setenv("EVENT_HUB_NAME", "apim-logs")
+    monkeypatch.setenv("EVENT_HUB_RETENTION", "24:00:00")
+    monkeypatch.setenv("WS_CLOSING_EVENTS", "bye")
+    string = broker.connection_string
+    with EventHubProducerClient.from_connection_string(string, eventhub_name="apim-logs") as producer:
+        producer.send_batch([EventData(b"a"), EventData(b"b")], partition_id="1")
+    _, output = ran(capsys, "status")
+    (behind,) = (line.split() for line in output.splitlines() if re.match(r"\S+/apim-logs/1 +- +- +2", line))
+    assert float(behind[-1]) == pytest.approx(24, abs=0.1)
+    assert "connections: 0 open, 7 finished" in output
+    assert re.search(r"^Hello +3 +3 +0 +- +neither$", output, re.MULTILINE)
+    assert re.search(r"^Bye +2 +0 +2 +- +closing$", output, re.MULTILINE)
+    assert "\\u001b[2J" + "x" * 56 + "…" in output, "a record's text does nothing to a terminal"
+    assert "\x1b" not in output
+    found = orjson.loads(ran(capsys, "status", "--json")[1])
+    lags = {one["partition"].rpartition("logs/")[2]: one["lag"] for one in found["partitions"]}
+    assert (lags["1"]["envelopes"], lags["1"]["records"]) == (2, None)
+    assert found["lag_unknown"] is None
+    broker.stop()
+    status, output = ran(capsys, "status")
+    assert status == 2
+    assert "lag is not known: apim-logs: does not say how far it goes" in output
+    assert f"{filled.ledger().counts.rows}" in output.split(), "what is known is shown"
+
+
+def test_audit_ends_with_the_verdict_and_has_it_as_exit_status(
+    filled: Exported, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, output = ran(capsys, "audit", "--deep")
+    assert (status, output.splitlines()[-1]) == (0, "audit: proven")
+    filled.output.delete_blob(filled.files()[0])
+    status, output = ran(capsys, "audit")
+    assert (status, output.splitlines()[-1]) == (1, "audit: refuted")
+    assert "1 files of commit" in output
+    filled.storage.delete([filled.ledger_name])
+    for name in filled.files():
+        filled.output.delete_blob(name)
+    assert ran(capsys, "audit")[0] == 2
+
+
+@pytest.mark.usefixtures("filled")
+def test_replay_says_what_became_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    status, output = ran(capsys, "replay", "--reason", "missing_required_field")
+    assert (status, output.splitlines()[0]) == (0, "2 dead letters, 0 of them replayed before")
+    assert "still rejected: missing_required_field" in output
+
+
+def test_adopt_changes_nothing_without_yes(filled: Exported, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ran(capsys, "accept-ledger") == (0, "0 partitions stand still\n")
+    seen = PartitionProgress(ledger_id="another", ordinal=1, seen=1)
+    filled.storage.put(manifest.NAME, Manifest(partitions={str(PARTITION): seen}).dump())
+    assert ran(capsys, "accept-ledger")[0] == 1
+    status, output = ran(capsys, "accept-ledger", str(PARTITION))
+    assert status == 1
+    assert "will be there twice" in output
+    assert ran(capsys, "accept-ledger")[0] == 1
+    assert ran(capsys, "accept-ledger", str(PARTITION), "--yes")[0] == 0
+    assert ran(capsys, "accept-ledger") == (0, "0 partitions stand still\n")
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("table", [RECORDS, CONNECTIONS], ids=["records", "connections"])
+def test_every_dialect_names_every_column(
+    dialect: str, table: schema.Table, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, output = ran(capsys, "schema", dialect, "--table", table_name(table))
+    assert status == 0
+    if dialect != "duckdb":
+        assert [one.name for one in table.columns if one.name not in output] == []
+
+
+def test_the_view_for_duckdb_reads_the_files(
+    filled: Exported, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name in filled.files("parquet/"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(filled.read(name))
+    _, view = ran(capsys, "schema", "duckdb", "--location", str(tmp_path))
+    with duckdb.connect() as database:
+        database.execute(view)
+        rows = database.execute(f"SELECT count(*), count(DISTINCT hour) FROM {RECORDS.name}").fetchall()
+    assert rows == [(filled.ledger().counts.rows, 2)]
+
+
+def test_the_json_schema_is_true_of_the_json_lines(
+    filled: Exported, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = orjson.loads(ran(capsys, "schema", "json-schema")[1])
+    types = {"string": str, "number": float, "integer": int, "null": type(None)}
+    for name in filled.files("json/"):
+        for line in gzip.decompress(filled.read(name)).splitlines():
+            row = orjson.loads(line)
+            assert row.keys() == document["properties"].keys()
+            for key, value in row.items():
+                said = document["properties"][key]["type"]
+                assert type(value) in {types[one] for one in ([said] if isinstance(said, str) else said)}
+            assert all(row[key] is not None for key in document["required"])
+
+
+@pytest.mark.parametrize("command", [(), *((one,) for one in COMMANDS)])
+def test_help_has_examples_that_parse(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    status, output = ran(capsys, *command, "--help")
+    assert status == 0
+    examples = re.findall(r"^  python -m shared (.+)$", output.partition("examples:")[2], re.MULTILINE)
+    assert examples
+    for example in examples:
+        if "--help" not in example:
+            __main__.parser().parse_args(example.split())
+
+
+def test_the_version_is_printed_without_importing_what_commands_need() -> None:
+    said = run("-c", "import sys, shared.__main__ as m; m.main(['--version']); print(len(sys.modules))")
+    line, modules = said.stdout.splitlines()
+    assert line.endswith(f" {__version__}")
+    assert int(modules) < 200, "pyarrow alone brings several hundred"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_completion_knows_every_command(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, output = ran(capsys, "completion", shell)
+    assert status == 0
+    assert [name for name in COMMANDS if name not in output] == []
+
+
+@pytest.mark.parametrize("arguments", [["accept-ledger", "--ye"], ["--vers"], ["audit", "--dee"]])
+def test_options_are_not_abbreviated(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert ran(capsys, *arguments)[0] == 2
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "shared", "schema", "markdown", "--table", "both"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as schema_:
+        assert schema_.stdout
+        assert schema_.stderr
+        schema_.stdout.close()
+        assert (schema_.stderr.read(), schema_.wait(60)) == (b"", 141)
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_file_that_cannot_be_written_is_an_error_of_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    output = tmp_path / "nowhere" / "report.html"
+    status, said = ran(capsys, "report", "--since", "3650d", "--output", str(output))
+    assert status == 2
+    assert said.splitlines()[-1].startswith("error: ")
+    assert str(output) in said
+
+
+def test_color_is_off_where_somebody_asks_for_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert console.paint("x", console.RED) != "x"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert console.paint("x", console.RED) == "x"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["audit", "--since", "yesterday"], "expected 30d, 12h, 90m, 2026-11-20"),
+        (["replay", "--reason", "bad_luck"], "invalid choice: 'bad_luck'"),
+        (["status", "--watch", "0"], "expected seconds, 1 or more"),
+        (["accept-ledger", "a", "b"], "unrecognized arguments: b"),
+    ],
+)
+def test_a_wrong_argument_is_named(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, output = ran(capsys, *arguments)
+    assert status == 2
+    assert says in output
+
+
+@pytest.mark.parametrize("command", ["status", "audit", "replay", "accept-ledger", "report"])
+def test_what_cannot_be_reached_is_an_error_of_one_line(
+    command: str, capsys: pytest.CaptureFixture[str], filled: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in filled.environment:
+        monkeypatch.delenv(name, raising=False)
+    assert ran(capsys, command) == (
+        2,
+        "error: OutputStorage: set it to a connection string, or set OutputStorage__blobServiceUri\n",
+    )
+    nowhere = {"STATE_CONTAINER": "not-there", "OUTPUT_CONTAINER": "not-there"}
+    for name, value in (filled.environment | nowhere).items():
+        monkeypatch.setenv(name, value)
+    status, output = ran(capsys, command)
+    assert (status, len(output.splitlines())) == (2, 1)
+    assert "ContainerNotFound" in output
+
+
+def test_it_runs_as_a_module_without_colours_or_progress_in_a_pipe(filled: Exported) -> None:
+    done = run("-m", "shared", "audit", **filled.environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\033" not in done.stdout
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Processes started now heed SIGINT, also where a shell that runs the tests has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_watching_shows_it_again_until_it_is_stopped(filled: Exported) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "shared", "status", "--watch", "1"],
+        cwd=ROOT,
+        env=os.environ | filled.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as watch:
+        assert watch.stdout
+        shown = 0
+        while shown < 2:
+            shown += watch.stdout.readline().startswith(str(PARTITION))
+        watch.send_signal(signal.SIGINT)
+        assert watch.wait(240) == 130
+
+
+SHELL = documents.blocks("sh")
+"""Those that are marked, too: it is what surrounds the command that is not exercised there."""
+COMMANDS_SHOWN = [
+    pytest.param(command.removeprefix("python -m shared "), id=f"{block}: {command}")
+    for block in SHELL
+    for command in block.commands
+    if command.startswith("python -m shared ")
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS_SHOWN)
+@pytest.mark.usefixtures("filled")
+def test_every_command_in_the_docs_runs(
+    command: str,
+    broker: BrokerProcess,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "PT1H.json").write_bytes(b'{"records": []}\n')
+    (tmp_path / "PT1H.json.gz").write_bytes(gzip.compress(b'{"records": []}\n'))
+    monkeypatch.chdir(tmp_path)  # where a report goes
+    arguments = [one.replace("SOURCE", str(PARTITION)) for one in command.partition(" > ")[0].split()]
+    if "--watch" in arguments:
+        assert __main__.parser().parse_args(arguments).watch
+        return
+    if arguments[0] == "capture":
+        monkeypatch.setenv("EventHubConnection", broker.connection_string)
+        monkeypatch.setenv("EVENT_HUB_NAME", "apim-logs")
+        monkeypatch.setenv("EVENT_HUB_CONSUMER_GROUP", "exporter")
+        arguments += ["--output", str(tmp_path / "captured"), "--wait", "1"]
+    status, output = ran(capsys, *arguments)
+    assert status in {0, 1}, output
+    assert "Traceback" not in output
+
+
+def test_the_docs_show_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    page = "".join(page.read_text() for page in PAGES)
+    for command in COMMANDS:
+        assert f"python -m shared {command}" in page
+        for option in re.findall(r"^  (--[a-z-]+)", ran(capsys, command, "--help")[1], re.MULTILINE):
+            assert option in page, f"{command} {option}"
+
+
+def table_name(table: schema.Table) -> str:
+    return "records" if table is RECORDS else "connections"

@@ -1,0 +1,219 @@
+"""How each partition stands, from the state container and what the hub says."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.azure.event_hub import HubState, Position
+from shared.commands import status as command
+from shared.commands.status_data import Meaning, Standing, status
+from shared.compaction import swaps
+from shared.connections import manifest
+from shared.connections.manifest import HOUR, EventNameCounts, Manifest, Part, PartitionProgress, Totals
+from shared.input.envelope import HubPartition
+from shared.operator_settings import OperatorSettings
+from shared.policies import FinishPolicy
+from tests.shared.exported import EPOCH, PARTITION, SECOND, Exported, envelopes
+
+NOW = EPOCH + 600 * SECOND
+MINUTE = 60 * SECOND
+POLICY = FinishPolicy()
+
+
+def standing(
+    exported: Exported, now: int = NOW, state: HubState | None = None, policy: FinishPolicy = POLICY
+) -> Standing:
+    (one,) = status(exported.storage, policy, state, now).partitions
+    return one
+
+
+def hub(last: int, *, partition: HubPartition = PARTITION) -> HubState:
+    return HubState(0, {partition: Position(last, EPOCH + last * SECOND, empty=last < 0)})
+
+
+def test_a_source_stands_where_its_ledger_says(exported: Exported) -> None:
+    exported.export([*envelopes(0, 9), *envelopes(12, 20)])
+    one = standing(exported)
+    assert one.ledger == exported.ledger()
+    assert (one.partition, one.gaps, one.alarms, one.replay) == (str(PARTITION), 2, [], False)
+
+
+def test_nothing_is_written(exported: Exported) -> None:
+    exported.export(envelopes(0, 9))
+    before = [(blob.name, blob.etag) for blob in exported.state.list_blobs()]
+    standing(exported)
+    assert before == [(blob.name, blob.etag) for blob in exported.state.list_blobs()]
+
+
+def test_a_list_that_nobody_empties_for_an_hour_is_an_alarm(exported: Exported) -> None:
+    exported.export(envelopes(0, 9))
+    assert "does the timer run" in standing(exported, EPOCH + 2 * HOUR).alarms[0]
+
+
+def test_a_ledger_that_is_older_than_what_was_seen_or_gone_is_an_alarm(exported: Exported) -> None:
+    exported.export(envelopes(0, 9))
+    ledger = exported.ledger()
+    seen = PartitionProgress(ledger_id=ledger.ledger_id, ordinal=1, seen=ledger.ordinal + 1)
+    exported.storage.put(manifest.NAME, Manifest(partitions={str(PARTITION): seen}).dump())
+    assert "older" in standing(exported).alarms[0]
+    exported.storage.delete([exported.ledger_name])
+    assert "gone" in standing(exported).alarms[0]
+
+
+def test_a_ledger_that_cannot_be_read_is_an_alarm_of_its_source(exported: Exported) -> None:
+    exported.storage.put(exported.ledger_name, b"{")
+    one = standing(exported)
+    assert (one.partition, one.ledger) == (str(PARTITION), None)
+    assert "not a ledger" in one.alarms[0]
+
+
+def test_a_replay_is_known_as_such_and_has_no_gaps(exported: Exported) -> None:
+    exported.export(envelopes(5, 6), partition=PARTITION.replay(0))
+    one = standing(exported)
+    assert (one.replay, one.gaps) == (True, 0)
+
+
+def test_without_the_hub_lag_is_not_known(exported: Exported) -> None:
+    exported.export(envelopes(0, 9))
+    assert standing(exported).lag is None
+
+
+def test_lag_is_what_the_hub_has_and_the_ledger_has_not(exported: Exported) -> None:
+    exported.export(envelopes(0, 9))
+    counts = exported.ledger().counts
+    one = standing(exported, state=hub(19))
+    assert one.lag
+    assert one.lag.envelopes == 10
+    assert one.lag.seconds == pytest.approx(591)
+    assert one.lag.records == round(10 * counts.records / counts.envelopes)
+    assert one.alarms == []
+    done = standing(exported, state=hub(9)).lag
+    assert done
+    assert (done.envelopes, done.seconds, done.records) == (0, 0, 0)
+
+
+def test_a_source_of_which_nothing_is_committed_is_shown_with_its_lag(exported: Exported) -> None:
+    exported.export(envelopes(0, 9))
+    other = HubPartition(PARTITION.namespace, PARTITION.hub, "1")
+    _, one = status(exported.storage, POLICY, hub(4, partition=other), NOW).partitions
+    assert (one.partition, one.ledger) == (str(other), None)
+    assert one.lag
+    assert (one.lag.envelopes, one.lag.records) == (5, None)
+
+
+def test_a_source_that_does_not_go_on_is_an_alarm(exported: Exported) -> None:
+    exported.export(envelopes(0, 9))
+    (alarm,) = standing(exported, EPOCH + HOUR, hub(19)).alarms
+    assert alarm.startswith("10 envelopes wait, for 60 min at most")
+
+
+@pytest.mark.parametrize(
+    ("retention", "alarms"),
+    [
+        (timedelta(0), 0),
+        (timedelta(hours=2), 0),
+        (timedelta(minutes=15), 1),
+        (timedelta(days=7), 0),
+    ],
+)
+def test_lag_that_comes_near_the_retention_is_an_alarm(
+    exported: Exported, retention: timedelta, alarms: int
+) -> None:
+    exported.export(envelopes(0, 9))
+    one = standing(exported, state=hub(19), policy=FinishPolicy(retention=retention))
+    assert len([alarm for alarm in one.alarms if "raise its retention" in alarm]) == alarms
+    assert not standing(exported, state=hub(9), policy=FinishPolicy(retention=retention)).alarms, "no lag"
+
+
+def swap(exported: Exported) -> swaps.Swap:
+    """One that was decided at NOW, of all files of the first hour into one that is only staged."""
+    exported.export(envelopes(0, 9))
+    name = next(name for name in exported.files() if name.startswith("parquet/"))
+    folder = name[: name.rindex("/") + 1]
+    inputs = tuple(name.removeprefix(folder) for name in exported.files(folder))
+    output = exported.ledger().files[0].model_copy(update={"name": f"{folder}compacted-1.parquet"})
+    one = swaps.Swap(folder=folder, inputs=inputs, output=output, began=NOW)
+    exported.storage.stage_block(output.name, output.block_ids[0], b"rows")
+    exported.storage.put(swaps.NAME, swaps.CompactionState().beginning(one).dump())
+    return one
+
+
+def test_a_swap_of_compaction_is_shown_with_what_it_waits_for(exported: Exported) -> None:
+    exported.export(envelopes(0, 9))
+    assert status(exported.storage, POLICY, None, NOW).swap is None
+    one = swap(exported)
+    found = status(exported.storage, POLICY, None, NOW).swap
+    assert found
+    assert (found.folder, found.since, found.inputs) == (one.folder, NOW, len(one.inputs))
+    assert (found.visible, found.waits_for) == (False, "the large file is to be published")
+    exported.storage.publish([one.output])
+    for name in one.names[1:]:
+        exported.output.delete_blob(name)
+    found = status(exported.storage, POLICY, None, NOW).swap
+    assert found
+    assert (found.visible, found.left) == (True, one.names[:1])
+    assert f"1 of {len(one.inputs)} files are to be deleted, such as {one.names[0]}" in found.waits_for
+    exported.output.delete_blob(one.names[0])
+    found = status(exported.storage, POLICY, None, NOW).swap
+    assert found
+    assert found.waits_for == "its end is to be noted"
+
+
+def test_a_swap_of_compaction_that_lasts_is_an_alarm(exported: Exported) -> None:
+    one = swap(exported)
+    assert status(exported.storage, POLICY, None, NOW + 20 * MINUTE).alarms == []
+    exported.storage.publish([one.output])
+    (alarm,) = status(exported.storage, POLICY, None, NOW + 21 * MINUTE).alarms
+    assert one.folder in alarm
+    assert "not done for 21 min, readers see rows twice, and no other hour is compacted" in alarm
+
+
+def test_a_state_of_compaction_that_cannot_be_read_is_an_alarm(exported: Exported) -> None:
+    exported.export(envelopes(0, 9))
+    exported.storage.put(swaps.NAME, b"{")
+    (alarm,) = status(exported.storage, POLICY, None, NOW).alarms
+    assert "nothing is compacted: compaction.json: not as expected" in alarm
+
+
+def test_connections_and_event_names_come_from_the_head(exported: Exported) -> None:
+    exported.export(envelopes(0, 9))
+    seen = Manifest(
+        parts=(
+            Part(name="a", low="", rows=5, open=2, due=0),
+            Part(name="b", low="8", rows=5, open=1, due=0),
+        ),
+        totals=Totals(connections=7, revisions=1),
+        names={
+            "Hello": EventNameCounts(connections=3, first=3),
+            "BYE": EventNameCounts(connections=2, last=2),
+            "x": EventNameCounts(newest=9),
+        },
+    )
+    exported.storage.put(manifest.NAME, seen.dump())
+    found = status(exported.storage, FinishPolicy(opening=("hello", "x"), closing=("Bye", "X")), None, NOW)
+    assert (found.open, found.manifest.totals.connections) == (3, 7)
+    assert [(one.name, one.meaning) for one in found.names] == [
+        ("Hello", Meaning.OPENING),
+        ("BYE", Meaning.CLOSING),
+        ("x", Meaning.BOTH),
+    ]
+    found = status(exported.storage, FinishPolicy(opening=(), closing=()), None, NOW)
+    assert {one.meaning for one in found.names} == {Meaning.NEITHER}
+
+
+def test_where_most_connections_have_no_duration_the_estimate_is_told(
+    exported: Exported, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exported.export(envelopes(0, 3))
+    for indeterminate, estimate in ((10, None), (11, 60.0)):
+        totals = Totals(connections=20, indeterminate=indeterminate, arrival_seconds=660)
+        names = {"": EventNameCounts(connections=7)}
+        exported.storage.put(manifest.NAME, Manifest(totals=totals, names=names).dump())
+        assert status(exported.storage, POLICY, None, NOW).estimate == estimate
+        command.status(
+            exported.storage, OperatorSettings(OutputStorage="UseDevelopmentStorage=true"), NOW, as_json=False
+        )
+        printed = capsys.readouterr().out
+        assert ("11 of 20 connections have none" in printed) is (estimate is not None)
+        assert ("60 s on average" in printed) is (estimate is not None)
+        assert "(no EventName)" in printed

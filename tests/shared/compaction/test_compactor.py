@@ -1,0 +1,676 @@
+"""Small files of quiet hours become one, which the audit takes for the files it replaced."""
+
+import io
+import os
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import cast, get_args
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from azure.storage.blob import AccountSasPermissions, BlobLeaseClient, ResourceTypes, generate_account_sas
+
+from shared.audit import compacted_files
+from shared.audit.audit import Report, audit
+from shared.audit.evidence import Level
+from shared.audit.listing import Listing
+from shared.azure.blob_storage import Blob, BlobInfo, BlobStorage, Publication, Storage, connect
+from shared.commands.acceptance import Blocked, forgotten
+from shared.commands.status_data import status
+from shared.compaction import rewriting, swaps
+from shared.compaction.compactor import CompactionSummary, Compactor
+from shared.compaction.replaced_files import ReplacedFile
+from shared.compaction.swaps import CompactionState
+from shared.connections import manifest
+from shared.connections.manifest import Manifest
+from shared.connections.timer import Finisher
+from shared.errors import DeadlineExceeded, PreconditionFailed, StorageError
+from shared.export.exporter import Exporter
+from shared.policies import CompactionPolicy, Compression, Connection, ExportPolicy, FinishPolicy
+from shared.protocol.ledger import Ledger, PendingFile, StagedFile
+from tests import memory
+from tests.memory import WEEK, CountingStorage, MemoryStorage
+from tests.shared.exported import EPOCH, PARTITION, POLICY, SECOND, Exported, envelopes
+
+RECORDS = "parquet/ApiManagementWebSocketConnectionLogs/"
+CONNECTIONS = "parquet/ApiManagementWebSocketConnectionRevisions/"
+LATER = EPOCH + 6 * 3600 * SECOND
+COMPACTING = CompactionPolicy(reach=timedelta(days=1), target=1 << 20)
+
+
+@dataclass
+class Hub:
+    """Says nothing: the clock of finishing goes by what was merged."""
+
+    def ask(self) -> None:
+        return None
+
+
+def compact(exported: Exported, policy: CompactionPolicy = COMPACTING, now: int = LATER) -> CompactionSummary:
+    return Compactor(exported.storage, policy, lambda: now, lambda: uuid.uuid4().hex).run(600)
+
+
+def new_id() -> str:
+    return uuid.uuid4().hex
+
+
+def audited(exported: Exported, since: int = 0, *, deep: bool = True) -> Report:
+    return audit(exported.storage, since, deep=deep, progress=lambda *_: None)
+
+
+def codes(report: Report, level: Level = Level.REFUTED) -> set[str]:
+    return {one.code for partition in report.partitions for one in partition.findings if one.level is level}
+
+
+def rows(exported: Exported, prefix: str) -> list[dict[str, object]]:
+    tables = [
+        pq.ParquetFile(io.BytesIO(exported.read(name))).read()
+        for name in exported.files(prefix)
+        if name.endswith(".parquet")
+    ]
+    found: list[dict[str, object]] = pa.concat_tables(tables).to_pylist()
+    return sorted(found, key=repr)
+
+
+@pytest.fixture
+def filled(exported: Exported) -> Exported:
+    """Commits of small batches, none of which a ledger lists any more, and finished connections."""
+    policy = FinishPolicy(opening=("ConnectionOpened",), closing=(), idle=timedelta(seconds=1))
+    finisher = Finisher(exported.storage, Hub(), policy, exported.now, lambda: uuid.uuid4().hex)
+    for first in range(0, 50, 10):
+        exported.export(envelopes(first, first + 9))
+        assert finisher.run(60).complete
+    for name in exported.storage.names("ledgers/"):
+        blob = exported.storage.read(name)
+        assert blob
+        exported.storage.write(name, exported.ledger().confirmed("0" * 32, LATER).dump(), blob.etag)
+    return exported
+
+
+def test_every_row_is_there_once_in_few_files_and_the_audit_proves_it(filled: Exported) -> None:
+    before = rows(filled, RECORDS)
+    names = filled.files(RECORDS)
+    summary = compact(filled)
+    assert summary.alarms == []
+    assert sum(one.files for one in summary.swaps if "Logs" in one.table) == len(names) > 10
+    assert len(filled.files(RECORDS)) == 2  # hours
+    assert rows(filled, RECORDS) == before
+    report = audited(filled)
+    assert (report.status, codes(report), codes(report, Level.UNCLEAR)) == (0, set(), set())
+    assert compact(filled).swaps == []
+
+
+@pytest.mark.parametrize("compression", get_args(Compression))
+def test_compacted_files_have_the_codec_of_the_setting(filled: Exported, compression: Compression) -> None:
+    compact(filled, replace(COMPACTING, compression=compression))
+    compacted = [name for name in filled.files("parquet/") if "/compacted-" in name]
+    assert compacted
+    for name in compacted:
+        column = pq.read_metadata(io.BytesIO(filled.read(name))).row_group(0).column(0)
+        assert column.compression == compression.upper()
+
+
+def test_connections_are_compacted_but_for_what_the_head_lists(filled: Exported) -> None:
+    before, files = rows(filled, CONNECTIONS), filled.files(CONNECTIONS)
+    blob = filled.storage.read(manifest.NAME)
+    assert blob
+    listed = {file.name for file in Manifest.parse(blob.data).files}
+    assert len(files) - len(listed) > 2
+    compact(filled)
+    after = filled.files(CONNECTIONS)
+    assert listed <= set(after)
+    assert len(after) < len(files)
+    assert rows(filled, CONNECTIONS) == before
+    assert audited(filled).status == 0
+
+
+def test_what_a_ledger_lists_is_left_alone(exported: Exported) -> None:
+    exported.export(envelopes(0, 9))
+    exported.export(envelopes(10, 12), replace(ExportPolicy(), commit_bytes=1 << 20))
+    listed = {file.name for file in exported.ledger().files}
+    assert listed
+    compact(exported)
+    assert listed <= set(exported.files())
+
+
+def test_late_rows_are_compacted_again_and_the_file_names_all_it_stands_for(filled: Exported) -> None:
+    compact(filled)
+    for first in range(50, 90, 10):
+        filled.export(envelopes(first, first + 9))
+    blob = filled.storage.read(filled.ledger_name)
+    assert blob
+    filled.storage.write(filled.ledger_name, filled.ledger().confirmed("1" * 32, LATER).dump(), blob.etag)
+    before = rows(filled, RECORDS)
+    assert compact(filled, now=2 * LATER - EPOCH).swaps
+    assert len(filled.files(RECORDS)) == 2
+    assert rows(filled, RECORDS) == before
+    assert audited(filled).status == 0
+
+
+def test_a_row_group_is_found_by_id(filled: Exported) -> None:
+    compact(filled)
+    for name in filled.files(RECORDS):
+        file = pq.ParquetFile(io.BytesIO(filled.read(name)))
+        ids = file.read()["CorrelationId"].to_pylist()
+        assert ids == sorted(ids)
+        group = file.metadata.row_group(0)
+        assert group.sorting_columns[0].column_index == file.schema_arrow.get_field_index("CorrelationId")
+
+
+def test_switched_off_nothing_happens(filled: Exported) -> None:
+    before = filled.files()
+    assert compact(filled, replace(COMPACTING, enabled=False)) == CompactionSummary()
+    assert filled.files() == before
+
+
+def test_a_run_without_work_costs_few_calls() -> None:
+    for run in range(swaps.ROUND):
+        storage = CountingStorage()
+        now = LATER + run * swaps.SLOT
+        Compactor(storage, CompactionPolicy(), lambda now=now: now, lambda: "a").run(600)  # type: ignore[misc]
+        assert storage.calls.total() <= 7, storage.calls
+
+
+def test_a_swap_costs_the_calls_that_the_page_on_cost_counts() -> None:
+    storage = CountingStorage()
+    exporter = Exporter(storage, replace(POLICY, formats=("parquet",)), 1 << 24, lambda: EPOCH, new_id)
+    exporter.run(PARTITION, envelopes(0, 49))
+    name = Ledger.name(PARTITION)
+    etag = storage.state[name].etag
+    confirmed = Ledger.parse(storage.state[name].data, name).confirmed(new_id(), EPOCH)
+    storage.write(name, confirmed.dump(), etag)
+    storage.calls.clear()
+    swaps = Compactor(storage, COMPACTING, lambda: LATER, new_id).run(600).swaps
+    files = sum(one.files for one in swaps)
+    assert files > 10
+    calls = storage.calls
+    assert calls.pop("outputs") <= 8  # folders of days
+    assert calls == {
+        "part": files,
+        "remove": files,
+        "names": len(swaps),  # of the ledgers
+        "read": 1 + len(swaps) * (1 + 1),  # the state; for each hour, each ledger and the manifest
+        "stage": 2 * len(swaps),  # a row group, the footer
+        "write": 2 * len(swaps),
+        "publish": len(swaps),
+    }
+
+
+# -- what must not stop the rest, nor go on -------------------------------------------------------
+
+
+def test_a_file_that_cannot_be_read_stops_its_own_hour_only(filled: Exported) -> None:
+    first = filled.files(RECORDS)[0]
+    filled.output.get_blob_client(first).set_standard_blob_tier("Archive")
+    before = filled.files(folder_of(first))
+    summary = compact(filled)
+    (alarm,) = summary.alarms
+    assert "BlobArchived" in alarm
+    assert filled.files(folder_of(first)) == before
+    assert any("Logs" in one.table for one in summary.swaps)
+
+
+def test_files_whose_columns_do_not_go_together_stop_their_own_hour_only(filled: Exported) -> None:
+    first = folder_of(filled.files(RECORDS)[0])
+    before = filled.files(first)
+    for name, value in zip(before, ("x", 1), strict=False):
+        rewrite(filled, name, lambda table, value=value: with_column(table, value))  # type: ignore[misc]
+    summary = compact(filled)
+    (alarm,) = summary.alarms
+    assert "Later" in alarm
+    assert filled.files(first) == before
+    assert any("Logs" in one.table for one in summary.swaps)
+
+
+def test_files_of_a_source_without_a_ledger_here_are_another_apps(filled: Exported) -> None:
+    stranger = replace(PARTITION, hub="other")
+    filled.export(envelopes(0, 9), partition=stranger)
+    filled.state.delete_blob(Ledger.name(stranger))
+    before = filled.files()
+    summary = compact(filled)
+    (alarm,) = summary.alarms
+    assert "nothing is compacted" in alarm
+    assert str(stranger) in alarm
+    assert filled.files() == before
+
+
+def test_what_a_killed_process_left_on_disk_is_deleted_and_a_living_ones_files_stay(
+    filled: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    living = tmp_path / f"{rewriting.SCRATCH}{os.getppid()}-a"
+    for folder in (living, tmp_path / f"{rewriting.SCRATCH}{dead.pid}-a"):
+        folder.mkdir()
+        (folder / "0.parquet").touch()
+    assert compact(filled).swaps
+    assert list(tmp_path.iterdir()) == [living]
+
+
+def test_an_hour_is_worked_on_before_the_whole_day_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    class Noting(MemoryStorage):
+        def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
+            calls.append(f"{kind} {name}")
+            return effect()
+
+    monkeypatch.setattr(memory, "PAGE", 5)
+    storage = Noting()
+    for hour in range(12):
+        put(storage, f"{RECORDS}date=2030-03-17/hour={hour:02}/", [f"{n}.parquet" for n in range(4)])
+    for blob in storage.output.values():
+        metadata = dict.fromkeys(("rows", "compacted", "bytes", "folder", "sha256"), "1")
+        blob.metadata = {**metadata, "committed_at": "0", "commit_id": ".parquet"}
+    Compactor(storage, COMPACTING, lambda: LATER, lambda: "a").run(600)
+    assert f"read {manifest.NAME}" in calls
+    assert f"outputs {RECORDS}date=2030-03-17/" in calls[calls.index(f"read {manifest.NAME}") :]
+
+
+# -- the audit of compacted files -----------------------------------------------------------------
+
+
+def compacted(exported: Exported, prefix: str = RECORDS) -> str:
+    return next(name for name in exported.files(prefix) if "compacted-" in name)
+
+
+def test_a_compacted_file_that_is_gone_is_found(filled: Exported) -> None:
+    compact(filled)
+    filled.output.delete_blob(compacted(filled))
+    assert codes(audited(filled)) == {"missing_files"}
+
+
+def test_a_compacted_file_that_was_copied_is_found(filled: Exported) -> None:
+    compact(filled)
+    name = compacted(filled)
+    filled.copy(name, name.replace("hour=", "hour=0"))
+    assert codes(audited(filled)) == {"too_many_files", "moved"}
+
+
+def test_a_compacted_file_that_was_cut_off_is_found(filled: Exported) -> None:
+    compact(filled)
+    name = compacted(filled)
+    filled.overwrite(name, filled.read(name)[:-30])
+    assert "damaged" in codes(audited(filled, deep=False))
+
+
+@pytest.mark.parametrize("prefix", [RECORDS, CONNECTIONS])
+def test_a_file_whose_bytes_were_changed_is_not_compacted(filled: Exported, prefix: str) -> None:
+    name = filled.files(prefix)[0]
+    data = bytearray(filled.read(name))
+    data[len(data) // 2] ^= 1
+    filled.overwrite(name, bytes(data))
+    (alarm,) = compact(filled).alarms
+    assert f"{name}: its bytes are not those that were written" in alarm
+    assert filled.read(name) == data
+
+
+def test_a_file_that_was_moved_is_not_compacted(filled: Exported) -> None:
+    name, *_, other = filled.files(RECORDS)
+    moved = folder_of(other) + name.rpartition("/")[2]
+    filled.copy(name, moved)
+    filled.output.delete_blob(name)
+    (alarm,) = compact(filled).alarms
+    assert f"{moved}: was written to {folder_of(name)}" in alarm
+
+
+def test_a_compacted_file_that_lost_a_row_is_found(filled: Exported) -> None:
+    compact(filled)
+    name = compacted(filled)
+    rewrite(filled, name, lambda table: table.slice(1))
+    assert "damaged" in codes(audited(filled, deep=False))
+
+
+def test_a_row_of_a_compacted_file_replaced_by_another_is_found_by_reading_all(filled: Exported) -> None:
+    compact(filled)
+    name = compacted(filled)
+    rewrite(filled, name, lambda table: pa.concat_tables([table.slice(0, 1), table.slice(0, len(table) - 1)]))
+    assert {"duplicates", "rows_differ"} == codes(audited(filled))
+
+
+def test_a_file_that_is_there_beside_the_one_that_replaced_it_is_found(filled: Exported) -> None:
+    name = filled.files(RECORDS)[0]
+    data, metadata = filled.read(name), filled.output.get_blob_client(name).get_blob_properties().metadata
+    compact(filled)
+    filled.output.upload_blob(name, data, metadata=metadata)
+    assert codes(audited(filled)) == {"too_many_files"}
+
+
+def test_since_finds_its_anchor_inside_compacted_files(filled: Exported) -> None:
+    compact(filled)
+    since = EPOCH + 75 * SECOND
+    report = audited(filled, since)
+    assert (report.status, codes(report, Level.UNCLEAR)) == (0, set())
+    filled.output.delete_blob(compacted(filled))
+    assert audited(filled, since).status != 0
+
+
+def test_nothing_is_refuted_by_a_listing_that_is_not_of_one_moment(
+    filled: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compact(filled)
+    monkeypatch.setattr(compacted_files, "TRIES", 0)
+    report = audited(filled)
+    assert (report.status, codes(report)) == (2, set())
+    assert "compaction" in codes(report, Level.UNCLEAR)
+
+
+def test_rows_of_commits_before_since_are_not_read(filled: Exported) -> None:
+    compact(filled)
+    name = compacted(filled)
+    rewrite(filled, name, lambda table: pa.concat_tables([table.slice(0, 1), table.slice(0, len(table) - 1)]))
+    assert codes(audited(filled, LATER)) == set()
+    assert {"duplicates", "rows_differ"} == codes(audited(filled, EPOCH + 75 * SECOND))
+
+
+def test_of_files_committed_before_since_the_audit_keeps_the_last_that_each_compacted_one_stands_for(
+    filled: Exported,
+) -> None:
+    def read(since: int) -> tuple[list[ReplacedFile], Listing]:
+        listing = Listing()
+        for file in filled.storage.outputs(RECORDS):
+            listing.take(file, since)
+        all_ = compacted_files.CompactedFiles(
+            filled.storage, listing, since, compacted_files.state(filled.storage)
+        )
+        all_.run(deep=True, progress=lambda *_: None)
+        return [origin for one in all_._replaced.values() for origin in one.origins], listing
+
+    names = filled.files(RECORDS)
+    _, before = read(LATER)
+    compact(filled)
+    kept, _ = read(0)
+    assert sorted(origin.name for origin in kept) == names
+    kept, after = read(LATER)
+    assert len(kept) == len(filled.files(RECORDS)) < len(names) / 5
+    assert after.anchors == before.anchors
+
+
+def test_what_is_committed_while_a_folder_is_listed_anew_is_no_ledger_that_was_rolled_back(
+    filled: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, armed = filled.storage.read, [False]
+
+    def compacting(step: str, *_: int) -> None:
+        if step == "list":
+            compact(filled)
+            armed[0] = True
+
+    def committing(name: str) -> Blob | None:
+        if name == swaps.NAME and armed[0]:
+            armed[0] = False
+            filled.export(envelopes(50, 59))
+        return read(name)
+
+    monkeypatch.setattr(filled.storage, "read", committing)
+    report = audit(filled.storage, 0, deep=True, progress=compacting)
+    assert not armed[0]
+    assert (report.status, codes(report)) == (0, set())
+
+
+def test_adopting_counts_what_compaction_has_replaced(filled: Exported) -> None:
+    partition = Blocked(str(PARTITION), None, 1)
+    before = forgotten(filled.storage, partition)
+    assert before.files > 20
+    compact(filled)
+    assert forgotten(filled.storage, partition) == before
+
+
+# -- what a crash leaves ---------------------------------------------------------------------------
+
+
+class Stopping(Compactor):
+    """Dies on its way through the swap."""
+
+    at = "publish"
+
+    def _finish(
+        self, state: CompactionState, _etag: str | None, _summary: CompactionSummary
+    ) -> tuple[CompactionState, str]:
+        assert state.swap
+        if self.at == "delete":
+            self._storage.publish([state.swap.output])
+            self._storage.remove(state.swap.names[:1])
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("at", ["publish", "delete"])
+def test_a_swap_that_was_left_is_explained_and_finished(filled: Exported, at: str) -> None:
+    before = rows(filled, RECORDS)
+    dying = Stopping(filled.storage, COMPACTING, lambda: LATER, lambda: uuid.uuid4().hex)
+    dying.at = at
+    with pytest.raises(KeyboardInterrupt):
+        dying.run(600)
+    report = audited(filled)
+    assert (report.status, codes(report)) == ((0, set()) if at == "publish" else (2, set()))
+    assert codes(report, Level.UNCLEAR) == (set() if at == "publish" else {"compaction"})
+    summary = compact(filled, replace(COMPACTING, enabled=False))
+    assert (summary.finished, summary.alarms) == (1, [])
+    assert rows(filled, RECORDS) == before
+    assert audited(filled).status == 0
+
+
+def test_a_swap_whose_blocks_have_expired_is_given_up_and_its_inputs_stay(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = [0]
+    storage = MemoryStorage(lambda: clock[0])
+    put(storage, "f/", ["a", "b"])
+    began(storage, "f/", ["a", "b"])
+    clock[0] = WEEK + 1
+    summary = Compactor(storage, COMPACTING, lambda: clock[0], lambda: "a").run(60)
+    assert len(summary.alarms) == 1
+    assert [one.name for one in storage.outputs("f/") if one.visible] == ["f/a", "f/b"]
+    assert "neither visible nor staged" in caplog.text
+    assert Compactor(storage, COMPACTING, lambda: clock[0], lambda: "a").run(60) == CompactionSummary()
+
+
+def test_a_swap_that_another_instance_finished_meanwhile_is_no_alarm() -> None:
+    """Its output was compacted once more before this instance came to publish it."""
+
+    class Overtaken(MemoryStorage):
+        overtaking = True
+
+        def _publish(self, file: PendingFile) -> Publication:
+            if not self.overtaking:
+                self.overtaking = True
+                assert Compactor(self, COMPACTING, lambda: 0, lambda: "b").run(60).finished == 1
+                self.remove_output(file.name)
+            return super()._publish(file)
+
+    storage = Overtaken()
+    put(storage, "f/", ["a", "b"])
+    began(storage, "f/", ["a", "b"])
+    storage.overtaking = False
+    summary = Compactor(storage, COMPACTING, lambda: 0, lambda: "a").run(60)
+    assert (summary.alarms, summary.finished) == ([], 0)
+
+
+def test_a_swap_that_ends_while_its_folder_is_listed_leaves_nothing_unclear(filled: Exported) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        Stopping(filled.storage, COMPACTING, lambda: LATER, lambda: uuid.uuid4().hex).run(600)
+
+    class Ending:
+        """The storage, in which the swap ends once the listing is done."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(filled.storage, name)
+
+        def outputs(self, prefix: str) -> Iterator[BlobInfo]:
+            found = list(filled.storage.outputs(prefix))
+            if prefix == "":
+                assert compact(filled, replace(COMPACTING, enabled=False)).finished == 1
+            yield from found
+
+    report = audit(cast("Storage", Ending()), 0, deep=True, progress=lambda *_: None)
+    assert (report.status, codes(report), codes(report, Level.UNCLEAR)) == (0, set(), set())
+
+
+def test_a_file_that_cannot_be_deleted_is_an_alarm_once_it_has_lasted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Held(MemoryStorage):
+        def _remove(self, name: str) -> None:
+            raise PreconditionFailed(f"delete {name}: HTTP 409 BlobImmutableDueToPolicy")
+
+    storage = Held()
+    put(storage, "f/", ["a", "b"])
+    began(storage, "f/", ["a", "b"])
+    assert Compactor(storage, COMPACTING, lambda: 60 * SECOND, lambda: "a").run(60).alarms == []
+    (alarm,) = Compactor(storage, COMPACTING, lambda: 600 * SECOND, lambda: "a").run(60).alarms
+    assert "BlobImmutableDueToPolicy" in alarm
+    assert "readers see its rows twice" in caplog.text
+
+
+def test_a_swap_that_takes_longer_than_a_run_may_deletes_some_files_in_each() -> None:
+    names = [f"{n:02}" for n in range(40)]
+
+    class Slow(MemoryStorage):
+        removing = 0
+
+        def _remove(self, name: str) -> None:
+            self.removing += 1
+            if self.removing % 8 == 0:
+                raise DeadlineExceeded(f"delete {name}")
+            super()._remove(name)
+
+    storage = Slow()
+    put(storage, "f/", names)
+    began(storage, "f/", names)
+    compactor = Compactor(storage, COMPACTING, lambda: 0, lambda: "a")
+    for run in range(1, 6):
+        with pytest.raises(DeadlineExceeded):
+            compactor.run(60)
+        assert len([one for one in names if storage.visible(f"f/{one}")]) == 40 - 7 * run
+    assert compactor.run(60).finished == 1
+    assert [one.name for one in storage.outputs("f/")] == ["f/compacted"]
+
+
+def test_what_cannot_be_merged_in_the_time_of_a_run_is_merged_in_smaller_groups(filled: Exported) -> None:
+    before = rows(filled, RECORDS)
+
+    class Slow(BlobStorage):
+        parts = 0
+
+        def part(self, name: str, offset: int, length: int) -> bytes:
+            self.parts += 1
+            if self.parts > 4:
+                raise DeadlineExceeded(f"read {name}")
+            return super().part(name, offset, length)
+
+    slow = Slow(filled.state, filled.output)
+    compactor = Compactor(slow, COMPACTING, lambda: LATER, new_id)
+    files = len(filled.files(RECORDS))
+    for _ in range(40):
+        slow.parts = 0
+        with suppress(DeadlineExceeded):
+            compactor.run(600)
+    assert len(filled.files(RECORDS)) < files / 2
+    assert rows(filled, RECORDS) == before
+    assert audited(filled).status == 0
+
+
+def test_a_leased_file_is_left_alone_and_holds_up_nothing(filled: Exported) -> None:
+    before = rows(filled, RECORDS)
+    held = filled.files(RECORDS)[0]
+    lease = filled.output.get_blob_client(held).acquire_lease()
+    summary = compact(filled)
+    assert (summary.alarms, summary.pending_since) == ([], None)
+    assert len([name for name in filled.files(RECORDS) if "compacted-" not in name]) == 1
+    assert held in filled.files(RECORDS)
+    assert rows(filled, RECORDS) == before
+    assert audited(filled).status == 0
+    lease.release()
+    compact(filled, now=LATER + 2 * 3600 * SECOND)
+    assert held not in filled.files(RECORDS)
+    assert rows(filled, RECORDS) == before
+
+
+def test_a_lease_that_comes_amid_a_swap_holds_it_until_it_is_broken_and_the_status_shows_it(
+    filled: Exported,
+) -> None:
+    before = rows(filled, RECORDS)
+    held = filled.files(RECORDS)[0]
+    with pytest.raises(KeyboardInterrupt):
+        Stopping(filled.storage, COMPACTING, lambda: LATER, new_id).run(600)
+    filled.output.get_blob_client(held).acquire_lease()
+    assert compact(filled).finished == 0
+    found = status(filled.storage, FinishPolicy(), None, LATER).swap
+    assert found
+    assert (found.folder, found.since, found.left) == (folder_of(held), LATER, (held,))
+    BlobLeaseClient(filled.output.get_blob_client(held)).break_lease(0)
+    assert compact(filled).finished == 1
+    assert status(filled.storage, FinishPolicy(), None, LATER).swap is None
+    assert rows(filled, RECORDS) == before
+
+
+def test_a_file_that_may_not_be_deleted_is_an_alarm_once_it_has_lasted(
+    filled: Exported, caplog: pytest.LogCaptureFixture
+) -> None:
+    permitted = generate_account_sas(
+        str(filled.service.account_name),
+        filled.service.credential.account_key,
+        ResourceTypes(service=True, container=True, object=True),
+        AccountSasPermissions(read=True, write=True, create=True, list=True),
+        datetime.now(UTC) + timedelta(hours=1),
+    )
+    string = f"BlobEndpoint={filled.service.primary_endpoint};SharedAccessSignature={permitted}"
+    environment = filled.environment
+    store = connect(
+        filled.connection,
+        Connection(string=string),
+        environment["STATE_CONTAINER"],
+        environment["OUTPUT_CONTAINER"],
+    )
+    for now in (LATER, LATER + 600 * SECOND):
+        assert "readers see its rows twice" not in caplog.text
+        with pytest.raises(StorageError, match="HTTP 403"):
+            Compactor(store, COMPACTING, lambda now=now: now, lambda: uuid.uuid4().hex).run(60)  # type: ignore[misc]
+    assert "readers see its rows twice" in caplog.text
+
+
+def put(storage: MemoryStorage, folder: str, names: Sequence[str]) -> None:
+    for name in names:
+        file = StagedFile(listed(folder + name), b"rows")
+        storage.stage([file])
+        storage.publish([file.pending])
+
+
+def began(storage: MemoryStorage, folder: str, names: Sequence[str]) -> None:
+    """A swap that was committed, and no more."""
+    output = listed(f"{folder}compacted")
+    storage.stage([StagedFile(output, b"rows of both")])
+    swap = swaps.Swap(folder=folder, inputs=tuple(names), output=output, began=0)
+    storage.put(swaps.NAME, CompactionState().beginning(swap).dump())
+
+
+def listed(name: str) -> PendingFile:
+    return PendingFile(name=name, block_ids=("0",), content_type="x", metadata={"rows": "1"}, staged_at=0)
+
+
+def folder_of(name: str) -> str:
+    return name[: name.rindex("/") + 1]
+
+
+def with_column(table: pa.Table, value: object) -> pa.Table:
+    return table.append_column("Later", pa.array([value] * len(table)))
+
+
+def rewrite(filled: Exported, name: str, change: Callable[[pa.Table], pa.Table]) -> None:
+    file = pq.ParquetFile(io.BytesIO(filled.read(name)))
+    kept = {key: value for key, value in file.metadata.metadata.items() if key == b"replaces"}
+    sink = io.BytesIO()
+    table = change(file.read())
+    with pq.ParquetWriter(sink, table.schema) as writer:
+        writer.add_key_value_metadata(kept)
+        writer.write_table(table)
+    filled.overwrite(name, sink.getvalue(), vouched=True)

@@ -1,0 +1,287 @@
+"""Schedules between threads, restarts and an operator's hand that once gave a wrong result."""
+
+import gzip
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pytest
+
+from shared.commands import acceptance
+from shared.connections import manifest, start_times
+from shared.connections.observations import UNKNOWN
+from shared.connections.start_times import StartTimes
+from shared.connections.timer import Finisher
+from shared.errors import OutcomeUnknown
+from shared.export.exporter import Exporter
+from shared.input.envelope import Envelope, HubPartition
+from shared.policies import ExportPolicy, FinishPolicy, Format
+from shared.protocol.ledger import Counts, Ledger
+from tests.memory import MemoryStorage
+
+SECOND = 1_000_000
+BEGAN = 1_900_000_000 * SECOND
+ONE, TWO = (HubPartition("ns", "hub", number) for number in "01")
+OTHER = Ledger(ledger_id="f" * 32, partition=str(TWO))
+
+
+class Watched(MemoryStorage):
+    """Lets a test come in before or after a call."""
+
+    before: Callable[[str, str], None] = staticmethod(lambda _kind, _name: None)
+    after: Callable[[str, str], None] = staticmethod(lambda _kind, _name: None)
+
+    def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
+        self.before(kind, name)
+        answer = effect()
+        self.after(kind, name)
+        return answer
+
+    def never(self) -> None:
+        self.before = self.after = lambda _kind, _name: None
+
+
+class NoHub:
+    """It does not answer."""
+
+    def ask(self) -> None:
+        return None
+
+
+class World:
+    """A storage, a clock, and whoever is wanted."""
+
+    def __init__(self) -> None:
+        self.now = BEGAN
+        self.storage = Watched(lambda: self.now)
+        self._ids = (f"{n:032x}" for n in count(1))
+        self._sequences = count()
+        self.first = self.exporter()
+
+    def exporter(self, *formats: Format) -> Exporter:
+        policy = ExportPolicy(formats=formats or ("parquet",))
+        return Exporter(self.storage, policy, 1 << 24, lambda: self.now, lambda: next(self._ids))
+
+    def envelope(self, *ids: str) -> Envelope:
+        self.now += SECOND
+        records = [
+            {
+                "time": f"{np.datetime64(BEGAN, 'us')}Z",
+                "category": "WebSocketConnectionLogs",
+                "correlationId": one,
+                "properties": {"eventName": "Message"},
+            }
+            for one in ids
+        ]
+        return Envelope(next(self._sequences), self.now, orjson.dumps({"records": records}))
+
+    def commit(self, *ids: str) -> None:
+        self.first.run(ONE, [self.envelope(*ids)])
+
+    def finish(self) -> Any:
+        finisher = Finisher(self.storage, NoHub(), FinishPolicy(), lambda: self.now, lambda: next(self._ids))
+        return finisher.run(60)
+
+    def knows(self, process: StartTimes, identity: str) -> bool:
+        key = pa.table({"_ResourceId": pa.array([None], pa.string()), "CorrelationId": [identity]})
+        return bool(process.earliest(key)[0][0] != UNKNOWN)
+
+    def later(self, process: StartTimes) -> None:
+        self.now += 60 * SECOND
+        process.refresh(OTHER)
+
+    def process(self) -> StartTimes:
+        return StartTimes(self.storage, 5 * SECOND, lambda: self.now)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_thread_that_asks_what_was_seen_does_not_make_another_one_skip_segments(world: World) -> None:
+    world.commit("old")
+    world.finish()
+    world.commit("new")
+    process = world.process()
+
+    def absorbed_meanwhile(kind: str, name: str) -> None:
+        if kind == "read" and name.startswith("state-table/"):
+            world.storage.never()
+            world.now += SECOND
+            world.finish()
+            process.seen(TWO)
+
+    world.storage.after = absorbed_meanwhile
+    process.refresh(OTHER)
+    world.later(process)
+    assert world.knows(process, "old")
+    assert world.knows(process, "new")
+
+
+def test_an_error_while_the_master_is_read_anew_forgets_nothing_for_good(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.commit("old")
+    world.finish()
+    world.commit("new")
+    process = world.process()
+    process.refresh(OTHER)
+    monkeypatch.setattr(start_times, "GROWTH", -1)
+
+    def unanswered(kind: str, name: str) -> None:
+        if kind == "read" and name.startswith("segments/"):
+            world.storage.never()
+            raise OutcomeUnknown("no answer")
+
+    world.storage.before = unanswered
+    world.now += 10 * SECOND
+    with pytest.raises(OutcomeUnknown):
+        process.refresh(OTHER)
+    monkeypatch.undo()
+    world.later(process)
+    assert world.knows(process, "old")
+    assert world.knows(process, "new")
+
+
+def test_a_clock_that_is_set_back_does_not_stop_the_refresh(world: World) -> None:
+    process = world.process()
+    process.refresh(OTHER)
+    world.now -= 3600 * SECOND
+    world.commit("new")
+    world.later(process)
+    assert world.knows(process, "new")
+
+
+def test_many_waiting_segments_are_read_a_few_at_a_time_and_the_newest_ones(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(start_times, "MOST", 5)
+    monkeypatch.setattr(start_times, "AT_ONCE", 2)
+    for number in range(8):
+        world.commit(f"c{number}")
+    process = world.process()
+    process.refresh(OTHER)
+    assert [world.knows(process, f"c{number}") for number in range(8)] == [False] * 3 + [True] * 5
+    assert "does finish_connections run?" in caplog.text
+
+
+def test_of_the_indexes_of_a_long_backlog_only_the_newest_are_read(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("shared.protocol.ledger.LISTED", 2)
+    monkeypatch.setattr(start_times, "LISTED", 2)
+    monkeypatch.setattr(start_times, "MOST", 4)
+    for number in range(20):
+        world.commit(f"c{number}")
+    read: list[str] = []
+    world.storage.before = lambda kind, name: read.append(name) if kind == "read" else None
+    process = world.process()
+    process.refresh(OTHER)
+    assert len([name for name in read if name.endswith(".json") and "segments/" in name]) == 2
+    assert [number for number in range(20) if world.knows(process, f"c{number}")] == [16, 17, 18, 19]
+    assert "does finish_connections run?" in caplog.text
+    world.commit("later")
+    world.later(process)
+    assert world.knows(process, "later")
+
+
+def test_the_timer_does_not_sweep_a_segment_whose_commit_is_under_way(world: World) -> None:
+    world.commit("first")
+
+    def sweeps(kind: str, name: str) -> None:
+        if kind == "write" and name == Ledger.name(ONE):
+            world.storage.never()
+            world.finish()
+
+    world.storage.before = sweeps
+    world.commit("second")
+    listed = Ledger.parse(world.storage.state[Ledger.name(ONE)].data, "").segments
+    assert all(world.storage.read(segment.name) for segment in listed)
+    assert world.finish().alarms == []
+
+
+def test_a_compressed_batch_waits_for_all_that_it_may_inflate_to(world: World) -> None:
+    staging, go_on = threading.Semaphore(0), threading.Event()
+
+    def waits(kind: str, _name: str) -> None:
+        if kind == "stage":
+            staging.release()
+            assert go_on.wait(120)
+
+    world.storage.before = waits
+    exporter = world.exporter()
+    plain = [world.envelope("c") for _ in range(2)]
+    packed = [replace(one, body=gzip.compress(one.body)) for one in plain]
+    for envelopes, at_once in ((plain, 2), (packed, 1)):
+        go_on.clear()
+        with ThreadPoolExecutor(2) as pool:
+            runs = [
+                pool.submit(exporter.run, HubPartition("ns", f"{at_once}", str(n)), [one])
+                for n, one in enumerate(envelopes)
+            ]
+            assert [staging.acquire(timeout=60) for _ in range(at_once)] == [True] * at_once
+            assert not staging.acquire(timeout=0.2)
+            go_on.set()
+        assert all(run.result() for run in runs)
+        while staging.acquire(blocking=False):
+            pass
+
+
+def test_what_is_lost_is_refilled_in_the_format_it_was_lost_in(world: World) -> None:
+    lost = world.envelope("c")
+    world.storage.before = lambda kind, _: (
+        (_ for _ in ()).throw(OutcomeUnknown("x")) if kind == "publish" else None
+    )
+    with pytest.raises(OutcomeUnknown):
+        world.exporter("parquet", "json").run(ONE, [lost])
+    world.storage.never()
+    world.now += 8 * 86_400 * SECOND
+    parquet_alone = world.exporter("parquet")
+    parquet_alone.run(ONE, [world.envelope()])
+    parquet_alone.run(ONE, [lost])
+    visible = {name.partition("/")[0] for name in world.storage.output if world.storage.visible(name)}
+    assert visible == {"parquet", "json"}
+    assert Ledger.parse(world.storage.state[Ledger.name(ONE)].data, "").lost == ()
+
+
+def test_a_head_that_is_gone_holds_finishing_back_with_an_alarm_until_it_is_adopted(world: World) -> None:
+    for _ in range(3):
+        world.now += 120 * SECOND
+        world.commit("c")
+        world.finish()
+    world.storage.delete([manifest.NAME])
+    world.now += 120 * SECOND
+    summary = world.finish()
+    assert any("manifest.json" in alarm for alarm in summary.alarms)
+    (blocked,) = acceptance.blocked(world.storage)
+    assert "manifest is gone" in blocked.problem
+    acceptance.accept(world.storage, blocked, "a" * 32, world.now)
+    assert acceptance.blocked(world.storage) == []
+    assert world.finish().alarms == []
+
+
+def test_a_staged_file_that_went_elsewhere_is_an_error_and_not_silence(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.storage.before = lambda kind, _: (
+        (_ for _ in ()).throw(OutcomeUnknown("x")) if kind == "publish" else None
+    )
+    envelope = world.envelope("c")
+    with pytest.raises(OutcomeUnknown):
+        world.first.run(ONE, [envelope])
+    world.storage.never()
+    world.storage.output.clear()
+    world.first.run(ONE, [envelope])
+    assert "neither visible nor staged" in caplog.text
+
+
+def test_keys_that_a_later_program_adds_survive_being_counted() -> None:
+    later = Counts.model_validate({"rows": 1, "later": 5})
+    assert later.plus(Counts(rows=1)).model_dump()["later"] == 5

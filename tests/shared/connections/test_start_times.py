@@ -1,0 +1,326 @@
+"""What a process knows of connections' starts: all that was committed anywhere, whoever merges it then."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pytest
+
+from shared.azure.event_hub import HubState
+from shared.connections import start_times
+from shared.connections.manifest import NAME, Manifest
+from shared.connections.observations import UNKNOWN
+from shared.connections.start_times import StartTimeIndex, StartTimes
+from shared.connections.timer import Finisher
+from shared.errors import LedgerMissing, LedgerRolledBack
+from shared.export.exporter import Exporter
+from shared.input.envelope import Envelope, HubPartition
+from shared.policies import ExportPolicy, FinishPolicy
+from shared.protocol.ledger import Ledger
+from tests.memory import MemoryStorage
+from tests.shared.connections.test_observations import observed
+
+SECOND = 1_000_000
+STALENESS = 5 * SECOND
+HERE, THERE = (HubPartition("ns", "hub", n) for n in "01")
+BEGAN = 1_900_000_000 * SECOND
+
+
+class NoHub:
+    """Does not answer."""
+
+    def ask(self) -> HubState | None:
+        return None
+
+
+class World:
+    """Two processes that export one partition each, and a timer."""
+
+    def __init__(self) -> None:
+        self.now = BEGAN
+        self.storage = Interrupted()
+        self._ids = (f"{n:032x}" for n in count())
+        self._sequences: dict[HubPartition, Iterator[int]] = {HERE: count(), THERE: count()}
+        self.exporters = {partition: self.exporter() for partition in (HERE, THERE)}
+
+    def exporter(self) -> Exporter:
+        return Exporter(
+            self.storage, ExportPolicy(), 1 << 20, lambda: self.now, lambda: next(self._ids), STALENESS
+        )
+
+    def known(self) -> StartTimes:
+        return StartTimes(self.storage, STALENESS, lambda: self.now)
+
+    def commit(self, partition: HubPartition, *ids: str, time: int = 0) -> list[dict[str, Any]]:
+        """One record each; what was exported."""
+        self.now += SECOND
+        stamp = str(np.datetime64(BEGAN + time * SECOND, "us")) + "Z"
+        records = [
+            {
+                "time": stamp,
+                "category": "WebSocketConnectionLogs",
+                "correlationId": id_,
+                "properties": {"eventName": "e"},
+            }
+            for id_ in ids
+        ]
+        envelope = Envelope(next(self._sequences[partition]), self.now, orjson.dumps({"records": records}))
+        (commit,) = self.exporters[partition].run(partition, [envelope])
+        rows: list[dict[str, Any]] = []
+        for file in commit.files:
+            rows += pa.parquet.read_table(
+                pa.BufferReader(self.storage.output[file.pending.name].data)
+            ).to_pylist()
+        return rows
+
+    def finish(self) -> None:
+        summary = Finisher(
+            self.storage, NoHub(), FinishPolicy(), lambda: self.now, lambda: next(self._ids)
+        ).run(60)
+        assert summary.complete
+
+    def ledger(self, partition: HubPartition) -> Ledger:
+        return Ledger.parse(self.storage.state[Ledger.name(partition)].data, "")
+
+
+class Interrupted(MemoryStorage):
+    """Lets something happen before each call of the one that is watched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before: Callable[[], None] | None = None
+        self.calls: list[str] = []
+
+    def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
+        self.calls.append(f"{kind} {name}")
+        before, self.before = self.before, None
+        if before:
+            before()
+            self.before = before
+        return effect()
+
+
+def start(start_times: StartTimes, id_: str) -> int | None:
+    """The start that is known, in seconds."""
+    row = {"CorrelationId": id_, "EventName": "e", "TimeGenerated": 0, "_EnqueuedTime": 0}
+    (found,) = start_times.earliest(observed([row]))[0].tolist()
+    return None if found == UNKNOWN else (found - BEGAN) // SECOND
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_the_start_that_another_source_committed_is_known_after_the_staleness(world: World) -> None:
+    world.commit(HERE, "x")
+    world.commit(THERE, "a", time=-10)
+    assert world.commit(HERE, "a", time=5)[0]["ConnectionDurationMs"] is None
+    world.now += STALENESS
+    assert world.commit(HERE, "a", time=5)[0]["ConnectionDurationMs"] == 15_000
+
+
+def test_what_this_process_committed_is_known_at_once_and_not_read_again(world: World) -> None:
+    world.commit(HERE, "a")
+    world.storage.calls.clear()
+    assert world.commit(HERE, "a", time=2)[0]["ConnectionDurationMs"] == 2000
+    assert not [call for call in world.storage.calls if call.startswith(("read", "names"))]
+
+
+def test_others_are_asked_once_in_the_staleness_however_many_batches(world: World) -> None:
+    world.commit(THERE, "a")
+    for _ in range(4):
+        world.commit(HERE, "a")
+    assert len([call for call in world.storage.calls if call == "names ledgers/"]) == 2
+
+
+def test_an_absorbed_start_is_known_to_a_new_process(world: World) -> None:
+    world.commit(HERE, "a", "b", time=3)
+    world.finish()
+    world.now += start_times.KEPT + STALENESS
+    world.commit(HERE, "c", time=4)
+    assert not [one for one in world.ledger(HERE).segments if one.ordinal == 1]
+    new = world.known()
+    new.refresh(
+        world.ledger(THERE)
+        if Ledger.name(THERE) in world.storage.state
+        else Ledger(ledger_id="n", partition=str(THERE))
+    )
+    assert [start(new, id_) for id_ in "abcd"] == [3, 3, 4, None]
+
+
+def test_an_id_that_is_used_again_after_weeks_begins_anew_for_old_and_new_processes(world: World) -> None:
+    day = 24 * 3600
+    world.commit(HERE, "a")
+    world.finish()
+    for days in range(1, 21):
+        world.now = BEGAN + days * day * SECOND
+        for partition in (HERE, THERE):
+            world.commit(partition, f"other {days}", time=days * day)
+        world.finish()
+    world.now += STALENESS
+    assert world.commit(HERE, "a", time=20 * day)[0]["ConnectionDurationMs"] is None
+    world.exporters[THERE] = world.exporter()
+    assert world.commit(THERE, "a", time=20 * day + 5)[0]["ConnectionDurationMs"] == 5000
+
+
+def test_a_process_reads_the_master_again_only_when_its_clock_has_moved_on(world: World) -> None:
+    for minute in range(0, 180, 5):
+        world.now = BEGAN + minute * 60 * SECOND
+        for partition in (HERE, THERE):
+            world.commit(partition, f"id {minute}")
+        world.finish()
+    reads = Counter(
+        call.partition("-")[0] for call in world.storage.calls if call.startswith("read state-table/")
+    )
+    exporters_and_timer = sum(reads.values())
+    assert exporters_and_timer <= 36 + 2 * 4
+
+
+def test_a_trim_mark_above_what_was_read_means_to_read_the_master(world: World) -> None:
+    world.commit(HERE, "x")
+    late = world.known()
+    late.refresh(world.ledger(HERE))
+    world.commit(THERE, "a", time=3)
+    world.finish()
+    world.now += start_times.KEPT + STALENESS
+    world.commit(THERE, "b", time=4)
+    world.finish()
+    assert world.ledger(THERE).trimmed
+    late.refresh(world.ledger(HERE))
+    assert [start(late, id_) for id_ in "ab"] == [3, 4]
+
+
+def absorb_and_trim(world: World) -> Callable[[], None]:
+    """The timer merges, and the other partition drops what was merged."""
+
+    def happens() -> None:
+        world.finish()
+        world.now += start_times.KEPT + STALENESS
+        world.commit(THERE, "other")
+        world.finish()
+
+    return happens
+
+
+def test_a_timer_that_absorbs_between_any_two_reads_takes_nothing_away(world: World) -> None:
+    world.commit(THERE, "a", time=3)
+    new = world.known()
+    world.storage.before = absorb_and_trim(world)
+    new.refresh(Ledger(ledger_id="n", partition=str(HERE)))
+    assert start(new, "a") == 3
+
+
+def test_with_the_master_read_before_the_ledgers_it_does(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledgers = StartTimes._ledgers
+
+    def master_first(self: StartTimes, own: Ledger) -> dict[str, Ledger]:
+        self._load()
+        monkeypatch.setattr(StartTimes, "_load", lambda *_, **__: True)
+        return ledgers(self, own)
+
+    monkeypatch.setattr(StartTimes, "_ledgers", master_first)
+    world.commit(THERE, "a", time=3)
+    new = world.known()
+    world.storage.before = absorb_and_trim(world)
+    new.refresh(Ledger(ledger_id="n", partition=str(HERE)))
+    assert start(new, "a") is None
+
+
+def test_a_ledger_that_cannot_be_read_tells_nothing_and_stops_nobody(world: World) -> None:
+    world.storage.put(Ledger.name(THERE), b"{")
+    world.commit(HERE, "a")
+    new = world.known()
+    new.refresh(world.ledger(HERE))
+    assert start(new, "a") == 0
+
+
+def test_a_new_process_stops_at_a_ledger_that_the_timer_has_seen_and_is_gone(world: World) -> None:
+    world.commit(HERE, "a")
+    world.finish()
+    del world.storage.state[Ledger.name(HERE)]
+    world.exporters[HERE] = world.exporter()
+    with pytest.raises(LedgerMissing):
+        world.commit(HERE, "b")
+
+
+def test_a_new_process_stops_at_a_ledger_that_the_timer_has_seen_further(world: World) -> None:
+    world.commit(HERE, "a")
+    older = world.storage.state[Ledger.name(HERE)]
+    world.commit(HERE, "b")
+    world.finish()
+    world.storage.state[Ledger.name(HERE)] = older
+    world.exporters[HERE] = world.exporter()
+    with pytest.raises(LedgerRolledBack):
+        world.commit(HERE, "b")
+
+
+def test_a_commit_that_does_not_follow_on_what_was_read_leaves_the_rest_to_be_read(world: World) -> None:
+    world.commit(HERE, "a", time=1)
+    start_times = world.known()
+    start_times.refresh(world.ledger(HERE))
+    world.commit(HERE, "b", time=2)
+    before = world.ledger(HERE)
+    world.commit(HERE, "c", time=3)
+    after = world.ledger(HERE)
+    start_times.committed(before, after, world.storage.state[after.segments[-1].name].data)
+    start_times.refresh(after)
+    assert [start(start_times, id_) for id_ in "abc"] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"ARROW1"])
+def test_a_lost_part_of_the_table_or_segment_stops_no_process(world: World, damage: bytes | None) -> None:
+    world.commit(HERE, "a", time=1)
+    world.finish()
+    world.commit(THERE, "b", time=2)
+    world.commit(THERE, "c", time=3)
+    names = (
+        Manifest.parse(world.storage.state[NAME].data).parts[0].name,
+        world.ledger(THERE).segments[0].name,
+    )
+    for name in names:
+        del world.storage.state[name]
+        if damage is not None:
+            world.storage.put(name, damage)
+    new = world.known()
+    new.refresh(world.ledger(HERE))
+    assert [start(new, id_) for id_ in "bc"] == [None, 3]
+    world.storage.calls.clear()
+    world.now += STALENESS
+    new.refresh(world.ledger(HERE))
+    assert len([call for call in world.storage.calls if "master" in call]) == 0
+
+
+def test_segments_in_an_index_are_known_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.protocol.ledger.LISTED", 2)
+    for n in range(7):
+        world.commit(HERE, f"id{n}", time=n)
+    assert [index.last for index in world.ledger(HERE).indexes] == [2, 4, 6]
+    new = world.known()
+    new.refresh(world.ledger(HERE))
+    assert [start(new, f"id{n}") for n in range(8)] == [*range(7), None]
+
+
+def test_starts_are_the_earliest_of_all_that_was_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start_times, "RECENT", 10)
+    rng = np.random.default_rng(1)
+    starts = StartTimeIndex()
+    truth: dict[bytes, tuple[int, int]] = {}
+    none = (UNKNOWN, UNKNOWN)
+    for _ in range(60):
+        # Some share their first half.
+        keys = np.array([bytes([n % 7]) * 8 + bytes([n]) * 8 for n in rng.integers(0, 40, 4)], "S16")
+        times, arrivals = rng.integers(0, 1000, (2, 4))
+        starts.learn(keys, times, arrivals)
+        for key, time, arrival in zip(keys.tolist(), times.tolist(), arrivals.tolist(), strict=True):
+            first, seen = truth.get(key, none)
+            truth[key] = (min(time, first), min(arrival, seen))
+        asked = np.array([bytes([n % 7]) * 8 + bytes([n]) * 8 for n in range(60)], "S16")
+        found = zip(*(column.tolist() for column in starts.earliest(asked)), strict=True)
+        assert list(found) == [truth.get(key, none) for key in asked.tolist()]

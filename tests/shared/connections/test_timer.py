@@ -1,0 +1,680 @@
+"""The timer merges all that was committed, writes what is finished once, and repairs what exporters left."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from shared.audit.audit import audit
+from shared.audit.evidence import Level
+from shared.azure.blob_storage import Blob, Publication
+from shared.azure.checkpoints import Checkpoint, Checkpoints
+from shared.azure.event_hub import HubState, Position
+from shared.commands.acceptance import accept, blocked
+from shared.connections import repair, state_merge, state_table, timer
+from shared.connections.manifest import MARGIN, NAME, Manifest
+from shared.connections.timer import Finisher, FinishSummary
+from shared.errors import OutcomeUnknown, PreconditionFailed
+from shared.export.exporter import Exporter
+from shared.input.envelope import Envelope, HubPartition
+from shared.policies import ExportPolicy, FinishPolicy
+from shared.protocol import publishing
+from shared.protocol.ledger import Ledger
+from shared.tables.schema import CONNECTIONS
+from tests.memory import MemoryStorage
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+BEGAN = 1_900_000_000 * SECOND
+ONE, TWO = (HubPartition("ns", "hub", n) for n in "01")
+POLICY = FinishPolicy(opening=("Opened",), closing=("Closed",))
+EMPTY = Position(last=-1, enqueued=-1, empty=True)
+
+
+class World:
+    """A hub with two partitions, an exporter, and a timer."""
+
+    def __init__(self) -> None:
+        self.now = BEGAN
+        self.storage = MemoryStorage(lambda: self.now)
+        self.positions = {ONE: EMPTY, TWO: EMPTY}
+        self.created = BEGAN - HOUR
+        self.answers = True
+        self._ids: Iterator[str] = (f"{n:032x}" for n in count())
+        self.exporter = Exporter(self.storage, ExportPolicy(), 1 << 20, lambda: self.now, self.new_id)
+
+    def new_id(self) -> str:
+        return next(self._ids)
+
+    def ask(self) -> HubState | None:
+        return HubState(self.created, dict(self.positions)) if self.answers else None
+
+    def arrive(self, partition: HubPartition, *records: tuple[str, str, float]) -> Envelope:
+        """An envelope: of each record id, event name and time in seconds."""
+        body = [
+            {
+                "time": f"{np.datetime64(BEGAN + round(time * SECOND), 'us')}Z",
+                "category": "WebSocketConnectionLogs",
+                "correlationId": id_,
+                "properties": {"eventName": name},
+            }
+            for id_, name, time in records
+        ]
+        last = self.positions.get(partition, EMPTY).last
+        envelope = Envelope(last + 1, self.now, orjson.dumps({"records": body}))
+        self.positions[partition] = Position(last=envelope.sequence, enqueued=self.now, empty=False)
+        return envelope
+
+    def commit(self, partition: HubPartition, *records: tuple[str, str, float]) -> None:
+        self.now += SECOND
+        self.exporter.run(partition, [self.arrive(partition, *records)])
+
+    def run(
+        self,
+        policy: FinishPolicy = POLICY,
+        storage: MemoryStorage | None = None,
+        budget: float = 60,
+        checkpoints: Checkpoints | None = None,
+    ) -> FinishSummary:
+        finisher = Finisher(
+            storage or self.storage, self, policy, lambda: self.now, self.new_id, checkpoints=checkpoints
+        )
+        return finisher.run(budget)
+
+    def later(self, wait: int) -> FinishSummary:
+        self.now += wait
+        return self.run()
+
+    def manifest(self) -> Manifest:
+        return Manifest.parse(self.storage.state[NAME].data)
+
+    def ledger(self, partition: HubPartition) -> Ledger:
+        return Ledger.parse(self.storage.state[Ledger.name(partition)].data, "")
+
+    def files(self) -> Mapping[str, bytes]:
+        return {
+            name: blob.data
+            for name, blob in self.storage.output.items()
+            if blob.data is not None and CONNECTIONS.name in name
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        tables = [pq.ParquetFile(pa.BufferReader(data)).read() for data in self.files().values()]
+        rows: list[dict[str, Any]] = pa.concat_tables([CONNECTIONS.arrow.empty_table(), *tables]).to_pylist()
+        return sorted(rows, key=lambda row: (row["CorrelationId"], row["Revision"]))
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def patch(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    return monkeypatch
+
+
+def test_a_connection_of_two_sources_is_written_once(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    world.commit(TWO, ("a", "Closed", 7.5))
+    assert world.later(MINUTE).open == 1
+    done = world.later(HOUR)
+    assert done.durations == [("closed", 7.5)]
+    assert (done.finished, done.revisions, done.open, done.rows, done.complete) == (
+        {"closed": 1},
+        0,
+        0,
+        1,
+        True,
+    )
+    (row,) = world.rows()
+    assert (row["EventCount"], row["DurationMs"], row["Revision"]) == (2, 7500, 0)
+    assert not world.later(HOUR).finished
+    assert len(world.rows()) == 1
+
+
+def test_files_have_the_columns_declared_and_lie_by_the_end_time(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 3600))
+    world.later(2 * HOUR)
+    ((name, data),) = world.files().items()
+    assert name.startswith(
+        "parquet/ApiManagementWebSocketConnectionRevisions/date=2030-03-17/hour=18/connections-"
+    )
+    assert pq.ParquetFile(pa.BufferReader(data)).schema_arrow.names == CONNECTIONS.arrow.names
+
+
+def test_every_format_is_written(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 1))
+    world.now += HOUR
+    world.run(FinishPolicy(formats=("parquet", "json"), closing=("closed",)))
+    assert sorted(name.split("/")[0] for name in world.files()) == ["json", "parquet"]
+
+
+def test_a_source_with_envelopes_to_commit_holds_finishing_back_and_is_no_alarm(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 1))
+    waiting = world.arrive(TWO, ("a", "Message", 0.5))
+    held = world.later(2 * HOUR)
+    assert not held.finished
+    assert (held.stalled, held.lag[str(TWO)].envelopes) == (1, 1)
+    assert held.lag[str(TWO)].seconds == pytest.approx(7200)
+    assert not any(str(TWO) in alarm for alarm in held.alarms)
+    world.exporter.run(TWO, [waiting])
+    assert world.run().finished == {"closed": 1}
+    assert world.rows()[0]["EventCount"] == 3
+
+
+def test_a_source_that_the_hub_no_longer_has_is_absorbed_and_not_waited_for(world: World) -> None:
+    world.commit(TWO, ("a", "Opened", 0), ("a", "Closed", 1))
+    del world.positions[TWO]
+    assert world.later(HOUR).finished == {"closed": 1}
+
+
+def test_the_clock_stays_behind_by_what_the_clocks_of_hub_and_app_may_differ(world: World) -> None:
+    for partition in (ONE, TWO):
+        assert world.later(HOUR).clock == world.now - MARGIN
+        world.commit(partition, ("a", "Opened", 0))
+    assert world.later(HOUR).clock == world.now - MARGIN
+
+
+def test_without_an_answer_of_the_hub_time_is_what_arrived(world: World) -> None:
+    world.answers = False
+    world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 1))
+    assert not world.later(HOUR).finished
+    world.commit(ONE, ("b", "Opened", 0))
+    done = world.run()
+    assert (done.finished, done.lag) == ({"closed": 1}, {})
+
+
+def test_a_replay_is_not_waited_for_while_the_hub_does_not_answer(world: World) -> None:
+    world.answers = False
+    world.commit(ONE.replay(0), ("z", "Opened", 0))
+    world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 1))
+    world.now += HOUR
+    world.commit(ONE, ("b", "Opened", 0))
+    assert world.run().finished == {"closed": 1}
+
+
+def test_a_late_record_gives_a_revision_and_the_view_shows_the_newest(world: World, tmp_path: Path) -> None:
+    world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 1), ("b", "Opened", 0), ("b", "Closed", 1))
+    world.later(HOUR)
+    world.commit(TWO, ("a", "Message", 5))
+    assert world.later(HOUR).revisions == 1
+    assert [(row["CorrelationId"], row["Revision"]) for row in world.rows()] == [("a", 0), ("a", 1), ("b", 0)]
+    for name, data in world.files().items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    view = (
+        (Path(timer.__file__).parents[1] / "tables" / "views" / "duckdb.sql")
+        .read_text()
+        .replace("{root}", str(tmp_path))
+    )
+    with duckdb.connect() as database:
+        database.execute(view.replace("{root}", str(tmp_path)))
+        newest = database.sql(
+            "SELECT CorrelationId, Revision, EventCount FROM ApiManagementWebSocketConnections ORDER BY 1"
+        ).fetchall()
+    assert newest == [("a", 1, 3), ("b", 0, 2)]
+
+
+def test_a_backlog_is_absorbed_in_chunks_within_the_budget(world: World, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(timer, "CHUNK", 2)
+    patch.setattr("shared.protocol.ledger.LISTED", 3)
+    for n in range(10):
+        world.commit(ONE, (f"id{n}", "Opened", n), (f"id{n}", "Closed", n + 1))
+    world.now += HOUR
+    first = world.run(budget=0)
+    assert (first.complete, first.observations) == (False, 2)
+    assert not first.finished
+    rest = world.run()
+    assert (rest.complete, rest.observations, rest.finished) == (True, 8, {"closed": 10})
+    assert len({name.rsplit("/", 1)[1].split("-")[1] for name in world.files()}) == 1
+    assert world.manifest().totals.observations == 10
+
+
+def test_a_backlog_of_many_small_commits_is_absorbed_some_commits_at_a_time(
+    world: World, patch: pytest.MonkeyPatch
+) -> None:
+    patch.setattr(timer, "SEGMENTS", 4)
+    patch.setattr("shared.protocol.ledger.LISTED", 3)
+    for n in range(10):
+        world.commit(ONE, (f"id{n}", "Opened", n))
+        world.commit(TWO, (f"id{n}", "Closed", n + 1))
+    world.now += HOUR
+    asked: list[str] = []
+    read = world.storage.read
+
+    def noting(name: str) -> Blob | None:
+        asked.append(name)
+        return read(name)
+
+    world.storage.read = noting  # type: ignore[method-assign]
+    steps = [world.run(budget=0) for _ in range(5)]
+    assert [one.segments for one in steps] == [4] * 5
+    assert steps[-1].finished == {"closed": 10}
+    indexes = len([name for name in asked if name.startswith("segments/") and name.endswith(".json")])
+    assert indexes <= 2 * len(steps)
+
+
+def test_what_was_written_too_much_of_waits_for_the_next_commit(
+    world: World, patch: pytest.MonkeyPatch
+) -> None:
+    patch.setattr(state_merge, "ENOUGH", 5)
+    patch.setattr(state_table, "PART_ROWS", 4)
+    world.commit(ONE, *((f"id{n}", name, n) for n in range(40) for name in ("Opened", "Closed")))
+    world.run()
+    assert len(world.manifest().parts) > 3
+    done = world.later(HOUR)
+    assert (done.finished, done.complete) == ({"closed": 40}, True)
+    assert len({name.rsplit("/", 1)[1] for name in world.files()}) > 3
+    assert len(world.rows()) == 40
+
+
+def test_what_is_absorbed_into_a_part_once_too_much_was_written_is_finished_in_the_next_commit(
+    world: World, patch: pytest.MonkeyPatch
+) -> None:
+    patch.setattr(state_merge, "ENOUGH", 5)
+    patch.setattr(state_table, "PART_ROWS", 4)
+    # No part is due: each is looked at because something came into it.
+    world.commit(ONE, *((f"id{n}", "Opened", n) for n in range(40)))
+    world.run()
+    assert len(world.manifest().parts) > 3
+    world.commit(ONE, *((f"id{n}", "Closed", 40 + n) for n in range(40)))
+    world.now += HOUR
+    first = world.run(budget=0)
+    assert not first.complete
+    assert 5 <= first.finished["closed"] < 40
+    rest = world.run()
+    assert rest.complete
+    assert first.finished["closed"] + rest.finished["closed"] == 40
+    assert len(world.rows()) == 40
+
+
+def test_other_names_in_the_settings_act_on_what_was_written(world: World, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(state_merge, "ENOUGH", 5)
+    patch.setattr(state_table, "PART_ROWS", 4)
+    world.commit(ONE, *((f"id{n}", name, n) for n in range(20) for name in ("Begin", "End")))
+    assert world.later(25 * HOUR).finished == {"timed_out": 20}
+    done = world.run(FinishPolicy(opening=("begin",), closing=("end",)))
+    assert (done.revisions, done.finished) == (20, {})
+    assert {row["Status"] for row in world.rows() if row["Revision"] == 1} == {"closed"}
+
+
+def test_connections_without_a_duration_are_counted_with_their_estimates(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0), ("b", "Opened", 0))
+    world.now += 10 * MINUTE
+    world.commit(ONE, ("a", "Closed", 0), ("b", "Closed", 5))
+    world.later(HOUR)
+    totals = world.manifest().totals
+    assert (totals.connections, totals.indeterminate, totals.arrival_seconds) == (2, 1, 601)
+
+
+def test_unknown_names_finish_earlier_once_enough_connections_began(world: World) -> None:
+    world.commit(ONE, *((f"id{n}", name, n) for n in range(100) for name in ("Begin", "End")))
+    world.run()
+    done = world.later(62 * MINUTE)
+    assert (done.finished, done.unknown_names) == ({"quiet": 100}, 2)
+    seen = world.manifest().names["End"]
+    assert (seen.connections, seen.first, seen.last) == (100, 0, 100)
+
+
+def test_too_many_connections_are_let_go_with_an_alarm(world: World) -> None:
+    world.commit(ONE, *((f"id{n:02}", "Opened", n) for n in range(30)))
+    done = world.run(FinishPolicy(cap=10))
+    assert (done.capped, done.rows, done.finished) == (20, 10, {"timed_out": 20})
+    assert done.alarms
+    assert world.manifest().totals.capped == 20
+
+
+class Failing(MemoryStorage):
+    """Has no answer to one call."""
+
+    def __init__(self, world: World, number: int) -> None:
+        super().__init__(lambda: world.now)
+        self.state, self.output = world.storage.state, world.storage.output
+        self._writes = 1_000_000 * (1 + number)
+        self._left = number
+
+    def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
+        self._left -= 1
+        result = effect()
+        if self._left == 0:
+            raise OutcomeUnknown(f"{kind} {name}")
+        return result
+
+
+def test_a_run_that_breaks_at_any_call_is_made_good_by_the_next(world: World) -> None:
+    for number in count(1):
+        world.commit(TWO, (f"id{number}", "Opened", 0), (f"id{number}", "Closed", 1))
+        world.now += HOUR
+        try:
+            world.run(storage=Failing(world, number))
+        except OutcomeUnknown:
+            assert world.later(MINUTE).complete
+        else:
+            break
+    assert number > 15
+    assert [(row["CorrelationId"], row["Revision"], row["EventCount"]) for row in world.rows()] == sorted(
+        (f"id{n}", 0, 2) for n in range(1, number + 1)
+    )
+
+
+def test_files_of_a_dead_exporter_are_published_and_the_list_emptied(
+    world: World, patch: pytest.MonkeyPatch
+) -> None:
+    def dies(_self: MemoryStorage, _files: Sequence[Any]) -> list[Publication]:
+        raise OutcomeUnknown("died")
+
+    with patch.context() as dying:
+        dying.setattr(MemoryStorage, "publish", dies)
+        with pytest.raises(OutcomeUnknown):
+            world.commit(ONE, ("a", "Opened", 0))
+    (listed,) = world.ledger(ONE).files
+    assert world.later(publishing.PENDING).repaired == 0
+    assert world.later(SECOND).repaired == 1
+    assert world.storage.visible(listed.name)
+    assert not world.ledger(ONE).files
+    assert world.later(HOUR).repaired == 0
+
+
+def test_a_list_that_is_an_hour_old_is_an_alarm(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    assert any("not published" in alarm for alarm in world.later(HOUR + SECOND).alarms)
+
+
+def test_a_hub_made_anew_begins_a_new_incarnation(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    world.run()
+    assert world.ledger(ONE).incarnation.number == 0
+    world.now += HOUR
+    world.created = world.now
+    world.positions = {ONE: EMPTY, TWO: EMPTY}
+    world.run()
+    world.run()
+    incarnation = world.ledger(ONE).incarnation
+    assert (incarnation.number, incarnation.began, incarnation.next) == (1, world.created, None)
+    world.commit(ONE, ("a", "Closed", 1))
+    assert world.later(HOUR).finished == {"closed": 1}
+    assert world.rows()[0]["EventCount"] == 2
+
+
+@pytest.mark.parametrize("timer_first", [True, False])
+def test_events_of_a_hub_made_anew_are_exported_or_gaps_in_every_partition(
+    world: World, *, timer_first: bool
+) -> None:
+    """The host goes on in the middle of the new hub, by the checkpoints of the old one."""
+    for partition in (ONE, TWO):
+        for n in range(3):
+            world.commit(partition, (f"{partition}-{n}", "Opened", 0))
+    world.run()
+    world.now += HOUR
+    world.created = world.now
+    world.positions = {ONE: EMPTY, TWO: EMPTY}
+    world.now += MINUTE
+    skipped = {
+        partition: [world.arrive(partition, ("n", "Opened", 0)) for _ in range(5)] for partition in (ONE, TWO)
+    }
+    delivered = {ONE: [world.arrive(ONE, ("n", "Opened", 0))], TWO: skipped[TWO][1:2]}
+    first, second = (
+        (lambda: world.later(MINUTE)),
+        (lambda: [world.exporter.run(*one) for one in delivered.items()]),
+    )
+    for step in (first, second, first) if timer_first else (second, first):
+        step()
+    assert world.ledger(ONE).incarnation.gaps == ((0, 4),)
+    assert world.ledger(TWO).incarnation.gaps == ((0, 0),)
+    for partition, missing in skipped.items():
+        world.exporter.run(partition, missing)
+        assert (world.ledger(partition).incarnation.gaps, world.ledger(partition).incarnation.number) == (
+            (),
+            1,
+        )
+    assert sum(world.ledger(partition).counts.rows for partition in (ONE, TWO)) == 6 + 6 + 5
+    report = audit(world.storage, 0, deep=True, progress=lambda *_: None)
+    assert [
+        one.message
+        for partition in report.partitions
+        for one in partition.findings
+        if one.level is Level.REFUTED
+    ] == []
+
+
+class KeptCheckpoints:
+    """Checkpoints in memory."""
+
+    def __init__(self, *checkpoints: Checkpoint) -> None:
+        self.all = {checkpoint.partition: checkpoint for checkpoint in checkpoints}
+
+    def read(self, hub: Iterable[HubPartition]) -> Mapping[HubPartition, Checkpoint]:
+        return {partition: self.all[partition] for partition in hub if partition in self.all}
+
+    def delete(self, checkpoint: Checkpoint) -> None:
+        if self.all[checkpoint.partition] != checkpoint:
+            raise PreconditionFailed("changed")
+        del self.all[checkpoint.partition]
+
+    def write(self, partition: HubPartition, offset: str, sequence: int, before: Checkpoint | None) -> None:
+        raise NotImplementedError
+
+
+def test_checkpoints_of_an_older_hub_are_deleted_and_are_an_alarm(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    stale = Checkpoint(ONE, 0, "100", world.created - SECOND, "1")
+    checkpoints = KeptCheckpoints(stale, Checkpoint(TWO, 0, "100", world.created, "1"))
+    alarms = world.run(checkpoints=checkpoints).alarms
+    assert [one.split(":")[0] for one in alarms if "checkpoint is older than the hub" in one] == [str(ONE)]
+    assert checkpoints.all.keys() == {TWO}
+
+
+def test_what_the_host_has_passed_and_nobody_committed_is_a_gap_and_an_alarm(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    passed = [world.arrive(ONE, ("a", "Message", 1)) for _ in range(3)]
+    checkpoint = Checkpoint(ONE, passed[1].sequence, "100", world.now, "1")
+    alarms = world.run(checkpoints=KeptCheckpoints(checkpoint)).alarms
+    assert [one for one in alarms if "2 events that are in the hub were skipped" in one]
+    assert world.ledger(ONE).incarnation.gaps == ((1, 2),)
+    world.exporter.run(ONE, passed)
+    assert world.ledger(ONE).incarnation.gaps == ()
+
+
+def test_what_is_absorbed_is_swept_and_what_is_not_stays(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    orphan = world.ledger(ONE).segments[0].name.replace("-", "-0")
+    world.storage.put(orphan, b"")
+    world.later(HOUR)
+    world.commit(ONE, ("b", "Opened", 0))
+    world.run()
+    assert world.storage.names("segments/") == [one.name for one in world.ledger(ONE).segments]
+    for _ in range(3):
+        world.commit(ONE, ("b", "Message", 1))
+        world.later(HOUR)
+    assert world.storage.names("state-table/") == [part.name for part in world.manifest().parts]
+
+
+def test_a_part_that_is_of_no_head_any_more_stays_for_those_who_read_it_just_then(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    world.run()
+    (part,) = world.manifest().parts
+    world.commit(ONE, ("a", "Message", 1))
+    world.later(repair.KEPT - 2 * SECOND)
+    assert part not in world.manifest().parts
+    assert part.name in world.storage.names("state-table/")
+    world.commit(ONE, ("a", "Message", 2))
+    world.later(2 * SECOND)
+    assert part.name not in world.storage.names("state-table/")
+
+
+def test_a_source_that_is_wholly_absorbed_is_so_up_to_its_last_commit_that_had_nothing_to_absorb(
+    world: World,
+) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    world.commit(ONE)
+    ledger = world.ledger(ONE)
+    assert ledger.ordinal == ledger.segments[-1].ordinal + 1
+    world.run()
+    ledger = world.ledger(ONE)
+    assert world.manifest().watermark(ledger) == ledger.ordinal
+
+
+def test_segments_in_an_index_are_kept_until_they_are_absorbed(
+    world: World, patch: pytest.MonkeyPatch
+) -> None:
+    patch.setattr("shared.protocol.ledger.LISTED", 2)
+    patch.setattr(timer, "CHUNK", 3)
+    for n in range(8):
+        world.commit(ONE, (f"id{n}", "Opened", n))
+    assert len(world.ledger(ONE).indexes) == 3
+    world.run(budget=0)
+    assert len([name for name in world.storage.names("segments/") if name.endswith(".arrow")]) == 8
+    assert world.run().rows == 8
+    world.now += HOUR
+    world.commit(ONE, ("z", "Opened", 9))
+    world.run()
+    assert len(world.storage.names("segments/")) == 1
+    assert not world.ledger(ONE).indexes
+
+
+def test_a_ledger_that_went_back_or_is_gone_is_an_alarm_and_holds_finishing_back(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    older = world.storage.state[Ledger.name(ONE)]
+    world.commit(ONE, ("a", "Closed", 1))
+    world.run()
+    for state in (older, None):
+        if state:
+            world.storage.state[Ledger.name(ONE)] = state
+        else:
+            del world.storage.state[Ledger.name(ONE)]
+        done = world.later(HOUR)
+        assert any("accept" in alarm for alarm in done.alarms)
+        assert not done.finished
+
+
+def test_a_segment_that_was_deleted_is_an_alarm_and_stops_nothing(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    world.commit(ONE, ("b", "Opened", 0), ("b", "Closed", 1))
+    del world.storage.state[world.ledger(ONE).segments[0].name]
+    done = world.later(HOUR)
+    assert done.finished == {"closed": 1}
+    assert any("is gone or damaged" in alarm for alarm in done.alarms)
+    assert world.manifest().totals.missing == 1
+
+
+def cut(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def flipped(data: bytes) -> bytes:
+    at = len(data) // 3
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+@pytest.mark.parametrize("damage", [None, cut, flipped, lambda _: b""])
+def test_a_part_of_the_table_that_is_gone_or_damaged_is_an_alarm_and_finishing_goes_on(
+    world: World, damage: Callable[[bytes], bytes] | None
+) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    world.run()
+    (part,) = world.manifest().parts
+    blob = world.storage.state.pop(part.name)
+    if damage:
+        world.storage.put(part.name, damage(blob.data))
+    world.commit(TWO, ("a", "Closed", 7), ("b", "Opened", 0), ("b", "Closed", 1))
+    done = world.later(HOUR)
+    assert any(part.name in alarm and "lost" in alarm for alarm in done.alarms)
+    assert (done.finished, done.complete) == ({"closed": 2}, True)
+    assert [(row["CorrelationId"], row["EventCount"]) for row in world.rows()] == [("a", 1), ("b", 2)]
+    assert world.manifest().totals.missing == 1
+    assert not world.later(HOUR).alarms
+
+
+def test_an_older_manifest_put_back_is_an_alarm_until_its_ledgers_are_accepted(world: World) -> None:
+    def minutes(number: int) -> FinishSummary:
+        for _ in range(number):
+            world.commit(ONE, (f"a{world.now}", "Opened", 0))
+            world.commit(TWO, (f"b{world.now}", "Opened", 0))
+            done = world.later(2 * MINUTE)
+        return done
+
+    minutes(10)
+    older = world.storage.state[NAME]
+    minutes(10)
+    world.storage.put(NAME, older.data)
+    assert any(f"{NAME}: is gone or older" in alarm for alarm in minutes(1).alarms)
+    for stopped in blocked(world.storage):
+        accept(world.storage, stopped, world.new_id(), world.now)
+    assert not minutes(1).alarms
+    world.commit(TWO, ("z", "Opened", 0), ("z", "Closed", 1))
+    assert world.later(HOUR).finished["closed"] == 1
+
+
+@pytest.mark.parametrize("damage", [None, cut])
+def test_an_index_that_is_gone_or_damaged_is_an_alarm_and_stops_nothing(
+    world: World, patch: pytest.MonkeyPatch, damage: Callable[[bytes], bytes] | None
+) -> None:
+    patch.setattr("shared.protocol.ledger.LISTED", 2)
+    patch.setattr(timer, "CHUNK", 2)
+    for n in range(9):
+        world.commit(ONE, (f"id{n}", "Opened", n), (f"id{n}", "Closed", n))
+    _, second, third, _ = world.ledger(ONE).indexes
+    for index in (second, third):
+        blob = world.storage.state.pop(index.name)
+        if damage:
+            world.storage.put(index.name, damage(blob.data))
+    world.now += HOUR
+    runs = [world.run(budget=0) for _ in range(8)]
+    assert runs[-1].complete
+    assert {row["CorrelationId"] for row in world.rows()} == {"id0", "id1", "id6", "id7", "id8"}
+    assert sum("is gone or damaged" in alarm for run in runs for alarm in run.alarms) == 2
+
+
+def test_a_damaged_segment_is_an_alarm_and_stops_nothing(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    world.commit(ONE, ("b", "Opened", 0), ("b", "Closed", 1))
+    world.storage.put(world.ledger(ONE).segments[0].name, b"ARROW1")
+    done = world.later(HOUR)
+    assert done.finished == {"closed": 1}
+    assert any("is gone or damaged" in alarm for alarm in done.alarms)
+
+
+def test_junk_names_do_not_blind_the_search_for_closing_names(world: World) -> None:
+    for n in range(30):
+        world.commit(ONE, *((f"junk{n}.{k}", f"Junk{n}.{k}", 0) for k in range(20)))
+    world.run()
+    world.commit(ONE, *((f"id{n}", name, n) for n in range(100) for name in ("Opened", "Closed")))
+    done = world.later(62 * MINUTE)
+    assert done.finished == {"closed": 100}
+    assert "Closed" in world.manifest().names
+
+
+def test_a_segment_whose_commit_may_still_succeed_is_not_swept(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    world.run()
+    ledger = world.ledger(ONE)
+    folder = ledger.segments[0].name.rpartition("/")[0]
+    staged = f"{folder}/{ledger.ordinal + 1:012d}-{'f' * 32}.arrow"
+    failed = f"{folder}/{ledger.ordinal:012d}-{'f' * 32}.arrow"
+    for name in (staged, failed):
+        world.storage.put(name, b"")
+    world.later(MINUTE)
+    assert staged in world.storage.names("segments/")
+    assert failed not in world.storage.names("segments/")
+
+
+def test_rules_that_finish_nothing_write_nothing(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 1))
+    world.now += HOUR
+    world.run(FinishPolicy(closing=("closed",), grace=timedelta(hours=2)))
+    assert not world.files()
+    before = world.storage.state[NAME]
+    world.answers = False
+    world.run(FinishPolicy(closing=("closed",), grace=timedelta(hours=2)))
+    assert world.storage.state[NAME] == before

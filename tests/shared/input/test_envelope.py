@@ -1,0 +1,86 @@
+import gzip
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.input.envelope import Unreadable, inflate, quote
+
+MEMBER = gzip.compress(b'{"a":1}', mtime=0)
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False) | st.text(),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["records", "Records"]), inner)
+    ),
+    max_leaves=20,
+)
+
+
+def check_message(error: Unreadable) -> None:
+    assert str(error).isprintable()
+    assert str(error).isascii()
+    assert len(str(error)) < 300
+
+
+def test_a_body_that_is_not_compressed_is_itself() -> None:
+    body = b'{"records":[]}'
+    assert inflate(body, 1) is body
+
+
+@pytest.mark.parametrize("padding", [b"", b"\0" * 3, b"\0" * 70_000])
+def test_all_members_of_a_gzip_body_are_read(padding: bytes) -> None:
+    bodies = [b"", b"x" * 100_000, b"y"]
+    assert inflate(b"".join(map(gzip.compress, bodies)) + padding, 1 << 20) == b"".join(bodies)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        MEMBER[:-1],
+        MEMBER[:5],
+        MEMBER[:2],
+        MEMBER + b"text",
+        MEMBER + b"\0text",
+        MEMBER + MEMBER[:-1],
+        MEMBER[:-8] + bytes([MEMBER[-8] ^ 1]) + MEMBER[-7:],
+    ],
+)
+def test_a_damaged_gzip_body_is_unreadable(body: bytes) -> None:
+    with pytest.raises(Unreadable):
+        inflate(body, 1 << 20)
+
+
+def test_a_gzip_body_inflates_to_its_bound_and_not_further() -> None:
+    body = gzip.compress(b" " * 1000) + gzip.compress(b" " * 1000)
+    assert len(inflate(body, 2000)) == 2000
+    with pytest.raises(Unreadable, match="1999 bytes at most"):
+        inflate(body, 1999)
+
+
+@given(st.lists(st.binary(max_size=200), min_size=1, max_size=5), st.integers(0, 9))
+def test_gzip_is_undone(bodies: list[bytes], level: int) -> None:
+    body = b"".join(gzip.compress(each, level, mtime=0) for each in bodies)
+    assert inflate(body, 1000) == b"".join(bodies)
+
+
+@given(st.binary())
+def test_nothing_but_unreadable_comes_out_of_inflate(body: bytes) -> None:
+    try:
+        inflate(b"\x1f\x8b\x08" + body, 100)
+    except Unreadable as error:
+        check_message(error)
+
+
+@given(JSON | st.binary() | st.text().map(lambda text: text * 50))
+def test_a_quoted_value_is_short_printable_ascii(value: object) -> None:
+    text = quote(value)
+    assert len(text) <= 80
+    assert text.isascii()
+    assert text.isprintable()
+
+
+def test_many_small_gzip_members_take_linear_time() -> None:
+    empty = zlib.compressobj(wbits=31).flush()
+    assert inflate(empty * 20_000 + MEMBER, 100) == b'{"a":1}'

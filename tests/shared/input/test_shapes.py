@@ -1,0 +1,88 @@
+import pytest
+
+from shared.input import shapes
+from shared.input.shapes import INPUT
+
+NAMES = [column.name for column in INPUT]
+
+
+def places(keys: tuple[str, ...], inner: tuple[str, ...] | None = None) -> dict[str, str]:
+    """Where each column lies, as a pointer."""
+    shape = shapes.shape(keys, inner)
+    return {name: shape.pointer(at) for at, name in enumerate(NAMES) if shape.pointer(at)}
+
+
+def test_the_documented_form() -> None:
+    outer = ("time", "resourceId", "category", "location", "correlationId", "durationMs", "properties")
+    assert places(outer, ("eventName", "source", "destination", "error")) == {
+        "TimeGenerated": "/time",
+        "_ResourceId": "/resourceId",
+        "Region": "/location",
+        "CorrelationId": "/correlationId",
+        "ReportedDurationMs": "/durationMs",
+        "EventName": "/properties/eventName",
+        "Source": "/properties/source",
+        "Destination": "/properties/destination",
+        "Error": "/properties/error",
+    }
+
+
+def test_the_tables_own_columns() -> None:
+    keys = tuple(column.table_form for column in INPUT if column.table_form)
+    assert places((*keys, "Type")) == {key: f"/{key}" for key in keys}
+    assert not shapes.shape((*keys, "Type"), None).rest
+
+
+@pytest.mark.parametrize(
+    ("keys", "inner", "column", "pointer"),
+    [
+        (("EVENTNAME",), None, "EventName", "/EVENTNAME"),
+        (("Eventname", "eventName"), None, "EventName", "/eventName"),
+        (("eventName", "properties"), ("EVENTname",), "EventName", "/properties/EVENTname"),
+        (("eventName", "PROPERTIES"), ("EventName", "eventName"), "EventName", "/PROPERTIES/eventName"),
+        (("region", "location"), None, "Region", "/location"),
+        (("TimeGenerated", "time"), None, "TimeGenerated", "/time"),
+        (("category", "TimeGenerated"), None, "TimeGenerated", "/TimeGenerated"),
+        (("properties",), ("correlationId",), "CorrelationId", "/properties/correlationId"),
+        (("properties",), ("durationMs",), "ReportedDurationMs", "/properties/durationMs"),
+    ],
+)
+def test_the_first_place_counts_and_an_exact_key_wins(
+    keys: tuple[str, ...], inner: tuple[str, ...] | None, column: str, pointer: str
+) -> None:
+    assert places(keys, inner)[column] == pointer
+    rest = (
+        len(keys)
+        + len(inner or ())
+        - len(places(keys, inner))
+        - len({"category", "properties"} & set(map(str.lower, keys)))
+    )
+    shape = shapes.shape(keys, inner)
+    assert len(shape.rest) + len(shape.rest_inner) == rest
+
+
+def test_workspace_columns_are_read_of_the_table_form_alone() -> None:
+    assert places(("category", "tenantId", "_BilledSize")) == {}
+    assert places(("tenantId", "_BilledSize")) == {"TenantId": "/tenantId", "_BilledSize": "/_BilledSize"}
+
+
+def test_the_first_required_column_that_is_absent_is_known() -> None:
+    assert NAMES[shapes.shape(("time", "eventName"), None).missing or 0] == "CorrelationId"
+    assert shapes.shape(("time", "eventName", "correlationId"), None).missing is None
+
+
+def test_a_metric_is_foreign_unless_it_has_a_category_or_a_type() -> None:
+    assert shapes.record_keys(("time", "metricName")).foreign
+    assert not shapes.record_keys(("time", "metricName", "Category")).foreign
+    assert not shapes.record_keys(("time", "metricName", "type")).foreign
+    assert not shapes.record_keys(("time",)).foreign
+
+
+def test_what_arrives_does_not_decide_how_much_is_remembered() -> None:
+    for number in range(5000):
+        shapes.shape((f"key{number}",), (f"inner{number}",))
+        shapes.record_keys((f"key{number}",))
+    shapes.shape(("k" * 1_000_000,), None)
+    assert len(shapes._shapes) <= 1024
+    assert len(shapes._cached_keys) <= 1024
+    assert all(len(key) < 5000 for keys, _ in shapes._shapes for key in keys)

@@ -1,0 +1,333 @@
+"""A template changes no result, and what it cannot read is left to orjson."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import chain
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.input import templates
+from shared.input.envelope import Envelope, HubPartition
+from shared.input.extraction import Rows
+from shared.input.shapes import Keys
+from shared.input.templates import TemplateCache
+from shared.input.validation import Validated, validate
+from shared.policies import ExportPolicy
+from tests.campaigns.fuzz.strategies import BODY, FRAGMENTS, VALUE
+from tests.shared.export.test_plan import NOW
+
+PARTITION = HubPartition("ns", "hub", "3")
+KEYS: Keys = ("time", "category", "correlationId", "resourceId", "durationMs", "Level", "Ü/~", "properties")
+INNER: Keys = ("eventName", "error", "more")
+
+type Values = st.SearchStrategy[bytes]
+
+
+def _object(members: list[tuple[str, bytes]]) -> bytes:
+    return b"{" + b",".join(orjson.dumps(key) + b":" + value for key, value in members) + b"}"
+
+
+def _members(needed: dict[str, bytes], more: dict[str, Values]) -> st.SearchStrategy[list[tuple[str, bytes]]]:
+    """Of an object: those that it needs, and others, some twice, in any order."""
+    other = st.sampled_from(sorted(more)).flatmap(lambda key: st.tuples(st.just(key), more[key]))
+    return st.lists(other, max_size=4).flatmap(lambda some: st.permutations([*needed.items(), *some]))
+
+
+_TEXTS = st.sampled_from([text for text in FRAGMENTS if text.startswith(b'"')] + [b"null"] * 20)
+NEEDED = {
+    "time": b'"2026-11-20T09:59:00.1234567Z"',
+    "category": b'"WebSocketConnectionLogs"',
+    "correlationId": b'"c"',
+}
+NEEDED_INNER = {"eventName": b'"Opened"'}
+_INNER = _members(NEEDED_INNER, {"error": _TEXTS, "eventName": _TEXTS, "more": VALUE})
+_OUTER = _INNER.flatmap(
+    lambda inner: _members(
+        NEEDED | {"properties": _object(inner)},
+        {
+            "resourceId": _TEXTS,
+            "time": _TEXTS,
+            "category": _TEXTS,
+            "durationMs": VALUE,
+            "Level": VALUE,
+            "Ü/~": VALUE,
+        },
+    )
+)
+ENVELOPE = st.lists(_OUTER.map(_object), max_size=3).map(
+    lambda records: b'{"records":[' + b",".join(records) + b"]}"
+)
+PRIMER = _object(
+    [
+        *NEEDED.items(),
+        *((key, b"null") for key in ("resourceId", "durationMs", "Level", "Ü/~")),
+        ("properties", _object([*NEEDED_INNER.items(), ("error", b"null"), ("more", b"1")])),
+    ]
+)
+"""Has all keys."""
+
+
+def made(keys: Keys, inner: Keys | None) -> bool:
+    return templates.grown(None, [(keys, inner)]) is not None
+
+
+def seen(validated: Validated) -> list[Any]:
+    """All that can be seen of it; what no column claims with its keys in order, its numbers as written."""
+    rows = validated.table.to_pylist()
+    for row in rows:
+        if row["AdditionalProperties"] is not None:
+            rest = json.loads(row["AdditionalProperties"], parse_int=repr, parse_float=repr)
+            row["AdditionalProperties"] = json.dumps(rest, sort_keys=True)
+    rejections = [
+        (each.envelope.sequence, each.rejections, each.indexes, each.counts) for each in validated.rejected
+    ]
+    return [validated.records, validated.skipped, rejections, list(map(repr, rows))]
+
+
+def both(parts: Iterable[list[Any]]) -> list[Any]:
+    """What is seen of several, together."""
+    records, skipped, rejections, rows = zip(*parts, strict=True)
+    return [sum(records), sum(skipped), list(chain(*rejections)), list(chain(*rows))]
+
+
+def by_orjson(envelope: Envelope) -> Validated:
+    templates.cache = TemplateCache()
+    return validate(PARTITION, [envelope], ExportPolicy())
+
+
+@settings(
+    max_examples=200, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+)
+@given(st.lists(BODY | ENVELOPE, min_size=4, max_size=8))
+def test_a_template_changes_no_result(bodies: list[bytes]) -> None:
+    envelopes = [Envelope(number, NOW, body) for number, body in enumerate(bodies)]
+    apart = [seen(by_orjson(envelope)) for envelope in envelopes]
+    primed = []
+    for envelope in envelopes:
+        templates.cache = TemplateCache()
+        validate(PARTITION, [Envelope(0, NOW, PRIMER)], ExportPolicy())
+        primed.append(seen(validate(PARTITION, [envelope], ExportPolicy())))
+    assert primed == apart
+    for first in range(len(envelopes)):
+        for last in (first + 2, len(envelopes)):
+            templates.cache = TemplateCache()
+            validate(PARTITION, [Envelope(0, NOW, PRIMER)], ExportPolicy())
+            together = validate(PARTITION, envelopes[first:last], ExportPolicy())
+            assert seen(together) == both(apart[first:last])
+    templates.cache = TemplateCache()
+    validate(PARTITION, envelopes, ExportPolicy())
+    assert [seen(validate(PARTITION, [envelope], ExportPolicy())) for envelope in envelopes] == apart
+
+
+@pytest.mark.parametrize(
+    ("change", "read"),
+    [
+        ({}, True),
+        ({"Level": [1, None, "x"], "resourceId": None}, True),
+        ({"Level": {"a": 1, "b": True}}, True),
+        ({"durationMs": 12, "category": "GatewayLogs"}, True),
+        ({"properties": {"eventName": "x"}}, True),
+        ({"Level": [[1]]}, False),
+        ({"Level": 2**63}, False),
+        ({"Level": 1e300}, False),
+        ({"Level": [1.5]}, False),
+        ({"durationMs": 1.5}, False),
+        ({"durationMs": True}, False),
+        ({"resourceId": 1}, False),
+        ({"category": None}, False),
+        ({"properties": None}, False),
+        ({"properties": "{}"}, False),
+        ({"new": 1}, False),
+        ({"level": 1}, False),
+        ({"properties": {"eventName": "x", "new": 1}}, False),
+        ({"properties": {}}, False),
+    ],
+)
+def test_what_a_template_reads_and_what_it_leaves(change: dict[str, Any], read: bool) -> None:  # noqa: FBT001
+    template = templates.grown(None, [(KEYS, INNER)])
+    assert template
+    record = {"time": "t", "category": "c", "correlationId": "i", "properties": {"eventName": "x"}} | change
+    found = template.records([orjson.dumps({"records": [record, record]})])
+    assert (found is not None and len(found[0]) == 2) == read
+    for body in ([record], record, {"records": [record], "more": 1}, {"Records": [record]}):
+        assert template.records([orjson.dumps(body)]) is None
+
+
+RECORD = (
+    b'{"time":"t","category":"c","correlationId":"}{","Level":[1],"Level":{"a":"x"},'
+    b'"properties":{"eventName":"x"}}'
+)
+PAIR = [b'{"records":[' + RECORD + b"," + RECORD + b"]}"] * 2
+
+
+@pytest.mark.parametrize("between", [b"", b" ", b",", b"\n", b"\r\n"])
+def test_bodies_do_not_complete_one_another(between: bytes) -> None:
+    template = templates.grown(None, [(KEYS, INNER)])
+    assert template
+    assert template.records(PAIR)
+    whole = between.join(PAIR)
+    for cut in range(len(whole) + 1):
+        texts = [whole[:cut], whole[cut:]]
+        assert template.records(texts) is None or texts == PAIR
+        more = [*texts, PAIR[0]]
+        assert template.records(more) is None or texts == PAIR
+
+
+def test_the_first_envelope_shows_the_keys_and_later_ones_add_to_them() -> None:
+    templates.cache = TemplateCache()
+    needed: dict[str, Any] = {key: orjson.loads(value) for key, value in NEEDED.items()}
+    log = needed | {"properties": {"eventName": "x"}}
+    bodies = [log, log | {"Level": 1}, {key: log[key] for key in reversed(log)} | {"Sku": None}]
+    for number, record in enumerate(bodies):
+        templates.cache.learn([], 4096)
+        validate(PARTITION, [Envelope(number, NOW, orjson.dumps({"records": [record]}))], ExportPolicy())
+        assert (latest := templates.cache.template)
+        assert latest.shape.keys == (*log, *("Level", "Sku")[:number])
+        for each in bodies[: number + 1]:
+            assert latest.records([orjson.dumps({"records": [each]})])
+
+
+def test_a_template_is_made_seldom_and_now_and_then_anew() -> None:
+    wide, narrow = [(KEYS, INNER)], [(tuple(key for key in KEYS if key != "Level"), INNER)]
+    known = TemplateCache()
+    known.learn(wide, 1)
+    assert (first := known.template)
+    known.learn([((*KEYS, "new"), INNER)], 4095)
+    assert known.template is first
+    known.learn([((*KEYS, "new"), INNER)], 1)
+    assert known.template is not first
+    known.learn([], (1 << 16) - 1)
+    assert known.template
+    known.learn([], 1)
+    assert known.template is None
+    known.learn(narrow, 1)
+    assert known.template
+    assert "Level" not in known.template.shape.keys
+
+
+@pytest.mark.parametrize(
+    ("keys", "inner"),
+    [
+        (("time", "correlationId"), None),
+        (("time", "correlationId", "eventName", "properties"), None),
+        (("metricName", "time", "correlationId", "eventName"), None),
+        (("time", "correlationId", "eventName", "EventName"), None),
+        (("time", "TimeGenerated", "correlationId", "eventName"), None),
+        (("time", "correlationId", "eventName", "properties"), ("eventName",)),
+        (("time", "correlationId", "properties"), ("eventName", "correlationId")),
+        (("time", "category", "Category", "correlationId", "eventName"), None),
+        (("time", "correlationId", "eventName", 'a"b'), None),
+        (("time", "correlationId", "eventName", *(f"key{number}" for number in range(30))), None),
+        (("time", "correlationId", "eventName", "k" * 4096), None),
+    ],
+)
+def test_keys_that_no_template_is_made_for(keys: Keys, inner: Keys | None) -> None:
+    assert made(("time", "correlationId", "eventName"), None)
+    assert made(("time", "correlationId", "properties"), ("eventName",))
+    assert not made(keys, inner)
+
+
+def test_a_template_that_cannot_grow_gives_way_to_one_for_what_came_last() -> None:
+    log, row = ("time", "correlationId", "eventName"), ("TimeGenerated", "CorrelationId", "EventName", "Type")
+    template = templates.grown(templates.grown(None, [(log, None)]), [(row, None)])
+    assert template
+    assert template.shape.keys == row
+    assert templates.grown(template, [((*row, "type"), None)]) is template
+
+
+def test_what_arrives_does_not_decide_how_much_is_remembered() -> None:
+    template = None
+    for number in range(1000):
+        template = templates.grown(template, [(("time", "correlationId", "eventName", f"k{number}"), None)])
+        assert template
+        assert len(template.shape.keys) <= 32
+    assert templates._made.cache_info().currsize <= 64
+
+
+GOOD, BAD = b'{"records":[' + PRIMER + b"]}", b'{"records":[1],"more":"' + b"x" * 1000 + b'"}'
+
+
+def read(rows: Rows, body: bytes) -> list[object] | None:
+    (found,) = rows.read([body])
+    return found
+
+
+def test_a_template_that_seldom_fits_is_not_tried_for_each_body() -> None:
+    templates.cache = TemplateCache(templates.grown(None, [(KEYS, INNER)]))
+    rows = Rows(1 << 29)
+    for _ in range(100):
+        assert read(rows, BAD) is None
+    assert read(rows, GOOD) is None
+    rows.take()
+    assert read(rows, GOOD) is None
+    assert read(Rows(1 << 29), GOOD)
+
+
+def test_a_template_that_often_fits_is_tried_again() -> None:
+    templates.cache = TemplateCache(templates.grown(None, [(KEYS, INNER)]))
+    rows = Rows(1 << 29)
+    for number in range(1000):
+        read(rows, BAD if number % 20 == 0 else GOOD)
+    assert read(rows, GOOD)
+
+
+def test_bodies_without_records_earn_next_to_nothing() -> None:
+    templates.cache = TemplateCache(templates.grown(None, [(KEYS, INNER)]))
+    rows = Rows(1 << 29)
+    for _ in range(100):
+        read(rows, BAD)
+        for _ in range(20):
+            read(rows, b'{"records":[]}')
+    assert read(rows, GOOD) is None
+
+
+def test_bodies_that_do_not_fit_leave_the_others_to_the_template() -> None:
+    templates.cache = TemplateCache(templates.grown(None, [(KEYS, INNER)]))
+    rows = Rows(1 << 29)
+    for _ in range(1000):
+        assert [bool(each) for each in rows.read([GOOD, BAD, *[GOOD] * 30])] == [True, False, *[True] * 30]
+        assert all(rows.read([GOOD] * 30))
+
+
+def test_reading_together_in_vain_is_bounded() -> None:
+    template = templates.grown(None, [(KEYS, INNER)])
+    assert template
+    tried: list[int] = []
+
+    def decode(text: bytes) -> list[Any]:
+        tried.append(len(text))
+        return template._decode(text)
+
+    templates.cache = TemplateCache(replace(template, _decode=decode))
+    for kinds in ([True], [False], [True, False], [True, True, False]):
+        rows, tried[:] = Rows(1 << 29), []
+        for number in range(60):
+            rows.read([GOOD] * 20 if kinds[number % len(kinds)] else [*[GOOD] * 19, BAD])
+        alone = 60 * 20 * len(GOOD) + 60 * len(BAD)
+        assert sum(tried) <= 1.5 * alone
+    assert len(tried) < 60 * 20
+
+
+def test_a_new_template_is_tried() -> None:
+    templates.cache = TemplateCache(templates.grown(None, [(KEYS, INNER)]))
+    rows = Rows(1 << 29)
+    for _ in range(100):
+        read(rows, BAD)
+    templates.cache.learn([((*KEYS, "new"), INNER)], 4096)
+    rows.take()
+    assert read(rows, GOOD)
+
+
+def test_a_large_body_is_left_to_what_bounds_its_memory() -> None:
+    templates.cache = TemplateCache(templates.grown(None, [(KEYS, INNER)]))
+    record = orjson.loads(PRIMER)
+    assert read(Rows(1 << 29), orjson.dumps({"records": [record | {"Level": "x" * (1 << 20)}]})) is None
+    body = orjson.dumps({"records": [record | {"Level": "x" * (1 << 19)}]})
+    assert read(Rows(1 << 29), body)
+    assert all(Rows(1 << 29).read([GOOD, body]))
+    assert Rows(1 << 29).read([body, body])

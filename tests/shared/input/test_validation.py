@@ -1,0 +1,406 @@
+import gzip
+import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.input import validation
+from shared.input.envelope import Envelope, HubPartition, Reason
+from shared.input.validation import Validated, validate
+from shared.policies import ExportPolicy
+from shared.tables.schema import RECORDS, Role
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+FOLDERS = [FIXTURES / "records", *sorted(FIXTURES.glob("captured*"))]
+EXPECTED: dict[Path, Any] = {
+    folder / name: expected
+    for folder in FOLDERS
+    for name, expected in json.loads((folder / "expected.json").read_text()).items()
+}
+PARTITION = HubPartition("ns", "hub", "3")
+POLICY = ExportPolicy()
+ENQUEUED = 1893553800 * 1_000_000  # 2030-01-02T03:10:00Z
+TIME = "2030-01-02T03:04:05.1234567Z"
+RESOURCE = "/SUBSCRIPTIONS/S-1/RESOURCEGROUPS/RG/PROVIDERS/MICROSOFT.APIMANAGEMENT/SERVICE/Ä"
+
+LOG = {
+    "time": TIME,
+    "resourceId": RESOURCE,
+    "category": "WebSocketConnectionLogs",
+    "location": "West Europe",
+    "correlationId": "c",
+    "properties": {"eventName": "Opened", "source": "Client", "destination": "Gateway", "error": None},
+}
+ROW = {
+    "Type": RECORDS.name,
+    "TimeGenerated": TIME,
+    "_ResourceId": RESOURCE.lower(),
+    "_SubscriptionId": "s-1",
+    "Region": "West Europe",
+    "CorrelationId": "c",
+    "EventName": "Opened",
+    "Source": "Client",
+    "Destination": "Gateway",
+    "Error": None,
+    "SourceSystem": "Azure",
+}
+
+
+def run(*bodies: bytes | list[Any] | dict[str, Any], policy: ExportPolicy = POLICY) -> Validated:
+    envelopes = [
+        Envelope(number, ENQUEUED + number, body if isinstance(body, bytes) else orjson.dumps(body))
+        for number, body in enumerate(bodies)
+    ]
+    validated = validate(PARTITION, envelopes, policy)
+    check(validated, envelopes)
+    return validated
+
+
+def check(validated: Validated, envelopes: list[Envelope]) -> None:
+    """What must hold of any result."""
+    table = validated.table
+    assert table.schema.equals(RECORDS.arrow, check_metadata=True)
+    table.validate(full=True)
+    for column in RECORDS.columns:
+        assert not (column.required and table[column.name].null_count)
+        assert column.role is not Role.DERIVED or table[column.name].null_count == table.num_rows
+    rejected = sum(sum(one.counts.values()) for one in validated.rejected)
+    assert validated.records == table.num_rows + rejected + validated.skipped
+    places = list(zip(table["_SequenceNumber"].to_pylist(), table["_RecordIndex"].to_pylist(), strict=True))
+    assert all(a < b for a, b in pairwise(places))
+    assert [one.envelope for one in validated.rejected] == [
+        envelope for envelope in envelopes if any(envelope is one.envelope for one in validated.rejected)
+    ]
+    for one in validated.rejected:
+        assert one.rejections
+        indexes = {index for first, last in one.indexes for index in range(first, last + 1)}
+        assert sum(one.counts.values()) == (len(indexes) or 1)
+        assert not indexes & {index for sequence, index in places if sequence == one.envelope.sequence}
+        for each in one.rejections:
+            assert (each.index in indexes) or (each.index is None and not indexes)
+            assert (each.message + each.pointer).isascii()
+            assert (each.message + each.pointer).isprintable()
+            assert len(each.message) < 300
+
+
+def rows(validated: Validated) -> list[dict[str, Any]]:
+    """Rows without nulls and lineage."""
+    inputs = [column.name for column in RECORDS.of(Role.INPUT)]
+    return [
+        {name: value for name, value in row.items() if value is not None}
+        for row in validated.table.select(inputs).to_pylist()
+    ]
+
+
+def reasons(validated: Validated) -> list[tuple[int | None, Reason, str]]:
+    return [(each.index, each.reason, each.pointer) for one in validated.rejected for each in one.rejections]
+
+
+@pytest.mark.parametrize("path", EXPECTED, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_fixtures_become_what_is_expected_of_them(path: Path) -> None:
+    become_what_is_expected(path, EXPECTED[path])
+
+
+def become_what_is_expected(path: Path, expected: Any) -> None:
+    envelope = Envelope(7, expected["enqueued"], path.read_bytes())
+    validated = validate(PARTITION, [envelope], POLICY)
+    check(validated, [envelope])
+    table = validated.table
+    times = table["TimeGenerated"].cast(pa.int64())
+    found = table.select(["_ResourceId", "CorrelationId", "EventName"]).append_column("TimeGenerated", times)
+    assert found.append_column("index", table["_RecordIndex"]).to_pylist() == expected["rows"]
+    rejections = [{"index": index, "reason": reason} for index, reason, _ in reasons(validated)]
+    assert rejections == expected["rejections"]
+    assert validated.skipped == expected["skipped"]
+    assert validated.taken == 1
+
+
+def test_a_record_becomes_a_row_with_its_lineage() -> None:
+    row = run(b"{}", {"records": [1, LOG]}).table.to_pylist()[0]
+    assert {name: value for name, value in row.items() if value is not None} == {
+        **{name: value for name, value in ROW.items() if value is not None},
+        "TimeGenerated": datetime(2030, 1, 2, 3, 4, 5, 123456, UTC),
+        "_EventHubPartition": "ns/hub/3",
+        "_SequenceNumber": 1,
+        "_RecordIndex": 1,
+        "_EnqueuedTime": datetime(2030, 1, 2, 3, 10, 0, 1, UTC),
+    }
+
+
+TEXT = st.text(min_size=1).filter(lambda text: not text.isspace())
+
+
+@given(
+    st.fixed_dictionaries(dict.fromkeys(["correlationId", "eventName"], TEXT)),
+    st.lists(TEXT, min_size=3, max_size=3),
+)
+def test_both_forms_give_the_same_row_and_so_do_their_variants(ids: dict[str, str], texts: list[str]) -> None:
+    source, destination, error = texts
+    properties = {"eventName": ids["eventName"], "source": source, "destination": destination, "error": error}
+    log = LOG | {"correlationId": ids["correlationId"], "properties": properties}
+    flat = {key: value for key, value in log.items() if key != "properties"} | properties
+    row = ROW | {"CorrelationId": ids["correlationId"], "EventName": ids["eventName"]}
+    row |= {"Source": source, "Destination": destination, "Error": error}
+    variants: list[Any] = [
+        log,
+        flat,
+        flat | {"properties": None},
+        log | {"properties": orjson.dumps(properties).decode()},
+        {key.upper(): value for key, value in flat.items()},
+        {key: value for key, value in log.items() if key != "category"},
+        row,
+        {key.lower(): value for key, value in row.items()},
+    ]
+    found = rows(run(variants))
+    assert len(found) == len(variants)
+    assert found == [found[0]] * len(variants)
+    assert (found[0]["Source"], found[0]["EventName"]) == (source, ids["eventName"])
+
+
+def test_what_no_column_claims_is_kept() -> None:
+    extra = {
+        "Level": 4,
+        "Time": "other",
+        "": {"a/b": [None, 1.5, "ü\0"]},
+        "properties": {"n": 1, "Source": "x"},
+    }
+    record = LOG | extra | {"properties": LOG["properties"] | extra["properties"]}  # type: ignore[operator]
+    encoded = orjson.dumps(record | {"properties": orjson.dumps(record["properties"]).decode()})
+    for row in rows(run([record], encoded)):
+        assert orjson.loads(row["AdditionalProperties"]) == extra
+        assert row["Source"] == "Client"
+    assert "AdditionalProperties" not in rows(run(LOG))[0]
+
+
+@pytest.mark.parametrize("depth", [200, 300, 1000])
+def test_what_is_read_can_be_kept_however_deep_it_is(depth: int) -> None:
+    deep = "[" * depth + "]" * depth
+    properties = f'{{"eventName":"x","deep":{deep}}}'
+    found = rows(run([LOG | {"properties": properties}, LOG]))
+    assert len(found) == 2
+    assert found[0]["AdditionalProperties"] == f'{{"properties":{{"deep":{deep}}}}}'
+
+
+def test_records_keep_their_own_values_whatever_is_beside_them() -> None:
+    """Equal for Python, yet not the same: 1, 1.0, True."""
+    values = [1, 1.0, True, 0, -0.0, False, None, "1"]
+    found = rows(run([LOG | {"x": value} for value in values], [LOG, LOG | {"durationMs": 5}, LOG]))
+    assert [row.get("AdditionalProperties") for row in found[:8]] == [
+        f'{{"x":{json.dumps(value)}}}' for value in values
+    ]
+    assert [row.get("ReportedDurationMs") for row in found[8:]] == [None, 5.0, None]
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (5, 5.0),
+        (1.5, 1.5),
+        ("12", 12.0),
+        (" -1.5e3 ", -1500.0),
+        ("\x1f5\x1c", 5.0),
+        (None, None),
+        (2**63, 2.0**63),
+        (2**53 + 1, 2.0**53),
+    ],
+)
+def test_a_duration_is_a_number_or_text_of_one(value: Any, number: float | None) -> None:
+    inner = LOG | {"properties": LOG["properties"] | {"durationMs": value}}  # type: ignore[operator]
+    for row in rows(
+        run([LOG | {"durationMs": value}, inner, LOG | {"durationMs": 1}, LOG | {"durationMs": "2"}])
+    )[:2]:
+        assert row.get("ReportedDurationMs") == number
+
+
+@pytest.mark.parametrize("value", ["", "soon", "nan", "inf", "1e999", "1_0", "٣", True, [], {}])
+def test_a_duration_that_is_no_number_has_the_wrong_type(value: Any) -> None:
+    validated = run([LOG, LOG | {"durationMs": value}, LOG])
+    assert reasons(validated) == [(1, Reason.WRONG_TYPE, "/durationMs")]
+    assert validated.table.num_rows == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "pointer"),
+    [
+        ({"correlationId": " \t\u2003"}, Reason.MISSING_REQUIRED_FIELD, "/correlationId"),
+        ({"correlationId": None}, Reason.MISSING_REQUIRED_FIELD, "/correlationId"),
+        ({"correlationId": 7}, Reason.WRONG_TYPE, "/correlationId"),
+        ({"time": ""}, Reason.MISSING_REQUIRED_FIELD, "/time"),
+        ({"time": 7}, Reason.WRONG_TYPE, "/time"),
+        ({"time": "x"}, Reason.UNPARSEABLE_TIME, "/time"),
+        ({"time": "1601-01-01T00:00:00Z"}, Reason.IMPLAUSIBLE_TIME, "/time"),
+        ({"resourceId": ["\x1b[31m"]}, Reason.WRONG_TYPE, "/resourceId"),
+        ({"location": False}, Reason.WRONG_TYPE, "/location"),
+        ({"category": 7}, Reason.WRONG_TYPE, "/category"),
+        ({"category": []}, Reason.WRONG_TYPE, "/category"),
+        ({"properties": 7}, Reason.WRONG_TYPE, "/properties"),
+        ({"properties": "{"}, Reason.WRONG_TYPE, "/properties"),
+        ({"properties": "[]"}, Reason.WRONG_TYPE, "/properties"),
+        ({"properties": None}, Reason.MISSING_REQUIRED_FIELD, ""),
+        ({"properties": "null"}, Reason.MISSING_REQUIRED_FIELD, ""),
+        ({"properties": {"eventName": "é\n" * 500, "error": {}}}, Reason.WRONG_TYPE, "/properties/error"),
+        ({"properties": {"eventName": ""}}, Reason.MISSING_REQUIRED_FIELD, "/properties/eventName"),
+    ],
+)
+def test_one_bad_value_rejects_its_record_alone(change: dict[str, Any], reason: Reason, pointer: str) -> None:
+    validated = run([LOG, LOG | change, LOG], [LOG | change])
+    assert reasons(validated) == [(1, reason, pointer), (0, reason, pointer)]
+    assert validated.table["_RecordIndex"].to_pylist() == [0, 2]
+    assert [one.indexes for one in validated.rejected] == [((1, 1),), ((0, 0),)]
+
+
+def test_a_record_is_rejected_once_however_much_is_wrong() -> None:
+    validated = run([LOG | {"time": 1, "correlationId": 2, "location": 3, "durationMs": "x"}, 1])
+    assert [dict(one.counts) for one in validated.rejected] == [
+        {Reason.WRONG_TYPE: 1, Reason.RECORD_NOT_AN_OBJECT: 1}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("record", "ours"),
+    [
+        ({"category": "websocketconnectionlogs"}, True),
+        ({"Category": "GatewayLogs"}, False),
+        ({"category": ""}, False),
+        ({"category": "GatewayLogs", "Type": RECORDS.name}, False),
+        ({"Type": "ApiManagementGatewayLogs"}, False),
+        ({"Type": RECORDS.name}, True),
+        ({"metricName": "Requests"}, False),
+        ({"metricName": "Requests", "category": "WebSocketConnectionLogs"}, True),
+        ({"category": None}, True),
+        ({}, True),
+    ],
+)
+def test_other_categories_are_skipped_and_nothing_else_is(record: dict[str, Any], ours: bool) -> None:  # noqa: FBT001
+    validated = run([record, {"category": "Other"}, LOG, record])
+    assert validated.skipped == (1 if ours else 3)
+    assert validated.table.num_rows == 1
+    assert [index for index, _, _ in reasons(validated)] == ([0, 3] if ours else [])
+
+
+def test_a_category_that_is_no_text_does_not_hide_its_neighbours() -> None:
+    values: list[Any] = [7, None, "WebSocketConnectionLogs", [], "Other", {}, True]
+    validated = run([LOG | {"category": value} for value in values])
+    assert validated.table["_RecordIndex"].to_pylist() == [1, 2]
+    assert validated.skipped == 1
+    assert reasons(validated) == [(index, Reason.WRONG_TYPE, "/category") for index in (0, 3, 5, 6)]
+
+
+def test_subscription_is_the_tables_own_or_from_the_resource() -> None:
+    own = ROW | {"_SubscriptionId": "own"}
+    without = {key: value for key, value in ROW.items() if key != "_SubscriptionId"}
+    found = rows(run([own, ROW | {"_SubscriptionId": None}, without, without | {"_ResourceId": "/x"}]))
+    assert [row.get("_SubscriptionId") for row in found] == ["own", "s-1", "s-1", None]
+
+
+def test_the_bounds_of_a_plausible_time_are_settings() -> None:
+    policy = ExportPolicy(max_age=timedelta(seconds=1), max_lead=timedelta(0))
+    times = [
+        "2030-01-02T03:09:58.999999Z",
+        "2030-01-02T03:09:59Z",
+        "2030-01-02T03:10:00Z",
+        "2030-01-02T03:10:00.000001Z",
+    ]
+    validated = run([LOG | {"time": time} for time in times], policy=policy)
+    assert validated.table["_RecordIndex"].to_pylist() == [1, 2]
+    assert {reason for _, reason, _ in reasons(validated)} == {Reason.IMPLAUSIBLE_TIME}
+
+
+def test_as_many_envelopes_are_taken_as_the_limit_holds_inflated_and_one_at_least() -> None:
+    for body in (orjson.dumps(LOG), orjson.dumps(LOG | {"Level": "x" * 20_000})):
+        size, packed = len(body), gzip.compress(body)
+        assert run(body, packed, body, policy=ExportPolicy(commit_bytes=2 * size)).taken == 2
+        assert run(body, packed, body, policy=ExportPolicy(commit_bytes=2 * size - 1)).taken == 1
+        assert run(body, body, policy=ExportPolicy(commit_bytes=1)).taken == 1
+    assert run().taken == 0
+
+
+def test_a_body_that_cannot_be_inflated_is_rejected_among_others_and_told_why() -> None:
+    body = orjson.dumps(LOG)
+    cut, large = gzip.compress(body)[:-9], gzip.compress(b" " * 1000 + body)
+    for order in ([body, cut, body, large], [cut, large, body, body], [large, body, body, cut]):
+        validated = run(*order, policy=ExportPolicy(max_inflated=1000))
+        assert validated.table["_SequenceNumber"].to_pylist() == [
+            at for at, each in enumerate(order) if each is body
+        ]
+        assert [(each.envelope.sequence, each.rejections[0].message) for each in validated.rejected] == [
+            (
+                at,
+                f"expected a whole gzip body, came one cut off after {len(cut)} bytes"
+                if each is cut
+                else "expected a gzip body that inflates to 1000 bytes at most, came more",
+            )
+            for at, each in enumerate(order)
+            if each is not body
+        ]
+
+
+def test_more_records_than_are_checked_at_a_time_are_all_there() -> None:
+    body = [LOG, {"category": "x"}, 1, LOG | {"time": ""}, ROW] * 5_000
+    assert len(body) > validation._RECORDS
+    validated = run(body, b"{", body)
+    assert validated.table.num_rows == 20_000
+    assert validated.skipped == 10_000
+    assert [dict(one.counts) for one in validated.rejected] == [
+        {Reason.RECORD_NOT_AN_OBJECT: 5_000, Reason.MISSING_REQUIRED_FIELD: 5_000},
+        {Reason.UNREADABLE_ENVELOPE: 1},
+        {Reason.RECORD_NOT_AN_OBJECT: 5_000, Reason.MISSING_REQUIRED_FIELD: 5_000},
+    ]
+
+
+def test_a_hundred_rejections_are_told_and_all_are_counted() -> None:
+    (rejected,) = run([LOG | {"time": "x"}, *range(150), LOG, *range(3)]).rejected
+    assert len(rejected.rejections) == 100
+    assert rejected.rejections[0].reason is Reason.UNPARSEABLE_TIME
+    assert rejected.indexes == ((0, 150), (152, 154))
+    assert Counter(rejected.counts) == {Reason.RECORD_NOT_AN_OBJECT: 153, Reason.UNPARSEABLE_TIME: 1}
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text() | st.just(TIME),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+PLACES = [place for column in RECORDS.columns for place in (*column.resource_log, column.table_form) if place]
+KEYS = st.sampled_from([place.removeprefix("properties.") for place in PLACES]).flatmap(
+    lambda key: st.sampled_from([key, key.upper(), key.lower()])
+)
+FIELDS = st.dictionaries(KEYS | st.sampled_from(["category", "metricName", "records"]), ANY, max_size=4)
+NEARLY = st.builds(
+    lambda changes, inner, drop: {
+        key: value
+        for key, value in (LOG | changes | {"properties": inner(LOG["properties"])}).items()
+        if key not in drop
+    },
+    FIELDS,
+    st.one_of(
+        FIELDS.map(lambda fields: lambda properties: properties | fields),
+        ANY.map(lambda value: lambda _: value),
+        st.just(lambda properties: orjson.dumps(properties).decode()),
+    ),
+    st.sets(st.sampled_from(list(LOG)), max_size=1),
+)
+BODY = st.lists(NEARLY | FIELDS | ANY | st.just(LOG), max_size=6).map(orjson.dumps) | st.binary(max_size=30)
+
+
+@given(st.lists(BODY | BODY.map(gzip.compress), max_size=5))
+def test_every_record_is_a_row_or_rejected_or_skipped_whatever_arrives(bodies: list[bytes]) -> None:
+    assert run(*bodies).taken == len(bodies)
+
+
+@given(st.lists(BODY, max_size=4))
+def test_how_envelopes_are_batched_does_not_show(bodies: list[bytes]) -> None:
+    whole = run(*bodies)
+    envelopes = [Envelope(number, ENQUEUED + number, body) for number, body in enumerate(bodies)]
+    single = [validate(PARTITION, [envelope], POLICY) for envelope in envelopes]
+    assert whole.table.to_pylist() == [row for each in single for row in each.table.to_pylist()]
+    assert whole.rejected == tuple(one for each in single for one in each.rejected)
+    assert (whole.records, whole.skipped) == (sum(e.records for e in single), sum(e.skipped for e in single))

@@ -1,0 +1,132 @@
+"""A hub that is deleted and made anew under its name: what was committed of it, and what is missing."""
+
+import pytest
+
+from shared.input.envelope import Envelope
+from shared.intervals import Interval
+from shared.protocol.hub_changes import with_hub_created, with_skipped
+from shared.protocol.incarnation import MAX_RUNS, NEVER, PAUSE, Incarnation
+from shared.protocol.ledger import Ledger, Lost
+from shared.protocol.selection import Verdict, advance, select, verdict_on
+
+SECOND = 1_000_000
+HOUR = 3600 * SECOND
+CREATED = 1000 * SECOND
+"""When the new hub was created."""
+
+
+def envelopes(first: int, last: int, seconds: float) -> list[Envelope]:
+    return [Envelope(n, int(seconds * SECOND), b"") for n in range(first, last + 1)]
+
+
+def committed(ledger: Ledger, batch: list[Envelope], now: int = NEVER) -> Ledger:
+    while selection := select(ledger, batch):
+        ledger = advance(selection.ledger, selection.verdict, selection.envelopes, now)
+    return ledger
+
+
+@pytest.fixture
+def old() -> Ledger:
+    """0 to 99 of the old hub, which the timer has seen."""
+    empty = with_hub_created(Ledger(ledger_id="l", partition="ns/hub/0"), 1)
+    return committed(empty, envelopes(0, 99, 500))
+
+
+@pytest.mark.parametrize("first", [40, 99, 100, 150], ids=["below", "the last", "next", "above"])
+@pytest.mark.parametrize("timer_first", [True, False])
+def test_what_was_delivered_is_the_new_hubs_and_all_before_is_a_gap(
+    old: Ledger, first: int, *, timer_first: bool
+) -> None:
+    ledger = with_hub_created(old, CREATED) if timer_first else old
+    ledger = with_hub_created(committed(ledger, envelopes(first, first + 9, 1500)), CREATED)
+    now = ledger.incarnation
+    assert (now.number, now.created, now.next, now.gaps) == (1, CREATED, first + 10, ((0, first - 1),))
+    assert (ledger.past[-1].next, ledger.past[-1].gaps, ledger.past[-1].newest) == (100, (), 500 * SECOND)
+    for missing in envelopes(0, first - 1, 1400):
+        assert verdict_on(ledger, missing) is Verdict.NEW
+    assert not select(ledger, envelopes(first, first + 9, 1500))
+    assert not select(ledger, envelopes(0, 99, 500))
+    whole = committed(ledger, envelopes(0, first - 1, 1400))
+    assert (whole.incarnation.number, whole.incarnation.gaps) == (1, ())
+
+
+def test_files_of_the_new_hub_with_the_old_ones_number_are_known(old: Ledger) -> None:
+    ledger = with_hub_created(committed(old, envelopes(150, 159, 1500)), CREATED)
+    assert ledger.numbered(0, [(0, 99), (150, 154)]) == {0: ((0, 99),), 1: ((150, 154),)}
+    assert ledger.numbered(1, [(0, 5)]) == {1: ((0, 5),)}
+
+
+def test_what_was_lost_of_the_new_hub_is_refilled_from_it(old: Ledger) -> None:
+    lossy = committed(old, envelopes(150, 159, 1500)).model_copy(
+        update={"lost": (Lost(folder="f/", incarnation=0, sequences=((98, 99), (150, 151))),)}
+    )
+    ledger = with_hub_created(lossy, CREATED)
+    assert [(one.incarnation, one.sequences) for one in ledger.lost] == [(0, ((98, 99),)), (1, ((150, 151),))]
+    assert verdict_on(ledger, envelopes(150, 150, 1500)[0]) is Verdict.LOST
+
+
+def test_gaps_that_the_new_hub_filled_too_early_are_the_old_ones_again() -> None:
+    ledger = committed(
+        with_hub_created(Ledger(ledger_id="l", partition="ns/hub/0"), 1), envelopes(10, 99, 500)
+    )
+    mixed = committed(ledger, envelopes(100, 100, 1500))
+    mixed = committed(mixed, envelopes(5, 6, 1400))
+    after = with_hub_created(mixed, CREATED)
+    assert after.past[-1].gaps == ((0, 9),)
+    assert after.incarnation.gaps == ((0, 4), (7, 99))
+
+
+def test_a_clock_an_hour_ahead_hides_no_hub_that_was_made_anew(old: Ledger) -> None:
+    ahead = committed(old, [Envelope(100, 900 * SECOND + HOUR, b"")], now=900 * SECOND)
+    after = with_hub_created(ahead, CREATED)
+    assert (after.incarnation.number, after.incarnation.next) == (1, None)
+    assert verdict_on(after, envelopes(0, 0, 1500)[0]) is Verdict.NEW
+
+
+def test_an_older_answer_of_the_hub_changes_nothing(old: Ledger) -> None:
+    renewed = with_hub_created(old, CREATED)
+    assert with_hub_created(renewed, CREATED) is renewed
+    assert with_hub_created(renewed, 1) is renewed
+
+
+def test_a_hub_that_was_there_from_the_beginning_is_no_new_one() -> None:
+    ledger = committed(Ledger(ledger_id="l", partition="ns/hub/0"), envelopes(5, 9, 1500))
+    now = with_hub_created(ledger, CREATED).incarnation
+    assert (now.number, now.created, now.next, now.gaps) == (0, CREATED, 10, ((0, 4),))
+
+
+def test_pauses_are_remembered_until_the_hub_is_known_to_be_the_same(old: Ledger) -> None:
+    ledger = committed(old, envelopes(100, 109, 700))
+    assert [run[:2] for run in ledger.incarnation.recent] == [(0, 99), (100, 109)]
+    assert ledger.with_hub_confirmed(1, 600 * SECOND).incarnation.recent[0][:2] == (100, 109)
+    assert ledger.with_hub_confirmed(2, 600 * SECOND) is ledger, "of another hub"
+    confirmed = ledger.with_hub_confirmed(1, 800 * SECOND)
+    assert confirmed.incarnation.recent == ()
+    after = with_hub_created(committed(confirmed, envelopes(110, 119, 1500)), CREATED)
+    assert (after.incarnation.gaps, after.past[-1].next, after.past[-1].newest) == (
+        ((0, 109),),
+        110,
+        700 * SECOND,
+    )
+
+
+def test_the_longest_pauses_are_remembered_when_there_are_too_many() -> None:
+    start = Incarnation(created=1)
+    quiet = [Envelope(n, n * 2 * PAUSE, b"") for n in range(2 * MAX_RUNS)]
+    made_anew = quiet[-1].enqueued + HOUR
+    late = [Envelope(n, made_anew + n * 2 * PAUSE, b"") for n in range(2 * MAX_RUNS, 4 * MAX_RUNS)]
+    full = Ledger(ledger_id="l", partition="s", incarnation=start.take([*quiet, *late]))
+    assert len(full.incarnation.recent) == MAX_RUNS
+    assert with_hub_created(full, made_anew - SECOND).incarnation.gaps == ((0, 2 * MAX_RUNS - 1),)
+
+
+@pytest.mark.parametrize(
+    ("passed", "gaps"), [(99, ()), (98, ()), (103, ((100, 103),))], ids=["the last", "below", "above"]
+)
+def test_what_the_host_has_passed_is_a_gap_that_can_be_filled(
+    old: Ledger, passed: int, gaps: tuple[Interval, ...]
+) -> None:
+    after = with_skipped(old, passed, 600 * SECOND)
+    assert after.incarnation.gaps == gaps
+    for first, last in gaps:
+        assert not committed(after, envelopes(first, last, 550)).incarnation.gaps

@@ -1,0 +1,107 @@
+"""The ledger as it is stored: what it refuses, what it keeps, how it counts."""
+
+import pytest
+
+from shared.errors import LedgerError, LedgerTooLarge, LedgerTooNew
+from shared.input.envelope import Envelope, HubPartition
+from shared.protocol.incarnation import Incarnation
+from shared.protocol.ledger import MAX_BYTES, Counts, Index, Ledger, Segment
+
+PARTITION = HubPartition("ns", "hub", "0")
+LEDGER = Ledger(ledger_id="l", partition=str(PARTITION))
+
+
+def envelope(sequence: int, time: int = 1) -> Envelope:
+    return Envelope(sequence, time, b"")
+
+
+def test_a_ledger_survives_being_stored() -> None:
+    full = LEDGER.model_copy(
+        update={
+            "incarnation": Incarnation(number=2, began=5, next=9, newest=7, gaps=((1, 2),)),
+            "past": (Incarnation(next=3),),
+            "counts": Counts(records=3, rows=1, skipped=1, rejected={"wrong_type": 1}),
+        }
+    )
+    assert Ledger.parse(full.dump(), "name") == full
+
+
+def test_what_is_absorbed_is_listed_until_others_have_seen_it_and_then_leaves_a_mark() -> None:
+    full = LEDGER.model_copy(
+        update={
+            "indexes": tuple(Index(name="i", last=last, observations=1) for last in (2, 4)),
+            "segments": tuple(
+                Segment(name="s", ordinal=n, observations=1, newest=n, committed_at=n) for n in (5, 6, 7)
+            ),
+        }
+    )
+
+    def kept(watermark: int, before: int) -> tuple[list[int], list[int], int]:
+        trimmed = full.without_merged(watermark, before)
+        segments = [one.ordinal for one in trimmed.segments]
+        return [one.last for one in trimmed.indexes], segments, trimmed.trimmed
+
+    assert kept(1, 9) == ([2, 4], [5, 6, 7], 0)
+    assert kept(3, 9) == ([4], [5, 6, 7], 2)
+    assert kept(6, 6) == ([], [6, 7], 5)
+    assert kept(7, 9) == ([], [], 7)
+
+
+def test_what_is_no_ledger_is_an_error_that_names_it() -> None:
+    for data in (b"", b"{}", b"[]", b"\xff"):
+        with pytest.raises(LedgerError, match="ledgers/x"):
+            Ledger.parse(data, "ledgers/x")
+
+
+def test_a_newer_format_is_refused() -> None:
+    with pytest.raises(LedgerTooNew, match="format 2"):
+        Ledger.parse(LEDGER.model_copy(update={"format": 2}).dump(), "ledgers/x")
+
+
+def test_unknown_keys_survive_at_every_level() -> None:
+    data = LEDGER.dump().replace(b'"number":0', b'"number":0,"later":{"a":1}')
+    assert b'"later":{"a":1}' in Ledger.parse(data, "x").written("id", 1).dump()
+
+
+def test_a_ledger_that_does_not_fit_one_put_blob_is_an_error_and_says_what_fills_it() -> None:
+    gaps = tuple((n, n) for n in range(0, MAX_BYTES // 4, 2))
+    large = LEDGER.model_copy(update={"incarnation": Incarnation(gaps=gaps)})
+    with pytest.raises(LedgerTooLarge, match=f"{len(gaps)} gaps"):
+        large.dump()
+
+
+def test_every_write_has_the_next_ordinal_and_its_own_commit_id() -> None:
+    first = LEDGER.written("a", 1)
+    second = first.confirmed("b", 2)
+    assert [(one.ordinal, one.commit_id, one.committed_at) for one in (first, second)] == [
+        (1, "a", 1),
+        (2, "b", 2),
+    ]
+
+
+def test_counts_add_up_reason_by_reason() -> None:
+    total = Counts(rows=1, rejected={"a": 1}).plus(Counts(rows=2, rejected={"a": 2, "b": 3}, files=4))
+    assert total == Counts(rows=3, rejected={"a": 3, "b": 3}, files=4)
+
+
+def test_progress_notes_what_is_left_out_and_takes_it_later() -> None:
+    begun = Incarnation().take([envelope(2, 10), envelope(5, 30), envelope(6, 20)])
+    assert (begun.next, begun.newest, begun.began) == (7, 30, 10)
+    assert begun.gaps == ((0, 1), (3, 4))
+    assert begun.take([envelope(3)]).gaps == ((0, 1), (4, 4))
+    assert begun.has(envelope(2))
+    assert not begun.has(envelope(4))
+    assert not begun.has(envelope(7))
+
+
+def test_a_hub_made_anew_begins_again_and_the_old_progress_is_kept_for_a_while() -> None:
+    now = LEDGER
+    for number in range(12):
+        now = now.with_new_incarnation(number)
+    assert now.incarnation.number == 12
+    assert now.incarnation.next is None
+    assert [one.number for one in now.past] == list(range(4, 12))
+
+
+def test_a_ledger_has_its_place_by_its_source() -> None:
+    assert Ledger.name(PARTITION) == "ledgers/ns/hub/0.json"

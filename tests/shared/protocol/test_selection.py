@@ -1,0 +1,156 @@
+"""How an envelope stands to what has been committed, and what one commit takes of a batch."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.input.envelope import Envelope
+from shared.intervals import intervals, spanned, within, without
+from shared.protocol.incarnation import TOLERANCE
+from shared.protocol.ledger import Ledger, Lost
+from shared.protocol.selection import MAX_RUNS, Verdict, advance, select, verdict_on
+
+SECOND = 1_000_000
+
+
+def envelope(sequence: int, seconds: float) -> Envelope:
+    return Envelope(sequence, int(seconds * SECOND), b"")
+
+
+def ledger(*envelopes: Envelope) -> Ledger:
+    """After committing these."""
+    empty = Ledger(ledger_id="l", partition="ns/hub/0")
+    return advance(empty, Verdict.NEW, envelopes)
+
+
+@pytest.mark.parametrize(
+    ("one", "verdict"),
+    [
+        (envelope(5, 60), Verdict.NEW),
+        (envelope(9, 60), Verdict.NEW),
+        (envelope(4, 50), Verdict.DUPLICATE),
+        (envelope(3, 40), Verdict.DUPLICATE),
+        (envelope(3, 51), Verdict.RECREATED),
+        (envelope(1, 20), Verdict.NEW),
+        (envelope(1, 50 + TOLERANCE / SECOND + 1), Verdict.RECREATED),
+    ],
+    ids=["next", "above", "the last", "below", "below but later", "in a gap", "in a gap but much later"],
+)
+def test_sequence_and_time_tell_what_an_envelope_is(one: Envelope, verdict: Verdict) -> None:
+    committed = ledger(envelope(3, 40), envelope(4, 50))
+    assert committed.incarnation.gaps == ((0, 2),)
+    assert verdict_on(committed, one) is verdict
+
+
+def test_an_envelope_of_a_hub_that_is_no_more_is_stale_until_it_is_quarantined_and_then_a_duplicate() -> None:
+    renewed = ledger(envelope(0, 10)).with_new_incarnation(1000 * SECOND)
+    renewed = advance(renewed, Verdict.NEW, [envelope(0, 1000)])
+    late = envelope(1, 900)
+    assert verdict_on(renewed, late) is Verdict.STALE
+    assert verdict_on(renewed, envelope(0, 10)) is Verdict.DUPLICATE
+    assert verdict_on(advance(renewed, Verdict.STALE, [late]), late) is Verdict.DUPLICATE
+
+
+def test_before_any_hub_was_made_anew_nothing_is_stale() -> None:
+    rewound = ledger(envelope(10, 1000))
+    assert verdict_on(rewound, envelope(3, 1)) is Verdict.NEW
+
+
+def test_what_came_between_two_hubs_that_were_seen_is_quarantined_and_no_duplicate() -> None:
+    twice = ledger(envelope(0, 10), envelope(1, 50)).with_new_incarnation(1000 * SECOND)
+    assert verdict_on(twice, envelope(1, 50)) is Verdict.DUPLICATE
+    assert verdict_on(twice, envelope(1, 500)) is Verdict.STALE
+
+
+def test_what_is_lost_may_be_refilled_once() -> None:
+    committed = ledger(envelope(0, 1), envelope(1, 2))
+    lossy = committed.model_copy(update={"lost": (Lost(folder="f/", incarnation=0, sequences=((0, 1),)),)})
+    assert verdict_on(lossy, envelope(1, 2)) is Verdict.LOST
+    refilled = advance(lossy, Verdict.LOST, [envelope(1, 2)])
+    assert verdict_on(refilled, envelope(1, 2)) is Verdict.DUPLICATE
+    assert verdict_on(refilled, envelope(0, 1)) is Verdict.LOST
+
+
+def test_a_commit_has_one_incarnation() -> None:
+    batch = [envelope(5, 50), envelope(6, 51), envelope(0, 99), envelope(1, 99)]
+    first = select(ledger(envelope(4, 40)), batch)
+    assert first
+    assert [one.sequence for one in first.envelopes] == [5, 6]
+    after = advance(first.ledger, first.verdict, first.envelopes)
+    second = select(after, batch)
+    assert second
+    assert (second.incarnation, [one.sequence for one in second.envelopes]) == (1, [0, 1])
+    assert select(advance(second.ledger, second.verdict, second.envelopes), batch) is None
+
+
+def test_what_follows_in_number_but_is_far_older_is_of_a_hub_that_was_gone_before() -> None:
+    renewed = ledger(envelope(0, 10)).with_new_incarnation(1000 * SECOND)
+    batch = [envelope(0, 1000), envelope(1, 1001), envelope(2, 900), envelope(3, 1002)]
+    first = select(renewed, batch)
+    assert first
+    assert (first.verdict, [one.sequence for one in first.envelopes]) == (Verdict.NEW, [0, 1])
+    second = select(advance(first.ledger, first.verdict, first.envelopes), batch)
+    assert second
+    assert (second.verdict, [one.sequence for one in second.envelopes]) == (Verdict.STALE, [2])
+
+
+def test_duplicates_inside_a_batch_are_taken_once() -> None:
+    selection = select(
+        ledger(), [envelope(0, 1), envelope(1, 1), envelope(0, 1), envelope(1, 1), envelope(2, 1)]
+    )
+    assert selection
+    assert [one.sequence for one in selection.envelopes] == [0, 1, 2]
+
+
+def test_a_commit_lists_a_bounded_number_of_runs() -> None:
+    selection = select(ledger(), [envelope(n, n) for n in range(0, 1000, 2)])
+    assert selection
+    assert len(selection.envelopes) == MAX_RUNS
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 40)), max_size=40),
+    st.lists(st.integers(1, 7), min_size=1),
+)
+def test_every_sequence_is_committed_once_however_a_hub_is_delivered(
+    picks: list[tuple[int, int]], sizes: list[int]
+) -> None:
+    """Batches begin anywhere, as after a rewind; the hub is the same all the time."""
+    hub = [envelope(n, n // 3) for n in range(40)]
+    now = ledger()
+    committed: list[int] = []
+    for at, (start, size) in enumerate([*picks, (0, 40)]):
+        batch = hub[start : start + max(size, sizes[at % len(sizes)])]
+        while selection := select(now, batch):
+            part = selection.envelopes[: sizes[at % len(sizes)]]
+            committed += [one.sequence for one in part]
+            now = advance(selection.ledger, selection.verdict, part)
+    assert sorted(committed) == list(range(40))
+    done = now.incarnation
+    assert (done.next, done.newest, done.gaps) == (40, hub[-1].enqueued, ())
+
+
+@given(st.sets(st.integers(0, 200), min_size=1))
+def test_intervals_survive_being_written_as_text(sequences: set[int]) -> None:
+    parsed = intervals(spanned(sorted(sequences)))
+    assert {n for first, last in parsed for n in range(first, last + 1)} == sequences
+
+
+@given(st.integers(0, 12))
+def test_cutting_one_sequence_out_leaves_all_others(sequence: int) -> None:
+    before = ((0, 3), (5, 5), (7, 9))
+    after = without(before, sequence)
+    for n in range(13):
+        assert within(after, n) == (within(before, n) and n != sequence)
+
+
+def test_what_lies_above_but_is_far_older_is_of_a_hub_that_was_gone_before_the_first_commit() -> None:
+    begun = ledger(envelope(0, 1000))
+    late = envelope(1, 900)
+    assert verdict_on(begun, late) is Verdict.STALE
+    selection = select(begun, [late, envelope(1, 1001)])
+    assert selection
+    assert (selection.incarnation, selection.envelopes) == (-1, (late,))
+    after = advance(selection.ledger, selection.verdict, selection.envelopes)
+    assert verdict_on(after, late) is Verdict.DUPLICATE
+    assert verdict_on(after, envelope(1, 1001)) is Verdict.NEW
