@@ -14,7 +14,7 @@ from shared.isolation import resolved
 
 
 class Asking:
-    """Starts of connections, which the parent knows. Implements shared.connections.observations.StartTimeLookup."""
+    """Asks the parent for start times. Implements shared.connections.observations.StartTimeLookup."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

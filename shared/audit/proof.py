@@ -124,7 +124,8 @@ def _counted(ledger: Ledger, chain: Sequence[Commit]) -> Iterator[Finding]:
             yield refuted(
                 "counts_differ",
                 f"{metadata.name}: the next one counts {hidden} envelopes, {more} skipped records and "
-                f"{rejected - metadata.rejected_before - metadata.commit_rejected} rejections that no commit made",
+                f"{rejected - metadata.rejected_before - metadata.commit_rejected} rejections"
+                " that no commit made",
             )
 
 
