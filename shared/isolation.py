@@ -23,7 +23,7 @@ from shared.protocol.ledger import Ledger
 
 CHILD = "from shared.isolated_child import serve; serve()"
 ROOT = Path(__file__).resolve().parent.parent
-PLANNER = "shared.export.plan:make"
+PLANNER = "shared.export.plan:plan_commit"
 START = 60
 """Seconds in which a child has imported what it needs."""
 KEPT = ("PATH", "LD_LIBRARY_PATH", "LANG", "TZ", "HOME")
