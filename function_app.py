@@ -79,7 +79,7 @@ def export_logs(events: List[func.EventHubEvent], context: func.Context) -> None
         ownership.check("export_logs")
         if events:
             careful = attempts.suspect(context.retry_context)
-            (exporter.run_one_by_one if careful else exporter.run)(*trigger.read(events))
+            (exporter.run_isolated if careful else exporter.run)(*trigger.read(events))
 
 
 @app.timer_trigger(arg_name="timer", schedule="0 * * * * *")

@@ -78,12 +78,12 @@ class Exporter:
         with deadline.within(self._seconds):
             return self._run(partition, envelopes)
 
-    def run_one_by_one(self, partition: HubPartition, envelopes: Sequence[Envelope]) -> list[plan.CommitPlan]:
-        """As `run`, for a batch that may break this process: each message is planned and committed alone.
+    def run_isolated(self, partition: HubPartition, envelopes: Sequence[Envelope]) -> list[plan.CommitPlan]:
+        """As `run`, for a batch that may break this process: it is planned in a child process with limits.
 
-        Planning goes on in a child process with limits. A message that breaks it becomes a dead letter with
-        the reason `internal_error`. Raises LastResortError: then some are committed, and the next attempt
-        should come here again.
+        If the batch breaks the child, each message is planned and committed alone, and one that breaks it
+        again becomes a dead letter with the reason `internal_error`. Raises LastResortError: then some are
+        committed, and the next attempt should come here again.
         """
         commits: list[plan.CommitPlan] = []
         try:
@@ -92,10 +92,14 @@ class Exporter:
                 deadline.hold(self._isolated, "the child process of other partitions"),
                 IsolatedPlanner(self._limits, self._planner) as planner,
             ):
+                try:
+                    return self._run(partition, envelopes, planner)
+                except PlanningBroke as error:
+                    log.warning("%s: goes on message by message: %s", partition, error)
                 for envelope in envelopes:
                     commits += self._run(partition, [envelope], planner)
         except ExporterError as error:
-            raise LastResortError(f"message by message: {type(error).__name__}: {error}") from error
+            raise LastResortError(f"in a child process: {type(error).__name__}: {error}") from error
         return commits
 
     def _plan(
@@ -115,6 +119,8 @@ class Exporter:
         try:
             return planner.make(*arguments)
         except PlanningBroke as error:
+            if len(envelopes) > 1:
+                raise
             broken = str(error)
         telemetry.alarmed("export_logs")
         log.error("%s: message %d becomes a dead letter: %s", partition, envelopes[0].sequence, broken)

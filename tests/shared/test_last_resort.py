@@ -74,7 +74,7 @@ def test_what_breaks_it_is_kept_whole_and_all_else_is_exported(caplog: pytest.Lo
         for n, body in enumerate(bodies)
         for one in (envelope(2 * n, record(f"c{n}")), broken(2 * n + 1, body))
     ]
-    exporter(storage).run_one_by_one(PARTITION, batch)
+    exporter(storage).run_isolated(PARTITION, batch)
     assert [row["CorrelationId"] for row in lines(storage, "json/")] == [f"c{n}" for n in range(5)]
     letters = {
         letter["body"].encode(): letter["rejections"][0] for letter in lines(storage, "_dead_letters/")
@@ -95,7 +95,15 @@ def test_what_breaks_it_is_kept_whole_and_all_else_is_exported(caplog: pytest.Lo
     )
     assert ledger.broken.letters == 5
     assert caplog.text.count("becomes a dead letter") == 5
-    assert exporter(storage).run_one_by_one(PARTITION, batch) == []
+    assert exporter(storage).run_isolated(PARTITION, batch) == []
+
+
+def test_a_batch_that_breaks_nothing_is_committed_at_once_in_a_child() -> None:
+    storage = MemoryStorage(lambda: NOW)
+    batch = [envelope(n, record(f"c{n}")) for n in range(20)]
+    (commit,) = exporter(storage).run_isolated(PARTITION, batch)
+    assert (commit.counts.envelopes, commit.counts.rows) == (20, 20)
+    assert len(lines(storage, "json/")) == 20
 
 
 def test_commits_that_make_no_progress_end_with_an_error() -> None:
@@ -107,7 +115,7 @@ def test_commits_that_make_no_progress_end_with_an_error() -> None:
 def test_what_does_not_end_is_ended() -> None:
     storage = MemoryStorage(lambda: NOW)
     limits = ChildLimits(cpu=60, wall=0.5)
-    exporter(storage, limits).run_one_by_one(PARTITION, [broken(0, breaking_planner.SLEEPS)])
+    exporter(storage, limits).run_isolated(PARTITION, [broken(0, breaking_planner.SLEEPS)])
     (letter,) = lines(storage, "_dead_letters/")
     assert "more than 0.5 s" in letter["rejections"][0]["message"]
 
@@ -116,7 +124,7 @@ def test_a_message_is_not_blamed_for_the_time_that_others_took() -> None:
     storage = MemoryStorage(lambda: NOW)
     slow = exporter(storage, ChildLimits(cpu=60, wall=60), seconds=3)
     with pytest.raises(LastResortError, match="DeadlineExceeded"):
-        slow.run_one_by_one(PARTITION, [envelope(0, record("a")), broken(1, breaking_planner.SLEEPS)])
+        slow.run_isolated(PARTITION, [envelope(0, record("a")), broken(1, breaking_planner.SLEEPS)])
     assert lines(storage, "_dead_letters/") == []
 
 
@@ -126,12 +134,12 @@ def test_beyond_a_number_an_hour_it_raises_as_the_fault_is_its_own(monkeypatch: 
     batch = [broken(n, breaking_planner.RAISES) for n in range(4)]
     one = exporter(storage, now=lambda: now[0])
     with pytest.raises(LastResortError, match="2 messages broke in this hour"):
-        one.run_one_by_one(PARTITION, batch)
+        one.run_isolated(PARTITION, batch)
     with pytest.raises(LastResortError, match="2 messages broke in this hour"):
-        exporter(storage, now=lambda: now[0]).run_one_by_one(PARTITION, batch)
+        exporter(storage, now=lambda: now[0]).run_isolated(PARTITION, batch)
     assert len(lines(storage, "_dead_letters/")) == 2
     now[0] += HOUR
-    one.run_one_by_one(PARTITION, batch)
+    one.run_isolated(PARTITION, batch)
     assert len(lines(storage, "_dead_letters/")) == 4
 
 
@@ -144,7 +152,7 @@ def test_a_child_plans_as_this_process_does_and_asks_it_for_starts_of_connection
     careful, plain = exporter(storage), MemoryStorage(lambda: NOW)
     batches = [[envelope(0, record("c", 30))], [envelope(1, record("c"))]]
     for batch in batches:
-        careful.run_one_by_one(PARTITION, batch)
+        careful.run_isolated(PARTITION, batch)
     hasty = exporter(plain)
     for batch in batches:
         hasty.run(PARTITION, batch)
