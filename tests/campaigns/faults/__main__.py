@@ -37,14 +37,23 @@ def main() -> int:
         options.seed, kills, connections, [part for part in options.only.split(",") if part]
     )
     found, counts = outcome.found, outcome.counts
-    for text in (*failures[:1], *found.examples, outcome.audit):
+    after = outcome.aftermath.values()
+    for text in (
+        *failures[:1],
+        *found.examples,
+        outcome.audit,
+        *(example for records in after for example in records.examples),
+    ):
         if text:
             say(text)
     say(f"{outcome.swaps} swaps of compaction")
-    lost = found.lost + counts.lost
+    for name, records in outcome.aftermath.items():
+        say(f"{name}: {records.expected} rows, {records.lost} lost, {records.duplicated} duplicated")
+    lost = found.lost + counts.lost + sum(records.lost for records in after)
+    duplicated = found.duplicated + sum(records.duplicated for records in after)
     say(
         f"faults: {number} schedules, {outcome.kills} kills, {counts.records} records, "
-        f"{lost} lost, {found.duplicated} duplicated"
+        f"{lost} lost, {duplicated} duplicated"
     )
     return EXIT_WRONG if failures or not outcome.exact else 0
 
@@ -70,7 +79,9 @@ def on_the_stack(seed: int, kills: int, connections: int, only: list[str]) -> Ou
             progress(f"{one.truth.records.num_rows} records in {len(one.sends)} envelopes")
             # While it is sent, things go wrong: a kill takes a few seconds.
             rate = len(one.sends) / (4 * kills + 1)
-            outcome = campaign(stack, one, kills, progress, rate=rate, twice=True, only=only)
+            outcome = campaign(
+                stack, one, kills, progress, rate=rate, twice=True, only=only, aftermath=not only
+            )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     progress(", ".join(f"{what}: {times}" for what, times in sorted(outcome.done.items())))

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from local.demo.drive import DemoError
@@ -19,6 +19,7 @@ from local.traffic.generate import Traffic, generate
 from local.traffic.send import next_sequences, producer, send
 from shared.protocol.ledger import Counts
 from shared.tables.schema import RECORDS
+from tests.campaigns.faults.aftermath import made_anew, unbindable
 from tests.campaigns.faults.checkpoints import forget
 from tests.campaigns.faults.fault_injector import COMPACT, EVERY, FINISH, FaultInjector
 from tests.campaigns.faults.stack import FaultyStack
@@ -43,6 +44,8 @@ class Outcome:
     """From the first host's start to the last commit."""
     swaps: int
     """Of compaction, begun while harm was done."""
+    aftermath: dict[str, Records] = field(default_factory=dict)
+    """What came of the faults that change the hub, by name."""
 
     @property
     def exact(self) -> bool:
@@ -50,7 +53,7 @@ class Outcome:
         counts = self.counts
         balanced = counts.records == counts.rows + sum(counts.rejected.values()) + counts.skipped
         proven = self.found.exact and balanced and not self.audit and not counts.lost
-        return proven and self.swaps > 0
+        return proven and self.swaps > 0 and all(found.exact for found in self.aftermath.values())
 
 
 def traffic(seed: int, connections: int) -> Traffic:
@@ -68,11 +71,13 @@ def campaign(
     rate: float | None = None,
     twice: bool = False,
     only: Collection[str] = (),
+    aftermath: bool = False,
 ) -> Outcome:
     """Does harm until so many processes were killed and all is sent, and compares what came of it.
 
     `rate`: envelopes sent in a second; None: as fast as it goes. `twice`: at the end, all is delivered again.
-    `only`: the faults to inject.
+    `only`: the faults to inject. `aftermath`: in the end, an event comes that no host can bind, and then
+    the hub is made anew.
     """
     expected: dict[str, int] = {}
 
@@ -114,7 +119,9 @@ def campaign(
     host.stop()
     counts = stack.counts()
     found = check(one.truth, stack.table(RECORDS.name), rejected=stack.rejected(), skipped=counts.skipped)
-    return Outcome(injector.done, injector.kills, counts, found, audited(stack), seconds, begun)
+    audit = audited(stack)
+    after = {"unbindable event": unbindable(stack), "hub made anew": made_anew(stack)} if aftermath else {}
+    return Outcome(injector.done, injector.kills, counts, found, audit, seconds, begun, after)
 
 
 def drain(

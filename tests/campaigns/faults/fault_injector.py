@@ -39,7 +39,7 @@ class FaultInjector:
         self._random = random.Random(seed)
         self._hosts: list[HostProcess] = []
         self._history = CheckpointHistory(stack)
-        self._turns = 0
+        self._injected = 0
         self._only = bool(only)
         harm = {
             self._kill_host: 6,
@@ -68,15 +68,16 @@ class FaultInjector:
 
     def has_done(self, kills: int) -> bool:
         """Whether as many processes were killed, or, of chosen faults, as many injected."""
-        return (self._turns if self._only else self.kills) >= kills
+        return (self._injected if self._only else self.kills) >= kills
 
     def turn(self) -> None:
         """Lets hosts work for a moment, and does the next thing."""
         self._go_on()
         time.sleep(self._random.uniform(0.2, 2))
         (harm,) = self._random.choices(list(self._harm), list(self._harm.values()))
-        self._turns += 1
-        self.done[harm()] += 1
+        outcome = harm()
+        self.done[outcome] += 1
+        self._injected += not outcome.startswith("no ")
         self.done["amid a swap"] += self._stack.compaction().swap is not None
 
     def work(self) -> None:

@@ -1,0 +1,161 @@
+"""Faults for the end of a campaign: an event that no host can bind, and a hub that is made anew.
+
+Both leave the hub with other contents, so that each brings its own traffic and checks what came of it.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from azure.eventhub.amqp import AmqpAnnotatedMessage
+
+from local.emulators.functions_host.process import HostProcess
+from local.stack import HUB, OUTPUT
+from local.traffic.check import Records, check
+from local.traffic.generate import Traffic, generate
+from local.traffic.send import next_sequences, producer, send
+from local.traffic.truth import Truth
+from shared.tables.schema import RECORDS
+from tests.campaigns.faults.checkpoints import CONTAINER, names
+from tests.campaigns.faults.fault_injector import FINISH
+from tests.campaigns.faults.stack import FaultyStack
+
+PATIENCE = 180
+"""Seconds that the hosts may take for each."""
+WITHOUT_COMPACTION = {"COMPACT_ENABLED": "false"}
+"""Files keep apart what was exported before and since."""
+CONNECTIONS = 400
+BLOCKED = "0"
+"""The partition with the event that cannot be bound."""
+
+
+class AftermathError(RuntimeError):
+    """Something came out wrong; the message says what."""
+
+
+def unbindable(stack: FaultyStack) -> Records:
+    """Send an event that is no bytes, and traffic after it; then let the partition go on by hand.
+
+    Raises `AftermathError` unless that event, and it alone, is a gap.
+    """
+    before = set(stack.files(""))
+    traffic = _traffic(stack.seed + 1)
+
+    async def deliver() -> tuple[dict[str, int], dict[str, int], str]:
+        async with producer(stack.broker.connection_string, HUB) as client:
+            first = await next_sequences(client)
+            batch = await client.create_batch(partition_id=BLOCKED)
+            batch.add(AmqpAnnotatedMessage(value_body={"not": "bytes"}))
+            await client.send_batch(batch)
+            offset = (await client.get_partition_properties(BLOCKED))["last_enqueued_offset"]
+            await send(traffic.sends, client)
+            return first, await next_sequences(client), str(offset)
+
+    first, expected, offset = asyncio.run(deliver())
+    bad = first[BLOCKED]
+    host = stack.host(settings=WITHOUT_COMPACTION)
+    others = {partition: there for partition, there in expected.items() if partition != BLOCKED}
+    _work(stack, host, lambda: _reached(stack, others), "the other partitions do not go on")
+    errors = [event["error"] or "" for event in host.wait_for("invocation", 3, ok=False)]
+    if not any("NotSupportedException" in error for error in errors):
+        raise AftermathError(f"the event was bound: {errors}")
+    if stack.committed().get(BLOCKED, 0) > bad:
+        raise AftermathError("the partition went on beyond an event that cannot be bound")
+    host.stop()
+    (name,) = [name for name in names(stack) if name.endswith(f"/checkpoint/{BLOCKED}")]
+    metadata = {"offset": offset, "sequencenumber": str(bad), "clientidentifier": "by hand"}
+    stack.container(CONTAINER).get_blob_client(name).set_blob_metadata(metadata)
+    host = stack.host(settings=WITHOUT_COMPACTION)
+    _work(stack, host, lambda: _reached(stack, expected), "the partition does not go on")
+    host.stop()
+    gaps = {partition: found for partition, found in _gaps(stack).items() if found}
+    if gaps != {BLOCKED: {bad}}:
+        raise AftermathError(f"there should be a gap of {bad} alone, but there are {gaps}")
+    begins = first | {BLOCKED: bad + 1}
+    return _checked(stack, before, replace(traffic.truth, first_sequences=begins))
+
+
+def made_anew(stack: FaultyStack) -> Records:
+    """Delete the hub under a running host, make it anew under its name, and send other traffic.
+
+    The checkpoints of the old hub are kept. Each event must be exported, or be a gap. What is in a gap is
+    left out of the comparison; raises `AftermathError` if everything is.
+    """
+    before = set(stack.files(""))
+    host = stack.host(settings=WITHOUT_COMPACTION)
+    host.wait_for("claimed", stack.partitions)
+    stack.broker.recreate_hub(HUB)
+    traffic = _traffic(stack.seed + 2)
+
+    async def deliver() -> dict[str, int]:
+        async with producer(stack.broker.connection_string, HUB) as client:
+            await send(traffic.sends, client)
+            return await next_sequences(client)
+
+    expected = asyncio.run(deliver())
+    _work(stack, host, lambda: _reached(stack, expected), "the new hub is not exported")
+    host.stop()
+    gaps = _gaps(stack)
+    left = _outside(traffic.truth, gaps)
+    if not left.rows:
+        raise AftermathError(f"nothing of the new hub was exported: {gaps}")
+    return _checked(stack, before, left)
+
+
+def _traffic(seed: int) -> Traffic:
+    now = datetime.now(UTC)
+    return generate(seed, CONNECTIONS, now - timedelta(hours=2), now, bad=0.02)
+
+
+def _work(stack: FaultyStack, host: HostProcess, until: Callable[[], bool], problem: str) -> None:
+    """Fire the timer until something holds, and once more."""
+    began = time.monotonic()
+    done = False
+    while not done:
+        done = until() and stack.published()
+        if time.monotonic() - began > PATIENCE:
+            raise AftermathError(f"{problem} in {PATIENCE} s: {stack.committed()}\n{host.log[-4000:]}")
+        if not host.busy(FINISH):
+            host.invoke(FINISH)
+        time.sleep(0.5)
+    while host.busy(FINISH):
+        time.sleep(0.1)
+
+
+def _reached(stack: FaultyStack, expected: Mapping[str, int]) -> bool:
+    committed = stack.committed()
+    return all(committed.get(partition) == there for partition, there in expected.items() if there)
+
+
+def _gaps(stack: FaultyStack) -> dict[str, set[int]]:
+    """The sequence numbers of the hub as it is that never came, by partition."""
+    return {
+        ledger.partition.rpartition("/")[2]: {
+            number for first, last in ledger.incarnation.gaps for number in range(first, last + 1)
+        }
+        for ledger in stack.ledgers()
+    }
+
+
+def _outside(truth: Truth, gaps: Mapping[str, set[int]]) -> Truth:
+    """What is expected of the envelopes that are in no gap."""
+    partitions = truth.records["partition"].to_pylist()
+    positions = truth.records["position"].to_pylist()
+    inside = [
+        position in gaps.get(partition, set())
+        for partition, position in zip(partitions, positions, strict=True)
+    ]
+    return replace(truth, records=truth.records.filter(pa.array(~np.array(inside, bool))))
+
+
+def _checked(stack: FaultyStack, before: set[str], truth: Truth) -> Records:
+    """Compare the rows in files that are new with what is expected of them."""
+    container = stack.container(OUTPUT)
+    new = [name for name in stack.files(f"parquet/{RECORDS.name}/") if name not in before]
+    tables = [pq.read_table(pa.BufferReader(container.download_blob(name).readall())) for name in new]
+    return check(truth, pa.concat_tables(tables))
