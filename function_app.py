@@ -8,7 +8,7 @@ from typing import List
 
 import azure.functions as func
 
-from shared import attempts, deadline, settings, telemetry_export
+from shared import deadline, settings, telemetry_export
 from shared.azure import blob_storage, checkpoints
 from shared.azure.event_hub import EventHub
 from shared.compaction.compactor import BUDGET as COMPACT_BUDGET
@@ -17,6 +17,7 @@ from shared.compaction.compactor import Compactor
 from shared.connections.timer import BUDGET as FINISH_BUDGET
 from shared.connections.timer import SECONDS as FINISH_SECONDS
 from shared.connections.timer import Finisher
+from shared.export import attempts
 from shared.export.exporter import SECONDS as EXPORT_SECONDS
 from shared.export.exporter import Exporter
 from shared.input import trigger

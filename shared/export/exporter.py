@@ -18,8 +18,8 @@ from shared.errors import (
 )
 from shared.export import plan
 from shared.export.budget import ByteBudget
+from shared.export.isolation import PLANNER, IsolatedPlanner, resolved
 from shared.input.envelope import GZIP, Envelope, HubPartition
-from shared.isolation import PLANNER, IsolatedPlanner, resolved
 from shared.policies import ChildLimits, ExportPolicy
 from shared.protocol.ledger import Ledger
 from shared.protocol.publishing import PENDING, publish, repair

@@ -9,9 +9,10 @@ from typing import get_args
 import numpy as np
 import pyarrow as pa
 
-from shared import __version__, digests, set_aside
+from shared import __version__, digests
 from shared.arrays import integers
 from shared.connections import observations
+from shared.export import set_aside
 from shared.input import redaction
 from shared.input.envelope import Envelope, HubPartition, Rejected
 from shared.input.validation import Validated, validate

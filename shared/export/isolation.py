@@ -21,8 +21,8 @@ from shared.input.envelope import Envelope, HubPartition
 from shared.policies import ChildLimits, ExportPolicy
 from shared.protocol.ledger import Ledger
 
-CHILD = "from shared.isolated_child import serve; serve()"
-ROOT = Path(__file__).resolve().parent.parent
+CHILD = "from shared.export.isolated_child import serve; serve()"
+ROOT = Path(__file__).resolve().parents[2]
 PLANNER = "shared.export.plan:plan_commit"
 START = 60
 """Seconds in which a child has imported what it needs."""

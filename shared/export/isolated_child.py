@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from shared.arrays import Array
+from shared.export.isolation import resolved
 from shared.input.envelope import quote
-from shared.isolation import resolved
 
 
 class Asking:

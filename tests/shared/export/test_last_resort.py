@@ -12,13 +12,13 @@ import orjson
 import pytest
 from azure_functions_runtime.bindings.retrycontext import RetryContext, RpcException
 
-from shared import attempts, set_aside
 from shared.connections.observations import UNKNOWN
 from shared.errors import LastResortError, LedgerError, LedgerRolledBack, OutcomeUnknown, OutputConflict
+from shared.export import attempts, set_aside
 from shared.export.exporter import Exporter
+from shared.export.isolation import IsolatedPlanner
 from shared.export.plan import Stamp, plan_commit
 from shared.input.envelope import Envelope
-from shared.isolation import IsolatedPlanner
 from shared.policies import ChildLimits, ExportPolicy
 from shared.protocol.ledger import Ledger
 from tests import breaking_planner
@@ -176,7 +176,7 @@ def test_plans_of_a_child_are_the_same_byte_for_byte() -> None:
 
 
 def seen() -> list[Any]:
-    path = Path(__file__).parent.parent / "fixtures" / "host" / "retries.json"
+    path = Path(__file__).parents[2] / "fixtures" / "host" / "retries.json"
     return [entry["retryContext"] for entry in json.loads(path.read_text())]
 
 
