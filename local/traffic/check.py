@@ -30,7 +30,7 @@ CONNECTIONS = pa.schema(
     {
         "_ResourceId": pa.string(),
         "CorrelationId": pa.string(),
-        "RowId": pa.string(),
+        "CommitId": pa.string(),
         "StartTime": TIME,
         "EndTime": TIME,
         "EventCount": pa.int64(),
@@ -86,11 +86,11 @@ class Connections:
     wrong: int
     missing: int
     split: int
-    """Connections with several values of RowId. They are exact if their rows together are."""
+    """Connections with several values of CommitId. They are exact if their rows together are."""
     unknown: int
     """Connections that are none."""
     duplicated: int
-    """Rows that have RowId, revision and connection in common with another one."""
+    """Rows that have CommitId, revision and connection in common with another one."""
     examples: list[str] = field(default_factory=list)
 
 
@@ -201,14 +201,14 @@ def check_durations(truth: Truth, connections: Rows) -> Connections:
         table = table.set_column(table.column_names.index(name), name, table[name].cast(pa.int64()))
     newest: dict[Key, dict[object, Revision]] = {}
     duplicated = 0
-    for resource, correlation, row_id, *facts, revision in zip(
+    for resource, correlation, commit_id, *facts, revision in zip(
         *(table[name].to_pylist() for name in CONNECTIONS.names), strict=True
     ):
         revisions = newest.setdefault((resource, correlation), {})
-        known = revisions.get(row_id)
+        known = revisions.get(commit_id)
         duplicated += known is not None and known.number == revision
         if known is None or known.number < revision:
-            revisions[row_id] = Revision(revision, *facts)
+            revisions[commit_id] = Revision(revision, *facts)
 
     outcomes: Counter[str] = Counter()
     examples = []

@@ -34,7 +34,7 @@ _READ = 1 << 14
 
 ORDER = {
     RECORDS.name: ("CorrelationId", "TimeGenerated", "_SequenceNumber", "_RecordIndex"),
-    CONNECTIONS.name: ("CorrelationId", "StartTime", "EndTime", "RowId", "Revision"),
+    CONNECTIONS.name: ("CorrelationId", "StartTime", "EndTime", "CommitId", "Revision"),
 }
 """What rows are sorted by: columns that are never null. First whom people ask for, then time; the rest makes
 the order, and so the outcome, one and the same whatever the order of the files."""

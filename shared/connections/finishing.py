@@ -19,7 +19,6 @@ from shared.tables.schema import CONNECTIONS
 HOUR = 3600 * 1_000_000
 UNCLOSED_KEPT = timedelta(days=7)
 """How long a connection that finished without a closing event waits for one."""
-_DIGITS = np.frombuffer(b"0123456789abcdef", np.uint8)
 FAILURE = "fail"
 """A closing event whose name has this in it says that the connection failed."""
 
@@ -68,8 +67,9 @@ def finish(
     A connection is finished after a closing event and a grace time, or without records for the idle time; or
     for the quiet time, where `quiet` says that closing events cannot be told (see Manifest.quiet). All of
     these run from the arrival of its last record to `clock`. No more than `room` rows are kept: the oldest
-    ones go, finished ones first. `commit_id`: 32 hexadecimal digits, new for each commit: a connection that
-    is written after it was dropped gets a RowId of its own by it.
+    ones go, finished ones first. `commit_id`: 32 hexadecimal digits, new for each commit. A row keeps that of
+    its Revision 0 as CommitId, which tells it from other rows of the connection, written after it was
+    dropped.
     """
     if not rows.num_rows:
         return Finished(WRITTEN.empty_table(), rows, UNKNOWN)
@@ -110,7 +110,7 @@ def finish(
     due = np.where(pending, finish_at, drop_at)[~drop].min(initial=UNKNOWN)
     return Finished(
         written=_written(rows, facts, np.flatnonzero(write), quiet=quiet),
-        kept=rows.filter(pa.array(~drop)),
+        kept=rows.filter(pa.array(~drop)) if drop.any() else rows,
         due=int(due),
         names=_seen(facts, first, seen),
         capped=max(0, over),
@@ -189,7 +189,7 @@ def _written(rows: pa.Table, facts: _Facts, at: Array, *, quiet: bool) -> pa.Tab
     closings = np.flatnonzero(facts.is_closing & ~np.isnan(facts.reported))
     np.fmax.at(longest, facts.parent[closings], facts.reported[closings])
     rows, opening, closing, longest = (
-        rows.take(pa.array(at)),
+        rows if len(at) == rows.num_rows else rows.take(pa.array(at)),
         facts.opening[at],
         facts.closing[at],
         longest[at],
@@ -214,7 +214,7 @@ def _written(rows: pa.Table, facts: _Facts, at: Array, *, quiet: bool) -> pa.Tab
         "EventCount": rows["count"],
         "OpeningEvent": facts.name(opening),
         "ClosingEvent": facts.name(closing),
-        "RowId": _row_ids(rows),
+        "CommitId": _hexadecimal(rows, "written_by"),
         "Revision": rows["revision"],
         **{name: _time(values) for name, values in times.items()},
         "folder": _time(np.asarray(rows["folder"])),
@@ -225,19 +225,11 @@ def _written(rows: pa.Table, facts: _Facts, at: Array, *, quiet: bool) -> pa.Tab
     )
 
 
-def _row_ids(rows: pa.Table) -> pa.Array:
-    """For each row 32 hexadecimal digits: its key combined with the id of the commit that wrote Revision 0.
-
-    The same for all revisions, and never the same again: a commit writes a connection once, and its id is
-    random.
-    """
-    keys, commits = (key_of(rows, name).view(np.uint8) for name in ("key", "written_by"))
-    digits = np.empty((len(keys), 2), np.uint8)
-    digits[:, 0], digits[:, 1] = np.divmod(keys ^ commits, 16)
+def _hexadecimal(rows: pa.Table, name: str) -> pa.Array:
+    """A column of 16 bytes as 32 hexadecimal digits."""
+    digits = key_of(rows, name).tobytes().hex().encode()
     ends = np.arange(rows.num_rows + 1, dtype=np.int32) * 32
-    return pa.StringArray.from_buffers(
-        rows.num_rows, pa.py_buffer(ends), pa.py_buffer(np.ascontiguousarray(_DIGITS[digits]))
-    )
+    return pa.StringArray.from_buffers(rows.num_rows, pa.py_buffer(ends), pa.py_buffer(digits))
 
 
 def _seen(facts: _Facts, rows: Array, arrived: Array) -> dict[str, EventNameCounts]:

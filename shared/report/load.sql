@@ -27,7 +27,7 @@ SELECT
     text(Destination, 200), text(Region, 100), nullif(left(Error, 300), ''), EventCount,
     text(Source, 200), ArrivalDurationMs
 FROM read_parquet(getvariable('files'), union_by_name = true, hive_partitioning = false)
-QUALIFY row_number() OVER (PARTITION BY RowId ORDER BY Revision DESC) = 1;
+QUALIFY row_number() OVER (PARTITION BY _ResourceId, CorrelationId, CommitId ORDER BY Revision DESC) = 1;
 INSERT OR IGNORE INTO closings
 SELECT DISTINCT ClosingEvent
 FROM read_parquet(getvariable('files'), union_by_name = true, hive_partitioning = false)

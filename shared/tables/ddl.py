@@ -65,7 +65,8 @@ def arrow(table: Table, _: str) -> str:
 def duckdb(table: Table, location: str) -> str:
     """A view on the Parquet files; of connections, on the newest revision of each."""
     newest = (
-        "\nQUALIFY row_number() OVER (PARTITION BY RowId ORDER BY Revision DESC) = 1"
+        "\nQUALIFY row_number() OVER ("
+        "PARTITION BY _ResourceId, CorrelationId, CommitId ORDER BY Revision DESC) = 1"
         if table is CONNECTIONS
         else ""
     )

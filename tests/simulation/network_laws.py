@@ -34,7 +34,7 @@ COLUMNS = ("Revision", "StartTime", "EndTime", "EventCount", "LastSeen", "Status
 
 
 def written(network: Network) -> dict[Key, dict[str, list[Row]]]:
-    """The rows of every visible file: of each connection, for each RowId, its revisions in order."""
+    """The rows of every visible file: of each connection, for each CommitId, its revisions in order."""
     tables = [CONNECTIONS.arrow.empty_table()]
     for name, blob in network.storage.output.items():
         if blob.data is not None and f"/{CONNECTIONS.name}/" in name:
@@ -43,11 +43,11 @@ def written(network: Network) -> dict[Key, dict[str, list[Row]]]:
     table = pa.concat_tables(tables)
     columns = [
         table[name].cast(pa.int64()) if pa.types.is_timestamp(table[name].type) else table[name]
-        for name in ("_ResourceId", "CorrelationId", "RowId", *COLUMNS)
+        for name in ("_ResourceId", "CorrelationId", "CommitId", *COLUMNS)
     ]
     found: dict[Key, dict[str, list[Row]]] = {}
-    for resource, id_, row_id, *row in zip(*(column.to_pylist() for column in columns), strict=True):
-        found.setdefault((resource, id_), {}).setdefault(row_id, []).append(Row(*row))
+    for resource, id_, commit_id, *row in zip(*(column.to_pylist() for column in columns), strict=True):
+        found.setdefault((resource, id_), {}).setdefault(commit_id, []).append(Row(*row))
     for revisions in found.values():
         for rows in revisions.values():
             rows.sort()

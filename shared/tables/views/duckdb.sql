@@ -2,4 +2,4 @@
 CREATE OR REPLACE VIEW ApiManagementWebSocketConnections AS
 SELECT *
 FROM read_parquet('{root}/parquet/ApiManagementWebSocketConnectionRevisions/**/*.parquet', union_by_name = true)
-QUALIFY row_number() OVER (PARTITION BY RowId ORDER BY Revision DESC) = 1;
+QUALIFY row_number() OVER (PARTITION BY _ResourceId, CorrelationId, CommitId ORDER BY Revision DESC) = 1;

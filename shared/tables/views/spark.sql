@@ -10,7 +10,7 @@ MSCK REPAIR TABLE ApiManagementWebSocketConnectionRevisions;
 CREATE OR REPLACE VIEW ApiManagementWebSocketConnections AS
 SELECT * EXCEPT (newest)
 FROM (
-  SELECT *, row_number() OVER (PARTITION BY RowId ORDER BY Revision DESC) AS newest
+  SELECT *, row_number() OVER (PARTITION BY _ResourceId, CorrelationId, CommitId ORDER BY Revision DESC) AS newest
   FROM ApiManagementWebSocketConnectionRevisions
 )
 WHERE newest = 1;

@@ -108,7 +108,7 @@ def finished() -> list[Row]:
         {
             "_ResourceId": row["resource_id"],
             "CorrelationId": row["correlation_id"],
-            "RowId": row["correlation_id"],
+            "CommitId": row["correlation_id"],
             "StartTime": row["first_time"],
             "EndTime": row["last_time"],
             "EventCount": row["event_count"],
@@ -151,7 +151,7 @@ def test_a_connection_in_two_parts_is_exact_if_they_add_up() -> None:
     part = whole | {"EndTime": whole["StartTime"], "EventCount": 1}
     other = whole | {
         "StartTime": whole["EndTime"],
-        "RowId": "other",
+        "CommitId": "other",
         "EventCount": whole["EventCount"] - 1,
     }
     del rows[place]

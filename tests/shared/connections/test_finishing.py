@@ -87,11 +87,11 @@ def test_a_connection_that_opened_and_closed_lasted_as_its_times_say() -> None:
         "Region": "e",
         "FirstSeen": 300,
         "LastSeen": 310.000001,
-        "RowId": row["RowId"],
+        "CommitId": row["CommitId"],
         "Revision": 0,
         "folder": 10.000001,
     }
-    assert re.fullmatch("[0-9a-f]{32}", row["RowId"])
+    assert re.fullmatch("[0-9a-f]{32}", row["CommitId"])
 
 
 def test_the_estimate_is_told_by_arrivals_where_the_times_tell_nothing() -> None:

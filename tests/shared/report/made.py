@@ -47,7 +47,7 @@ def connection(id_: str, start: float, seconds: float | None, **more: Any) -> di
         "EventCount": 4,
         "FirstSeen": _us(start + 240),
         "LastSeen": _us(ended + 240),
-        "RowId": id_,
+        "CommitId": id_,
         "Revision": 0,
     } | more
 

@@ -39,7 +39,7 @@ def total(rows: list[tuple[Any, ...]]) -> int:
 
 def test_the_newest_revision_counts(tmp_path: Path) -> None:
     first = made.connection("a", BEGIN, 10)
-    other = made.connection("a", BEGIN + 3600, 20, RowId="b")
+    other = made.connection("a", BEGIN + 3600, 20, CommitId="b")
     later = first | {"Revision": 1, "Status": "failed", "DurationMs": 15_000.0}
     made.write(tmp_path, CONNECTIONS, [first, other], "EndTime", "one")
     made.write(tmp_path, CONNECTIONS, [later], "EndTime", "two")
@@ -170,10 +170,10 @@ def test_columns_of_newer_and_older_files_do_not_matter(tmp_path: Path) -> None:
     made.write(tmp_path, CONNECTIONS, [made.connection("a", BEGIN, 1)], "EndTime")
     (file,) = (tmp_path / FOLDERS["connections"]).rglob("*.parquet")
     table = pq.read_table(file)
-    for name in ("CorrelationId", "RowId"):
+    for name in ("CorrelationId", "CommitId"):
         table = table.set_column(table.schema.get_field_index(name), name, [["newer"]])
     pq.write_table(table.append_column("Later", [["x"]]), file.with_name("newer.parquet"))
-    for name in ("CorrelationId", "RowId"):
+    for name in ("CorrelationId", "CommitId"):
         table = table.set_column(table.schema.get_field_index(name), name, [["older"]])
     pq.write_table(table.drop_columns(["ClosingEvent", "Error"]), file.with_name("older.parquet"))
     found = aggregates(tmp_path)
