@@ -9,11 +9,12 @@ from typing import List
 import azure.functions as func
 
 from shared import deadline, settings, telemetry_export
-from shared.azure import blob_storage, checkpoints
+from shared.azure import blob_storage
 from shared.azure.event_hub import EventHub
 from shared.compaction.compactor import BUDGET as COMPACT_BUDGET
 from shared.compaction.compactor import SECONDS as COMPACT_SECONDS
 from shared.compaction.compactor import Compactor
+from shared.connections import checkpoint_watch
 from shared.connections.timer import BUDGET as FINISH_BUDGET
 from shared.connections.timer import SECONDS as FINISH_SECONDS
 from shared.connections.timer import Finisher
@@ -54,8 +55,8 @@ exporter = Exporter(
     config.WS_LOOKUP_STALENESS // MICROSECOND,
 )
 hub = EventHub(config.hub, config.EVENT_HUB_NAME, config.EVENT_HUB_CONSUMER_GROUP)
-marks = checkpoints.connect(config.checkpoints, config.EVENT_HUB_CONSUMER_GROUP)
-finisher = Finisher(store, hub, config.finish_policy, _now, _new_id, checkpoints=marks)
+watch = checkpoint_watch.connect(store, config, _now)
+finisher = Finisher(store, hub, config.finish_policy, _now, _new_id, watch=watch)
 compactor = Compactor(store, config.compaction_policy, _now, _new_id)
 app = func.FunctionApp()
 

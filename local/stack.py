@@ -20,7 +20,7 @@ from shared.compaction import swaps
 from shared.protocol.ledger import Counts, Ledger
 
 ROOT = Path(__file__).resolve().parents[1]
-HUB, GROUP = "apim-logs", "exporter"
+HUB, GROUP, OPERATORS = "apim-logs", "exporter", "operator"
 OUTPUT, STATE = "websocket-logs", "websocket-logs-state"
 
 
@@ -45,7 +45,9 @@ class Stack:
     ) -> None:
         self.folder = folder
         self.azurite = Azurite(ports[0], folder / "azurite")
-        self.broker = BrokerProcess(folder / "hub", {HUB: partitions}, groups=[GROUP], port=ports[1])
+        self.broker = BrokerProcess(
+            folder / "hub", {HUB: partitions}, groups=[GROUP, OPERATORS], port=ports[1]
+        )
         self._settings = dict(settings or {})
         self.app = ROOT
         """The folder of the function app that hosts run."""

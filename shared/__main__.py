@@ -9,7 +9,19 @@ from pathlib import Path
 
 from shared import __version__
 
-COMMANDS = ("status", "audit", "replay", "accept", "report", "capture", "schema", "convert", "completion")
+COMMANDS = (
+    "status",
+    "audit",
+    "replay",
+    "redeliver",
+    "accept",
+    "reset-checkpoint",
+    "report",
+    "capture",
+    "schema",
+    "convert",
+    "completion",
+)
 """A command is a module of `shared.commands`; only the module of the command that runs is imported."""
 FAILED, INTERRUPTED, PIPE_CLOSED = 2, 130, 141
 

@@ -51,6 +51,10 @@ class Settings(BaseSettings):
     EVENT_HUB_CONSUMER_GROUP: str = Field(
         min_length=1, description="A consumer group of that hub that no other application uses."
     )
+    EVENT_HUB_OPERATOR_CONSUMER_GROUP: str = Field(
+        "operator",
+        description="Another consumer group of that hub, in which `redeliver` and `reset-checkpoint` read, and the timer looks for the event that stops a partition.",
+    )
     EVENT_HUB_RETENTION: Duration = Field(
         timedelta(0),
         ge=timedelta(0),
@@ -79,12 +83,8 @@ class Settings(BaseSettings):
         "",
         description="Connection string of the storage account of the Functions host, which keeps its checkpoints there. Alternatively, set the next setting.",
     )
-    AzureWebJobsStorage__blobServiceUri: str = Field(
-        "", description="Blob service URI of that account, for access with a managed identity."
-    )
-    AzureWebJobsStorage__clientId: str = Field(
-        "", description="Client ID of the user-assigned identity for that account."
-    )
+    AzureWebJobsStorage__blobServiceUri: str = Field("", description="Blob service URI of that account.")
+    AzureWebJobsStorage__clientId: str = Field("", description="Client ID of the identity for it.")
     OUTPUT_CONTAINER: str = Field("websocket-logs", description="Container for the exported files.")
     STATE_CONTAINER: str = Field(
         "websocket-logs-state",

@@ -71,6 +71,13 @@ resource consumerGroup 'Microsoft.EventHub/namespaces/eventhubs/consumergroups@2
   name: consumerGroupName
 }
 
+// For operators: `redeliver` reads here what the exporter's group skipped, and the timer looks for the event that
+// stops a partition. In the group above the trigger lets no second reader in.
+resource operatorGroup 'Microsoft.EventHub/namespaces/eventhubs/consumergroups@2026-01-01' = {
+  parent: hub
+  name: 'operator'
+}
+
 // Diagnostic settings write with a rule of the namespace that has all three rights; a rule of the hub, or one
 // that may only send, is refused. Nothing else uses this rule, and its keys appear nowhere.
 resource rule 'Microsoft.EventHub/namespaces/authorizationRules@2026-01-01' = {

@@ -8,10 +8,12 @@ from threading import Event, Thread
 from typing import Any, Protocol
 
 from azure.eventhub import EventData, EventHubConsumerClient
+from azure.eventhub.amqp import AmqpMessageBodyType
 from azure.eventhub.exceptions import EventHubError
 
 from shared.azure.blob_storage import credential
 from shared.errors import HubError, SettingError
+from shared.input.amqp_bodies import as_json
 from shared.input.envelope import Envelope, HubPartition
 from shared.lag import Lag
 from shared.policies import Connection
@@ -27,6 +29,11 @@ CLOSING = 5
 PREFETCH = 50
 """Events of a partition that wait to be taken, when some are read: each may have 1 MB."""
 
+IDLE = 60.0
+"""Seconds in which events of a partition must come, when they are there."""
+FETCHED = 8 << 20
+"""Bytes of bodies that are fetched at a time."""
+
 log = logging.getLogger(__name__)
 
 
@@ -40,6 +47,8 @@ class Position:
     """When that was enqueued, µs since 1970 UTC."""
     empty: bool
     """Nothing is in it: never was, or all of it expired."""
+    first: int = 0
+    """The lowest sequence number that it still holds."""
 
     def drained(self, incarnation: Incarnation) -> bool:
         """Whether nothing is in it that was not committed."""
@@ -72,6 +81,15 @@ class HubState:
     def has(self, ledger: Ledger) -> bool:
         """Whether the ledger is of a partition of this hub."""
         return any(str(partition) == ledger.partition for partition in self.positions)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An event that was read from the hub once more."""
+
+    envelope: Envelope
+    offset: str
+    """Where it lies in its partition, as a checkpoint names it."""
 
 
 class Hub(Protocol):
@@ -116,17 +134,49 @@ class EventHub:
         except EventHubError as error:
             raise HubError(f"{self._name}: does not say how far it goes: {_message(error)}") from error
 
+    def fetch(self, partition: HubPartition, first: int, last: int, limit: int = FETCHED) -> list[Fetched]:
+        """The events that the hub holds from one sequence number to another, or the first of them.
+
+        `limit`: bytes of bodies after which it stops; one event at least is returned, if there is one. Raises
+        HubError, also if nothing comes for a minute though the partition goes on after `last`.
+        """
+        found: list[Fetched] = []
+        size = 0
+
+        def take(event: EventData) -> bool:
+            nonlocal size
+            envelope = _envelope(event)
+            if envelope.sequence > last:
+                return False
+            found.append(Fetched(envelope, str(event.offset)))
+            size += len(envelope.body)
+            return envelope.sequence < last and size < limit
+
+        start = {
+            "partition_id": partition.id,
+            "starting_position": first,
+            "starting_position_inclusive": True,
+        }
+        if not self._receive(start, take, IDLE) and not found:
+            raise HubError(f"{partition}: no event from sequence number {first} on came within {IDLE:.0f} s")
+        return found
+
     def read(self, start: datetime | None, take: Callable[[Envelope], bool], seconds: float) -> None:
         """Gives what the hub holds from `start` on (None: what comes from now on), until `take` says no.
 
         Or until the time is up. There is no checkpoint and no owner level: who owns a partition keeps it, and
         what was read is not marked. Raises HubError.
         """
+        position = "@latest" if start is None else start
+        self._receive({"starting_position": position}, lambda event: take(_envelope(event)), seconds)
+
+    def _receive(self, start: Mapping[str, Any], take: Callable[[EventData], bool], seconds: float) -> bool:
+        """Gives events until `take` says no or the time is up; whether it said no. Raises HubError."""
         done = Event()
         errors: list[Exception] = []
 
         def received(_: Any, event: EventData) -> None:
-            if not done.is_set() and not take(_envelope(event)):
+            if not done.is_set() and not take(event):
                 done.set()
 
         def failed(_: Any, error: Exception) -> None:
@@ -138,15 +188,11 @@ class EventHub:
             thread = Thread(
                 target=client.receive,
                 args=(received,),
-                kwargs={
-                    "on_error": failed,
-                    "starting_position": "@latest" if start is None else start,
-                    "prefetch": PREFETCH,
-                },
+                kwargs={"on_error": failed, "prefetch": PREFETCH, **start},
                 daemon=True,
             )
             thread.start()
-            done.wait(seconds)
+            ended = done.wait(seconds)
         thread.join(CLOSING)
         client.close()  # what the library was opening when it was closed
         if errors:
@@ -154,6 +200,7 @@ class EventHub:
                 f"{self._name}: cannot be read in consumer group {self._consumer_group}: "
                 f"{_message(errors[0])}"
             ) from errors[0]
+        return ended
 
     def _client(self, retries: int = RETRIES) -> EventHubConsumerClient:
         to, hub, group = self._connection, self._name, self._consumer_group
@@ -170,9 +217,13 @@ class EventHub:
 def _envelope(event: EventData) -> Envelope:
     assert event.sequence_number is not None
     assert event.enqueued_time is not None
+    sequence, enqueued = event.sequence_number, _microseconds(event.enqueued_time)
     body: Any = event.body
-    body = body if isinstance(body, bytes) else b"".join(body)
-    return Envelope(event.sequence_number, _microseconds(event.enqueued_time), body)
+    if event.body_type is not AmqpMessageBodyType.DATA:
+        kind = str(event.body_type.value)
+        annotations = event.raw_amqp_message.annotations
+        return Envelope(sequence, enqueued, as_json(kind, body, event.properties, annotations), amqp=kind)
+    return Envelope(sequence, enqueued, body if isinstance(body, bytes) else b"".join(body))
 
 
 def _position(properties: Mapping[str, Any]) -> Position:
@@ -180,6 +231,7 @@ def _position(properties: Mapping[str, Any]) -> Position:
         last=int(properties["last_enqueued_sequence_number"]),
         enqueued=_microseconds(properties["last_enqueued_time_utc"]),
         empty=bool(properties["is_empty"]),
+        first=max(0, int(properties["beginning_sequence_number"])),
     )
 
 

@@ -117,6 +117,7 @@ def _letter(line: dict[str, Any]) -> _Letter:
         sequence=int(line["sequence"]),
         enqueued=int(np.datetime64(str(line["enqueued"]).removesuffix("Z"), "us").astype(np.int64)),
         body=b64decode(str(body)) if "body_base64" in line else str(body).encode(),
+        amqp=str(line.get("amqp_body_type", "")),
         only=tuple((first, last) for first, last in line["rejected_indexes"]),
     )
     partition = HubPartition(*str(line["partition"]).rsplit("/", 2)).replay(int(line["incarnation"]))

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from shared.azure.blob_storage import Blob, Storage
-from shared.azure.checkpoints import Checkpoint, Checkpoints
+from shared.azure.checkpoints import Checkpoint
 from shared.azure.event_hub import HubState
 from shared.connections.manifest import HOUR, Manifest
-from shared.errors import LedgerError, PreconditionFailed, StorageError
+from shared.errors import LedgerError, PreconditionFailed
 from shared.export.plan import Stamp
 from shared.input.envelope import HubPartition
 from shared.intervals import difference, total
@@ -109,37 +109,6 @@ class Repair:
             alarm(f"{ledger.partition}: the hub was deleted and made anew at {_utc(state.created)}")
         if missing:
             alarm(f"{ledger.partition}: {missing} events that are in the hub were skipped: run `redeliver`")
-
-    def checkpoints(
-        self, store: Checkpoints, state: HubState, alarm: Alarm
-    ) -> Mapping[HubPartition, Checkpoint]:
-        """Those of the hub's partitions; none where they cannot be read."""
-        try:
-            return store.read(state.positions)
-        except StorageError as error:
-            alarm(f"checkpoints of the Functions host cannot be read: {error}")
-            return {}
-
-    def delete_stale(
-        self,
-        store: Checkpoints,
-        checkpoints: Mapping[HubPartition, Checkpoint],
-        state: HubState,
-        alarm: Alarm,
-    ) -> None:
-        """Deletes checkpoints of an older hub: with them, the host reads nothing, or begins in the middle."""
-        for partition, checkpoint in checkpoints.items():
-            if checkpoint.stale(state.created):
-                alarm(
-                    f"{partition}: its checkpoint is older than the hub, which was deleted and made anew at "
-                    f"{_utc(state.created)}: deleted, so that the host reads the hub from its beginning"
-                )
-                try:
-                    store.delete(checkpoint)
-                except PreconditionFailed:
-                    continue  # the host has written it meanwhile
-                except StorageError as error:
-                    alarm(f"{partition}: its checkpoint cannot be deleted: {error}")
 
     def sweep(self, alarm: Alarm) -> int:
         """Deletes segments that were merged and dropped from their list, or are of attempts that failed.

@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from shared import deadline, telemetry
 from shared.azure.blob_storage import Storage
-from shared.azure.checkpoints import Checkpoints
 from shared.azure.event_hub import Hub, HubState
 from shared.connections import finishing, manifest, observations, segments, state_table
+from shared.connections.checkpoint_watch import CheckpointWatch
 from shared.connections.manifest import Manifest, PartitionProgress, Totals
 from shared.connections.observations import NO_NAME
 from shared.connections.progress import Taken, advanced
@@ -88,12 +88,12 @@ class Finisher:
         now: Callable[[], int],
         new_id: Callable[[], str],
         seconds: float = SECONDS,
-        checkpoints: Checkpoints | None = None,
+        watch: CheckpointWatch | None = None,
     ) -> None:
         """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside.
 
-        `seconds`: how long a run may take, whatever storage does. `checkpoints`: those of the Functions host;
-        None: they cannot be reached.
+        `seconds`: how long a run may take, whatever storage does. `watch`: of the host's checkpoints; None:
+        they cannot be reached.
         """
         self._seconds = seconds
         self._storage = storage
@@ -102,7 +102,7 @@ class Finisher:
         self._vocabulary = finishing.Vocabulary.of(policy)
         self._now = now
         self._new_id = new_id
-        self._checkpoints = checkpoints
+        self._watch = watch
         self._repair = Repair(storage, now, new_id)
 
     def run(self, budget_seconds: float) -> FinishSummary:
@@ -151,11 +151,11 @@ class Finisher:
 
     def _mend(self, before: Manifest, state: HubState | None, summary: FinishSummary) -> int:
         """Repairs what exporters, and hubs made anew, left; how many ledgers were repaired."""
-        store = self._checkpoints
-        found = self._repair.checkpoints(store, state, summary.alarm) if state and store else {}
+        watch = self._watch
+        found = watch.read(state, summary.alarm) if state and watch else {}
         repaired = self._repair.repair(before, state, found, summary.alarm)
-        if state and store:
-            self._repair.delete_stale(store, found, state, summary.alarm)
+        if state and watch:
+            watch.run(state, found, summary.alarm)
         return repaired
 
     # -- one commit of the manifest --------------------------------------------------------------------

@@ -50,6 +50,8 @@ class Envelope:
     body: bytes
     only: tuple[tuple[int, int], ...] = ()
     """Of its records, those in these closed intervals: the others were exported before. Empty: all."""
+    amqp: str = ""
+    """The kind of its AMQP body if that is no data: `value` or `sequence`; `body` is then made as JSON."""
 
 
 class Reason(StrEnum):

@@ -73,7 +73,12 @@ def _grouped(envelopes: Sequence[Envelope], policy: ExportPolicy) -> Iterator[_G
     size = held = 0
     for taken, envelope in enumerate(envelopes):
         text, problem = envelope.body, ""
-        if text[:2] == GZIP:
+        if envelope.amqp:
+            problem = (
+                f"the body is an AMQP {envelope.amqp}, which the Functions host cannot read; expected binary "
+                "data; the body that is kept here is decoded, with properties and annotations"
+            )
+        elif text[:2] == GZIP:
             try:
                 text = inflate(text, policy.max_inflated)
             except Unreadable as error:

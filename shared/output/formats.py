@@ -113,7 +113,8 @@ def dead_letters(rejected: Sequence[Rejected], partition: HubPartition, incarnat
     """As JSON Lines, gzip, one line per envelope, whose body can be had back byte for byte.
 
     A line has `partition`, `sequence`, `enqueued` (ISO 8601, microseconds), `incarnation`, `body` (or
-    `body_base64`, where it is not UTF-8), `rejections` (the first 100: `index`, `reason`, `pointer`,
+    `body_base64`, where it is not UTF-8), `amqp_body_type` if the body was an AMQP value or sequence and is
+    kept as JSON, `rejections` (the first 100: `index`, `reason`, `pointer`,
     `message`), `rejected_indexes` (all of them, as closed intervals; empty: the whole envelope) and `counts`.
     """
     lines = (orjson.dumps(_dead_letter(one, partition, incarnation), option=_NEW_LINE) for one in rejected)
@@ -143,12 +144,14 @@ def _dead_letter(one: Rejected, partition: HubPartition, incarnation: int) -> di
         body = {"body": envelope.body.decode()}
     except UnicodeDecodeError:
         body = {"body_base64": b64encode(envelope.body).decode()}
+    amqp = {"amqp_body_type": envelope.amqp} if envelope.amqp else {}
     return {
         "partition": str(partition),
         "sequence": envelope.sequence,
         "enqueued": f"{np.datetime64(envelope.enqueued, 'us')}Z",
         "incarnation": incarnation,
         **body,
+        **amqp,
         "rejections": [
             {"index": each.index, "reason": each.reason, "pointer": each.pointer, "message": each.message}
             for each in one.rejections

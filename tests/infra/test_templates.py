@@ -7,6 +7,7 @@ import pytest
 
 from shared.output import layout
 from shared.policies import Format
+from shared.settings import Settings
 from tests.infra.templates import (
     FILES,
     INFRA,
@@ -287,9 +288,10 @@ def test_the_namespace_takes_only_tls_1_2_and_keeps_the_key_that_azure_monitor_n
 
 
 def test_the_exporter_reads_in_a_consumer_group_of_its_own() -> None:
-    (group,) = of_type("Microsoft.EventHub/namespaces/eventhubs/consumergroups")
-    assert group.body["name"] == "consumerGroupName"
-    assert group.body["parent"] == "hub"
+    groups = of_type("Microsoft.EventHub/namespaces/eventhubs/consumergroups")
+    operators = Settings.model_fields["EVENT_HUB_OPERATOR_CONSUMER_GROUP"].default
+    assert [group.body["name"] for group in groups] == ["consumerGroupName", operators]
+    assert {group.body["parent"] for group in groups} == {"hub"}
     assert variable("main.bicep", "consumerGroupName") != "$Default"
 
 

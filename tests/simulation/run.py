@@ -54,6 +54,12 @@ def play(world: World) -> None:
     finish(world)
     if options.kept:
         reach(world)
+        for _ in range(1 + choices.below(2)):
+            world.start_redelivery()
+        finish(world)
+        world.start_redelivery()  # two at a time may have broken each other off
+        finish(world)
+        world.unlisted += [f"redelivery left {gaps}" for gaps in world.left_gaps()]
     world.checkpoint = 0
     world.start_owner()
     finish(world)
@@ -104,6 +110,8 @@ def turn(world: World) -> None:
                 world.recreate_hub()
             case 14 if options.week and choices.happens(300):
                 world.pass_a_week()
+            case 11 if options.kept:
+                world.start_redelivery()
             case 14 if options.ledger_lost:
                 world.touch_ledger()
     elif world.actors:

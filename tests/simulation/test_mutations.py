@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from shared.azure.blob_storage import Storage
+from shared.azure.checkpoints import Checkpoint
 from shared.connections import repair
 from shared.export import exporter, plan
 from shared.export.plan import CommitPlan
@@ -124,7 +125,7 @@ def numbers_that_were_committed_too_early_are_not_moved(patch: pytest.MonkeyPatc
 
 
 def checkpoints_of_an_older_hub_are_kept(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(repair.Repair, "delete_stale", lambda *_: None)
+    patch.setattr(Checkpoint, "stale", lambda *_: False)
 
 
 def what_the_host_has_passed_is_not_noted(patch: pytest.MonkeyPatch) -> None:

@@ -22,16 +22,19 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from shared.audit.audit import audit
 from shared.audit.evidence import Level
 from shared.azure.checkpoints import Checkpoint
-from shared.azure.event_hub import HubState, Position
+from shared.azure.event_hub import Fetched, HubState, Position
+from shared.commands.missing_events import redeliver
 from shared.compaction import swaps
 from shared.compaction.compactor import Compactor
 from shared.compaction.swaps import CompactionState, Swap
+from shared.connections.checkpoint_watch import CheckpointWatch
 from shared.connections.manifest import Manifest
 from shared.connections.repair import Repair
-from shared.errors import LedgerError, OutcomeUnknown, PreconditionFailed, StorageError
+from shared.errors import HubError, LedgerError, OutcomeUnknown, PreconditionFailed, StorageError
 from shared.export.exporter import Exporter
 from shared.export.plan import Stamp
 from shared.input.envelope import Envelope, HubPartition, Reason
+from shared.intervals import Interval
 from shared.policies import CompactionPolicy, ExportPolicy, Format
 from shared.protocol.ledger import Ledger
 from shared.protocol.publishing import repair_ledger
@@ -239,6 +242,10 @@ class World:
                 self.step(self.choices.one(others), faults=False)
         self.now += 4 * QUIET
 
+    def start_redelivery(self) -> None:
+        self._names += 1
+        self.actors.append(Actor(f"redelivery{self._names}", self._redeliver))
+
     def start_compactor(self) -> None:
         """An hour is over, and was quiet: some requests that were given up in it will never arrive."""
         self.now += self.choices.one((10, 70, 190)) * 60 * SECOND
@@ -278,11 +285,12 @@ class World:
 
     def _heal(self) -> None:
         try:
-            state = self.storage.call("ask", "hub", self._state)
+            state = self.state()
             mending = Repair(self.storage, lambda: self.now, self._new_id)
-            checkpoints = self.read(state.positions)
+            watch = CheckpointWatch(self.storage, self, self, lambda: self.now)
+            checkpoints = watch.read(state, self.log.append)
             mending.repair(Manifest(), state, checkpoints, self.log.append)
-            mending.delete_stale(self, checkpoints, state, self.log.append)
+            watch.run(state, checkpoints, self.log.append)
             repair_ledger(self.storage, Ledger.name(PARTITION), self._stamp())
         except StorageError as error:
             self.log.append(f"  timer: {type(error).__name__}")
@@ -312,10 +320,29 @@ class World:
         """See shared.azure.checkpoints.Checkpoints."""
         raise NotImplementedError
 
+    def fetch(self, partition: HubPartition, first: int, last: int) -> list[Fetched]:
+        """See shared.commands.missing_events.HubReader."""
+
+        def effect() -> list[Fetched]:
+            return [Fetched(one, "") for one in self.hubs[-1][first : last + 1][: 1 + self.choices.below(3)]]
+
+        return self.storage.call("fetch", str(partition), effect)
+
+    def state(self) -> HubState:
+        """See shared.commands.missing_events.HubReader."""
+        return self.storage.call("ask", "hub", self._state)
+
     def _state(self) -> HubState:
         hub = self.hubs[-1]
         newest = hub[-1].enqueued if hub else -1
         return HubState(self.created[-1], {PARTITION: Position(len(hub) - 1, newest, empty=not hub)})
+
+    def _redeliver(self) -> None:
+        exporter = Exporter(self.storage, self.policy, 1 << 30, lambda: self.now, self._new_id)
+        try:
+            redeliver(self.storage, self, exporter, lambda _: True, dry_run=False, progress=lambda *_: None)
+        except (StorageError, HubError) as error:
+            self.log.append(f"  redelivery: {type(error).__name__}")
 
     def _compact(self) -> None:
         compactor = Compactor(self.storage, COMPACTING, lambda: self.now, self._new_id)
@@ -484,6 +511,11 @@ class World:
     def ledger(self) -> Ledger | None:
         blob = self.storage.state.get(Ledger.name(PARTITION))
         return Ledger.parse(blob.data, "ledger") if blob else None
+
+    def left_gaps(self) -> list[Interval]:
+        """What the ledger lacks of the hub as it is."""
+        ledger = self.ledger()
+        return list(ledger.incarnation.gaps) if ledger else []
 
     def swap(self) -> Swap | None:
         """What compaction has committed and not done."""

@@ -1,6 +1,7 @@
 """The timer merges all that was committed, writes what is finished once, and repairs what exporters left."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -17,9 +18,10 @@ from shared.audit.audit import audit
 from shared.audit.evidence import Level
 from shared.azure.blob_storage import Blob, Publication
 from shared.azure.checkpoints import Checkpoint, Checkpoints
-from shared.azure.event_hub import HubState, Position
+from shared.azure.event_hub import Fetched, HubState, Position
 from shared.commands.acceptance import accept, blocked
 from shared.connections import repair, state_merge, state_table, timer
+from shared.connections.checkpoint_watch import CheckpointWatch
 from shared.connections.manifest import MARGIN, NAME, Manifest
 from shared.connections.timer import Finisher, FinishSummary
 from shared.errors import OutcomeUnknown, PreconditionFailed
@@ -49,6 +51,7 @@ class World:
         self.positions = {ONE: EMPTY, TWO: EMPTY}
         self.created = BEGAN - HOUR
         self.answers = True
+        self.held: list[Fetched] = []
         self._ids: Iterator[str] = (f"{n:032x}" for n in count())
         self.exporter = Exporter(self.storage, ExportPolicy(), 1 << 20, lambda: self.now, self.new_id)
 
@@ -57,6 +60,10 @@ class World:
 
     def ask(self) -> HubState | None:
         return HubState(self.created, dict(self.positions)) if self.answers else None
+
+    def fetch(self, _partition: HubPartition, first: int, last: int) -> list[Fetched]:
+        """See shared.connections.checkpoint_watch.Fetcher."""
+        return [one for one in self.held if one.envelope.sequence in range(first, last + 1)]
 
     def arrive(self, partition: HubPartition, *records: tuple[str, str, float]) -> Envelope:
         """An envelope: of each record id, event name and time in seconds."""
@@ -85,9 +92,8 @@ class World:
         budget: float = 60,
         checkpoints: Checkpoints | None = None,
     ) -> FinishSummary:
-        finisher = Finisher(
-            storage or self.storage, self, policy, lambda: self.now, self.new_id, checkpoints=checkpoints
-        )
+        watch = CheckpointWatch(self.storage, checkpoints, self, lambda: self.now) if checkpoints else None
+        finisher = Finisher(storage or self.storage, self, policy, lambda: self.now, self.new_id, watch=watch)
         return finisher.run(budget)
 
     def later(self, wait: int) -> FinishSummary:
@@ -484,6 +490,20 @@ def test_what_the_host_has_passed_and_nobody_committed_is_a_gap_and_an_alarm(wor
     assert world.ledger(ONE).incarnation.gaps == ((1, 2),)
     world.exporter.run(ONE, passed)
     assert world.ledger(ONE).incarnation.gaps == ()
+
+
+def test_an_event_that_the_host_cannot_bind_is_named_once_its_partition_stands_still(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    fine, bad = world.arrive(ONE, ("a", "Message", 1)), world.arrive(ONE, ("a", "Message", 2))
+    world.held = [Fetched(fine, "1"), Fetched(replace(bad, amqp="value"), "2")]
+    checkpoints = KeptCheckpoints(Checkpoint(ONE, 0, "0", world.now, "1"))
+    told = f"{ONE}: stands still at sequence number {bad.sequence}, whose body is an AMQP value"
+    world.now += 4 * MINUTE
+    assert not any(told in alarm for alarm in world.run(checkpoints=checkpoints).alarms)
+    world.now += 6 * MINUTE
+    assert any(told in alarm for alarm in world.run(checkpoints=checkpoints).alarms)
+    world.held = [Fetched(fine, "1")]
+    assert not any("stands still" in alarm for alarm in world.run(checkpoints=checkpoints).alarms)
 
 
 def test_what_is_absorbed_is_swept_and_what_is_not_stays(world: World) -> None:

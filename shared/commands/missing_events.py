@@ -1,0 +1,152 @@
+"""Exports events that the hub still has and the ledger lacks: gaps, and files that were lost."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from shared.audit import contents
+from shared.audit.evidence import CommitMetadata
+from shared.audit.listing import Progress
+from shared.azure.blob_storage import Storage
+from shared.azure.event_hub import Fetched, HubState, Position
+from shared.compaction.swaps import is_own
+from shared.errors import HubError
+from shared.export.exporter import Exporter
+from shared.input.envelope import HubPartition
+from shared.intervals import Interval, common, difference, intervals, merged, total
+from shared.protocol.ledger import Ledger
+from shared.protocol.selection import Verdict, verdict_on
+
+
+class HubReader(Protocol):
+    """The hub, read in a consumer group of its own: the host's group lets no second reader in."""
+
+    def state(self) -> HubState:
+        """How it stands now. Raises HubError."""
+
+    def fetch(self, partition: HubPartition, first: int, last: int) -> list[Fetched]:
+        """The events from one sequence number to another, or the first of them. Raises HubError."""
+
+
+@dataclass(slots=True)
+class Redelivered:
+    """What became of the missing sequence numbers of a partition."""
+
+    partition: str
+    missing: int = 0
+    """Sequence numbers that the ledger lacks: gaps, and those of lost files."""
+    gone: int = 0
+    """Of those, the ones that the hub has deleted, or that are of a hub that was deleted."""
+    present: int = 0
+    """Of those, the ones that are in the output by commits that the ledger does not know: it was restored."""
+    events: int = 0
+    """Of those, the ones that were read from the hub (with a dry run: that can be read)."""
+    commits: int = 0
+    rows: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+
+
+def redeliver(
+    storage: Storage,
+    hub: HubReader,
+    exporter: Exporter,
+    wanted: Callable[[str], bool],
+    *,
+    dry_run: bool,
+    progress: Progress,
+) -> list[Redelivered]:
+    """Exports what is missing of these partitions, or says what could be.
+
+    Everything goes through the exporter's own protocol, beside the running app: doing it again, several times
+    at once, or breaking it off, exports each event once. Raises HubError, StorageError or LedgerError.
+    """
+    state = hub.state()
+    done = []
+    for partition, position in state.positions.items():
+        ledger = _ledger(storage, partition)
+        if ledger is None or not wanted(str(partition)):
+            continue
+        one = Redelivered(str(partition))
+        done.append(one)
+        missing, lost = ledger.incarnation.gaps, _lost(ledger)
+        older = sum(total(life.gaps) for life in ledger.past)
+        one.missing = total(merged([*missing, *lost])) + older
+        one.gone = older
+        if ledger.incarnation.created != state.created:
+            one.problems.append(
+                "the hub may have been made anew: wait until finish_connections has run, and try again"
+            )
+            continue
+        present = common(missing, exported(storage, ledger)) if missing else ()
+        one.present = total(present)
+        readable = _readable(merged([*difference(missing, present), *lost]), position)
+        one.gone += one.missing - older - one.present - total(readable)
+        one.events = total(readable)
+        if not dry_run:
+            one.events = 0
+            for number, (first, last) in enumerate(readable):
+                progress(str(partition), number, len(readable))
+                _export(storage, hub, exporter, partition, (first, last), one)
+    return done
+
+
+def _export(
+    storage: Storage,
+    hub: HubReader,
+    exporter: Exporter,
+    partition: HubPartition,
+    span: Interval,
+    one: Redelivered,
+) -> None:
+    """Exports the events of an interval of sequence numbers."""
+    first, last = span
+    while first <= last and (fetched := hub.fetch(partition, first, last)):
+        ledger = _ledger(storage, partition)
+        envelopes = [each.envelope for each in fetched]
+        # What is of another hub than the gap would open an incarnation.
+        if ledger is None or any(verdict_on(ledger, each) is Verdict.RECREATED for each in envelopes):
+            raise HubError(f"{partition}: the hub was made anew meanwhile: try again in some minutes")
+        one.events += len(envelopes)
+        for commit in exporter.run(partition, envelopes):
+            one.commits += 1
+            one.rows += commit.counts.rows
+            one.rejected.update(commit.counts.rejected)
+        first = envelopes[-1].sequence + 1
+
+
+def exported(storage: Storage, ledger: Ledger) -> tuple[Interval, ...]:
+    """The sequence numbers of the current incarnation that files have, whoever committed them."""
+    spans: list[Interval] = []
+    for said in _said(storage):
+        if said.partition == ledger.partition and said.verdict == "new":
+            numbered = ledger.numbered(said.incarnation, intervals(said.sequences))
+            spans += numbered.get(ledger.incarnation.number, ())
+    return merged(spans)
+
+
+def _said(storage: Storage) -> Iterator[CommitMetadata]:
+    """What every file says of its commit: those that compaction has replaced, too."""
+    for file in storage.outputs(""):
+        if "compacted" in file.metadata and is_own(file):
+            found = [CommitMetadata.of(origin.metadata) for origin in contents.files_replaced(storage, file)]
+        else:
+            found = [CommitMetadata.of(file.metadata)]
+        yield from (said for said in found if said)
+
+
+def _lost(ledger: Ledger) -> tuple[Interval, ...]:
+    number = ledger.incarnation.number
+    return merged(span for one in ledger.lost if one.incarnation == number for span in one.sequences)
+
+
+def _readable(missing: tuple[Interval, ...], position: Position) -> tuple[Interval, ...]:
+    """Those of the missing sequence numbers that the partition still holds."""
+    return () if position.empty else common(missing, [(position.first, position.last)])
+
+
+def _ledger(storage: Storage, partition: HubPartition) -> Ledger | None:
+    name = Ledger.name(partition)
+    blob = storage.read(name)
+    return Ledger.parse(blob.data, name) if blob else None

@@ -1,0 +1,111 @@
+"""`redeliver`: exports events that the hub still has and the output lacks."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from shared import settings
+from shared.audit.audit import OK, UNKNOWN, WRONG
+from shared.azure.blob_storage import Storage
+from shared.commands import console, missing_events
+from shared.commands.base import SETTINGS, command, connect, new_id, now, say_json
+from shared.commands.console import RED, YELLOW, paint, say
+from shared.commands.missing_events import HubReader, Redelivered
+from shared.errors import SettingError
+from shared.export.exporter import Exporter
+from shared.operator_settings import OperatorSettings
+from shared.policies import ExportPolicy
+from shared.protocol.ownership import Ownership
+
+
+def declare(commands: Any) -> None:
+    """Adds it to the command line."""
+
+    def run(options: argparse.Namespace) -> int:
+        from shared.azure.event_hub import EventHub  # noqa: PLC0415 - commands that need no hub start faster without
+
+        config = settings.load_as(OperatorSettings)
+        if config.without:
+            raise SettingError(f"To read the hub, set {', '.join(config.without)} as in the function app")
+        hub = EventHub(config.hub, config.EVENT_HUB_NAME, config.EVENT_HUB_OPERATOR_CONSUMER_GROUP)
+        store = connect(config)
+        return redeliver(
+            store,
+            hub,
+            config.export_policy,
+            config.MEMORY_BUDGET,
+            options.partition,
+            dry_run=options.dry_run,
+            as_json=options.json,
+            now=now,
+            new_id=new_id,
+        )
+
+    parser = command(
+        commands,
+        "redeliver",
+        run,
+        "Exports events that the hub still has and the output lacks, once.",
+        "It reads the sequence numbers that the ledgers list as gaps or lost, in a consumer group of its\n"
+        "own (EVENT_HUB_OPERATOR_CONSUMER_GROUP), and exports them as the app does, which goes on.\n"
+        "Doing it again changes nothing. It writes to the containers: try --dry-run first.\n"
+        "It needs EventHubConnection (or EventHubConnection__fullyQualifiedNamespace) and EVENT_HUB_NAME.\n"
+        "Exit status: 0 nothing is missing any more that the hub has, 1 something could not be filled, 2 it\n"
+        f"could not be done.\n{SETTINGS}",
+        "  python -m shared redeliver --dry-run\n"
+        "  python -m shared redeliver\n"
+        "  python -m shared redeliver my.servicebus.windows.net/apim-logs/0",
+    )
+    parser.add_argument("partition", nargs="?", help="namespace/hub/partition id; without it: all of the hub")
+    parser.add_argument("--dry-run", action="store_true", help="only say what could be exported")
+    parser.add_argument("--json", action="store_true", help="for machines")
+
+
+def redeliver(
+    storage: Storage,
+    hub: HubReader,
+    policy: ExportPolicy,
+    memory: int,
+    partition: str | None,
+    *,
+    dry_run: bool,
+    as_json: bool,
+    now: Callable[[], int],
+    new_id: Callable[[], str],
+) -> int:
+    """Fills gaps from the hub, and prints what became of each partition."""
+    if not dry_run:
+        Ownership(storage, "", now, new_id).check("export_logs")
+    exporter = Exporter(storage, policy, memory, now, new_id)
+    done = missing_events.redeliver(
+        storage,
+        hub,
+        exporter,
+        lambda partition: partition in {None, partition},
+        dry_run=dry_run,
+        progress=console.progress,
+    )
+    console.progressed()
+    if as_json:
+        say_json({"dry_run": dry_run, "partitions": [asdict(one) for one in done]})
+    else:
+        for one in done:
+            _say(one, dry_run=dry_run)
+    if not done:
+        say(f"{partition or 'the hub'}: nothing was committed of it yet")
+        return UNKNOWN if partition else OK
+    return WRONG if any(one.problems or one.present for one in done) else OK
+
+
+def _say(one: Redelivered, *, dry_run: bool) -> None:
+    did = "can be exported" if dry_run else "were read again"
+    say(f"{one.partition}: {one.missing:,} events are missing: {one.events:,} {did}, {one.gone:,} are gone")
+    if one.commits:
+        rejected = sum(one.rejected.values())
+        say(f"  {one.rows:,} rows and {rejected:,} rejections in {one.commits:,} commits")
+    if one.present:
+        text = "are in the output by commits that the ledger does not know: was it restored? see `audit`"
+        say(paint(f"  {one.present:,} {text}", YELLOW))
+    for problem in one.problems:
+        say(paint(f"  {problem}", RED))

@@ -1,0 +1,137 @@
+"""`reset-checkpoint`: deletes a checkpoint of the Functions host, or moves it behind an event."""
+
+import argparse
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from shared import settings
+from shared.audit.audit import OK, WRONG
+from shared.azure.checkpoints import Checkpoint, Checkpoints
+from shared.azure.event_hub import Fetched, HubState
+from shared.commands import console
+from shared.commands.base import command
+from shared.commands.console import RED, paint, say
+from shared.errors import HubError, SettingError
+from shared.input.envelope import HubPartition
+from shared.operator_settings import HubSettings
+
+MORE = """
+Stop the function app first: the host reads a checkpoint only when it claims the partition, and writes over
+it otherwise. Without --yes, the command only says what it would do. Nothing is exported twice: what comes
+again is known by its sequence number. What --after passes over is a gap from then on; `redeliver` exports it.
+It reads AzureWebJobsStorage (or AzureWebJobsStorage__blobServiceUri), EventHubConnection (or
+EventHubConnection__fullyQualifiedNamespace), EVENT_HUB_NAME, EVENT_HUB_CONSUMER_GROUP and
+EVENT_HUB_OPERATOR_CONSUMER_GROUP, as in the function app.
+Exit status: 0 done, or all checkpoints are of this hub; 1 something is to be done, 2 it could not be done.
+"""
+
+
+class HubReader(Protocol):
+    """The hub, read in a consumer group of its own."""
+
+    def state(self) -> HubState:
+        """How it stands now. Raises HubError."""
+
+    def fetch(self, partition: HubPartition, first: int, last: int) -> list[Fetched]:
+        """The events from one sequence number to another, or the first of them. Raises HubError."""
+
+
+def declare(commands: Any) -> None:
+    """Adds it to the command line."""
+
+    def run(options: argparse.Namespace) -> int:
+        from shared.azure import checkpoints  # noqa: PLC0415 - commands that need no hub start faster without
+        from shared.azure.event_hub import EventHub  # noqa: PLC0415
+
+        config = settings.load_as(HubSettings)
+        store = checkpoints.connect(config.checkpoints, config.EVENT_HUB_CONSUMER_GROUP)
+        missing = [
+            *config.without,
+            *([] if config.EVENT_HUB_CONSUMER_GROUP else ["EVENT_HUB_CONSUMER_GROUP"]),
+        ]
+        if store is None:
+            missing.append("AzureWebJobsStorage (or AzureWebJobsStorage__blobServiceUri)")
+        if store is None or missing:
+            raise SettingError(f"Set {', '.join(missing)} as in the function app")
+        hub = EventHub(config.hub, config.EVENT_HUB_NAME, config.EVENT_HUB_OPERATOR_CONSUMER_GROUP)
+        return reset(store, hub, options.partition, options.after, yes=options.yes)
+
+    parser = command(
+        commands,
+        "reset-checkpoint",
+        run,
+        "Deletes a checkpoint of the Functions host, or moves it behind an event.",
+        MORE,
+        "  python -m shared reset-checkpoint\n"
+        "  python -m shared reset-checkpoint my.servicebus.windows.net/apim-logs/0 --yes\n"
+        "  python -m shared reset-checkpoint my.servicebus.windows.net/apim-logs/0 --after 4711 --yes",
+    )
+    parser.add_argument(
+        "partition", nargs="?", help="namespace/hub/partition id; without it: all checkpoints are listed"
+    )
+    parser.add_argument(
+        "--after",
+        type=int,
+        metavar="NUMBER",
+        help="go on after the event with this sequence number; without it: from the beginning",
+    )
+    parser.add_argument("--yes", action="store_true", help="do it")
+
+
+def reset(store: Checkpoints, hub: HubReader, name: str | None, after: int | None, *, yes: bool) -> int:
+    """Lists checkpoints, or says what resetting one means; with `yes`, does it."""
+    state = hub.state()
+    found = store.read(state.positions)
+    if name is None:
+        return _list(state, found)
+    partition = next((one for one in state.positions if str(one) == name), None)
+    if partition is None:
+        raise HubError(
+            f"{name}: the hub has no such partition; it has {', '.join(map(str, state.positions))}"
+        )
+    before, position = found.get(partition), state.positions[partition]
+    say(_described(partition, before, state))
+    if after is None:
+        say(f"The host would read it from the beginning, sequence number {position.first}.")
+        if before and yes:
+            store.delete(before)
+    else:
+        held = position.first <= after <= position.last and not position.empty
+        event = next(iter(hub.fetch(partition, after, after)), None) if held else None
+        if event is None:
+            raise HubError(
+                f"{partition}: has no event {after}: choose one from {position.first} to {position.last}"
+            )
+        at = before.sequence if before and before.sequence is not None else position.first - 1
+        skipped = max(0, after - at)
+        say(f"The host would go on after sequence number {after}, and pass over {skipped:,} events.")
+        if yes:
+            store.write(partition, event.offset, after, before)
+    if not yes:
+        say("Nothing was changed. Stop the function app, then add --yes.")
+        return WRONG
+    say(
+        "Done. Start the function app"
+        + ("." if after is None else ", and run `redeliver` once the timer has run.")
+    )
+    return OK
+
+
+def _list(state: HubState, found: Mapping[HubPartition, Checkpoint]) -> int:
+    stale = 0
+    for partition in state.positions:
+        checkpoint = found.get(partition)
+        text = _described(partition, checkpoint, state)
+        old = checkpoint is not None and checkpoint.stale(state.created)
+        stale += old
+        say(paint(text, RED) if old else text)
+    return WRONG if stale else OK
+
+
+def _described(partition: HubPartition, checkpoint: Checkpoint | None, state: HubState) -> str:
+    if checkpoint is None:
+        return f"{partition}: has no checkpoint"
+    at = f"sequence number {checkpoint.sequence}, written {console.time(checkpoint.modified)}"
+    if checkpoint.stale(state.created):
+        return f"{partition}: {at}: older than the hub, which was made anew {console.time(state.created)}"
+    return f"{partition}: {at}"

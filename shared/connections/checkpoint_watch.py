@@ -1,0 +1,115 @@
+"""Watches the checkpoints of the Functions host: stale ones, and the event that stops a partition.
+
+An event whose AMQP body is a value or a sequence cannot be bound to a function (NotSupportedException of the
+Event Hubs extension). The host then never calls the function, and tries the same batch again for ever. Anyone
+who may send to the hub can send such an event.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import Protocol
+
+from shared.azure import checkpoints
+from shared.azure.blob_storage import Storage
+from shared.azure.checkpoints import Checkpoint, Checkpoints
+from shared.azure.event_hub import EventHub, Fetched, HubState
+from shared.errors import HubError, PreconditionFailed, StorageError
+from shared.input.envelope import HubPartition
+from shared.protocol.ledger import Ledger
+from shared.settings import Settings
+
+STANDING = 5 * 60 * 1_000_000
+"""Microseconds without a commit or a checkpoint after which a partition that has events is looked into."""
+BATCH = 256
+"""Events of a batch (`maxEventBatchSize` of host.json): one that cannot be bound stops all of them."""
+LOOKED_INTO = 3
+"""Partitions that a run looks into: each may take some seconds."""
+
+type Alarm = Callable[[str], None]
+
+log = logging.getLogger(__name__)
+
+
+class Fetcher(Protocol):
+    """The hub, read in a consumer group of its own."""
+
+    def fetch(self, partition: HubPartition, first: int, last: int) -> list[Fetched]:
+        """The events from one sequence number to another, or the first of them. Raises HubError."""
+
+
+class CheckpointWatch:
+    """The part of the timer's work that concerns checkpoints."""
+
+    def __init__(
+        self, storage: Storage, checkpoints: Checkpoints, fetcher: Fetcher, now: Callable[[], int]
+    ) -> None:
+        """Takes its clock (µs since 1970 UTC) from outside."""
+        self._storage = storage
+        self._checkpoints = checkpoints
+        self._fetcher = fetcher
+        self._now = now
+
+    def read(self, state: HubState, alarm: Alarm) -> Mapping[HubPartition, Checkpoint]:
+        """Those of the hub's partitions; none where they cannot be read."""
+        try:
+            return self._checkpoints.read(state.positions)
+        except StorageError as error:
+            alarm(f"checkpoints of the Functions host cannot be read: {error}")
+            return {}
+
+    def run(self, state: HubState, found: Mapping[HubPartition, Checkpoint], alarm: Alarm) -> None:
+        """Deletes checkpoints of an older hub, and names the events that stop partitions.
+
+        With a checkpoint of an older hub, the host reads nothing, or begins in the middle.
+        """
+        for partition, checkpoint in found.items():
+            if checkpoint.stale(state.created):
+                alarm(
+                    f"{partition}: its checkpoint is older than the hub, which was deleted and made anew: it "
+                    "is deleted, so that the host reads the hub from its beginning"
+                )
+                try:
+                    self._checkpoints.delete(checkpoint)
+                except PreconditionFailed:
+                    continue  # the host has written it meanwhile
+                except StorageError as error:
+                    alarm(f"{partition}: its checkpoint cannot be deleted: {error}")
+        for partition, after in islice(self._standing(state, found), LOOKED_INTO):
+            try:
+                fetched = self._fetcher.fetch(partition, after, after + BATCH - 1)
+            except HubError as error:
+                log.warning("%s: cannot be looked into: %s", partition, error)
+                continue
+            for event in [one for one in fetched if one.envelope.amqp][:1]:
+                number = event.envelope.sequence
+                alarm(
+                    f"{partition}: stands still at sequence number {number}, whose body is an AMQP "
+                    f"{event.envelope.amqp} that the Functions host cannot read: stop the app, run "
+                    f"`reset-checkpoint {partition} --after {number} --yes`, start it, and run `redeliver`"
+                )
+
+    def _standing(
+        self, state: HubState, found: Mapping[HubPartition, Checkpoint]
+    ) -> Iterator[tuple[HubPartition, int]]:
+        """The partitions that have events and do not go on, each with the event after its checkpoint."""
+        for partition, position in state.positions.items():
+            checkpoint = found.get(partition)
+            if checkpoint and checkpoint.stale(state.created):
+                continue
+            sequence = checkpoint.sequence if checkpoint else None
+            after = position.first if sequence is None else max(position.first, sequence + 1)
+            moved = max(checkpoint.modified if checkpoint else 0, position.enqueued)
+            if position.empty or after > position.last or self._now() - moved < STANDING:
+                continue
+            blob = self._storage.read(Ledger.name(partition))
+            committed = Ledger.parse(blob.data, Ledger.name(partition)).committed_at if blob else 0
+            if self._now() - committed >= STANDING:
+                yield partition, after
+
+
+def connect(storage: Storage, config: Settings, now: Callable[[], int]) -> CheckpointWatch | None:
+    """The watch of the hub and the consumer group of the settings; None: no access to the host's storage."""
+    found = checkpoints.connect(config.checkpoints, config.EVENT_HUB_CONSUMER_GROUP)
+    hub = EventHub(config.hub, config.EVENT_HUB_NAME, config.EVENT_HUB_OPERATOR_CONSUMER_GROUP)
+    return CheckpointWatch(storage, found, hub, now) if found else None

@@ -1,0 +1,197 @@
+"""Events that the hub still has are exported, and checkpoints are moved: with the real SDK and a broker."""
+
+import gzip
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import orjson
+import pytest
+from azure.eventhub import EventData, EventHubProducerClient
+from azure.eventhub.amqp import AmqpAnnotatedMessage
+
+from local.emulators.azurite import Azurite
+from local.emulators.event_hubs.process import BrokerProcess
+from shared.azure.checkpoints import BlobCheckpoints
+from shared.azure.event_hub import EventHub
+from shared.commands.redeliver import redeliver
+from shared.commands.reset_checkpoint import reset
+from shared.errors import HubError
+from shared.export.exporter import Exporter
+from shared.input.envelope import Envelope, HubPartition
+from shared.policies import Connection, ExportPolicy
+from shared.protocol.hub_changes import with_hub_created
+from shared.protocol.ledger import Ledger
+from tests.contracts.test_checkpoints import sdk
+from tests.memory import MemoryStorage
+
+__all__ = ["sdk"]
+NOW = 1_900_000_000_000_000
+POLICY = ExportPolicy()
+
+
+def body(n: int) -> bytes:
+    record = {
+        "time": "2026-11-27T10:00:00Z",
+        "category": "WebSocketConnectionLogs",
+        "correlationId": f"c{n}",
+        "properties": {"eventName": "Message"},
+    }
+    return orjson.dumps({"records": [record]})
+
+
+class Hub:
+    """A broker with one partition, what was sent to it, and an exporter."""
+
+    def __init__(self, broker: BrokerProcess) -> None:
+        self.string = broker.connection_string
+        self.reader = EventHub(Connection(string=self.string), "hub", "operator")
+        self.storage = MemoryStorage(lambda: NOW)
+        self._ids = (f"{n:032x}" for n in count())
+        self.exporter = Exporter(self.storage, POLICY, 1 << 24, lambda: NOW, self.new_id)
+
+    def new_id(self) -> str:
+        return next(self._ids)
+
+    def send(self, *events: EventData | AmqpAnnotatedMessage) -> None:
+        with EventHubProducerClient.from_connection_string(self.string, eventhub_name="hub") as producer:
+            batch = producer.create_batch(partition_id="0")
+            for event in events:
+                batch.add(event)
+            producer.send_batch(batch)
+
+    @property
+    def partition(self) -> HubPartition:
+        return next(iter(self.reader.state().positions))
+
+    def fetch(self, first: int, last: int) -> list[Envelope]:
+        return [one.envelope for one in self.reader.fetch(self.partition, first, last)]
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger.parse(self.storage.state[Ledger.name(self.partition)].data, "")
+
+    def commit(self, first: int, last: int) -> None:
+        """These events; then the timer comes by."""
+        self.exporter.run(self.partition, self.fetch(first, last))
+        after = with_hub_created(self.ledger, self.reader.state().created).written(self.new_id(), NOW)
+        self.storage._put(Ledger.name(self.partition), after.dump())
+
+    def redeliver(self, *, dry_run: bool = False) -> int:
+        return redeliver(
+            self.storage,
+            self.reader,
+            POLICY,
+            1 << 24,
+            None,
+            dry_run=dry_run,
+            as_json=False,
+            now=lambda: NOW,
+            new_id=self.new_id,
+        )
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    with BrokerProcess(tmp_path, {"hub": 1}, groups=["operator"]) as broker:
+        yield Hub(broker)
+
+
+def test_gaps_are_filled_from_the_hub_once(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    hub.send(*(EventData(body(n)) for n in range(20)))
+    hub.commit(5, 9)
+    hub.commit(15, 16)
+    assert hub.ledger.incarnation.gaps == ((0, 4), (10, 14))
+    assert hub.redeliver(dry_run=True) == 0
+    assert "10 events are missing: 10 can be exported, 0 are gone" in capsys.readouterr().out
+    assert hub.ledger.counts.rows == 7
+    assert hub.redeliver() == 0
+    assert not hub.ledger.incarnation.gaps
+    assert hub.ledger.counts.rows == 17
+    assert hub.redeliver() == 0
+    assert "0 events are missing: 0 were read again" in capsys.readouterr().out
+    assert hub.ledger.counts.rows == 17
+
+
+def test_what_another_ledger_exported_is_not_exported_again(
+    hub: Hub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The account of the state was restored: the ledger lacks what lies in the output."""
+    hub.send(*(EventData(body(n)) for n in range(10)))
+    hub.commit(0, 3)
+    before = hub.storage.state[Ledger.name(hub.partition)]
+    hub.commit(4, 6)
+    hub.storage._put(Ledger.name(hub.partition), before.data)
+    hub.exporter = Exporter(hub.storage, POLICY, 1 << 24, lambda: NOW, hub.new_id)
+    hub.commit(9, 9)
+    assert hub.ledger.incarnation.gaps == ((4, 8),)
+    assert hub.redeliver() == 1
+    assert "3 are in the output by commits that the ledger does not know" in capsys.readouterr().out
+    assert hub.ledger.incarnation.gaps == ((4, 6),)
+
+
+def test_a_hub_that_the_timer_has_not_compared_yet_is_not_read(
+    hub: Hub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.send(*(EventData(body(n)) for n in range(3)))
+    hub.exporter.run(hub.partition, hub.fetch(2, 2))
+    assert hub.redeliver() == 1
+    assert "wait until finish_connections has run" in capsys.readouterr().out
+    assert hub.ledger.incarnation.gaps == ((0, 1),)
+
+
+@pytest.mark.parametrize(
+    ("message", "kind", "decoded"),
+    [
+        (AmqpAnnotatedMessage(value_body={"a": [1, b"\xff"]}), "value", {"a": [1, {"base64": "/w=="}]}),
+        (AmqpAnnotatedMessage(sequence_body=[[1, 2], ["q"]]), "sequence", [[1, 2], ["q"]]),
+    ],
+    ids=["value", "sequence"],
+)
+def test_an_event_that_the_host_cannot_bind_becomes_a_dead_letter(
+    hub: Hub, message: AmqpAnnotatedMessage, kind: str, decoded: object
+) -> None:
+    message.application_properties = {"k": 1}
+    hub.send(EventData(body(0)), message, EventData(body(2)))
+    hub.commit(2, 2)
+    hub.redeliver()
+    assert hub.ledger.incarnation.gaps == ()
+    assert hub.ledger.counts.rejected == {"unreadable_envelope": 1}
+    ((name, blob),) = [one for one in hub.storage.output.items() if one[0].startswith("_dead")]
+    line = orjson.loads(gzip.decompress(blob.data or b""))
+    kept = orjson.loads(line["body"])
+    assert (line["amqp_body_type"], line["sequence"]) == (kind, 1), name
+    assert (kept["body"], kept["application_properties"]) == (decoded, {"k": 1})
+    assert kept["annotations"]["x-opt-sequence-number"] == 1
+    assert kind in line["rejections"][0]["message"]
+
+
+def test_a_checkpoint_is_moved_behind_an_event_and_deleted(
+    hub: Hub, azurite: Azurite, sdk: str, unique: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sdk
+    hub.send(*(EventData(body(n)) for n in range(5)))
+    store = BlobCheckpoints(Connection(string=azurite.connection_string), unique)
+    partition = str(hub.partition)
+    assert reset(store, hub.reader, None, None, yes=False) == 0
+    assert "has no checkpoint" in capsys.readouterr().out
+    assert reset(store, hub.reader, partition, 3, yes=False) == 1
+    assert store.read([hub.partition]) == {}
+    assert reset(store, hub.reader, partition, 3, yes=True) == 0
+    (moved,) = store.read([hub.partition]).values()
+    (event,) = hub.reader.fetch(hub.partition, 3, 3)
+    assert (moved.sequence, moved.offset) == (3, event.offset)
+    assert "pass over 4 events" in capsys.readouterr().out
+    with pytest.raises(HubError, match="choose one from 0 to 4"):
+        reset(store, hub.reader, partition, 7, yes=True)
+    with pytest.raises(HubError, match="no such partition"):
+        reset(store, hub.reader, "x", None, yes=True)
+    assert reset(store, hub.reader, partition, None, yes=True) == 0
+    assert store.read([hub.partition]) == {}
+
+
+def test_no_more_is_fetched_than_was_asked_for(hub: Hub) -> None:
+    hub.send(*(EventData(body(n)) for n in range(9)))
+    assert [one.sequence for one in hub.fetch(2, 5)] == [2, 3, 4, 5]
+    few = hub.reader.fetch(hub.partition, 2, 8, limit=len(body(0)) + 1)
+    assert [one.envelope.sequence for one in few] == [2, 3]
