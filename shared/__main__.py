@@ -14,7 +14,7 @@ COMMANDS = (
     "audit",
     "replay",
     "redeliver",
-    "accept",
+    "accept-ledger",
     "reset-checkpoint",
     "report",
     "capture",
