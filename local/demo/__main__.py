@@ -1,162 +1,25 @@
-"""`make demo`: runs the pipeline locally on generated traffic and checks it against the ground truth."""
+"""`make demo`: runs the pipeline locally; Ctrl+C and SIGTERM leave nothing behind."""
 
-import argparse
-import asyncio
-import shutil
+import signal
 import sys
-import tempfile
-import time
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+# Until there is something to clean up, an interruption ends the process at once, without a word.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from local.demo import drive, show
-from local.demo.report import report
-from local.emulators.azurite import AzuriteError
-from local.stack import GROUP, HUB, OUTPUT, Stack
-from local.traffic.check import check, check_durations
-from local.traffic.generate import Traffic, generate
-from local.traffic.send import next_sequences, producer, send
-from shared.tables.schema import CONNECTIONS, RECORDS
-
-EXIT_WRONG, EXIT_FAILED = 1, 2
-PARTITIONS = 4
-WIDTH = 130
+from local.emulators.child import Interrupted, interruptible  # noqa: E402
 
 
 def main() -> int:
-    """Parses the command line, runs the demonstration, and says in its last line what came of it."""
-    options = arguments()
-    console = Console(width=max(WIDTH, Console().width))
-    folder = Path(tempfile.mkdtemp(prefix="websocket-logs-demo-"))
+    """Run the demonstration until its end or a signal; returns the exit status."""
     try:
-        with Stack(folder, PARTITIONS, ports=(options.blob_port, options.hub_port)) as stack:
-            status = demonstrate(stack, console, options)
-            if options.keep:
-                stay(stack, console)
-    except (AzuriteError, RuntimeError) as error:
-        console.print(f"[red]{error}[/]", highlight=False)
-        return EXIT_FAILED
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return status
+        with interruptible():
+            # Imports take seconds, in which a Ctrl+C is as welcome as at any other time.
+            from local.demo.run import run  # noqa: PLC0415
 
-
-def arguments() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
-    parser.add_argument("--connections", type=int, default=10_000, help="connections to make traffic of")
-    parser.add_argument("--seed", type=int, default=1, help="of the traffic: the same gives the same")
-    parser.add_argument("--bad", type=float, default=0.01, help="share of bad records")
-    parser.add_argument("--foreign", type=float, default=0.2, help="share of records of other categories")
-    parser.add_argument("--blob-port", type=int, default=0, help="port of Azurite; 0: a free one")
-    parser.add_argument(
-        "--hub-port", type=int, default=0, help="port of the Event Hubs broker; 0: a free one"
-    )
-    parser.add_argument("--keep", action="store_true", help="leave the stand-ins up at the end")
-    return parser.parse_args()
-
-
-def demonstrate(stack: Stack, console: Console, options: argparse.Namespace) -> int:
-    """Traffic in, files out, and the comparison with the truth."""
-    now = datetime.now(UTC)
-    traffic = generate(
-        options.seed,
-        options.connections,
-        now - timedelta(hours=4),
-        now,
-        bad=options.bad,
-        foreign=options.foreign,
-    )
-    bars = Progress(
-        TextColumn("{task.description:<8}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-    )
-    with bars:
-        expected = sent(stack, traffic, bars)
-        task = bars.add_task("export", total=sum(expected.values()))
-        began = time.monotonic()
-        drained = drive.drain(stack, expected, lambda done: bars.update(task, completed=done))
-        seconds = time.monotonic() - began
-        finished = bars.add_task("finish", total=options.connections)
-        drive.finish(
-            stack, drained.host, options.connections, lambda done: bars.update(finished, completed=done)
-        )
-    drained.host.stop()
-    records, connections = stack.table(RECORDS.name), stack.table(CONNECTIONS.name)
-    counts = stack.counts()
-    rejected = stack.rejected()
-    show.output(console, stack.files(""), records, connections)
-    console.print(
-        f"{counts.records:,} records in {sum(expected.values()):,} envelopes from {PARTITIONS} partitions, "
-        f"exported in {seconds:.0f} s; the host was killed on the way, "
-        f"{drained.redelivered:,} envelopes came again",
-        highlight=False,
-    )
-    page = report(stack, now - timedelta(hours=5), datetime.now(UTC))
-    console.print(f"report: {page}, open it in a browser", highlight=False)
-    result = check(traffic.truth, records, rejected=rejected, skipped=counts.skipped)
-    for example in result.examples:
-        console.print(f"[red]{example}[/]", highlight=False)
-    durations = check_durations(traffic.truth, connections)
-    for example in durations.examples:
-        console.print(f"[red]{example}[/]", highlight=False)
-    balanced = counts.records == counts.rows + sum(counts.rejected.values()) + counts.skipped
-    print(
-        f"durations: {durations.connections} connections, {durations.exact} exact, {durations.wrong} wrong, "
-        f"{durations.missing} missing"
-    )
-    print(
-        f"demo: {counts.records} records in, {result.rows} rows, {sum(rejected.values())} rejected, "
-        f"{counts.skipped} skipped, {result.lost} lost, {result.duplicated} duplicated",
-        flush=True,
-    )
-    good = result.exact and balanced and not (durations.wrong or durations.missing)
-    return 0 if good else EXIT_WRONG
-
-
-def sent(stack: Stack, traffic: Traffic, bars: Progress) -> dict[str, int]:
-    """Sends the traffic; the sequence number after the last one of each partition."""
-    task = bars.add_task("send", total=len(traffic.sends))
-
-    async def go() -> dict[str, int]:
-        async with producer(stack.broker.connection_string, HUB) as client:
-            await send(traffic.sends, client, progress=lambda done: bars.update(task, completed=done))
-            return await next_sequences(client)
-
-    return asyncio.run(go())
-
-
-def stay(stack: Stack, console: Console) -> None:
-    """Leaves the stand-ins up, says how to use them, and waits for the end of input or Ctrl+C."""
-    copy = Path(".demo/output")
-    shutil.rmtree(copy, ignore_errors=True)
-    stack.download(stack.files(""), copy)
-    files = f"{copy}/parquet/{RECORDS.name}/**/*.parquet"
-    query = f"duckdb.read_parquet('{files}').aggregate('EventName, count(*)').show()"
-    console.print(
-        f"""
-[bold]Blob Storage[/], container {OUTPUT} (Azure Storage Explorer, az storage --connection-string, any SDK):
-  {stack.azurite.connection_string}
-[bold]Event Hub[/] {HUB}, consumer group {GROUP} (any Event Hubs SDK):
-  {stack.broker.connection_string}
-[bold]DuckDB[/], on a copy of the output in {copy}:
-  .venv/bin/python -c "import duckdb; {query}"
-
-Ctrl+C stops the stand-ins.""",
-        highlight=False,
-        soft_wrap=True,
-    )
-    try:
-        while True:
-            time.sleep(3600)
-    except KeyboardInterrupt:
-        console.print("stopped")
+            return run()
+    except Interrupted as interrupted:
+        sys.stderr.write("stopped\n")
+        return 128 + interrupted.number
 
 
 if __name__ == "__main__":

@@ -1,13 +1,18 @@
 """Prints the container's contents: the folder tree, a few rows, the longest connections."""
 
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from rich.console import Console
 from rich.table import Table
 from rich.tree import Tree
+
+from local.stack import GROUP, HUB, OUTPUT, Stack
+from shared.tables.schema import RECORDS
 
 COLUMNS = (
     "TimeGenerated",
@@ -18,6 +23,9 @@ COLUMNS = (
 )
 ID = 36
 """Characters of a CorrelationId that are shown: a GUID whole."""
+WIDTHS = {"TimeGenerated": 19, "StartTime": 19, "CorrelationId": 36, "EventName": 17, "Destination": 24}
+"""Characters that a column takes, where its values are wider than its name."""
+COPY = Path(".demo/output")
 FINISHED = ("CorrelationId", "StartTime", "DurationMs", "Status", "EventCount", "ClosingEvent")
 
 
@@ -65,10 +73,59 @@ def cell(column: str, value: object) -> str:
     return str(value)
 
 
-def output(console: Console, files: Iterable[str], records: pa.Table, connections: pa.Table | None) -> None:
-    """Prints all of it."""
+def output(console: Console, files: Iterable[str], records: pa.Table, connections: pa.Table) -> None:
+    """Print all of it, as wide as the terminal is."""
     console.print(tree(files))
-    console.print(rows(records, COLUMNS, "A few records"))
-    if connections is not None:
-        longest = connections.take(pc.sort_indices(connections, [("DurationMs", "descending")]))
-        console.print(rows(longest, FINISHED, "The longest connections"))
+    console.print(rows(records, fitting(COLUMNS, console.width), "A few records"))
+    # Those whose end is known only by their silence, or not at all, would be the longest.
+    ordinary = connections.filter(pc.equal(connections["Status"], "closed"))
+    longest = ordinary.take(pc.sort_indices(ordinary, [("DurationMs", "descending")]))
+    console.print(rows(longest, fitting(FINISHED, console.width), "The longest connections"))
+
+
+def fitting(columns: Sequence[str], width: int) -> list[str]:
+    """As many of the columns as fit, from the first on."""
+    chosen: list[str] = []
+    used = 1
+    for name in columns:
+        used += 3 + WIDTHS.get(name, len(name))
+        if used > width:
+            break
+        chosen.append(name)
+    return chosen
+
+
+def lead_on(console: Console, stack: Stack, *, kept: bool) -> None:
+    """Print how to go on: with the command line, Storage Explorer, and other tools."""
+    if not kept:
+        console.print(
+            "To look around with your own tools, leave it running: make demo KEEP=1", highlight=False
+        )
+        return
+    exports = "\n".join(
+        f"export {name}={shlex.quote(value)}"
+        for name, value in stack.settings.items()
+        if not name.startswith("AzureFunctionsJobHost")
+    )
+    files = f"{COPY}/parquet/{RECORDS.name}/**/*.parquet"
+    query = f"duckdb.read_parquet('{files}').aggregate('EventName, count(*)').show()"
+    console.print(
+        f"""
+[bold]The command line[/], in another terminal:
+{exports}
+.venv/bin/python -m shared status
+.venv/bin/python -m shared audit
+.venv/bin/python -m shared report --output report.html
+
+[bold]Azure Storage Explorer[/]: choose "Connect to Azure Storage", "Local storage emulator", blobs port
+{stack.azurite.port}. The container is {OUTPUT}. Any other tool connects with OutputStorage above.
+
+[bold]Event Hub[/] {HUB}, consumer group {GROUP}: any client connects with EventHubConnection above.
+
+[bold]DuckDB[/], on a copy of the output in {COPY}:
+.venv/bin/python -c "import duckdb; {query}"
+
+Ctrl+C stops the stand-ins.""",
+        highlight=False,
+        soft_wrap=True,
+    )

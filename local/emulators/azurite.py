@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from local.emulators import child
+
 ACCOUNT = "devstoreaccount1"
 # Public and the same everywhere: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -89,25 +91,20 @@ class Azurite:
         if not PROGRAM.exists():
             raise AzuriteError(f"{PROGRAM} is missing: run `npm ci` in the repository")
         where = ["--location", str(self.folder)] if self.folder else ["--inMemoryPersistence"]
-        process = subprocess.Popen(
+        process = child.start(
             [
                 *(str(PROGRAM), "--blobHost", "127.0.0.1", "--blobPort", str(self.port), *where),
                 *("--skipApiVersionCheck", "--disableTelemetry", "--silent"),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            # A Ctrl+C in the terminal is for the driver, which stops Azurite last.
-            start_new_session=True,
+            ]
         )
         try:
             said = self._words_at_start(process)
         except BaseException:
-            _end(process, signal.SIGKILL)
+            child.end(process, signal.SIGKILL)
             raise
         # Its own words, not an answer on the port: there, another server could have answered.
         if LISTENING not in said:
-            _end(process, signal.SIGKILL)
+            child.end(process, signal.SIGKILL)
             raise AzuriteError(
                 f"Azurite did not listen on port {self.port} in {self._start_timeout:g} s; it said:\n{said}"
             )
@@ -140,7 +137,7 @@ class Azurite:
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
         if process is not None:
-            _end(process, how)
+            child.end(process, how)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -149,15 +146,3 @@ class Azurite:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-
-def _end(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
-    process.send_signal(how)
-    try:
-        # Cut short, it loses what it has not saved yet.
-        process.wait(60)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    assert process.stdout is not None
-    process.stdout.close()

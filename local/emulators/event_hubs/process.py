@@ -7,17 +7,17 @@ For example:
 
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from local.emulators import child
+
 from .broker import HOST
 
 _PROJECT = Path(__file__).parents[3]
-_STOP_SECONDS = 60.0
 _LISTENING = f"listening on {HOST}:"
 
 
@@ -53,7 +53,7 @@ class BrokerProcess:
         self._options = [f"--hub={name}:{count}" for name, count in hubs.items()]
         self._options += [f"--group={group}" for group in groups]
         self._options += [f"--retention={retention}"] if retention else []
-        self._process: subprocess.Popen[str] | None = None
+        self._process: child.Child | None = None
 
     @property
     def pid(self) -> int:
@@ -88,26 +88,16 @@ class BrokerProcess:
         command += [] if self.key is None else [f"--key={self.key}"]
         self.data.mkdir(parents=True, exist_ok=True)
         errors = self.data / "broker.stderr"
-        with errors.open("w") as stderr:
-            process = subprocess.Popen(
-                command,
-                cwd=_PROJECT,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                text=True,
-                # A Ctrl+C in the terminal is for whoever started the broker, who stops it last.
-                start_new_session=True,
-            )
+        with errors.open("wb") as stderr:
+            process = child.start(command, cwd=_PROJECT, stderr=stderr)
         assert process.stdout
         try:
-            with process.stdout as stdout:
-                line = stdout.readline()
+            line = process.stdout.readline().decode()
         except BaseException:
-            _end(process, signal.SIGKILL)
+            child.end(process, signal.SIGKILL)
             raise
         if not line.startswith(_LISTENING):
-            status = _end(process, signal.SIGKILL)
+            status = child.end(process, signal.SIGKILL)
             raise RuntimeError(f"the broker ended with status {status}: {errors.read_text().strip()}")
         self.port = int(line.removeprefix(_LISTENING))
         self._process = process
@@ -147,13 +137,4 @@ class BrokerProcess:
 
     def _end(self, number: signal.Signals) -> int:
         process, self._process = self._process, None
-        return _end(process, number) if process else 0
-
-
-def _end(process: subprocess.Popen[str], number: signal.Signals) -> int:
-    process.send_signal(number)
-    try:
-        return process.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return process.wait()
+        return child.end(process, number) if process else 0

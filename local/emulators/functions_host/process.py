@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from local.emulators import child
+
 ROOT = Path(__file__).resolve().parents[3]
 SHOWN = 4000
 OF_FUNCTIONS = {"claimed", "released", "invocation", "checkpoint"}
@@ -69,7 +71,7 @@ class HostProcess:
             self._own_log = tempfile.TemporaryDirectory()
             self._log = Path(self._own_log.name) / "log"
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = child.start(
                 [
                     *(
                         sys.executable,
@@ -82,12 +84,9 @@ class HostProcess:
                     *("--time-scale", str(self._time_scale)),
                 ],
                 cwd=ROOT,
-                env=os.environ | self._settings,
+                environment=os.environ | self._settings,
                 stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
                 stderr=log,
-                # A Ctrl+C in the terminal is for the driver, which stops the host in its own time.
-                start_new_session=True,
             )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -229,9 +228,7 @@ class HostProcess:
         status = self._process.wait(timeout)
         # To the end of what it wrote, also where there was no time to wait: below, its pipe is closed.
         self._reader.join()
-        for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe is not None
-            pipe.close()
+        child.ended(self._process)
         return status
 
     def __enter__(self) -> Self:

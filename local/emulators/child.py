@@ -1,0 +1,124 @@
+"""Runs emulators as child processes, and ends all of them, also when whoever started them is interrupted."""
+
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+PATIENCE = 60.0
+"""Seconds that a child may take to end in good order: cut short, it loses what it has not saved yet."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+type Child = subprocess.Popen[bytes]
+
+_running: set[Child] = set()
+
+
+class Interrupted(KeyboardInterrupt):
+    """SIGINT or SIGTERM came; `number` is the signal's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+class _Hold:
+    """Puts an interruption off for the length of a with block."""
+
+    depth = 0
+    pending: int | None = None
+
+    def __enter__(self) -> None:
+        self.depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.depth -= 1
+        if not self.depth and self.pending is not None:
+            number, self.pending = self.pending, None
+            raise Interrupted(number)
+
+
+_hold = _Hold()
+
+
+def start(
+    command: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    stdin: int = subprocess.DEVNULL,
+    stderr: int | IO[bytes] = subprocess.STDOUT,
+) -> Child:
+    """Start a child whose standard output is a pipe.
+
+    It gets a session of its own: a Ctrl+C in the terminal is for its parent, which ends it in its own time.
+    """
+    with _hold:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=environment,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            start_new_session=True,
+        )
+        _running.add(process)
+        return process
+
+
+def end(process: Child, number: signal.Signals, patience: float = PATIENCE) -> int:
+    """Send a signal to a child and wait for its end; kill it if it does not end. Returns its exit status."""
+    process.send_signal(number)
+    try:
+        status = process.wait(patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        status = process.wait()
+    ended(process)
+    return status
+
+
+def ended(process: Child) -> None:
+    """Close the pipes of a child that has ended."""
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
+    _running.discard(process)
+
+
+def end_all() -> None:
+    """Kill every child that still runs."""
+    # Their pipes stay open: another thread may be reading.
+    for process in _running:
+        process.kill()
+        process.wait()
+    _running.clear()
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Raise `Interrupted` in the with block at the first SIGINT or SIGTERM; at its end, no child is left.
+
+    Later signals are ignored: what is ended, is ended in good order. For the main thread of a program.
+    """
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        for other in SIGNALS:
+            signal.signal(other, signal.SIG_IGN)
+        if _hold.depth:
+            _hold.pending = number
+        else:
+            raise Interrupted(number)
+
+    for number in SIGNALS:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        end_all()

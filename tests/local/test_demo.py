@@ -1,0 +1,124 @@
+"""The demonstration leads on, and leaves nothing behind, whenever it is interrupted."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from local.stack import ROOT
+
+PATIENCE = 240
+
+
+class Demo:
+    """`make demo` with little traffic, in a folder of its own; everything that it starts bears a mark."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.mark = f"DEMO_MARK={uuid.uuid4().hex}"
+        self.folder = folder
+        name, _, value = self.mark.partition("=")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "local.demo", "--connections", "60", *options],
+            cwd=ROOT,
+            env=os.environ | {name: value, "TMPDIR": str(folder), "COLUMNS": "80"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def read_until(self, text: str) -> str:
+        """What it prints, up to a line with this text."""
+        assert self.process.stdout is not None
+        lines = []
+        for line in self.process.stdout:
+            lines.append(line)
+            if text in line:
+                break
+        return "".join(lines)
+
+    def wait_until_it_listens(self) -> None:
+        """Before, Python itself starts, and an interruption ends it without a word."""
+        status = Path(f"/proc/{self.process.pid}/status")
+        while True:
+            (caught,) = re.findall(r"^SigCgt:\s*(\w+)$", status.read_text(), re.MULTILINE)
+            if int(caught, 16) >> (signal.SIGTERM - 1) & 1:
+                return
+            time.sleep(0.005)
+
+    def end(self, number: signal.Signals) -> str:
+        """Interrupt it; the rest of what it prints."""
+        self.process.send_signal(number)
+        return self.process.communicate(timeout=PATIENCE)[0]
+
+    def left(self) -> list[str]:
+        """The processes and files that it leaves behind."""
+        deadline = time.monotonic() + 20
+        while found := [*self._processes(), *map(str, self.folder.iterdir())]:
+            if time.monotonic() > deadline:
+                break
+            # A worker ends by itself, a moment after its host.
+            time.sleep(0.1)
+        return found
+
+    def _processes(self) -> list[str]:
+        found = []
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                if self.mark.encode() in (path / "environ").read_bytes():
+                    found.append((path / "cmdline").read_text().replace("\0", " "))
+            except OSError:
+                continue
+        return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize("seconds", [0, 1.5, 4])
+def test_an_interrupted_demo_leaves_nothing_behind(
+    tmp_path: Path, seconds: float, number: signal.Signals
+) -> None:
+    demo = Demo(tmp_path)
+    demo.wait_until_it_listens()
+    time.sleep(seconds)
+    said = demo.end(number)
+    assert "Traceback" not in said
+    assert demo.process.returncode == 128 + number
+    assert not demo.left()
+
+
+def test_a_demo_that_is_kept_leads_on_to_the_command_line(tmp_path: Path) -> None:
+    demo = Demo(tmp_path, "--keep")
+    said = demo.read_until("Ctrl+C stops")
+    try:
+        assert "Azure Storage Explorer" in said
+        settings = dict(re.findall(r"^export (\w+)='?(.*?)'?$", said, re.MULTILINE))
+        commands = [
+            line.removeprefix(".venv/bin/python -m ")
+            for line in said.splitlines()
+            if line.startswith(".venv/bin/python -m shared ")
+        ]
+        assert [command.split()[1] for command in commands] == ["status", "audit", "report"]
+        for command in commands:
+            run = subprocess.run(
+                [sys.executable, "-m", *command.replace("report.html", str(tmp_path / "page.html")).split()],
+                cwd=ROOT,
+                env=os.environ | settings,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert run.returncode == 0, (command, run.stdout, run.stderr)
+        (tmp_path / "page.html").unlink()
+    finally:
+        rest = demo.end(signal.SIGINT)
+    assert "stopped" in rest
+    assert "Traceback" not in rest
+    assert demo.process.returncode == 0
+    assert not demo.left()
+    tables = said[said.index("A few records") : said.index("records in")]
+    assert max(map(len, tables.splitlines())) <= 80
