@@ -104,6 +104,8 @@ def turn(world: World) -> None:
                     world.start_compactor()
             case 14 if options.compact and choices.happens(400):
                 world.start_auditor()
+            case 12 | 13 if options.lost_ownership:
+                world.lose_ownership()
             case 12 if options.remove:
                 world.remove_file()
             case 13 if options.recreate and len(world.hubs) < 3:

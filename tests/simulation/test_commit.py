@@ -19,6 +19,7 @@ SCENARIOS = {
     "hub made anew, checkpoint kept, some passed over": Options(
         recreate=True, kept=True, checkpoint_leak=True, faults=250
     ),
+    "an owner that lost its partition goes on": Options(lost_ownership=True),
     "blocks expire": Options(week=True, faults=250),
     "everything": Options(
         faults=250, skew=8, checkpoint_leak=True, rewind=True, remove=True, week=True, commit_bytes=600

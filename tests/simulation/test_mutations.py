@@ -10,7 +10,7 @@ from shared.azure.checkpoints import Checkpoint
 from shared.connections import repair
 from shared.export import exporter, plan
 from shared.export.plan import CommitPlan
-from shared.input.envelope import HubPartition
+from shared.input.envelope import Envelope, HubPartition
 from shared.protocol import publishing, selection
 from shared.protocol.incarnation import TOLERANCE, Incarnation, Progress
 from shared.protocol.ledger import Ledger
@@ -132,6 +132,16 @@ def what_the_host_has_passed_is_not_noted(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(repair, "with_skipped", lambda ledger, *_: ledger)
 
 
+def the_newest_time_is_that_of_the_last_envelope(patch: pytest.MonkeyPatch) -> None:
+    take = Progress.take
+
+    def last(self: Progress, envelope: Envelope) -> None:
+        take(self, envelope)
+        self.newest = envelope.enqueued
+
+    patch.setattr(Progress, "take", last)
+
+
 def the_newest_time_is_that_of_rows_alone(patch: pytest.MonkeyPatch) -> None:
     make = plan.plan_commit
 
@@ -153,6 +163,7 @@ def the_timer_empties_a_list_that_it_has_not_published(patch: pytest.MonkeyPatch
 
 MUTATIONS: list[tuple[Patch, Options]] = [
     (ledger_writes_are_unconditional, Options()),
+    (ledger_writes_are_unconditional, Options(lost_ownership=True, faults=0)),
     (what_is_listed_is_not_published_first, Options(faults=250)),
     (a_ledger_is_cached_before_its_files_are_confirmed, Options(faults=250)),
     (blocks_that_are_gone_mean_done, Options(week=True, faults=250)),
@@ -166,6 +177,7 @@ MUTATIONS: list[tuple[Patch, Options]] = [
     (numbers_that_were_committed_too_early_are_not_moved, Options(recreate=True, kept=True)),
     (checkpoints_of_an_older_hub_are_kept, Options(recreate=True, kept=True)),
     (what_the_host_has_passed_is_not_noted, Options(kept=True, checkpoint_leak=True, faults=250)),
+    (the_newest_time_is_that_of_the_last_envelope, Options(skew=8)),
     (the_newest_time_is_that_of_rows_alone, Options(skew=8, faults=250)),
     (the_timer_empties_a_list_that_it_has_not_published, Options(faults=250)),
 ]

@@ -82,6 +82,8 @@ class Options:
     """All stops for eight days: blocks expire."""
     compact: bool = False
     """Files are Parquet, and compactors put them together; what was given up an hour ago never arrives."""
+    lost_ownership: bool = False
+    """An owner that lost its partition cannot reach storage for a while, and goes on with its old batch."""
     kept: bool = False
     """The hub is made anew, and the checkpoint of the old one is kept, as Azure does."""
     ledger_lost: str = ""
@@ -173,6 +175,8 @@ class World:
     """Of compactors, and of publishers whose files are gone."""
     refuted: list[str] = field(default_factory=list)
     """By auditors while all this went on."""
+    cut_off: set[str] = field(default_factory=set)
+    """Owners that cannot reach storage."""
     removed: Counter[str] = field(default_factory=Counter)
     log: list[str] = field(default_factory=list)
     stuck: str = ""
@@ -368,6 +372,17 @@ class World:
         self._ids += 1
         return f"{self._ids:032x}"
 
+    def lose_ownership(self) -> None:
+        """Another instance owns the partition from here on; this one goes on until it succeeds."""
+        owners = [one.name for one in self.actors if one.name.startswith("owner")]
+        if self.cut_off:
+            self.log.append(f"{', '.join(self.cut_off)} reaches storage again")
+            self.cut_off.clear()
+        elif owners:
+            self.cut_off.add(self.choices.one(owners))
+            self.log.append(f"{', '.join(self.cut_off)} cannot reach storage, and another owner begins")
+            self.start_owner()
+
     def kill(self, actor: Actor) -> None:
         """A process dies between two calls."""
         actor.kill()
@@ -383,6 +398,9 @@ class World:
 
     def _answer(self, actor: Actor, call: Call, *, faults: bool) -> tuple[Any, StorageError | None] | None:
         fault = "none"
+        if faults and actor.name in self.cut_off:
+            self.log.append(f"{actor.name}: {call.kind} does not reach storage")
+            return None, OutcomeUnknown(f"{call.kind} {call.name}: no answer")
         # A listing that fails ends its run, and there are many of them: nothing else would be seen.
         if faults and call.kind != "outputs" and self.choices.happens(self.options.faults):
             fault = self.choices.one(FAULTS[1:])
