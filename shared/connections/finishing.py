@@ -18,65 +18,67 @@ from shared.tables.schema import CONNECTIONS
 
 HOUR = 3600 * 1_000_000
 UNCLOSED_KEPT = timedelta(days=7)
-"""How long a connection that finished without a closing event waits for one."""
+"""How long a connection that was finished without a closing event can be revised."""
 FAILURE = "fail"
-"""A closing event whose name has this in it says that the connection failed."""
+"""A connection failed if the name of its closing event contains this."""
 
 WRITTEN = CONNECTIONS.arrow.append(pa.field("folder", pa.timestamp("us", "UTC"), nullable=False))
-"""A row to be written, and the time whose folder it belongs in: that of Revision 0."""
+"""A row to write, and the time that decides its folder, which Revision 0 fixes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """Which event names open and close a connection; lower case."""
+    """The event names that open and close a connection, in lower case."""
 
     opening: frozenset[str]
     closing: frozenset[str]
 
     @property
     def names(self) -> frozenset[str]:
-        """All of them."""
+        """All names that open or close a connection."""
         return self.opening | self.closing
 
     @classmethod
     def of(cls, policy: FinishPolicy) -> "Vocabulary":
-        """As the settings name them."""
+        """The vocabulary that the settings declare."""
         return cls(_lower(policy.opening), _lower(policy.closing))
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What became of rows of the state table at one time of the clock."""
+    """The result of finishing rows of the state table at one time of the clock."""
 
     written: pa.Table
-    """Of WRITTEN."""
+    """Rows to write, with the schema WRITTEN."""
     kept: pa.Table
-    """The rows of the state table that stay."""
+    """The rows that stay in the state table."""
     due: int
-    """The clock at which the first of those is to be finished or dropped."""
+    """The clock (µs since 1970 UTC) at which the first of the kept rows must be finished or dropped."""
     names: Mapping[str, EventNameCounts] = field(default_factory=dict)
-    """Of what was written with Revision 0."""
+    """Counts of event names in the rows that were written with Revision 0."""
     capped: int = 0
 
 
 def finish(
     rows: pa.Table, policy: FinishPolicy, clock: int, *, quiet: bool, room: int, commit_id: str
 ) -> Finished:
-    """Writes what is finished, and drops what no late record is awaited for any more.
+    """Finishes connections that are due, and drops those that can no longer be revised.
 
-    A connection is finished after a closing event and a grace time, or without records for the idle time; or
-    for the quiet time, where `quiet` says that closing events cannot be told (see Manifest.quiet). All of
-    these run from the arrival of its last record to `clock`. No more than `room` rows are kept: the oldest
-    ones go, finished ones first. `commit_id`: 32 hexadecimal digits, new for each commit. A row keeps that of
-    its Revision 0 as CommitId, which tells it from other rows of the connection, written after it was
-    dropped.
+    A connection is finished when its last record arrived a grace time ago and it has a closing event, or when
+    its last record arrived an idle time ago; a quiet time is enough if `quiet` says that no closing events
+    are known (see Manifest.quiet). Times are compared with `clock` (µs since 1970 UTC). At most `room` rows
+    are kept: the oldest ones are dropped first, and finished ones before others.
+
+    `commit_id` has 32 hexadecimal digits and is new for each commit. A row keeps the id of the commit that
+    wrote its Revision 0 as CommitId. That tells it from rows of the same connection that are written after
+    the connection was dropped.
     """
     if not rows.num_rows:
         return Finished(WRITTEN.empty_table(), rows, UNKNOWN)
     facts = _Facts.of(rows, Vocabulary.of(policy))
     closed = facts.closing >= 0
     revision, pending, shown = (np.asarray(rows[name]) for name in ("revision", "pending", "closed"))
-    # Other settings than those it was written by may tell now that it closed, or that it did not.
+    # The settings may have changed since it was written, and with them whether it is closed.
     pending = pending | ((revision >= 0) & (closed != shown))
     idle = min(policy.idle, policy.quiet) if quiet else policy.idle
     seen = np.asarray(rows["last_seen"])
@@ -119,23 +121,23 @@ def finish(
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What the event names of rows say. Positions are those in the flat list of all names; -1: none."""
+    """What the event names of rows tell. Positions refer to the flat list of all names; -1 means none."""
 
     texts: list[str]
     code: Array
-    """Of each name, its place in `texts`."""
+    """For each name, its index in `texts`."""
     parent: Array
-    """The row of each name."""
+    """For each name, the index of its row."""
     first: Array
     last: Array
     reported: Array
     earliest: Array
-    """Of each row, the name of its first record."""
+    """For each row, the position of the name of its first record."""
     latest: Array
     opening: Array
-    """The first opening one."""
+    """For each row, the position of its first opening name."""
     closing: Array
-    """The last closing one."""
+    """For each row, the position of its last closing name."""
     is_closing: Array
 
     @classmethod
@@ -160,7 +162,7 @@ class _Facts:
             found: Array = reduce.reduceat(at, starts)
             return np.where(best == nothing, -1, found)
 
-        # Names of a row are sorted: of equal times, the first and the last name in order are taken.
+        # The names of a row are sorted. If times are equal, the first or the last name in that order counts.
         reduce_none = {np.minimum: UNKNOWN, np.maximum: -1}
         return cls(
             texts=names,
@@ -177,12 +179,12 @@ class _Facts:
         )
 
     def name(self, positions: Array) -> pa.Array:
-        """The names at these positions, null for -1."""
+        """Returns the names at these positions, and null for -1."""
         return pa.array(self.texts, pa.string()).take(pa.array(self.code[positions], mask=positions < 0))
 
 
 def _written(rows: pa.Table, facts: _Facts, at: Array, *, quiet: bool) -> pa.Table:
-    """The connections at these places, as rows to be written."""
+    """Returns the rows to write for the connections at these indexes."""
     if not len(at):
         return WRITTEN.empty_table()
     longest = np.full(rows.num_rows, np.nan)
@@ -226,14 +228,14 @@ def _written(rows: pa.Table, facts: _Facts, at: Array, *, quiet: bool) -> pa.Tab
 
 
 def _hexadecimal(rows: pa.Table, name: str) -> pa.Array:
-    """A column of 16 bytes as 32 hexadecimal digits."""
+    """Returns a column of 16 bytes as text of 32 hexadecimal digits."""
     digits = key_of(rows, name).tobytes().hex().encode()
     ends = np.arange(rows.num_rows + 1, dtype=np.int32) * 32
     return pa.StringArray.from_buffers(rows.num_rows, pa.py_buffer(ends), pa.py_buffer(digits))
 
 
 def _seen(facts: _Facts, rows: Array, arrived: Array) -> dict[str, EventNameCounts]:
-    """How often each name occurs in these rows, comes first and last, and when it last arrived."""
+    """Counts how often each name occurs in these rows, comes first and last, and when it last arrived."""
     if not rows.any():
         return {}
     size = len(facts.texts)
@@ -251,7 +253,7 @@ def _seen(facts: _Facts, rows: Array, arrived: Array) -> dict[str, EventNameCoun
 
 
 def newest(observations: pa.Table) -> dict[str, EventNameCounts]:
-    """When each event name last occurred in these observations, by the arrival of the last record."""
+    """Returns when a connection with each event name last had a record arrive."""
     lists = observations["names"].combine_chunks()
     code, texts = ranked(lists.flatten().field("name"))
     seen = np.repeat(np.asarray(observations["last_seen"]), np.asarray(lists.value_lengths()))

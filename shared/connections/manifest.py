@@ -11,33 +11,33 @@ from shared.protocol.ledger import MAX_BYTES, Ledger, PendingFile
 
 FORMAT = 1
 NAME = "manifest.json"
-"""Its blob in the state container."""
+"""The name of its blob in the state container."""
 NAMES = 256
-"""Distinct event names that are counted."""
+"""Maximum number of distinct event names that are counted."""
 HOUR = 3600 * 1_000_000
 DAY = 24 * HOUR
 MARGIN = 60 * 1_000_000
-"""Microseconds by which the clocks of hub and app may differ."""
+"""How far the clocks of the hub and the app may differ (µs)."""
 FEW = 100
-"""Connections in a day; of fewer nothing can be told about the event names in use."""
+"""Connections a day below which the event names in use are not judged."""
 
 
 class _Data(BaseModel):
-    # A newer program's keys survive a rewrite by this one.
+    # Keys of a newer program survive when this one rewrites the blob.
     model_config = ConfigDict(frozen=True, extra="allow")
 
 
 class PartitionProgress(_Data):
-    """How far a partition has been merged."""
+    """How far the commits of a partition are merged."""
 
     ledger_id: str = ""
-    """Empty: nothing was committed of it yet."""
+    """Empty if nothing was committed yet."""
     ordinal: int = 0
-    """The watermark: every commit up to it is merged. Counts commits: sequence numbers begin again."""
+    """The watermark: every commit up to this ordinal is merged. Ordinals never restart."""
     seen: int = 0
-    """The highest ordinal of the ledger that was read: a lower one means that it was rolled back."""
+    """The highest ordinal that was read from the ledger. A ledger with a lower one was rolled back."""
     progress: int = -1
-    """Whatever arrived at the hub before is merged; µs since 1970 UTC."""
+    """Everything that arrived at the hub before this time (µs since 1970 UTC) is merged."""
     hub_created: int | None = None
     """When the hub was created, as it said last; None: it has not said yet. µs since 1970 UTC."""
     hub_asked: int = 0
@@ -49,23 +49,23 @@ class Part(_Data):
 
     name: str
     low: str
-    """Its lowest key, hexadecimal. What lies between two parts belongs to the first one."""
+    """Its lowest key, in hexadecimal. Keys between two parts belong to the first of them."""
     rows: int
     open: int
-    """Of those, connections that are not finished, or are to be revised."""
+    """How many of these rows are unfinished connections, or have a revision to write."""
     due: int
-    """The clock at which the first of its rows is to be finished or dropped."""
+    """The clock (µs since 1970 UTC) at which the first of its rows must be finished or dropped."""
 
 
 class EventNameCounts(_Data):
-    """How often an event name occurs in finished connections, each counted once."""
+    """How many finished connections have an event name."""
 
     connections: int = 0
     first: int = 0
-    """In so many of them it came first."""
+    """How many of them begin with it."""
     last: int = 0
     newest: int = -1
-    """Arrival of the last connection's record among those merged that have it."""
+    """When a connection that has it last had a record arrive (µs since 1970 UTC)."""
 
     def plus(self, other: "EventNameCounts") -> "EventNameCounts":
         """The sum."""
@@ -80,21 +80,21 @@ class EventNameCounts(_Data):
 
 
 class Totals(_Data):
-    """What was done from the beginning."""
+    """Totals since the beginning."""
 
     observations: int = 0
     connections: int = 0
-    """Rows with Revision 0."""
+    """Rows that were written with Revision 0."""
     revisions: int = 0
-    """All other rows."""
+    """Rows that were written with a higher revision."""
     indeterminate: int = 0
-    """Of the rows with Revision 0, those without a duration."""
+    """Rows with Revision 0 that have no duration."""
     arrival_seconds: int = 0
-    """The sum of their estimates from arrival times."""
+    """The sum of the estimates from arrival times of those rows."""
     capped: int = 0
-    """Connections that were let go early, because there were too many."""
+    """Connections that were written and dropped early because there were too many."""
     missing: int = 0
-    """Segments, indexes and parts of the state table that were listed, and were gone or damaged."""
+    """Segments, indexes and parts of the state table that were gone or damaged."""
 
     def plus(self, other: "Totals") -> "Totals":
         """The sum."""
@@ -103,27 +103,27 @@ class Totals(_Data):
 
 
 class Manifest(_Data):
-    """What the timer has merged and written. Immutable: each change is a new value."""
+    """What the timer has merged and written. Immutable: each change returns a new value."""
 
     format: int = FORMAT
     ordinal: int = 0
-    """How often it was written."""
+    """How many times it has been written."""
     commit_id: str = ""
     committed_at: int = 0
     partitions: dict[str, PartitionProgress] = {}
     hub: tuple[str, ...] = ()
-    """The partitions that the hub has: those that the clock waits for."""
+    """The partitions of the hub, for which the clock waits."""
     parts: tuple[Part, ...] = ()
-    """The state table, by key."""
+    """The parts of the state table, sorted by key."""
     policy: str = ""
-    """The rules that `due` of the parts was found by."""
+    """The policy with which `due` of the parts was computed."""
     files: tuple[PendingFile, ...] = ()
-    """To publish; replaced only once all of them are confirmed."""
+    """Files to publish. The list is replaced only after all of them are confirmed."""
     lost: tuple[str, ...] = ()
-    """Files that could not be published, because their blocks had expired."""
+    """Files that could not be published because their blocks had expired."""
     names: dict[str, EventNameCounts] = {}
     began: dict[int, int] = {}
-    """How many connections were first seen in each hour since 1970, of the last day."""
+    """Connections that were first seen in each hour (since 1970) of the last day."""
     totals: Totals = Totals()
     manifest_id: str = ""
     """The first commit's id, for life: tells this state from another one in its place."""
@@ -136,7 +136,7 @@ class Manifest(_Data):
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
-        """The manifest in these bytes. Raises LedgerTooNew, LedgerError."""
+        """Parses a manifest. Raises LedgerTooNew or LedgerError."""
         try:
             manifest = cls.model_validate_json(data)
         except ValidationError as error:
@@ -150,7 +150,7 @@ class Manifest(_Data):
         return manifest
 
     def dump(self) -> bytes:
-        """As the bytes of one Put Blob. Raises LedgerTooLarge."""
+        """Serializes the manifest for one Put Blob. Raises LedgerTooLarge."""
         data = self.model_dump_json().encode()
         if len(data) > MAX_BYTES:
             raise LedgerTooLarge(f"{NAME}: {len(data)} bytes, at most {MAX_BYTES}: {len(self.files)} files")
@@ -158,15 +158,16 @@ class Manifest(_Data):
 
     @property
     def clock(self) -> int:
-        """The time that finishing goes by: what arrived before, at any partition of the hub, is merged.
+        """The time (µs since 1970 UTC) up to which the records of every partition of the hub are merged.
 
-        Where nothing is known of a partition of the hub, -1: nothing is finished.
+        Finishing measures all times against it. It is -1 while the progress of a partition is unknown; then
+        nothing is finished.
         """
         known = [self.partitions[name].progress if name in self.partitions else -1 for name in self.hub]
         return min(known, default=-1)
 
     def watermark(self, ledger: Ledger) -> int:
-        """The ordinal up to which the commits of this ledger are merged."""
+        """Returns the ordinal up to which the commits of this ledger are merged."""
         merged = self.partitions.get(ledger.partition)
         return merged.ordinal if merged and merged.ledger_id == ledger.ledger_id else 0
 
@@ -178,20 +179,20 @@ class Manifest(_Data):
         return ledger.with_hub_confirmed(merged.hub_created, merged.hub_asked - MARGIN)
 
     def behind(self, ledger: Ledger) -> bool:
-        """Whether the ledger dropped segments that this manifest has not merged: it is not the latest one."""
+        """Whether the ledger dropped segments that this manifest, an older one then, has not merged."""
         return ledger.trimmed > self.watermark(ledger)
 
     def rolled_back(self, ledger: Ledger) -> bool:
-        """Whether more was seen of this partition than the ledger says, or another ledger."""
+        """Whether a later state of this ledger, or another ledger of the partition, was seen before."""
         merged = self.partitions.get(ledger.partition)
         if merged is None or not merged.ledger_id:
             return False
         return merged.ledger_id != ledger.ledger_id or ledger.ordinal < merged.seen
 
     def accepting(self, partition: str, ledger: Ledger | None) -> "Manifest":
-        """With the current ledger of a partition, or none, accepted by an operator's decision.
+        """Accepts the current ledger of a partition, or its loss, because an operator decided so.
 
-        What was merged of it stays merged, as far as the ledger goes.
+        Commits that were merged stay merged, as far as the ledger reaches.
         """
         partitions = {name: one for name, one in self.partitions.items() if name != partition}
         if ledger:
@@ -202,13 +203,13 @@ class Manifest(_Data):
         return self.model_copy(update={"partitions": partitions})
 
     def without_parts(self, names: Collection[str]) -> "Manifest":
-        """Without these parts of the state table: what was known of their connections is lost."""
+        """Removes these parts of the state table, and with them what was known of their connections."""
         kept = tuple(part for part in self.parts if part.name not in names)
         lost = len(self.parts) - len(kept)
         return self.model_copy(update={"parts": kept, "totals": self.totals.plus(Totals(missing=lost))})
 
     def quiet(self, closing: frozenset[str]) -> bool:
-        """Whether no closing name is known to occur: none in a day in which enough connections began."""
+        """Whether no closing name occurred for a day in which at least FEW connections began."""
         matched = any(
             name.lower() in closing and one.newest >= self.clock - DAY for name, one in self.names.items()
         )
@@ -217,10 +218,10 @@ class Manifest(_Data):
     def counting(
         self, names: Mapping[str, EventNameCounts], vocabulary: Collection[str]
     ) -> dict[str, EventNameCounts]:
-        """The names with these added.
+        """Returns the counts of event names with these added.
 
-        Keeps at most NAMES of them: first those of the vocabulary (lower case), then those of the most
-        connections, then the newest. So names that occur once each cannot crowd out the ones in use.
+        At most NAMES names are kept: those of the vocabulary (lower case) first, then those that most
+        connections have, then the newest. Names that occur once each cannot displace the names in use.
         """
         counted = dict(self.names)
         for name, seen in names.items():
@@ -246,13 +247,13 @@ class Manifest(_Data):
         )
 
     def with_lost(self, files: Sequence[PendingFile], commit_id: str, now: int) -> "Manifest":
-        """With these files noted as lost instead of listed."""
+        """Moves these files from the list of files to publish to the lost ones."""
         kept = tuple(file for file in self.files if file not in files)
         lost = (*self.lost, *(file.name for file in files))
         return self.written(commit_id, now).model_copy(update={"files": kept, "lost": lost})
 
     def written(self, commit_id: str, now: int) -> "Manifest":
-        """As the next write of it: with the next ordinal."""
+        """Returns the manifest with the next ordinal, as it is written next."""
         return self.model_copy(
             update={
                 "ordinal": self.ordinal + 1,

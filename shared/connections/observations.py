@@ -1,7 +1,7 @@
 """Folds a connection's records into observations, and computes its age at each record. Pure.
 
-Times in observations are microseconds since 1970 UTC. Folding is associative and commutative, so that it does
-not matter which commit saw what; it is not idempotent, as it counts: each record must come in once.
+Times in observations are microseconds since 1970 UTC. Folding is associative and commutative, so the order
+of commits does not matter. It is not idempotent, because it counts: each record must be folded exactly once.
 """
 
 import hashlib
@@ -19,15 +19,15 @@ UNKNOWN = np.iinfo(np.int64).max
 NEVER = np.iinfo(np.int64).min
 FORMAT = b"1"
 MAX_NAMES = 8
-"""Distinct event names that an observation keeps: the first ones by name, whatever order they came in."""
+"""Maximum number of distinct event names in an observation. The first ones in alphabetical order are kept."""
 NO_NAME = ""
-"""What stands for the name of a record that has no EventName: it neither opens nor closes a connection."""
+"""Stands for the missing EventName of a record. It neither opens nor closes a connection."""
 MAX_TEXT = 256
-"""Characters of an event name or another text that an observation keeps; the record itself has all."""
+"""Maximum length of an event name or another text in an observation; the exported record has all of it."""
 MAX_ID = 512
-"""Characters of an id that an observation keeps whole. Real ones are shorter; the record itself has all."""
+"""Maximum length of an id in an observation. Real ids are shorter; the exported record has all of it."""
 LAST = ("Error", "Source", "Destination", "Region", "_SubscriptionId")
-"""Columns of which the last value counts: the maximum by (time, value) of those that are not null."""
+"""Columns of which the last value counts: among values that are not null, the maximum by (time, value)."""
 
 NAMES = pa.list_(
     pa.struct(
@@ -40,7 +40,7 @@ NAMES = pa.list_(
         ]
     )
 )
-"""The event names of a connection, sorted; `reported`: the longest duration that its records state, in ms."""
+"""The event names of a connection, sorted. `reported`: the longest duration that its records state (ms)."""
 
 OBSERVATIONS = pa.schema(
     [
@@ -57,27 +57,26 @@ OBSERVATIONS = pa.schema(
     ],
     metadata={"format": FORMAT},
 )
-"""One row per connection: first and last time and arrival (`_seen`), count of records, names, last values."""
+"""One row per connection: first and last time and arrival (`_seen`), record count, names, last values."""
 
 
 class StartTimeLookup(Protocol):
-    """What is known of when connections began."""
+    """Looks up when connections began."""
 
     def earliest(self, observations: pa.Table) -> tuple[Array, Array]:
-        """The earliest known time and arrival of each observation's connection.
+        """Returns the earliest known time and arrival of each observation's connection.
 
         Both in µs since 1970 UTC; UNKNOWN where none is known.
         """
 
 
 def enrich(table: pa.Table, known: StartTimeLookup) -> tuple[pa.Table, pa.Table]:
-    """The table with its derived columns, and one observation for each of its connections.
+    """Fills the derived columns of a table of records, and returns one observation for each connection.
 
-    ConnectionStartTime is the earliest time known: of this table or of `known`. ConnectionDurationMs is the
-    record's time minus that, a lower bound of the connection's duration. It is null where that time is the
-    record's own: one time measures nothing, and 0 would say that something was measured. So it is for opening
-    events too: which names open a connection is the timer's to say. ConnectionArrivalDurationMs is the
-    record's arrival minus the earliest arrival known.
+    ConnectionStartTime is the earliest time in this table or in `known`. ConnectionDurationMs is the record's
+    time minus that: a lower bound of the connection's duration. It is null where it would be 0, because one
+    time measures nothing. That includes opening events: only the timer knows which names open a connection.
+    ConnectionArrivalDurationMs is the record's arrival minus the earliest known arrival.
     """
     if not table.num_rows:
         return table, OBSERVATIONS.empty_table()
@@ -99,13 +98,13 @@ def enrich(table: pa.Table, known: StartTimeLookup) -> tuple[pa.Table, pa.Table]
 
 
 def merge(tables: Sequence[pa.Table]) -> pa.Table:
-    """One observation for each connection in these tables of observations."""
+    """Folds tables of observations into one observation for each connection."""
     table = pa.concat_tables([OBSERVATIONS.empty_table(), *tables])
     return fold(table, connection_numbers(table))
 
 
 def connection_numbers(table: pa.Table) -> Array:
-    """The connection of each row of a table of records or observations, as a number from 0 on."""
+    """Returns the connection of each row of a table of records or observations, numbered from 0."""
     resources, ids = (
         whole(table[name]).dictionary_encode(null_encoding="encode")
         for name in ("_ResourceId", "CorrelationId")
@@ -118,9 +117,9 @@ def connection_numbers(table: pa.Table) -> Array:
 
 
 def keys(observations: pa.Table) -> Array:
-    """A key for each connection: 128 bits of a hash of `_ResourceId` and CorrelationId, as numpy's S16.
+    """Returns a key for each connection: a 128-bit hash of `_ResourceId` and CorrelationId, as numpy's S16.
 
-    A cryptographic hash: ids are copied from clients, which must not be able to make two connections one.
+    The hash is cryptographic, because clients choose ids and must not be able to merge two connections.
     """
     resources = whole(observations["_ResourceId"]).dictionary_encode(null_encoding="encode")
     prefixes = [
@@ -136,7 +135,7 @@ def keys(observations: pa.Table) -> Array:
 
 
 def fold(table: pa.Table, groups: Array) -> pa.Table:
-    """Observations folded into one per group, in order of the groups: numbers from 0 on, none left out."""
+    """Folds observations into one per group, in the order of the groups, which are numbered without gaps."""
     if not table.num_rows:
         return table
     columns = {name: whole(table[name]) for name in table.column_names}
@@ -146,7 +145,7 @@ def fold(table: pa.Table, groups: Array) -> pa.Table:
 
 
 def _observed(table: pa.Table, groups: Array) -> pa.Table:
-    """Records folded into one observation per group."""
+    """Folds records into one observation per group."""
     columns = {name: whole(table[name]) for name in ("_ResourceId", "CorrelationId", *LAST)}
     columns |= {name: _bounded(columns[name]) for name in ("_ResourceId", "CorrelationId")}
     times, seen = integers(table["TimeGenerated"]), integers(table["_EnqueuedTime"])
@@ -165,7 +164,7 @@ def _observed(table: pa.Table, groups: Array) -> pa.Table:
 
 
 def _folded(columns: Mapping[str, Any], groups: Array, names: Mapping[str, Any], parents: Array) -> pa.Table:
-    """One observation per group of rows; `parents` are the groups of the names."""
+    """Folds rows into one observation per group; `parents` has the group of each name."""
     order = np.argsort(groups, kind="stable")
     groups = groups[order]
     starts = run_starts(groups)
@@ -192,7 +191,7 @@ _REDUCE = {
 
 
 def ranked(values: pa.ChunkedArray | pa.Array) -> tuple[Array, pa.Array]:
-    """Each text as a number that sorts as it does (-1: null), and the texts by number."""
+    """Returns for each text a number that sorts like the text (-1 for null), and the texts by number."""
     values = whole(values)
     encoded = values.dictionary_encode()
     order = pc.sort_indices(encoded.dictionary)
@@ -204,13 +203,13 @@ def ranked(values: pa.ChunkedArray | pa.Array) -> tuple[Array, pa.Array]:
 
 
 def _names(names: Mapping[str, Any], parents: Array) -> pa.ListArray:
-    """For each group the list of its names; `parents` are the groups of the names."""
+    """Returns the list of names of each group; `parents` has the group of each name."""
     rank, texts = ranked(names["name"])
     pairs = parents * len(texts) + rank
     order = np.argsort(pairs, kind="stable")
     starts = run_starts(pairs[order])
     group, rank = np.divmod(pairs[order][starts], len(texts))
-    # Which names are kept must not depend on the order of folding: the first ones by name, not by time.
+    # Names are kept by alphabetical order, not by time, so that the order of folding does not matter.
     begins = run_starts(group)
     kept = np.arange(len(group)) - begins[group] < MAX_NAMES
     folded = (
@@ -234,7 +233,7 @@ def _lists(offsets: Array, parts: Sequence[Any]) -> pa.ListArray:
 
 
 def _last(values: Any, at: Array, order: Array, groups: Array, starts: Array) -> tuple[Any, Any]:
-    """Of each group the value with the maximum of (time, value), and that time; `groups` is in `order`."""
+    """Returns the value with the highest (time, value) of each group, and its time; `groups` is in `order`."""
     if values.null_count == len(values):
         return pa.nulls(len(starts), pa.string()), np.full(len(starts), NEVER)
     if values.null_count:
@@ -255,9 +254,9 @@ def _cut(texts: pa.StringArray) -> pa.StringArray:
 
 
 def _bounded(ids: pa.StringArray) -> pa.StringArray:
-    """Ids; of those that are too long the beginning and a hash of the whole.
+    """Shortens ids that are too long to their beginning and a hash of the whole.
 
-    They are copied from clients, which must not be able to fill the memory of the timer.
+    Clients choose ids, and must not be able to fill the memory of the timer.
     """
     short = lengths(ids).max(initial=0) <= MAX_ID
     return ids if short else pa.array(map(_short, ids.to_pylist()), pa.string())
@@ -271,9 +270,9 @@ def _short(id_: str | None) -> str | None:
 
 
 def dump(table: pa.Table, compression: str = "zstd") -> bytes:
-    """As the bytes of a state blob: an Arrow IPC file."""
+    """Serializes a table as an Arrow IPC file for a state blob."""
     sink = pa.BufferOutputStream()
-    # Handing small buffers to other threads takes longer than packing them.
+    # Handing small buffers to other threads takes longer than compressing them.
     options = pa.ipc.IpcWriteOptions(compression=compression, use_threads=False)
     with pa.ipc.new_file(sink, table.schema, options=options) as writer:
         writer.write_table(table)
@@ -281,7 +280,7 @@ def dump(table: pa.Table, compression: str = "zstd") -> bytes:
 
 
 def load(data: bytes, columns: Sequence[int] | None = None) -> pa.Table:
-    """The table that `dump` wrote, or those of its columns at these places. Raises DamagedFile."""
+    """Reads what `dump` wrote, or only the columns at these indexes. Raises DamagedFile."""
     options = pa.ipc.IpcReadOptions(use_threads=False, included_fields=columns)
     try:
         return pa.ipc.open_file(data, options=options).read_all()

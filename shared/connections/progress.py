@@ -1,4 +1,4 @@
-"""Says how far a run has merged the commits of each partition. Pure."""
+"""Computes how far a run merges the commits of each partition. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ class Taken:
     ledger: Ledger
     segments: tuple[Segment, ...]
     unreadable: tuple[Index, ...]
-    """Indexes that are gone or damaged; all segments of the readable ones before them are in `segments`."""
+    """Indexes that are gone or damaged. `segments` has every segment of the readable ones before them."""
     all: bool
-    """Nothing of the ledger is left."""
+    """Whether nothing of the ledger is left to merge."""
 
 
 def advanced(
@@ -28,7 +28,7 @@ def advanced(
     asked: int,
     state: HubState | None,
 ) -> Manifest:
-    """The manifest with these segments merged: all of it that does not depend on the state table.
+    """Returns the manifest after merging these segments, except for what depends on the state table.
 
     `names`: when each event name last occurred in them. `asked`: when the hub said its `state`, µs since 1970
     UTC.
@@ -62,7 +62,7 @@ def advanced(
     observations = sum(segment.observations for one in taken for segment in one.segments)
     arriving = tuple(
         sorted(name for name in partitions if "~" not in name)
-    )  # a replay has no end to wait for
+    )  # the clock does not wait for replays
     return before.model_copy(
         update={
             "partitions": partitions,

@@ -16,9 +16,9 @@ from shared.protocol.hub_changes import with_hub_created, with_skipped
 from shared.protocol.ledger import Ledger
 
 KEPT = 10 * 60 * 1_000_000
-"""Microseconds for which parts of the state table live on, for those that are reading them."""
+"""How long replaced parts of the state table are kept for processes that still read them (µs)."""
 SWEPT = 5_000
-"""State blobs that are deleted at a time."""
+"""Maximum number of state blobs that one call deletes."""
 
 type Alarm = Callable[[str], None]
 
@@ -33,7 +33,7 @@ class Repair:
         self._new_id = new_id
 
     def ledgers(self, alarm: Alarm) -> Iterator[tuple[str, Ledger, Blob]]:
-        """All ledgers that can be read, with their names and blobs."""
+        """Returns every ledger that can be read, with its name and blob."""
         names = self._storage.names("ledgers/")
         for name, blob in zip(names, self._storage.read_all(names), strict=True):
             try:
@@ -111,9 +111,9 @@ class Repair:
             alarm(f"{ledger.partition}: {missing} events that are in the hub were skipped: run `redeliver`")
 
     def sweep(self, alarm: Alarm) -> int:
-        """Deletes segments that were merged and dropped from their list, or are of attempts that failed.
+        """Deletes segments that were merged and are no longer listed, and those of failed attempts.
 
-        An attempt whose ordinal the ledger has reached cannot succeed any more. How many were deleted.
+        An attempt fails for certain once the ledger has reached its ordinal. Returns the number of deletions.
         """
         names = self._storage.names("segments/")
         ledgers = {f"{one.partition}/{one.ledger_id}": one for _, one, _ in self.ledgers(alarm)}
@@ -132,9 +132,9 @@ class Repair:
         return len(gone[:SWEPT])
 
     def sweep_parts(self, names: Sequence[str], current: Manifest) -> int:
-        """Deletes parts of the state table that are older than this manifest and that it does not name.
+        """Deletes parts of the state table that are older than this manifest and not listed in it.
 
-        None can name them any more: a commit of a manifest that was based on an older one fails.
+        No later manifest can list them: a commit that is based on an older manifest fails.
         """
         kept = {part.name for part in current.parts}
         gone = [name for name in names if name not in kept and _stamped(name) < current.committed_at - KEPT]
@@ -143,7 +143,7 @@ class Repair:
 
 
 def _stamped(name: str) -> int:
-    """When a part was stored, µs since 1970 UTC."""
+    """Returns when a part was stored (µs since 1970 UTC)."""
     return int(name.removeprefix("state-table/").partition("-")[0])
 
 

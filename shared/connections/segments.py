@@ -10,7 +10,7 @@ from shared.protocol.ledger import LISTED, Index, Ledger, Segment, Segments
 def waiting(
     storage: Storage, ledger: Ledger, watermark: int, enough: int = UNKNOWN, most: int = UNKNOWN
 ) -> tuple[list[Segment], list[Index]]:
-    """The segments above the watermark in order: all, or the oldest ones that have enough observations.
+    """Returns the segments above the watermark, in order: all, or the oldest ones with enough observations.
 
     Returns at most `most` of them, and reads only as many indexes as that takes. Also returns the
     indexes among these that are gone or damaged: their segments were merged meanwhile, or are lost.

@@ -19,18 +19,18 @@ from shared.input.envelope import HubPartition
 from shared.protocol.ledger import LISTED, Ledger, Segment
 
 KEPT = 60 * 1_000_000
-"""Microseconds for which a ledger lists a segment, merged or not, so that other processes get to see it."""
+"""How long a ledger lists a segment, merged or not, so that other processes see it (µs)."""
 RECENT = 100_000
-"""Connections that are looked up in a dictionary; more of them are sorted in."""
+"""Connections that are kept in a dictionary before they are sorted into the arrays."""
 GROWTH = 1_000_000
-"""Connections learnt since the state table was read; with more of them it is read again, as it forgets."""
+"""Connections learned since the state table was read, after which it is read again to bound memory."""
 REMEMBERED = 3600 * 1_000_000
 """How much longer than the state table a process may remember a connection (µs, on the table's clock)."""
 ATTEMPTS = 5
 AT_ONCE = 64
-"""Segments that are held in memory at a time; the pool's other callers get in between."""
+"""Segments that are read at a time, so that other callers of the thread pool get their turn."""
 MOST = 10_000
-"""Segments that are read at a time, the newest ones: while the timer stands still they grow without bound."""
+"""Maximum waiting segments that are read, the newest ones: they pile up while the timer is stopped."""
 
 _NONE = (UNKNOWN, UNKNOWN)
 
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 class StartTimeIndex:
-    """Earliest times and arrivals of connections, by key: sorted arrays for the many, and the recent ones."""
+    """The earliest time and arrival of each connection: sorted arrays, and a dictionary for recent ones."""
 
     def __init__(self) -> None:
         self._keys: Array = np.empty(0, "S16")
@@ -51,12 +51,12 @@ class StartTimeIndex:
         return len(self._keys) + len(self._recent)
 
     def earliest(self, keys: Array) -> tuple[Array, Array]:
-        """The earliest known time and arrival of each key, in µs since 1970 UTC; UNKNOWN where none."""
+        """Returns the earliest known time and arrival of each key (µs since 1970 UTC), or UNKNOWN."""
         get = self._recent.get
         recent = chain.from_iterable([get(key, _NONE) for key in keys.tolist()])
         times, arrivals = np.fromiter(recent, np.int64, 2 * len(keys)).reshape(-1, 2).T
         if len(self._keys):
-            # Halves of the keys are numbers, which are found 20 times faster; few share one, if any.
+            # The first halves of keys are numbers, which are found 20 times faster. Keys rarely share one.
             at = np.searchsorted(self._halves, _half(keys))
             last = len(self._keys) - 1
             while (short := (at < last) & (self._keys[np.minimum(at, last)] < keys)).any():
@@ -68,7 +68,7 @@ class StartTimeIndex:
         return times, arrivals
 
     def learn(self, keys: Array, times: Array, arrivals: Array) -> None:
-        """Takes these times and arrivals where they are earlier."""
+        """Learns times and arrivals that are earlier than the known ones."""
         recent = self._recent
         for key, time, arrival in zip(keys.tolist(), times.tolist(), arrivals.tolist(), strict=True):
             first, seen = recent.get(key, _NONE)
@@ -80,7 +80,7 @@ class StartTimeIndex:
             self._recent = {}
 
     def extend(self, more: Iterable[tuple[Array, Array, Array]]) -> None:
-        """Sorts many in at once."""
+        """Sorts many connections in at once."""
         keys, times, arrivals = (
             np.concatenate(parts)
             for parts in zip((self._keys, self._times, self._arrivals), *more, strict=True)
@@ -123,14 +123,14 @@ class StartTimes:
 
     def seen(self, partition: HubPartition) -> tuple[str, int] | None:
         """The id and the ordinal of this partition's ledger as the timer last saw it; None: it saw none."""
-        # Not noted as `_head`: another thread may be about to fold what that one has not merged.
+        # Not kept as the manifest of this object: another thread may be folding what it has not merged.
         merged = self._stored_manifest().partitions.get(str(partition))
         return (merged.ledger_id, merged.seen) if merged and merged.ledger_id else None
 
     def refresh(self, ledger: Ledger) -> Ledger:
-        """Learns what this ledger lists and, if that is too long ago, what all others do.
+        """Learns what this ledger lists and, if the staleness has passed, what all others list.
 
-        Returns the ledger as it is to go on: without what the timer has merged and others have seen.
+        Returns the ledger to go on with, without segments that are merged and that other processes have seen.
         """
         with deadline.hold(self._reading, "starts of connections"):
             asked = self._now()
@@ -143,7 +143,7 @@ class StartTimes:
         return current.confirm(ledger.without_merged(current.watermark(ledger), asked - KEPT))
 
     def committed(self, before: Ledger, ledger: Ledger, segment: bytes | None) -> None:
-        """Learns from a commit of this process, which followed on `before`."""
+        """Learns from a commit of this process that follows `before`."""
         with deadline.hold(self._reading, "starts of connections"):
             if self._read.get(before.partition, (before.ledger_id, 0)) == (before.ledger_id, before.ordinal):
                 if segment is not None:
@@ -151,7 +151,7 @@ class StartTimes:
                 self._read[ledger.partition] = (ledger.ledger_id, ledger.ordinal)
 
     def _ledgers(self, own: Ledger) -> dict[str, Ledger]:
-        """All ledgers as they stand; one that cannot be read tells nothing, which is never wrong."""
+        """Reads all ledgers except those that cannot be read, whose start times stay unknown."""
         names = [name for name in self._storage.names("ledgers/") if name != f"ledgers/{own.partition}.json"]
         ledgers = {own.partition: own}
         for name, blob in zip(names, self._storage.read_all(names), strict=True):
@@ -165,12 +165,12 @@ class StartTimes:
         return ledgers
 
     def _follow(self, ledgers: Mapping[str, Ledger], *, whole: bool) -> None:
-        """Learns what these ledgers list; and the state table, where that is not enough."""
+        """Learns what these ledgers list, and reads the state table if that is not enough."""
         whole = whole or len(self._starts) > self._loaded + GROWTH
         if not whole and self._fold(ledgers) and self._read_manifest().clock < self._loaded_at + REMEMBERED:
             return
         for attempt in range(ATTEMPTS):
-            # What is still not there at last is lost, not merged meanwhile.
+            # What is still missing at the last attempt is lost, not merged meanwhile.
             lost = attempt == ATTEMPTS - 1
             if self._load(lost=lost) and self._fold(ledgers, again=True, lost=lost):
                 break
@@ -178,9 +178,9 @@ class StartTimes:
         self._loaded_at = (self._manifest or Manifest()).clock
 
     def _fold(self, ledgers: Mapping[str, Ledger], *, again: bool = False, lost: bool = False) -> bool:
-        """Learns the segments that are not known yet. False: some are gone, as they were merged.
+        """Learns the segments that are not known yet. Returns False if some are gone because they are merged.
 
-        `lost`: goes on without those that cannot be read.
+        With `lost`, goes on without those that cannot be read.
         """
         missing: list[Segment] = []
         read = {}
@@ -212,7 +212,7 @@ class StartTimes:
         return True
 
     def _learn_all(self, names: Sequence[str], *, lost: bool) -> bool:
-        """Learns these segments. False: one is gone, and it is not said that those are lost."""
+        """Learns these segments. Returns False if one is gone, unless `lost` says to go on without it."""
         for some in batched(names, AT_ONCE, strict=False):
             for name, blob in zip(some, self._storage.read_all(some), strict=True):
                 if blob is None and not lost:
@@ -230,7 +230,7 @@ class StartTimes:
             self._starts.learn(keys, times, arrivals)
 
     def _load(self, *, lost: bool = False) -> bool:
-        """Begins anew with the state table; whether all of it was there. `lost`: goes on without the rest."""
+        """Starts over from the state table. Returns False if a part is gone, unless `lost` says to go on."""
         current = self._read_manifest()
         starts, parts = StartTimeIndex(), []
         for part in current.parts:
@@ -244,7 +244,7 @@ class StartTimes:
         starts.extend(parts)
         with self._changing:
             self._starts = starts
-        self._read = {}  # it knows the state table alone now, also if folding fails
+        self._read = {}  # only the state table is known now, even if folding fails
         return True
 
     def _read_manifest(self) -> Manifest:
@@ -257,5 +257,5 @@ class StartTimes:
 
 
 def _half(keys: Array) -> Array:
-    """The first 64 bits of each key, as a number that sorts as the keys do."""
+    """Returns the first 64 bits of each key as a number that sorts like the keys."""
     return np.ascontiguousarray(keys).view(">u8")[::2].astype(np.uint64)

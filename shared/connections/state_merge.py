@@ -20,14 +20,14 @@ from shared.protocol.ledger import PendingFile, StagedFile
 from shared.tables import schema
 
 ENOUGH = 250_000
-"""Rows after which one commit of the manifest writes no more: this bounds memory."""
+"""Rows after which one commit of the manifest writes no more, to bound memory."""
 
 
 class StateMerge:
     """One pass over the state table, for one commit of the manifest."""
 
     def __init__(self, storage: Storage, policy: FinishPolicy, after: Manifest, stamp: Stamp) -> None:
-        """`after`: the manifest that is to be committed, as far as it is known: what is merged."""
+        """`after` is the manifest to commit, except for what depends on the state table."""
         self._storage = storage
         self._policy = policy
         self._stamp = stamp
@@ -43,16 +43,16 @@ class StateMerge:
         self._due = UNKNOWN
         self.written: list[pa.Table] = []
         self.finished: Counter[str] = Counter()
-        """How many were written with Revision 0, by status."""
+        """Connections that were written with Revision 0, by status."""
         self.durations: list[tuple[str, float]] = []
-        """Status and seconds of each of these, where a duration is known."""
+        """Status and seconds of those whose duration is known."""
         self.damaged: list[str] = []
-        """Parts of the table that could not be read: what was known of their connections is lost."""
+        """Parts of the state table that could not be read. What was known of their connections is lost."""
         self.left = False
-        """Some connections are due, but had to wait for the next commit."""
+        """Whether some connections are due but have to wait for the next commit."""
 
     def part(self, part: Part | None, new: pa.Table) -> None:
-        """Merges new rows into a part (None: there is none yet), and finishes what is due in it."""
+        """Merges new rows into a part (None if there is none yet), and finishes its due connections."""
         due = part is not None and (part.due <= self._clock or self._all_due)
         busy = sum(table.num_rows for table in self.written) >= ENOUGH
         if part is not None and not new.num_rows and (busy or not due):
@@ -64,7 +64,7 @@ class StateMerge:
         if part is not None:
             blob = self._storage.read(part.name)
             if blob is None:
-                raise PreconditionFailed(f"{part.name}: is not there: another instance came between")
+                raise PreconditionFailed(f"{part.name}: is gone: another instance has replaced it")
             try:
                 rows = observations.load(state_table.checked(part.name, blob.data))
             except DamagedFile:
@@ -93,7 +93,7 @@ class StateMerge:
         self._due = min(self._due, finished.due)
 
     def _flush(self) -> None:
-        """Stores the rows that wait, as parts."""
+        """Stores the collected rows as parts."""
         table = pa.concat_tables([state_table.STATE_TABLE.empty_table(), *self._waiting]).combine_chunks()
         for piece in state_table.cut(table):
             data = observations.dump(piece)
@@ -106,7 +106,7 @@ class StateMerge:
         self._waiting, self._due = [], UNKNOWN
 
     def _count(self, finished: finishing.Finished, rows: pa.Table, new: pa.Table) -> None:
-        """Counts what was done to one part: to `rows`, which `new` ones were merged into."""
+        """Counts what was done to a part: `new` rows were merged into `rows`."""
         after = self._after
         first = np.asarray(finished.written["Revision"]) == 0
         statuses = finished.written["Status"].filter(pa.array(first)).value_counts().to_pylist()
@@ -138,7 +138,7 @@ class StateMerge:
         )
 
     def manifest(self) -> Manifest:
-        """The next manifest, but for its files."""
+        """Returns the next manifest, except for its files."""
         self._flush()
         oldest = (self._clock - DAY) // HOUR
         began = {hour: number for hour, number in sorted(self._after.began.items()) if hour >= oldest}
@@ -153,7 +153,7 @@ class StateMerge:
         )
 
     def files(self) -> tuple[StagedFile, ...]:
-        """The files of finished connections, in the folders of their Revision 0."""
+        """Yields the files of finished connections, in the folders that Revision 0 fixed."""
         stamp, after = self._stamp, self._after
         outputs = list(self._outputs())
         common = {

@@ -13,7 +13,7 @@ from shared.connections.observations import OBSERVATIONS, fold, keys, load, merg
 from shared.errors import DamagedFile
 
 PART_ROWS = 1 << 16
-"""Rows of a part at most: merging takes one part at a time, so that memory does not grow with the table."""
+"""Maximum rows of a part. Parts are merged one at a time, so memory does not grow with the table."""
 KEY = pa.field("key", pa.binary(16), nullable=False)
 
 STATE = (
@@ -32,7 +32,7 @@ STATE_TABLE = pa.schema([KEY, *OBSERVATIONS, *STATE])
 
 
 def keyed(observations: Sequence[pa.Table]) -> pa.Table:
-    """These observations as connections of which nothing was written yet: rows of the state table."""
+    """Folds observations into rows of the state table of which nothing is written yet."""
     merged = merge(observations)
     unsorted = keys(merged)
     order = np.argsort(unsorted)
@@ -48,7 +48,7 @@ def keyed(observations: Sequence[pa.Table]) -> pa.Table:
 
 
 def key_of(table: pa.Table, name: str = "key") -> Array:
-    """The keys of rows of the state table, or another column of 16 bytes, as numpy's S16."""
+    """Returns the keys of rows of the state table, or another column of 16 bytes, as numpy's S16."""
     if not table.num_rows:
         return np.empty(0, "S16")
     column = table[name].combine_chunks()
@@ -56,7 +56,7 @@ def key_of(table: pa.Table, name: str = "key") -> Array:
 
 
 def merge_into(part: pa.Table, new: pa.Table) -> pa.Table:
-    """A part with new rows of the same range folded in; both and the result are sorted by key."""
+    """Folds new rows of the same key range into a part. Both and the result are sorted by key."""
     if not new.num_rows or not part.num_rows:
         return new if new.num_rows else part
     old_keys, new_keys = key_of(part), key_of(new)
@@ -80,7 +80,7 @@ def merge_into(part: pa.Table, new: pa.Table) -> pa.Table:
 
 
 def found(old_keys: Array, new_keys: Array) -> tuple[Array, Array]:
-    """Where each new key is, or would be, among the old ones, which are sorted; and whether it is there."""
+    """Finds each new key among the old ones, which are sorted: its position, and whether it is there."""
     at = np.searchsorted(old_keys, new_keys)
     there = at < len(old_keys)
     there[there] = old_keys[at[there]] == new_keys[there]
@@ -88,40 +88,40 @@ def found(old_keys: Array, new_keys: Array) -> tuple[Array, Array]:
 
 
 def spread(new: pa.Table, parts: Sequence[Part]) -> Iterator[pa.Table]:
-    """For each part the new rows that belong to its range, in order."""
+    """Yields for each part, in order, the new rows in its key range."""
     lows = np.array([bytes.fromhex(part.low) for part in parts[1:]], "S16")
     bounds = [0, *np.searchsorted(key_of(new), lows).tolist(), new.num_rows]
     return (new.slice(begin, end - begin) for begin, end in pairwise(bounds))
 
 
 def cut(table: pa.Table) -> Iterator[pa.Table]:
-    """The table in pieces of equal size that are no larger than a part may be."""
+    """Cuts a table into pieces of equal size, each of at most PART_ROWS rows."""
     pieces = -(-table.num_rows // PART_ROWS)
     bounds = [table.num_rows * n // pieces for n in range(pieces + 1)] if pieces else []
     return (table.slice(begin, end - begin) for begin, end in pairwise(bounds))
 
 
 def name_of(prefix: str, data: bytes) -> str:
-    """The name of a part with these bytes: it ends in their checksum."""
+    """Returns the name of a part with these bytes, which ends in their checksum."""
     return f"{prefix}-{crc32(data):08x}.arrow"
 
 
 def checked(name: str, data: bytes) -> bytes:
-    """The bytes of a part, if they are those that its name says. Raises DamagedFile."""
+    """Returns the bytes of a part. Raises DamagedFile if they do not match the checksum in its name."""
     if name != name_of(name.rpartition("-")[0], data):
         raise DamagedFile(f"{name}: its bytes ({len(data)}) do not have the checksum in its name")
     return data
 
 
 def starts(data: bytes) -> tuple[Array, Array, Array]:
-    """The keys of a part, sorted, and the first time and arrival of each; nothing else is decompressed."""
+    """Returns the keys of a part, sorted, and the first time and arrival of each. Skips other columns."""
     wanted = [STATE_TABLE.get_field_index(name) for name in ("key", "first", "first_seen")]
     table = load(data, wanted).combine_chunks()
     return key_of(table), np.asarray(table["first"]), np.asarray(table["first_seen"])
 
 
 def _binary(values: Array) -> pa.Array:
-    """Values of numpy's S16 as an Arrow array."""
+    """Converts values of numpy's S16 to an Arrow array."""
     return pa.FixedSizeBinaryArray.from_buffers(
         pa.binary(16), len(values), [None, pa.py_buffer(values.tobytes())]
     )

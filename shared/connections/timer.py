@@ -26,9 +26,9 @@ from shared.protocol.ledger import Ledger
 from shared.telemetry import TimerRun
 
 CHUNK = 250_000
-"""Observations that one commit of the manifest merges: this bounds memory."""
+"""Maximum observations that one commit of the manifest merges, to bound memory."""
 SEGMENTS = 5_000
-"""Segments that it merges: one takes 35 KB, however few observations it has."""
+"""Maximum segments that one commit merges. Each takes 35 KB of memory, however few observations it has."""
 ATTEMPTS = 10
 BUDGET = 50.0
 """Seconds of the minute between two runs of the timer after which a run begins nothing new."""
@@ -41,44 +41,44 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class FinishSummary:
-    """What a run did, and how things stand."""
+    """What a run did, and the state after it."""
 
     segments: int = 0
     observations: int = 0
     finished: Counter[str] = field(default_factory=Counter)
-    """Connections written with Revision 0, by status."""
+    """Connections that were written with Revision 0, by status."""
     durations: list[tuple[str, float]] = field(default_factory=list)
-    """Status and seconds of each of these, where a duration is known."""
+    """Status and seconds of those whose duration is known."""
     revisions: int = 0
     capped: int = 0
     rows: int = 0
-    """In the state table."""
+    """Rows of the state table."""
     open: int = 0
-    """Of those, connections that are not finished, or are to be revised."""
+    """How many of these are unfinished connections, or have a revision to write."""
     unknown_names: int = 0
-    """Event names seen that are set neither as opening nor as closing."""
+    """Event names that the settings name neither as opening nor as closing."""
     clock: int = -1
-    """µs since 1970 UTC: everything that arrived before is merged."""
+    """Everything that arrived before this time (µs since 1970 UTC) is merged."""
     lag: dict[str, Lag] = field(default_factory=dict)
-    """How far the commits of each partition are behind the hub; empty: the hub did not answer."""
+    """How far the commits of each partition are behind the hub. Empty if the hub did not answer."""
     stalled: int = 0
-    """Partitions that have envelopes to commit and do not go on."""
+    """Partitions that have envelopes to commit but make no progress."""
     repaired: int = 0
     swept: int = 0
     alarms: list[str] = field(default_factory=list)
     """What an operator should look at."""
     complete: bool = False
-    """All that was committed when the run began is merged, and all that was finished is written."""
+    """Whether all commits from before the run are merged, and all due connections are written."""
 
     def alarm(self, text: str) -> None:
-        """Notes it, once."""
+        """Records and logs an alarm, once."""
         if text not in self.alarms:
             log.error("%s", text)
             self.alarms.append(text)
 
 
 class Finisher:
-    """The timer's work. Two may run at once, in one process or several: what decides is the manifest."""
+    """Does the work of the timer. Two can run at once, in one process or several: the manifest decides."""
 
     def __init__(
         self,
@@ -106,9 +106,9 @@ class Finisher:
         self._repair = Repair(storage, now, new_id)
 
     def run(self, budget_seconds: float) -> FinishSummary:
-        """Merges, finishes, publishes, repairs and sweeps, in steps, until all is done or the time is up.
+        """Repairs, merges, finishes, publishes and sweeps step by step until all is done or the time is up.
 
-        Raises StorageError or LedgerError: the next run goes on from what was committed.
+        Raises StorageError or LedgerError. The next run goes on from what was committed.
         """
         with deadline.within(self._seconds):
             return self._run(budget_seconds)
@@ -128,7 +128,7 @@ class Finisher:
                 refusals += 1
                 log.warning("refused (%d): %s", refusals, refusal)
                 if refusals == ATTEMPTS:
-                    summary.alarm(f"finishing connections stands still: {refusal}")
+                    summary.alarm(f"no connections are finished: {refusal}")
             if self._now() >= until:
                 break
         summary.swept += self._repair.sweep(summary.alarm)
@@ -194,14 +194,14 @@ class Finisher:
         summary.complete = not work.left and all(one.all for one in taken)
 
     def _load(self, stamp: Stamp) -> tuple[Manifest, str | None]:
-        """The manifest as it stands, with every file that it lists published."""
+        """Reads the manifest and publishes every file that it lists."""
         blob = self._storage.read(manifest.NAME)
         if blob is None:
             return Manifest(), None
         return publishing.publish(self._storage, manifest.NAME, Manifest.parse(blob.data), blob.etag, stamp)
 
     def _ledgers(self, before: Manifest, etag: str | None, summary: FinishSummary) -> Iterator[Ledger]:
-        """All ledgers that can be trusted; the partition of another one holds the clock back."""
+        """Yields the ledgers that can be trusted. Partitions without one hold the clock back."""
         ledgers = {name: ledger for name, ledger, _ in self._repair.ledgers(summary.alarm)}
         for name, ledger in ledgers.items():
             if before.rolled_back(ledger):
@@ -223,7 +223,7 @@ class Finisher:
                 )
 
     def _take(self, before: Manifest, ledgers: Sequence[Ledger]) -> Iterator[Taken]:
-        """What one commit merges: the oldest segments of each partition, first of that furthest behind."""
+        """Selects the oldest segments for one commit, those of the partition furthest behind first."""
         room, number = CHUNK, SEGMENTS
         for ledger in sorted(
             ledgers, key=lambda one: before.partitions.get(one.partition, PartitionProgress()).progress
@@ -243,7 +243,7 @@ class Finisher:
             yield Taken(ledger, tuple(chosen), tuple(unreadable), all=reached >= newest)
 
     def _read(self, taken: Sequence[Taken], etag: str | None, summary: FinishSummary) -> tuple[pa.Table, int]:
-        """The observations of these segments as rows of the state table, and how many could not be read."""
+        """Reads these segments as rows of the state table. Also returns how many blobs could not be read."""
         names = [segment.name for one in taken for segment in one.segments]
         blobs = self._storage.read_all(names)
         unreadable = [index.name for one in taken for index in one.unreadable]
@@ -262,7 +262,7 @@ class Finisher:
     def _without_missing(
         self, before: Manifest, names: Sequence[str], etag: str | None, summary: FinishSummary
     ) -> Manifest:
-        """Without the parts of the state table that are gone."""
+        """Removes the parts of the state table that are gone, with an alarm for each."""
         gone = {part.name for part in before.parts} - set(names)
         if not gone:
             return before
@@ -286,7 +286,7 @@ def _report(
     state: HubState | None,
     now: int,
 ) -> None:
-    """Adds a commit to the summary, and says what stalls."""
+    """Adds a commit to the summary, and raises alarms for what stalls."""
     done, was = after.totals, before.totals
     summary.segments += sum(len(one.segments) for one in taken)
     summary.observations += done.observations - was.observations
@@ -296,7 +296,9 @@ def _report(
     summary.open = sum(part.open for part in after.parts)
     summary.clock = after.clock
     if done.capped > was.capped:
-        summary.alarm("too many connections: some were let go early; are CorrelationIds made up by somebody?")
+        summary.alarm(
+            "too many connections: some were written and dropped early. Does a client make up CorrelationIds?"
+        )
     ledgers = {one.ledger.partition: one.ledger for one in taken}
     summary.stalled = 0
     for partition, position in (state.positions if state else {}).items():
