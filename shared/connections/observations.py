@@ -233,7 +233,7 @@ def _lists(offsets: Array, parts: Sequence[Any]) -> pa.ListArray:
 
 
 def _last(values: Any, at: Array, order: Array, groups: Array, starts: Array) -> tuple[Any, Any]:
-    """Returns the value with the highest (time, value) of each group, and its time; `groups` is in `order`."""
+    """Returns the value with the highest (time, value) of each group and its time; `groups` is in `order`."""
     if values.null_count == len(values):
         return pa.nulls(len(starts), pa.string()), np.full(len(starts), NEVER)
     if values.null_count:
