@@ -1,6 +1,5 @@
 """Encodes rows and dead letters as the bytes of a file: the same rows, the same bytes."""
 
-import zlib
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,16 +10,18 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from isal import isal_zlib
 
 from shared.input.envelope import HubPartition, Rejected
 from shared.policies import Compression
 
-_LEVEL = 6
-_QUICK = 1
-"""The level for dead letters: whole bodies, however few of their records were rejected, and seldom read."""
+_LEVEL = 1
+"""Of ISA-L: a twentieth of the time that zlib takes at level 6, for 18 % more bytes."""
 _NEW_LINE = orjson.OPT_APPEND_NEWLINE
-_BLOCK = 1_024
-"""Rows whose lines are held at a time: so few that the memory they lay in is used again for the next."""
+_ROWS = 4_096
+"""Rows whose lines are made at a time."""
+_BLOCK = 8 << 20
+"""Bytes, in memory, of such rows at most, unless a single row is larger."""
 PARQUET = "application/vnd.apache.parquet"
 LEVELS: dict[Compression, int | None] = {"snappy": None, "gzip": 4, "zstd": 1}
 """Compression levels. Level 9 of gzip, Arrow's default, takes six times as long for the same size."""
@@ -106,7 +107,7 @@ def json_lines(table: pa.Table) -> Encoded:
 
     Nulls are written, so that a reader that takes the columns from the first lines finds all of them.
     """
-    return Encoded(_gzip(_lines(table), _LEVEL), "application/gzip", "part.jsonl.gz", None)
+    return Encoded(_gzip(_lines(table)), "application/gzip", "jsonl.gz", None)
 
 
 def dead_letters(rejected: Sequence[Rejected], partition: HubPartition, incarnation: int) -> Encoded:
@@ -118,24 +119,42 @@ def dead_letters(rejected: Sequence[Rejected], partition: HubPartition, incarnat
     `message`), `rejected_indexes` (all of them, as closed intervals; empty: the whole envelope) and `counts`.
     """
     lines = (orjson.dumps(_dead_letter(one, partition, incarnation), option=_NEW_LINE) for one in rejected)
-    return Encoded(_gzip(lines, _QUICK), "application/gzip", "jsonl.gz", None)
+    return Encoded(_gzip(lines), "application/gzip", "jsonl.gz", None)
 
 
 def _lines(table: pa.Table) -> Iterator[bytes]:
-    names = table.column_names
-    for batch in table.to_batches(_BLOCK):
-        rows = zip(*map(_values, batch.columns), strict=True)
-        yield b"".join([orjson.dumps(dict(zip(names, row, strict=True)), option=_NEW_LINE) for row in rows])
+    """The lines, some at a time, made by column: a value that occurs often is written out once."""
+    names = [f"{orjson.dumps(name).decode()}:" for name in table.column_names]
+    rows = max(1, min(_ROWS, _BLOCK * table.num_rows // max(1, table.nbytes)))
+    for batch in table.combine_chunks().to_batches(rows):
+        parts: list[Any] = []
+        lead = "{"
+        for name, column in zip(names, batch.columns, strict=True):
+            lead += name
+            if column.null_count == len(column):
+                lead += "null"
+            else:
+                parts += [lead, _values(column).fill_null("null")]
+                lead = ""
+            lead += ","
+        rest = pa.array([f"{lead[:-1]}}}\n"]).take(pa.array(np.zeros(len(batch), np.int32)))
+        _, offsets, lines = pc.binary_join_element_wise(*parts, rest, "").buffers()
+        if lines is not None:
+            yield lines[: int(np.frombuffer(offsets, np.int32)[len(batch)])].to_pybytes()
 
 
-def _values(column: pa.Array) -> list[Any]:
-    if column.null_count == len(column):
-        return [None] * len(column)
-    if pa.types.is_timestamp(column.type):
-        times = column.cast(pa.timestamp("us")).cast(pa.string())
-        column = pc.binary_join_element_wise(pc.utf8_replace_slice(times, 10, 11, "T"), "Z", "")
-    values: list[Any] = column.to_pylist()
-    return values
+def _values(column: pa.Array) -> pa.Array:
+    """Each value as JSON text; null stays null."""
+    coded = column.dictionary_encode()
+    values = coded.dictionary
+    if pa.types.is_timestamp(values.type):
+        times = values.cast(pa.timestamp("us")).cast(pa.string())
+        values = pc.binary_join_element_wise('"', pc.utf8_replace_slice(times, 10, 11, "T"), 'Z"', "")
+    elif pa.types.is_string(values.type):
+        values = pa.array([orjson.dumps(value) for value in values.to_pylist()], pa.binary())
+    else:
+        values = pa.array(orjson.dumps(values.to_pylist())[1:-1].split(b","), pa.binary())
+    return values.cast(pa.string()).take(coded.indices)
 
 
 def _dead_letter(one: Rejected, partition: HubPartition, incarnation: int) -> dict[str, Any]:
@@ -161,7 +180,7 @@ def _dead_letter(one: Rejected, partition: HubPartition, incarnation: int) -> di
     }
 
 
-def _gzip(blocks: Iterable[bytes], level: int) -> bytes:
-    """One gzip member; zlib leaves its time 0."""
-    packer = zlib.compressobj(level, zlib.DEFLATED, 31)
+def _gzip(blocks: Iterable[bytes]) -> bytes:
+    """Packs one gzip member, whose time is 0."""
+    packer = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, 31)
     return b"".join([*map(packer.compress, blocks), packer.flush()])

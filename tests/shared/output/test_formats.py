@@ -107,6 +107,40 @@ def test_json_lines_of_many_blocks_are_all_there() -> None:
     assert lines(formats.json_lines(whole.slice(0, 0))) == []
 
 
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "text": st.none() | st.text(st.characters(exclude_categories=["Cs"])),
+            "often": st.sampled_from([None, "a", 'quoted "b"', "back\\slash", "\x00\x1f\u2028", ""]),
+            "number": st.none() | st.floats(allow_nan=False, allow_infinity=False),
+            "integer": st.none() | st.integers(-(2**63), 2**63 - 1),
+            "nothing": st.none(),
+            'a "name"\n': st.booleans().map(int),
+        }
+    )
+)
+SCHEMA = pa.schema(
+    {
+        "text": pa.string(),
+        "often": pa.string(),
+        "number": pa.float64(),
+        "integer": pa.int64(),
+        "nothing": pa.string(),
+        'a "name"\n': pa.int32(),
+    }
+)
+
+
+@given(ROWS, st.sampled_from([1, 2, 4096]))
+def test_lines_are_what_a_writer_of_rows_would_write(rows: list[dict[str, Any]], block: int) -> None:
+    rows = [{name: row[name] for name in SCHEMA.names} for row in rows]
+    expected = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(formats, "_ROWS", block)
+        encoded = formats.json_lines(pa.Table.from_pylist(rows, schema=SCHEMA))
+    assert gzip.decompress(encoded.data) == expected
+
+
 @pytest.mark.parametrize("year", [1, 1969, 9999])
 def test_every_time_is_written_with_four_digits_of_a_year(year: int) -> None:
     time = TIME.replace(year=year)
