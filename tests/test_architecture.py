@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,45 @@ def test_pure_modules_have_no_clock_no_randomness_and_no_io() -> None:
     for name in PURE:
         found = {one for one in imports(ROOT / "shared" / f"{name}.py") if one in impure}
         assert not found, name
+
+
+def local_imports() -> dict[str, set[str]]:
+    """Each module of local/ with the modules that it imports, for types only as well."""
+    paths = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in sorted((ROOT / "local").rglob("*.py"))
+    }
+    graph: dict[str, set[str]] = {}
+    for name, path in paths.items():
+        package = name.split(".") if path.stem == "__init__" else name.split(".")[:-1]
+        graph[name] = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                graph[name] |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                above = package[: len(package) - node.level + 1] if node.level else []
+                module = ".".join([*above, *filter(None, [node.module])])
+                graph[name] |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+        graph[name].discard(name)
+    return graph
+
+
+def test_emulators_import_nothing_of_the_program() -> None:
+    for name, imported in local_imports().items():
+        if name.startswith("local.emulators"):
+            others = {
+                other
+                for other in imported
+                if other.partition(".")[0] in {"shared", "tests", "benchmarks", "function_app"}
+                or (other.startswith("local.") and not other.startswith("local.emulators"))
+            }
+            assert not others, name
+
+
+def test_imports_form_no_cycle_in_local_either() -> None:
+    graph = local_imports()
+    order = TopologicalSorter({name: imported & graph.keys() for name, imported in graph.items()})
+    order.prepare()
 
 
 def test_imports_form_no_cycle() -> None:
