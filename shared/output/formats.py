@@ -55,7 +55,7 @@ def parquet(table: pa.Table, metadata: Mapping[str, str], compression: Compressi
     sink = pa.BufferOutputStream()
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **metadata})
     pq.write_table(table, sink, **_options(table.schema, compression, LEVELS))
-    return Encoded(sink.getvalue().to_pybytes(), PARQUET, "part.parquet", None)
+    return Encoded(sink.getvalue().to_pybytes(), PARQUET, "parquet", None)
 
 
 def parquet_writer(

@@ -41,7 +41,7 @@ def lines(encoded: formats.Encoded) -> list[dict[str, Any]]:
 
 def test_parquet_gives_the_table_back_with_its_descriptions() -> None:
     encoded = formats.parquet(table(), {"partition": "s"})
-    assert (encoded.extension, encoded.content_encoding) == ("part.parquet", None)
+    assert (encoded.extension, encoded.content_encoding) == ("parquet", None)
     read = pq.read_table(pa.BufferReader(encoded.data))
     assert read.equals(table())
     assert read.schema.metadata == {**RECORDS.arrow.metadata, b"partition": b"s"}
@@ -91,7 +91,7 @@ def test_a_flipped_bit_of_any_column_fails_its_page_checksum(make: Callable[[Com
 
 def test_a_json_line_has_every_column_and_nulls_too() -> None:
     encoded = formats.json_lines(table())
-    assert (encoded.extension, encoded.content_encoding) == ("part.jsonl.gz", None)
+    assert (encoded.extension, encoded.content_encoding) == ("jsonl.gz", None)
     full, _, least = lines(encoded)
     assert list(full) == list(least) == RECORDS.arrow.names
     for column in RECORDS.columns:
