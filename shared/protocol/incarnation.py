@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.input.envelope import Envelope
 from shared.intervals import Interval, removed, within
+from shared.protocol.packing import Intervals
 
 TOLERANCE = 10_000_000
 """Microseconds by which the clocks of a hub's nodes may differ; making a hub anew takes longer."""
@@ -51,7 +52,7 @@ class Incarnation(Data):
     """The sequence number after the highest committed one."""
     newest: int = -1
     """The highest enqueued time committed, whatever the envelope held."""
-    gaps: tuple[Interval, ...] = ()
+    gaps: Intervals = ()
     """Sequence numbers below `next` that never came."""
     recent: tuple[CommittedRun, ...] = ()
     """What was committed and may be of a newer hub: the timer has not read `created` since."""

@@ -5,7 +5,7 @@ import pytest
 from shared.errors import LedgerError, LedgerTooLarge, LedgerTooNew
 from shared.input.envelope import Envelope, HubPartition
 from shared.protocol.incarnation import Incarnation
-from shared.protocol.ledger import MAX_BYTES, Counts, Index, Ledger, Segment
+from shared.protocol.ledger import MAX_BYTES, Counts, Index, Ledger, Lost, Segment
 
 PARTITION = HubPartition("ns", "hub", "0")
 LEDGER = Ledger(ledger_id="l", partition=str(PARTITION))
@@ -64,9 +64,9 @@ def test_unknown_keys_survive_at_every_level() -> None:
 
 
 def test_a_ledger_that_does_not_fit_one_put_blob_is_an_error_and_says_what_fills_it() -> None:
-    gaps = tuple((n, n) for n in range(0, MAX_BYTES // 4, 2))
-    large = LEDGER.model_copy(update={"incarnation": Incarnation(gaps=gaps)})
-    with pytest.raises(LedgerTooLarge, match=f"{len(gaps)} gaps"):
+    lost = (Lost(folder="f" * 1000, incarnation=0, sequences=()),) * (MAX_BYTES // 1000)
+    large = LEDGER.model_copy(update={"lost": lost})
+    with pytest.raises(LedgerTooLarge, match=f"{len(lost)} lost"):
         large.dump()
 
 
