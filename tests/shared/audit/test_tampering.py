@@ -30,13 +30,14 @@ from shared.digests import chained
 from shared.export.exporter import Exporter
 from shared.policies import CompactionPolicy, FinishPolicy
 from shared.protocol.ledger import Ledger
+from shared.tables import schema
 from tests.memory import MemoryStorage, Output
 from tests.shared.exported import EPOCH, PARTITION, POLICY, SECOND, envelopes
 
 HOUR = 3600 * SECOND
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "audit-and-replay.md"
 BEGIN = "| tampering | file | quick | full |"
-RECORDS, CONNECTIONS = "ApiManagementWebSocketConnectionLogs", "ApiManagementWebSocketConnections"
+RECORDS, CONNECTIONS = schema.RECORDS.name, schema.CONNECTIONS.name
 SMALL = {
     "records, Parquet": f"parquet/{RECORDS}/",
     "records, JSON Lines": f"json/{RECORDS}/",
