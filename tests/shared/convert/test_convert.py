@@ -15,6 +15,7 @@ import pytest
 
 from shared import __main__
 from shared.convert.convert import arrival
+from shared.tables.schema import CONNECTIONS, RECORDS
 from tests.shared.exported import record
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -66,7 +67,7 @@ def test_each_fixture_gives_what_the_hub_would_give(tmp_path: Path) -> None:
     assert done["rows"] == sum(len(one["rows"]) for one in expected)
     assert done["skipped"] == sum(one["skipped"] for one in expected)
     assert sum(done["rejected"].values()) == sum(len(one["rejections"]) for one in expected)
-    found = [row["CorrelationId"] for row in rows(tmp_path / "out", "ApiManagementWebSocketConnectionLogs")]
+    found = [row["CorrelationId"] for row in rows(tmp_path / "out", RECORDS.name)]
     assert sorted(found) == sorted(row["CorrelationId"] for one in expected for row in one["rows"])
 
 
@@ -78,9 +79,9 @@ def test_records_become_rows_connections_and_json(tmp_path: Path) -> None:
     status, done, _ = run(str(partition), "--output", str(output), "--format", "parquet,json")
     assert (status, done["records"], done["rows"], done["connections"]) == (1, 8, 7, 7)
     assert sum(done["rejected"].values()) == 1
-    assert len(rows(output, "ApiManagementWebSocketConnectionLogs")) == 7
-    assert len(rows(output, "ApiManagementWebSocketConnections")) == 7
-    (line_file,) = output.glob("json/ApiManagementWebSocketConnectionLogs/*/*/*.gz")
+    assert len(rows(output, RECORDS.name)) == 7
+    assert len(rows(output, CONNECTIONS.name)) == 7
+    (line_file,) = output.glob("json/*Logs/*/*/*.gz")
     assert len(gzip.decompress(line_file.read_bytes()).splitlines()) == 7
     (letter,) = output.glob("_dead_letters/date=2030-03-17/hour=17/*.gz")
     assert b"not JSON" in gzip.decompress(letter.read_bytes()) or b"bm90IEpTT04" in gzip.decompress(
@@ -92,10 +93,7 @@ def test_standard_input_is_read_and_arrival_can_be_given(tmp_path: Path) -> None
     arguments = ("-", "--output", str(tmp_path / "out"), "--arrived", "2030-03-17T18:00Z")
     status, done, _ = run(*arguments, stdin=gzip.compress(lines(3)))
     assert (status, done["rows"], done["rejected"]) == (0, 3, {})
-    (seen,) = {
-        row["_EnqueuedTime"].isoformat()
-        for row in rows(tmp_path / "out", "ApiManagementWebSocketConnectionLogs")
-    }
+    (seen,) = {row["_EnqueuedTime"].isoformat() for row in rows(tmp_path / "out", RECORDS.name)}
     assert seen == "2030-03-17T18:00:00+00:00"
 
 
