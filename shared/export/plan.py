@@ -13,8 +13,9 @@ from shared import __version__, digests
 from shared.arrays import integers
 from shared.connections import observations
 from shared.export import set_aside
+from shared.export.refilling import unfit
 from shared.input import redaction
-from shared.input.envelope import Envelope, HubPartition, Rejected
+from shared.input.envelope import Envelope, HubPartition, Reason, Rejected
 from shared.input.validation import Validated, validate
 from shared.intervals import Interval, merged, spanned, within
 from shared.output import formats, layout
@@ -106,8 +107,13 @@ def plan_commit(
     clean, redacted = redaction.redact(valid.table, policy.redaction)
     table, observed = observations.enrich(clean, known)
     if selection.verdict is Verdict.LOST:
+        lost = [one for one in selection.ledger.lost if one.incarnation == selection.incarnation]
+        late = unfit(partition, covered, valid, lost, policy)
         outputs = list(_refill(partition, selection, table, valid.rejected, policy))
-        counts, measures = Counts(files=len(outputs)), Measures()
+        outputs += _outputs(partition, selection.incarnation, table.slice(0, 0), late, policy)
+        letters = sum(one.counts[Reason.IMPLAUSIBLE_TIME] for one in late)  # they were counted as rows
+        rejected = {str(Reason.IMPLAUSIBLE_TIME): letters} if letters else {}
+        counts, measures = Counts(files=len(outputs), rows=-letters, rejected=rejected), Measures()
         observed = observed.slice(0, 0)
     else:
         outputs = list(_outputs(partition, selection.incarnation, table, valid.rejected, policy))

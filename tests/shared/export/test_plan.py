@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -215,6 +216,27 @@ def test_a_lost_file_is_refilled_with_its_own_rows_alone() -> None:
     assert rest
     assert [row["CorrelationId"] for row in rows([rest])] == ["c"]
     assert rest.ledger.lost == ()
+
+
+def test_what_no_longer_fits_when_it_is_refilled_becomes_a_dead_letter() -> None:
+    """RECORD_MAX_AGE was shortened meanwhile."""
+    batch = [envelope(0, record("a"), record("b", 61)), envelope(1, record("c", 61))]
+    (first,) = commits([batch])
+    folder = "parquet/ApiManagementWebSocketConnectionLogs/date=2026-11-20/hour=08/"
+    lossy = first.ledger.model_copy(
+        update={"lost": (Lost(folder=folder, incarnation=0, sequences=((0, 1),)),)}
+    )
+    commit = make(batch, lossy, ExportPolicy(max_age=timedelta(minutes=30)))
+    assert commit
+    (file,) = commit.files
+    letters = [orjson.loads(line) for line in gzip.decompress(file.data).splitlines()]
+    assert file.pending.name.startswith("_dead_letters/")
+    assert [(one["sequence"], one["rejected_indexes"]) for one in letters] == [(0, [[1, 1]]), (1, [[0, 0]])]
+    assert all("file that is lost" in one["rejections"][0]["message"] for one in letters)
+    counts = commit.ledger.counts
+    assert (counts.rows, counts.rejected) == (1, {"implausible_time": 2})
+    assert counts.records == counts.rows + sum(counts.rejected.values()) + counts.skipped
+    assert commit.ledger.lost == ()
 
 
 def test_what_is_refilled_and_lost_again_doubles_nothing() -> None:

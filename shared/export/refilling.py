@@ -1,0 +1,62 @@
+"""Finds rows of lost files that no longer fit today's settings, and makes dead letters of them. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import get_args
+
+import pyarrow as pa
+
+from shared.input.envelope import Envelope, HubPartition, Reason, Rejected, Rejection
+from shared.input.validation import Validated, validate
+from shared.intervals import merged, runs, within
+from shared.output import layout
+from shared.policies import ExportPolicy, Format
+from shared.protocol.ledger import Lost
+from shared.tables import schema
+
+ANY_AGE = timedelta(days=36_500)
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+
+def unfit(
+    partition: HubPartition,
+    envelopes: Sequence[Envelope],
+    valid: Validated,
+    lost: Sequence[Lost],
+    policy: ExportPolicy,
+) -> tuple[Rejected, ...]:
+    """What of these envelopes was a row of a lost file and is rejected today, because of its time.
+
+    A shortened `RECORD_MAX_AGE` must not make records vanish that were exported once. `lost`: what is lost of
+    the incarnation of the envelopes.
+    """
+    if not any(Reason.IMPLAUSIBLE_TIME in one.counts for one in valid.rejected):
+        return ()
+    then = validate(partition.origin, envelopes, replace(policy, max_age=ANY_AGE, max_lead=ANY_AGE)).table
+    now = {*_records(valid.table)}
+    missing: dict[int, list[int]] = {}
+    for group in layout.split(then):
+        folders = {layout.folder(format_, schema.RECORDS.name, group.date, group.hour) for format_ in FORMATS}
+        gone = merged(span for one in lost if one.folder in folders for span in one.sequences)
+        for sequence, index in _records(group.table):
+            if within(gone, sequence) and (sequence, index) not in now:
+                missing.setdefault(sequence, []).append(index)
+    return tuple(
+        _rejected(envelope, sorted(missing[envelope.sequence]))
+        for envelope in envelopes
+        if envelope.sequence in missing
+    )
+
+
+def _records(table: pa.Table) -> list[tuple[int, int]]:
+    return list(zip(table["_SequenceNumber"].to_pylist(), table["_RecordIndex"].to_pylist(), strict=True))
+
+
+def _rejected(envelope: Envelope, indexes: Sequence[int]) -> Rejected:
+    message = (
+        "was exported in a file that is lost, and its time is no longer within RECORD_MAX_AGE and "
+        "RECORD_MAX_LEAD of its arrival; replay it with the former settings"
+    )
+    rejections = tuple(Rejection(Reason.IMPLAUSIBLE_TIME, message, index) for index in indexes[:100])
+    return Rejected(envelope, rejections, tuple(runs(indexes)), {Reason.IMPLAUSIBLE_TIME: len(indexes)})
