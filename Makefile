@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready node_modules/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs format clean faults fuzz load lock picture
+.PHONY: help demo test check bench docs format clean faults fuzz load lock picture snapshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ picture: $(READY) ## draw docs/report.png: the report in Chromium
 format: $(READY) ## format the code and mend what ruff can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+snapshots: $(READY) ## evaluate the templates anew for tests/infra (needs the Bicep compiler)
+	tests/infra/snapshot.sh
 
 # Each short list becomes a lock: every package with its version and hashes, for every platform.
 LOCKS := requirements requirements-report requirements-dev requirements-checkov

@@ -1,7 +1,8 @@
-// The exporter, whole: one resource group behind an API Management service that exists already.
+// The exporter, whole: one resource group beside API Management services that exist already.
 // Deployed by `azd up` or `az deployment sub create`: docs/deploy.md.
-// Written so that pycep can read it (no lambdas, user functions, spread, imports): tests/infra checks every file.
 targetScope = 'subscription'
+
+import { AlertThresholds, RuleRight, Settings, StorageSku, Tags } from 'types.bicep'
 
 @description('Name of this deployment, `dev` or `prod` for example: part of the resource group name and of the token in all names.')
 @minLength(1)
@@ -9,25 +10,32 @@ targetScope = 'subscription'
 param environmentName string
 
 // A diagnostic setting reaches Event Hubs in the region of the resource it is set on, no other.
-@description('Region. It must be that of the API Management service, since a diagnostic setting streams within a region only.')
+@description('Region. It must be that of the API Management services, since a diagnostic setting streams within a region only.')
+@metadata({
+  azd: {
+    type: 'location'
+  }
+})
 param location string
 
 @description('Resource id of the existing API Management service; its resource group and subscription may be others than these. `az apim show --query id` tells it.')
-@minLength(1)
-param apimResourceId string
+param apimResourceId string = ''
+
+@description('More API Management services of this region that stream into the same hub; with or instead of apimResourceId.')
+param apimResourceIds string[] = []
 
 @description('Resource group to make or to use; empty: `rg-websocketlogs-<environmentName>`. The tags of one that exists are replaced.')
 param resourceGroupName string = ''
 
 @description('Tags of every resource, besides those that azd needs.')
-param tags object = {}
+param tags Tags = {}
 
 @description('Partitions of the hub: the ceiling of parallel export, since one instance at a time reads each. The Standard tier never changes it: choose for the peak of years, one for each 1,000 records/s and at least 2. See docs/sizing.md.')
 @minValue(1)
 @maxValue(32)
 param partitionCount int = 4
 
-@description('Throughput units to begin with: each takes in 1 MB/s or 1,000 events/s, whichever comes first.')
+@description('Throughput units: each takes in 1 MB/s or 1,000 events/s, whichever comes first. Before you deploy again, set this to what the namespace has by then: auto-inflate may have raised it, and a deployment sets it back. The hook of azd does so by itself.')
 @minValue(1)
 @maxValue(40)
 param throughputUnits int = 1
@@ -55,13 +63,8 @@ param instanceMemoryMB int = 2048
 @maxValue(1000)
 param maximumInstanceCount int = 40
 
-@description('Redundancy of both storage accounts. ZRS outlives the loss of a zone; take LRS where the region has no zones.')
-@allowed([
-  'Standard_LRS'
-  'Standard_ZRS'
-  'Standard_GZRS'
-])
-param storageSku string = 'Standard_ZRS'
+@description('Redundancy of the storage accounts. Empty: ZRS, which outlives the loss of a zone, or LRS where the region has no zones.')
+param storageSku StorageSku | '' = ''
 
 @description('Days that Parquet files are kept. Over 7: until then the exporter may still be publishing a file, and must not find it deleted.')
 @minValue(8)
@@ -84,12 +87,12 @@ param deadLetterRetentionDays int = 90
 param telemetryRetentionDays int = 90
 
 @description('Application settings that differ from their defaults, by name: { OUTPUT_FORMATS: \'parquet,json\' }. shared/settings.py tells them all.')
-param settings object = {}
+param settings Settings = {}
 
 @description('Storage and Event Hubs reachable through private endpoints only, and the app in a virtual network. Whoever reads the output then needs a way into that network.')
-param privateNetworking bool = false
+param vnetEnabled bool = false
 
-@description('Address space of the virtual network; used with privateNetworking only.')
+@description('Address space of the virtual network; used with vnetEnabled, unless subnets are given.')
 param virtualNetworkPrefix string = '10.100.0.0/24'
 
 @description('Addresses of the app. A /26 carries more instances than a hub has partitions; /27 is the least.')
@@ -98,182 +101,360 @@ param appSubnetPrefix string = '10.100.0.0/26'
 @description('Addresses of the private endpoints.')
 param endpointSubnetPrefix string = '10.100.0.64/27'
 
-@description('Resource ids of the action groups that alerts notify. Without any, alerts are seen in the portal only.')
-param actionGroupIds array = []
+@description('Resource id of an existing subnet for the app, delegated to Microsoft.App/environments, without an underscore in its name. Used with vnetEnabled and endpointSubnetId: no network is then made.')
+param appSubnetId string = ''
 
-@description('Alert thresholds that differ from their defaults, by name: modules/alerts.bicep tells them all.')
-param alertThresholds object = {}
+@description('Resource id of an existing subnet for the private endpoints.')
+param endpointSubnetId string = ''
+
+@description('Resource id of the existing private DNS zone `privatelink.blob.…`, used with existing subnets. Empty: a policy of the company registers endpoints.')
+param blobDnsZoneId string = ''
+
+@description('Resource id of the existing private DNS zone `privatelink.servicebus.windows.net`, likewise.')
+param eventHubsDnsZoneId string = ''
+
+@description('Resource id of an existing Log Analytics workspace; empty: one is made.')
+param workspaceId string = ''
+
+@description('Resource id of an existing Event Hubs namespace (Standard tier or above) in this region; empty: one is made. Its throughput, network and local authentication are then its owner\'s.')
+param namespaceId string = ''
+
+@description('Name of the hub; another one for each deployment into the same namespace.')
+param hubName string = 'evh-websocketlogs'
+
+@description('Resource id of an existing storage account for the output; empty: one is made. Its retention, network and redundancy are then its owner\'s.')
+param outputStorageAccountId string = ''
+
+@description('Rights of the authorization rule that diagnostic settings write with. Microsoft\'s page asks for all three; there are reports that Send is enough where the hub is named. Unverified here, so the default is all.')
+param diagnosticRuleRights RuleRight[] = [
+  'Manage'
+  'Send'
+  'Listen'
+]
+
+@description('Object id of whoever deploys; gets reader roles on output, state and hub, for `python -m shared` and the queries of the README. Empty: nobody.')
+param deployerPrincipalId string = ''
+
+@description('Kind of that principal.')
+param deployerPrincipalType 'User' | 'Group' | 'ServicePrincipal' = 'User'
+
+@description('Whether a lock keeps the output account from being deleted, also by `azd down`.')
+param lockOutput bool = false
+
+@description('Address that alerts are mailed to; makes an action group. Empty: none.')
+param alertEmail string = ''
+
+@description('Resource ids of more action groups that alerts notify. Without any and without alertEmail, alerts are seen in the portal only.')
+param actionGroupIds string[] = []
+
+@description('Alert thresholds that differ from their defaults.')
+param alertThresholds AlertThresholds = {}
+
+@description('Address of docs/operations.md, where your people find it: alerts link to it.')
+param runbookUrl string = 'docs/operations.md'
+
+@description('Workspaces of other deployments of the exporter, one for each region for example, that the workbook shows, too.')
+param otherWorkspaceIds string[] = []
 
 var token = toLower(uniqueString(subscription().id, environmentName, location))
 var groupName = empty(resourceGroupName) ? 'rg-websocketlogs-${environmentName}' : resourceGroupName
 var allTags = union(tags, { 'azd-env-name': environmentName })
-var hubName = 'evh-websocketlogs'
 var consumerGroupName = 'cg-exporter'
 var outputContainer = 'websocket-logs'
 var stateContainer = 'websocket-logs-state'
 var packageContainer = 'app-package'
 
-resource group 'Microsoft.Resources/resourceGroups@2024-11-01' = {
+var services = union(empty(apimResourceId) ? [] : [apimResourceId], apimResourceIds)
+var streaming = empty(services)
+  ? fail('Give apimResourceId (or apimResourceIds): the resource id of the API Management service, as `az apim show --query id` tells it.')
+  : services
+
+var maximumUnits = maximumThroughputUnits >= throughputUnits
+  ? maximumThroughputUnits
+  : fail('throughputUnits (${throughputUnits}) is above maximumThroughputUnits (${maximumThroughputUnits}): raise the maximum.')
+
+// Both subnets are given, or neither.
+var ownNetwork = vnetEnabled && (empty(appSubnetId) == empty(endpointSubnetId)
+  ? empty(appSubnetId)
+  : fail('Give both appSubnetId and endpointSubnetId, or neither: then a network is made.'))
+
+// A region that has zones for virtual machines has zone-redundant storage.
+var zonesHere = pickZones('Microsoft.Compute', 'virtualMachines', location)
+var sku = !empty(storageSku) ? storageSku : empty(zonesHere) ? 'Standard_LRS' : 'Standard_ZRS'
+
+// Ids that are known before the deployment, so that `what-if` can predict what is named after them.
+var groupId = '${subscription().id}/resourceGroups/${groupName}'
+var identityName = 'id-${token}'
+var identityId = '${groupId}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/${identityName}'
+var componentName = 'appi-${token}'
+var workspaceName = 'log-${token}'
+var workspace = empty(workspaceId)
+  ? '${groupId}/providers/Microsoft.OperationalInsights/workspaces/${workspaceName}'
+  : workspaceId
+var networkName = 'vnet-${token}'
+var networkId = '${groupId}/providers/Microsoft.Network/virtualNetworks/${networkName}'
+var appSubnet = !vnetEnabled ? '' : ownNetwork ? '${networkId}/subnets/snet-app' : appSubnetId
+var endpointSubnet = !vnetEnabled ? '' : ownNetwork ? '${networkId}/subnets/snet-endpoints' : endpointSubnetId
+var blobZoneName = 'privatelink.blob.${environment().suffixes.storage}'
+var eventHubsZoneName = 'privatelink.servicebus.windows.net'
+var blobZone = ownNetwork ? '${groupId}/providers/Microsoft.Network/privateDnsZones/${blobZoneName}' : blobDnsZoneId
+var eventHubsZone = ownNetwork
+  ? '${groupId}/providers/Microsoft.Network/privateDnsZones/${eventHubsZoneName}'
+  : eventHubsDnsZoneId
+var namespaceName = empty(namespaceId) ? 'evhns-${token}' : split(namespaceId, '/')[8]
+var namespaceIdHere = empty(namespaceId)
+  ? '${groupId}/providers/Microsoft.EventHub/namespaces/${namespaceName}'
+  : namespaceId
+var ruleName = 'diagnostic-setting-${hubName}'
+var actionGroupName = 'ag-${token}'
+var ownActionGroups = empty(alertEmail)
+  ? []
+  : ['${groupId}/providers/Microsoft.Insights/actionGroups/${actionGroupName}']
+
+var readers = empty(deployerPrincipalId)
+  ? []
+  : [
+      {
+        key: deployerPrincipalId
+        id: deployerPrincipalId
+        type: deployerPrincipalType
+      }
+    ]
+
+resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: groupName
   location: location
   tags: allTags
 }
 
 module identity 'modules/identity.bicep' = {
-  name: 'identity'
   scope: group
   params: {
-    name: 'id-${token}'
+    name: identityName
     location: location
     tags: allTags
   }
 }
 
 module monitoring 'modules/monitoring.bicep' = {
-  name: 'monitoring'
   scope: group
   params: {
-    workspaceName: 'log-${token}'
-    componentName: 'appi-${token}'
+    workspaceName: workspaceName
+    existingWorkspaceId: workspaceId
+    componentName: componentName
     location: location
     tags: allTags
     retentionDays: telemetryRetentionDays
+    identityId: identityId
     principalId: identity.outputs.principalId
   }
 }
 
-module network 'modules/network.bicep' = if (privateNetworking) {
-  name: 'network'
+module network 'modules/network.bicep' = if (ownNetwork) {
   scope: group
   params: {
-    name: 'vnet-${token}'
+    name: networkName
     location: location
     tags: allTags
     prefix: virtualNetworkPrefix
     appSubnetPrefix: appSubnetPrefix
     endpointSubnetPrefix: endpointSubnetPrefix
+    blobZoneName: blobZoneName
+    eventHubsZoneName: eventHubsZoneName
   }
 }
 
-module events 'modules/events.bicep' = {
-  name: 'events'
+module namespace 'modules/event-namespace.bicep' = if (empty(namespaceId)) {
   scope: group
   params: {
-    namespaceName: 'evhns-${token}'
-    hubName: hubName
-    consumerGroupName: consumerGroupName
+    name: namespaceName
     location: location
     tags: allTags
-    partitionCount: partitionCount
     throughputUnits: throughputUnits
-    maximumThroughputUnits: maximumThroughputUnits
-    retentionHours: eventRetentionHours
-    private: privateNetworking
-    endpointSubnetId: privateNetworking ? network!.outputs.endpointSubnetId : ''
-    zoneId: privateNetworking ? network!.outputs.eventsZoneId : ''
-    principalId: identity.outputs.principalId
+    maximumThroughputUnits: maximumUnits
+    private: vnetEnabled
+    endpointSubnetId: endpointSubnet
+    zoneId: eventHubsZone
   }
+  dependsOn: [
+    network
+  ]
+}
+
+// In the group of the namespace, which may be a company's.
+module hub 'modules/event-hub.bicep' = {
+  scope: resourceGroup(
+    empty(namespaceId) ? subscription().subscriptionId : split(namespaceId, '/')[2],
+    empty(namespaceId) ? groupName : split(namespaceId, '/')[4]
+  )
+  params: {
+    namespaceName: namespaceName
+    hubName: hubName
+    ruleName: ruleName
+    consumerGroupName: consumerGroupName
+    partitionCount: partitionCount
+    retentionHours: eventRetentionHours
+    ruleRights: diagnosticRuleRights
+    identityId: identityId
+    principalId: identity.outputs.principalId
+    readers: readers
+  }
+  dependsOn: [
+    namespace
+  ]
 }
 
 module hostStorage 'modules/host-storage.bicep' = {
-  name: 'host-storage'
   scope: group
   params: {
     name: 'sthost${token}'
     location: location
     tags: allTags
-    sku: storageSku
+    sku: sku
     stateContainer: stateContainer
     packageContainer: packageContainer
-    private: privateNetworking
-    endpointSubnetId: privateNetworking ? network!.outputs.endpointSubnetId : ''
-    zoneId: privateNetworking ? network!.outputs.blobZoneId : ''
+    private: vnetEnabled
+    endpointSubnetId: endpointSubnet
+    zoneId: blobZone
+    identityId: identityId
     principalId: identity.outputs.principalId
+    readers: readers
   }
+  dependsOn: [
+    network
+  ]
 }
 
-module outputStorage 'modules/output-storage.bicep' = {
-  name: 'output-storage'
+module outputStorage 'modules/output-storage.bicep' = if (empty(outputStorageAccountId)) {
   scope: group
   params: {
     name: 'stout${token}'
     location: location
     tags: allTags
-    sku: storageSku
+    sku: sku
     container: outputContainer
     parquetRetentionDays: parquetRetentionDays
     jsonRetentionDays: jsonRetentionDays
     deadLetterRetentionDays: deadLetterRetentionDays
-    private: privateNetworking
-    endpointSubnetId: privateNetworking ? network!.outputs.endpointSubnetId : ''
-    zoneId: privateNetworking ? network!.outputs.blobZoneId : ''
+    lock: lockOutput
+    private: vnetEnabled
+    endpointSubnetId: endpointSubnet
+    zoneId: blobZone
+    identityId: identityId
     principalId: identity.outputs.principalId
+    readers: readers
+  }
+  dependsOn: [
+    network
+  ]
+}
+
+module existingOutput 'modules/existing-output.bicep' = if (!empty(outputStorageAccountId)) {
+  scope: resourceGroup(
+    empty(outputStorageAccountId) ? subscription().subscriptionId : split(outputStorageAccountId, '/')[2],
+    empty(outputStorageAccountId) ? groupName : split(outputStorageAccountId, '/')[4]
+  )
+  params: {
+    name: empty(outputStorageAccountId) ? 'unused' : split(outputStorageAccountId, '/')[8]
+    container: outputContainer
+    identityId: identityId
+    principalId: identity.outputs.principalId
+    readers: readers
   }
 }
 
+var outputBlobUri = empty(outputStorageAccountId) ? outputStorage!.outputs.blobUri : existingOutput!.outputs.blobUri
+
 module app 'modules/app.bicep' = {
-  name: 'app'
   scope: group
   params: {
     planName: 'asp-${token}'
     name: 'func-${token}'
     location: location
     tags: union(allTags, { 'azd-service-name': 'exporter' })
-    identityId: identity.outputs.id
+    identityId: identityId
     identityClientId: identity.outputs.clientId
-    componentName: monitoring.outputs.componentName
+    componentName: componentName
     hostBlobUri: hostStorage.outputs.blobUri
     packageContainer: packageContainer
     stateContainer: stateContainer
-    outputBlobUri: outputStorage.outputs.blobUri
+    outputBlobUri: outputBlobUri
     outputContainer: outputContainer
-    eventsHostName: events.outputs.hostName
+    eventsHostName: hub.outputs.hostName
     hubName: hubName
     consumerGroupName: consumerGroupName
     retentionHours: eventRetentionHours
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
     settings: settings
-    appSubnetId: privateNetworking ? network!.outputs.appSubnetId : ''
+    appSubnetId: appSubnet
   }
+  dependsOn: [
+    monitoring
+    network
+  ]
 }
 
-// Deployed where API Management is: a diagnostic setting is a part of the resource that it is set on.
-module diagnostics 'modules/diagnostics.bicep' = {
-  name: 'websocketlogs-${token}'
-  scope: resourceGroup(split(apimResourceId, '/')[2], split(apimResourceId, '/')[4])
+// Deployed where each API Management service is: a diagnostic setting is a part of the resource that it is set on.
+module diagnostics 'modules/diagnostics.bicep' = [
+  for service in streaming: {
+    scope: resourceGroup(split(service, '/')[2], split(service, '/')[4])
+    params: {
+      name: 'websocketlogs-${token}'
+      apimName: split(service, '/')[8]
+      authorizationRuleId: '${namespaceIdHere}/authorizationRules/${ruleName}'
+      hubName: hubName
+    }
+    dependsOn: [
+      hub
+    ]
+  }
+]
+
+module actionGroup 'modules/action-group.bicep' = if (!empty(alertEmail)) {
+  scope: group
   params: {
-    name: 'websocketlogs-${token}'
-    apimName: split(apimResourceId, '/')[8]
-    authorizationRuleId: events.outputs.authorizationRuleId
-    hubName: hubName
+    name: actionGroupName
+    tags: allTags
+    email: alertEmail
   }
 }
 
 module alerts 'modules/alerts.bicep' = {
-  name: 'alerts'
   scope: group
   params: {
     prefix: 'websocketlogs-${environmentName}'
     location: location
     tags: allTags
-    workspaceId: monitoring.outputs.workspaceId
-    namespaceId: events.outputs.namespaceId
-    throughputUnits: max(throughputUnits, maximumThroughputUnits)
-    actionGroupIds: actionGroupIds
+    workspaceId: workspace
+    namespaceId: empty(namespaceId)
+      ? '${groupId}/providers/Microsoft.EventHub/namespaces/${namespaceName}'
+      : namespaceId
+    throughputUnits: maximumUnits
+    retentionHours: eventRetentionHours
+    actionGroupIds: union(ownActionGroups, actionGroupIds)
     thresholds: alertThresholds
+    runbookUrl: runbookUrl
   }
+  dependsOn: [
+    monitoring
+    namespace
+    actionGroup
+  ]
 }
 
 module workbook 'modules/workbook.bicep' = {
-  name: 'workbook'
   scope: group
   params: {
     displayName: 'WebSocket log exporter (${environmentName})'
     location: location
     tags: allTags
-    workspaceId: monitoring.outputs.workspaceId
+    workspaceId: workspace
+    otherWorkspaceIds: otherWorkspaceIds
   }
+  dependsOn: [
+    monitoring
+  ]
 }
 
 @description('azd and the deployment of code need it.')
@@ -281,15 +462,18 @@ output AZURE_RESOURCE_GROUP string = group.name
 @description('Where `azd deploy` or `func azure functionapp publish` put the code.')
 output FUNCTION_APP_NAME string = app.outputs.name
 @description('Where readers find the files: account and container.')
-output OUTPUT_BLOB_URI string = outputStorage.outputs.blobUri
+output OUTPUT_BLOB_URI string = outputBlobUri
+@description('Container of the files.')
 output OUTPUT_CONTAINER string = outputContainer
 @description('Where the ledgers are: for `python -m shared`.')
 output STATE_BLOB_URI string = hostStorage.outputs.blobUri
+@description('Container of the ledgers.')
 output STATE_CONTAINER string = stateContainer
 @description('Where API Management streams to.')
-output EVENT_HUBS_HOST_NAME string = events.outputs.hostName
+output EVENT_HUBS_HOST_NAME string = hub.outputs.hostName
+@description('Hub that API Management streams to.')
 output EVENT_HUB_NAME string = hubName
 @description('Grant this identity nothing more: docs/security.md lists what it has.')
 output IDENTITY_CLIENT_ID string = identity.outputs.clientId
 @description('Where the metrics are.')
-output WORKSPACE_ID string = monitoring.outputs.workspaceId
+output WORKSPACE_ID string = workspace

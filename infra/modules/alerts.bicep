@@ -1,173 +1,94 @@
-// What wakes somebody. docs/operations.md says of each what to do.
+// What wakes somebody. docs/operations.md says of each alert what to do.
+import { AlertThresholds, Tags } from '../types.bicep'
+
+@description('Begins the names of the rules.')
 param prefix string
+@description('Region of the log alert rules.')
 param location string
-param tags object
+@description('Tags of the rules.')
+param tags Tags
+@description('Workspace that has the tables of the exporter.')
 param workspaceId string
+@description('Event Hubs namespace that the metric alerts watch.')
 param namespaceId string
+@description('Throughput units that the namespace may have.')
 param throughputUnits int
-param actionGroupIds array
-param thresholds object
+@description('Hours that the hub keeps events.')
+param retentionHours int
+@description('Action groups to notify.')
+param actionGroupIds string[]
+@description('Thresholds that differ from the defaults below.')
+param thresholds AlertThresholds
+@description('Address of docs/operations.md; each alert is a heading there.')
+param runbookUrl string
 
-// Starting points for some 100 records/s. Change those of your traffic with the parameter alertThresholds.
-// (noCommitMinutes becomes a window of Azure Monitor: 5, 10, 15, 30 or 45.)
-var limits = union({
-  lagEnvelopes: 50000
-  lagMinutes: 15
-  noCommitMinutes: 30
-  retentionHours: 24
-  rejections: 100
-  conflicts: 100
-  failures: 20
-  throttledRequests: 0
-}, thresholds)
+// Starting points for some 100 records/s.
+var limits = union(
+  {
+    lagEnvelopes: 50000
+    lagMinutes: 15
+    noCommitMinutes: 30
+    retentionPercent: 85
+    rejections: 100
+    conflicts: 100
+    failureMinutes: 10
+    silentHours: 0
+    throttledRequests: 0
+  },
+  thresholds
+)
 
-// `Minimum` over a window means all of it, so that one late report wakes nobody.
+// In the order of docs/operations.md. Each query returns a row (subject, value) for whatever it fires for.
 var logAlerts = [
-  {
-    name: 'lag-envelopes'
-    severity: 2
-    description: 'A partition has more envelopes waiting than the threshold, and had all the time.'
-    query: loadTextContent('../alerts/lag-envelopes.kql')
-    window: 'PT15M'
-    aggregation: 'Minimum'
-    column: 'value'
-    dimension: 'partition'
-    operator: 'GreaterThan'
-    threshold: limits.lagEnvelopes
-  }
-  {
-    name: 'lag-minutes'
-    severity: 2
-    description: 'What a partition has committed is older than the threshold, in minutes, and was all the time.'
-    query: loadTextContent('../alerts/lag-minutes.kql')
-    window: 'PT15M'
-    aggregation: 'Minimum'
-    column: 'value'
-    dimension: 'partition'
-    operator: 'GreaterThan'
-    threshold: limits.lagMinutes
-  }
-  {
-    name: 'retention'
-    severity: 0
-    description: 'In less than the threshold, in hours, the hub deletes events that were not exported.'
-    query: loadTextContent('../alerts/retention.kql')
-    window: 'PT15M'
-    aggregation: 'Maximum'
-    column: 'value'
-    dimension: 'partition'
-    operator: 'LessThan'
-    threshold: limits.retentionHours
-  }
-  {
-    name: 'no-commit'
-    severity: 1
-    description: 'Events wait, and nothing of their partition was committed for ${limits.noCommitMinutes} minutes.'
-    query: loadTextContent('../alerts/no-commit.kql')
-    window: 'PT${limits.noCommitMinutes}M'
-    aggregation: 'Maximum'
-    column: 'value'
-    dimension: 'partition'
-    operator: 'GreaterThan'
-    threshold: 0
-  }
-  {
-    name: 'timer-silent'
-    severity: 1
-    description: 'No lag was reported for 30 minutes: the timer does not run, or the hub does not answer. Alerts on lag are blind.'
-    query: loadTextContent('../alerts/timer-silent.kql')
-    window: 'PT30M'
-    aggregation: 'Count'
-    column: ''
-    dimension: ''
-    operator: 'LessThan'
-    threshold: 1
-  }
-  {
-    name: 'compaction-silent'
-    severity: 3
-    description: 'No run of compact_logs succeeded for 2 hours: small files stay.'
-    query: loadTextContent('../alerts/compaction-silent.kql')
-    window: 'PT2H'
-    aggregation: 'Count'
-    column: ''
-    dimension: ''
-    operator: 'LessThan'
-    threshold: 1
-  }
-  {
-    name: 'rejections'
-    severity: 2
-    description: 'More records than the threshold went to the dead letters in 15 minutes, for one reason.'
-    query: loadTextContent('../alerts/rejections.kql')
-    window: 'PT15M'
-    aggregation: 'Total'
-    column: 'value'
-    dimension: 'reason'
-    operator: 'GreaterThan'
-    threshold: limits.rejections
-  }
-  {
-    name: 'conflicts'
-    severity: 3
-    description: 'More commits of a partition than the threshold were begun again in 15 minutes: two instances fight for it.'
-    query: loadTextContent('../alerts/conflicts.kql')
-    window: 'PT15M'
-    aggregation: 'Total'
-    column: 'value'
-    dimension: 'partition'
-    operator: 'GreaterThan'
-    threshold: limits.conflicts
-  }
-  {
-    name: 'integrity'
-    severity: 1
-    description: 'A ledger is missing or was rolled back, a file was lost, counts do not balance, connections were let go, or a swap of compaction does not end.'
-    query: loadTextContent('../alerts/integrity.kql')
-    window: 'PT15M'
-    aggregation: 'Total'
-    column: 'value'
-    dimension: 'metric'
-    operator: 'GreaterThan'
-    threshold: 0
-  }
-  {
-    name: 'gaps-grew'
-    severity: 2
-    description: 'Sequence numbers were passed over: the hub deleted events before they were read.'
-    query: loadTextContent('../alerts/gaps-grew.kql')
-    window: 'PT1H'
-    aggregation: 'Maximum'
-    column: 'value'
-    dimension: 'partition'
-    operator: 'GreaterThan'
-    threshold: 0
-  }
-  {
-    name: 'failures'
-    severity: 2
-    description: 'More invocations of a function than the threshold failed in 15 minutes. Failed exports are tried again for ever.'
-    query: loadTextContent('../alerts/failures.kql')
-    window: 'PT15M'
-    aggregation: 'Total'
-    column: 'value'
-    dimension: 'functionName'
-    operator: 'GreaterThan'
-    threshold: limits.failures
-  }
-  {
-    name: 'timeouts'
-    severity: 2
-    description: 'An invocation took longer than functionTimeout; its worker was restarted.'
-    query: loadTextContent('../alerts/timeouts.kql')
-    window: 'PT15M'
-    aggregation: 'Total'
-    column: 'value'
-    dimension: ''
-    operator: 'GreaterThan'
-    threshold: 0
-  }
+  { name: 'retention', severity: 0, query: loadTextContent('../alerts/retention.kql') }
+  { name: 'no-commit', severity: 1, query: loadTextContent('../alerts/no-commit.kql') }
+  { name: 'timer-silent', severity: 1, query: loadTextContent('../alerts/timer-silent.kql') }
+  { name: 'functions-missing', severity: 1, query: loadTextContent('../alerts/functions-missing.kql') }
+  { name: 'alarms', severity: 1, query: loadTextContent('../alerts/alarms.kql') }
+  { name: 'integrity', severity: 1, query: loadTextContent('../alerts/integrity.kql') }
+  { name: 'swap-pending', severity: 1, query: loadTextContent('../alerts/swap-pending.kql') }
+  { name: 'lag-envelopes', severity: 2, query: loadTextContent('../alerts/lag-envelopes.kql') }
+  { name: 'lag-minutes', severity: 2, query: loadTextContent('../alerts/lag-minutes.kql') }
+  { name: 'failures', severity: 2, query: loadTextContent('../alerts/failures.kql') }
+  { name: 'timeouts', severity: 2, query: loadTextContent('../alerts/timeouts.kql') }
+  { name: 'gaps-new', severity: 2, query: loadTextContent('../alerts/gaps-new.kql') }
+  { name: 'rejections', severity: 2, query: loadTextContent('../alerts/rejections.kql') }
+  { name: 'nothing-arrives', severity: 2, query: loadTextContent('../alerts/nothing-arrives.kql') }
+  { name: 'compaction-silent', severity: 3, query: loadTextContent('../alerts/compaction-silent.kql') }
+  { name: 'conflicts', severity: 3, query: loadTextContent('../alerts/conflicts.kql') }
 ]
+
+// A rule costs by the month, whatever its query asks: so there is one for each severity, and its query applies the
+// windows and thresholds itself. `isfuzzy` passes over a table
+// that has no rows yet, and the empty one is there if all are passed over: a query that fails for a week is disabled.
+var thresholdLines = join(
+  [
+    'let lagEnvelopes = ${limits.lagEnvelopes};'
+    'let lagMinutes = ${limits.lagMinutes};'
+    'let noCommitWindow = ${limits.noCommitMinutes}m;'
+    'let retentionHours = ${retentionHours}.0;'
+    'let retentionPercent = ${limits.retentionPercent};'
+    'let rejections = ${limits.rejections};'
+    'let conflicts = ${limits.conflicts};'
+    'let failureMinutes = ${limits.failureMinutes};'
+    'let silentHours = ${limits.silentHours};'
+    'let silentWindow = ${limits.silentHours}h;'
+  ],
+  '\n'
+)
+
+var severities = [
+  { severity: 0, says: 'Data will be lost soon.' }
+  { severity: 1, says: 'The exporter stands still, or something is wrong that it cannot repair.' }
+  { severity: 2, says: 'The exporter falls behind, fails, or rejects records.' }
+  { severity: 3, says: 'Nothing is in danger; look at it by day.' }
+]
+
+var logRules = map(severities, rule => {
+  severity: rule.severity
+  description: '${rule.says} Alerts: ${join(map(filter(logAlerts, alert => alert.severity == rule.severity), alert => alert.name), ', ')}. What to do: ${runbookUrl}'
+  query: '${thresholdLines}\nunion isfuzzy=true\n(datatable(alert: string, subject: string, value: real) []),\n${join(map(filter(logAlerts, alert => alert.severity == rule.severity), alert => '(\n${alert.query}| extend alert = \'${alert.name}\'\n)'), ',\n')}\n| project TimeGenerated = now(), alert, subject, value, page = strcat(\'${runbookUrl}#\', alert)\n'
+})
 
 // Of the namespace. A throughput unit takes in 1 MB/s or 1,000 events/s: 80 % of that, of all that the
 // namespace may have, for five minutes. (Storage never fills up: beyond 84 GB per unit it is charged for, not refused.)
@@ -195,85 +116,92 @@ var metricAlerts = [
   }
 ]
 
-resource logRules 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [for rule in logAlerts: {
-  name: '${prefix}-${rule.name}'
-  location: location
-  tags: tags
-  kind: 'LogAlert'
-  properties: {
-    displayName: '${prefix}-${rule.name}'
-    description: rule.description
-    severity: rule.severity
-    enabled: true
-    scopes: [
-      workspaceId
-    ]
-    evaluationFrequency: 'PT5M'
-    windowSize: rule.window
-    autoMitigate: true
-    // Azure Monitor knows the tables only after data came in: with validation, the first deployment fails.
-    skipQueryValidation: true
-    criteria: {
-      allOf: [
-        {
-          criterionType: 'StaticThresholdCriterion'
-          query: rule.query
-          timeAggregation: rule.aggregation
-          metricMeasureColumn: empty(rule.column) ? null : rule.column
-          dimensions: empty(rule.dimension) ? [] : [
-            {
-              name: rule.dimension
-              operator: 'Include'
-              values: [
-                '*'
-              ]
+resource logRule 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
+  for rule in logRules: {
+    name: '${prefix}-severity-${rule.severity}'
+    location: location
+    tags: tags
+    kind: 'LogAlert'
+    properties: {
+      displayName: '${prefix}-severity-${rule.severity}'
+      description: rule.description
+      severity: rule.severity
+      enabled: true
+      scopes: [
+        workspaceId
+      ]
+      evaluationFrequency: 'PT5M'
+      // Longer than every window in the queries, which look back themselves.
+      windowSize: 'PT2H'
+      overrideQueryTimeRange: limits.silentHours > 2 ? 'P2D' : null
+      autoMitigate: true
+      // Azure Monitor knows the tables only after data came in: with validation, the first deployment fails.
+      skipQueryValidation: true
+      criteria: {
+        allOf: [
+          {
+            query: rule.query
+            // Every row is above 0: it fires, and the notification shows the value.
+            timeAggregation: 'Maximum'
+            metricMeasureColumn: 'value'
+            operator: 'GreaterThan'
+            threshold: 0
+            dimensions: [
+              for name in ['alert', 'subject', 'page']: {
+                name: name
+                operator: 'Include'
+                values: ['*']
+              }
+            ]
+            failingPeriods: {
+              numberOfEvaluationPeriods: 1
+              minFailingPeriodsToAlert: 1
             }
-          ]
-          operator: rule.operator
-          threshold: rule.threshold
-          failingPeriods: {
-            numberOfEvaluationPeriods: 1
-            minFailingPeriodsToAlert: 1
           }
-        }
-      ]
-    }
-    actions: {
-      actionGroups: actionGroupIds
+        ]
+      }
+      actions: {
+        actionGroups: actionGroupIds
+      }
     }
   }
-}]
+]
 
-resource metricRules 'Microsoft.Insights/metricAlerts@2018-03-01' = [for rule in metricAlerts: {
-  name: '${prefix}-${rule.name}'
-  location: 'global'
-  tags: tags
-  properties: {
-    description: rule.description
-    severity: rule.severity
-    enabled: true
-    scopes: [
-      namespaceId
-    ]
-    evaluationFrequency: 'PT1M'
-    windowSize: 'PT5M'
-    autoMitigate: true
-    criteria: {
-      'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
-      allOf: [
-        {
-          name: rule.name
-          criterionType: 'StaticThresholdCriterion'
-          metricNamespace: 'Microsoft.EventHub/namespaces'
-          metricName: rule.metric
-          timeAggregation: 'Total'
-          operator: 'GreaterThan'
-          threshold: rule.threshold
+resource metricRule 'Microsoft.Insights/metricAlerts@2018-03-01' = [
+  for rule in metricAlerts: {
+    name: '${prefix}-${rule.name}'
+    location: 'global'
+    tags: tags
+    properties: {
+      description: rule.description
+      severity: rule.severity
+      enabled: true
+      scopes: [
+        namespaceId
+      ]
+      evaluationFrequency: 'PT1M'
+      windowSize: 'PT5M'
+      autoMitigate: true
+      criteria: {
+        'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+        allOf: [
+          {
+            name: rule.name
+            criterionType: 'StaticThresholdCriterion'
+            metricNamespace: 'Microsoft.EventHub/namespaces'
+            metricName: rule.metric
+            timeAggregation: 'Total'
+            operator: 'GreaterThan'
+            threshold: rule.threshold
+          }
+        ]
+      }
+      actions: [
+        for id in actionGroupIds: {
+          #disable-next-line use-resource-id-functions // an id that was given: the rule does not look into loops
+          actionGroupId: id
         }
       ]
     }
-    actions: [for id in actionGroupIds: {
-      actionGroupId: id
-    }]
   }
-}]
+]

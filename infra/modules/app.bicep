@@ -1,23 +1,45 @@
 // The function app: Flex Consumption, Python 3.13, code from a container, everything reached with one identity.
+import { Settings, Tags } from '../types.bicep'
+
+@description('Name of the plan.')
 param planName string
+@description('Name of the function app.')
 param name string
+@description('Region of the app.')
 param location string
-param tags object
+@description('Tags of the app and its plan.')
+param tags Tags
+@description('Resource id of the identity that the app runs as.')
 param identityId string
+@description('Client id of that identity.')
 param identityClientId string
+@description('Application Insights component.')
 param componentName string
+@description('Blob address of the account that the app lives on.')
 param hostBlobUri string
+@description('Container of the deployed code.')
 param packageContainer string
+@description('Container of the ledgers.')
 param stateContainer string
+@description('Blob address of the output account.')
 param outputBlobUri string
+@description('Container of the files.')
 param outputContainer string
+@description('Host name of the namespace.')
 param eventsHostName string
+@description('Name of the hub.')
 param hubName string
+@description('Consumer group of the exporter.')
 param consumerGroupName string
+@description('Hours that the hub keeps events.')
 param retentionHours int
+@description('Memory of an instance, MB.')
 param instanceMemoryMB int
+@description('Instances of each function at most.')
 param maximumInstanceCount int
-param settings object
+@description('Settings that differ from the defaults below.')
+param settings Settings
+@description('Subnet of the app; empty: none.')
 param appSubnetId string
 
 // Where everything is. Each connection with an identity instead of a key.
@@ -57,6 +79,8 @@ var defaults = {
   COMPACT_ENABLED: 'true'
   COMPACT_QUIET: '01:00:00'
   COMPACT_TARGET: '134217728'
+  // Where OpenTelemetry reads it, in the host and in the app: samplingSettings of host.json has no effect.
+  OTEL_TRACES_SAMPLER: 'always_on'
 }
 
 // What the platform reads. Blobs only: checkpoints, leases of the timer, host keys. (Without a table service the
@@ -77,7 +101,6 @@ resource component 'Microsoft.Insights/components@2020-02-02' existing = {
 }
 
 resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
-  // checkov:skip=CKV_AZURE_225: when a zone fails the hub holds the events until instances start in another one
   name: planName
   location: location
   tags: tags
@@ -92,11 +115,6 @@ resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
 }
 
 resource app 'Microsoft.Web/sites@2025-03-01' = {
-  // checkov:skip=CKV_AZURE_222: no function listens; code arrives at the deployment endpoint, with Entra ID only
-  // checkov:skip=CKV_AZURE_17: no function listens, so there are no clients
-  // checkov:skip=CKV_AZURE_212: instances start when events arrive; the hub holds these meanwhile
-  // checkov:skip=CKV_AZURE_78: Flex Consumption has no FTP, and refuses the property ftpsState with error 51021
-  // checkov:skip=CKV_AZURE_213: no function listens; alerts watch lag and commits instead
   name: name
   location: location
   tags: tags
@@ -146,13 +164,6 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
 }
 
 resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
-  // checkov:skip=CKV_AZURE_13: application settings, not a web configuration
-  // checkov:skip=CKV_AZURE_63: application settings, not a web configuration
-  // checkov:skip=CKV_AZURE_65: application settings, not a web configuration
-  // checkov:skip=CKV_AZURE_66: application settings, not a web configuration
-  // checkov:skip=CKV_AZURE_80: application settings, not a web configuration
-  // checkov:skip=CKV_AZURE_88: application settings, not a web configuration
-  // checkov:skip=CKV_AZURE_222: application settings, not a web configuration
   parent: app
   name: 'appsettings'
   properties: union(defaults, settings, connections, platform)
@@ -175,4 +186,5 @@ resource scm 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01'
   }
 }
 
+@description('Name of the function app.')
 output name string = app.name

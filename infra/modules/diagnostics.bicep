@@ -1,7 +1,11 @@
 // What makes API Management stream its WebSocket connection logs. Deployed into its resource group.
+@description('Name of the diagnostic setting.')
 param name string
+@description('Name of the API Management service.')
 param apimName string
+@description('Authorization rule of the namespace that Azure Monitor writes with.')
 param authorizationRuleId string
+@description('Hub that the logs go to.')
 param hubName string
 
 resource apim 'Microsoft.ApiManagement/service@2024-05-01' existing = {

@@ -1,23 +1,39 @@
 // The storage that the app lives on: the Functions host's own blobs and checkpoints, the deployed package, and
 // the exporter's state. An account apart from the output: no lifecycle rule, versioning or soft delete may touch
 // ledgers and checkpoints, and readers of the output get no access to them.
+import { Principal, Tags } from '../types.bicep'
+
+@description('Name of the storage account.')
 param name string
+@description('Region of the account.')
 param location string
-param tags object
+@description('Tags of the account.')
+param tags Tags
+@description('Redundancy of the account.')
 param sku string
+@description('Container of the ledgers.')
 param stateContainer string
+@description('Container of the deployed code.')
 param packageContainer string
+@description('Whether the account is reachable through a private endpoint only.')
 param private bool
+@description('Subnet of the private endpoint; used with `private` only.')
 param endpointSubnetId string
+@description('Private DNS zone of Blob Storage; used with `private` only.')
 param zoneId string
+@description('Resource id of the identity that the app runs as: names of role assignments are made of it, so that what-if can predict them.')
+param identityId string
+@description('Object id of that identity.')
 param principalId string
+@description('Who may read, besides the app; empty: nobody.')
+param readers Principal[]
 
 // Storage Blob Data Owner: what the Functions host asks for on its own account.
 var ownerRole = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
+// Storage Blob Data Reader.
+var readerRole = '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1'
 
-resource account 'Microsoft.Storage/storageAccounts@2026-04-01' = {
-  // checkov:skip=CKV_AZURE_35: denied with parameter privateNetworking; without it every request needs a token of Entra ID
-  // checkov:skip=CKV_AZURE_206: ZRS keeps a copy in each zone; ledgers are of use only beside their hub, which has one region
+resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   name: name
   location: location
   tags: tags
@@ -42,7 +58,7 @@ resource account 'Microsoft.Storage/storageAccounts@2026-04-01' = {
   }
 }
 
-resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2026-04-01' = {
+resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-01-01' = {
   parent: account
   name: 'default'
   properties: {
@@ -57,7 +73,7 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2026-04-01' = {
   }
 }
 
-resource state 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-04-01' = {
+resource state 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' = {
   parent: blobs
   name: stateContainer
   properties: {
@@ -65,7 +81,7 @@ resource state 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-0
   }
 }
 
-resource package 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-04-01' = {
+resource package 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' = {
   parent: blobs
   name: packageContainer
   properties: {
@@ -74,7 +90,7 @@ resource package 'Microsoft.Storage/storageAccounts/blobServices/containers@2026
 }
 
 resource owner 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(account.id, principalId, ownerRole)
+  name: guid(account.id, identityId, ownerRole)
   scope: account
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', ownerRole)
@@ -83,8 +99,20 @@ resource owner 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
+// To see how it stands: `python -m shared status` reads ledgers.
+resource stateReader 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for reader in readers: {
+    name: guid(state.id, reader.key, readerRole)
+    scope: state
+    properties: {
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', readerRole)
+      principalId: reader.id
+      principalType: reader.type
+    }
+  }
+]
+
 module endpoint 'private-endpoint.bicep' = if (private) {
-  name: 'endpoint-${name}'
   params: {
     name: 'pep-${name}'
     location: location
@@ -96,4 +124,5 @@ module endpoint 'private-endpoint.bicep' = if (private) {
   }
 }
 
+@description('Address of its blobs.')
 output blobUri string = account.properties.primaryEndpoints.blob

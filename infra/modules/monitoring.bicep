@@ -1,15 +1,27 @@
-// Where the exporter's metrics, logs and alerts live: a workspace of its own, since alerts ask for nothing else.
+// Where the exporter's metrics and logs live: an Application Insights component, and its workspace unless one is given.
+import { Tags } from '../types.bicep'
+
+@description('Name of the workspace that is made.')
 param workspaceName string
+@description('Resource id of a workspace to use instead; empty: one is made.')
+param existingWorkspaceId string
+@description('Name of the Application Insights component.')
 param componentName string
+@description('Region of both.')
 param location string
-param tags object
+@description('Tags of both.')
+param tags Tags
+@description('Days that telemetry is kept.')
 param retentionDays int
+@description('Resource id of the identity that the app runs as: names of role assignments are made of it, so that what-if can predict them.')
+param identityId string
+@description('Object id of that identity.')
 param principalId string
 
 // Monitoring Metrics Publisher: to send telemetry, not to read it.
 var publisherRole = '3913510d-42f4-4e42-8a64-420c390055eb'
 
-resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = {
+resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = if (empty(existingWorkspaceId)) {
   name: workspaceName
   location: location
   tags: tags
@@ -33,7 +45,7 @@ resource component 'Microsoft.Insights/components@2020-02-02' = {
   kind: 'web'
   properties: {
     Application_Type: 'web'
-    WorkspaceResourceId: workspace.id
+    WorkspaceResourceId: empty(existingWorkspaceId) ? workspace.id : existingWorkspaceId
     // The connection string in the app's settings carries an instrumentation key. With local authentication off
     // it is an address, not a secret: telemetry without a token of the identity is refused.
     DisableLocalAuth: true
@@ -41,7 +53,7 @@ resource component 'Microsoft.Insights/components@2020-02-02' = {
 }
 
 resource publisher 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(component.id, principalId, publisherRole)
+  name: guid(component.id, identityId, publisherRole)
   scope: component
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', publisherRole)
@@ -49,6 +61,3 @@ resource publisher 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     principalType: 'ServicePrincipal'
   }
 }
-
-output workspaceId string = workspace.id
-output componentName string = component.name

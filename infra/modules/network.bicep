@@ -1,14 +1,23 @@
 // The virtual network of a private deployment: a subnet for the app, one for the endpoints, and the zones in
 // which their names resolve.
-param name string
-param location string
-param tags object
-param prefix string
-param appSubnetPrefix string
-param endpointSubnetPrefix string
+import { Tags } from '../types.bicep'
 
-var blobZoneName = 'privatelink.blob.${environment().suffixes.storage}'
-var eventsZoneName = 'privatelink.servicebus.windows.net'
+@description('Name of the virtual network.')
+param name string
+@description('Region of the network.')
+param location string
+@description('Tags of everything in it.')
+param tags Tags
+@description('Its address space.')
+param prefix string
+@description('Addresses of the app.')
+param appSubnetPrefix string
+@description('Addresses of the private endpoints.')
+param endpointSubnetPrefix string
+@description('Private DNS zone of Blob Storage.')
+param blobZoneName string
+@description('Private DNS zone of Event Hubs.')
+param eventHubsZoneName string
 
 // Without rules of its own: it blocks what the defaults block, and is the place for yours.
 resource guard 'Microsoft.Network/networkSecurityGroups@2025-05-01' = {
@@ -82,7 +91,7 @@ resource blobLink 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06
 }
 
 resource eventsZone 'Microsoft.Network/privateDnsZones@2024-06-01' = {
-  name: eventsZoneName
+  name: eventHubsZoneName
   location: 'global'
   tags: tags
 }
@@ -99,8 +108,3 @@ resource eventsLink 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-
     }
   }
 }
-
-output appSubnetId string = '${network.id}/subnets/snet-app'
-output endpointSubnetId string = '${network.id}/subnets/snet-endpoints'
-output blobZoneId string = blobZone.id
-output eventsZoneId string = eventsZone.id

@@ -1,19 +1,36 @@
 // Where the files go. Deleted by age, folder by folder.
-param name string
-param location string
-param tags object
-param sku string
-param container string
-param parquetRetentionDays int
-param jsonRetentionDays int
-param deadLetterRetentionDays int
-param private bool
-param endpointSubnetId string
-param zoneId string
-param principalId string
+import { Principal, Tags } from '../types.bicep'
 
-// Storage Blob Data Contributor.
-var contributorRole = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
+@description('Name of the storage account.')
+param name string
+@description('Region of the account.')
+param location string
+@description('Tags of the account.')
+param tags Tags
+@description('Redundancy of the account.')
+param sku string
+@description('Container of the files.')
+param container string
+@description('Days that Parquet files are kept.')
+param parquetRetentionDays int
+@description('Days that JSON Lines files are kept.')
+param jsonRetentionDays int
+@description('Days that dead letters are kept.')
+param deadLetterRetentionDays int
+@description('Whether a lock keeps the account from being deleted.')
+param lock bool
+@description('Whether the account is reachable through a private endpoint only.')
+param private bool
+@description('Subnet of the private endpoint; used with `private` only.')
+param endpointSubnetId string
+@description('Private DNS zone of Blob Storage; used with `private` only.')
+param zoneId string
+@description('Resource id of the identity that the app runs as: names of role assignments are made of it, so that what-if can predict them.')
+param identityId string
+@description('Object id of that identity.')
+param principalId string
+@description('Who may read, besides the app; empty: nobody.')
+param readers Principal[]
 
 var retention = [
   {
@@ -30,9 +47,7 @@ var retention = [
   }
 ]
 
-resource account 'Microsoft.Storage/storageAccounts@2026-04-01' = {
-  // checkov:skip=CKV_AZURE_35: denied with parameter privateNetworking; without it every request needs a token of Entra ID
-  // checkov:skip=CKV_AZURE_206: ZRS keeps a copy in each zone; another region is a choice, by parameter storageSku
+resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   name: name
   location: location
   tags: tags
@@ -56,7 +71,7 @@ resource account 'Microsoft.Storage/storageAccounts@2026-04-01' = {
   }
 }
 
-resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2026-04-01' = {
+resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-01-01' = {
   parent: account
   name: 'default'
   properties: {
@@ -74,7 +89,7 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2026-04-01' = {
   }
 }
 
-resource files 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-04-01' = {
+resource files 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' = {
   parent: blobs
   name: container
   properties: {
@@ -82,50 +97,59 @@ resource files 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-0
   }
 }
 
-resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2026-04-01' = {
+resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06-01' = {
   parent: account
   name: 'default'
   properties: {
     policy: {
-      rules: [for one in retention: {
-        name: 'delete${replace(one.folder, '_', '')}' // letters and digits only
-        type: 'Lifecycle'
-        enabled: true
-        definition: {
-          filters: {
-            blobTypes: [
-              'blockBlob'
-            ]
-            prefixMatch: [
-              '${container}/${one.folder}/'
-            ]
-          }
-          actions: {
-            baseBlob: {
-              delete: {
-                daysAfterModificationGreaterThan: one.days
+      rules: [
+        for one in retention: {
+          name: 'delete${replace(one.folder, '_', '')}' // letters and digits only
+          type: 'Lifecycle'
+          enabled: true
+          definition: {
+            filters: {
+              blobTypes: [
+                'blockBlob'
+              ]
+              prefixMatch: [
+                '${container}/${one.folder}/'
+              ]
+            }
+            actions: {
+              baseBlob: {
+                delete: {
+                  daysAfterModificationGreaterThan: one.days
+                }
               }
             }
           }
         }
-      }]
+      ]
     }
   }
 }
 
-// Of the container, not of the account: the app makes no containers. It lists, reads, writes and deletes blobs.
-resource contributor 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(files.id, principalId, contributorRole)
-  scope: files
+resource accountLock 'Microsoft.Authorization/locks@2020-05-01' = if (lock) {
+  name: 'keep-output'
+  scope: account
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', contributorRole)
+    level: 'CanNotDelete'
+    notes: 'Holds exported logs. Remove this lock to delete them.'
+  }
+}
+
+module roles 'output-roles.bicep' = {
+  params: {
+    accountName: account.name
+    container: files.name
+    identityId: identityId
     principalId: principalId
-    principalType: 'ServicePrincipal'
+    readers: readers
   }
 }
 
 module endpoint 'private-endpoint.bicep' = if (private) {
-  name: 'endpoint-${name}'
   params: {
     name: 'pep-${name}'
     location: location
@@ -137,4 +161,5 @@ module endpoint 'private-endpoint.bicep' = if (private) {
   }
 }
 
+@description('Address of its blobs.')
 output blobUri string = account.properties.primaryEndpoints.blob

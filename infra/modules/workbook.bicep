@@ -1,8 +1,16 @@
 // The page to look at first: throughput, lag, rejections, connections.
+import { Tags } from '../types.bicep'
+
+@description('Title of the workbook.')
 param displayName string
+@description('Region of the workbook.')
 param location string
-param tags object
+@description('Tags of the workbook.')
+param tags Tags
+@description('Workspace that the workbook belongs to.')
 param workspaceId string
+@description('Workspaces of other deployments, one for each region for example, that the workbook shows, too.')
+param otherWorkspaceIds string[]
 
 resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
   name: guid(workspaceId, 'workbook')
@@ -13,6 +21,10 @@ resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
     displayName: displayName
     category: 'workbook'
     sourceId: workspaceId
-    serializedData: replace(loadTextContent('../workbook.json'), '__WORKSPACE_ID__', workspaceId)
+    serializedData: replace(
+      loadTextContent('../workbook.json'),
+      '"__WORKSPACE_ID__"',
+      join(map(union([workspaceId], otherWorkspaceIds), id => '"${id}"'), ', ')
+    )
   }
 }

@@ -1,12 +1,10 @@
-from datetime import timedelta
+"""The application settings that a deployment makes, against what the program declares."""
+
+import re
+from typing import Any
 
 from shared.settings import Settings
-from tests.infra.templates import modules, template, variable
-
-APP = "modules/app.bicep"
-CONNECTIONS = set(variable(APP, "connections"))
-DEFAULTS = variable(APP, "defaults")
-PLATFORM = set(variable(APP, "platform"))
+from tests.infra.snapshots import INFRA, settings
 
 # The identity stands in for them. (That of Application Insights is an address: see modules/monitoring.bicep.)
 CONNECTION_STRINGS = {"EventHubConnection", "OutputStorage", "StateStorage", "AzureWebJobsStorage"}
@@ -17,54 +15,53 @@ LEFT_OUT = {
     *("HASH_COLUMNS", "HASH_KEY", "DROP_COLUMNS"),
 }
 
+# Say where things are: the parameter `settings` cannot change them.
+FIXED = re.compile(
+    r"EventHubConnection|EVENT_HUB|OutputStorage|StateStorage|AzureWebJobsStorage|.*_CONTAINER|APPLICATIONINSIGHTS"
+)
+
 # What the Functions host and Azure's libraries read, and the exporter does not.
 NOT_OURS = {
     "AzureWebJobsStorage__credential",
     "AzureWebJobsDisableHomepage",
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
     "EventHubConnection__credential",
+    "OTEL_TRACES_SAMPLER",
     "PYTHON_ENABLE_OPENTELEMETRY",
 }
 
 
-def test_the_app_has_every_setting_of_the_program_but_connection_strings() -> None:
-    assert (
-        set(Settings.model_fields) - CONNECTION_STRINGS - LEFT_OUT
-        == (CONNECTIONS | set(DEFAULTS) | PLATFORM) - NOT_OURS
-    )
-
-
-def test_nothing_is_set_that_nobody_reads() -> None:
-    assert {*CONNECTIONS, *DEFAULTS, *PLATFORM} - set(Settings.model_fields) == NOT_OURS
+def test_the_app_has_every_setting_of_the_program_but_connection_strings_and_nothing_else() -> None:
+    assert set(settings()) == set(Settings.model_fields) - CONNECTION_STRINGS - LEFT_OUT | NOT_OURS
 
 
 def test_the_defaults_are_those_of_the_program() -> None:
-    connections = dict.fromkeys(CONNECTIONS & set(Settings.model_fields), "x")
-    settings = Settings(**{**connections, **DEFAULTS, "EVENT_HUB_RETENTION": "PT168H"})
-    for name in DEFAULTS:
-        assert getattr(settings, name) == Settings.model_fields[name].default, name
-    retention = settings.EVENT_HUB_RETENTION
-    assert retention == timedelta(hours=168)
+    deployed = settings()
+    # What only a deployment can know is an expression here.
+    given: dict[str, Any] = {
+        name: "x" if value.startswith("[") else value for name, value in deployed.items()
+    }
+    program = Settings(**{name: value for name, value in given.items() if name not in NOT_OURS})
+    for name in set(Settings.model_fields) - CONNECTION_STRINGS - LEFT_OUT:
+        if not FIXED.match(name) or name.endswith("_CONTAINER"):
+            assert getattr(program, name) == Settings.model_fields[name].default, name
 
 
-def test_the_containers_are_named_as_in_the_program() -> None:
-    for setting, name in (("OUTPUT_CONTAINER", "outputContainer"), ("STATE_CONTAINER", "stateContainer")):
-        assert variable("main.bicep", name) == Settings.model_fields[setting].default
+def test_the_template_knows_every_setting_that_may_be_given() -> None:
+    source = (INFRA / "types.bicep").read_text()
+    block = re.search(r"type Settings = \{(.*?)\n\}", source, re.DOTALL)
+    assert block
+    names = set(re.findall(r"^  (\w+): string\?$", block[1], re.MULTILINE))
+    free = {name for name in Settings.model_fields if not FIXED.match(name)}
+    assert names == free | {"OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"}
 
 
-def test_the_retention_that_is_told_is_that_of_the_hub() -> None:
-    assert variable(APP, "connections")["EVENT_HUB_RETENTION"] == "PT${retentionHours}H"
-    deployed = modules("main.bicep")
-    assert (
-        deployed["app"]["params"]["retentionHours"]
-        == deployed["events"]["params"]["retentionHours"]
-        == "eventRetentionHours"
-    )
+def test_what_is_given_overrides_defaults() -> None:
+    changed = {name: value for name, value in settings("everything").items() if value != settings().get(name)}
+    assert changed["OUTPUT_FORMATS"] == "parquet,json"
+    assert changed["OTEL_TRACES_SAMPLER"] == "parentbased_traceidratio"
+    assert changed["OTEL_TRACES_SAMPLER_ARG"] == "0.1"
 
 
-def test_what_is_given_overrides_defaults_and_never_where_things_are() -> None:
-    (settings,) = (one for name, one in template(APP)["resources"].items() if name == "appSettings")
-    order = settings["config"]["properties"]["function"]["parameters"]
-    assert [
-        one for values in order.values() for one in ([values] if isinstance(values, str) else values)
-    ] == [*("defaults", "settings", "connections", "platform")]
+def test_traces_are_sampled_where_opentelemetry_reads_it() -> None:
+    assert settings()["OTEL_TRACES_SAMPLER"] == "always_on"

@@ -1,65 +1,89 @@
+"""checkov, on what the compiler makes of the templates: it cannot parse the language itself."""
+
 import json
 import re
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.infra.templates import FILES, INFRA, ROOT, template, text
+from tests.infra.bicep import bicep
+from tests.infra.snapshots import INFRA, ROOT
 
-CHECKOV = ROOT / ".venv-checkov" / "bin"
+CHECKOV = ROOT / ".venv-checkov" / "bin" / "checkov"
 
-# Parameters and resources that its checks looked at. A drop without a cause: something is passed over.
-SEEN = 85
+# Checks that do not fit, by the resource whose name in the compiled template begins so.
+SKIPPED = {
+    "CKV_AZURE_13": ("Microsoft.Web/sites", "no function listens; settings are no web configuration"),
+    "CKV_AZURE_17": ("Microsoft.Web/sites", "no function listens, so there are no clients"),
+    "CKV_AZURE_63": ("Microsoft.Web/sites", "no function listens; settings are no web configuration"),
+    "CKV_AZURE_65": ("Microsoft.Web/sites", "no function listens; settings are no web configuration"),
+    "CKV_AZURE_66": ("Microsoft.Web/sites", "no function listens; settings are no web configuration"),
+    "CKV_AZURE_78": ("Microsoft.Web/sites", "Flex Consumption refuses the property ftpsState"),
+    "CKV_AZURE_80": ("Microsoft.Web/sites", "application settings, not a web configuration"),
+    "CKV_AZURE_88": ("Microsoft.Web/sites", "application settings, not a web configuration"),
+    "CKV_AZURE_212": ("Microsoft.Web/", "instances start when events arrive; the hub holds these meanwhile"),
+    "CKV_AZURE_213": ("Microsoft.Web/", "no function listens; alerts watch lag and commits instead"),
+    "CKV_AZURE_222": ("Microsoft.Web/sites", "no function listens; code arrives with Entra ID only"),
+    "CKV_AZURE_225": ("Microsoft.Web/", "when a zone fails, the hub holds events until another one works"),
+    "CKV_AZURE_35": ("Microsoft.Storage/", "denied with vnetEnabled; otherwise every request needs a token"),
+    "CKV_AZURE_206": ("Microsoft.Storage/", "another region is a choice, by parameter storageSku"),
+}
 
-# The parser of checkov is older than ours, and a file it cannot read is left out without a word.
-PARSE = """
-import json, sys
-from pathlib import Path
-from checkov.bicep.parser import Parser
-definitions, _, errors = Parser().get_files_definitions([Path(one) for one in sys.argv[1:]])
-print(json.dumps({
-    "errors": errors,
-    "resources": {str(path): sorted(one.get("resources", {})) for path, one in definitions.items()},
-}))
-"""
+
+def declared() -> int:
+    """Resources that the templates declare, existing ones left out."""
+    found = 0
+    for path in INFRA.rglob("*.bicep"):
+        found += len(re.findall(r"^ *resource \w+ '[^']+' = ", path.read_text(), re.MULTILINE))
+    return found
 
 
-def run(*command: str | Path) -> Any:
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("checkov")
+    for path in sorted(INFRA.rglob("*.bicep")):
+        if path.name not in {"main.bicep", "types.bicep"}:
+            done = bicep("build", path, "--stdout")
+            assert done.returncode == 0, done.stderr
+            template = json.loads(done.stdout)
+            # The compiler names resources by symbol; checkov reads the older form, a list.
+            template["resources"] = [
+                one
+                for one in (
+                    template["resources"].values()
+                    if isinstance(template["resources"], dict)
+                    else template["resources"]
+                )
+                if not one.get("existing")
+            ]
+            (folder / f"{path.stem}.json").write_text(json.dumps(template, indent=1))
     assert CHECKOV.exists(), "make .venv-checkov/ready"
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=600)
-    assert done.stdout, done.stderr
-    return json.loads(done.stdout)
-
-
-def test_checkov_reads_every_resource_of_every_file() -> None:
-    parsed = run(CHECKOV / "python", "-c", PARSE, *(INFRA / file for file in FILES))
-    assert parsed["errors"] == []
-    names = {
-        Path(path).relative_to(INFRA).as_posix(): {*found} - {"__start_line__", "__end_line__"}
-        for path, found in parsed["resources"].items()
-    }
-    assert names == {file: set(template(file).get("resources", {})) for file in FILES}
-
-
-def test_checkov_finds_nothing() -> None:
-    report = run(
-        *(CHECKOV / "checkov", "--directory", INFRA, "--framework", "bicep"),
-        *("--skip-download", "--quiet", "--compact", "--output", "json"),
+    done = subprocess.run(
+        [
+            *(CHECKOV, "--directory", folder, "--framework", "arm", "--skip-download"),
+            *("--quiet", "--compact", "--output", "json", "--skip-check", ",".join(SKIPPED)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
     )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_checkov_finds_nothing_in_the_resources_that_it_sees(report: dict[str, Any]) -> None:
     failed = [f"{one['check_id']} {one['resource']}" for one in report["results"]["failed_checks"]]
     assert failed == []
     assert report["summary"]["parsing_errors"] == 0
-    assert report["summary"]["resource_count"] == SEEN
-    assert report["summary"]["skipped"] == sum(len(skips(file)) for file in FILES)
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_every_check_that_is_skipped_says_why(file: str) -> None:
-    for check, reason in skips(file):
-        assert len(reason.split()) > 3, check
+def test_checkov_sees_every_resource(report: dict[str, Any]) -> None:
+    # A resource group is declared in main.bicep, which has no other one and is left out.
+    assert report["summary"]["resource_count"] == declared() - 1
 
 
-def skips(file: str) -> list[tuple[str, str]]:
-    return re.findall(r"// checkov:skip=(\w+):? ?(.*)", text(file))
+def test_every_check_that_is_skipped_says_why() -> None:
+    for check, (_, reason) in SKIPPED.items():
+        assert len(reason.split()) > 4, check

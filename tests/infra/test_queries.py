@@ -1,159 +1,184 @@
+"""All KQL of this repository, analyzed by Microsoft's parser: alerts as deployed, workbook, documentation."""
+
 import json
 import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared.telemetry import METRICS, SCOPE
-from tests.infra.templates import INFRA, ROOT, modules, of_type, template, text, variable
+from tests.documents import blocks
+from tests.infra.snapshots import INFRA, NAMES, ROOT, log_rules, of_type
 
-ALERTS = "modules/alerts.bicep"
+HERE = Path(__file__).parent / "kusto"
 WORKBOOK: dict[str, Any] = json.loads((INFRA / "workbook.json").read_text())
 PANELS = {one["name"]: one["content"] for one in WORKBOOK["items"] if one["type"] == 3}
-QUERIES = {
-    **{f"alerts/{path.name}": path.read_text() for path in sorted((INFRA / "alerts").glob("*.kql"))},
-    **{f"workbook: {name}": panel["query"] for name, panel in PANELS.items()},
-}
 BY_NAME = {metric.name: metric for metric in METRICS}
-
-# Of the tables that Application Insights writes, the columns that queries may ask for: pages appmetrics,
-# apprequests, appexceptions, apptraces of learn.microsoft.com/azure/azure-monitor/reference/tables.
-# Of a counter, azure-monitor-opentelemetry-exporter sends as Sum what was added since the last time
-# (export/metrics/_exporter.py); of a gauge its value; of a histogram Sum, ItemCount, Min and Max.
-COLUMNS = {
-    "AppMetrics": {"TimeGenerated", "Name", "Sum", "ItemCount", "Min", "Max", "Properties"},
-    "AppRequests": {"TimeGenerated", "Name", "Success"},
-    "AppExceptions": {"TimeGenerated", "ExceptionType", "OuterMessage"},
-    "AppTraces": {"TimeGenerated", "Message", "SeverityLevel", "AppRoleInstance"},
+ALERTS = {
+    f"{scenario}: severity {severity}": query
+    for scenario in ("default", "everything")
+    for severity, query in log_rules(scenario).items()
 }
+PAGES = {str(block): block.code for block in blocks("kusto", "kql")}
+QUERIES = {
+    **ALERTS,
+    # A parameter of the workbook; Azure puts a time span in its place.
+    **{name: panel["query"].replace("{TimeRange:grain}", "1h") for name, panel in PANELS.items()},
+    **PAGES,
+}
+METRICS_TABLE = {**ALERTS, **{name: panel["query"] for name, panel in PANELS.items()}}
 
-# Of Microsoft.EventHub/namespaces: learn.microsoft.com/azure/event-hubs/monitor-event-hubs-reference.
+# learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-log-alert-rule: not in a rule.
+FORBIDDEN = {"bag_unpack", "pivot", "narrow"}
 PLATFORM = {"ThrottledRequests", "IncomingBytes", "IncomingMessages"}
+"""Of Microsoft.EventHub/namespaces: learn.microsoft.com/azure/event-hubs/monitor-event-hubs-reference."""
+
+
+def analyze(queries: dict[str, str]) -> dict[str, Any]:
+    """Of each query its `problems`, the `columns` that it returns, and the `functions` that it calls."""
+    tables = json.loads((HERE / "tables.json").read_text())
+    logs = tables["ApiManagementWebSocketConnectionLogs"] | {"date": "datetime", "hour": "string"}
+    done = subprocess.run(
+        ["node", str(HERE / "analyze.cjs")],
+        input=json.dumps(
+            {
+                "tables": tables,
+                "externals": {"ApiManagementWebSocketConnectionLogs": logs},
+                "queries": queries,
+            }
+        ),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        timeout=300,
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def analyzed() -> dict[str, Any]:
+    return analyze(QUERIES)
 
 
 def metrics(query: str) -> set[str]:
     return set(re.findall(rf"'({SCOPE}\.[\w.]+)'", query))
 
 
-def code(query: str) -> str:
-    """Without comments and strings."""
-    return re.sub(r"//.*|'[^']*'", "", query)
+def test_the_parser_finds_nothing_wrong_with_any_query(analyzed: dict[str, Any]) -> None:
+    assert {name: one["problems"] for name, one in analyzed.items() if one["problems"]} == {}
+    assert len(PAGES) >= 3
 
 
-@pytest.mark.parametrize("name", QUERIES)
-def test_a_query_names_only_metrics_that_are_reported(name: str) -> None:
-    query = QUERIES[name]
+MISTAKES = {
+    "column": ("AppMetrics | where Nme == 'a'", "Nme"),
+    "table": ("AppMetric | take 1", "AppMetric"),
+    "type": ("AppMetrics | extend a = Sum + Name", "+"),
+    "function": ("AppMetrics | extend a = tostrin(Name)", "tostrin"),
+    "keyword": ("AppMetrics | extend last = 1 | where last == 1", "last"),
+    "parenthesis": ("AppMetrics | where (Sum > 1", ")"),
+    "aggregate": ("AppMetrics | summarize a = sum(Name)", "sum"),
+}
+
+
+def test_the_parser_sees_mistakes_that_are_put_in_on_purpose() -> None:
+    found = analyze({name: query for name, (query, _) in MISTAKES.items()})
+    assert [name for name in MISTAKES if not found[name]["problems"]] == []
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_a_rule_returns_what_it_measures_and_is_split_by(name: str, analyzed: dict[str, Any]) -> None:
+    assert analyzed[name]["columns"] == {
+        "TimeGenerated": "datetime",
+        "alert": "string",
+        "subject": "string",
+        "value": "real",
+        "page": "string",
+    }
+    assert not FORBIDDEN & set(analyzed[name]["functions"])
+    assert not re.search(r"\bunion \*|\bsearch\b", ALERTS[name])
+
+
+@pytest.mark.parametrize("scenario", NAMES)
+def test_a_rule_looks_back_further_than_its_query(scenario: str) -> None:
+    for one in of_type("Microsoft.Insights/scheduledQueryRules", scenario):
+        condition = one.properties["criteria"]["allOf"][0]
+        assert [each["name"] for each in condition["dimensions"]] == ["alert", "subject", "page"]
+        assert (condition["timeAggregation"], condition["metricMeasureColumn"]) == ("Maximum", "value")
+        assert (condition["operator"], condition["threshold"]) == ("GreaterThan", 0)
+        assert one.properties["windowSize"] == "PT2H"
+        hours = 48 if one.properties["overrideQueryTimeRange"] == "P2D" else 2
+        query = condition["query"]
+        spans = dict(re.findall(r"let (\w+) = (\d+[mh]);", query))
+        for span in re.findall(r"ago\((\w+)\)", query):
+            number, unit = re.fullmatch(r"(\d+)([mh])", spans.get(span, span)).groups()  # type: ignore[union-attr]
+            assert int(number) * (60 if unit == "h" else 1) <= hours * 60, span
+        # Azure Monitor knows the tables only after data came in: with validation, the first deployment fails.
+        assert one.properties["skipQueryValidation"] is True
+
+
+@pytest.mark.parametrize("scenario", NAMES)
+def test_there_is_a_rule_for_each_severity_and_no_more(scenario: str) -> None:
+    assert sorted(log_rules(scenario)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("name", METRICS_TABLE)
+def test_a_query_names_only_metrics_that_are_reported_and_attributes_that_they_carry(name: str) -> None:
+    query = METRICS_TABLE[name]
     assert metrics(query) <= set(BY_NAME)
-    assert SCOPE not in code(query)
-    assert bool(metrics(query)) == ("AppMetrics" in query)
+    for part in query.split("| extend alert ="):
+        named = metrics(part)
+        for attribute in re.findall(r"Properties\.(\w+)", part):
+            assert all(attribute in BY_NAME[metric].attributes for metric in named), (attribute, named)
+        if re.search(r"\b(ItemCount|Min|Max)\b", part):
+            assert {BY_NAME[metric].kind for metric in named} == {"histogram"}
 
 
-@pytest.mark.parametrize("name", QUERIES)
-def test_a_query_tells_apart_only_by_what_its_metrics_carry(name: str) -> None:
-    attributes = set(re.findall(r"Properties\.(\w+)", QUERIES[name]))
-    for metric in metrics(QUERIES[name]):
-        assert attributes <= set(BY_NAME[metric].attributes), metric
+def test_every_query_of_the_alerts_is_deployed() -> None:
+    deployed = "\n".join(log_rules("default").values())
+    for path in (INFRA / "alerts").glob("*.kql"):
+        assert path.read_text() in deployed, path.name
+        assert f"| extend alert = '{path.stem}'" in deployed
 
 
-@pytest.mark.parametrize("name", QUERIES)
-def test_a_query_names_only_columns_that_the_tables_have(name: str) -> None:
-    words = set(re.findall(r"\b[A-Z]\w+", code(QUERIES[name]).replace("{TimeRange:grain}", "1h")))
-    tables = words & set(COLUMNS)
-    assert tables
-    assert words - tables <= set().union(*(COLUMNS[table] for table in tables))
+def test_thresholds_can_be_changed_by_parameter() -> None:
+    def given(scenario: str) -> dict[str, str]:
+        return dict(re.findall(r"let (\w+) = ([\d.]+[mh]?);", log_rules(scenario)[0]))
 
-
-@pytest.mark.parametrize("name", QUERIES)
-def test_counts_and_extremes_are_asked_of_histograms_alone(name: str) -> None:
-    if re.search(r"\b(ItemCount|Min|Max)\b", code(QUERIES[name])):
-        assert {BY_NAME[metric].kind for metric in metrics(QUERIES[name])} == {"histogram"}
-
-
-def test_every_query_of_the_alerts_is_used() -> None:
-    used = set(re.findall(r"loadTextContent\('\.\./(alerts/[\w-]+\.kql)'\)", text(ALERTS)))
-    assert used == {name for name in QUERIES if name.startswith("alerts/")}
-
-
-@pytest.mark.parametrize("alert", variable(ALERTS, "logAlerts"), ids=lambda alert: alert["name"])
-def test_a_log_alert_measures_columns_that_its_query_returns(alert: dict[str, Any]) -> None:
-    query = QUERIES[f"alerts/{alert['name']}.kql"]
-    returned = query.rsplit("| project", 1)[1]
-    assert "TimeGenerated" in returned
-    for column in (alert["column"], alert["dimension"]):
-        assert not column or re.search(rf"(?<!\.)\b{column}\b", returned), column
-    assert (alert["aggregation"] == "Count") == (not alert["column"])
+    default, changed = given("default"), given("everything")
+    assert default.keys() == changed.keys()
+    assert {name for name in default if default[name] == changed[name]} == set()
 
 
 def test_the_alerts_of_the_platform_name_its_metrics() -> None:
-    assert {alert["metric"] for alert in variable(ALERTS, "metricAlerts")} == PLATFORM
-
-
-def test_every_threshold_has_a_default() -> None:
-    used = set(re.findall(r"limits\.(\w+)", text(ALERTS)))
-    given = re.search(r"var limits = union\(\{(.*?)\}, thresholds\)", text(ALERTS), re.DOTALL)
-    assert given
-    assert used == set(re.findall(r"(\w+):", given[1]))
-
-
-def test_alerts_notify_the_action_groups_and_ask_the_workspace() -> None:
-    (logs,) = of_type("Microsoft.Insights/scheduledQueryRules")
-    assert logs.properties["actions"] == {"actionGroups": "actionGroupIds"}
-    assert logs.properties["scopes"] == ["workspaceId"]
-    (platform,) = of_type("Microsoft.Insights/metricAlerts")
-    assert platform.properties["actions"]["loop_type"]["detail"]["array_name"] == "actionGroupIds"
-    assert platform.properties["scopes"] == ["namespaceId"]
-
-
-def test_rules_can_be_deployed_before_the_first_metric_has_made_the_tables() -> None:
-    (logs,) = of_type("Microsoft.Insights/scheduledQueryRules")
-    assert logs.properties["skipQueryValidation"] is True
-
-
-def test_an_exporter_that_reports_no_lag_is_an_alert_even_if_it_never_did() -> None:
-    query = QUERIES["alerts/timer-silent.kql"]
-    # A timer that runs, and gets no answer from the hub, reports all but these.
-    assert metrics(query) == {"websocketlogs.lag.envelopes"}
-    # A table that is not there yet is an error, and an error wakes nobody.
-    assert "union isfuzzy=true (datatable(TimeGenerated: datetime, Name: string) []), AppMetrics" in query
-    (alert,) = (one for one in variable(ALERTS, "logAlerts") if one["name"] == "timer-silent")
-    assert (alert["aggregation"], alert["operator"], alert["threshold"]) == ("Count", "LessThan", 1)
-
-
-def test_compaction_that_never_succeeds_is_an_alert_even_if_it_never_ran() -> None:
-    query = QUERIES["alerts/compaction-silent.kql"]
-    # By the name of the function; a run that failed does not count, one that finds nothing to do does.
-    assert "def compact_logs(" in (ROOT / "function_app.py").read_text()
-    assert "where Name == 'compact_logs' and Success == true" in query
-    assert re.search(r"union isfuzzy=true \(datatable\(.*\) \[\]\), AppRequests", query)
-    (alert,) = (one for one in variable(ALERTS, "logAlerts") if one["name"] == "compaction-silent")
-    assert (alert["aggregation"], alert["operator"], alert["threshold"]) == ("Count", "LessThan", 1)
-    # Twelve runs: one that a deployment cut off wakes nobody.
-    assert alert["window"] == "PT2H"
-
-
-def test_the_namespace_is_nearly_full_by_what_it_may_grow_to() -> None:
-    units = modules("main.bicep")["alerts"]["params"]["throughputUnits"]["function"]
-    assert units["type"] == "max"
-    assert set(units["parameters"].values()) == {"throughputUnits", "maximumThroughputUnits"}
-
-
-def test_every_alert_says_what_to_do_at_3_am() -> None:
-    page = (ROOT / "docs" / "operations.md").read_text()
-    alerts = [*variable(ALERTS, "logAlerts"), *variable(ALERTS, "metricAlerts")]
-    assert re.findall(r"^### `([\w-]+)`", page, re.MULTILINE) == [alert["name"] for alert in alerts]
+    alerts = of_type("Microsoft.Insights/metricAlerts", "everything")
+    named = {one.properties["criteria"]["allOf"][0]["metricName"]: one for one in alerts}
+    assert set(named) == PLATFORM
+    # 80 % of what the namespace may grow to, in five minutes: 240 s of 300.
+    thresholds = {name: one.properties["criteria"]["allOf"][0]["threshold"] for name, one in named.items()}
+    assert thresholds == {
+        "ThrottledRequests": 5,
+        "IncomingBytes": 14 * 240 * 1_000_000,
+        "IncomingMessages": 14 * 240 * 1_000,
+    }
 
 
 def test_the_workbook_shows_throughput_lag_rejections_and_connections() -> None:
-    shown = set().union(*(metrics(query) for query in QUERIES.values()))
+    shown = set().union(*(metrics(panel["query"]) for panel in PANELS.values()))
     assert {f"{SCOPE}.{name}" for name in ("rows", "lag.envelopes", "rejected", "connections.open")} <= shown
     names = [one["name"] for one in WORKBOOK["items"]]
     assert len(names) == len(set(names))
 
 
-def test_the_workbook_asks_the_workspace_in_the_chosen_time() -> None:
-    assert template("modules/workbook.bicep")["resources"]["workbook"]
-    assert "'__WORKSPACE_ID__', workspaceId" in text("modules/workbook.bicep")
-    assert WORKBOOK["fallbackResourceIds"] == ["__WORKSPACE_ID__"]
+def test_the_workbook_asks_its_workspaces_in_the_chosen_time() -> None:
     for panel in PANELS.values():
-        assert panel["crossComponentResources"] == ["__WORKSPACE_ID__"]
         assert panel["timeContextFromParameter"] == "TimeRange"
+    for scenario, workspaces in (("default", 1), ("everything", 2)):
+        (deployed,) = of_type("Microsoft.Insights/workbooks", scenario)
+        made = json.loads(deployed.properties["serializedData"])
+        asked = [one["content"]["crossComponentResources"] for one in made["items"] if one["type"] == 3]
+        assert {len(one) for one in asked} == {workspaces}
+        assert all(id_.startswith("/subscriptions/") for one in asked for id_ in one)

@@ -1,4 +1,5 @@
-// An example, and what azd uses: it fills the variables in. Everything else has a default in main.bicep.
+// For `az deployment sub create`: docs/deploy.md. (azd takes main.parameters.json.) Everything else has a default in
+// main.bicep.
 using './main.bicep'
 
 param environmentName = readEnvironmentVariable('AZURE_ENV_NAME', 'dev')
@@ -21,5 +22,5 @@ param settings = {
   OUTPUT_FORMATS: 'parquet'
 }
 
-param privateNetworking = false
+param vnetEnabled = false
 param actionGroupIds = []

@@ -1,0 +1,42 @@
+// A container for the files in an account that is there already. Its retention, network and lock are its owner's.
+import { Principal } from '../types.bicep'
+
+@description('Name of the storage account.')
+param name string
+@description('Container of the files.')
+param container string
+@description('Resource id of the identity that the app runs as: names of role assignments are made of it, so that what-if can predict them.')
+param identityId string
+@description('Object id of that identity.')
+param principalId string
+@description('Who may read, besides the app.')
+param readers Principal[]
+
+resource account 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
+  name: name
+
+  resource blobs 'blobServices@2025-01-01' existing = {
+    name: 'default'
+  }
+}
+
+resource files 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' = {
+  parent: account::blobs
+  name: container
+  properties: {
+    publicAccess: 'None'
+  }
+}
+
+module roles 'output-roles.bicep' = {
+  params: {
+    accountName: account.name
+    container: files.name
+    identityId: identityId
+    principalId: principalId
+    readers: readers
+  }
+}
+
+@description('Address of its blobs.')
+output blobUri string = account.properties.primaryEndpoints.blob

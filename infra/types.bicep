@@ -1,0 +1,98 @@
+// What parameters may hold: a misspelt name is an error before anything is deployed.
+
+@export()
+@description('Tags of resources.')
+type Tags = {
+  @description('Value of the tag.')
+  *: string
+}
+
+@export()
+@description('Rights of the authorization rule that diagnostic settings write with.')
+type RuleRight = 'Manage' | 'Send' | 'Listen'
+
+@export()
+@description('Storage redundancy.')
+type StorageSku = 'Standard_LRS' | 'Standard_ZRS' | 'Standard_GZRS'
+
+@export()
+@sealed()
+@description('Application settings that may differ from their defaults; docs/settings.md explains them. All are strings.')
+type Settings = {
+  OUTPUT_FORMATS: string?
+  PARQUET_COMPRESSION: string?
+  REDACT: string?
+  HASH_COLUMNS: string?
+  @description('A Key Vault reference, not the key itself.')
+  HASH_KEY: string?
+  DROP_COLUMNS: string?
+  RECORD_MAX_AGE: string?
+  RECORD_MAX_LEAD: string?
+  ENVELOPE_MAX_INFLATED: string?
+  COMMIT_BYTES: string?
+  MEMORY_BUDGET: string?
+  WS_OPENING_EVENTS: string?
+  WS_CLOSING_EVENTS: string?
+  WS_GRACE: string?
+  WS_IDLE_TIMEOUT: string?
+  WS_QUIET_TIMEOUT: string?
+  WS_LATE_WINDOW: string?
+  WS_LOOKUP_STALENESS: string?
+  COMPACT_ENABLED: string?
+  COMPACT_QUIET: string?
+  COMPACT_TARGET: string?
+  OTEL_EXPORTER_OTLP_ENDPOINT: string?
+  OTEL_METRICS_EXPORTER: string?
+  @description('Share of request rows that are kept: `always_on`, or `parentbased_traceidratio` with the next one. Metrics and log lines are never sampled.')
+  OTEL_TRACES_SAMPLER: string?
+  OTEL_TRACES_SAMPLER_ARG: string?
+}
+
+@export()
+@sealed()
+@description('Thresholds of the alerts; modules/alerts.bicep has the defaults, docs/operations.md explains the alerts.')
+type AlertThresholds = {
+  @description('Envelopes that may wait in a partition for 15 minutes.')
+  @minValue(1)
+  lagEnvelopes: int?
+  @description('Minutes that what waits in a partition may be old, for 15 minutes.')
+  @minValue(1)
+  lagMinutes: int?
+  @description('Minutes without a commit in which events waited all the time.')
+  @minValue(25)
+  @maxValue(120)
+  noCommitMinutes: int?
+  @description('Percent of eventRetentionHours that what waits may be old.')
+  @minValue(1)
+  @maxValue(99)
+  retentionPercent: int?
+  @description('Records that may be rejected in 15 minutes for one reason.')
+  @minValue(0)
+  rejections: int?
+  @description('Commits of a partition that may be begun again in 15 minutes.')
+  @minValue(0)
+  conflicts: int?
+  @description('Minutes of the last 15 in which a function may fail.')
+  @minValue(1)
+  @maxValue(15)
+  failureMinutes: int?
+  @description('Hours without any event that are an alert; 0: never. For services that always have traffic.')
+  @minValue(0)
+  @maxValue(48)
+  silentHours: int?
+  @description('Requests in 5 minutes that the namespace may refuse.')
+  @minValue(0)
+  throttledRequests: int?
+}
+
+@export()
+@sealed()
+@description('Somebody who gets a role on a resource.')
+type Principal = {
+  @description('An id that is known before the deployment, the resource id of an identity for example. Names of role assignments are made of it, so that what-if can predict them.')
+  key: string
+  @description('Object id in Entra ID.')
+  id: string
+  @description('Kind of the principal.')
+  type: 'ServicePrincipal' | 'User' | 'Group'
+}

@@ -1,0 +1,7 @@
+// A network of its own.
+using '../../../infra/main.bicep'
+
+param environmentName = 'dev'
+param location = 'westeurope'
+param apimResourceId = '/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg-apim/providers/Microsoft.ApiManagement/service/apim'
+param vnetEnabled = true

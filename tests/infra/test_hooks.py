@@ -1,0 +1,91 @@
+"""The hook that azd runs before it makes anything, with stand-ins for az and azd that answer as these do."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.infra.snapshots import INFRA, ROOT
+
+HOOK = INFRA / "hooks" / "preprovision.sh"
+APIM = "/subscriptions/1/resourceGroups/rg/providers/Microsoft.ApiManagement/service/apim"
+GIVEN = {"AZURE_ENV_NAME": "dev", "AZURE_LOCATION": "westeurope", "APIM_RESOURCE_ID": APIM}
+AZ = """#!/bin/sh
+case "$*" in
+    "resource show --ids $KNOWN "*) printf '%s\\n%s\\n' "$REGION" "$SKU" ;;
+    "eventhubs namespace list --resource-group rg-websocketlogs-dev "*) echo "$UNITS" ;;
+    *) echo "ResourceNotFound" >&2; exit 3 ;;
+esac
+"""
+AZD = '#!/bin/sh\necho "$*" >> "$SAID"\n'
+
+
+def run(folder: Path, **variables: str) -> tuple[int, str, str]:
+    """Exit status, what was said, and what azd was told."""
+    for name, text in (("az", AZ), ("azd", AZD)):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    told = folder / "told"
+    answers = {"KNOWN": APIM, "REGION": "West Europe", "SKU": "Developer", "UNITS": "", "SAID": str(told)}
+    done = subprocess.run(
+        ["sh", HOOK],
+        env={"PATH": f"{folder}:{os.environ['PATH']}"} | answers | GIVEN | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr, told.read_text() if told.exists() else ""
+
+
+def test_a_service_in_the_region_passes_and_changes_nothing(tmp_path: Path) -> None:
+    assert run(tmp_path) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"APIM_RESOURCE_ID": ""}, "azd env set APIM_RESOURCE_ID"),
+        ({"APIM_RESOURCE_ID": "apim"}, "is no resource id"),
+        ({"KNOWN": "another"}, "Cannot read"),
+        ({"REGION": "Sweden Central"}, "azd env set AZURE_LOCATION swedencentral"),
+        ({"SKU": "Consumption"}, "no resource logs"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_what_to_do(
+    tmp_path: Path, variables: dict[str, str], says: str
+) -> None:
+    status, said, told = run(tmp_path, **variables)
+    assert status == 1
+    assert says in said
+    assert told == ""
+
+
+def test_units_that_auto_inflate_raised_stay(tmp_path: Path) -> None:
+    status, said, told = run(tmp_path, UNITS="3")
+    assert (status, told) == (0, "env set THROUGHPUT_UNITS 3\n"), said
+    (tmp_path / "told").unlink()
+    status, said, told = run(tmp_path, UNITS="9", THROUGHPUT_UNITS="2")
+    assert told == "env set THROUGHPUT_UNITS 9\nenv set MAXIMUM_THROUGHPUT_UNITS 9\n"
+    (tmp_path / "told").unlink()
+    assert run(tmp_path, UNITS="3", THROUGHPUT_UNITS="5")[2] == ""
+
+
+def test_azd_runs_the_hook_on_every_system() -> None:
+    manifest = (ROOT / "azure.yaml").read_text()
+    for name in ("preprovision.sh", "preprovision.ps1"):
+        assert f"run: infra/hooks/{name}" in manifest
+        assert (INFRA / "hooks" / name).exists()
+
+
+def test_both_forms_of_the_hook_ask_and_set_the_same() -> None:
+    # PowerShell is not run by the tests: at least its commands are those of the other one.
+    words = (
+        "az resource show --ids",
+        "az eventhubs namespace list",
+        "azd env set THROUGHPUT_UNITS",
+        "Consumption",
+    )
+    for name in ("preprovision.sh", "preprovision.ps1"):
+        text = (INFRA / "hooks" / name).read_text()
+        assert [word for word in words if word not in text] == [], name

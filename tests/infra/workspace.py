@@ -1,0 +1,116 @@
+"""A Log Analytics workspace on this machine: tables in DuckDB, and alert rules run on them at any moment."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+import duckdb
+import pyarrow as pa
+from duckdb_kql import to_sql
+
+WALL_CLOCK = "(now() AT TIME ZONE 'UTC')"
+"""What duckdb-kql makes of `now()`."""
+COLUMNS = {
+    "AppMetrics": ("TimeGenerated", "Name", "Sum", "Properties"),
+    "AppTraces": ("TimeGenerated", "Message", "AppRoleInstance"),
+}
+LATENCY = timedelta(minutes=2)
+"""How long a row takes to be found: Azure Monitor says 20 s to 3 minutes."""
+STEP = timedelta(minutes=5)
+"""How often the rules are evaluated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A row of AppMetrics, as the Application Insights exporter sends it each minute."""
+
+    time: datetime
+    name: str
+    """Without the prefix `websocketlogs.`."""
+    value: float
+    properties: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of AppTraces."""
+
+    time: datetime
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A row that a rule returns: this alert fires for this subject."""
+
+    severity: int
+    name: str
+    subject: str
+    value: float
+    page: str
+
+
+class Workspace:
+    """Tables with these rows, and rules by severity. A table without rows is not there, as in Azure."""
+
+    def __init__(
+        self, rules: dict[int, str], metrics: Iterable[Metric] = (), lines: Iterable[Line] = ()
+    ) -> None:
+        self._database = duckdb.connect(config={"threads": 1})
+        rows: dict[str, list[tuple[Any, ...]]] = {
+            "AppMetrics": [
+                (one.time, f"websocketlogs.{one.name}", float(one.value), json.dumps(one.properties))
+                for one in metrics
+            ],
+            "AppTraces": [(one.time, one.message, "instance") for one in lines],
+        }
+        there = {table: list(COLUMNS[table]) for table, values in rows.items() if values}
+        for table in there:
+            self._make(table, rows[table])
+        self._rules = {
+            severity: str(to_sql(query, schema=there)).replace(WALL_CLOCK, "getvariable('now')")
+            for severity, query in rules.items()
+        }
+
+    def _make(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        columns = dict(zip(COLUMNS[table], zip(*sorted(rows), strict=True), strict=True))
+        everything = pa.table(columns)
+        self._database.execute(f"CREATE TABLE all_{table} AS SELECT * FROM everything")
+        if "Properties" in columns:
+            self._database.execute(f"ALTER TABLE all_{table} ALTER Properties TYPE JSON")
+        # What comes later, or has not arrived yet, is not seen.
+        seen = "TimeGenerated <= getvariable('arrived')"
+        self._database.execute(f"CREATE VIEW {table} AS SELECT * FROM all_{table} WHERE {seen}")
+        del everything
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+
+    def firing(self, now: datetime) -> list[Alert]:
+        """The alerts that fire when the rules are evaluated at this moment."""
+        self._database.execute(f"SET VARIABLE now = TIMESTAMP '{now}'")
+        self._database.execute(f"SET VARIABLE arrived = TIMESTAMP '{now - LATENCY}'")
+        found = []
+        for severity, query in self._rules.items():
+            result = self._database.execute(query)
+            names = [column[0] for column in result.description or ()]
+            for row in result.fetchall():
+                values = dict(zip(names, row, strict=True))
+                found.append(
+                    Alert(severity, values["alert"], values["subject"], values["value"], values["page"])
+                )
+        return found
+
+    def first(self, alert: str, start: datetime, end: datetime) -> datetime | None:
+        """The first evaluation between these moments at which the alert fires."""
+        now = start
+        while now <= end:
+            if any(one.name == alert for one in self.firing(now)):
+                return now
+            now += STEP
+        return None
