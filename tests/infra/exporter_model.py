@@ -67,7 +67,7 @@ class Partition:
         life = Incarnation(
             next=self.committed or None, newest=self.newest * 1_000_000 if self.committed else -1
         )
-        ledger = Ledger(ledger_id="0" * 32, source="ns/hub/0", incarnation=life, counts=Counts())
+        ledger = Ledger(ledger_id="0" * 32, partition="ns/hub/0", incarnation=life, counts=Counts())
         lag = position.lag(ledger, second * 1_000_000)
         return lag.envelopes, lag.seconds
 
@@ -106,7 +106,7 @@ class Model:
         second = minute * 60 + TIMER_DELAY
         time = START + timedelta(seconds=second)
         for number, partition in enumerate(partitions):
-            at = {"source": f"ns/hub/{number}"}
+            at = {"partition": f"ns/hub/{number}"}
             if commits[number]:
                 yield Metric(time, "commits", commits[number], at)
                 yield Metric(time, "envelopes", events[number], at)

@@ -74,21 +74,21 @@ FIRES: dict[str, tuple[list[Metric], list[Line]]] = {
     "timer-silent": (counted(model=Model(ordinary, timer=until(AFTER))), []),
     "functions-missing": ([], [Line(INCIDENT + MINUTE, "Worker failed to index functions")]),
     "alarms": (counted(*each("alarms", 1, [1], function="export_logs")), []),
-    "integrity": (counted(*each("lost", 2, [1], source="ns/hub/0")), []),
+    "integrity": (counted(*each("lost", 2, [1], partition="ns/hub/0")), []),
     "swap-pending": (counted(*aged(range(10, 120, 10)), model=Model(ordinary, compacting=until(AFTER))), []),
     # 400 events a second, and half of that is exported.
     "lag-envelopes": (counted(model=Model(lambda _, second: 4000 if second >= AFTER else 1)), []),
     "lag-minutes": (counted(model=STOPPED), []),
     "failures": (counted(*each("failures", 1, range(1, 40), function="finish_connections")), []),
     "timeouts": (counted(), [Line(INCIDENT + 10 * MINUTE, HOST)]),
-    "gaps-new": (counted(*each("gaps.new", 400, [1], source="ns/hub/1")), []),
+    "gaps-new": (counted(*each("gaps.new", 400, [1], partition="ns/hub/1")), []),
     "rejections": (counted(*each("rejected", 20, range(1, 40), reason="unreadable_envelope")), []),
     "nothing-arrives": (
         counted(model=Model(lambda _, second: int(second < AFTER)), minutes=25 * 60),
         [],
     ),
     "compaction-silent": (counted(model=Model(ordinary, compacting=until(AFTER))), []),
-    "conflicts": (counted(*each("conflicts", 20, range(1, 40), source="ns/hub/0")), []),
+    "conflicts": (counted(*each("conflicts", 20, range(1, 40), partition="ns/hub/0")), []),
 }
 
 # What looks like it, and must not fire it.
@@ -121,7 +121,7 @@ QUIET: dict[str, tuple[list[Metric], list[Line]]] = {
     "failures": (counted(*each("failures", 30, range(1, 10), function="export_logs")), []),
     "timeouts": (counted(), [Line(INCIDENT + MINUTE, "Executed 'Functions.export_logs' (Succeeded)")]),
     # An old gap that is reported with each commit.
-    "gaps-new": (counted(*each("gaps", 40000, range(120), source="ns/hub/0")), []),
+    "gaps-new": (counted(*each("gaps", 40000, range(120), partition="ns/hub/0")), []),
     "rejections": (counted(*each("rejected", 6, range(120), reason="unreadable_envelope")), []),
     "nothing-arrives": (counted(model=Model(hourly), minutes=26 * 60), []),
     # A deployment cut off a run.
@@ -129,7 +129,7 @@ QUIET: dict[str, tuple[list[Metric], list[Line]]] = {
         counted(model=Model(ordinary, compacting=lambda second: not AFTER <= second < AFTER + 1500)),
         [],
     ),
-    "conflicts": (counted(*each("conflicts", 6, range(120), source="ns/hub/0")), []),
+    "conflicts": (counted(*each("conflicts", 6, range(120), partition="ns/hub/0")), []),
 }
 OF_A_DAY = {"retention", "nothing-arrives"}
 
@@ -235,7 +235,9 @@ def test_ordinary_quiet_bursty_and_busy_traffic_wakes_nobody(arrivals: Callable[
             for minute in range(4)
         ]
     for at in deployed:
-        metrics.append(Metric(START + timedelta(seconds=at + 240), "conflicts", 40, {"source": "ns/hub/0"}))
+        metrics.append(
+            Metric(START + timedelta(seconds=at + 240), "conflicts", 40, {"partition": "ns/hub/0"})
+        )
     woken: list[tuple[datetime, Alert]] = []
     with Workspace(RULES, metrics, [Line(START, "Host started")]) as workspace:
         now = START + timedelta(hours=2, minutes=30)
