@@ -16,6 +16,8 @@ HOUR = 3_600_000_000
 MARGIN = 24 * HOUR
 """How far outside of the range to look for connections: they lie by their end, which a late record moves."""
 PARALLEL = 8
+HOURS = "date=*/hour=*/"
+"""The folders of a table; what lies beside them is not read."""
 FOLDERS = {
     "connections": f"parquet/{CONNECTIONS.name}/",
     "records": f"parquet/{RECORDS.name}/",
@@ -96,7 +98,7 @@ class Container:
 
     def earliest(self) -> int | None:
         """See Place."""
-        for one in self._storage.outputs(FOLDERS["records"]):
+        for one in self._storage.outputs(f"{FOLDERS['records']}date="):
             file = _file(one.name, one.size, None)
             if file:
                 return file.hour
@@ -133,7 +135,7 @@ class Folder:
 
     def find(self, range_: Range, listed: ListingProgress) -> dict[date, Day]:
         """See Place."""
-        paths = (path for prefix in FOLDERS.values() for path in (self._root / prefix).rglob("*.*"))
+        paths = (path for prefix in FOLDERS.values() for path in (self._root / prefix).glob(HOURS + "*.*"))
         files = (
             _file(path.relative_to(self._root).as_posix(), path.stat().st_size, None)
             for path in paths
@@ -143,7 +145,7 @@ class Folder:
 
     def earliest(self) -> int | None:
         """See Place."""
-        paths = (self._root / FOLDERS["records"]).rglob("*.parquet")
+        paths = (self._root / FOLDERS["records"]).glob(HOURS + "*.parquet")
         files = (_file(path.relative_to(self._root).as_posix(), 0, None) for path in paths)
         return min((file.hour for file in files if file), default=None)
 

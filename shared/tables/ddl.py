@@ -72,7 +72,7 @@ def duckdb(table: Table, location: str) -> str:
     )
     return (
         f"CREATE OR REPLACE VIEW {table.name} AS\n"
-        f"SELECT * FROM read_parquet({_quoted(f'{location}/parquet/{table.name}/**/*.parquet')}, "
+        f"SELECT * FROM read_parquet({_quoted(f'{location}/parquet/{table.name}/date=*/hour=*/*.parquet')}, "
         f"hive_partitioning = true, union_by_name = true){newest};"
     )
 

@@ -1,6 +1,6 @@
 """Which files a range takes, in storage and in a folder."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
@@ -115,3 +115,18 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 def names(days: dict[date, Day]) -> list[str]:
     files: list[ReportFile] = [file for day in days.values() for one in day.files.values() for file in one]
     return sorted(file.name for file in files)
+
+
+def test_what_lies_beside_the_folders_of_dates_is_not_even_listed() -> None:
+    prefixes: list[str] = []
+
+    class Noting(MemoryStorage):
+        def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
+            prefixes.append(name)
+            return super().call(kind, name, effect)
+
+    container = Container(Noting())
+    container.earliest()
+    container.find(Range(NOON - 2000 * HOUR, NOON), lambda _: None)
+    assert prefixes
+    assert all("/date=" in prefix for prefix in prefixes)
