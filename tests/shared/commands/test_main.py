@@ -370,6 +370,7 @@ def test_every_command_in_the_docs_runs(
     (tmp_path / "copy").mkdir()
     (tmp_path / "PT1H.json").write_bytes(b'{"records": []}\n')
     (tmp_path / "PT1H.json.gz").write_bytes(gzip.compress(b'{"records": []}\n'))
+    (tmp_path / "samples").symlink_to(ROOT / "samples")
     monkeypatch.chdir(tmp_path)  # where a report goes
     arguments = [one.replace("SOURCE", str(PARTITION)) for one in command.partition(" > ")[0].split()]
     if "--watch" in arguments:

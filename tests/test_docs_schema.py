@@ -1,0 +1,25 @@
+"""docs/schema.md has every table as declared; `python -m tests.test_docs_schema` writes it anew."""
+
+import sys
+
+from shared.tables.ddl import markdown
+from shared.tables.schema import CONNECTIONS, RECORDS, VERSION
+from tests.documents import ROOT
+
+DOCUMENT = ROOT / "docs" / "schema.md"
+BEGIN = "The schema version is "
+
+
+def tables() -> str:
+    sections = (markdown(table, "") for table in (RECORDS, CONNECTIONS))
+    return "\n\n".join([f"{BEGIN}{VERSION}.", *sections]) + "\n"
+
+
+def test_the_page_has_every_table_as_it_is_declared() -> None:
+    assert DOCUMENT.read_text().endswith(tables())
+
+
+if __name__ == "__main__":
+    before, _, _ = DOCUMENT.read_text().partition(BEGIN)
+    DOCUMENT.write_text(before + tables())
+    sys.exit(0)
