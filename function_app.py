@@ -3,7 +3,6 @@
 import _strptime  # type: ignore[import-not-found]
 import time
 import uuid
-from datetime import timedelta
 from typing import List
 
 import azure.functions as func
@@ -24,8 +23,8 @@ from shared.export.exporter import Exporter
 from shared.input import trigger
 from shared.invocation import invocation
 from shared.protocol.ownership import Ownership
+from shared.timeunits import microseconds
 
-MICROSECOND = timedelta(microseconds=1)
 FLUSH_SECONDS = 10
 """How often a busy export_logs sends telemetry at most, besides once a minute."""
 
@@ -52,7 +51,7 @@ exporter = Exporter(
     config.MEMORY_BUDGET,
     _now,
     _new_id,
-    config.WS_LOOKUP_STALENESS // MICROSECOND,
+    microseconds(config.WS_LOOKUP_STALENESS),
 )
 hub = EventHub(config.hub, config.EVENT_HUB_NAME, config.EVENT_HUB_CONSUMER_GROUP)
 watch = checkpoint_watch.connect(store, config, _now)

@@ -5,6 +5,8 @@ Ends with lines `bench: <name> <ratio>`, of CPU time unless another unit stands 
 
 import os
 
+from shared.protocol.commit_plan import CommitPlan
+
 os.environ["POLARS_MAX_THREADS"] = "1"  # read when Polars is imported
 
 import argparse
@@ -60,7 +62,7 @@ RESULTS: dict[str, Figure] = {}
 
 def make(
     batch: Sequence[Envelope], policy: ExportPolicy = PARQUET, known: StartTimeLookup | None = None
-) -> plan.CommitPlan | None:
+) -> CommitPlan | None:
     """The pipeline: bodies in, a file's bytes and the observations out."""
     return plan.plan_commit(PARTITION, batch, LEDGER, known or Nothing(), policy, STAMP)
 

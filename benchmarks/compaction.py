@@ -26,9 +26,9 @@ from shared.output import formats
 from shared.policies import CompactionPolicy, ExportPolicy
 from shared.protocol.ledger import Ledger, PendingFile, StagedFile
 from shared.tables import schema
+from shared.timeunits import HOUR
 from tests.memory import MemoryStorage
 
-HOUR = 3600 * 1_000_000
 BEGAN = NOW // (24 * HOUR) * 24 * HOUR
 DAYS = 30
 RECORDS, CONNECTIONS = schema.RECORDS.name, schema.CONNECTIONS.name

@@ -19,22 +19,22 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from shared.azure.blob_storage import Blob
-from shared.azure.event_hub import HubState
 from shared.connections import observations, state_table
 from shared.connections.manifest import NAME, Manifest, Part
 from shared.connections.observations import OBSERVATIONS, UNKNOWN
 from shared.connections.start_times import StartTimes
 from shared.connections.timer import Finisher
 from shared.export import plan
-from shared.export.plan import Stamp
 from shared.input.envelope import Envelope, HubPartition
 from shared.policies import ExportPolicy, FinishPolicy
+from shared.protocol.hub import HubState
 from shared.protocol.ledger import Ledger, Segment
+from shared.protocol.stamp import Stamp
+from shared.protocol.storage import Blob
 from shared.tables.schema import RECORDS
+from shared.timeunits import MINUTE
 from tests.memory import MemoryStorage
 
-MINUTE = 60_000_000
 NOW = 1_900_000_000_000_000
 BATCH = 5_000
 PIECE = 60_000
@@ -151,7 +151,7 @@ class NoHub:
     """Does not answer."""
 
     def ask(self) -> HubState | None:
-        """See shared.azure.event_hub.Hub."""
+        """See shared.protocol.hub.Hub."""
         return None
 
 

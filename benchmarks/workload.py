@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from shared.arrays import Array
 from shared.connections.observations import UNKNOWN
-from shared.export.plan import Stamp
 from shared.input.envelope import Envelope, HubPartition
 from shared.protocol.ledger import Ledger
+from shared.protocol.stamp import Stamp
 
 NOW = 1_795_168_800_000_000
 PARTITION = HubPartition("ns.servicebus.windows.net", "apim-logs", "3")

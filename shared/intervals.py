@@ -96,3 +96,8 @@ def total(intervals: Iterable[Interval]) -> int:
 
 def _first(interval: Interval) -> int:
     return interval[0]
+
+
+def size(spans: Iterable[Interval]) -> int:
+    """How many numbers lie in these closed intervals."""
+    return sum(last - first + 1 for first, last in spans)

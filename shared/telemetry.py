@@ -14,12 +14,12 @@ import orjson
 from opentelemetry import metrics
 
 from shared import __version__
-from shared.export.plan import CommitPlan
 from shared.input.envelope import HubPartition, Reason
 from shared.lag import Lag
+from shared.protocol.commit_plan import CommitPlan
+from shared.timeunits import SECOND
 
 SCOPE = "websocketlogs"
-SECOND = 1_000_000
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600)
 """Seconds at which histograms are cut: from a call to a backlog."""
 
@@ -255,7 +255,7 @@ def delivered(partition: HubPartition, envelopes: int, commits: Sequence[CommitP
     DUPLICATES.record(envelopes - new, {"partition": str(partition)})
 
 
-def refused(partition: HubPartition) -> None:
+def conflicted(partition: HubPartition) -> None:
     """Another writer came between."""
     CONFLICTS.record(1, {"partition": str(partition)})
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from shared.connections.observations import StartTimeLookup
 from shared.export import plan
-from shared.export.plan import CommitPlan, Stamp
 from shared.input.envelope import Envelope, HubPartition
 from shared.policies import ExportPolicy
+from shared.protocol.commit_plan import CommitPlan
 from shared.protocol.incarnation import Incarnation
 from shared.protocol.ledger import Ledger
+from shared.protocol.stamp import Stamp
 
 LOOPS, GROWS, RAISES, DIES, EXITS, SLEEPS, REPEATS = (
     b"it loops",

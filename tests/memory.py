@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from shared.azure.blob_storage import Blob, BlobInfo, Publication, is_directory
 from shared.errors import PreconditionFailed, StorageError
 from shared.protocol.ledger import PendingFile, StagedFile
+from shared.protocol.storage import Blob, BlobInfo, Publication, is_directory
 
 PAGE = 5000
 """Blobs that one call of a listing shows."""

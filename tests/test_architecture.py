@@ -5,8 +5,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from graphlib import TopologicalSorter
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -14,21 +14,31 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = [ROOT / "function_app.py", *sorted((ROOT / "shared").rglob("*.py"))]
 ALL = [*PROGRAM, *sorted((ROOT / "local").rglob("*.py"))]
-PURE = {
-    *("input/envelope", "tables/schema", "output/layout", "output/formats", "export/plan"),
-    *("protocol/ledger", "protocol/selection", "policies"),
-    *("input/validation", "connections/observations", "connections/finishing"),
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in ALL
+}
+FOUNDATION = {f"shared.{room}" for room in ("tables", "input", "output", "protocol", "azure")}
+"""Rooms that know nothing of what is built on them."""
+BUILDING = {
+    f"shared.{room}"
+    for room in (
+        *("connections", "export", "compaction", "audit", "report", "capture", "convert", "commands"),
+    )
 }
 
 
 def imports(path: Path, *, top_level: bool = False) -> Iterator[str]:
+    """What a module imports, as absolute names: modules, and what is taken from them."""
     tree = ast.parse(path.read_text())
+    package = path.relative_to(ROOT).parts[:-1]
     for node in tree.body if top_level else ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*above, *filter(None, [node.module])])
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
 def importers(package: str) -> set[str]:
@@ -80,87 +90,90 @@ def test_the_program_imports_neither_stand_ins_nor_tests() -> None:
         ]
 
 
-def test_pure_modules_have_no_clock_no_randomness_and_no_io() -> None:
+def purpose(path: Path) -> str:
+    """The first line of the docstring."""
+    return (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0]
+
+
+def test_modules_that_call_themselves_pure_have_no_clock_no_randomness_and_no_io() -> None:
     impure = {
-        "time",
-        "uuid",
-        "random",
-        "secrets",
-        "logging",
-        "socket",
-        "threading",
-        "os",
-        "azure",
-        "shared.azure.blob_storage",
+        *("time", "uuid", "random", "secrets", "logging", "socket", "threading", "os", "pathlib"),
+        *("azure", "shared.azure", "shared.telemetry"),
     }
-    for name in PURE:
-        found = {one for one in imports(ROOT / "shared" / f"{name}.py") if one in impure}
-        assert not found, name
-
-
-def local_imports() -> dict[str, set[str]]:
-    """Each module of local/ with the modules that it imports, for types only as well."""
-    paths = {
-        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-        for path in sorted((ROOT / "local").rglob("*.py"))
-    }
-    graph: dict[str, set[str]] = {}
-    for name, path in paths.items():
-        package = name.split(".") if path.stem == "__init__" else name.split(".")[:-1]
-        graph[name] = set()
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                graph[name] |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                above = package[: len(package) - node.level + 1] if node.level else []
-                module = ".".join([*above, *filter(None, [node.module])])
-                graph[name] |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
-        graph[name].discard(name)
-    return graph
+    pure = {path for path in ALL if re.search(r"\bPure\b", purpose(path))}
+    assert len(pure) > 20
+    for path in pure:
+        found = {name for name in imports(path) for one in impure if f"{name}.".startswith(f"{one}.")}
+        assert not found, path
 
 
 def test_emulators_import_nothing_of_the_program() -> None:
-    for name, imported in local_imports().items():
+    for name, path in MODULES.items():
         if name.startswith("local.emulators"):
             others = {
                 other
-                for other in imported
+                for other in imports(path)
                 if other.partition(".")[0] in {"shared", "tests", "benchmarks", "function_app"}
                 or (other.startswith("local.") and not other.startswith("local.emulators"))
             }
             assert not others, name
 
 
-def test_imports_form_no_cycle_in_local_either() -> None:
-    graph = local_imports()
-    order = TopologicalSorter({name: imported & graph.keys() for name, imported in graph.items()})
-    order.prepare()
+def graph(modules: Mapping[str, Path]) -> dict[str, set[str]]:
+    """What each module imports of the others, wherever in it: also for type checkers, also in functions."""
+    return {
+        name: {
+            other for other in imports(path) if other in modules and other not in {name, "shared", "local"}
+        }
+        for name, path in modules.items()
+    }
 
 
-def test_imports_form_no_cycle() -> None:
-    graph: dict[str, set[str]] = {}
-    for path in PROGRAM:
-        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        graph[name] = set(imports(path, top_level=True))
-    done: set[str] = set()
+def folder(module: str) -> str:
+    return module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
 
-    def visit(name: str, above: tuple[str, ...]) -> None:
-        assert name not in above, " -> ".join((*above[above.index(name) :], name))
-        if name not in done:
-            for other in graph[name] & graph.keys():
-                if other != "shared":
-                    visit(other, (*above, name))
-            done.add(name)
 
-    for name in graph:
-        visit(name, ())
+def folders(edges: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """The same between folders; what lies in `shared/` itself is no folder."""
+    found: dict[str, set[str]] = {}
+    for module, others in edges.items():
+        inside = found.setdefault(folder(module), set())
+        inside |= {folder(other) for other in others} - {folder(module), "shared", "local"}
+    found.pop("shared", None)
+    return found
+
+
+def circle(edges: Mapping[str, set[str]]) -> list[str]:
+    try:
+        TopologicalSorter(edges).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_files_form_no_circle() -> None:
+    assert circle(graph(MODULES)) == []
+
+
+def test_folders_form_no_circle() -> None:
+    assert circle(folders(graph(MODULES))) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}})
+
+
+def test_the_foundation_knows_nothing_of_what_is_built_on_it() -> None:
+    arrows = folders(graph(MODULES))
+    assert arrows.keys() >= FOUNDATION | BUILDING
+    assert {room: arrows[room] & BUILDING for room in FOUNDATION} == {room: set() for room in FOUNDATION}
+    assert arrows["shared.tables"] == set()
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_says_in_its_docstring_what_it_is_and_is_not_long(path: Path) -> None:
     text = path.read_text()
-    if text:
-        assert ast.get_docstring(ast.parse(text)), "no docstring"
+    assert purpose(path).rstrip("`").endswith((".", ":")), "expected a sentence as the first line"
     assert len(text.splitlines()) <= 330
     assert path.stem not in {"utils", "helpers", "common", "manager", "misc"}
 

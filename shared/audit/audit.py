@@ -6,19 +6,20 @@ from itertools import groupby
 
 from shared.audit.chain import Tail
 from shared.audit.compacted_files import CompactedFiles, state
-from shared.audit.evidence import CONNECTIONS, Commit, Finding, Level, refuted
+from shared.audit.evidence import Commit, Finding, Level, refuted
 from shared.audit.listing import Listing, Progress, late, read
 from shared.audit.proof import prove, prove_connections
-from shared.azure.blob_storage import Storage
 from shared.connections import manifest
 from shared.connections.manifest import Manifest
 from shared.errors import LedgerError
+from shared.protocol.commit_metadata import CONNECTIONS
 from shared.protocol.ledger import Counts, Ledger
+from shared.protocol.storage import Storage
 
 OK, WRONG, UNKNOWN = 0, 1, 2
 """Exit statuses: proven, refuted, couldn't tell."""
 SHOWN = 5
-"""Findings of one kind that are told of a partition; of the others, how many there are."""
+"""Findings of one kind that are judged of a partition; of the others, how many there are."""
 
 
 @dataclass(slots=True)
@@ -57,8 +58,8 @@ class Report:
     def status(self) -> int:
         """As an exit status: 0 proven, 1 refuted, 2 couldn't tell."""
         each = {one.status for one in self.partitions}
-        told = any(one.ledger for one in self.partitions)
-        return WRONG if WRONG in each else UNKNOWN if UNKNOWN in each or not told else OK
+        judged = any(one.ledger for one in self.partitions)
+        return WRONG if WRONG in each else UNKNOWN if UNKNOWN in each or not judged else OK
 
 
 def audit(storage: Storage, since: int, *, deep: bool, progress: Progress) -> Report:
@@ -71,9 +72,9 @@ def audit(storage: Storage, since: int, *, deep: bool, progress: Progress) -> Re
     seen = Manifest.parse(blob.data) if blob else Manifest()
     before, problems = _ledgers(storage)
     listing = Listing()
-    unfolding = CompactedFiles(storage, listing, since, state(storage))
+    compacted = CompactedFiles(storage, listing, since, state(storage))
     _list(storage, listing, since, progress)
-    unfolding.run(deep=deep, progress=progress)
+    compacted.run(deep=deep, progress=progress)
     after, _ = _ledgers(storage)  # once nothing more is listed: no file is of a later commit
     for ledger in before.values():
         late(storage, ledger.files, listing, since)
@@ -100,10 +101,10 @@ def audit(storage: Storage, since: int, *, deep: bool, progress: Progress) -> Re
     audited += [
         Audited(name, findings=[Finding(Level.UNCLEAR, "unreadable", text)]) for name, text in problems
     ]
-    strange = listing.foreign + unfolding.findings
+    strange = listing.foreign + compacted.findings
     if strange:
         audited.append(Audited("files", findings=list(_shown(strange))))
-    if not unfolding.settled:
+    if not compacted.settled:
         for one in audited:
             one.findings = [
                 replace(found, level=Level.UNCLEAR) if found.level is Level.REFUTED else found

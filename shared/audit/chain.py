@@ -10,8 +10,9 @@ their records were of other categories) leave no trace.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from shared.audit.evidence import Commit, CommitMetadata, Finding, Level, refuted
+from shared.audit.evidence import Commit, Finding, Level, refuted
 from shared.digests import GENESIS, of_commit
+from shared.protocol.commit_metadata import CommitMetadata
 from shared.protocol.ledger import Ledger
 
 

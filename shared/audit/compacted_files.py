@@ -10,15 +10,16 @@ import numpy as np
 
 from shared.audit import contents
 from shared.audit.contents import Array, Lineage
-from shared.audit.evidence import CommitMetadata, Finding, Level, refuted
+from shared.audit.evidence import Finding, Level, refuted
 from shared.audit.listing import CONNECTIONS, PARALLEL, Listing, Progress, attempt, content
-from shared.azure.blob_storage import BlobInfo, Storage
 from shared.compaction import swaps
 from shared.compaction.replaced_files import ReplacedFile
 from shared.compaction.swaps import CompactionState
 from shared.errors import DamagedFile, StorageError
 from shared.input.envelope import HubPartition
 from shared.intervals import intervals
+from shared.protocol.commit_metadata import CommitMetadata
+from shared.protocol.storage import BlobInfo, Storage
 
 TRIES = 5
 

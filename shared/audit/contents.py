@@ -12,10 +12,10 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shared.azure.blob_storage import BlobInfo
 from shared.compaction import replaced_files
 from shared.compaction.replaced_files import ReplacedFile
 from shared.errors import DamagedFile
+from shared.protocol.storage import BlobInfo
 
 type Array = np.ndarray[Any, Any]
 
@@ -30,7 +30,7 @@ class Parts(Protocol):
     """Where the bytes of a file come from."""
 
     def part(self, name: str, offset: int, length: int) -> bytes:
-        """See shared.azure.blob_storage.Storage."""
+        """See shared.protocol.storage.Storage."""
 
 
 class Fetched:
@@ -41,7 +41,7 @@ class Fetched:
         self._data = storage.part(file.name, 0, file.size) if 0 < file.size <= PIECE else None
 
     def part(self, name: str, offset: int, length: int) -> bytes:
-        """See shared.azure.blob_storage.Storage."""
+        """See shared.protocol.storage.Storage."""
         if self._data is None:
             return self._storage.part(name, offset, length)
         return self._data[offset : offset + length]

@@ -10,14 +10,15 @@ import numpy as np
 
 from shared.audit import contents
 from shared.audit.contents import Array, Parts
-from shared.audit.evidence import Commit, CommitMetadata, Finding, Level, refuted
-from shared.azure.blob_storage import BlobInfo, Storage
+from shared.audit.evidence import Commit, Finding, Level, refuted
 from shared.compaction.swaps import is_own
 from shared.digests import of_file
 from shared.errors import DamagedFile, StorageError
 from shared.input.envelope import HubPartition
 from shared.intervals import intervals
+from shared.protocol.commit_metadata import CommitMetadata
 from shared.protocol.ledger import PendingFile
+from shared.protocol.storage import BlobInfo, Storage
 from shared.tables import schema
 
 PARALLEL = 8

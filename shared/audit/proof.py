@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from shared.audit.chain import Tail, unaltered, unbroken
-from shared.audit.evidence import Commit, CommitMetadata, Finding, Level, refuted, size
+from shared.audit.evidence import Commit, Finding, Level, refuted
 from shared.input.envelope import Reason
-from shared.intervals import intervals
+from shared.intervals import intervals, size
+from shared.protocol.commit_metadata import CommitMetadata
 from shared.protocol.ledger import Ledger
 
 STALE = Reason.OLDER_INCARNATION

@@ -7,9 +7,8 @@ each partition, `<namespace>/<hub>/<consumer group>/checkpoint/<partition>` in l
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceNotFoundError
@@ -20,39 +19,10 @@ from shared.azure.blob_storage import service
 from shared.errors import StorageError
 from shared.input.envelope import HubPartition
 from shared.policies import Connection, StorageTimeouts
+from shared.protocol.checkpoints import Checkpoint
+from shared.timeunits import SECOND
 
 CONTAINER = "azure-webjobs-eventhub"
-MICROSECOND = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """Where the host goes on in a partition, after the event that is named here."""
-
-    partition: HubPartition
-    sequence: int | None
-    """Of that event; None: the checkpoint does not say."""
-    offset: str
-    modified: int
-    """When it was written, in whole seconds; µs since 1970 UTC."""
-    etag: str
-
-    def stale(self, created: int) -> bool:
-        """Whether it is of an older hub than the one created at this time: its offset means nothing now."""
-        return self.modified < created
-
-
-class Checkpoints(Protocol):
-    """The checkpoints of the hub and the consumer group that this app reads."""
-
-    def read(self, hub: Iterable[HubPartition]) -> Mapping[HubPartition, Checkpoint]:
-        """Those of the partitions of this hub that have one. Raises StorageError."""
-
-    def delete(self, checkpoint: Checkpoint) -> None:
-        """Deletes this one. Raises PreconditionFailed if it has changed since, and StorageError."""
-
-    def write(self, partition: HubPartition, offset: str, sequence: int, before: Checkpoint | None) -> None:
-        """Replaces `before` (None: there is none). Raises PreconditionFailed if it changed; StorageError."""
 
 
 class BlobCheckpoints:
@@ -127,6 +97,6 @@ def _checkpoint(partition: HubPartition, blob: BlobProperties) -> Checkpoint:
         partition,
         int(number) if number.isdecimal() else None,
         metadata.get("offset", ""),
-        int(blob.last_modified.timestamp()) * MICROSECOND,
+        int(blob.last_modified.timestamp()) * SECOND,
         str(blob.etag),
     )

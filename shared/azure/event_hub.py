@@ -2,10 +2,9 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from threading import Event, Thread
-from typing import Any, Protocol
+from typing import Any
 
 from azure.eventhub import EventData, EventHubConsumerClient
 from azure.eventhub.amqp import AmqpMessageBodyType
@@ -15,12 +14,10 @@ from shared.azure.blob_storage import credential
 from shared.errors import HubError, SettingError
 from shared.input.amqp_bodies import as_json
 from shared.input.envelope import Envelope, HubPartition
-from shared.lag import Lag
 from shared.policies import Connection
-from shared.protocol.incarnation import Incarnation
-from shared.protocol.ledger import Counts, Ledger
+from shared.protocol.hub import Fetched, HubState, Position
+from shared.timeunits import SECOND
 
-MICROSECOND = 1_000_000
 RETRIES = 1
 """The next run of the timer asks again."""
 
@@ -35,68 +32,6 @@ FETCHED = 8 << 20
 """Bytes of bodies that are fetched at a time."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """The end of a partition, when it was asked for."""
-
-    last: int
-    """The highest sequence number in it; -1: none yet."""
-    enqueued: int
-    """When that was enqueued, µs since 1970 UTC."""
-    empty: bool
-    """Nothing is in it: never was, or all of it expired."""
-    first: int = 0
-    """The lowest sequence number that it still holds."""
-
-    def drained(self, incarnation: Incarnation) -> bool:
-        """Whether nothing is in it that was not committed."""
-        if self.empty:
-            return True
-        return self.last < (incarnation.next or 0) and self.enqueued <= incarnation.newest
-
-    def behind(self, incarnation: Incarnation) -> int:
-        """How many envelopes are in it, at least, that were not committed."""
-        return 0 if self.drained(incarnation) else max(1, self.last + 1 - (incarnation.next or 0))
-
-    def lag(self, ledger: Ledger | None, now: int) -> Lag:
-        """How far this ledger's commits are behind (None: there are none); `now` in µs since 1970 UTC."""
-        incarnation = ledger.incarnation if ledger else Incarnation()
-        behind = self.behind(incarnation)
-        since = incarnation.newest if incarnation.newest >= 0 else self.enqueued
-        counts = ledger.counts if ledger else Counts()
-        records = round(behind * counts.records / counts.envelopes) if counts.envelopes else None
-        return Lag(behind, (now - since) / MICROSECOND if behind else 0, records)
-
-
-@dataclass(frozen=True, slots=True)
-class HubState:
-    """A hub at one moment."""
-
-    created: int
-    """µs since 1970 UTC."""
-    positions: Mapping[HubPartition, Position]
-
-    def has(self, ledger: Ledger) -> bool:
-        """Whether the ledger is of a partition of this hub."""
-        return any(str(partition) == ledger.partition for partition in self.positions)
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """An event that was read from the hub once more."""
-
-    envelope: Envelope
-    offset: str
-    """Where it lies in its partition, as a checkpoint names it."""
-
-
-class Hub(Protocol):
-    """The Event Hub that this app exports."""
-
-    def ask(self) -> HubState | None:
-        """How it stands now; None: it did not answer."""
 
 
 class EventHub:
@@ -236,7 +171,7 @@ def _position(properties: Mapping[str, Any]) -> Position:
 
 
 def _microseconds(time: datetime) -> int:
-    return int(time.replace(microsecond=0).timestamp()) * MICROSECOND + time.microsecond
+    return int(time.replace(microsecond=0).timestamp()) * SECOND + time.microsecond
 
 
 def _message(error: Exception) -> str:

@@ -16,10 +16,10 @@ from shared.input.envelope import GZIP, Envelope, HubPartition, Unreadable, infl
 from shared.input.validation import validate
 from shared.policies import ExportPolicy
 from shared.tables.schema import CATEGORY, RECORDS
+from shared.timeunits import DAY
 
 EXPECTED = "expected.json"
 PARTITION = HubPartition("captured", "captured", "0")
-DAY = 86_400 * 1_000_000
 POLICY = ExportPolicy()
 
 
@@ -126,10 +126,13 @@ def _ours(body: bytes) -> int:
         found = records(text, bounds.PARSED * POLICY.max_inflated)
     except Unreadable:
         return 0
-    return sum(CATEGORY.lower() in said or RECORDS.name.lower() in said for said in map(_said, found))
+    return sum(
+        CATEGORY.lower() in categories or RECORDS.name.lower() in categories
+        for categories in map(_categories, found)
+    )
 
 
-def _said(record: object) -> set[str]:
+def _categories(record: object) -> set[str]:
     return set(_values(record)) if isinstance(record, dict) else set()
 
 

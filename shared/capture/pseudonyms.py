@@ -91,7 +91,7 @@ class Pseudonyms:
                 case "address4" | "address6":
                     new = self.address(found)
                 case "host":
-                    kept = keep and all(_harmless(one, keep) for one in found.split("."))
+                    kept = keep and all(_allowed(one, keep) for one in found.split("."))
                     new = found if kept else self.host(found)
             return re.sub(_WORD, lambda one: self._word(one[0], keep), found) if new is None else new
 
@@ -187,7 +187,7 @@ class Pseudonyms:
         return f"{scheme}://{user}{host}{port or ''}{self.text(rest, depth=depth + 1)}"
 
     def _word(self, text: str, keep: frozenset[str]) -> str:
-        return text if keep and _harmless(text, keep) else self.word(text)
+        return text if keep and _allowed(text, keep) else self.word(text)
 
     def _unused(self, kind: str, value: str, spelled: Callable[[bytes], str], size: int) -> str:
         """The replacement of a value, which no other one has, as far as there are enough."""
@@ -204,7 +204,7 @@ class Pseudonyms:
         return known
 
 
-def _harmless(word: str, keep: frozenset[str]) -> bool:
+def _allowed(word: str, keep: frozenset[str]) -> bool:
     """Whether a word, or all of those that make it up, may stay."""
     bare = word.replace("-", "").replace("_", "")
     parts = _PARTS.findall(bare)

@@ -4,10 +4,10 @@ import argparse
 from typing import Any
 
 from shared.audit.audit import OK, WRONG
-from shared.azure.blob_storage import Storage
 from shared.commands import acceptance as adoption
 from shared.commands.base import SETTINGS, command, configured, connect, new_id, now
 from shared.commands.console import RED, paint, say
+from shared.protocol.storage import Storage
 
 
 def declare(commands: Any) -> None:

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from shared.audit import contents
-from shared.audit.evidence import CommitMetadata
-from shared.azure.blob_storage import Storage
 from shared.compaction.swaps import is_own
 from shared.connections import manifest
 from shared.connections.manifest import Manifest, PartitionProgress
 from shared.errors import LedgerError, PreconditionFailed
+from shared.protocol.commit_metadata import CommitMetadata
 from shared.protocol.ledger import Ledger
+from shared.protocol.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from typing import Any
 from shared.audit import audit as auditing
 from shared.audit.audit import OK, UNKNOWN, WRONG
 from shared.audit.evidence import Level
-from shared.azure.blob_storage import Storage
 from shared.commands import console
 from shared.commands.base import SETTINGS, command, configured, connect, moment, say_json
 from shared.commands.console import GREEN, RED, YELLOW, paint, say
+from shared.protocol.storage import Storage
 
 COLOURS = {Level.REFUTED: RED, Level.UNCLEAR: YELLOW, Level.NOTE: "0"}
 VERDICTS = {OK: ("proven", GREEN), WRONG: ("refuted", RED), UNKNOWN: ("could not be told", YELLOW)}

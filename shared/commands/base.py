@@ -12,12 +12,12 @@ import orjson
 
 from shared import settings
 from shared.azure import blob_storage
-from shared.azure.blob_storage import Storage
 from shared.commands import console
 from shared.operator_settings import OperatorSettings
+from shared.protocol.storage import Storage
 from shared.settings import Settings
+from shared.timeunits import SECOND, microseconds
 
-SECOND = 1_000_000
 SPANS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 SETTINGS = """
 It reads the settings of the function app from the environment: OutputStorage (a connection string) or
@@ -67,7 +67,7 @@ def moment(text: str) -> int:
     """A time, or how long ago it is, as µs since 1970 UTC."""
     span = re.fullmatch(r"(\d{1,5})([mhd])", text)
     if span:
-        return now() - int(span[1]) * (SPANS[span[2]] // timedelta(microseconds=1))
+        return now() - int(span[1]) * microseconds(SPANS[span[2]])
     try:
         found = datetime.fromisoformat(text)
     except ValueError:

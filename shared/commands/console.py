@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from shared.timeunits import SECOND
+
 RED, YELLOW, GREEN, BOLD = "31", "33", "32", "1"
 
 
@@ -98,4 +100,4 @@ def time(microseconds: int) -> str:
     """µs since 1970, as `2026-11-20 10:00:00Z`."""
     if microseconds <= 0:
         return "-"
-    return f"{datetime.fromtimestamp(microseconds // 1_000_000, UTC):%Y-%m-%d %H:%M:%S}Z"
+    return f"{datetime.fromtimestamp(microseconds // SECOND, UTC):%Y-%m-%d %H:%M:%S}Z"

@@ -11,7 +11,6 @@ import numpy as np
 
 from shared.audit import contents
 from shared.audit.listing import DEAD_LETTERS, Progress
-from shared.azure.blob_storage import BlobInfo, Storage
 from shared.errors import DamagedFile
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
@@ -19,6 +18,7 @@ from shared.input.validation import validate
 from shared.policies import ExportPolicy
 from shared.protocol.ledger import Ledger
 from shared.protocol.selection import Verdict, verdict_on
+from shared.protocol.storage import BlobInfo, Storage
 
 BATCH = 500
 """Dead letters that are in memory at a time."""

@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from shared.audit import contents
-from shared.audit.evidence import CommitMetadata
 from shared.audit.listing import Progress
-from shared.azure.blob_storage import Storage
-from shared.azure.event_hub import Fetched, HubState, Position
 from shared.compaction.swaps import is_own
 from shared.errors import HubError
 from shared.export.exporter import Exporter
 from shared.input.envelope import HubPartition
 from shared.intervals import Interval, common, difference, intervals, merged, total
+from shared.protocol.commit_metadata import CommitMetadata
+from shared.protocol.hub import Fetched, HubState, Position
 from shared.protocol.ledger import Ledger
 from shared.protocol.selection import Verdict, verdict_on
+from shared.protocol.storage import Storage
 
 
 class HubReader(Protocol):
@@ -119,21 +119,21 @@ def _export(
 def exported(storage: Storage, ledger: Ledger) -> tuple[Interval, ...]:
     """The sequence numbers of the current incarnation that files have, whoever committed them."""
     spans: list[Interval] = []
-    for said in _said(storage):
-        if said.partition == ledger.partition and said.verdict == "new":
-            numbered = ledger.numbered(said.incarnation, intervals(said.sequences))
+    for commit in _commits(storage):
+        if commit.partition == ledger.partition and commit.verdict == "new":
+            numbered = ledger.numbered(commit.incarnation, intervals(commit.sequences))
             spans += numbered.get(ledger.incarnation.number, ())
     return merged(spans)
 
 
-def _said(storage: Storage) -> Iterator[CommitMetadata]:
+def _commits(storage: Storage) -> Iterator[CommitMetadata]:
     """What every file says of its commit: those that compaction has replaced, too."""
     for file in storage.outputs(""):
         if "compacted" in file.metadata and is_own(file):
             found = [CommitMetadata.of(origin.metadata) for origin in contents.files_replaced(storage, file)]
         else:
             found = [CommitMetadata.of(file.metadata)]
-        yield from (said for said in found if said)
+        yield from (commit for commit in found if commit)
 
 
 def _lost(ledger: Ledger) -> tuple[Interval, ...]:

@@ -7,7 +7,6 @@ from typing import Any
 
 from shared import settings
 from shared.audit.audit import OK, UNKNOWN, WRONG
-from shared.azure.blob_storage import Storage
 from shared.commands import console, missing_events
 from shared.commands.base import SETTINGS, command, connect, new_id, now, say_json
 from shared.commands.console import RED, YELLOW, paint, say
@@ -17,6 +16,7 @@ from shared.export.exporter import Exporter
 from shared.operator_settings import OperatorSettings
 from shared.policies import ExportPolicy
 from shared.protocol.ownership import Ownership
+from shared.protocol.storage import Storage
 
 
 def declare(commands: Any) -> None:

@@ -6,7 +6,6 @@ from dataclasses import fields
 from typing import Any
 
 from shared.audit.audit import OK, UNKNOWN
-from shared.azure.blob_storage import Storage
 from shared.commands import console
 from shared.commands import dead_letters as replaying
 from shared.commands.base import SETTINGS, command, configured, connect, moment, new_id, now, say_json
@@ -16,6 +15,7 @@ from shared.export.exporter import Exporter
 from shared.input.envelope import Reason
 from shared.policies import ExportPolicy
 from shared.protocol.ownership import Ownership
+from shared.protocol.storage import Storage
 
 
 def declare(commands: Any) -> None:

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from shared.audit.audit import OK
+from shared.commands import console
 from shared.commands.base import SETTINGS, command, configured, connect, moment, now
 
 
@@ -12,8 +14,8 @@ def declare(commands: Any) -> None:
 
     def run(options: argparse.Namespace) -> int:
         # DuckDB and the plots are packages of their own, which other commands go without.
-        from shared.report import write  # noqa: PLC0415
         from shared.report.locations import Container, Folder, Location, Range  # noqa: PLC0415
+        from shared.report.write import write  # noqa: PLC0415
 
         if options.folder:
             name = f"a copy of the container in {options.folder}"
@@ -23,7 +25,22 @@ def declare(commands: Any) -> None:
             name = f"container {config.OUTPUT_CONTAINER}"
             place = Container(connect(config))
         until = now() if options.until is None else options.until
-        return write.command(place, name, Range(options.since, until), options.output, force=options.force)
+        done = write(
+            place,
+            name,
+            Range(options.since, until),
+            options.output,
+            force=options.force,
+            progress=console.progress,
+        )
+        console.progressed()
+        if done.empty:
+            console.say("Nothing was exported in this range; the page says how to widen it.")
+        console.say(
+            f"{options.output}: {done.ended:,} connections that ended, {done.records:,} records, "
+            f"{done.files:,} files; a page of {done.size:,} bytes"
+        )
+        return OK
 
     parser = command(
         commands,

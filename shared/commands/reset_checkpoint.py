@@ -6,14 +6,14 @@ from typing import Any, Protocol
 
 from shared import settings
 from shared.audit.audit import OK, WRONG
-from shared.azure.checkpoints import Checkpoint, Checkpoints
-from shared.azure.event_hub import Fetched, HubState
 from shared.commands import console
 from shared.commands.base import command
 from shared.commands.console import RED, paint, say
 from shared.errors import HubError, SettingError
 from shared.input.envelope import HubPartition
 from shared.operator_settings import HubSettings
+from shared.protocol.checkpoints import Checkpoint, Checkpoints
+from shared.protocol.hub import Fetched, HubState
 
 MORE = """
 Stop the function app first: the host reads a checkpoint only when it claims the partition, and writes over

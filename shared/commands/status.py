@@ -7,7 +7,6 @@ from typing import Any
 
 from shared import settings
 from shared.audit.audit import OK, UNKNOWN, WRONG
-from shared.azure.blob_storage import Storage
 from shared.commands import console
 from shared.commands import status_data as standing
 from shared.commands.base import SETTINGS, command, connect, now, say_json, seconds
@@ -15,6 +14,7 @@ from shared.commands.console import RED, YELLOW, paint, say
 from shared.commands.status_data import Standing, Status
 from shared.errors import HubError
 from shared.operator_settings import OperatorSettings
+from shared.protocol.storage import Storage
 
 MORE = f"""
 Exit status: 0 all is well, 1 something needs a look, 2 it could not be told.

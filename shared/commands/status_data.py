@@ -5,23 +5,24 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from shared.azure.blob_storage import Storage
 from shared.compaction import swaps
 from shared.connections import manifest
 from shared.connections.finishing import Vocabulary
-from shared.connections.manifest import HOUR, EventNameCounts, Manifest
+from shared.connections.manifest import EventNameCounts, Manifest
 from shared.errors import LedgerError
 from shared.lag import Lag
 from shared.policies import FinishPolicy
 from shared.protocol import ownership
 from shared.protocol.ledger import Ledger
+from shared.protocol.storage import Storage
+from shared.timeunits import HOUR, MINUTE
 
 if TYPE_CHECKING:  # what needs no hub is quicker without its library
-    from shared.azure.event_hub import HubState
+    from shared.protocol.hub import HubState
 
-DAY = 24 * 3600
+ENOUGH_HEADROOM = 24 * 3600
 """Seconds that should be left until the hub may delete what is not committed, if it keeps for longer."""
-SWAP = 20 * 60 * 1_000_000
+SWAP = 20 * MINUTE
 """Microseconds after which a swap of compaction should be done: two runs of its timer."""
 
 
@@ -163,7 +164,7 @@ def status(storage: Storage, policy: FinishPolicy, state: "HubState | None", now
     if swap and now - swap.since > SWAP:
         twice = ", readers see rows twice" if swap.visible and swap.left else ""
         alarms.append(
-            f"{swap.folder}: a swap of compaction is not done for {(now - swap.since) // 60_000_000:,} min"
+            f"{swap.folder}: a swap of compaction is not done for {(now - swap.since) // MINUTE:,} min"
             f"{twice}, and no other hour is compacted: {swap.waits_for}"
         )
     known = sorted(seen.names.items(), key=lambda one: (-one[1].connections, one[0]))
@@ -202,7 +203,7 @@ def _compare(standings: dict[str, Standing], state: "HubState", retention: float
                 " committed: does export_logs run?"
             )
         left = lag.headroom(retention)
-        if lag.envelopes and left is not None and left < min(DAY, retention / 2):
+        if lag.envelopes and left is not None and left < min(ENOUGH_HEADROOM, retention / 2):
             one.alarms.append(
                 f"the hub may delete what waits in {max(0, left) / 3600:.1f} h: raise its retention, then see"
                 " why nothing is exported"
@@ -223,4 +224,4 @@ def _alarms(ledger: Ledger, seen: Manifest, now: int) -> Iterator[str]:
         yield f"{len(ledger.lost)} files are lost: `python -m shared audit` says which"
     age = now - ledger.committed_at
     if ledger.files and age > HOUR:
-        yield f"{len(ledger.files)} files may be unpublished for {age // 60_000_000} min: does the timer run?"
+        yield f"{len(ledger.files)} files may be unpublished for {age // MINUTE} min: does the timer run?"

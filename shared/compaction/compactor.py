@@ -7,16 +7,17 @@ from itertools import groupby
 from time import perf_counter
 
 from shared import deadline, telemetry
-from shared.azure.blob_storage import BlobInfo, Publication, Storage
 from shared.compaction import rewriting, swaps
 from shared.compaction.swaps import CompactionState, Swap
 from shared.connections import manifest
 from shared.connections.manifest import Manifest
 from shared.errors import DamagedFile, DeadlineExceeded, LedgerError, PreconditionFailed, StorageError
-from shared.export.plan import Stamp
 from shared.policies import CompactionPolicy
 from shared.protocol.ledger import Ledger, PendingFile
+from shared.protocol.stamp import Stamp
+from shared.protocol.storage import BlobInfo, Publication, Storage
 from shared.tables import schema
+from shared.timeunits import SECOND
 
 ATTEMPTS = 5
 BUDGET = 240.0
@@ -73,7 +74,7 @@ class CompactionSummary:
 
     def pending(self, now: int) -> float:
         """The age of a swap that is not done, in seconds; 0: there is none."""
-        return (now - self.pending_since) / 1_000_000 if self.pending_since is not None else 0
+        return (now - self.pending_since) / SECOND if self.pending_since is not None else 0
 
     def alarm(self, text: str) -> None:
         """Notes it, once."""
@@ -114,7 +115,7 @@ class Compactor:
 
     def _run(self, budget_seconds: float) -> CompactionSummary:
         summary = CompactionSummary()
-        until = self._now() + int(budget_seconds * 1_000_000)
+        until = self._now() + int(budget_seconds * SECOND)
         try:
             for attempt in range(1, ATTEMPTS + 1):
                 try:
@@ -175,7 +176,7 @@ class Compactor:
 
     def _ripe(self) -> Iterator[tuple[str, list[BlobInfo]]]:
         """Folders of hours that are over and quiet, with their files."""
-        now, quiet = self._now(), int(self._policy.quiet.total_seconds() * 1_000_000)
+        now, quiet = self._now(), int(self._policy.quiet.total_seconds() * SECOND)
         for prefix in swaps.days(now, self._policy):
             files = self._storage.outputs(prefix)
             for folder, group in groupby(files, lambda one: one.name[: one.name.rindex("/") + 1]):

@@ -14,14 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shared import __version__, deadline
-from shared.azure.blob_storage import BlobInfo, Storage
 from shared.compaction import merging, replaced_files
 from shared.compaction.replaced_files import ReplacedFile
 from shared.errors import DamagedFile, PreconditionFailed
-from shared.export.plan import Stamp
 from shared.output import formats
 from shared.policies import Compression
 from shared.protocol.ledger import PendingFile
+from shared.protocol.stamp import Stamp
+from shared.protocol.storage import BlobInfo, Storage
 from shared.tables import schema
 
 PARALLEL = 8

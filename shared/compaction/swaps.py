@@ -7,13 +7,14 @@ from typing import Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from shared.audit.evidence import CommitMetadata
-from shared.azure.blob_storage import BlobInfo
 from shared.connections.finishing import UNCLOSED_KEPT
 from shared.errors import LedgerError, LedgerTooLarge, LedgerTooNew
 from shared.policies import CompactionPolicy
+from shared.protocol.commit_metadata import CommitMetadata
 from shared.protocol.ledger import MAX_BYTES, PendingFile
+from shared.protocol.storage import BlobInfo
 from shared.tables import schema
+from shared.timeunits import DAY, HOUR, MINUTE, SECOND
 
 FORMAT = 1
 NAME = "compaction.json"
@@ -28,13 +29,11 @@ ORIGINS = 5000
 """Files, as they were exported, that one file may stand for: it names them all in its footer."""
 ROWS = 5_000_000
 """Rows of one swap at most: its time goes by them, and the host kills a run that takes ten minutes."""
-SLOT = 10 * 60 * 1_000_000
+SLOT = 10 * MINUTE
 """Microseconds between two runs of the timer."""
 ROUND = 18
 """Runs in which all days but today and yesterday are looked at once."""
 
-_HOUR = 3600 * 1_000_000
-_DAY = 24 * _HOUR
 _SLACK = timedelta(days=1)
 _TABLES = (schema.RECORDS.name, schema.CONNECTIONS.name)
 
@@ -127,7 +126,7 @@ def days(now: int, policy: CompactionPolicy) -> Iterator[str]:
     reach = policy.reach + UNCLOSED_KEPT + _SLACK
     for age in range(-(-reach // timedelta(days=1)) + 1):
         if age <= 1 or age % ROUND == now // SLOT % ROUND:
-            date = str(np.datetime64((now - age * _DAY) // _DAY, "D"))
+            date = str(np.datetime64((now - age * DAY) // DAY, "D"))
             yield from (f"parquet/{table}/date={date}/" for table in _TABLES)
 
 
@@ -204,4 +203,4 @@ def _end(folder: str) -> int:
         began = datetime.strptime(hour, "date=%Y-%m-%d/hour=%H").replace(tzinfo=UTC)
     except ValueError:
         return 1 << 62
-    return round(began.timestamp()) * 1_000_000 + _HOUR
+    return round(began.timestamp()) * SECOND + HOUR

@@ -11,15 +11,17 @@ from itertools import islice
 from typing import Protocol
 
 from shared.azure import checkpoints
-from shared.azure.blob_storage import Storage
-from shared.azure.checkpoints import Checkpoint, Checkpoints
-from shared.azure.event_hub import EventHub, Fetched, HubState
+from shared.azure.event_hub import EventHub
 from shared.errors import HubError, PreconditionFailed, StorageError
 from shared.input.envelope import HubPartition
+from shared.protocol.checkpoints import Checkpoint, Checkpoints
+from shared.protocol.hub import Fetched, HubState
 from shared.protocol.ledger import Ledger
+from shared.protocol.storage import Storage
 from shared.settings import Settings
+from shared.timeunits import MINUTE
 
-STANDING = 5 * 60 * 1_000_000
+STANDING = 5 * MINUTE
 """Microseconds without a commit or a checkpoint after which a partition that has events is looked into."""
 BATCH = 256
 """Events of a batch (`maxEventBatchSize` of host.json): one that cannot be bound stops all of them."""

@@ -15,8 +15,8 @@ from shared.connections.observations import NEVER, UNKNOWN, ranked
 from shared.connections.state_table import STATE_TABLE, key_of
 from shared.policies import FinishPolicy
 from shared.tables.schema import CONNECTIONS
+from shared.timeunits import HOUR, microseconds
 
-HOUR = 3600 * 1_000_000
 UNCLOSED_KEPT = timedelta(days=7)
 """How long a connection that was finished without a closing event can be revised."""
 FAILURE = "fail"
@@ -82,8 +82,10 @@ def finish(
     pending = pending | ((revision >= 0) & (closed != shown))
     idle = min(policy.idle, policy.quiet) if quiet else policy.idle
     seen = np.asarray(rows["last_seen"])
-    finish_at = seen + np.where(closed, _us(min(policy.grace, policy.idle)), _us(idle))
-    drop_at = seen + np.where(closed, _us(max(policy.late, policy.grace)), _us(UNCLOSED_KEPT))
+    finish_at = seen + np.where(closed, microseconds(min(policy.grace, policy.idle)), microseconds(idle))
+    drop_at = seen + np.where(
+        closed, microseconds(max(policy.late, policy.grace)), microseconds(UNCLOSED_KEPT)
+    )
     write = pending & (finish_at <= clock)
     drop = (write | ~pending) & (drop_at <= clock)
     over = int((~drop).sum()) - room
@@ -270,10 +272,6 @@ def _choice(names: list[str], which: Array) -> pa.Array:
 
 def _time(values: Array) -> pa.Array:
     return pa.array(values).cast(pa.timestamp("us")).cast(pa.timestamp("us", "UTC"))
-
-
-def _us(span: timedelta) -> int:
-    return span // timedelta(microseconds=1)
 
 
 def _lower(names: Iterable[str]) -> frozenset[str]:

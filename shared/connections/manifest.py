@@ -8,15 +8,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from shared.digests import GENESIS, chained
 from shared.errors import LedgerError, LedgerTooLarge, LedgerTooNew
 from shared.protocol.ledger import MAX_BYTES, Ledger, PendingFile
+from shared.timeunits import DAY, MINUTE
 
 FORMAT = 1
 NAME = "manifest.json"
 """The name of its blob in the state container."""
 NAMES = 256
 """Maximum number of distinct event names that are counted."""
-HOUR = 3600 * 1_000_000
-DAY = 24 * HOUR
-MARGIN = 60 * 1_000_000
+MARGIN = MINUTE
 """How far the clocks of the hub and the app may differ (µs)."""
 FEW = 100
 """Connections a day below which the event names in use are not judged."""

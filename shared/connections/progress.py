@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.azure.event_hub import HubState
 from shared.connections.manifest import MARGIN, EventNameCounts, Manifest, PartitionProgress, Totals
+from shared.protocol.hub import HubState
 from shared.protocol.ledger import Index, Ledger, Segment
 
 

@@ -3,19 +3,20 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from shared.azure.blob_storage import Blob, Storage
-from shared.azure.checkpoints import Checkpoint
-from shared.azure.event_hub import HubState
-from shared.connections.manifest import HOUR, Manifest
+from shared.connections.manifest import Manifest
 from shared.errors import LedgerError, PreconditionFailed
-from shared.export.plan import Stamp
 from shared.input.envelope import HubPartition
 from shared.intervals import difference, total
 from shared.protocol import publishing
+from shared.protocol.checkpoints import Checkpoint
+from shared.protocol.hub import HubState
 from shared.protocol.hub_changes import with_hub_created, with_skipped
 from shared.protocol.ledger import Ledger
+from shared.protocol.stamp import Stamp
+from shared.protocol.storage import Blob, Storage
+from shared.timeunits import HOUR, MINUTE, SECOND
 
-KEPT = 10 * 60 * 1_000_000
+KEPT = 10 * MINUTE
 """How long replaced parts of the state table are kept for processes that still read them (µs)."""
 SWEPT = 5_000
 """Maximum number of state blobs that one call deletes."""
@@ -66,7 +67,7 @@ class Repair:
             stamp = Stamp(self._new_id(), self._now())
             age = stamp.now - ledger.committed_at
             if ledger.files and age > HOUR:
-                alarm(f"{name}: its files were not published for {age // 60_000_000} minutes")
+                alarm(f"{name}: its files were not published for {age // MINUTE} minutes")
             try:
                 if state:
                     self._compare(name, ledger, blob, state, checkpoints, alarm)
@@ -148,4 +149,4 @@ def _stamped(name: str) -> int:
 
 
 def _utc(microseconds: int) -> str:
-    return f"{datetime.fromtimestamp(microseconds // 1_000_000, UTC):%Y-%m-%d %H:%M:%S}Z"
+    return f"{datetime.fromtimestamp(microseconds // SECOND, UTC):%Y-%m-%d %H:%M:%S}Z"

@@ -2,9 +2,9 @@
 
 from pydantic import ValidationError
 
-from shared.azure.blob_storage import Storage
 from shared.connections.observations import UNKNOWN
 from shared.protocol.ledger import LISTED, Index, Ledger, Segment, Segments
+from shared.protocol.storage import Storage
 
 
 def waiting(

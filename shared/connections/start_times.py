@@ -10,21 +10,22 @@ import pyarrow as pa
 
 from shared import deadline
 from shared.arrays import Array
-from shared.azure.blob_storage import Storage
 from shared.connections import manifest, observations, segments, state_table
 from shared.connections.manifest import Manifest
 from shared.connections.observations import UNKNOWN
 from shared.errors import DamagedFile, LedgerError
 from shared.input.envelope import HubPartition
 from shared.protocol.ledger import LISTED, Ledger, Segment
+from shared.protocol.storage import Storage
+from shared.timeunits import HOUR, MINUTE
 
-KEPT = 60 * 1_000_000
+KEPT = MINUTE
 """How long a ledger lists a segment, merged or not, so that other processes see it (µs)."""
 RECENT = 100_000
 """Connections that are kept in a dictionary before they are sorted into the arrays."""
 GROWTH = 1_000_000
 """Connections learned since the state table was read, after which it is read again to bound memory."""
-REMEMBERED = 3600 * 1_000_000
+REMEMBERED = HOUR
 """How much longer than the state table a process may remember a connection (µs, on the table's clock)."""
 ATTEMPTS = 5
 AT_ONCE = 64

@@ -8,16 +8,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shared import __version__, digests
-from shared.azure.blob_storage import Storage
 from shared.connections import finishing, observations, state_table
-from shared.connections.manifest import DAY, HOUR, Manifest, Part, Totals
+from shared.connections.manifest import Manifest, Part, Totals
 from shared.connections.observations import UNKNOWN
 from shared.errors import DamagedFile, PreconditionFailed
-from shared.export.plan import Stamp
 from shared.output import formats, layout
 from shared.policies import FinishPolicy
 from shared.protocol.ledger import PendingFile, StagedFile
+from shared.protocol.stamp import Stamp
+from shared.protocol.storage import Storage
 from shared.tables import schema
+from shared.timeunits import DAY, HOUR
 
 ENOUGH = 250_000
 """Rows after which one commit of the manifest writes no more, to bound memory."""

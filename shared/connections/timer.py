@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from shared import deadline, telemetry
-from shared.azure.blob_storage import Storage
-from shared.azure.event_hub import Hub, HubState
 from shared.connections import finishing, manifest, observations, segments, state_table
 from shared.connections.checkpoint_watch import CheckpointWatch
 from shared.connections.manifest import Manifest, PartitionProgress, Totals
@@ -18,12 +16,15 @@ from shared.connections.progress import Taken, advanced
 from shared.connections.repair import Repair
 from shared.connections.state_merge import StateMerge
 from shared.errors import DamagedFile, PreconditionFailed
-from shared.export.plan import Stamp
 from shared.lag import Lag
 from shared.policies import FinishPolicy
 from shared.protocol import publishing
+from shared.protocol.hub import Hub, HubState
 from shared.protocol.ledger import Ledger
+from shared.protocol.stamp import Stamp
+from shared.protocol.storage import Storage
 from shared.telemetry import TimerRun
+from shared.timeunits import SECOND
 
 CHUNK = 250_000
 """Maximum observations that one commit of the manifest merges, to bound memory."""
@@ -115,11 +116,11 @@ class Finisher:
 
     def _run(self, budget_seconds: float) -> FinishSummary:
         summary = FinishSummary()
-        until = self._now() + int(budget_seconds * 1_000_000)
+        until = self._now() + int(budget_seconds * SECOND)
         asked = self._now()
         state = self._hub.ask()
         before, _ = self._load(Stamp(self._new_id(), self._now()))
-        summary.repaired = self._mend(before, state, summary)
+        summary.repaired = self._repair_ledgers(before, state, summary)
         refusals = 0
         while not summary.complete and refusals < ATTEMPTS:
             try:
@@ -135,7 +136,7 @@ class Finisher:
         telemetry.timer_ran(
             TimerRun(
                 open=summary.open,
-                merged_age=(self._now() - summary.clock) / 1_000_000 if summary.clock >= 0 else None,
+                merged_age=(self._now() - summary.clock) / SECOND if summary.clock >= 0 else None,
                 finished=summary.finished,
                 durations=summary.durations,
                 revised=summary.revisions,
@@ -149,7 +150,7 @@ class Finisher:
         )
         return summary
 
-    def _mend(self, before: Manifest, state: HubState | None, summary: FinishSummary) -> int:
+    def _repair_ledgers(self, before: Manifest, state: HubState | None, summary: FinishSummary) -> int:
         """Repairs what exporters, and hubs made anew, left; how many ledgers were repaired."""
         watch = self._watch
         found = watch.read(state, summary.alarm) if state and watch else {}

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from shared.azure.event_hub import HubState, Position
 from shared.connections.timer import Finisher
 from shared.convert.bodies import bodies
 from shared.convert.folder_storage import FolderStorage
@@ -18,11 +17,12 @@ from shared.errors import ConvertError
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
 from shared.policies import ExportPolicy, FinishPolicy
+from shared.protocol.hub import HubState, Position
 from shared.protocol.publishing import PENDING
+from shared.timeunits import SECOND
 
 PARTITION = HubPartition("files", "convert", "0")
 """Where all records come from, as the lineage columns say it; the sequence number counts bodies or lines."""
-SECOND = 1_000_000
 BATCH = 20_000
 """Bodies that are committed at a time at most."""
 FINISH_EVERY = 2_000_000

@@ -5,9 +5,9 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from shared.azure.blob_storage import Blob, BlobInfo, Publication
 from shared.errors import PreconditionFailed
 from shared.protocol.ledger import PendingFile, StagedFile
+from shared.protocol.storage import Blob, BlobInfo, Publication
 
 STAGED = ".staged"
 """Ending of a file that is not visible yet."""

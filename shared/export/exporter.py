@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable, Sequence
 
 from shared import deadline, telemetry
-from shared.azure.blob_storage import Storage
 from shared.connections.start_times import StartTimes
 from shared.errors import (
     ExporterError,
@@ -21,9 +20,12 @@ from shared.export.budget import ByteBudget
 from shared.export.isolation import PLANNER, IsolatedPlanner, resolved
 from shared.input.envelope import GZIP, Envelope, HubPartition
 from shared.policies import ChildLimits, ExportPolicy
+from shared.protocol.commit_plan import CommitPlan
 from shared.protocol.ledger import Ledger
 from shared.protocol.publishing import PENDING, publish, repair
 from shared.protocol.selection import select
+from shared.protocol.stamp import Stamp
+from shared.protocol.storage import Storage
 
 SECONDS = 120.0
 """How long a call of `run` may take: far less than `functionTimeout`, which would restart the worker."""
@@ -69,7 +71,7 @@ class Exporter:
         self._seen: dict[HubPartition, tuple[str, int]] = {}
         self._known = StartTimes(storage, staleness, now)
 
-    def run(self, partition: HubPartition, envelopes: Sequence[Envelope]) -> list[plan.CommitPlan]:
+    def run(self, partition: HubPartition, envelopes: Sequence[Envelope]) -> list[CommitPlan]:
         """Commits what is not committed yet of these envelopes, and returns the commits made, without data.
 
         When it returns, all of them are committed and their files are visible. Raises StorageError or
@@ -78,14 +80,14 @@ class Exporter:
         with deadline.within(self._seconds):
             return self._run(partition, envelopes)
 
-    def run_isolated(self, partition: HubPartition, envelopes: Sequence[Envelope]) -> list[plan.CommitPlan]:
+    def run_isolated(self, partition: HubPartition, envelopes: Sequence[Envelope]) -> list[CommitPlan]:
         """As `run`, for a batch that may break this process: it is planned in a child process with limits.
 
         If the batch breaks the child, each message is planned and committed alone, and one that breaks it
         again becomes a dead letter with the reason `internal_error`. Raises LastResortError: then some are
         committed, and the next attempt should come here again.
         """
-        commits: list[plan.CommitPlan] = []
+        commits: list[CommitPlan] = []
         try:
             with (
                 deadline.within(self._seconds),
@@ -108,11 +110,11 @@ class Exporter:
         partition: HubPartition,
         envelopes: Sequence[Envelope],
         ledger: Ledger,
-    ) -> plan.CommitPlan | None:
+    ) -> CommitPlan | None:
         """Step 2."""
         arguments = (partition, envelopes, ledger, self._known, self._policy, self._stamp())
         if planner is None:
-            commit: plan.CommitPlan | None = resolved(self._planner)(*arguments)
+            commit: CommitPlan | None = resolved(self._planner)(*arguments)
             return commit
         if select(ledger, envelopes) is None:  # not worth a process
             return None
@@ -128,10 +130,10 @@ class Exporter:
 
     def _run(
         self, partition: HubPartition, envelopes: Sequence[Envelope], planner: IsolatedPlanner | None = None
-    ) -> list[plan.CommitPlan]:
+    ) -> list[CommitPlan]:
         held = self._cached(partition)
         need = self._need(envelopes)
-        commits: list[plan.CommitPlan] = []
+        commits: list[CommitPlan] = []
         refusals = 0
         while True:
             steps = telemetry.Steps()
@@ -154,7 +156,7 @@ class Exporter:
                 telemetry.alarmed("export_logs")
                 raise
             except PreconditionFailed as refusal:
-                telemetry.refused(partition)
+                telemetry.conflicted(partition)
                 refusals += 1
                 log.warning("%s: refused (%d): %s", partition, refusals, refusal)
                 if refusals == ATTEMPTS:
@@ -204,7 +206,7 @@ class Exporter:
     def _commit(
         self,
         partition: HubPartition,
-        commit: plan.CommitPlan,
+        commit: CommitPlan,
         before: Ledger,
         etag: str | None,
         steps: telemetry.Steps,
@@ -225,7 +227,7 @@ class Exporter:
         return etag
 
     def _publish(
-        self, partition: HubPartition, commit: plan.CommitPlan, etag: str, steps: telemetry.Steps
+        self, partition: HubPartition, commit: CommitPlan, etag: str, steps: telemetry.Steps
     ) -> tuple[Ledger, str]:
         """Step 5."""
         try:
@@ -244,12 +246,12 @@ class Exporter:
             return max(self._policy.commit_bytes, self._policy.max_inflated)
         return min(self._policy.commit_bytes, sum(len(envelope.body) for envelope in envelopes))
 
-    def _stamp(self) -> plan.Stamp:
-        return plan.Stamp(self._new_id(), self._now())
+    def _stamp(self) -> Stamp:
+        return Stamp(self._new_id(), self._now())
 
 
 def _check_progress(
-    partition: HubPartition, commits: Sequence[plan.CommitPlan], envelopes: Sequence[Envelope]
+    partition: HubPartition, commits: Sequence[CommitPlan], envelopes: Sequence[Envelope]
 ) -> None:
     """Raises LedgerError for commits without end: a message is new once, and refills what was lost once."""
     if len(commits) > 2 * len(envelopes):

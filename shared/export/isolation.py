@@ -16,10 +16,11 @@ from typing import Any, Self
 from shared import deadline
 from shared.connections.observations import StartTimeLookup
 from shared.errors import DeadlineExceeded, PlanningBroke
-from shared.export.plan import CommitPlan, Stamp
 from shared.input.envelope import Envelope, HubPartition
 from shared.policies import ChildLimits, ExportPolicy
+from shared.protocol.commit_plan import CommitPlan
 from shared.protocol.ledger import Ledger
+from shared.protocol.stamp import Stamp
 
 CHILD = "from shared.export.isolated_child import serve; serve()"
 ROOT = Path(__file__).resolve().parents[2]

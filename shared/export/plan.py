@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import get_args
 
 import numpy as np
@@ -20,56 +19,13 @@ from shared.input.validation import Validated, validate
 from shared.intervals import Interval, merged, spanned, within
 from shared.output import formats, layout
 from shared.policies import ExportPolicy, Format
+from shared.protocol.commit_plan import CommitPlan, Measures
 from shared.protocol.incarnation import Incarnation
 from shared.protocol.ledger import Counts, Ledger, PendingFile, Segment, StagedFile
 from shared.protocol.selection import Selection, Verdict, advance, select
+from shared.protocol.stamp import Stamp
 from shared.tables import schema
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """What makes a commit this commit; given from outside, so that the same plan gives the same bytes."""
-
-    commit_id: str
-    """32 hexadecimal digits, new for every attempt to write a ledger."""
-    now: int
-    """Microseconds since 1970 UTC."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measures:
-    """What a commit tells of its envelopes beside its counts; times in µs since 1970 UTC."""
-
-    bytes: int = 0
-    """Of the bodies, as they arrived."""
-    late: int = 0
-    """Rows that arrived more than `policy.grace` after their time."""
-    arrived: int | None = None
-    """When the oldest envelope did."""
-    happened: int | None = None
-    """The median time of the rows, of two the upper one; None: there is no row."""
-    passed: int = 0
-    """Sequence numbers that the commit is the first to pass over, after the partition's first commit."""
-
-
-@dataclass(frozen=True, slots=True)
-class CommitPlan:
-    """What one commit will make visible, and the ledger that says so."""
-
-    ledger: Ledger
-    files: tuple[StagedFile, ...]
-    segment: bytes | None
-    """The observations, to be stored under the name of the ledger's last segment."""
-    counts: Counts
-    """What this commit adds to the ledger's."""
-    measures: Measures = Measures()
-    index: bytes | None = None
-    """To be stored under the name of the ledger's last index: that is a new one."""
-
-    def without_data(self) -> "CommitPlan":
-        """The same without the bytes that are stored by now: what is kept of a commit."""
-        files = tuple(replace(file, data=b"") for file in self.files)
-        return replace(self, files=files, segment=None, index=None)
+from shared.timeunits import microseconds
 
 
 def plan_commit(
@@ -236,7 +192,7 @@ def _measures(covered: Sequence[Envelope], table: pa.Table, policy: ExportPolicy
     times, arrivals = integers(table["TimeGenerated"]), integers(table["_EnqueuedTime"])
     return Measures(
         bytes=sum([len(envelope.body) for envelope in covered]),
-        late=int(np.count_nonzero(arrivals - times > policy.grace // timedelta(microseconds=1))),
+        late=int(np.count_nonzero(arrivals - times > microseconds(policy.grace))),
         arrived=min([envelope.enqueued for envelope in covered]),
         happened=int(np.partition(times, len(times) // 2)[len(times) // 2]) if len(times) else None,
     )

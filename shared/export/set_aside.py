@@ -6,10 +6,10 @@ from shared.input.validation import Validated
 from shared.protocol.ledger import Broken
 from shared.protocol.selection import Selection, Verdict
 from shared.tables import schema
+from shared.timeunits import HOUR
 
 MAX_BROKEN = 100
 """Messages of a partition that may break planning in an hour, and are set aside."""
-HOUR = 3_600_000_000
 
 
 def stale(selection: Selection) -> Validated:

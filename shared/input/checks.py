@@ -4,7 +4,6 @@ import re
 from bisect import bisect
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,8 @@ from shared.input.rejections import RejectionDetail
 from shared.input.shapes import INPUT, shape
 from shared.policies import ExportPolicy
 from shared.tables.schema import RECORDS, Column
+from shared.timeunits import microseconds
 
-_US = timedelta(microseconds=1)
 _TEXT = pa.string()
 _NUMBER = pa.float64()
 _TIME = pa.timestamp("us", "UTC")
@@ -114,7 +113,7 @@ class _Check:
         self._fail(Reason.UNPARSEABLE_TIME, at, ~good, "a time such as 2030-01-02T03:04:05.1234567Z", texts)
         age, lead = self._policy.max_age, self._policy.max_lead
         late = self.enqueued - found
-        implausible = (late > age // _US) | (late < -(lead // _US))
+        implausible = (late > microseconds(age)) | (late < -(microseconds(lead)))
         self._fail(
             Reason.IMPLAUSIBLE_TIME,
             at,

@@ -6,13 +6,13 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
+from shared.timeunits import DAY, SECOND
+
 _PAIRS = np.array([0, 2, 5, 8, 11, 14, 17, 20, 22, 24])
 """Where two digits begin: of the year four, month, day, hour, minute, second, of its fraction six."""
 _MARKS = {4: "-", 7: "-", 10: "T", 13: ":", 16: ":", 19: "."}
 _FRACTION = 26
 """Where the sixth digit of a fraction ends; further ones are cut off."""
-_SECOND = 1_000_000
-_DAY = 86_400 * _SECOND
 _EPOCH = date(1970, 1, 1).toordinal()
 _CLOCK = r"(?P<hour>\d\d?):(?P<minute>\d\d):(?P<second>\d\d)(?:\.(?P<fraction>\d{1,9}))?"
 _ISO = re.compile(
@@ -72,7 +72,7 @@ def _read_block(letters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     first = _days(months)
     good &= (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= _days(months + 1) - first)  # noqa: PLR2004
     good &= (hour <= 23) & (minute <= 59) & (second <= 59)  # noqa: PLR2004
-    times = (first + day - 1) * _DAY + (hour * 3600 + minute * 60 + second) * _SECOND
+    times = (first + day - 1) * DAY + (hour * 3600 + minute * 60 + second) * SECOND
     return times + fraction[0] * 10_000 + fraction[1] * 100 + fraction[2], good
 
 
@@ -103,4 +103,4 @@ def _read_one(text: str) -> int | None:
     if hour > 23 or minute > 59 or second > 59:  # noqa: PLR2004
         return None
     fraction = int((parts["fraction"] or "")[:6].ljust(6, "0"))
-    return day * _DAY + (hour * 3600 + minute * 60 + second - shift) * _SECOND + fraction
+    return day * DAY + (hour * 3600 + minute * 60 + second - shift) * SECOND + fraction

@@ -9,10 +9,10 @@ import orjson
 
 from shared.errors import TriggerError
 from shared.input.envelope import Envelope, HubPartition
+from shared.timeunits import SECOND
 
 NAME = re.compile(r"[a-z0-9$][a-z0-9._:$-]*")
 """What a namespace's host name, a hub's name and a partition id are made of, in lower case."""
-MICROSECOND = 1_000_000
 
 
 class Event(Protocol):
@@ -71,4 +71,4 @@ def _envelope(partition: HubPartition, event: Event) -> Envelope:
         )
     aware = time if time.tzinfo else time.replace(tzinfo=UTC)
     seconds = int(aware.replace(microsecond=0).timestamp())
-    return Envelope(int(sequence), seconds * MICROSECOND + aware.microsecond, event.get_body())
+    return Envelope(int(sequence), seconds * SECOND + aware.microsecond, event.get_body())

@@ -10,10 +10,10 @@ import pyarrow as pa
 from shared.arrays import integers, run_starts
 from shared.input.envelope import HubPartition
 from shared.policies import Format
+from shared.timeunits import HOUR
 
 ROWS_PER_FILE = 1_000_000
 
-_HOUR = 3_600_000_000
 _FOREIGN = re.compile(rb"[^a-z0-9-]")
 
 
@@ -45,7 +45,7 @@ def split(table: pa.Table, by: str = "TimeGenerated", rows_per_file: int = ROWS_
         return []
     if table[by].null_count:
         raise ValueError(f"expected a time in every row, came {table[by].null_count} nulls in {by}")
-    hours = integers(table[by]) // _HOUR
+    hours = integers(table[by]) // HOUR
     if (hours[1:] < hours[:-1]).any():
         order = np.argsort(hours, kind="stable")
         table, hours = table.take(pa.array(order)), hours[order]
@@ -75,7 +75,7 @@ def dead_letter_folder(enqueued_us: int) -> str:
 
     Spark, Hive and their friends skip names that begin with `_`.
     """
-    date, hour = _date_and_hour(enqueued_us // _HOUR)
+    date, hour = _date_and_hour(enqueued_us // HOUR)
     return f"_dead_letters/date={date}/hour={hour}/"
 
 

@@ -6,16 +6,17 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared import telemetry
-from shared.azure.blob_storage import Publication, Storage
 from shared.errors import LedgerError, OutputConflict, PreconditionFailed
 from shared.protocol.ledger import PendingFile, StagedFile
+from shared.protocol.storage import Publication, Storage
 from shared.telemetry import FunctionName
+from shared.timeunits import MINUTE
 
 MARKER = "_state.json"
 """In the output container; readers skip names that start with an underscore."""
 IDENTITY = "state.json"
 """In the state container."""
-CHECKED = 60 * 1_000_000
+CHECKED = MINUTE
 """Microseconds for which a container that was found to belong here is not asked again."""
 MAX_BYTES = 1 << 16
 

@@ -5,17 +5,18 @@ from collections.abc import Sequence
 from typing import Protocol, Self
 
 from shared import telemetry
-from shared.azure.blob_storage import Publication, Storage
 from shared.errors import PreconditionFailed
-from shared.export.plan import Stamp
 from shared.protocol.ledger import Ledger, PendingFile
+from shared.protocol.stamp import Stamp
+from shared.protocol.storage import Publication, Storage
+from shared.timeunits import DAY, MINUTE
 
-BLOCKS_LIVE = 6 * 24 * 3600 * 1_000_000
+BLOCKS_LIVE = 6 * DAY
 """Microseconds for which staged blocks are sure to be there: Azure keeps uncommitted ones for a week.
 
 Source: learn.microsoft.com/rest/api/storageservices/put-block, remarks.
 """
-PENDING = 2 * 60 * 1_000_000
+PENDING = 2 * MINUTE
 """Microseconds after which the timer publishes what a ledger still lists, and empties its list."""
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,9 @@ import duckdb
 import pyarrow.parquet as pq
 
 from shared.errors import ReportError
-from shared.report.locations import HOUR, Range
+from shared.report.locations import Range
 from shared.tables.schema import CONNECTIONS, RECORDS
+from shared.timeunits import DAY, HOUR, MINUTE
 
 MEMORY = "1GB"
 """What DuckDB takes at most before it goes to its folder on disk."""
@@ -24,7 +25,6 @@ LABELS, LONGEST = 12, 20
 """How many destinations, regions and errors are told apart; how many connections of a group are listed."""
 DIMENSIONS = ("Destination", "Region", "Source", "Instance")
 """Columns that connections can be grouped by, the most telling ones first. Instance: of API Management."""
-MINUTE, DAY = HOUR // 60, 24 * HOUR
 
 type Rows = list[tuple[Any, ...]]
 type Aggregates = dict[str, Rows]

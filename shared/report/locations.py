@@ -8,11 +8,11 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from shared.azure.blob_storage import BlobInfo, Storage
 from shared.errors import FileGone, ReportError, StorageError
+from shared.protocol.storage import BlobInfo, Storage
 from shared.tables.schema import CONNECTIONS, RECORDS
+from shared.timeunits import HOUR, SECOND
 
-HOUR = 3_600_000_000
 MARGIN = 24 * HOUR
 """How far outside of the range to look for connections: they lie by their end, which a late record moves."""
 PARALLEL = 8
@@ -170,7 +170,7 @@ def _file(name: str, size: int, committed: int | None) -> ReportFile | None:
     if not (found and table):
         return None
     hour = datetime.fromisoformat(f"{found[2]}T{found[3]}:00:00+00:00")
-    return ReportFile(table, name, size, int(hour.timestamp()) * 1_000_000, committed)
+    return ReportFile(table, name, size, int(hour.timestamp()) * SECOND, committed)
 
 
 def _committed(file: BlobInfo) -> int | None:
@@ -188,7 +188,7 @@ def _by_date(files: Iterable[ReportFile | None], range_: Range, listed: ListingP
             continue
         wanted = _wanted(FOLDERS[file.table], range_)
         if wanted.since - HOUR < file.hour < wanted.until:
-            day = days.setdefault(datetime.fromtimestamp(file.hour // 1_000_000, UTC).date(), Day())
+            day = days.setdefault(datetime.fromtimestamp(file.hour // SECOND, UTC).date(), Day())
             day.files.setdefault(file.table, []).append(file)
     return dict(sorted(days.items()))
 
@@ -201,7 +201,7 @@ def _wanted(prefix: str, range_: Range) -> Range:
 def _prefixes(range_: Range) -> Iterator[str]:
     """What the names of the range's folders begin with: by day, by month, or all of them."""
     first, last = (
-        datetime.fromtimestamp(time // 1_000_000, UTC).date() for time in (range_.since, range_.until)
+        datetime.fromtimestamp(time // SECOND, UTC).date() for time in (range_.since, range_.until)
     )
     if last - first > YEARLY:
         yield ""

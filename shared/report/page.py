@@ -15,6 +15,7 @@ import vl_convert
 from shared import __version__
 from shared.report.database import LONGEST, Aggregates, Grid
 from shared.report.locations import Range
+from shared.timeunits import SECOND
 
 _SCRIPTS = ("aggregates.js", "plots.js", "page.js")
 _MARKUP = str.maketrans({one: f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"})
@@ -105,4 +106,4 @@ def _hash(text: str) -> str:
 
 
 def _time(microseconds: int) -> str:
-    return f"{datetime.fromtimestamp(microseconds // 1_000_000, UTC):%Y-%m-%d %H:%M}"
+    return f"{datetime.fromtimestamp(microseconds // SECOND, UTC):%Y-%m-%d %H:%M}"

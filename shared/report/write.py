@@ -11,13 +11,12 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
-from shared.audit.audit import OK
 from shared.audit.listing import Progress
-from shared.commands import console
 from shared.errors import FileGone, ReportError
 from shared.report.database import Database, bars, points
-from shared.report.locations import HOUR, Day, Location, Range, ReportFile
+from shared.report.locations import Day, Location, Range, ReportFile
 from shared.report.page import PageFacts, page
+from shared.timeunits import HOUR
 
 SPARE = 64 << 20
 """Bytes on disk beside the files of a day."""
@@ -36,19 +35,6 @@ class Written:
     """Connections that ended in the range."""
     records: int
     empty: bool
-
-
-def command(location: Location, name: str, range_: Range, output: Path, *, force: bool) -> int:
-    """Writes it with progress, and says where; the exit status."""
-    done = write(location, name, range_, output, force=force, progress=console.progress)
-    console.progressed()
-    if done.empty:
-        console.say("Nothing was exported in this range; the page says how to widen it.")
-    console.say(
-        f"{output}: {done.ended:,} connections that ended, {done.records:,} records, {done.files:,} files; "
-        f"a page of {done.size:,} bytes"
-    )
-    return OK
 
 
 def write(

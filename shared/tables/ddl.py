@@ -34,8 +34,8 @@ def markdown(table: Table, _: str) -> str:
         for one in table.columns
         for required in ["yes" if one.required else ""]
     ]
-    head = ["| Column | Type | Required | From | Meaning |", "| --- | --- | --- | --- | --- |"]
-    return "\n".join([f"## {table.name}", "", *head, *rows])
+    heading = ["| Column | Type | Required | From | Meaning |", "| --- | --- | --- | --- | --- |"]
+    return "\n".join([f"## {table.name}", "", *heading, *rows])
 
 
 def json_schema(table: Table, _: str) -> str:

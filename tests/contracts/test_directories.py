@@ -8,8 +8,6 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 
 from shared.audit.audit import audit
-from shared.azure.blob_storage import Storage
-from shared.azure.event_hub import HubState
 from shared.commands import acceptance
 from shared.commands.status_data import status
 from shared.compaction.compactor import Compactor
@@ -17,11 +15,12 @@ from shared.connections.timer import Finisher
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
 from shared.policies import CompactionPolicy, ExportPolicy, FinishPolicy
+from shared.protocol.hub import HubState
+from shared.protocol.storage import Storage
+from shared.timeunits import HOUR, SECOND
 from tests.directories import azurite_with_directories
 from tests.memory import MemoryStorage
 
-SECOND = 1_000_000
-HOUR = 3600 * SECOND
 BEGAN = 1_900_000_000 * SECOND
 PARTITION = HubPartition("ns.servicebus.windows.net", "hub", "0")
 FINISHING = FinishPolicy(idle=timedelta(hours=1))

@@ -20,19 +20,18 @@ from azure.storage.blob import BlobServiceClient
 
 from local.emulators.azurite import Azurite
 from shared.azure import blob_storage
-from shared.azure.blob_storage import Storage
-from shared.azure.event_hub import HubState
 from shared.compaction.compactor import Compactor
 from shared.connections.timer import Finisher
 from shared.errors import StorageError
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
 from shared.policies import CompactionPolicy, Connection, ExportPolicy, FinishPolicy, StorageTimeouts
+from shared.protocol.hub import HubState
+from shared.protocol.storage import Storage
 from shared.tables.schema import RECORDS
+from shared.timeunits import HOUR, SECOND
 from tests.campaigns.faults.proxy import DRIP, LATE, STALLED, Proxy
 
-SECOND = 1_000_000
-HOUR = 3600 * SECOND
 BEGAN = 1_900_000_000 * SECOND
 PARTITION = HubPartition("ns", "hub", "0")
 TIMEOUTS = StorageTimeouts(attempt=0.3, call=0.8, backoff=0.05)

@@ -9,10 +9,10 @@ from azure.storage.blob import BlobServiceClient
 
 from local.emulators.azurite import Azurite
 from shared.azure import blob_calls, blob_storage
-from shared.azure.blob_storage import Publication, Storage
 from shared.errors import OutcomeUnknown, PreconditionFailed, StorageError
 from shared.policies import Connection, StorageTimeouts
 from shared.protocol.ledger import PendingFile, StagedFile
+from shared.protocol.storage import Publication, Storage
 from tests.campaigns.faults.proxy import Proxy
 from tests.directories import azurite_with_directories
 from tests.memory import MemoryStorage

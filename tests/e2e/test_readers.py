@@ -14,14 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from local.traffic.generate import Traffic, generate
-from shared.azure.event_hub import HubState, Position
-from shared.connections.manifest import HOUR
 from shared.connections.timer import Finisher
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
 from shared.policies import ExportPolicy, FinishPolicy
+from shared.protocol.hub import HubState, Position
 from shared.tables import ddl
 from shared.tables.schema import CONNECTIONS, RECORDS
+from shared.timeunits import HOUR
 from tests.documents import Block, blocks
 from tests.memory import MemoryStorage
 

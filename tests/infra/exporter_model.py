@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from shared.azure.event_hub import Position
+from shared.protocol.hub import Position
 from shared.protocol.incarnation import Incarnation
 from shared.protocol.ledger import Counts, Ledger
 from tests.infra.workspace import Metric

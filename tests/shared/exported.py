@@ -14,12 +14,12 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 from local.emulators.azurite import Azurite
 from shared.azure import blob_storage
 from shared.export.exporter import Exporter
-from shared.export.plan import CommitPlan
 from shared.input.envelope import Envelope, HubPartition
 from shared.policies import Connection, ExportPolicy
+from shared.protocol.commit_plan import CommitPlan
 from shared.protocol.ledger import Ledger
+from shared.timeunits import SECOND
 
-SECOND = 1_000_000
 EPOCH = 1_900_000_000 * SECOND
 PARTITION = HubPartition("space.servicebus.windows.net", "logs", "0")
 POLICY = ExportPolicy(formats=("parquet", "json"), commit_bytes=2000)

@@ -16,22 +16,21 @@ from shared.compaction import swaps
 from shared.compaction.compactor import Compactor, Swapped
 from shared.errors import LedgerMissing, OutcomeUnknown
 from shared.export.exporter import Exporter
-from shared.export.plan import Stamp
 from shared.input.envelope import Envelope, HubPartition, Reason
 from shared.invocation import describe, invocation
 from shared.lag import Lag
 from shared.policies import CompactionPolicy, ExportPolicy
 from shared.protocol.ledger import Ledger
 from shared.protocol.publishing import repair_ledger
+from shared.protocol.stamp import Stamp
 from shared.telemetry import METRICS, TimerRun
+from shared.timeunits import HOUR, SECOND
 from tests.memory import WEEK, MemoryStorage
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "telemetry.md"
 PARTITION = HubPartition("namespace", "hub", "0")
 AT = f"partition={PARTITION}"
 SECRET = "what-only-a-record-says"
-SECOND = 1_000_000
-HOUR = 3600 * SECOND
 ARRIVED = 1_795_000_000 * SECOND
 NOW = ARRIVED + 30 * SECOND
 

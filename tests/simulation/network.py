@@ -18,7 +18,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from shared.azure.event_hub import HubState, Position
 from shared.commands import dead_letters
 from shared.connections import observations, state_table
 from shared.connections.manifest import NAME, Manifest
@@ -28,11 +27,12 @@ from shared.errors import OutcomeUnknown, StorageError
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
 from shared.policies import ExportPolicy, FinishPolicy
+from shared.protocol.hub import HubState, Position
 from shared.protocol.ledger import Ledger
+from shared.timeunits import HOUR, MINUTE, SECOND
 from tests.memory import MemoryStorage
-from tests.simulation.traffic import AHEAD, EPOCH, HOUR, MINUTE, PARTITIONS, Traffic, make
+from tests.simulation.traffic import AHEAD, EPOCH, PARTITIONS, Traffic, make
 
-SECOND = 1_000_000
 STALENESS = 5 * SECOND
 REMEMBERED = HOUR
 SLOWEST = 60 * SECOND
@@ -137,7 +137,7 @@ class Network:
     # -- the hub -----------------------------------------------------------------------------------
 
     def ask(self) -> HubState:
-        """See shared.azure.event_hub.Hub."""
+        """See shared.protocol.hub.Hub."""
         self.storage.call("ask", "hub", lambda: None)
         positions = {}
         created = EPOCH - HOUR

@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 from shared.connections import observations
 from shared.protocol.ledger import Ledger
 from shared.tables.schema import CONNECTIONS
+from shared.timeunits import HOUR, MINUTE
 from tests.simulation.network import Network, read
-from tests.simulation.traffic import HOUR, MINUTE, Key, Truth
+from tests.simulation.traffic import Key, Truth
 
 GRACE = 15 * MINUTE
 LATE = 6 * HOUR

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 import pyarrow as pa
 import pytest
 
-from shared.azure.event_hub import Position
 from shared.connections import finishing, manifest, start_times, state_merge, state_table, timer
 from shared.connections.manifest import Manifest
 from shared.protocol import ledger
+from shared.protocol.hub import Position
 from shared.protocol.ledger import Ledger, Segment
 from tests.memory import MemoryStorage
 from tests.simulation.network import Network, Options

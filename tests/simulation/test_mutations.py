@@ -5,16 +5,17 @@ from typing import Any
 
 import pytest
 
-from shared.azure.blob_storage import Storage
-from shared.azure.checkpoints import Checkpoint
 from shared.connections import repair
 from shared.export import exporter, plan
-from shared.export.plan import CommitPlan
 from shared.input.envelope import Envelope, HubPartition
 from shared.protocol import publishing, selection
+from shared.protocol.checkpoints import Checkpoint
+from shared.protocol.commit_plan import CommitPlan
 from shared.protocol.incarnation import TOLERANCE, Incarnation, Progress
 from shared.protocol.ledger import Ledger
 from shared.protocol.selection import Verdict
+from shared.protocol.stamp import Stamp
+from shared.protocol.storage import Storage
 from tests.memory import MemoryStorage
 from tests.simulation import world
 from tests.simulation.laws import broken
@@ -51,7 +52,7 @@ def a_ledger_is_cached_before_its_files_are_confirmed(patch: pytest.MonkeyPatch)
         caches[str(partition)] = self._cache
         return before(self, partition, envelopes)
 
-    def cached(storage: Storage, name: str, ledger: Ledger, etag: str, stamp: plan.Stamp) -> Any:
+    def cached(storage: Storage, name: str, ledger: Ledger, etag: str, stamp: Stamp) -> Any:
         caches[ledger.partition][world.PARTITION] = (ledger, etag)
         return publish(storage, name, ledger, etag, stamp)
 

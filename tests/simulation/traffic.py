@@ -7,9 +7,8 @@ import numpy as np
 import orjson
 
 from shared.input.envelope import Envelope, HubPartition
+from shared.timeunits import HOUR, MINUTE
 
-MINUTE = 60_000_000
-HOUR = 60 * MINUTE
 EPOCH = 1_900_000_000_000_000
 AHEAD = 3 * HOUR
 """How far ahead of its arrival a record is that exporters reject and a replay accepts."""

@@ -21,8 +21,6 @@ from greenlet import GreenletExit, getcurrent, greenlet
 
 from shared.audit.audit import audit
 from shared.audit.evidence import Level
-from shared.azure.checkpoints import Checkpoint
-from shared.azure.event_hub import Fetched, HubState, Position
 from shared.commands.missing_events import redeliver
 from shared.compaction import swaps
 from shared.compaction.compactor import Compactor
@@ -32,17 +30,18 @@ from shared.connections.manifest import Manifest
 from shared.connections.repair import Repair
 from shared.errors import HubError, LedgerError, OutcomeUnknown, PreconditionFailed, StorageError
 from shared.export.exporter import Exporter
-from shared.export.plan import Stamp
 from shared.input.envelope import Envelope, HubPartition, Reason
 from shared.intervals import Interval
 from shared.policies import CompactionPolicy, ExportPolicy, Format
+from shared.protocol.checkpoints import Checkpoint
+from shared.protocol.hub import Fetched, HubState, Position
 from shared.protocol.ledger import Ledger
 from shared.protocol.publishing import repair_ledger
+from shared.protocol.stamp import Stamp
+from shared.timeunits import DAY, SECOND
 from tests.memory import MemoryStorage
 from tests.simulation.schedule import Choices
 
-SECOND = 1_000_000
-DAY = 86_400 * SECOND
 PARTITION = HubPartition("sim", "hub", "0")
 QUIET = 3600 * SECOND
 COMPACTING = CompactionPolicy(quiet=timedelta(microseconds=QUIET), target=40_000, reach=timedelta(days=1))
@@ -234,7 +233,7 @@ class World:
 
     def start_timer(self) -> None:
         self._names += 1
-        self.actors.append(Actor(f"timer{self._names}", self._heal))
+        self.actors.append(Actor(f"timer{self._names}", self._repair))
 
     def come_to_rest(self) -> None:
         """All that was produced is committed, and hours pass, for compactors that are at work, too."""
@@ -287,7 +286,7 @@ class World:
             if generation == len(self.hubs) - 1:
                 self.checkpoint, self.checkpointed = position, self.now
 
-    def _heal(self) -> None:
+    def _repair(self) -> None:
         try:
             state = self.state()
             mending = Repair(self.storage, lambda: self.now, self._new_id)
@@ -300,7 +299,7 @@ class World:
             self.log.append(f"  timer: {type(error).__name__}")
 
     def read(self, _hub: Iterable[HubPartition]) -> Mapping[HubPartition, Checkpoint]:
-        """See shared.azure.checkpoints.Checkpoints."""
+        """See shared.protocol.checkpoints.Checkpoints."""
 
         def effect() -> Mapping[HubPartition, Checkpoint]:
             if not self.checkpointed:
@@ -311,7 +310,7 @@ class World:
         return self.storage.call("checkpoints", "", effect)
 
     def delete(self, checkpoint: Checkpoint) -> None:
-        """See shared.azure.checkpoints.Checkpoints."""
+        """See shared.protocol.checkpoints.Checkpoints."""
 
         def effect() -> None:
             if checkpoint.etag != f"{self.checkpoint} {self.checkpointed}":
@@ -321,7 +320,7 @@ class World:
         self.storage.call("delete checkpoint", "", effect)
 
     def write(self, partition: HubPartition, offset: str, sequence: int, before: Checkpoint | None) -> None:
-        """See shared.azure.checkpoints.Checkpoints."""
+        """See shared.protocol.checkpoints.Checkpoints."""
         raise NotImplementedError
 
     def fetch(self, partition: HubPartition, first: int, last: int) -> list[Fetched]:

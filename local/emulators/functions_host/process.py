@@ -151,9 +151,11 @@ class HostProcess:
         """
         deadline = time.monotonic() + timeout
         with self._changed:
-            while len(found := self._told(event, **fields)) < count:
+            while len(found := self._events(event, **fields)) < count:
                 left = deadline - time.monotonic()
-                idle = event in OF_FUNCTIONS and any(not ready["functions"] for ready in self._told("ready"))
+                idle = event in OF_FUNCTIONS and any(
+                    not ready["functions"] for ready in self._events("ready")
+                )
                 if self._ended or idle or left <= 0:
                     how = "ended" if self._ended else f"did not report within {timeout:g} s"
                     how = "has no functions" if idle else how
@@ -164,7 +166,7 @@ class HostProcess:
                 self._changed.wait(left)
             return found
 
-    def _told(self, event: str, **fields: object) -> list[dict[str, Any]]:
+    def _events(self, event: str, **fields: object) -> list[dict[str, Any]]:
         wanted = {"event": event} | fields
         return [each for each in list(self.seen) if wanted.items() <= _hashable(each).items()]
 
@@ -196,7 +198,7 @@ class HostProcess:
 
     def busy(self, name: str) -> bool:
         """Whether a run of a timer function that was fired at once has not ended."""
-        return len(self._told("invocation", function=name, scheduled=False)) < self._fired[name]
+        return len(self._events("invocation", function=name, scheduled=False)) < self._fired[name]
 
     def kill_worker(self) -> int:
         """Kills the worker process alone (SIGKILL), and returns its process id."""

@@ -60,12 +60,12 @@ def main() -> int:
 
 def simulated(first: int, number: int) -> list[str]:
     """What broke a law, of so many schedules."""
-    tried, failures, told = 0, list[str](), 0.0
+    tried, failures, printed = 0, list[str](), 0.0
     for more, failed in schedules(first, number):
         tried += more
         failures += failed
-        if time.monotonic() - told > 10 or tried == number:
-            told = time.monotonic()
+        if time.monotonic() - printed > 10 or tried == number:
+            printed = time.monotonic()
             progress(f"{tried} of {number} schedules, {len(failures)} break a law")
     return failures
 

@@ -90,15 +90,15 @@ def campaign(
     sender.start()
     began = time.monotonic()
     injector = FaultInjector(stack, stack.seed, only)
-    told = 0
+    shown = 0
     while not injector.has_done(kills) or sender.is_alive():
         if not injector.has_done(kills):
             injector.turn()
         else:
             injector.work()
-        if injector.kills >= told + 10:
-            told = injector.kills
-            say(f"{told} kills, {sum(stack.committed().values())} envelopes committed, {swaps(stack)} swaps")
+        if injector.kills >= shown + 10:
+            shown = injector.kills
+            say(f"{shown} kills, {sum(stack.committed().values())} envelopes committed, {swaps(stack)} swaps")
     sender.join()
     if not expected:
         raise DemoError("the traffic could not be sent")
@@ -129,7 +129,7 @@ def drain(
 ) -> None:
     """Waits until each partition is committed up to the expected sequence number."""
     total = sum(expected.values())
-    last, since, said = -1, time.monotonic(), 0.0
+    last, since, logged = -1, time.monotonic(), 0.0
     while True:
         committed = stack.committed()
         done = sum(min(committed.get(partition, 0), there) for partition, there in expected.items())
@@ -139,8 +139,8 @@ def drain(
             last, since = done, time.monotonic()
         if time.monotonic() - since > PATIENCE:
             raise DemoError(f"{done} of {total} envelopes, no progress for {PATIENCE} s:\n{host.log[-4000:]}")
-        if time.monotonic() - said > 10:
-            said = time.monotonic()
+        if time.monotonic() - logged > 10:
+            logged = time.monotonic()
             say(f"{done} of {total} envelopes committed")
         time.sleep(0.25)
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from shared.azure.event_hub import HubState, Position
 from shared.connections.timer import Finisher
 from shared.errors import LedgerError, StorageError
 from shared.policies import FinishPolicy
+from shared.protocol.hub import HubState, Position
 from shared.protocol.ledger import Ledger
 from tests.simulation.laws import broken
 from tests.simulation.run import finish, turn
@@ -23,7 +23,7 @@ class Watched(World):
     problems: list[str] = field(default_factory=list)
 
     def ask(self) -> HubState:
-        """See shared.azure.event_hub.Hub."""
+        """See shared.protocol.hub.Hub."""
         last = self.hubs[-1][-1] if self.hubs[-1] else None
         position = Position(last.sequence if last else -1, last.enqueued if last else -1, empty=last is None)
         return HubState(0, {PARTITION: position})
@@ -32,7 +32,7 @@ class Watched(World):
         """One run of the timer."""
         Finisher(self.storage, self, FinishPolicy(), lambda: self.now, self._new_id).run(600)
 
-    def _heal(self) -> None:
+    def _repair(self) -> None:
         try:
             self.watch()
         except (StorageError, LedgerError) as error:
@@ -57,7 +57,7 @@ class Watched(World):
         self.log.append(f"the ledger is {how} by hand")
         return right.data
 
-    def said(self) -> bytes | None:
+    def ledger_data(self) -> bytes | None:
         blob = self.storage.state.get(NAME)
         return blob.data if blob else None
 
@@ -69,16 +69,16 @@ def run(choices: Choices, options: Options) -> Watched:
     world.produce(2 + choices.below(5))
     for _ in range(30 + choices.below(100)):
         turn(world)
-        if choices.happens(100) and (now := world.said()):
+        if choices.happens(100) and (now := world.ledger_data()):
             world.snapshots.append(now)
     if right := world.lose(options.ledger_lost):
-        wrong = world.said()
+        wrong = world.ledger_data()
         for _ in range(30 + choices.below(100)):
             turn(world)
         world.checkpoint = 0
         world.start_owner()
         finish(world)
-        if world.said() != wrong:
+        if world.ledger_data() != wrong:
             world.problems.append("the partition went on with the wrong ledger")
         if not world.stopped_by_alarm:
             world.problems.append("there was no alarm")

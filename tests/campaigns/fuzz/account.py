@@ -11,8 +11,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shared.export.plan import CommitPlan
 from shared.input.envelope import Envelope
+from shared.protocol.commit_plan import CommitPlan
 from shared.protocol.ledger import StagedFile
 from tests.shared.export.test_plan import NOW, commits
 

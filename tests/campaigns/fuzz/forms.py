@@ -17,32 +17,32 @@ from pathlib import Path
 import orjson
 
 from shared.export import plan
-from shared.export.plan import CommitPlan
 from shared.input.envelope import Envelope
 from shared.policies import ExportPolicy
+from shared.protocol.commit_plan import CommitPlan
 from tests.shared.export.test_plan import EMPTY, NOW, PARTITION, STAMP, Nothing, record
 
 MIB = 1 << 20
 GOOD = orjson.dumps(record("a"))
 MINIMAL = b'{"time":"2026-11-20T09:00:00Z","correlationId":"a","eventName":"b"}'
-_HEAD, _TAIL = b'{"records":[', b"]}"
+_OPENING, _TAIL = b'{"records":[', b"]}"
 
 
-def _repeated(one: bytes, size: int, *, manifest: bytes = _HEAD, tail: bytes = _TAIL) -> bytes:
+def _repeated(one: bytes, size: int, *, opening: bytes = _OPENING, tail: bytes = _TAIL) -> bytes:
     """As many of one thing as fit, before a good record."""
-    return manifest + one * ((size - len(manifest) - len(GOOD) - len(tail)) // len(one)) + GOOD + tail
+    return opening + one * ((size - len(opening) - len(GOOD) - len(tail)) // len(one)) + GOOD + tail
 
 
 def _numbered(make: Callable[[int], bytes], size: int) -> bytes:
     """Records of which each is another one."""
 
     def all_of_them() -> Iterator[bytes]:
-        left, number = size - len(_HEAD + GOOD + _TAIL), 0
+        left, number = size - len(_OPENING + GOOD + _TAIL), 0
         while (left := left - len(one := make(number))) >= 0:
             yield one
             number += 1
 
-    return _HEAD + b"".join(all_of_them()) + GOOD + _TAIL
+    return _OPENING + b"".join(all_of_them()) + GOOD + _TAIL
 
 
 def _with(member: bytes) -> bytes:
@@ -51,7 +51,9 @@ def _with(member: bytes) -> bytes:
 
 def _value(name: str, value: Callable[[int], bytes]) -> Callable[[int], bytes]:
     """A form: one member of one record is as long as the body."""
-    return lambda size: _HEAD + _with(b'"' + name.encode() + b'":' + value(size - 400)) + b"," + GOOD + _TAIL
+    return lambda size: (
+        _OPENING + _with(b'"' + name.encode() + b'":' + value(size - 400)) + b"," + GOOD + _TAIL
+    )
 
 
 def _text(letter: bytes) -> Callable[[int], bytes]:
@@ -73,7 +75,7 @@ FORMS: dict[str, Callable[[int], bytes]] = {
     "lines_of_nothing": lambda size: b"xy\n" * (size // 3),
     "lines_of_objects": lambda size: b"{}\n" * (size // 3),
     "lines_of_arrays": lambda size: b"[1]\n" * (size // 4),
-    "lines_of_envelopes": lambda size: (_HEAD + GOOD + _TAIL + b"\n") * (size // (len(GOOD) + 15)),
+    "lines_of_envelopes": lambda size: (_OPENING + GOOD + _TAIL + b"\n") * (size // (len(GOOD) + 15)),
     "empty_lines": lambda size: b"\n" * size,
     "integers": lambda size: _repeated(b"1,", size),
     "integers_a_few": lambda size: _repeated(b"1,", size // 16),
@@ -82,7 +84,7 @@ FORMS: dict[str, Callable[[int], bytes]] = {
     "empty_arrays": lambda size: _repeated(b"[],", size),
     "empty_objects": lambda size: _repeated(b"{},", size),
     "empty_objects_a_few": lambda size: _repeated(b"{},", size // 12),
-    "empty_envelopes": lambda size: _repeated(b'{"records":[]},', size, manifest=b"[", tail=b"]"),
+    "empty_envelopes": lambda size: _repeated(b'{"records":[]},', size, opening=b"[", tail=b"]"),
     "minimal": lambda size: _repeated(MINIMAL + b",", size),
     "minimal_half": lambda size: _repeated(MINIMAL + b",", size // 2),
     "typical": lambda size: _repeated(GOOD + b",", size),
@@ -97,8 +99,8 @@ FORMS: dict[str, Callable[[int], bytes]] = {
     "long_keys": lambda size: _numbered(lambda n: _with(b'"%s%08x":1' % (b"k" * 1000, n)) + b",", size),
     "deep_arrays": lambda size: _repeated(b"[" * 200 + b"]" * 200 + b",", size),
     "deep_objects": lambda size: _repeated(b'{"a":' * 200 + b"1" + b"}" * 200 + b",", size),
-    "keys": lambda size: _HEAD + _with(_unique(size - 400)[1:-1]) + _TAIL,
-    "keys_some": lambda size: _HEAD + _with(_unique(size // 4)[1:-1]) + _TAIL,
+    "keys": lambda size: _OPENING + _with(_unique(size - 400)[1:-1]) + _TAIL,
+    "keys_some": lambda size: _OPENING + _with(_unique(size // 4)[1:-1]) + _TAIL,
     "values_of_4000": lambda size: _repeated(_with(b'"q":"' + b"y" * 4000 + b'"') + b",", size),
     "values_of_1000": lambda size: _repeated(_with(b'"q":"' + b"y" * 1000 + b'"') + b",", size),
     "rest_of_text": _value("q", _text(b"x")),

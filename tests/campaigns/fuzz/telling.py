@@ -16,10 +16,9 @@ from shared.connections.timer import Finisher
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope
 from shared.policies import ExportPolicy, FinishPolicy
+from shared.timeunits import DAY
 from tests.memory import MemoryStorage
 from tests.shared.export.test_plan import NOW, PARTITION
-
-DAY = 86_400 * 1_000_000
 
 
 class NoHub:

@@ -10,7 +10,7 @@ from shared import telemetry
 ROOT = Path(__file__).resolve().parents[3]
 HOSTILE = ROOT / "tests" / "fixtures" / "hostile"
 BODIES = ("ids_like_paths.json", "text_for_logs.json", "rejected_text_for_logs.json", "all_bytes.bin")
-SAID = (
+VALUES = (
     "../",
     "..\\",
     "jndi",
@@ -33,15 +33,15 @@ def test_no_log_line_and_no_metric_holds_what_a_record_says() -> None:
         text=True,
         check=True,
     )
-    *lines, told = run.stdout.splitlines()
+    *lines, exported = run.stdout.splitlines()
     assert any("shared.export:commit {" in line for line in lines)
-    for line in (*lines, told, *run.stderr.splitlines()):
+    for line in (*lines, exported, *run.stderr.splitlines()):
         assert line.isascii()
         assert line.isprintable()
-        assert not [said for said in SAID if said in line.replace("export:commit {", "")]
+        assert not [value for value in VALUES if value in line.replace("export:commit {", "")]
     found = {
         metric["name"]: point["attributes"]
-        for resource in json.loads(told)["resource_metrics"]
+        for resource in json.loads(exported)["resource_metrics"]
         for scope in resource["scope_metrics"]
         for metric in scope["metrics"]
         for point in metric["data"]["data_points"]

@@ -13,10 +13,11 @@ from shared.audit.audit import Report, audit
 from shared.audit.evidence import Finding, Level
 from shared.connections import manifest
 from shared.connections.manifest import Manifest, PartitionProgress
-from shared.export.plan import Stamp
 from shared.protocol.ledger import Ledger
 from shared.protocol.publishing import repair_ledger
-from tests.shared.exported import PARTITION, SECOND, Exported, envelopes
+from shared.protocol.stamp import Stamp
+from shared.timeunits import SECOND
+from tests.shared.exported import PARTITION, Exported, envelopes
 from tests.simulation.run import run
 from tests.simulation.schedule import Choices
 from tests.simulation.test_commit import SCENARIOS

@@ -31,10 +31,10 @@ from shared.export.exporter import Exporter
 from shared.policies import CompactionPolicy, FinishPolicy
 from shared.protocol.ledger import Ledger
 from shared.tables import schema
+from shared.timeunits import HOUR, SECOND
 from tests.memory import MemoryStorage, Output
-from tests.shared.exported import EPOCH, PARTITION, POLICY, SECOND, envelopes
+from tests.shared.exported import EPOCH, PARTITION, POLICY, envelopes
 
-HOUR = 3600 * SECOND
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "audit-and-replay.md"
 BEGIN = "| tampering | file | quick | full |"
 RECORDS, CONNECTIONS = schema.RECORDS.name, schema.CONNECTIONS.name

@@ -7,13 +7,13 @@ import pytest
 from azure.eventhub import EventData, EventHubProducerClient
 
 from local.emulators.event_hubs.process import BrokerProcess
-from shared.azure.event_hub import EventHub, HubState, Position
+from shared.azure.event_hub import EventHub
 from shared.input.envelope import HubPartition
 from shared.policies import Connection
+from shared.protocol.hub import HubState, Position
 from shared.protocol.incarnation import Incarnation
 from shared.protocol.ledger import Ledger
-
-SECOND = 1_000_000
+from shared.timeunits import SECOND
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,9 @@ from shared.input.envelope import Envelope, HubPartition
 from shared.policies import ExportPolicy
 from shared.protocol.ledger import Ledger
 from shared.tables.schema import RECORDS
+from shared.timeunits import SECOND
 from tests.memory import MemoryStorage
-from tests.shared.exported import EPOCH, PARTITION, POLICY, SECOND, Exported, envelope, lenient, record
+from tests.shared.exported import EPOCH, PARTITION, POLICY, Exported, envelope, lenient, record
 
 OLD = 24 * 30
 """Hours, before the arrival: implausible by default."""

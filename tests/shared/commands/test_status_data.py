@@ -4,19 +4,19 @@ from datetime import timedelta
 
 import pytest
 
-from shared.azure.event_hub import HubState, Position
 from shared.commands import status as command
 from shared.commands.status_data import Meaning, Standing, status
 from shared.compaction import swaps
 from shared.connections import manifest
-from shared.connections.manifest import HOUR, EventNameCounts, Manifest, Part, PartitionProgress, Totals
+from shared.connections.manifest import EventNameCounts, Manifest, Part, PartitionProgress, Totals
 from shared.input.envelope import HubPartition
 from shared.operator_settings import OperatorSettings
 from shared.policies import FinishPolicy
-from tests.shared.exported import EPOCH, PARTITION, SECOND, Exported, envelopes
+from shared.protocol.hub import HubState, Position
+from shared.timeunits import HOUR, MINUTE, SECOND
+from tests.shared.exported import EPOCH, PARTITION, Exported, envelopes
 
 NOW = EPOCH + 600 * SECOND
-MINUTE = 60 * SECOND
 POLICY = FinishPolicy()
 
 

@@ -22,7 +22,7 @@ from shared.audit import compacted_files
 from shared.audit.audit import Report, audit
 from shared.audit.evidence import Level
 from shared.audit.listing import Listing
-from shared.azure.blob_storage import Blob, BlobInfo, BlobStorage, Publication, Storage, connect
+from shared.azure.blob_storage import BlobStorage, connect
 from shared.commands.acceptance import Blocked, forgotten
 from shared.commands.status_data import status
 from shared.compaction import rewriting, swaps
@@ -36,9 +36,11 @@ from shared.errors import DeadlineExceeded, PreconditionFailed, StorageError
 from shared.export.exporter import Exporter
 from shared.policies import CompactionPolicy, Compression, Connection, ExportPolicy, FinishPolicy
 from shared.protocol.ledger import Ledger, PendingFile, StagedFile
+from shared.protocol.storage import Blob, BlobInfo, Publication, Storage
+from shared.timeunits import SECOND
 from tests import memory
 from tests.memory import WEEK, CountingStorage, MemoryStorage
-from tests.shared.exported import EPOCH, PARTITION, POLICY, SECOND, Exported, envelopes
+from tests.shared.exported import EPOCH, PARTITION, POLICY, Exported, envelopes
 
 RECORDS = "parquet/ApiManagementWebSocketConnectionLogs/"
 CONNECTIONS = "parquet/ApiManagementWebSocketConnectionRevisions/"

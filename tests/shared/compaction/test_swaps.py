@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.azure.blob_storage import BlobInfo
 from shared.compaction import swaps
 from shared.compaction.swaps import RATIO, CompactionState, Swap, days, groups, ripe
 from shared.errors import LedgerError, LedgerTooNew
 from shared.policies import CompactionPolicy
 from shared.protocol.ledger import PendingFile
+from shared.protocol.storage import BlobInfo
+from shared.timeunits import HOUR
 
-HOUR = 3600 * 1_000_000
 TEN = 1_795_168_800_000_000  # 2026-11-20 10:00 UTC
 RECORDS = "parquet/ApiManagementWebSocketConnectionLogs/date=2026-11-20/hour=09/"
 IDS = itertools.count(1)

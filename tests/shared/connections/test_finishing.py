@@ -16,12 +16,9 @@ from shared.connections.observations import UNKNOWN, enrich
 from shared.connections.state_table import keyed, merge_into
 from shared.policies import FinishPolicy
 from shared.settings import Settings
+from shared.timeunits import DAY, HOUR, MINUTE, SECOND
 from tests.shared.connections.test_observations import Nothing, Row, table
 
-SECOND = 1_000_000
-MINUTE = 60 * SECOND
-HOUR = 60 * MINUTE
-DAY = 24 * HOUR
 POLICY = FinishPolicy(opening=("Opened",), closing=("Closed", "ConnectionFailed"))
 NEVER = 365 * DAY
 COMMIT = f"{7:032x}"

@@ -23,9 +23,9 @@ from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
 from shared.policies import ExportPolicy, FinishPolicy, Format
 from shared.protocol.ledger import Counts, Ledger
+from shared.timeunits import SECOND
 from tests.memory import MemoryStorage
 
-SECOND = 1_000_000
 BEGAN = 1_900_000_000 * SECOND
 ONE, TWO = (HubPartition("ns", "hub", number) for number in "01")
 OTHER = Ledger(ledger_id="f" * 32, partition=str(TWO))

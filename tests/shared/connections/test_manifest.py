@@ -2,18 +2,10 @@
 
 import pytest
 
-from shared.connections.manifest import (
-    DAY,
-    FEW,
-    HOUR,
-    NAMES,
-    EventNameCounts,
-    Manifest,
-    PartitionProgress,
-    Totals,
-)
+from shared.connections.manifest import FEW, NAMES, EventNameCounts, Manifest, PartitionProgress, Totals
 from shared.errors import LedgerError, LedgerTooLarge, LedgerTooNew
 from shared.protocol.ledger import Ledger, PendingFile
+from shared.timeunits import DAY, HOUR
 
 LEDGER = Ledger(ledger_id="a", partition="ns/hub/0", ordinal=7)
 NOW = 10 * DAY

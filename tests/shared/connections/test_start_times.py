@@ -10,7 +10,6 @@ import orjson
 import pyarrow as pa
 import pytest
 
-from shared.azure.event_hub import HubState
 from shared.connections import start_times
 from shared.connections.manifest import NAME, Manifest
 from shared.connections.observations import UNKNOWN
@@ -20,11 +19,12 @@ from shared.errors import LedgerMissing, LedgerRolledBack
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
 from shared.policies import ExportPolicy, FinishPolicy
+from shared.protocol.hub import HubState
 from shared.protocol.ledger import Ledger
+from shared.timeunits import SECOND
 from tests.memory import MemoryStorage
 from tests.shared.connections.test_observations import observed
 
-SECOND = 1_000_000
 STALENESS = 5 * SECOND
 HERE, THERE = (HubPartition("ns", "hub", n) for n in "01")
 BEGAN = 1_900_000_000 * SECOND

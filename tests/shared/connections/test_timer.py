@@ -16,9 +16,6 @@ import pytest
 
 from shared.audit.audit import audit
 from shared.audit.evidence import Level
-from shared.azure.blob_storage import Blob, Publication
-from shared.azure.checkpoints import Checkpoint, Checkpoints
-from shared.azure.event_hub import Fetched, HubState, Position
 from shared.commands.acceptance import accept, blocked
 from shared.connections import repair, state_merge, state_table, timer
 from shared.connections.checkpoint_watch import CheckpointWatch
@@ -29,13 +26,14 @@ from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
 from shared.policies import ExportPolicy, FinishPolicy
 from shared.protocol import publishing
+from shared.protocol.checkpoints import Checkpoint, Checkpoints
+from shared.protocol.hub import Fetched, HubState, Position
 from shared.protocol.ledger import Ledger
+from shared.protocol.storage import Blob, Publication
 from shared.tables.schema import CONNECTIONS
+from shared.timeunits import HOUR, MINUTE, SECOND
 from tests.memory import MemoryStorage
 
-SECOND = 1_000_000
-MINUTE = 60 * SECOND
-HOUR = 60 * MINUTE
 BEGAN = 1_900_000_000 * SECOND
 ONE, TWO = (HubPartition("ns", "hub", n) for n in "01")
 POLICY = FinishPolicy(opening=("Opened",), closing=("Closed",))

@@ -12,8 +12,9 @@ from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope
 from shared.policies import ExportPolicy
 from shared.protocol.ledger import Ledger
+from shared.timeunits import MINUTE
 from tests.memory import MemoryStorage
-from tests.shared.connections.test_timer import MINUTE, ONE, World
+from tests.shared.connections.test_timer import ONE, World
 from tests.shared.export.test_plan import NOW, PARTITION, envelope, record
 
 NAME = Ledger.name(PARTITION)

@@ -17,17 +17,18 @@ from shared.errors import LastResortError, LedgerError, LedgerRolledBack, Outcom
 from shared.export import attempts, set_aside
 from shared.export.exporter import Exporter
 from shared.export.isolation import IsolatedPlanner
-from shared.export.plan import Stamp, plan_commit
+from shared.export.plan import plan_commit
 from shared.input.envelope import Envelope
 from shared.policies import ChildLimits, ExportPolicy
 from shared.protocol.ledger import Ledger
+from shared.protocol.stamp import Stamp
+from shared.timeunits import HOUR
 from tests import breaking_planner
 from tests.memory import MemoryStorage
 from tests.shared.export.test_plan import NOW, PARTITION, envelope, record
 
 BREAKING = "tests.breaking_planner:make"
 LIMITS = ChildLimits(cpu=2, wall=120, memory=256 << 20)
-HOUR = 3_600_000_000
 
 
 def exporter(

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from shared.connections.observations import UNKNOWN
 from shared.export import plan
-from shared.export.plan import CommitPlan, Stamp
 from shared.input.envelope import Envelope, HubPartition
 from shared.intervals import intervals
 from shared.policies import ExportPolicy
+from shared.protocol.commit_plan import CommitPlan
 from shared.protocol.ledger import Ledger, Lost, StagedFile
+from shared.protocol.stamp import Stamp
 
 PARTITION = HubPartition("ns.servicebus.windows.net", "apim-logs", "3")
 NOW = 1_795_168_800_000_000

@@ -13,6 +13,7 @@ from shared.input.envelope import Envelope, HubPartition
 from shared.input.redaction import redact, redact_text
 from shared.policies import ExportPolicy, RedactionPolicy
 from shared.protocol.ledger import Ledger
+from shared.protocol.stamp import Stamp
 from tests.shared.export.test_plan import Nothing
 from tests.shared.exported import record
 
@@ -154,7 +155,7 @@ def test_a_secret_is_in_no_byte_of_a_commit_but_the_dead_letters() -> None:
         Ledger(ledger_id="x", partition=str(partition)),
         Nothing(),
         policy,
-        plan.Stamp("c" * 32, 1),
+        Stamp("c" * 32, 1),
     )
     assert made
     assert made.counts.rows == 4

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.input import timestamps
+from shared.timeunits import SECOND
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ANY = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)).map(lambda time: time.replace(tzinfo=UTC))  # noqa: DTZ001
-SECOND = 1_000_000
 BASE = 1893553445 * SECOND
 
 

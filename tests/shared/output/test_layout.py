@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from shared.input.envelope import HubPartition
 from shared.output import layout
+from shared.timeunits import HOUR
 
-HOUR = 3_600_000_000
 TIME = pa.timestamp("us", "UTC")
 START = 1893553200 * 1_000_000  # 2030-01-02T03:00:00Z
 

@@ -8,9 +8,8 @@ from shared.protocol.hub_changes import with_hub_created, with_skipped
 from shared.protocol.incarnation import MAX_RUNS, NEVER, PAUSE, Incarnation
 from shared.protocol.ledger import Ledger, Lost
 from shared.protocol.selection import Verdict, advance, select, verdict_on
+from shared.timeunits import HOUR, SECOND
 
-SECOND = 1_000_000
-HOUR = 3600 * SECOND
 CREATED = 1000 * SECOND
 """When the new hub was created."""
 

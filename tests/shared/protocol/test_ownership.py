@@ -7,12 +7,12 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 
 from shared.azure import blob_storage
-from shared.azure.blob_storage import Storage
 from shared.commands.status_data import status
 from shared.errors import LedgerError, OutputConflict
 from shared.policies import Connection, FinishPolicy
 from shared.protocol import ownership
 from shared.protocol.ownership import CHECKED, IDENTITY, MARKER, Ownership
+from shared.protocol.storage import Storage
 from tests.memory import CountingStorage, MemoryStorage
 
 type Pair = Callable[[], Storage]

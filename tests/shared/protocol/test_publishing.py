@@ -3,9 +3,10 @@
 import pytest
 
 from shared.errors import PreconditionFailed
-from shared.export.plan import CommitPlan, Stamp
+from shared.protocol.commit_plan import CommitPlan
 from shared.protocol.ledger import Ledger, PendingFile
 from shared.protocol.publishing import BLOCKS_LIVE, publish, repair_ledger
+from shared.protocol.stamp import Stamp
 from tests.memory import MemoryStorage
 from tests.shared.export.test_plan import NOW, PARTITION, envelope, make, record
 

@@ -9,8 +9,7 @@ from shared.intervals import intervals, spanned, within, without
 from shared.protocol.incarnation import TOLERANCE
 from shared.protocol.ledger import Ledger, Lost
 from shared.protocol.selection import MAX_RUNS, Verdict, advance, select, verdict_on
-
-SECOND = 1_000_000
+from shared.timeunits import SECOND
 
 
 def envelope(sequence: int, seconds: float) -> Envelope:

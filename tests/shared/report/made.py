@@ -11,8 +11,8 @@ import pyarrow as pa
 from shared.input.envelope import Envelope, HubPartition, Reason, Rejected, Rejection
 from shared.output import formats, layout
 from shared.tables.schema import CONNECTIONS, RECORDS, Table
+from shared.timeunits import SECOND
 
-SECOND = 1_000_000
 PARTITION = HubPartition("space.servicebus.windows.net", "logs", "0")
 RESOURCE = "/subscriptions/s/resourcegroups/g/providers/microsoft.apimanagement/service/"
 DESTINATIONS = {"wss://chat.example": 0.42, "wss://prices.example": 0.33, "wss://orders.example": 0.17}

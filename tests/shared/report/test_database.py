@@ -12,13 +12,14 @@ import pytest
 from shared.input.envelope import Reason
 from shared.report import database
 from shared.report.database import LABELS, Aggregates, Database
-from shared.report.locations import FOLDERS, HOUR, Range
+from shared.report.locations import FOLDERS, Range
 from shared.tables.schema import CONNECTIONS, RECORDS
+from shared.timeunits import HOUR, SECOND
 from tests.shared.report import made
 
 BEGIN = 1_795_053_600
 """In seconds after 1970, at a full hour."""
-RANGE = Range(BEGIN * made.SECOND, (BEGIN + 6 * 3600) * made.SECOND)
+RANGE = Range(BEGIN * SECOND, (BEGIN + 6 * 3600) * SECOND)
 
 
 def aggregates(folder: Path, range_: Range = RANGE, committed: int | None = None) -> Aggregates:
@@ -66,7 +67,7 @@ def test_what_began_ended_and_was_open_is_counted_as_by_hand(tmp_path: Path) -> 
         means.append(carried + part)
         peaks.append(max(carried, highest.get(point, 0)))
         carried += n
-    step = grid.step / made.SECOND
+    step = grid.step / SECOND
     for point in range(grid.count):
         at, to = point * step, (point + 1) * step
         covered = sum(
@@ -131,7 +132,7 @@ def test_rejections_and_delays_are_all_counted(tmp_path: Path) -> None:
             (BEGIN - 5, Reason.UNREADABLE_ENVELOPE, 9, "before the range"),
         ],
     )
-    found = aggregates(tmp_path, committed=(BEGIN + 1000) * made.SECOND)
+    found = aggregates(tmp_path, committed=(BEGIN + 1000) * SECOND)
     assert found["reasons"] == [
         ("wrong_type", 9, "expected a text"),
         ("unreadable_envelope", 1, "no JSON"),
@@ -149,7 +150,7 @@ def test_rejections_and_delays_are_all_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("hours", [1 / 60, 1, 5, 12, 13, 24, 100, 240, 241, 24 * 90, 24 * 400, 24 * 365 * 60])
 def test_intervals_cover_any_range_and_are_never_too_many(hours: float) -> None:
-    range_ = Range(BEGIN * made.SECOND + 7, BEGIN * made.SECOND + 7 + round(hours * HOUR))
+    range_ = Range(BEGIN * SECOND + 7, BEGIN * SECOND + 7 + round(hours * HOUR))
     for grid in (database.bars(range_), database.points(range_)):
         assert grid.first * grid.step <= range_.since
         assert (grid.first + grid.count) * grid.step >= range_.until

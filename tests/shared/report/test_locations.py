@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from shared.errors import ReportError
-from shared.report.locations import FOLDERS, HOUR, MARGIN, Container, Day, Folder, Location, Range, ReportFile
+from shared.report.locations import FOLDERS, MARGIN, Container, Day, Folder, Location, Range, ReportFile
+from shared.timeunits import HOUR
 from tests.memory import MemoryStorage, Output
 from tests.shared.exported import EPOCH, Exported, envelopes
 

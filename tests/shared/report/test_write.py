@@ -16,9 +16,10 @@ from shared import __main__
 from shared.compaction.compactor import Compactor, Swapped
 from shared.errors import FileGone, OutcomeUnknown
 from shared.policies import CompactionPolicy
-from shared.report.locations import HOUR, Container, Range
+from shared.report.locations import Container, Range
 from shared.report.write import TRIES, write
 from shared.tables.schema import CONNECTIONS, RECORDS
+from shared.timeunits import HOUR
 from tests.memory import CountingStorage, Output
 from tests.shared.exported import EPOCH, PARTITION, Exported, envelopes
 from tests.shared.report import made
