@@ -16,6 +16,8 @@ COMMANDS = (
     "redeliver",
     "accept-ledger",
     "reset-checkpoint",
+    "finish",
+    "compact",
     "report",
     "capture",
     "schema",

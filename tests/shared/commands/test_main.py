@@ -381,7 +381,7 @@ def test_every_command_in_the_docs_runs(
         monkeypatch.setenv("EVENT_HUB_NAME", "apim-logs")
         monkeypatch.setenv("EVENT_HUB_CONSUMER_GROUP", "exporter")
         arguments += ["--output", str(tmp_path / "captured"), "--wait", "1"]
-    if arguments[0] in {"redeliver", "reset-checkpoint"}:
+    if arguments[0] in {"redeliver", "reset-checkpoint", "finish"}:
         string = broker.connection_string
         monkeypatch.setenv("EventHubConnection", string)
         monkeypatch.setenv("EVENT_HUB_NAME", "apim-logs")

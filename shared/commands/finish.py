@@ -1,0 +1,68 @@
+"""`finish`: runs once what the timer `finish_connections` runs."""
+
+import argparse
+from typing import Any
+
+from shared import settings
+from shared.audit.audit import OK, WRONG
+from shared.commands.base import SETTINGS, command, connect, new_id, now, seconds
+from shared.commands.console import RED, YELLOW, paint, say
+from shared.connections import checkpoint_watch
+from shared.connections.timer import BUDGET, Finisher, FinishSummary
+from shared.errors import SettingError
+from shared.operator_settings import OperatorSettings
+from shared.protocol.ownership import Ownership
+
+ROOM = 4
+"""A step that has begun may take this many times the time in which steps begin."""
+
+
+def declare(commands: Any) -> None:
+    """Adds it to the command line."""
+
+    def run(options: argparse.Namespace) -> int:
+        return finish(settings.load_as(OperatorSettings), options.seconds)
+
+    parser = command(
+        commands,
+        "finish",
+        run,
+        "Runs once what the timer finish_connections runs, if that has stopped.",
+        "It writes rows of finished connections, and repairs what exporters left behind. It is safe beside\n"
+        "the running app and beside a timer that runs after all: conditional writes decide.\n"
+        "It needs EventHubConnection (or EventHubConnection__fullyQualifiedNamespace), EVENT_HUB_NAME, and\n"
+        "the WS_… settings and OUTPUT_FORMATS of the function app where they are not the defaults.\n"
+        f"Exit status: 0 done, 1 there is more to do or to look at, 2 it could not be done.\n{SETTINGS}",
+        "  python -m shared finish\n  python -m shared finish --seconds 600",
+    )
+    parser.add_argument(
+        "--seconds", type=seconds, default=BUDGET, help=f"begin no step after this time (default {BUDGET:g})"
+    )
+
+
+def finish(config: OperatorSettings, budget: float) -> int:
+    """Runs the timer's work, and prints what it did."""
+    from shared.azure.event_hub import EventHub  # noqa: PLC0415 - commands that need no hub start faster without
+
+    if config.without:
+        raise SettingError(f"To ask the hub for its progress, set {', '.join(config.without)}")
+    store = connect(config)
+    hub = EventHub(config.hub, config.EVENT_HUB_NAME, config.EVENT_HUB_OPERATOR_CONSUMER_GROUP)
+    Ownership(store, "", now, new_id).check("finish_connections")
+    watch = checkpoint_watch.connect(store, config, now)
+    finisher = Finisher(store, hub, config.finish_policy, now, new_id, seconds=ROOM * budget, watch=watch)
+    done = finisher.run(budget)
+    _say(done)
+    return OK if done.complete and not done.alarms else WRONG
+
+
+def _say(done: FinishSummary) -> None:
+    say(f"{done.segments:,} commits with {done.observations:,} connections in them were merged")
+    say(f"{done.finished.total():,} connections were finished and {done.revisions:,} rows revised")
+    say(f"{done.open:,} connections are open, {done.repaired:,} files were repaired")
+    if not done.lag:
+        say(paint("The hub did not answer: connections of idle partitions wait", YELLOW))
+    if not done.complete:
+        say(paint("There is more to do: run it again", YELLOW))
+    for alarm in done.alarms:
+        say(paint(alarm, RED))
