@@ -4,12 +4,12 @@ import argparse
 from typing import Any
 
 from shared.audit.audit import OK, WRONG
-from shared.azure.blob_storage import Storage
 from shared.commands.base import SETTINGS, command, configured, connect, new_id, now, seconds
 from shared.commands.console import RED, YELLOW, paint, say
 from shared.compaction.compactor import BUDGET, Compactor
 from shared.policies import CompactionPolicy
 from shared.protocol.ownership import Ownership
+from shared.protocol.storage import Storage
 
 ROOM = 4
 """A swap that has begun may take this many times the time in which swaps begin."""
