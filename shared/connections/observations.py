@@ -160,7 +160,14 @@ def _observed(table: pa.Table, groups: Array) -> pa.Table:
         "count": one,
         "reported": np.where(np.isfinite(reported) & (reported >= 0), reported, np.nan),
     }
-    return _folded(columns, groups, names, groups)
+    if not names["name"].null_count:
+        return _folded(columns, groups, names, groups)
+    named = np.asarray(names["name"].is_valid())
+    names = {
+        name: values.filter(pa.array(named)) if name == "name" else values[named]
+        for name, values in names.items()
+    }
+    return _folded(columns, groups, names, groups[named])
 
 
 def _folded(columns: Mapping[str, Any], groups: Array, names: Mapping[str, Any], parents: Array) -> pa.Table:
@@ -173,7 +180,7 @@ def _folded(columns: Mapping[str, Any], groups: Array, names: Mapping[str, Any],
         folded[name] = columns[name].take(pa.array(order[starts]))
     for name, reduce in _REDUCE.items():
         folded[name] = reduce.reduceat(integers(columns[name])[order], starts)
-    folded["names"] = _names(names, parents)
+    folded["names"] = _names(names, parents, len(starts))
     for name in LAST:
         folded[name], folded[f"{name} at"] = _last(
             columns[name], integers(columns[f"{name} at"]), order, groups, starts
@@ -202,15 +209,19 @@ def ranked(values: pa.ChunkedArray | pa.Array) -> tuple[Array, pa.Array]:
     return rank[np.asarray(codes)], encoded.dictionary.take(order)
 
 
-def _names(names: Mapping[str, Any], parents: Array) -> pa.ListArray:
-    """Returns the list of names of each group; `parents` has the group of each name."""
+def _names(names: Mapping[str, Any], parents: Array, groups: int) -> pa.ListArray:
+    """Returns the list of names of each group, which may be empty; `parents` has the group of each name."""
+    if not len(parents):
+        return pa.ListArray.from_arrays(
+            pa.array(np.zeros(groups + 1, np.int32)), pa.array([], NAMES.value_type), type=NAMES
+        )
     rank, texts = ranked(names["name"])
     pairs = parents * len(texts) + rank
     order = np.argsort(pairs, kind="stable")
     starts = run_starts(pairs[order])
     group, rank = np.divmod(pairs[order][starts], len(texts))
     # Names are kept by alphabetical order, not by time, so that the order of folding does not matter.
-    begins = run_starts(group)
+    begins = np.searchsorted(group, np.arange(groups))
     kept = np.arange(len(group)) - begins[group] < MAX_NAMES
     folded = (
         reduce.reduceat(np.asarray(names[name])[order], starts)[kept]
@@ -224,7 +235,7 @@ def _names(names: Mapping[str, Any], parents: Array) -> pa.ListArray:
         *map(pa.array, folded),
         pa.array(np.fmax.reduceat(reported[order], starts)[kept], from_pandas=True),
     ]
-    return _lists(np.searchsorted(group[kept], np.arange(len(begins) + 1)), parts)
+    return _lists(np.searchsorted(group[kept], np.arange(groups + 1)), parts)
 
 
 def _lists(offsets: Array, parts: Sequence[Any]) -> pa.ListArray:

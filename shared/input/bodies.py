@@ -1,92 +1,238 @@
 """Finds the records in the text of a body, in each of the forms that senders write."""
 
 import re
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
-from shared.input import bounds
+from shared.input import bounds, shapes
+from shared.input.encodings import named
 from shared.input.envelope import Unreadable, quote
+from shared.input.exact import dumps, loads
+from shared.input.salvage import walk
+from shared.tables.schema import CATEGORY, RECORDS
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SPACE = b" \t\r\n"
+_SEPARATORS = b" \t\r\n\0\x1e"
 _LINE = re.compile(rb"[^\n]+")
+_NESTED = 3
+"""Levels of JSON text inside of JSON text that are looked into."""
 
 
-def records(text: bytes, limit: int) -> list[object]:
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """A value in the place of a record that can be none; its message says why."""
+
+    message: str
+
+
+def records(text: bytes, limit: int) -> list[Any]:
     """The records of an inflated body, flat and in order: what JSON made of them, whatever that is.
 
-    Read are `{"records": […]}` (the documented form), an array of such envelopes or of records, one record,
-    and lines of any of these. A line that is none of them comes as its bytes, which no JSON value is.
+    Read are `{"records": […]}` (the documented form), arrays and lines of such envelopes or of records, one
+    record, any of these one after the other or as JSON text inside JSON. What an envelope says beside its
+    records counts for each of them. If the body as a whole is no JSON, its records are read one by one: a
+    malformed one comes as `Malformed`, and a line that is nothing of the kind as its bytes.
 
     Args:
         text: The body.
         limit: Bytes of memory that its records may take.
 
     Raises:
-        Unreadable: It is empty, is none of these, `records` is no array, or its records may take more memory.
+        Unreadable: It holds no record at all, or its records may take more memory.
     """
     if not text.startswith(b"{"):
         text = text.lstrip(_SPACE).removeprefix(_BYTE_ORDER_MARK)
-        if not text.strip(_SPACE):
+        if not text.strip(_SEPARATORS):
             raise Unreadable("expected JSON, came no text at all")
     bounds.check(text, limit)
     try:
-        value = orjson.loads(text)
+        value = loads(text)
     except orjson.JSONDecodeError as error:
         problem = f"expected JSON, came {quote(text)}: {quote(str(error))}"
+        if (encoding := named(text)) is not None:
+            raise Unreadable(f"expected JSON as UTF-8 text, came {encoding}: {quote(text)}") from None
+        found = _counted(_salvaged(text, limit), limit)
     else:
         # Asked for here too: most envelopes are so, and may hold one record only.
-        if type(value) is dict and type(inner := value.get("records")) is list:
-            found = inner
+        if type(value) is dict and len(value) == 1 and type(inner := value.get("records")) is list:
+            found = list(_elements(inner, limit)) if str in set(map(type, inner)) else inner
+            bounds.check_count(len(found), limit)
         else:
-            found = list(_flat(value)) if type(value) is list else _opened(value)
-        bounds.check_count(len(found), limit)
-        bounds.check_values(found, len(text), limit)
-        return found
-    found = _lines(text, limit)
+            problem = f"expected a JSON object or array, came {quote(value)}"
+            found = _counted(_elements(value, limit) if type(value) is list else _opened(value, limit), limit)
     bounds.check_values(found, len(text), limit)
-    if all(type(record) is bytes for record in found):
-        raise Unreadable(problem)
+    if found and all(type(record) in {bytes, Unfit} for record in found):
+        raise Unreadable(next((each.message for each in found if type(each) is Unfit), problem))
     return found
 
 
-def _lines(text: bytes, limit: int) -> list[object]:
-    found: list[object] = []
-    for line in _LINE.finditer(text):
-        bounds.check_count(len(found), limit)
-        stripped = line[0].strip(_SPACE)
-        if not stripped:
+def _counted(found: Iterable[Any], limit: int) -> list[Any]:
+    records: list[Any] = []
+    for record in found:
+        records.append(record)
+        bounds.check_count(len(records), limit)
+    return records
+
+
+def _salvaged(text: bytes, limit: int) -> Iterator[Any]:
+    """The records of text that is no JSON as a whole."""
+    if not _is_lines(text):
+        yield from _walked(text, limit)
+        return
+    for line in _lines(text):
+        if line[0] not in b'{["':
+            yield line
             continue
-        if stripped[0] in b"{[":
-            try:
-                value = orjson.loads(stripped)
-                found.extend(_flat(value) if type(value) is list else _opened(value))
-            except (orjson.JSONDecodeError, Unreadable):
-                pass
-            else:
-                continue
-        found.append(stripped)
-    return found
+        try:
+            value = loads(line)
+        except orjson.JSONDecodeError:
+            yield from _walked(line, limit)
+        else:
+            yield from _line(value, line, limit)
 
 
-def _flat(values: list[object]) -> Iterator[object]:
-    """The records of an array, whose elements are envelopes or records."""
-    keys = set(chain.from_iterable(value for value in values if type(value) is dict))
-    if not any(key.lower() == "records" for key in keys):
-        return iter(values)
-    return chain.from_iterable([value] if type(value) is not dict else _opened(value) for value in values)
+def _is_lines(text: bytes) -> bool:
+    """Whether each line is a value of its own: one is JSON, and none goes on in the next one."""
+    if b"\n" not in text.strip(_SEPARATORS):
+        return False
+    if any(line[-1:] in {b",", b"[", b"{"} or line[:1] in {b"]", b"}"} for line in _lines(text)):
+        return False
+    return any(line[0] in b"{[" and _is_json(line) for line in _lines(text))
 
 
-def _opened(value: object) -> list[object]:
-    """The records of an envelope, or a record alone."""
+def _lines(text: bytes) -> Iterator[bytes]:
+    """The lines that are not empty."""
+    return filter(None, (line[0].strip(_SEPARATORS) for line in _LINE.finditer(text)))
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
+def _line(value: Any, line: bytes, limit: int) -> Iterator[Any]:
+    if type(value) is list:
+        yield from _elements(value, limit)
+    elif type(value) in {dict, str}:
+        yield from (line if type(each) is Unfit else each for each in _opened(value, limit))
+    else:
+        yield line
+
+
+def _walked(text: bytes, limit: int) -> Iterator[Any]:
+    for value, members in walk(text):
+        fields = _fields(members)
+        if type(value) is list and not members:
+            yield from _elements(value, limit)
+        elif type(value) is dict and not fields:
+            yield from _opened(value, limit)
+        elif type(value) is dict:
+            yield _filled(value, fields)
+        else:
+            yield value
+
+
+def _fields(members: bytes) -> bytes:
+    """Members of an envelope as a JSON object; empty: they are none, or no JSON."""
+    text = b"{" + members.strip(b", \t\r\n") + b"}"
+    try:
+        return text if orjson.loads(text) else b""
+    except orjson.JSONDecodeError:
+        return b""
+
+
+def _elements(values: list[Any], limit: int, depth: int = 0) -> Iterator[Any]:
+    """The records of an array, whose elements are envelopes, records, or their JSON text."""
+    for value in values:
+        if type(value) is dict or (type(value) is str and value.lstrip()[:1] in {"{", "["}):
+            yield from _opened(value, limit, depth)
+        else:
+            yield value
+
+
+def _opened(value: Any, limit: int, depth: int = 0) -> Iterator[Any]:
+    """The records of an envelope, of JSON text, or a record alone."""
+    if type(value) is str and depth < _NESTED:
+        yield from _text(value, limit, depth + 1)
+        return
     if type(value) is not dict:
-        raise Unreadable(f"expected a JSON object or array, came {quote(value)}")
-    key = "records" if "records" in value else next((key for key in value if key.lower() == "records"), None)
-    if key is None:
-        return [value]
-    inner = value[key]
-    if type(inner) is not list:
-        raise Unreadable(f"expected an array under `records`, came {quote(inner)}")
-    return inner
+        yield Unfit(f"expected a JSON object or array, came {quote(value)}")
+        return
+    names = [key for key in value if key.lower() == "records"]
+    if not names:
+        yield Unfit("expected records, came an event around them under `data`") if _wraps(value) else value
+        return
+    fields = {key: each for key, each in value.items() if key not in names}
+    dumped = dumps(fields) if fields else b""
+    for name in names:
+        inner = value[name]
+        if type(inner) is str and depth < _NESTED:
+            inner = _parsed(inner, limit)
+        if type(inner) is not list:
+            yield Unfit(f"expected an array under `records`, came {quote(inner)}")
+            continue
+        if dumped:
+            bounds.check_copies(len(dumped), len(inner), limit)
+        for record in _texts(inner, limit, depth):
+            yield _filled(record, dumped) if dumped and type(record) is dict else record
+
+
+def _texts(values: list[Any], limit: int, depth: int) -> Iterator[Any]:
+    for value in values:
+        if type(value) is str and value.lstrip()[:1] in {"{", "["} and depth < _NESTED:
+            yield from _text(value, limit, depth + 1)
+        else:
+            yield value
+
+
+def _text(text: str, limit: int, depth: int) -> Iterator[Any]:
+    """The records of JSON text inside of JSON; the text itself where it is none."""
+    value = _parsed(text, limit)
+    if type(value) is list:
+        yield from _elements(value, limit, depth)
+    elif type(value) is dict:
+        yield from _opened(value, limit, depth)
+    else:
+        yield Unfit(f"expected a JSON object or array, came {quote(text)}") if depth == 1 else text
+
+
+def _parsed(text: str, limit: int) -> Any:
+    encoded = text.encode()
+    try:
+        bounds.check(encoded, limit)
+        return loads(encoded)
+    except (orjson.JSONDecodeError, Unreadable):
+        return text
+
+
+def _wraps(value: dict[str, Any]) -> bool:
+    """Whether it is an event around an envelope, or around records of ours."""
+    data = next((each for key, each in value.items() if key.lower() == "data"), None)
+    if type(data) is str:
+        return CATEGORY.lower() in data.lower()
+    for inner in data if type(data) is list else [data]:
+        if type(inner) is dict:
+            known = shapes.record_keys(tuple(inner))
+            said = inner.get(known.category or known.table or "")
+            if any(key.lower() == "records" for key in inner) or (
+                type(said) is str and said.strip().lower() in {CATEGORY.lower(), RECORDS.name.lower()}
+            ):
+                return True
+    return False
+
+
+def _filled(record: dict[str, Any], fields: bytes) -> dict[str, Any]:
+    """A record with what its envelope says: columns that it lacks, and the rest under `envelope`."""
+    columns: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
+    for key, value in loads(fields).items():
+        (columns if shapes.lacks(record, key) else rest)[key] = value
+    filled = record | columns
+    return filled | {"envelope": rest} if rest and "envelope" not in record else filled | rest | record

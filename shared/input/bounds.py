@@ -76,3 +76,12 @@ def check_values(records: Iterable[object], size: int, limit: int) -> None:
             f"expected long values of at most {limit // _LETTER} bytes together, came {found}:"
             " send smaller envelopes"
         )
+
+
+def check_copies(size: int, copies: int, limit: int) -> None:
+    """Raises Unreadable if what an envelope says of all its records takes more than `limit` bytes in them."""
+    if size * copies * _LETTER > limit:
+        raise Unreadable(
+            f"expected fields beside `records` that take at most {limit} bytes of memory in all {copies}"
+            f" records, came {size} bytes of them: send smaller envelopes"
+        )

@@ -1,5 +1,7 @@
 """Validates columns of raw values and builds a table of the rows that pass."""
 
+import json
+import math
 import re
 from bisect import bisect
 from collections.abc import Sequence
@@ -7,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,7 +19,7 @@ from shared.input.columns import Values
 from shared.input.envelope import HubPartition, Reason, quote
 from shared.input.extraction import REST, Rows
 from shared.input.rejections import RejectionDetail
-from shared.input.shapes import INPUT, shape
+from shared.input.shapes import INPUT, Shape, shape
 from shared.policies import ExportPolicy
 from shared.tables.schema import RECORDS, Column
 from shared.timeunits import microseconds
@@ -31,7 +34,7 @@ def checked(partition: HubPartition, rows: Rows, policy: ExportPolicy) -> pa.Tab
     """The rows that pass, as a table of RECORDS; the others go to the findings of their envelopes."""
     check = _Check(rows, policy)
     columns = {column.name: check.column(at) for at, column in enumerate(INPUT)}
-    columns["AdditionalProperties"] = rows.columns.column(REST)
+    columns["AdditionalProperties"] = check.rest()
     passed = check.passed()
     if passed is None:
         indexes, sequences, enqueued = check.indexes, check.sequences, check.enqueued
@@ -65,6 +68,8 @@ class _Check:
         self._policy = policy
         self._numbers = np.frombuffer(rows.numbers, np.int32)
         self._failed = np.zeros(len(self._numbers), np.bool_)
+        self._kept: list[tuple[int, str, Any]] = []
+        """Rows, JSON pointers and values that their columns cannot take."""
         envelopes, self.indexes = rows.origins.positions(self._numbers)
         self.sequences, self.enqueued = rows.origins.lineage(envelopes)
 
@@ -81,6 +86,16 @@ class _Check:
             self._fail(Reason.MISSING_REQUIRED_FIELD, at, empty, "text that is not empty", values)
         return self._times(at, texts) if column.type == _TIME else texts
 
+    def rest(self) -> pa.Array:
+        """What no column took, and what columns could not take."""
+        rest = self._rows.columns.column(REST)
+        if not self._kept:
+            return rest
+        texts = rest.to_pylist() if isinstance(rest, pa.Array) else rest
+        for row, name, value in self._kept:
+            texts[row] = _kept(texts[row], name, value)
+        return pa.array(texts, _TEXT)
+
     def passed(self) -> np.ndarray | None:
         """The rows that passed, in order of envelopes and records; None: all, as they are."""
         if (self._numbers[1:] < self._numbers[:-1]).any():
@@ -89,23 +104,30 @@ class _Check:
         return np.flatnonzero(~self._failed) if self._failed.any() else None
 
     def _texts(self, at: int, values: list[Any]) -> pa.Array:
-        """What is text among values that are not all text."""
-        wrong = [type(value) is not str and value is not None for value in values]
-        self._fail(Reason.WRONG_TYPE, at, wrong, "text", values)
-        return pa.array([value if type(value) is str else None for value in values], _TEXT)
+        """Values that are not all text: what is another type, as JSON text; but no CorrelationId is."""
+        if INPUT[at].name == "CorrelationId":
+            wrong = [type(value) is not str and value is not None for value in values]
+            self._fail(Reason.WRONG_TYPE, at, wrong, "text", values)
+            return pa.array([value if type(value) is str else None for value in values], _TEXT)
+        return pa.array(
+            [value if type(value) is str or value is None else json_text(value) for value in values], _TEXT
+        )
 
     def _doubles(self, at: int, values: Values) -> pa.Array:
-        """Numbers, and texts that are one."""
+        """Numbers, and texts that are one; what is none is kept in AdditionalProperties."""
         if isinstance(values, pa.Array):
             if values.null_count == len(values):
                 return pa.nulls(len(values), _NUMBER)
             values = values.to_pylist()
         if set(map(type, values)) <= {int, float, type(None)}:
-            with suppress(pa.ArrowInvalid):  # an integer that is no double
+            with suppress(pa.ArrowInvalid, OverflowError):  # an integer that is no double
                 return pa.array(values, _NUMBER)
         found = [None if value is None else numbers.read(value) for value in values]
-        wrong = [number is None and value is not None for number, value in zip(found, values, strict=True)]
-        self._fail(Reason.WRONG_TYPE, at, wrong, "a number", values)
+        self._kept += [
+            (row, self._shape(row).pointer(at), value)
+            for row, (number, value) in enumerate(zip(found, values, strict=True))
+            if number is None and value is not None
+        ]
         return pa.array(found, _NUMBER)
 
     def _times(self, at: int, texts: pa.Array) -> pa.Array:
@@ -137,17 +159,21 @@ class _Check:
             return
         rows = np.flatnonzero(wrong & ~self._failed)
         self._failed[rows] = True
-        name, runs = INPUT[at].name, self._rows.runs
+        name = INPUT[at].name
         rows = rows[np.argsort(self._numbers[rows])]
 
         def describe_one(position: int) -> RejectionDetail:
             row = int(rows[position])
             value = values[row]
             came = quote(value.as_py() if isinstance(value, pa.Scalar) else value)
-            run = runs[bisect(runs, row, key=lambda run: run.start) - 1]
-            return f"expected {expected} in {name}, came {came}", shape(run.keys, run.inner_keys).pointer(at)
+            return f"expected {expected} in {name}, came {came}", self._shape(row).pointer(at)
 
         self._rows.origins.reject(reason, self._numbers[rows], describe_one)
+
+    def _shape(self, row: int) -> Shape:
+        runs = self._rows.runs
+        run = runs[bisect(runs, row, key=lambda run: run.start) - 1]
+        return shape(run.keys, run.inner_keys)
 
 
 def _time(microseconds: np.ndarray) -> pa.Array:
@@ -155,12 +181,36 @@ def _time(microseconds: np.ndarray) -> pa.Array:
 
 
 def _resources(ids: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Resource ids in lower case, and the subscriptions in them."""
+    """Resource ids in their one form (lower case, a slash before and none behind), and the subscriptions."""
     encoded = ids.dictionary_encode()
-    lower = pc.utf8_lower(encoded.dictionary)
+    trimmed = pc.utf8_trim(pc.utf8_lower(encoded.dictionary), "/ \t\r\n")
+    some = pc.if_else(pc.equal(pc.binary_length(trimmed), 0), pa.scalar(None, _TEXT), trimmed)
+    lower = pc.binary_join_element_wise("/", some, "")
     found = [_SUBSCRIPTION.match(id_ or "") for id_ in lower.to_pylist()]
     subscriptions = pa.array([one and one[1] for one in found], _TEXT)
     return lower.take(encoded.indices), subscriptions.take(encoded.indices)
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON; numbers that JSON does not have, as Python writes them."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except RecursionError:
+        return orjson.dumps(str(type(value))).decode()
+
+
+def _kept(rest: str | bytes | None, pointer: str, value: Any) -> str:
+    """AdditionalProperties with a value under the key that it came under."""
+    *outer, key = pointer.split("/")[1:]
+    if isinstance(value, float) and not math.isfinite(value):
+        value = str(value)
+    try:
+        found = json.loads(rest or b"{}")
+    except (ValueError, RecursionError):  # integers of more than 4,300 digits; more levels than Python reads
+        return f"{str(rest)[:-1]},{json.dumps('.'.join([*outer, key]))}:{json_text(value)}}}"
+    inner = found.setdefault("properties", {}) if outer else found
+    (inner if type(inner) is dict else found)[key] = value
+    return json_text(found)
 
 
 def _filled(column: Column, values: pa.Array | None, rows: int) -> pa.Array:

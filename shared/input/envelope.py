@@ -58,6 +58,7 @@ class Reason(StrEnum):
     """Why a record or a whole envelope did not pass."""
 
     UNREADABLE_ENVELOPE = "unreadable_envelope"
+    MALFORMED_RECORD = "malformed_record"
     RECORD_NOT_AN_OBJECT = "record_not_an_object"
     MISSING_REQUIRED_FIELD = "missing_required_field"
     WRONG_TYPE = "wrong_type"
@@ -78,6 +79,8 @@ class Rejection:
     """The record's position in its envelope; None: the whole envelope."""
     pointer: str = ""
     """JSON pointer (RFC 6901) to the offending value inside the record."""
+    text: str = ""
+    """The record's own text, if it is no JSON: at most 8 KB of it."""
 
 
 @dataclass(frozen=True, slots=True)

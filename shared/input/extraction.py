@@ -1,6 +1,6 @@
 """Splits records by shape: extracts values into columns and sets aside records of other categories."""
 
-import json
+import re
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,9 +10,13 @@ from typing import Any
 import orjson
 
 from shared.input import bounds, shapes, templates
+from shared.input.bodies import Unfit
 from shared.input.columns import Columns
 from shared.input.envelope import Envelope, Reason, Unreadable, quote
+from shared.input.exact import dumps, repeats
 from shared.input.origins import Origins
+from shared.input.rejections import RejectionDetail
+from shared.input.salvage import Malformed
 from shared.input.shapes import INPUT, Keys, RecordKeys, Shape
 from shared.input.templates import Template
 from shared.tables.schema import CATEGORY, RECORDS
@@ -28,6 +32,9 @@ _CREDIT = 1 << 15
 """Bytes of bodies that a template may try in vain; those that it reads earn a quarter of their own."""
 _SIZE = 1 << 20
 """Larger bodies are left to `shared.input.envelope`, which bounds what they take."""
+_SINGLE_QUOTED = re.compile(rb"""'((?:[^'\\]++|\\.)*+)'|"(?:[^"\\]++|\\.)*+\"""", re.DOTALL)
+_TEXT = 8192
+"""Bytes of a malformed record that its rejection quotes."""
 _WRONG = "\0"
 """No category, no table."""
 
@@ -80,6 +87,8 @@ class Rows:
         if self.template is None or self._credit < 0 or (size := sum(map(len, texts))) > _SIZE:
             return None
         found = self.template.records(texts)
+        if found is not None and any(map(repeats, texts)):
+            return None
         if found is not None:
             self._credit += size // 4
         elif len(texts) == 1:
@@ -121,6 +130,12 @@ class Rows:
                 self._add_with_keys(shapes.record_keys(keys), keys, _pick(found, at), _pick(where, at))
         elif issubclass(kind, templates.Record):
             self._add_structs(kind.template, found, where)
+        elif kind is Malformed:
+            ours = [at for at, record in enumerate(found) if not record.foreign]
+            self.foreign += len(found) - len(ours)
+            self.origins.reject(
+                Reason.MALFORMED_RECORD, [where[at] for at in ours], lambda at: _malformed(found[ours[at]])
+            )
         else:
             self.origins.reject(Reason.RECORD_NOT_AN_OBJECT, where, lambda at: (_no_object(found[at]), ""))
 
@@ -153,17 +168,23 @@ class Rows:
         if record_keys.properties is None:
             self._add_shaped(shapes.shape(keys, None), members, [], where)
             return
-        inner, good = self._properties(record_keys.properties, members, where)
-        members, inner, where = _pick(members, good), _pick(inner, good), _pick(where, good)
+        key = record_keys.properties
+        inner = [self._object(member.pop(key)) for member in members]
+        odd = [at for at, each in enumerate(inner) if each is not None and type(each) is not dict]
+        if odd:
+            kept = [members[at] | {"properties": inner[at]} for at in odd]
+            self._add_shaped(shapes.shape(keys, None), kept, [], [where[at] for at in odd], rest=True)
+            good = [at for at, each in enumerate(inner) if each is None or type(each) is dict]
+            members, inner, where = _pick(members, good), _pick(inner, good), _pick(where, good)
         for inner_keys, at in _groups([None if each is None else (*each,) for each in inner]):
             shape = shapes.shape(keys, inner_keys)
             self._add_shaped(shape, _pick(members, at), _pick(inner, at), _pick(where, at))
 
     def _ours(self, record_keys: RecordKeys, values: list[Any], where: Sequence[int]) -> Sequence[int] | None:
         """Which records are of the category, or of the table (None: all), by the value that says so."""
-        name = CATEGORY if record_keys.category else RECORDS.name
+        name = (CATEGORY if record_keys.category else RECORDS.name).lower()
         if values and type(values[0]) is str and values.count(values[0]) == len(values):
-            if values[0].lower() == name.lower():
+            if values[0].strip().lower() == name:
                 return None
             self.foreign += len(values)
             return []
@@ -183,7 +204,7 @@ class Rows:
         )
         distinct = set(known)
         # null says nothing of a category: such a record is checked, not skipped.
-        accepted = {value for value in distinct if value is None or value.lower() == name.lower()}
+        accepted = {value for value in distinct if value is None or value.strip().lower() == name}
         if accepted == distinct:
             return None
         ours = [at for at, value in enumerate(known) if value in accepted] if accepted else []
@@ -191,9 +212,15 @@ class Rows:
         return ours
 
     def _add_shaped(
-        self, shape: Shape, members: list[Record], inner: list[Any], where: Sequence[int]
+        self,
+        shape: Shape,
+        members: list[Record],
+        inner: list[Any],
+        where: Sequence[int],
+        *,
+        rest: bool = False,
     ) -> None:
-        """Takes records of one shape."""
+        """Takes records of one shape; `rest`: they have more than the shape says."""
         if not members:
             return
         if shape.missing is not None:
@@ -204,7 +231,9 @@ class Rows:
             self._seen.append((shape.keys, shape.inner_keys))
         self.runs.append(Run(len(self.numbers), shape.keys, shape.inner_keys))
         self.numbers.extend(where)
-        rest = bool(shape.rest or shape.rest_inner)
+        rest = rest or bool(shape.rest or shape.rest_inner)
+        if shape.others:
+            _fill(shape, members, inner)
         for partition, places, more in ((members, shape.outer, rest), (inner, shape.inner, shape.rest_inner)):
             for column, key in places:
                 self.columns.extend(
@@ -218,49 +247,39 @@ class Rows:
             self.columns.extend(REST, _dumped(members))
         self.columns.end(len(members))
 
-    def _properties(
-        self, key: str, members: list[Record], where: Sequence[int]
-    ) -> tuple[list[Any], Sequence[int] | None]:
-        """The properties, an object or None each, and which records they can be read of (None: all)."""
-        values = [member.pop(key) for member in members]
-        if not set(map(type, values)) - {dict}:
-            return values, None
-        opened = [self._object(value) if type(value) is str else value for value in values]
-        wrong = [at for at, value in enumerate(opened) if type(value) is not dict and value is not None]
-        if not wrong:
-            return opened, None
-        self.origins.reject(
-            Reason.WRONG_TYPE,
-            [where[at] for at in wrong],
-            lambda at: (
-                f"expected an object or its JSON text in properties, came {quote(values[wrong[at]])}",
-                f"/{key}",
-            ),
-        )
-        return opened, [at for at, value in enumerate(opened) if type(value) is dict or value is None]
+    def _object(self, value: Any) -> Any:
+        """Properties as an object, where they are one, or its text; Azure writes single quotes, too."""
+        if type(value) is not str:
+            return value
+        text = value.encode()
+        for each in (text, _SINGLE_QUOTED.sub(_requoted, text)) if b"'" in text else (text,):
+            try:
+                bounds.check(each, self.limit)
+                return orjson.loads(each)
+            except (orjson.JSONDecodeError, Unreadable):
+                pass
+        return value
 
-    def _object(self, text: str) -> Any:
-        encoded = text.encode()
-        try:
-            bounds.check(encoded, self.limit)
-            return orjson.loads(encoded)
-        except (orjson.JSONDecodeError, Unreadable):
-            return text
+
+def _requoted(found: re.Match[bytes]) -> bytes:
+    return found[0] if found[1] is None else b'"%b"' % found[1].replace(b"\\'", b"'").replace(b'"', b'\\"')
+
+
+def _fill(shape: Shape, members: list[Record], inner: list[Any]) -> None:
+    """Exchanges values where the first key of a column is null or empty, and another one is not."""
+    for first_inner, first, other_inner, other in shape.others:
+        for one, another in zip(
+            inner if first_inner else members, inner if other_inner else members, strict=True
+        ):
+            if shapes.empty(one[first]) and not shapes.empty(another[other]):
+                one[first], another[other] = another[other], one[first]
 
 
 def _dumped(members: list[Record]) -> list[bytes]:
     try:
         return list(map(orjson.dumps, members))
     except orjson.JSONEncodeError:
-        return [_dumped_deep(member) for member in members]
-
-
-def _dumped_deep(member: Record) -> bytes:
-    """Orjson reads 1,024 levels and writes 254 (ijl/orjson, `Recursion limit reached`)."""
-    try:
-        return orjson.dumps(member)
-    except orjson.JSONEncodeError:
-        return json.dumps(member, ensure_ascii=False, separators=(",", ":")).encode()
+        return list(map(dumps, members))
 
 
 def _groups[K](keys: list[K]) -> list[tuple[K, Sequence[int] | None]]:
@@ -280,7 +299,19 @@ def _pick[S: Sequence[Any]](values: S, at: Sequence[int] | None) -> S:
     return values if at is None else [values[each] for each in at]  # type: ignore[return-value]
 
 
+def _malformed(record: Malformed) -> RejectionDetail:
+    try:
+        orjson.loads(record.text)
+        problem = "it is not closed"
+    except orjson.JSONDecodeError as error:
+        problem = quote(str(error))
+    text = record.text[:_TEXT].decode("utf-8", "backslashreplace")
+    return f"expected JSON, came {quote(record.text)}: {problem}", "", text
+
+
 def _no_object(value: object) -> str:
+    if type(value) is Unfit:
+        return value.message
     if type(value) is bytes:
         return f"expected a line with a JSON object, array or envelope, came {quote(value)}"
     return f"expected a JSON object, came {quote(value)}"

@@ -12,7 +12,10 @@ def read(value: object) -> float | None:
     if type(value) is str and NUMERIC.fullmatch(text := value.strip()):
         number = float(text)  # which itself strips less: not U+001C to U+001F
     elif type(value) in {int, float}:
-        number = float(value)  # type: ignore[arg-type]
+        try:
+            number = float(value)  # type: ignore[arg-type]
+        except OverflowError:
+            return None
     else:
         return None
     return number if math.isfinite(number) else None

@@ -11,8 +11,8 @@ from shared.intervals import runs
 MESSAGES = 100
 """So many rejections of an envelope are told one by one."""
 
-type RejectionDetail = tuple[str, str]
-"""A message and a JSON pointer."""
+type RejectionDetail = tuple[str, str] | tuple[str, str, str]
+"""A message, a JSON pointer, and the text of a record that is no JSON."""
 
 
 class Rejections:
@@ -42,8 +42,8 @@ class Rejections:
         self._counts[reason] = self._counts.get(reason, 0) + len(indexes)
         self._indexes.extend(indexes)
         for position, index in enumerate(indexes[:MESSAGES]):
-            message, pointer = describe(position)
-            self._first.append(Rejection(reason, message, index, pointer))
+            message, pointer, *text = describe(position)
+            self._first.append(Rejection(reason, message, index, pointer, *text))
         if len(self._first) > 10 * MESSAGES:
             self._keep_first()
 

@@ -1,7 +1,8 @@
 """Maps each record shape (its keys plus its properties' keys) to the positions of its columns."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from shared.tables.schema import RECORDS, Role
 
@@ -14,6 +15,10 @@ INPUT = tuple(
 )
 """The columns that keys of a record fill, in order."""
 
+_INNER = "properties."
+_PLACES = [
+    {place.lower() for place in (*column.resource_log, column.table_form) if place} for column in INPUT
+]
 _CACHED = 1024
 _CACHED_LETTERS = 4096
 _cached_keys: dict[Keys, "RecordKeys"] = {}
@@ -42,6 +47,9 @@ class Shape:
     outer: tuple[tuple[int, str], ...]
     inner: tuple[tuple[int, str], ...]
     """Those inside the properties."""
+    others: tuple[tuple[bool, str, bool, str], ...]
+    """Of columns that have several keys: whether the first one is inside the properties, it, and the same of
+    another one, which counts where the first is null or empty."""
     absent: tuple[int, ...]
     missing: int | None
     """The first required column that is absent."""
@@ -111,17 +119,21 @@ def _shape(keys: Keys, inner: Keys | None) -> Shape:
     outer: dict[str, int] = {}
     within: dict[str, int] = {}
     absent = []
+    found: list[tuple[int, bool, str]] = []
     for at, column in enumerate(INPUT):
         # The columns that only the table has: in a resource log, `tenantId` means something else.
         table_form = (column.table_form,) if column.table_form else ()
         paths = column.resource_log + (table_form if column.resource_log or not known.category else ())
+        keys_of = []
         for place in paths:
-            is_inner = place.startswith("properties.")
-            key = find_inner(place.removeprefix("properties.")) if is_inner else find_outer(place)
-            claimed = within if is_inner else outer
-            if key is not None:
-                claimed[key] = at
-                break
+            is_inner = place.startswith(_INNER)
+            key = find_inner(place.removeprefix(_INNER)) if is_inner else find_outer(place)
+            if key is not None and (is_inner, key) not in keys_of:
+                keys_of.append((is_inner, key))
+        if keys_of:
+            is_inner, key = keys_of[0]
+            (within if is_inner else outer)[key] = at
+            found += [(at, *other) for other in keys_of[1:]]
         else:
             absent.append(at)
     taken = {known.category, known.table, known.properties, *outer}
@@ -130,12 +142,44 @@ def _shape(keys: Keys, inner: Keys | None) -> Shape:
         inner_keys=inner,
         outer=tuple((at, key) for key, at in outer.items()),
         inner=tuple((at, key) for key, at in within.items()),
+        others=_others(outer, within, found),
         absent=tuple(absent),
         missing=next((at for at in absent if INPUT[at].required and INPUT[at].default is None), None),
         rest=tuple(key for key in keys if key not in taken),
         rest_inner=tuple(key for key in inner or () if key not in within),
         properties=known.properties,
     )
+
+
+def _others(
+    outer: Mapping[str, int], within: Mapping[str, int], found: list[tuple[int, bool, str]]
+) -> tuple[tuple[bool, str, bool, str], ...]:
+    first = {at: (False, key) for key, at in outer.items()} | {at: (True, key) for key, at in within.items()}
+    return tuple(
+        (*first[at], is_inner, key)
+        for at, is_inner, key in found
+        if at in first and key not in (within if is_inner else outer)
+    )
+
+
+def empty(value: object) -> bool:
+    """Whether a value says nothing: another key of its column counts."""
+    return value is None or (type(value) is str and not value.strip())
+
+
+def lacks(record: Mapping[str, Any], key: str) -> bool:
+    """Whether a key would fill a column, or tell the category, that a record has no value of."""
+    known = record_keys(tuple(record))
+    name = key.lower()
+    if name in {"category", "type"}:
+        return known.category is None and known.table is None
+    inner = record.get(known.properties) if known.properties else None
+    said = {each.lower() for each, value in record.items() if not empty(value)}
+    if type(inner) is dict:
+        said |= {_INNER + each.lower() for each, value in inner.items() if not empty(value)}
+    if name == "properties":
+        return known.properties is None
+    return any(name in paths and not said & paths for paths in _PLACES)
 
 
 def _finder(keys: Keys) -> Callable[[str], str | None]:

@@ -14,22 +14,36 @@ _MARKS = {4: "-", 7: "-", 10: "T", 13: ":", 16: ":", 19: "."}
 _FRACTION = 26
 """Where the sixth digit of a fraction ends; further ones are cut off."""
 _EPOCH = date(1970, 1, 1).toordinal()
-_CLOCK = r"(?P<hour>\d\d?):(?P<minute>\d\d):(?P<second>\d\d)(?:\.(?P<fraction>\d{1,9}))?"
+_CLOCK = r"(?P<hour>\d\d?):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,30}))?)?"
+_ZONE = r" ?(?:[Zz]|UTC|GMT|(?P<sign>[+-])(?P<hours>\d\d)(?::?(?P<minutes>\d\d))?)?"
 _ISO = re.compile(
-    rf"(?P<year>\d{{4}})-(?P<month>\d\d)-(?P<day>\d\d)[Tt ]{_CLOCK}"
-    r"(?:[Zz]|(?P<sign>[+-])(?P<hours>\d\d):?(?P<minutes>\d\d))?",
+    rf"(?P<year>\d{{4}})(?P<mark>[-/])(?P<month>\d\d?)(?P=mark)(?P<day>\d\d?)(?:[Tt]| ){_CLOCK}"
+    rf"(?:[ \u202f](?P<half>[AaPp])[Mm])?{_ZONE}",
     re.ASCII,
 )
 _US = re.compile(
-    rf"(?P<month>\d\d?)/(?P<day>\d\d?)/(?P<year>\d{{4}}) {_CLOCK}(?: (?P<half>[AaPp])[Mm])?", re.ASCII
+    rf"(?P<month>\d\d?)/(?P<day>\d\d?)/(?P<year>\d{{4}}),? {_CLOCK}"
+    rf"(?:[ \u202f](?P<half>[AaPp])[Mm])?{_ZONE}",
+    re.ASCII,
 )
+_RFC = re.compile(
+    rf"(?:[A-Z][a-z]{{2}}, ?)?(?P<day>\d\d?) (?P<name>[A-Z][a-z]{{2}}) (?P<year>\d{{4}}) {_CLOCK}{_ZONE}",
+    re.ASCII,
+)
+"""RFC 5322, as HTTP and .NET's format `R` write it."""
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_SINCE = re.compile(
+    r"(?:/Date\()?(?P<whole>\d{10}|\d{13}|\d{16}|\d{19})(?:\.(?P<fraction>\d{1,30}))?(?:\)/)?", re.ASCII
+)
+"""Since 1970: seconds, milliseconds, microseconds or nanoseconds by the number of digits (2001 to 2286)."""
 
 
 def read(texts: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
     """The times, in µs since 1970 UTC, and which of the texts are times at all; a null is none.
 
-    Forms: `YYYY-MM-DDThh:mm:ss` with up to 9 digits of a second, which are cut to 6, and `Z`, an offset, or
-    neither (UTC); `MM/DD/YYYY hh:mm:ss` with or without AM or PM (UTC; older resource logs have it).
+    Forms: `YYYY-MM-DDThh:mm:ss`, where digits beyond microseconds are cut off; `MM/DD/YYYY hh:mm:ss`, which
+    older resource logs have; RFC 5322; each with `Z`, `UTC`, an offset or none (UTC), and maybe AM or PM;
+    numbers since 1970: seconds (10 digits), milliseconds (13), microseconds (16), nanoseconds (19).
     """
     size = len(texts)
     times, good = np.zeros(size, np.int64), np.zeros(size, np.bool_)
@@ -80,23 +94,28 @@ def _days(months: np.ndarray) -> np.ndarray:
     return months.view("datetime64[M]").astype("datetime64[D]").astype(np.int64)
 
 
-def _read_one(text: str) -> int | None:
-    found = _ISO.fullmatch(text) or _US.fullmatch(text)
+def _read_one(text: str) -> int | None:  # noqa: PLR0911 - each is another kind of wrong
+    text = text.strip()
+    if since := _SINCE.fullmatch(text):
+        digits = since["whole"] + (since["fraction"] or "")
+        return int(digits[:16].ljust(16, "0"))
+    found = _ISO.fullmatch(text) or _US.fullmatch(text) or _RFC.fullmatch(text)
     if not found:
         return None
     parts = found.groupdict()
     try:
-        day = date(int(parts["year"]), int(parts["month"]), int(parts["day"])).toordinal() - _EPOCH
+        month = _MONTHS.index(parts["name"]) + 1 if "name" in parts else int(parts["month"])
+        day = date(int(parts["year"]), month, int(parts["day"])).toordinal() - _EPOCH
     except ValueError:
         return None
-    hour, minute, second = int(parts["hour"]), int(parts["minute"]), int(parts["second"])
+    hour, minute, second = int(parts["hour"]), int(parts["minute"]), int(parts["second"] or 0)
     if half := parts.get("half"):
         if not 1 <= hour <= 12:  # noqa: PLR2004
             return None
         hour = hour % 12 + (12 if half in "Pp" else 0)
     shift = 0
     if sign := parts.get("sign"):
-        hours, minutes = int(parts["hours"]), int(parts["minutes"])
+        hours, minutes = int(parts["hours"]), int(parts["minutes"] or 0)
         if hours > 23 or minutes > 59:  # noqa: PLR2004
             return None
         shift = (hours * 60 + minutes) * (-60 if sign == "-" else 60)

@@ -116,7 +116,8 @@ def dead_letters(rejected: Sequence[Rejected], partition: HubPartition, incarnat
     A line has `partition`, `sequence`, `enqueued` (ISO 8601, microseconds), `incarnation`, `body` (or
     `body_base64`, where it is not UTF-8), `amqp_body_type` if the body was an AMQP value or sequence and is
     kept as JSON, `rejections` (the first 100: `index`, `reason`, `pointer`,
-    `message`), `rejected_indexes` (all of them, as closed intervals; empty: the whole envelope) and `counts`.
+    `message`, and `text` of a record that is no JSON), `rejected_indexes` (all of them, as closed intervals;
+    empty: the whole envelope) and `counts`.
     """
     lines = (orjson.dumps(_dead_letter(one, partition, incarnation), option=_NEW_LINE) for one in rejected)
     return Encoded(_gzip(lines), "application/gzip", "jsonl.gz", None)
@@ -173,6 +174,7 @@ def _dead_letter(one: Rejected, partition: HubPartition, incarnation: int) -> di
         **amqp,
         "rejections": [
             {"index": each.index, "reason": each.reason, "pointer": each.pointer, "message": each.message}
+            | ({"text": each.text} if each.text else {})
             for each in one.rejections
         ],
         "rejected_indexes": one.indexes,

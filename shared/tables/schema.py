@@ -83,7 +83,7 @@ RECORDS = Table(
             _TIME,
             "When processing of the request started, as Azure documents it; cut to microseconds.",
             required=True,
-            resource_log=("time",),
+            resource_log=("time", "timeStamp", "eventTimestamp", "@timestamp"),
             table_form="TimeGenerated",
         ),
         Column(
@@ -98,7 +98,6 @@ RECORDS = Table(
             "EventName",
             _TEXT,
             "Name of the event, which describes the operation. Azure documents no values.",
-            required=True,
             resource_log=("properties.eventName", "eventName"),
             table_form="EventName",
         ),

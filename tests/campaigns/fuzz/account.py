@@ -85,7 +85,8 @@ def _elements(body: bytes) -> int | None:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-    documented = type(value) is dict and type(value.get("records")) is list
+    once = body.lower().count(b'records"') == 1 and b'"[' not in body and b'"{' not in body
+    documented = type(value) is dict and type(value.get("records")) is list and once
     return len(value["records"]) if documented else None
 
 

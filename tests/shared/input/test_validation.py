@@ -220,11 +220,116 @@ def test_a_duration_is_a_number_or_text_of_one(value: Any, number: float | None)
         assert row.get("ReportedDurationMs") == number
 
 
-@pytest.mark.parametrize("value", ["", "soon", "nan", "inf", "1e999", "1_0", "٣", True, [], {}])
-def test_a_duration_that_is_no_number_has_the_wrong_type(value: Any) -> None:
-    validated = run([LOG, LOG | {"durationMs": value}, LOG])
-    assert reasons(validated) == [(1, Reason.WRONG_TYPE, "/durationMs")]
-    assert validated.table.num_rows == 2
+@pytest.mark.parametrize("value", ["", "soon", "nan", "1e999", "1_0", "٣", True, [], {}])
+@pytest.mark.parametrize("inner", [False, True])
+def test_a_duration_that_is_no_number_is_kept_beside_the_row(value: Any, inner: bool) -> None:  # noqa: FBT001
+    changed = LOG | {"durationMs": value, "x": {"y": 1}}
+    if inner:
+        changed = LOG | {"x": {"y": 1}, "properties": LOG["properties"] | {"durationMs": value}}  # type: ignore[operator]
+    body = json.dumps({"records": [LOG, changed, LOG]}).encode()
+    found = rows(run(body))
+    rest = json.loads(found[1]["AdditionalProperties"])
+    assert rest == {"x": {"y": 1}} | (
+        {"properties": {"durationMs": value}} if inner else {"durationMs": value}
+    )
+    assert [row.get("ReportedDurationMs") for row in found] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (7, "7"),
+        (True, "true"),
+        ({"code": 1006}, '{"code":1006}'),
+        ([1, "é"], '[1,"é"]'),
+        (1.5, "1.5"),
+        ("", ""),
+    ],
+)
+def test_an_optional_column_of_another_type_keeps_the_row_as_json_text(value: Any, text: str) -> None:
+    for column, change in {
+        "Error": {"properties": LOG["properties"] | {"error": value}},  # type: ignore[operator]
+        "EventName": {"properties": {"eventName": value}},
+        "Region": {"location": value},
+    }.items():
+        assert rows(run([LOG, LOG | change, LOG]))[1][column] == text
+
+
+@pytest.mark.parametrize("value", [7, [], "{", "[]", "text", True])
+def test_properties_that_are_no_object_are_kept_beside_the_row(value: Any) -> None:
+    flat = {key: each for key, each in LOG.items() if key != "properties"} | {"eventName": "Opened"}
+    found = rows(run([LOG, flat | {"properties": value}, flat | {"properties": value, "x": 1}]))
+    assert [row["EventName"] for row in found] == ["Opened"] * 3
+    kept = orjson.loads(value) if value == "[]" else value
+    assert json.loads(found[1]["AdditionalProperties"]) == {"properties": kept}
+    assert json.loads(found[2]["AdditionalProperties"]) == {"properties": kept, "x": 1}
+
+
+def test_properties_in_single_quotes_are_read() -> None:
+    text = "{'eventName':'It\\'s \"x\"', 'source': 'Client', 'n': null, \"q\": \"it's\"}"
+    row = rows(run([LOG | {"properties": text}]))[0]
+    assert (row["EventName"], row["Source"]) == ('It\'s "x"', "Client")
+    assert json.loads(row["AdditionalProperties"]) == {"properties": {"n": None, "q": "it's"}}
+
+
+@pytest.mark.parametrize("nothing", [None, "", " "])
+def test_the_first_place_that_says_something_counts(nothing: Any) -> None:
+    inner = LOG["properties"] | {"correlationId": "inner"}  # type: ignore[operator]
+    change = {"correlationId": nothing, "location": nothing, "region": "r", "properties": inner}
+    row = rows(run([LOG | change]))[0]
+    assert (row["CorrelationId"], row["Region"]) == ("inner", "r")
+    assert json.loads(row["AdditionalProperties"]) == {
+        "region": nothing,
+        "properties": {"correlationId": nothing},
+    }
+    assert rows(run([LOG | {"region": "r"}]))[0]["Region"] == "West Europe"
+
+
+@pytest.mark.parametrize("id_", ["/a/b", "a/b", "/A/B/", " /a/B ", "//a/b//"])
+def test_resource_ids_have_one_form(id_: str) -> None:
+    assert [
+        row.get("_ResourceId") for row in rows(run([LOG | {"resourceId": id_}, LOG | {"resourceId": "/"}]))
+    ] == [
+        "/a/b",
+        None,
+    ]
+
+
+def test_what_an_envelope_says_counts_for_its_records_where_they_say_nothing() -> None:
+    bare = {"correlationId": "c", "timeStamp": TIME, "properties": {"eventName": "x", "correlationId": "d"}}
+    common = {"category": "WebSocketConnectionLogs", "time": "never", "resourceId": "/r", "Sku": "s"}
+    row = rows(run(common | {"records": [bare, LOG, {"category": "GatewayLogs"}]}))[0]
+    assert (row["CorrelationId"], row["_ResourceId"]) == ("c", "/r")
+    assert json.loads(row["AdditionalProperties"])["envelope"] == {"time": "never", "Sku": "s"}
+    assert run(common | {"category": "GatewayLogs", "records": [bare, bare]}).skipped == 2
+
+
+def test_an_event_around_an_envelope_is_rejected_and_around_anything_else_skipped() -> None:
+    event = {"specversion": "1.0", "type": "a.b", "time": TIME}
+    validated = run(
+        [event | {"data": {"records": [LOG]}}, event | {"data": LOG}, event | {"data": {"a": 1}}, LOG]
+    )
+    assert [index for index, _, _ in reasons(validated)] == [0, 1]
+    assert (validated.table.num_rows, validated.skipped) == (1, 1)
+
+
+def test_integers_stay_as_they_are() -> None:
+    numbers = [2**64, -(2**63) - 1, 10**300, 12345678901234567890123]
+    body = json.dumps({"records": [LOG | {"n": number, "m": [number, 1.5]} for number in numbers]}).encode()
+    assert [json.loads(row["AdditionalProperties"]) for row in rows(run(body))] == [
+        {"n": number, "m": [number, 1.5]} for number in numbers
+    ]
+
+
+def test_a_malformed_record_is_rejected_with_its_text_or_skipped_where_it_is_foreign() -> None:
+    bad, foreign = b'{"a":NaN}', b'{"category": "GatewayLogs", "v": NaN}'
+    ours = orjson.dumps(LOG)[:-1] + b',"v":Infinity}'
+    validated = run(b'{"records":[' + b",".join([orjson.dumps(LOG), bad, foreign, ours]) + b"]}")
+    assert (validated.table.num_rows, validated.skipped) == (1, 1)
+    assert [(each.index, each.reason, each.text) for each in validated.rejected[0].rejections] == [
+        (1, Reason.MALFORMED_RECORD, bad.decode()),
+        (3, Reason.MALFORMED_RECORD, ours.decode()),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -234,20 +339,12 @@ def test_a_duration_that_is_no_number_has_the_wrong_type(value: Any) -> None:
         ({"correlationId": None}, Reason.MISSING_REQUIRED_FIELD, "/correlationId"),
         ({"correlationId": 7}, Reason.WRONG_TYPE, "/correlationId"),
         ({"time": ""}, Reason.MISSING_REQUIRED_FIELD, "/time"),
-        ({"time": 7}, Reason.WRONG_TYPE, "/time"),
+        ({"time": 7}, Reason.UNPARSEABLE_TIME, "/time"),
         ({"time": "x"}, Reason.UNPARSEABLE_TIME, "/time"),
         ({"time": "1601-01-01T00:00:00Z"}, Reason.IMPLAUSIBLE_TIME, "/time"),
-        ({"resourceId": ["\x1b[31m"]}, Reason.WRONG_TYPE, "/resourceId"),
-        ({"location": False}, Reason.WRONG_TYPE, "/location"),
+        ({"correlationId": ["é\n" * 500]}, Reason.WRONG_TYPE, "/correlationId"),
         ({"category": 7}, Reason.WRONG_TYPE, "/category"),
         ({"category": []}, Reason.WRONG_TYPE, "/category"),
-        ({"properties": 7}, Reason.WRONG_TYPE, "/properties"),
-        ({"properties": "{"}, Reason.WRONG_TYPE, "/properties"),
-        ({"properties": "[]"}, Reason.WRONG_TYPE, "/properties"),
-        ({"properties": None}, Reason.MISSING_REQUIRED_FIELD, ""),
-        ({"properties": "null"}, Reason.MISSING_REQUIRED_FIELD, ""),
-        ({"properties": {"eventName": "é\n" * 500, "error": {}}}, Reason.WRONG_TYPE, "/properties/error"),
-        ({"properties": {"eventName": ""}}, Reason.MISSING_REQUIRED_FIELD, "/properties/eventName"),
     ],
 )
 def test_one_bad_value_rejects_its_record_alone(change: dict[str, Any], reason: Reason, pointer: str) -> None:
@@ -258,9 +355,9 @@ def test_one_bad_value_rejects_its_record_alone(change: dict[str, Any], reason: 
 
 
 def test_a_record_is_rejected_once_however_much_is_wrong() -> None:
-    validated = run([LOG | {"time": 1, "correlationId": 2, "location": 3, "durationMs": "x"}, 1])
+    validated = run([LOG | {"time": 1, "correlationId": 2}, 1])
     assert [dict(one.counts) for one in validated.rejected] == [
-        {Reason.WRONG_TYPE: 1, Reason.RECORD_NOT_AN_OBJECT: 1}
+        {Reason.UNPARSEABLE_TIME: 1, Reason.RECORD_NOT_AN_OBJECT: 1}
     ]
 
 
@@ -346,7 +443,7 @@ def test_a_body_that_cannot_be_inflated_is_rejected_among_others_and_told_why() 
 def test_more_records_than_are_checked_at_a_time_are_all_there() -> None:
     body = [LOG, {"category": "x"}, 1, LOG | {"time": ""}, ROW] * 5_000
     assert len(body) > validation._RECORDS
-    validated = run(body, b"{", body)
+    validated = run(body, b"?", body)
     assert validated.table.num_rows == 20_000
     assert validated.skipped == 10_000
     assert [dict(one.counts) for one in validated.rejected] == [

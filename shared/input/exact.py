@@ -1,0 +1,59 @@
+"""Parses JSON without losing integers beyond 64 bits, or the first of two `records` of one object."""
+
+import json
+import re
+from typing import Any
+
+import orjson
+
+_BEGUN = re.compile(rb'\{\s*+"records"\s*+:\s*+\[')
+_AGAIN = re.compile(rb'\]\s*+,\s*+"(?:(?i:records)"|[^"]{0,6}\\u)')
+_KEY = re.compile(rb'"(?i:records)"\s*+:|"[A-Za-z]{0,6}\\u00')
+_LONG = b"0" * 19
+_DIGITS = bytes(ord("0") if chr(letter).isdigit() else ord(".") for letter in range(128)) + b"." * 128
+
+
+def loads(text: bytes) -> Any:
+    """The value of JSON text. Raises orjson.JSONDecodeError."""
+    value = orjson.loads(text)
+    if _LONG in text.translate(_DIGITS) or (
+        repeats(text) if _BEGUN.match(text) else len(_KEY.findall(text)) > 1
+    ):
+        return _exact(text, value)
+    return value
+
+
+def dumps(value: Any) -> bytes:
+    """JSON text of any value that `loads` gave; orjson writes 254 levels and integers of 64 bits at most."""
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def repeats(text: bytes) -> bool:
+    """Whether an envelope that begins with its records has others behind them."""
+    return text.find(b"]") < len(text) - 3 and _AGAIN.search(text) is not None
+
+
+def _exact(text: bytes, value: Any) -> Any:
+    """The same with integers beyond 64 bits as they are, and with all of the `records` of one object."""
+    try:
+        return json.loads(text, parse_int=_integer, object_pairs_hook=_merged)
+    except RecursionError:
+        return value
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) < 4000 else float(digits)  # noqa: PLR2004 - more are refused by Python
+
+
+def _merged(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        for name in found:
+            if name.lower() == "records":
+                lists = [value for key, value in pairs if key == name]
+                if len(lists) > 1:
+                    found[name] = [each for one in lists for each in (one if type(one) is list else [one])]
+    return found

@@ -1,0 +1,180 @@
+"""Walks text that is no JSON as a whole, value by value: a malformed record does not cost its neighbors."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from shared.input.exact import loads
+from shared.tables.schema import CATEGORY, RECORDS
+
+_STRING = rb'"(?:[^"\\]++|\\.?)*+"?'
+_SCALAR = rb'(?:%b|[^][{}",]++)' % _STRING
+_SPACE = re.compile(rb"(?:[ \t\r\n\0\x1e,]++|\xef\xbb\xbf)*+")
+"""What separates values: white space, commas, the record separator of RFC 7464, NUL, byte order marks."""
+_BRACKET = re.compile(rb'(?:[^][{}"]++|%b)*+([][{}])?' % _STRING, re.DOTALL)
+_ELEMENT = re.compile(rb"%b*+" % _SCALAR, re.DOTALL)
+_LINE = re.compile(rb"[^\n]*+")
+_MEMBERS = rb"((?:\s*+%b\s*+:\s*+%b\s*+,)*+)" % (_STRING, _SCALAR)
+_RECORDS = rb'\s*+"(?i:records)"\s*+:\s*+\['
+_ENVELOPE = re.compile(rb"\{%b%b" % (_MEMBERS, _RECORDS), re.DOTALL)
+_AGAIN = re.compile(rb"\s*+,%b%b" % (_MEMBERS, _RECORDS), re.DOTALL)
+"""More records of the same envelope, behind the end of an array."""
+_START = re.compile(rb'[]}",{\n]\s*+(?=\{\s*+")')
+"""Where another record may begin inside of a malformed one."""
+_RECORD = {b"category", b"type", b"resourceid", b"_resourceid", b"correlationid", b"records"}
+_SAID = re.compile(rb"""["'](?i:category|type)["']\s*+:\s*+["']\s*+([^"'\\]{0,200}?)\s*+["']""")
+_OURS = {CATEGORY.lower().encode(), RECORDS.name.lower().encode()}
+_DEPTH = 1024
+_NESTED = 3
+"""Envelopes inside of arrays and envelopes that are looked into."""
+_WORK = 8
+"""Times the length of the text that may be spent on looking for records inside of malformed ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """The text of a record that is no JSON."""
+
+    text: bytes
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it can be told that it is of another category."""
+        said = {found.lower() for found in _SAID.findall(self.text)}
+        return bool(said) and not said & _OURS
+
+
+type Item = tuple[Any, bytes]
+"""What JSON made of a value, or `Malformed`, or the bytes of what begins like no record; and the members of
+the envelope around it, as text."""
+
+
+def walk(text: bytes) -> Iterator[Item]:
+    """The values of the text in order, in time linear in its length."""
+    return _Walk(text).values()
+
+
+class _Walk:
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._at = 0
+        self._work = _WORK * len(text)
+
+    def values(self) -> Iterator[Item]:
+        """Values one after the other, whatever separates them."""
+        while self._next():
+            yield from self._value()
+
+    def _next(self) -> int:
+        """The first byte of the next value; 0 at the end."""
+        found = _SPACE.match(self._text, self._at)
+        self._at = found.end() if found else self._at
+        return self._text[self._at] if self._at < len(self._text) else 0
+
+    def _value(self, members: bytes = b"", depth: int = 0) -> Iterator[Item]:
+        """An envelope, an array, a record, or a line that is none of them.
+
+        Args:
+            members: Of the envelope around it.
+            depth: Envelopes and arrays around it.
+        """
+        text, start = self._text, self._at
+        if text[start] not in b"{[":
+            found = _LINE.match(text, start)
+            assert found
+            self._at = found.end()
+            yield found[0].rstrip(), b""
+            return
+        whole = self._whole(start, len(text))
+        envelope = _ENVELOPE.match(text, start) if depth < _NESTED else None
+        if whole is not None:
+            yield whole, members
+        elif envelope:
+            members = envelope[1]
+            while envelope:
+                self._at = envelope.end()
+                yield from self._elements(members, depth + 1)
+                envelope = _AGAIN.match(text, self._at)
+            self._close()
+        elif text[start] == ord("[") and not depth:
+            self._at = start + 1
+            yield from self._elements(members, depth + 1)
+        else:
+            yield self._malformed(start)
+
+    def _elements(self, members: bytes, depth: int) -> Iterator[Item]:
+        """The elements of an array up to its end, or that of the text."""
+        while (first := self._next()) and first not in b"]}":
+            start = self._at
+            if first in b"{[":
+                yield from self._value(members, depth)
+            else:
+                found = _ELEMENT.match(self._text, start)
+                self._at = max(found.end() if found else 0, start + 1)
+                yield self._scalar(start), members
+        if first == ord("]"):
+            self._at += 1
+
+    def _scalar(self, start: int) -> Any:
+        piece = self._text[start : self._at].rstrip()
+        try:
+            return loads(piece)
+        except orjson.JSONDecodeError:
+            return piece
+
+    def _whole(self, start: int, stop: int) -> Any:
+        """The object or array that begins here, and is JSON; None: it is not."""
+        end = self._end(start, stop)
+        if end is None:
+            return None
+        try:
+            value = loads(self._text[start:end])
+        except orjson.JSONDecodeError:
+            return None
+        self._at = end
+        return value
+
+    def _end(self, start: int, stop: int) -> int | None:
+        """Where the brackets that open here are closed; None: they are not, or in the wrong order."""
+        opened = bytearray()
+        at = start
+        while found := _BRACKET.match(self._text, at, stop):
+            bracket, at = found[1], found.end()
+            if bracket is None:
+                return None
+            if bracket in b"{[":
+                opened += b"}" if bracket == b"{" else b"]"
+                if len(opened) > _DEPTH:
+                    return None
+            elif opened[-1:] != bracket:
+                return None
+            else:
+                opened.pop()
+                if not opened:
+                    return at
+        return None
+
+    def _malformed(self, start: int) -> Item:
+        """A malformed record: up to the next one that is JSON, or else to where its brackets are closed."""
+        end = self._end(start, len(self._text))
+        stop = len(self._text) if end is None else end
+        for found in _START.finditer(self._text, start + 1, stop):
+            if self._work <= 0:
+                break
+            value = self._whole(found.end(), len(self._text))
+            self._work -= (self._at if value is not None else stop) - found.end()
+            if isinstance(value, dict) and {key.lower().encode() for key in value} & _RECORD:
+                self._at = found.end()
+                return Malformed(self._text[start : self._at].rstrip(b", \t\r\n")), b""
+        self._at = stop
+        return Malformed(self._text[start:stop].rstrip(b", \t\r\n\0")), b""
+
+    def _close(self) -> None:
+        """Skips the end of an envelope."""
+        opened = 1
+        while opened and (found := _BRACKET.match(self._text, self._at)) and found[1]:
+            opened += 1 if found[1] in b"{[" else -1
+            self._at = found.end()
