@@ -22,7 +22,7 @@ NAME = re.compile(
     r"ns-apim-logs-3-i0-\d{20}-\d+-(ab){16}(-\d{5})?\.(parquet|jsonl\.gz)"
 )
 """Of every file, whatever its records say."""
-METADATA = re.compile(r"[a-zA-Z0-9/.,:_-]*")
+METADATA = re.compile(r"[a-zA-Z0-9/.,:=_+-]*")
 HOURS = 7 * 24 + 2
 """In which a record's time may lie, as long as all envelopes arrive in one hour."""
 
