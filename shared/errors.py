@@ -6,6 +6,7 @@ ExporterError
 |-- HubError                the Event Hub did not answer, or refused
 |-- PlanningBroke           planning one message raised, or took more CPU or memory than it may
 |-- LastResortError         planning a batch message by message did not get to its end
+|-- AccessError             a container cannot be read: sign-in, network, name or role
 |-- CaptureError            a fixture cannot be written
 |-- ConvertError            a file cannot be read as log records
 |-- DamagedFile             an output file or a state blob is not as it was written
@@ -48,6 +49,10 @@ class PlanningBroke(ExporterError):
 
 class LastResortError(ExporterError):
     """Planning a batch message by message did not get to its end: the next attempt does it again."""
+
+
+class AccessError(ExporterError):
+    """A container cannot be read: the sign-in, the network, a name or a role is not right."""
 
 
 class CaptureError(ExporterError):

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from shared import settings
-from shared.azure import blob_storage
+from shared.azure import access, blob_storage
 from shared.commands import console
 from shared.operator_settings import OperatorSettings
 from shared.protocol.storage import Storage
@@ -49,7 +49,10 @@ def configured() -> OperatorSettings:
 
 
 def connect(config: Settings) -> Storage:
-    """To the containers of the settings."""
+    """The storage of the settings, once both containers were read. Raises AccessError within 20 s."""
+    access.check(config.output, config.OUTPUT_CONTAINER, "OutputStorage", "OUTPUT_CONTAINER", console.waiting)
+    state = "OutputStorage" if config.state == config.output else "StateStorage"
+    access.check(config.state, config.STATE_CONTAINER, state, "STATE_CONTAINER", console.waiting)
     return blob_storage.connect(config.state, config.output, config.STATE_CONTAINER, config.OUTPUT_CONTAINER)
 
 

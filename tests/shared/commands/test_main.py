@@ -313,7 +313,8 @@ def test_what_cannot_be_reached_is_an_error_of_one_line(
         monkeypatch.setenv(name, value)
     status, output = ran(capsys, command)
     assert (status, len(output.splitlines())) == (2, 1)
-    assert "ContainerNotFound" in output
+    assert "Container 'not-there' does not exist in 127.0.0.1" in output
+    assert "check OUTPUT_CONTAINER" in output
 
 
 def test_it_runs_as_a_module_without_colours_or_progress_in_a_pipe(filled: Exported) -> None:
