@@ -76,6 +76,17 @@ def test_a_commit_takes_two_calls_for_each_file_and_at_most_three_more(
         assert len(storage.calls) <= 2 * len(commit.files) + 3, storage.calls
 
 
+@pytest.mark.parametrize(("formats", "calls"), [(("parquet",), 4), (("parquet", "json"), 6)])
+def test_a_commit_of_one_hour_takes_four_calls_or_six(
+    storage: Counting, formats: tuple[str, ...], calls: int
+) -> None:
+    one = exporter(storage, formats)
+    one.run(PARTITION, batch(0, 1))
+    storage.calls.clear()
+    one.run(PARTITION, batch(1, 1))
+    assert len(storage.calls) == calls, storage.calls
+
+
 def test_a_batch_of_duplicates_takes_no_call_while_the_ledger_is_known(storage: Counting) -> None:
     one = exporter(storage)
     one.run(PARTITION, batch(0))
