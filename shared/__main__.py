@@ -22,6 +22,7 @@ COMMANDS = (
     "capture",
     "schema",
     "convert",
+    "cost",
     "completion",
 )
 """A command is a module of `shared.commands`; only the module of the command that runs is imported."""

@@ -3,21 +3,27 @@
 import re
 from pathlib import Path
 
+from shared.commands.cost import read
+
 DOCS = Path(__file__).resolve().parents[1] / "docs"
+PRICES = read(None)
 CASES = ((50, 5_000), (20, 860))
 MEMORY_GB, FILES, BYTES, CALL = 2, 1, 90, 0.05
 
 
 def costs(r: int, b: int) -> dict[str, float]:
     commits = 1e9 / b
+    execution = MEMORY_GB * PRICES["execution"].price
     parts = {
-        "execution time, at most": commits * 1 * MEMORY_GB * 0.000026,
-        "executions": commits * 0.40 / 1e6,
-        "writes and lists, at most": commits * (2 * FILES + 4) * 0.065 / 1e4,
-        "ingress": 1e9 / r * 0.028 / 1e6,
-        "stored, a month": 1e9 * BYTES / 1e9 * 0.023,
-        "telemetry of invocations": commits * 4e3 / 1e9 * 2.76,
-        "compaction, its execution time": (13_000 + commits * 2 * CALL / 8) * MEMORY_GB * 0.000026,
+        "execution time, at most": commits * 1 * execution,
+        "executions": commits * PRICES["executions"].price / 1e6,
+        "writes and lists, at most": commits * (2 * FILES + 4) * PRICES["write"].price / 1e4,
+        "ingress": 1e9 / r * PRICES["ingress"].price / 1e6,
+        "stored, a month": 1e9 * BYTES / 1e9 * PRICES["stored"].price,
+        "telemetry of invocations": commits * 4e3 / 1e9 * PRICES["logs"].price,
+        "compaction, its execution time": (13_000 + commits * 2 * CALL / 8)
+        * MEMORY_GB
+        * PRICES["execution"].price,
     }
     return parts | {"together, USD": sum(parts.values())}
 

@@ -1,4 +1,4 @@
-"""What docs/sizing.md says of sizes and costs, computed again."""
+"""What docs/sizing.md says of sizes and costs is what the calculator computes, of what is deployed."""
 
 import json
 import re
@@ -6,19 +6,35 @@ from datetime import timedelta
 
 import pytest
 
+from shared import __main__
+from shared.commands import cost_model
+from shared.commands.cost import read
+from shared.commands.cost_model import DERIVED, LINES, Workload
 from shared.compaction import swaps
 from shared.policies import CompactionPolicy
+from shared.telemetry import METRICS
 from tests.infra.snapshots import INFRA, ROOT, of_type
 
 PAGE = (ROOT / "docs" / "sizing.md").read_text()
+PRICES_FILE = ROOT / "shared" / "commands" / "prices.json"
 HUB = json.loads((ROOT / "host.json").read_text())["extensions"]["eventHubs"]
-DEFAULTS = dict(re.findall(r"^param (\w+) int = (\d+)$", (INFRA / "main.bicep").read_text(), re.MULTILINE))
+MAIN = (INFRA / "main.bicep").read_text()
+DEFAULTS = {name: int(value) for name, value in re.findall(r"^param (\w+) int = (\d+)$", MAIN, re.MULTILINE)}
 MONTH = timedelta(hours=730)
+PRICES = read(None)
+EXAMPLE = Workload()
+CASES = {
+    "no traffic": Workload(R=0, P=2),
+    "1 record/s": Workload(R=86_400, P=2),
+    "100 records/s": Workload(R=8_640_000),
+    "the example": EXAMPLE,
+    "1,000 records/s": Workload(R=86_400_000, U=2, s=0.1),
+}
 
 
-def rows(manifest: str) -> list[list[str]]:
+def rows(head: str) -> list[list[str]]:
     """The cells of the table whose first line begins so."""
-    table = PAGE[PAGE.index(f"\n{manifest}") + 1 :].split("\n\n")[0].splitlines()
+    table = PAGE[PAGE.index(f"\n{head}") + 1 :].split("\n\n")[0].splitlines()
     return [[cell.strip(" `*") for cell in line.strip("|").split("|")] for line in table[2:]]
 
 
@@ -26,55 +42,91 @@ def number(cell: str) -> float:
     return float(cell.replace(",", ""))
 
 
-def evaluate(formula: str, values: dict[str, float]) -> float:
-    return float(eval(formula, {"__builtins__": {}, "max": max}, values))
+def amount(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 or value == round(value) else f"{value:,.2f}"
 
 
-GIVEN = {name: number(example) for name, _, example in rows("| | | example |")}
-DERIVED = rows("| | | formula | example |")
-COSTS = rows("| a month |")
-VALUES = dict(GIVEN)
-for symbol, _, formula, _ in DERIVED:
-    VALUES[symbol] = evaluate(formula, VALUES)
+def test_the_page_shows_what_goes_in() -> None:
+    expected = [
+        f"| `{name}` | {one.metadata['meaning']} | {one.default:,} |"
+        for name, one in Workload.__dataclass_fields__.items()
+    ]
+    assert "\n".join(expected) in PAGE, "\n".join(expected)
 
 
-def test_what_follows_from_the_example_follows() -> None:
-    assert {name: VALUES[name] for name, *_ in DERIVED} == {name: number(cell) for name, *_, cell in DERIVED}
+def test_the_page_shows_what_follows() -> None:
+    values = cost_model.values(EXAMPLE)
+    expected = [
+        f"| `{name}` | {meaning} | `{formula}` | {amount(values[name])} |"
+        for name, (meaning, formula) in DERIVED.items()
+    ]
+    assert "\n".join(expected) in PAGE, "\n".join(expected)
 
 
-@pytest.mark.parametrize("row", COSTS[:-1], ids=lambda row: row[0])
-def test_a_row_of_the_worked_example_computes(row: list[str]) -> None:
-    _, formula, amount, price, cost = row
-    each, per = map(number, price.split(" for "))
-    value = evaluate(formula, VALUES)
-    assert number(amount) == pytest.approx(value, rel=0.01)
-    assert number(cost) == round(value * each / per, 2)
+def test_the_page_shows_the_lines_as_the_calculator_computes_them() -> None:
+    expected = [
+        f"| {line.name} | `{line.formula}` | {amount(line.amount)} | {line.price.label} | {line.cost:.2f} |"
+        for line in cost_model.lines(EXAMPLE, PRICES)
+    ]
+    expected.append(f"| **all** | | | | **{cost_model.total(EXAMPLE, PRICES):.2f}** |")
+    assert "\n".join(expected) in PAGE, "\n".join(expected)
 
 
-def test_the_costs_add_up() -> None:
-    *parts, (_, _, _, _, total) = COSTS
-    assert number(total) == round(sum(number(row[-1]) for row in parts), 2)
+def test_the_page_says_what_small_and_large_users_pay_and_what_azures_own_ways_cost() -> None:
+    expected = []
+    for name, load in CASES.items():
+        costs = [cost_model.total(load, PRICES), *cost_model.others(load, PRICES).values()]
+        expected.append(f"| {name} | {' | '.join(f'{cost:,.0f}' for cost in costs)} |")
+    assert "\n".join(expected) in PAGE, "\n".join(expected)
+
+
+def test_without_traffic_nothing_is_charged_by_the_commit() -> None:
+    values = cost_model.values(Workload(R=0))
+    assert values["N"] == values["E"] == values["F"] == 0
+
+
+@pytest.mark.parametrize("records", [1, 86_400, 10_000_000, 10_000_000_000])
+def test_there_are_never_more_commits_than_events(records: float) -> None:
+    values = cost_model.values(Workload(R=records))
+    assert 0 < values["N"] <= values["E"]
+
+
+def test_every_price_says_where_it_comes_from() -> None:
+    file = json.loads(PRICES_FILE.read_text())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", file["checked"])
+    for price in file["prices"].values():
+        assert "https://" in price["source"]
+    assert {price for _, price in LINES.values()} <= set(file["prices"])
 
 
 def test_the_example_is_what_the_templates_deploy() -> None:
-    for name, parameter in {
+    for symbol, parameter in {
         "P": "partitionCount",
         "U": "throughputUnits",
         "D": "parquetRetentionDays",
     }.items():
-        assert GIVEN[name] == int(DEFAULTS[parameter])
-    assert GIVEN["M"] * 1024 == int(DEFAULTS["instanceMemoryMB"])
-    amounts = {row[0]: row[2] for row in COSTS}
-    assert int(amounts["log alerts"]) == len(of_type("Microsoft.Insights/scheduledQueryRules"))
-    assert int(amounts["metric alerts"]) == len(of_type("Microsoft.Insights/metricAlerts"))
+        assert getattr(EXAMPLE, symbol) == DEFAULTS[parameter]
+    assert DEFAULTS["instanceMemoryMB"] == EXAMPLE.M * 1024
+    assert int(LINES["log alert rules"][0]) == len(of_type("Microsoft.Insights/scheduledQueryRules"))
+    assert int(LINES["metric alerts"][0]) == len(of_type("Microsoft.Insights/metricAlerts"))
+
+
+def test_the_formulas_count_the_metrics_that_there_are() -> None:
+    of_a_partition = [one for one in METRICS if "partition" in one.attributes]
+    gauges = [one for one in of_a_partition if one.kind == "gauge" and one.name != "websocketlogs.gaps"]
+    formula = LINES["telemetry of the app, GB"][0]
+    assert f"({len(gauges)} * P + " in formula
+    # A commit reports fewer: conflicts and their like come rarely.
+    assert len(of_a_partition) - len(gauges) <= 26
+    assert "* 20 " in formula
 
 
 def test_the_formulas_hold_for_the_batches_of_host_json() -> None:
     hours, minutes, seconds = map(int, HUB["maxWaitTime"].split(":"))
     wait = timedelta(hours=hours, minutes=minutes, seconds=seconds)
-    (commits,) = (formula for name, _, formula, _ in DERIVED if name == "N")
-    assert re.findall(r"\d+", commits)[0] == str(MONTH // wait)
-    assert commits.endswith(f"/ {HUB['minEventBatchSize']})")
+    commits = DERIVED["N"][1]
+    assert f"{MONTH // wait} * P" in commits
+    assert f"E / {HUB['minEventBatchSize']}" in commits
     assert timedelta(minutes=43800) == MONTH
 
 
@@ -83,11 +135,10 @@ def test_the_formulas_hold_for_the_runs_of_compaction() -> None:
     runs = MONTH // timedelta(minutes=10)
     day = timedelta(days=1)
     # With the templates' retention of a week: RECORD_MAX_AGE, EVENT_HUB_RETENTION, WS_IDLE_TIMEOUT.
-    rules = CompactionPolicy(reach=7 * day + timedelta(hours=int(DEFAULTS["eventRetentionHours"])) + day)
-    lists = max(len(list(swaps.days(run * swaps.SLOT, rules))) for run in range(365 * 144, 366 * 144))
-    formulas = {row[0]: row[1] for row in COSTS}
-    assert f"+ {runs} * {lists} +" in formulas["writes and lists, at most"]
-    assert formulas["executions"].endswith(f"+ {runs}")
+    policy = CompactionPolicy(reach=7 * day + timedelta(hours=DEFAULTS["eventRetentionHours"]) + day)
+    lists = max(len(list(swaps.days(run * swaps.SLOT, policy))) for run in range(365 * 144, 366 * 144))
+    assert f"+ {runs} * {lists} +" in LINES["writes and lists, at most"][0]
+    assert LINES["executions"][0].endswith(f"+ {runs}")
 
 
 @pytest.mark.parametrize("row", rows("| records/s at the peak |"), ids=lambda row: row[0])
@@ -98,8 +149,33 @@ def test_a_row_of_the_sizing_table_holds_what_the_page_says_of_it(row: list[str]
     assert least >= number(megabytes)
     assert most >= 2 * number(megabytes)
     assert max(2, number(records) / 1000) <= int(partitions) <= 32
-    allowed = re.search(
-        r"@allowed\(\[\s+([\d\s]+)\]\)\nparam instanceMemoryMB", (INFRA / "main.bicep").read_text()
-    )
+    allowed = re.search(r"@allowed\(\[\s+([\d\s]+)\]\)\nparam instanceMemoryMB", MAIN)
     assert allowed
     assert memory in allowed[1].split()
+
+
+def test_the_command_prints_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    assert __main__.main(["cost", "--records-per-day", "86400", "--partitions", "2", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["total"] == cost_model.total(CASES["1 record/s"], PRICES)
+    assert __main__.main(["cost"]) == 0
+    said = capsys.readouterr().out
+    for name in LINES:
+        assert name in said
+    assert f"{cost_model.total(EXAMPLE, PRICES):,.2f}" in said
+
+
+def test_prices_can_be_given_and_a_wrong_file_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = tmp_path_factory.mktemp("prices") / "mine.json"
+    doubled = json.loads(PRICES_FILE.read_text())
+    for price in doubled["prices"].values():
+        price["price"] *= 2
+    file.write_text(json.dumps(doubled))
+    assert __main__.main(["cost", "--prices", str(file), "--json"]) == 0
+    total = json.loads(capsys.readouterr().out)["total"]
+    assert total == pytest.approx(2 * cost_model.total(EXAMPLE, PRICES), abs=0.1)
+    file.write_text('{"prices": {}}')
+    assert __main__.main(["cost", "--prices", str(file)]) == 2
+    assert "no price for" in capsys.readouterr().err

@@ -1,0 +1,103 @@
+"""`cost`: says what a deployment costs a month, by the formulas of docs/sizing.md."""
+
+import argparse
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from shared.audit.audit import OK
+from shared.commands import cost_model
+from shared.commands.base import command, say_json
+from shared.commands.console import say
+from shared.commands.cost_model import Price, Workload
+from shared.errors import SettingError
+
+OPTIONS = {
+    "--records-per-day": "R",
+    "--records-per-event": "r",
+    "--record-bytes": "b",
+    "--partitions": "P",
+    "--throughput-units": "U",
+    "--memory-gb": "M",
+    "--files-per-commit": "f",
+    "--parquet-bytes": "z",
+    "--days": "D",
+    "--sampling": "s",
+}
+"""Options and the symbols of the formulas that they set."""
+LIMIT = 1e18
+
+
+def declare(commands: Any) -> None:
+    """Adds it to the command line."""
+
+    def run(options: argparse.Namespace) -> int:
+        given = {symbol: getattr(options, symbol) for symbol in OPTIONS.values()}
+        return cost(Workload(**given), read(options.prices), as_json=options.json)
+
+    parser = command(
+        commands,
+        "cost",
+        run,
+        "Says what a deployment costs a month, line by line. Needs no settings and no Azure.",
+        "Amounts are upper bounds where the name says so. Prices are examples: give those of your region.\n"
+        "Exit status: 0 computed, 2 it could not be computed.",
+        "  python -m shared cost --records-per-day 86400 --partitions 2\n"
+        "  python -m shared cost --records-per-day 10000000 --prices mine.json --json",
+    )
+    meanings = {one.name: one for one in Workload.__dataclass_fields__.values()}
+    for option, symbol in OPTIONS.items():
+        default = meanings[symbol].default
+        parser.add_argument(
+            option,
+            dest=symbol,
+            metavar="NUMBER",
+            type=number,
+            default=default,
+            help=f"{meanings[symbol].metadata['meaning']} (default {default:g})",
+        )
+    parser.add_argument("--prices", type=Path, help="a file as shared/commands/prices.json is one")
+    parser.add_argument("--json", action="store_true", help="for machines")
+
+
+def number(text: str) -> float:
+    """0 or more."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1
+    if not 0 <= found < LIMIT:
+        raise argparse.ArgumentTypeError(f"expected a number, 0 or more, came {text!r}")
+    return found
+
+
+def read(path: Path | None) -> dict[str, Price]:
+    """The prices of this file, or the examples. Raises SettingError."""
+    data = path.read_bytes() if path else files("shared.commands").joinpath("prices.json").read_bytes()
+    try:
+        return cost_model.prices(data)
+    except ValueError as error:
+        raise SettingError(f"{path}: {error}") from None
+
+
+def cost(load: Workload, prices: dict[str, Price], *, as_json: bool) -> int:
+    """Prints the lines, their sum, and what Azure's own ways cost for the same."""
+    if not load.r:
+        raise SettingError("--records-per-event: must be above 0")
+    lines, total, others = (
+        cost_model.lines(load, prices),
+        cost_model.total(load, prices),
+        cost_model.others(load, prices),
+    )
+    if as_json:
+        say_json({"lines": [asdict(one) for one in lines], "total": total, "others": others})
+        return OK
+    width = max(len(line.name) for line in lines)
+    for line in lines:
+        say(f"{line.name:{width}}  {line.amount:>16,.1f}  {line.price.label:>20}  {line.cost:>10,.2f}")
+    say(f"{'together, USD a month':{width}}  {'':16}  {'':20}  {total:>10,.2f}")
+    say("Azure's own ways, for the same records, without durations and exactly-once:")
+    for name, amount in others.items():
+        say(f"  {name}: {amount:,.2f}")
+    return OK
