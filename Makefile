@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready node_modules/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs format clean faults fuzz load lock picture snapshots
+.PHONY: help demo test check bench docs format clean faults fuzz load lock picture proof snapshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ picture: $(READY) ## draw docs/report.png: the report in Chromium
 format: $(READY) ## format the code and mend what ruff can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+# Checks that take too long for `test`.
+proof: $(READY) ## a week and a day of made-up traffic over the alert rules
+	ALERT_DAYS=2 $(BIN)/pytest -n 2 tests/infra/test_alerts.py
 
 snapshots: $(READY) ## evaluate the templates anew for tests/infra (needs the Bicep compiler)
 	tests/infra/snapshot.sh
