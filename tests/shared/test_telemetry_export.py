@@ -20,7 +20,7 @@ NEEDED = {
     "EventHubConnection": "x",
     "EVENT_HUB_NAME": "hub",
     "EVENT_HUB_CONSUMER_GROUP": "group",
-    "OutputStorage": "x",
+    "OutputStorage": "UseDevelopmentStorage=true",
 }
 START = "import logging, sys; from shared import settings, telemetry, telemetry_export as export; "
 CONFIGURE = "export.configure(settings.load()); "
