@@ -22,7 +22,7 @@ from shared.compaction import swaps
 from shared.compaction.compactor import Compactor
 from shared.connections.observations import enrich
 from shared.input.validation import validate
-from shared.output import formats
+from shared.output import parquet
 from shared.policies import CompactionPolicy, ExportPolicy
 from shared.protocol.ledger import Ledger, PendingFile, StagedFile
 from shared.tables import schema
@@ -204,7 +204,7 @@ def put(storage: MemoryStorage, table: str, began: int, file: int, rows: pa.Tabl
     commit_id = uuid.uuid4().hex
     hour = datetime.fromtimestamp(began / 1e6, UTC)
     folder = f"parquet/{table}/{hour:date=%Y-%m-%d/hour=%H}/"
-    data = formats.parquet(rows, {}).data
+    data = parquet.encode(rows, {}, "snappy")
     said = {
         **dict.fromkeys(("ordinal", "incarnation", "commit_files", "commit_rows"), "1"),
         **dict.fromkeys(("files_before", "rows_before", "rejected_before", "skipped_before"), "0"),
@@ -226,7 +226,7 @@ def put(storage: MemoryStorage, table: str, began: int, file: int, rows: pa.Tabl
     listed = PendingFile(
         name=f"{folder}ns-hub-0-i0-{file:020d}-{file}-{commit_id}.parquet",
         block_ids=("0",),
-        content_type=formats.PARQUET,
+        content_type=parquet.CONTENT_TYPE,
         metadata=said,
         staged_at=0,
     )

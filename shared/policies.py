@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
-Format = Literal["parquet", "json"]
 Compression = Literal["snappy", "gzip", "zstd"]
 """Codecs of Parquet files."""
 Redaction = Literal["credentials", "queries", "off"]
@@ -63,7 +62,7 @@ class RedactionPolicy:
 class ExportPolicy:
     """The settings that `plan_commit` goes by: the part of the settings that decides what is exported."""
 
-    formats: tuple[Format, ...] = ("parquet",)
+    formats: tuple[str, ...] = ("parquet",)
     compression: Compression = "snappy"
     max_age: timedelta = timedelta(days=7)
     max_lead: timedelta = timedelta(hours=1)
@@ -77,7 +76,7 @@ class ExportPolicy:
 class FinishPolicy:
     """The settings that finishing connections goes by."""
 
-    formats: tuple[Format, ...] = ("parquet",)
+    formats: tuple[str, ...] = ("parquet",)
     compression: Compression = "snappy"
     opening: tuple[str, ...] = ("ConnectionOpened",)
     closing: tuple[str, ...] = ("ConnectionClosed", "ConnectionFailed", "ConnectionAborted")

@@ -3,17 +3,18 @@
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import SettingError
+from shared.output.formats import FORMATS
 from shared.policies import (
     CompactionPolicy,
     Compression,
     Connection,
     ExportPolicy,
     FinishPolicy,
-    Format,
     MiB,
     Redaction,
     RedactionPolicy,
@@ -21,6 +22,15 @@ from shared.policies import (
 from shared.setting_checks import contradictions
 from shared.setting_errors import duration, explain
 
+
+def _known_format(name: str) -> str:
+    if name not in FORMATS:
+        expected = " or ".join(repr(one) for one in FORMATS)
+        raise PydanticCustomError("literal_error", "must be {expected}", {"expected": expected})
+    return name
+
+
+OutputFormat = Annotated[str, AfterValidator(_known_format)]
 Names = Annotated[tuple[str, ...], NoDecode, Field(min_length=1)]
 Columns = Annotated[tuple[str, ...], NoDecode]
 Duration = Annotated[timedelta, BeforeValidator(duration)]
@@ -90,7 +100,7 @@ class Settings(BaseSettings):
         "websocket-logs-state",
         description="Container for the ledgers. It must have no lifecycle rules, versioning or soft delete.",
     )
-    OUTPUT_FORMATS: Annotated[tuple[Format, ...], NoDecode] = Field(
+    OUTPUT_FORMATS: Annotated[tuple[OutputFormat, ...], NoDecode] = Field(
         ("parquet",), min_length=1, description="`parquet`, `json`, or both."
     )
     PARQUET_COMPRESSION: Compression = Field(

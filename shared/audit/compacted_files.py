@@ -8,8 +8,9 @@ from functools import partial
 
 import numpy as np
 
+from shared.arrays import Array
 from shared.audit import contents
-from shared.audit.contents import Array, Lineage
+from shared.audit.contents import Lineage
 from shared.audit.evidence import Finding, Level, refuted
 from shared.audit.listing import CONNECTIONS, PARALLEL, Listing, Progress, attempt, content
 from shared.compaction import swaps

@@ -2,28 +2,26 @@
 
 import hashlib
 import io
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 import numpy as np
-import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from shared.arrays import Array
 from shared.compaction import replaced_files
 from shared.compaction.replaced_files import ReplacedFile
 from shared.errors import DamagedFile
+from shared.output import json_lines, parquet
+from shared.output.formats import FORMATS, Format
+from shared.output.lineage import BATCH, KEY, Keys
 from shared.protocol.storage import BlobInfo
-
-type Array = np.ndarray[Any, Any]
 
 PIECE = 4 << 20
 """Bytes that one call fetches at most."""
-BATCH = 1 << 16
-"""Rows that are in memory at a time."""
-KEY = ("_EventHubPartition", "_SequenceNumber", "_RecordIndex")
+DEAD_LETTERS = "_dead_letters"
 
 
 class Parts(Protocol):
@@ -56,18 +54,31 @@ def sha256(storage: Parts, file: BlobInfo) -> str:
 
 
 def count(storage: Parts, file: BlobInfo) -> int:
-    """The rows of a file: of Parquet as its footer says, of JSON Lines as counted. Raises DamagedFile."""
-    if file.name.endswith(".parquet"):
-        rows: int = _parquet(storage, file).metadata.num_rows
-        return rows
-    return sum(piece.count(b"\n") for piece in _inflated(storage, file))
+    """The rows of a file, by its format; of a dead-letter file the lines. Raises DamagedFile."""
+    with _damage(file):
+        return _count_rows(file)(_opened(storage, file))
+
+
+def _count_rows(file: BlobInfo) -> Callable[[BinaryIO], int]:
+    if file.name.startswith(DEAD_LETTERS):
+        return json_lines.count_rows
+    return _format(file).count_rows
+
+
+def _format(file: BlobInfo) -> Format:
+    """The format of a file, which its folder names. Raises DamagedFile."""
+    name = file.name.partition("/")[0]
+    if name not in FORMATS:
+        raise DamagedFile(f"no format is named {name!r}: was it written by another program?")
+    return FORMATS[name]
 
 
 def files_replaced(storage: Parts, file: BlobInfo) -> list[ReplacedFile]:
     """The files that a compacted one replaced; it has the rows it was written with. Raises DamagedFile."""
-    metadata = _parquet(storage, file).metadata
-    if str(metadata.num_rows) != file.metadata["rows"]:
-        raise _damaged(file, f"it has {metadata.num_rows} rows, was written with {file.metadata['rows']}")
+    with _damage(file):
+        metadata = parquet.opened(_opened(storage, file)).metadata
+        if str(metadata.num_rows) != file.metadata["rows"]:
+            raise DamagedFile(f"it has {metadata.num_rows} rows, was written with {file.metadata['rows']}")
     return replaced_files.load(metadata.metadata, file.name)
 
 
@@ -85,12 +96,10 @@ class Lineage:
 
 def lineage(storage: Parts, file: BlobInfo) -> Lineage:
     """Of all rows of a Parquet file, 40 bytes each. Raises DamagedFile."""
-    try:
-        parquet = _parquet(storage, file)
+    with _damage(file), parquet.damage():
+        opened = parquet.opened(_opened(storage, file))
         columns = [*KEY, "_EnqueuedTime"]
-        batches = [_compact(batch) for batch in parquet.iter_batches(BATCH, columns=columns)]
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(file, error) from error
+        batches = [_compact(batch) for batch in opened.iter_batches(BATCH, columns=columns)]
     partitions = sorted({partition for names, _ in batches for partition in names})
     for names, part in batches:
         part[:, 0] = np.array([partitions.index(name) for name in names], np.int64)[part[:, 0]]
@@ -108,80 +117,29 @@ def _compact(batch: pa.RecordBatch) -> tuple[list[str], Array]:
     return coded.dictionary.to_pylist(), np.column_stack(columns)
 
 
-def keys(storage: Parts, file: BlobInfo) -> Iterator[tuple[set[str], Array, Array]]:
+def keys(storage: Parts, file: BlobInfo) -> Iterator[Keys]:
     """Partitions, sequence numbers and record indexes of a file's rows, in batches. Raises DamagedFile."""
-    if file.name.endswith(".parquet"):
-        try:
-            for batch in _parquet(storage, file).iter_batches(BATCH, columns=list(KEY)):
-                partitions, sequences, indexes = batch.columns
-                yield set(partitions.unique().to_pylist()), np.asarray(sequences), np.asarray(indexes)
-        except (pa.ArrowException, OSError) as error:
-            raise _damaged(file, error) from error
-        return
-    rows: list[Any] = []
-    for row in lines(storage, file):
-        rows.append(row)
-        if len(rows) == BATCH:
-            yield _keys(rows, file)
-            rows = []
-    if rows:
-        yield _keys(rows, file)
+    with _damage(file):
+        yield from _format(file).read_keys(_opened(storage, file))
 
 
 def lines(storage: Parts, file: BlobInfo) -> Iterator[Any]:
-    """The values of a JSON Lines file. Raises DamagedFile."""
-    rest: list[bytes] = []
-    for piece in _inflated(storage, file):
-        first, *others = piece.split(b"\n")
-        rest.append(first)
-        for other in others:
-            yield _value(b"".join(rest), file)
-            rest = [other]
-    if any(rest):
-        raise _damaged(file, "it ends inside a line")
+    """The values of a dead-letter file. Raises DamagedFile."""
+    with _damage(file):
+        yield from json_lines.read_lines(_opened(storage, file))
 
 
-def _value(line: bytes, file: BlobInfo) -> Any:
+@contextmanager
+def _damage(file: BlobInfo) -> Iterator[None]:
+    """Names the file that is damaged."""
     try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise _damaged(file, error) from error
+        yield
+    except DamagedFile as error:
+        raise DamagedFile(f"{file.name}: is damaged: {error}") from error
 
 
-def _keys(rows: list[Any], file: BlobInfo) -> tuple[set[str], Array, Array]:
-    try:
-        partitions, sequences, indexes = zip(*([row[name] for name in KEY] for row in rows), strict=True)
-        return set(partitions), np.array(sequences, np.int64), np.array(indexes, np.int32)
-    except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(file, f"a row without {', '.join(KEY)}: {error}") from error
-
-
-def _parquet(storage: Parts, file: BlobInfo) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(pa.PythonFile(_Reader(storage, file), "r"))
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(file, error) from error
-
-
-def _inflated(storage: Parts, file: BlobInfo) -> Iterator[bytes]:
-    """The text of a gzip file of one member, which is how it was written."""
-    member = zlib.decompressobj(31)
-    for offset in range(0, file.size, PIECE):
-        data = storage.part(file.name, offset, PIECE)
-        while data and not member.eof:
-            try:
-                yield member.decompress(data, PIECE)
-            except zlib.error as error:
-                raise _damaged(file, error) from error
-            data = member.unconsumed_tail
-        if member.unused_data or (data and member.eof):
-            raise _damaged(file, "there is more behind its end")
-    if not member.eof:
-        raise _damaged(file, "it is cut off")
-
-
-def _damaged(file: BlobInfo, problem: object) -> DamagedFile:
-    return DamagedFile(f"{file.name}: is damaged: {problem}")
+def _opened(storage: Parts, file: BlobInfo) -> BinaryIO:
+    return cast("BinaryIO", _Reader(storage, file))
 
 
 class _Reader(io.RawIOBase):

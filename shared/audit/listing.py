@@ -8,8 +8,9 @@ from itertools import batched, groupby
 
 import numpy as np
 
+from shared.arrays import Array
 from shared.audit import contents
-from shared.audit.contents import Array, Parts
+from shared.audit.contents import DEAD_LETTERS, Parts
 from shared.audit.evidence import Commit, Finding, Level, refuted
 from shared.compaction.swaps import is_own
 from shared.digests import of_file
@@ -26,7 +27,6 @@ CHUNK = 64
 """Commits that are read between two reports of progress."""
 RECORDS = f"/{schema.RECORDS.name}/"
 CONNECTIONS = f"/{schema.CONNECTIONS.name}/"
-DEAD_LETTERS = "_dead_letters"
 OWN = {"rows", "bytes", "folder", "sha256"}
 """What each file says of itself, beside what all files of its commit say."""
 

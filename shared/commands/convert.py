@@ -5,14 +5,15 @@ import os
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from shared.audit.audit import OK, WRONG
 from shared.commands import console
 from shared.commands.base import command, moment, now, say_json
 from shared.commands.console import YELLOW, paint, say
 from shared.errors import ConvertError
-from shared.policies import ExportPolicy, FinishPolicy, Format
+from shared.output.formats import FORMATS
+from shared.policies import ExportPolicy, FinishPolicy
 
 MORE = """
 FILE is a file of messages, an archive that a diagnostic setting wrote (PT1H.json), or an export of a
@@ -41,7 +42,7 @@ def declare(commands: Any) -> None:
         type=_formats,
         default=("parquet",),
         metavar="LIST",
-        help=f"{' or '.join(get_args(Format))}, or both with a comma (default: parquet)",
+        help=f"{' or '.join(FORMATS)}, or both with a comma (default: parquet)",
     )
     parser.add_argument(
         "--arrived",
@@ -94,6 +95,6 @@ def _inputs(names: list[str], arrived: int | None) -> Iterator[Any]:
 
 def _formats(text: str) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(text.split(",")))
-    if unknown := set(found) - set(get_args(Format)):
+    if unknown := set(found) - set(FORMATS):
         raise argparse.ArgumentTypeError(f"unknown format {', '.join(sorted(unknown))}")
     return found

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from shared.audit import contents
-from shared.audit.listing import DEAD_LETTERS, Progress
+from shared.audit.contents import DEAD_LETTERS
+from shared.audit.listing import Progress
 from shared.errors import DamagedFile
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
@@ -111,7 +112,7 @@ def _chosen(storage: Storage, file: BlobInfo, choice: Choice) -> Iterator[_Lette
 
 
 def _letter(line: dict[str, Any]) -> _Letter:
-    """As `formats.dead_letters` wrote it."""
+    """As `shared.output.dead_letters` wrote it."""
     body = line["body_base64"] if "body_base64" in line else line["body"]
     envelope = Envelope(
         sequence=int(line["sequence"]),

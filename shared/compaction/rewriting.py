@@ -17,7 +17,7 @@ from shared import __version__, deadline
 from shared.compaction import merging, replaced_files
 from shared.compaction.replaced_files import ReplacedFile
 from shared.errors import DamagedFile, PreconditionFailed
-from shared.output import formats
+from shared.output import parquet
 from shared.policies import Compression
 from shared.protocol.ledger import PendingFile
 from shared.protocol.stamp import Stamp
@@ -63,7 +63,7 @@ def rewrite(
     listed = PendingFile(
         name=name,
         block_ids=tuple(blocks.ids),
-        content_type=formats.PARQUET,
+        content_type=parquet.CONTENT_TYPE,
         metadata={
             "compacted": str(len(origins)),
             "commit_id": stamp.commit_id,
@@ -130,7 +130,7 @@ def _merge(
     distinct = min(merging.ROWS, sum(origin.rows for origin in origins)) // 2
     metadata = {replaced_files.KEY: replaced_files.dump(origins), "program_version": __version__}
     rows = 0
-    with formats.parquet_writer(blocks, arrow, order, distinct, metadata, compression) as writer:
+    with parquet.writer(blocks, arrow, order, distinct, metadata, compression) as writer:
         for group in merging.merge(table, paths, arrow, scratch):
             writer.write_table(group, row_group_size=group.num_rows)
             blocks.stage()

@@ -12,7 +12,8 @@ from shared.connections import finishing, observations, state_table
 from shared.connections.manifest import Manifest, Part, Totals
 from shared.connections.observations import UNKNOWN
 from shared.errors import DamagedFile, PreconditionFailed
-from shared.output import formats, layout
+from shared.output import layout
+from shared.output.formats import FORMATS
 from shared.policies import FinishPolicy
 from shared.protocol.ledger import PendingFile, StagedFile
 from shared.protocol.stamp import Stamp
@@ -163,7 +164,7 @@ class StateMerge:
             "commit_id": stamp.commit_id,
             "committed_at": str(stamp.now),
             "commit_files": str(len(outputs)),
-            "commit_rows": str(sum(rows for _, rows, _ in outputs)),
+            "commit_rows": str(sum(rows for _, rows, _, _ in outputs)),
             "formats": ",".join(self._policy.formats),
             # Of all commits before: by them a missing one shows (shared/audit/chain.py).
             "files_before": str(after.written_files),
@@ -177,37 +178,33 @@ class StateMerge:
                 PendingFile(
                     name=name,
                     block_ids=(f"{stamp.commit_id}-00000",),
-                    content_type=encoded.content_type,
-                    content_encoding=encoded.content_encoding,
+                    content_type=content_type,
                     metadata=common
                     | {
                         "rows": str(rows),
-                        "bytes": str(len(encoded.data)),
+                        "bytes": str(len(data)),
                         "folder": name[: name.rindex("/") + 1],
-                        "sha256": digests.of_bytes(encoded.data),
+                        "sha256": digests.of_bytes(data),
                     },
                     staged_at=stamp.now,
                 ),
-                encoded.data,
+                data,
             )
-            for name, rows, encoded in outputs
+            for name, rows, data, content_type in outputs
         )
 
-    def _outputs(self) -> Iterator[tuple[str, int, formats.Encoded]]:
-        """Name, rows and bytes of each file."""
+    def _outputs(self) -> Iterator[tuple[str, int, bytes, str]]:
+        """Name, rows, bytes and content type of each file."""
         table = pa.concat_tables([finishing.WRITTEN.empty_table(), *self.written])
         for group in layout.split(table, "folder"):
             rows = group.table.drop_columns(["folder"]).cast(schema.CONNECTIONS.arrow)
             for format_ in self._policy.formats:
-                encoded = (
-                    formats.parquet(rows, {"program_version": __version__}, self._policy.compression)
-                    if format_ == "parquet"
-                    else formats.json_lines(rows)
-                )
+                one = FORMATS[format_]
+                data = one.encode(rows, {"program_version": __version__}, self._policy.compression)
                 part = "" if group.part is None else f"-{group.part:05d}"
                 name = (
                     layout.folder(format_, schema.CONNECTIONS.name, group.date, group.hour)
                     + f"connections-{self._after.ordinal + 1:012d}-{self._stamp.commit_id}{part}"
-                    + f".{encoded.extension}"
+                    + f".{one.extension}"
                 )
-                yield name, rows.num_rows, encoded
+                yield name, rows.num_rows, data, one.content_type

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +16,9 @@ from shared.input import redaction
 from shared.input.envelope import Envelope, HubPartition, Reason, Rejected
 from shared.input.validation import Validated, validate
 from shared.intervals import Interval, merged, spanned, within
-from shared.output import formats, layout
-from shared.policies import ExportPolicy, Format
+from shared.output import dead_letters, layout
+from shared.output.formats import FORMATS
+from shared.policies import ExportPolicy
 from shared.protocol.commit_plan import CommitPlan, Measures
 from shared.protocol.incarnation import Incarnation
 from shared.protocol.ledger import Counts, Ledger, PendingFile, Segment, StagedFile
@@ -110,7 +110,9 @@ class _Output:
     folder: str
     part: int | None
     rows: int
-    encoded: formats.Encoded
+    data: bytes
+    extension: str
+    content_type: str
 
 
 def _outputs(
@@ -123,17 +125,15 @@ def _outputs(
     for group in layout.split(table):
         for format_ in policy.formats:
             folder = layout.folder(format_, schema.RECORDS.name, group.date, group.hour)
-            encoded = (
-                formats.parquet(group.table, {"program_version": __version__}, policy.compression)
-                if format_ == "parquet"
-                else formats.json_lines(group.table)
-            )
-            yield _Output(folder, group.part, group.table.num_rows, encoded)
+            one = FORMATS[format_]
+            data = one.encode(group.table, {"program_version": __version__}, policy.compression)
+            yield _Output(folder, group.part, group.table.num_rows, data, one.extension, one.content_type)
     folders: dict[str, list[Rejected]] = {}
-    for one in rejected:
-        folders.setdefault(layout.dead_letter_folder(one.envelope.enqueued), []).append(one)
+    for letter in rejected:
+        folders.setdefault(layout.dead_letter_folder(letter.envelope.enqueued), []).append(letter)
     for folder, lines in folders.items():
-        yield _Output(folder, None, len(lines), formats.dead_letters(lines, partition, incarnation))
+        data = dead_letters.encode(lines, partition, incarnation)
+        yield _Output(folder, None, len(lines), data, dead_letters.EXTENSION, dead_letters.CONTENT_TYPE)
 
 
 def _refill(
@@ -154,7 +154,7 @@ def _refill(
         rows = table.filter(pa.array([within(intervals, sequence) for sequence in sequences], pa.bool_()))
         lines = [one for one in rejected if within(intervals, one.envelope.sequence)]
         # In the format it was lost in, whatever the setting says by now.
-        formats_ = tuple(one for one in get_args(Format) if folder.startswith(f"{one}/"))
+        formats_ = tuple(name for name in FORMATS if folder.startswith(f"{name}/"))
         for output in _outputs(
             partition, selection.incarnation, rows, lines, replace(policy, formats=formats_)
         ):
@@ -248,21 +248,20 @@ def _files(
                     last,
                     stamp.commit_id,
                     output.part,
-                    output.encoded.extension,
+                    output.extension,
                 ),
                 block_ids=(f"{stamp.commit_id}-00000",),
-                content_type=output.encoded.content_type,
-                content_encoding=output.encoded.content_encoding,
+                content_type=output.content_type,
                 metadata=common
                 | {
                     "rows": str(output.rows),
-                    "bytes": str(len(output.encoded.data)),
+                    "bytes": str(len(output.data)),
                     "folder": output.folder,
-                    "sha256": digests.of_bytes(output.encoded.data),
+                    "sha256": digests.of_bytes(output.data),
                 },
                 staged_at=stamp.now,
             ),
-            output.encoded.data,
+            output.data,
         )
         for output in outputs
     )

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import get_args
 
 import pyarrow as pa
 
@@ -11,12 +10,12 @@ from shared.input.envelope import Envelope, HubPartition, Reason, Rejected, Reje
 from shared.input.validation import Validated, validate
 from shared.intervals import merged, runs, within
 from shared.output import layout
-from shared.policies import ExportPolicy, Format
+from shared.output.formats import FORMATS
+from shared.policies import ExportPolicy
 from shared.protocol.ledger import Lost
 from shared.tables import schema
 
 ANY_AGE = timedelta(days=36_500)
-FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 def unfit(

@@ -9,7 +9,6 @@ import pyarrow as pa
 
 from shared.arrays import integers, run_starts
 from shared.input.envelope import HubPartition
-from shared.policies import Format
 from shared.timeunits import HOUR
 
 ROWS_PER_FILE = 1_000_000
@@ -65,7 +64,7 @@ def split(table: pa.Table, by: str = "TimeGenerated", rows_per_file: int = ROWS_
     return groups
 
 
-def folder(format: Format, table_name: str, date: str, hour: str) -> str:  # noqa: A002 - the word of the design
+def folder(format: str, table_name: str, date: str, hour: str) -> str:  # noqa: A002 - the word of the design
     """Folder of an hour of a table: `parquet/<table>/date=2026-11-20/hour=10/`."""
     return f"{format}/{table_name}/date={date}/hour={hour}/"
 

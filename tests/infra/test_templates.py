@@ -2,12 +2,12 @@
 
 import ast
 import re
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 from shared.output import layout
-from shared.policies import Format
+from shared.output.formats import FORMATS
 from tests.infra.snapshots import NAMES, ROOT, Resource, of_type, resources, settings, strings, the
 
 # One for each type: the one that Microsoft's verified modules use (github.com/Azure/bicep-registry-modules,
@@ -213,7 +213,7 @@ def test_every_folder_of_the_output_has_a_retention_longer_than_a_commit_may_be_
         actions = rule["definition"]["actions"]
         assert set(actions) == {"baseBlob"}
         days[prefix] = actions["baseBlob"]["delete"]["daysAfterModificationGreaterThan"]
-    written = [layout.folder(one, "table", "2026-11-20", "10") for one in get_args(Format)]
+    written = [layout.folder(one, "table", "2026-11-20", "10") for one in FORMATS]
     folders = {name.split("/")[0] for name in [*written, layout.dead_letter_folder(0)]}
     assert {f"websocket-logs/{folder}/" for folder in folders} == set(days)
     assert days == {

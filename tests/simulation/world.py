@@ -32,7 +32,7 @@ from shared.errors import HubError, LedgerError, OutcomeUnknown, PreconditionFai
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition, Reason
 from shared.intervals import Interval
-from shared.policies import CompactionPolicy, ExportPolicy, Format
+from shared.policies import CompactionPolicy, ExportPolicy
 from shared.protocol.checkpoints import Checkpoint
 from shared.protocol.hub import Fetched, HubState, Position
 from shared.protocol.ledger import Ledger
@@ -186,7 +186,7 @@ class World:
         hierarchical = self.choices.happens(500)
         self.storage = SimulatedStorage(lambda: self.now, hierarchical=hierarchical)
         self.storage.abandon = self._abandon
-        formats: tuple[Format, ...] = ("parquet",) if self.options.compact else ("json",)
+        formats: tuple[str, ...] = ("parquet",) if self.options.compact else ("json",)
         self.policy = ExportPolicy(formats=formats, commit_bytes=self.options.commit_bytes)
         self._ids = 0
         self._names = 0

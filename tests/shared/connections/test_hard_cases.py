@@ -21,7 +21,7 @@ from shared.connections.timer import Finisher
 from shared.errors import OutcomeUnknown
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
-from shared.policies import ExportPolicy, FinishPolicy, Format
+from shared.policies import ExportPolicy, FinishPolicy
 from shared.protocol.ledger import Counts, Ledger
 from shared.timeunits import SECOND
 from tests.memory import MemoryStorage
@@ -64,7 +64,7 @@ class World:
         self._sequences = count()
         self.first = self.exporter()
 
-    def exporter(self, *formats: Format) -> Exporter:
+    def exporter(self, *formats: str) -> Exporter:
         policy = ExportPolicy(formats=formats or ("parquet",))
         return Exporter(self.storage, policy, 1 << 24, lambda: self.now, lambda: next(self._ids))
 

@@ -44,7 +44,7 @@ def exporter(storage: MemoryStorage, formats: tuple[str, ...] = ("parquet", "jso
     ids = iter(range(1, 10_000))
     return Exporter(
         storage,
-        ExportPolicy(formats=formats),  # type: ignore[arg-type]
+        ExportPolicy(formats=formats),
         1 << 26,
         lambda: NOW,
         lambda: f"{next(ids):032x}",

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.input.envelope import Envelope, HubPartition, Reason, Rejected, Rejection
-from shared.output import formats
+from shared.output import dead_letters, json_lines, parquet
 from shared.policies import Compression
 from shared.tables.schema import RECORDS
 
@@ -35,14 +35,13 @@ def table(rows: int = 3) -> pa.Table:
     return pa.Table.from_pylist([*full, least], schema=RECORDS.arrow)
 
 
-def lines(encoded: formats.Encoded) -> list[dict[str, Any]]:
-    return [orjson.loads(line) for line in gzip.decompress(encoded.data).splitlines()]
+def lines(data: bytes) -> list[dict[str, Any]]:
+    return [orjson.loads(line) for line in gzip.decompress(data).splitlines()]
 
 
 def test_parquet_gives_the_table_back_with_its_descriptions() -> None:
-    encoded = formats.parquet(table(), {"partition": "s"})
-    assert (encoded.extension, encoded.content_encoding) == ("parquet", None)
-    read = pq.read_table(pa.BufferReader(encoded.data))
+    data = parquet.encode(table(), {"partition": "s"}, "snappy")
+    read = pq.read_table(pa.BufferReader(data))
     assert read.equals(table())
     assert read.schema.metadata == {**RECORDS.arrow.metadata, b"partition": b"s"}
     for field in read.schema:
@@ -50,14 +49,14 @@ def test_parquet_gives_the_table_back_with_its_descriptions() -> None:
 
 
 def small(compression: Compression) -> bytes:
-    return formats.parquet(table(), {}, compression).data
+    return parquet.encode(table(), {}, compression)
 
 
 def compacted(compression: Compression) -> bytes:
     sink = io.BytesIO()
     rows = table().sort_by("CorrelationId")
     order = ["CorrelationId", "TimeGenerated"]
-    with formats.parquet_writer(sink, rows.schema, order, 2, {}, compression) as writer:
+    with parquet.writer(sink, rows.schema, order, 2, {}, compression) as writer:
         writer.write_table(rows)
     return sink.getvalue()
 
@@ -90,9 +89,7 @@ def test_a_flipped_bit_of_any_column_fails_its_page_checksum(make: Callable[[Com
 
 
 def test_a_json_line_has_every_column_and_nulls_too() -> None:
-    encoded = formats.json_lines(table())
-    assert (encoded.extension, encoded.content_encoding) == ("jsonl.gz", None)
-    full, _, least = lines(encoded)
+    full, _, least = lines(json_lines.encode(table(), {}, "snappy"))
     assert list(full) == list(least) == RECORDS.arrow.names
     for column in RECORDS.columns:
         expected = EXAMPLES[column.type]
@@ -103,8 +100,8 @@ def test_a_json_line_has_every_column_and_nulls_too() -> None:
 
 def test_json_lines_of_many_blocks_are_all_there() -> None:
     whole = pa.table({"row": range(40_000)})
-    assert lines(formats.json_lines(whole)) == whole.to_pylist()
-    assert lines(formats.json_lines(whole.slice(0, 0))) == []
+    assert lines(json_lines.encode(whole, {}, "snappy")) == whole.to_pylist()
+    assert lines(json_lines.encode(whole.slice(0, 0), {}, "snappy")) == []
 
 
 ROWS = st.lists(
@@ -136,23 +133,24 @@ def test_lines_are_what_a_writer_of_rows_would_write(rows: list[dict[str, Any]],
     rows = [{name: row[name] for name in SCHEMA.names} for row in rows]
     expected = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(formats, "_ROWS", block)
-        encoded = formats.json_lines(pa.Table.from_pylist(rows, schema=SCHEMA))
-    assert gzip.decompress(encoded.data) == expected
+        patch.setattr(json_lines, "_ROWS", block)
+        encoded = json_lines.encode(pa.Table.from_pylist(rows, schema=SCHEMA), {}, "snappy")
+    assert gzip.decompress(encoded) == expected
 
 
 @pytest.mark.parametrize("year", [1, 1969, 9999])
 def test_every_time_is_written_with_four_digits_of_a_year(year: int) -> None:
     time = TIME.replace(year=year)
-    (line,) = lines(formats.json_lines(pa.table({"t": pa.array([time], pa.timestamp("us", "UTC"))})))
+    one = pa.table({"t": pa.array([time], pa.timestamp("us", "UTC"))})
+    (line,) = lines(json_lines.encode(one, {}, "snappy"))
     assert line == {"t": f"{year:04d}-01-02T03:04:05.120000Z"}
 
 
 def test_the_same_rows_give_the_same_bytes_however_they_are_chunked() -> None:
     whole = table(100)
     pieces = pa.concat_tables([whole.slice(0, 7), whole.slice(7)])
-    assert formats.parquet(whole, {"a": "b"}) == formats.parquet(pieces, {"a": "b"})
-    assert formats.json_lines(whole) == formats.json_lines(pieces)
+    assert parquet.encode(whole, {"a": "b"}, "snappy") == parquet.encode(pieces, {"a": "b"}, "snappy")
+    assert json_lines.encode(whole, {}, "snappy") == json_lines.encode(pieces, {}, "snappy")
 
 
 REJECTION = st.builds(
@@ -171,8 +169,8 @@ REJECTED = st.builds(
 
 @given(st.lists(REJECTED, max_size=4))
 def test_a_dead_letter_gives_its_envelope_back_byte_for_byte(rejected: list[Rejected]) -> None:
-    encoded = formats.dead_letters(rejected, PARTITION, 2)
-    assert encoded == formats.dead_letters(rejected, PARTITION, 2)
+    encoded = dead_letters.encode(rejected, PARTITION, 2)
+    assert encoded == dead_letters.encode(rejected, PARTITION, 2)
     found = lines(encoded)
     assert len(found) == len(rejected)
     for line, one in zip(found, rejected, strict=True):
@@ -200,6 +198,6 @@ def test_text_stays_readable_in_a_dead_letter() -> None:
     rejection = Rejection(Reason.UNREADABLE_ENVELOPE, "expected JSON")
     body = "\ufeffgeöffnet\0".encode()
     one = Rejected(Envelope(1, 0, body), (rejection,), (), {rejection.reason: 1})
-    (line,) = lines(formats.dead_letters([one], PARTITION, 0))
+    (line,) = lines(dead_letters.encode([one], PARTITION, 0))
     assert line["body"] == "\ufeffgeöffnet\0"
     assert line["enqueued"] == "1970-01-01T00:00:00.000000Z"

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from shared.input.envelope import Envelope, HubPartition, Reason, Rejected, Rejection
-from shared.output import formats, layout
+from shared.output import dead_letters, layout, parquet
 from shared.tables.schema import CONNECTIONS, RECORDS, Table
 from shared.timeunits import SECOND
 
@@ -28,8 +28,8 @@ def write(root: Path, table: Table, rows: Sequence[dict[str, Any]], by: str, nam
     for group in layout.split(pa.Table.from_pylist(whole, schema=table.arrow), by):
         folder = root / layout.folder("parquet", table.name, group.date, group.hour)
         folder.mkdir(parents=True, exist_ok=True)
-        encoded = formats.parquet(group.table, {})
-        (folder / f"{name}-{len(list(folder.iterdir()))}.parquet").write_bytes(encoded.data)
+        data = parquet.encode(group.table, {}, "snappy")
+        (folder / f"{name}-{len(list(folder.iterdir()))}.parquet").write_bytes(data)
 
 
 def connection(id_: str, start: float, seconds: float | None, **more: Any) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def letters(root: Path, rejected: Sequence[tuple[float, Reason, int, str]]) -> N
         folders.setdefault(layout.dead_letter_folder(envelope.enqueued), []).append(one)
     for folder, some in folders.items():
         (root / folder).mkdir(parents=True, exist_ok=True)
-        (root / folder / "made.jsonl.gz").write_bytes(formats.dead_letters(some, PARTITION, 0).data)
+        (root / folder / "made.jsonl.gz").write_bytes(dead_letters.encode(some, PARTITION, 0))
 
 
 def days(root: Path, until: datetime, hours: int, count: int) -> list[dict[str, Any]]:
