@@ -14,7 +14,7 @@ RECIPES = {
 }
 CONCERNED = {
     "Add a category": re.compile(r"\bCATEGORY\b|\"WebSocketConnectionLogs\""),
-    "Add a format": re.compile(r"\bjson_lines\b|get_args\(Format\)"),
+    "Add a format": re.compile(r"[=!]= [\"'](?:parquet|json)[\"']|\belse json_lines\b"),
 }
 """What a module of the program has that a recipe must name."""
 

@@ -28,6 +28,8 @@ RETIRED = {
 """The word, and what to say instead."""
 ALLOWED = {"Source", "SourceSystem", "DurationSource"}
 """Columns: the first two are Azure's own, and say where an event or a duration comes from."""
+ALLOWED_IN = {"shared/commands/cost_model.py": {"source"}}
+"""Where the word means another thing: the page that a figure is from."""
 CODE = [
     path
     for folder in (
@@ -67,7 +69,8 @@ def defined(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_identifiers_use_no_retired_word(path: Path) -> None:
-    assert retired(set(defined(path))) == set()
+    allowed = ALLOWED_IN.get(str(path.relative_to(ROOT)), set())
+    assert retired(set(defined(path))) - allowed == set()
 
 
 def test_files_use_no_retired_word() -> None:

@@ -220,9 +220,9 @@ def _wraps(value: dict[str, Any]) -> bool:
     for inner in data if type(data) is list else [data]:
         if type(inner) is dict:
             known = shapes.record_keys(tuple(inner))
-            said = inner.get(known.category or known.table or "")
+            category = inner.get(known.category or known.table or "")
             if any(key.lower() == "records" for key in inner) or (
-                type(said) is str and said.strip().lower() in {CATEGORY.lower(), RECORDS.name.lower()}
+                type(category) is str and category.strip().lower() in {CATEGORY.lower(), RECORDS.name.lower()}
             ):
                 return True
     return False

@@ -25,7 +25,7 @@ _AGAIN = re.compile(rb"\s*+,%b%b" % (_MEMBERS, _RECORDS), re.DOTALL)
 _START = re.compile(rb'[]}",{\n]\s*+(?=\{\s*+")')
 """Where another record may begin inside of a malformed one."""
 _RECORD = {b"category", b"type", b"resourceid", b"_resourceid", b"correlationid", b"records"}
-_SAID = re.compile(rb"""["'](?i:category|type)["']\s*+:\s*+["']\s*+([^"'\\]{0,200}?)\s*+["']""")
+_CATEGORIES = re.compile(rb"""["'](?i:category|type)["']\s*+:\s*+["']\s*+([^"'\\]{0,200}?)\s*+["']""")
 _OURS = {CATEGORY.lower().encode(), RECORDS.name.lower().encode()}
 _DEPTH = 1024
 _NESTED = 3
@@ -43,8 +43,8 @@ class Malformed:
     @property
     def foreign(self) -> bool:
         """Whether it can be told that it is of another category."""
-        said = {found.lower() for found in _SAID.findall(self.text)}
-        return bool(said) and not said & _OURS
+        categories = {found.lower() for found in _CATEGORIES.findall(self.text)}
+        return bool(categories) and not categories & _OURS
 
 
 type Item = tuple[Any, bytes]

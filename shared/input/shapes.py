@@ -174,12 +174,12 @@ def lacks(record: Mapping[str, Any], key: str) -> bool:
     if name in {"category", "type"}:
         return known.category is None and known.table is None
     inner = record.get(known.properties) if known.properties else None
-    said = {each.lower() for each, value in record.items() if not empty(value)}
+    filled = {each.lower() for each, value in record.items() if not empty(value)}
     if type(inner) is dict:
-        said |= {_INNER + each.lower() for each, value in inner.items() if not empty(value)}
+        filled |= {_INNER + each.lower() for each, value in inner.items() if not empty(value)}
     if name == "properties":
         return known.properties is None
-    return any(name in paths and not said & paths for paths in _PLACES)
+    return any(name in paths and not filled & paths for paths in _PLACES)
 
 
 def _finder(keys: Keys) -> Callable[[str], str | None]:
