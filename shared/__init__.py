@@ -2,26 +2,26 @@
 
 How the data flows:
 
-    function_app.export_logs            the trigger
-      -> trigger                        events -> partition, envelopes
-      -> export                         the shell: load ledger, plan, stage, commit, publish
-           plan                         pure: what one commit makes visible
-             selection                  which envelopes are new
-             records/                   envelopes -> table | rejections
-             durations/connections      table -> table with the age of each connection, observations
-             layout, formats            table -> folders -> bytes
-           storage, commit              stage, write the ledger, publish
-    function_app.finish_connections     a timer
-      -> durations/finish               the shell: merge observations, write finished connections, mend
-    function_app.compact_logs           a timer
-      -> compaction/compact             the shell: one large file in place of many small ones
+    function_app.export_logs               the trigger
+      -> input/trigger                     events -> partition, envelopes
+      -> export/exporter                   the shell: load ledger, plan, stage, commit, publish
+           export/plan                     pure: what one commit makes visible
+             protocol/selection            which envelopes are new
+             input/validation              envelopes -> table | rejections
+             connections/observations      table -> table with durations, observations
+             output/layout, output/formats table -> folders -> bytes
+           protocol/publishing             makes visible what the ledger lists
+    function_app.finish_connections        a timer
+      -> connections/timer                 the shell: merge observations, write finished connections, repair
+    function_app.compact_logs              a timer
+      -> compaction/compactor              the shell: replace many small files by a few large ones
 
-Everywhere: settings (alone in reading the environment), rules, schema, envelope, ledger, errors, telemetry;
-storage and hub, alone in reaching Azure.
+Used everywhere: settings (the only module that reads the environment), policies, tables/, errors, telemetry.
+azure/ is the only package that reaches Blob Storage and Event Hubs.
 
-Beside it, for operators: `python -m shared` (commands/), which looks (status, report/, audit/), takes dead
-letters through today's code (replay), lets a partition go on whose ledger was lost (accept), prints the
-tables (schema, dialects, views/), and saves envelopes as fixtures (capture/).
+For operators, `python -m shared` (commands/) reports (status, report/, audit/), repairs (replay, redeliver,
+accept-ledger, reset-checkpoint), converts files (convert/), prints the tables (tables/), and saves
+envelopes as fixtures (capture/).
 """
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Every error that the program raises on purpose.
+"""The errors that the program raises, as a tree.
 
 ExporterError
 |-- SettingError            a setting is missing or its value is not allowed; the app does not start
@@ -12,9 +12,9 @@ ExporterError
 |-- DamagedFile             an output file or a state blob is not as it was written
 |-- ReportError             a report cannot be made as it was asked for
 |   `-- FileGone            a file was deleted or compacted since it was listed
-|-- StorageError            a storage call did not do what was asked
+|-- StorageError            a storage call did not succeed
 |   |-- PreconditionFailed             its condition was not met, or it is not allowed: it had no effect
-|   |-- OutcomeUnknown             no answer, or one that does not tell: it may have had its effect
+|   |-- OutcomeUnknown             no answer, or an unclear one: the call may have taken effect
 |   `-- DeadlineExceeded    the time of a run is up, before what would come next has begun
 `-- LedgerError             a ledger cannot be trusted; an operator decides
     |-- LedgerMissing       it was there before
@@ -23,12 +23,12 @@ ExporterError
     |-- LedgerTooNew        a newer program wrote it
     `-- LedgerTooLarge      it does not fit into one Put Blob
 
-A record or an envelope that is not as it should be is no error but a rejection (shared/input/envelope.py).
+An invalid record or envelope is not an error but a rejection (shared/input/envelope.py).
 """
 
 
 class ExporterError(Exception):
-    """What this program raises on purpose; its text says what was expected, what came, and what to do."""
+    """The base of all errors of this program; the text says what was expected, what came, and what to do."""
 
 
 class SettingError(ExporterError):
@@ -40,7 +40,7 @@ class TriggerError(ExporterError):
 
 
 class HubError(ExporterError):
-    """The Event Hub did not answer, or refused."""
+    """The Event Hub did not answer, or refused the request."""
 
 
 class PlanningBroke(ExporterError):
@@ -48,7 +48,7 @@ class PlanningBroke(ExporterError):
 
 
 class LastResortError(ExporterError):
-    """Planning a batch message by message did not get to its end: the next attempt does it again."""
+    """Planning a batch message by message did not finish: the next attempt repeats it."""
 
 
 class AccessError(ExporterError):
@@ -76,7 +76,7 @@ class FileGone(ReportError):
 
 
 class StorageError(ExporterError):
-    """A storage call did not do what was asked."""
+    """A storage call did not succeed."""
 
 
 class PreconditionFailed(StorageError):
@@ -84,7 +84,7 @@ class PreconditionFailed(StorageError):
 
 
 class OutcomeUnknown(StorageError):
-    """No answer, or one that does not tell: the call may have had its effect."""
+    """There was no answer, or an unclear one: the call may have taken effect."""
 
 
 class DeadlineExceeded(StorageError):
@@ -100,7 +100,7 @@ class LedgerMissing(LedgerError):
 
 
 class LedgerRolledBack(LedgerError):
-    """The ledger is older than what was seen of it, or another one stands in its place."""
+    """The ledger is older than a version that was seen before, or was replaced by another ledger."""
 
 
 class OutputConflict(LedgerError):

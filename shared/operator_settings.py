@@ -1,4 +1,4 @@
-"""The settings that the command line needs, which can do much without the hub."""
+"""The settings of the command line, which needs no hub for most commands."""
 
 from shared.settings import Settings
 

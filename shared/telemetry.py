@@ -250,7 +250,7 @@ def committed(partition: HubPartition, commit: CommitPlan, steps: Steps, now: in
 
 
 def delivered(partition: HubPartition, envelopes: int, commits: Sequence[CommitPlan]) -> None:
-    """All of so many envelopes are committed, by these commits or before."""
+    """Reports that all of these envelopes are committed, now or earlier."""
     new = sum(commit.counts.envelopes for commit in commits)
     DUPLICATES.record(envelopes - new, {"partition": str(partition)})
 

@@ -1,1 +1,1 @@
-"""What the container shows is held against what the ledgers say."""
+"""Compares what the container holds with what the ledgers say."""

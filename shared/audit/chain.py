@@ -111,7 +111,7 @@ class _Break:
 
     after: CommitMetadata | None
     files: int
-    """So many are missing; below 0: so many are too much."""
+    """The number of missing files; below 0, the number of surplus files."""
     text: str
 
 

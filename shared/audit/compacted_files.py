@@ -231,7 +231,7 @@ def _partition(origin: ReplacedFile) -> str:
 class _FileSpans:
     """Which of these files a sequence number of one partition was in; of those that overlap, the first.
 
-    They do where a hub was made anew, and where dead letters were replayed.
+    They do if a hub was created again, and if dead letters were replayed.
     """
 
     def __init__(self, partition: str, origins: Sequence[ReplacedFile]) -> None:

@@ -1,1 +1,1 @@
-"""Real envelopes become fixtures that may be shown to others."""
+"""Turns real envelopes into masked fixtures that are safe to share."""

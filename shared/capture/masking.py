@@ -36,7 +36,7 @@ _CLOCK = re.compile(r"\d{1,4}[-/]\d\d?[-/]\d{1,4}([Tt ][\d:.+ -]{0,30})?([AaPp][
 _DATE = re.compile(r"(?P<iso>\d{4}-\d\d-\d\d)(?=[Tt ]\d)|(?P<us>\d\d?/\d\d?/\d{4})(?= \d)")
 _LITERALS = {"null", "true", "false", "nan", "inf", "infinity", "-inf", "-infinity"}
 _LONG, _HUGE = 7, 100
-"""With so many digits a number may be somebody's: of a telephone, of a customer, of a place."""
+"""A number with at least this many digits may identify somebody: a telephone, a customer, a place."""
 _NESTED = 4
 """Levels of JSON inside of JSON strings that are looked into; what lies deeper is text."""
 

@@ -1,4 +1,4 @@
-"""`accept-ledger`: takes a ledger that was lost or rolled back as it is now."""
+"""`accept-ledger`: accepts the current state of a ledger that was lost or rolled back."""
 
 import argparse
 from typing import Any
@@ -30,9 +30,9 @@ def declare(commands: Any) -> None:
         "  python -m shared accept-ledger my.servicebus.windows.net/apim-logs/0 --yes",
     )
     parser.add_argument(
-        "partition", nargs="?", help="namespace/hub/partition id; without it: those that stand still"
+        "partition", nargs="?", help="namespace/hub/partition id; default: list those that have stopped"
     )
-    parser.add_argument("--yes", action="store_true", help="do it")
+    parser.add_argument("--yes", action="store_true", help="make the change")
 
 
 def accept_ledger(storage: Storage, partition: str | None, *, yes: bool, now: int, new_id: str) -> int:

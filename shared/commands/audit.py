@@ -40,8 +40,8 @@ def declare(commands: Any) -> None:
         help="only what was committed since: 30d, 12h, 2026-11-20 or 2026-11-20T10:00Z. "
         "Needed where a lifecycle rule deletes old files",
     )
-    parser.add_argument("--deep", action="store_true", help="read every row and every dead letter, too")
-    parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument("--deep", action="store_true", help="also read every row and every dead letter")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def audit(storage: Storage, since: int, *, deep: bool, as_json: bool) -> int:

@@ -47,30 +47,42 @@ def declare(commands: Any) -> None:
         MORE,
         EXAMPLES,
     )
-    parser.add_argument("--group", required=True, help="a consumer group that nothing else reads in")
+    parser.add_argument("--group", required=True, help="a consumer group that nothing else reads")
     parser.add_argument(
         "--from",
         dest="start",
         type=_start,
         default="1h",
         metavar="TIME",
-        help="beginning, latest, 1h, 2026-11-20 or 2026-11-20T10:00Z; by default 1h (ago)",
+        help="beginning, latest, 1h, 2026-11-20 or 2026-11-20T10:00Z (default: 1h ago)",
     )
     parser.add_argument(
-        "--envelopes", type=_positive, default=20, metavar="N", help="so many are enough; by default 20"
+        "--envelopes",
+        type=_positive,
+        default=20,
+        metavar="N",
+        help="the maximum number of envelopes (default: 20)",
     )
-    parser.add_argument("--records", type=_positive, metavar="N", help="so many records are enough, too")
+    parser.add_argument("--records", type=_positive, metavar="N", help="the maximum number of records")
     parser.add_argument(
-        "--wait", type=seconds, default=60, metavar="SECONDS", help="so long at most; by default 60"
+        "--wait",
+        type=seconds,
+        default=60,
+        metavar="SECONDS",
+        help="the maximum time to wait, in seconds (default: 60)",
     )
     parser.add_argument(
-        "--output", type=Path, default=Path("captured"), metavar="FOLDER", help="by default: captured"
+        "--output",
+        type=Path,
+        default=Path("captured"),
+        metavar="FOLDER",
+        help="a new folder (default: captured)",
     )
     parser.add_argument(
-        "--all", action="store_true", help="envelopes without a record of our category, too; all are masked"
+        "--all", action="store_true", help="also capture envelopes of other categories; all are masked"
     )
     parser.add_argument(
-        "--shift-times", action="store_true", help="by a secret number of days; clocks and gaps stay"
+        "--shift-times", action="store_true", help="shift times by a secret number of days; intervals stay"
     )
     parser.add_argument(
         "--exporters-group", action="store_true", help="read in the exporter's group, if it is the same one"

@@ -1,4 +1,4 @@
-"""Console output: human-readable tables and times; colours and progress only on a terminal."""
+"""Console output: human-readable tables and times; colors and progress only on a terminal."""
 
 import logging
 import os

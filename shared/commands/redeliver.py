@@ -57,9 +57,13 @@ def declare(commands: Any) -> None:
         "  python -m shared redeliver\n"
         "  python -m shared redeliver my.servicebus.windows.net/apim-logs/0",
     )
-    parser.add_argument("partition", nargs="?", help="namespace/hub/partition id; without it: all of the hub")
-    parser.add_argument("--dry-run", action="store_true", help="only say what could be exported")
-    parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument(
+        "partition", nargs="?", help="namespace/hub/partition id; default: all partitions of the hub"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what could be exported, and export nothing"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def redeliver(

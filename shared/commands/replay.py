@@ -46,7 +46,9 @@ def declare(commands: Any) -> None:
         "  python -m shared replay --reason implausible_time --since 7d\n"
         "  python -m shared replay --since 2026-11-20 --until 2026-11-21",
     )
-    parser.add_argument("--dry-run", action="store_true", help="only say what would become of them")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be exported, and export nothing"
+    )
     parser.add_argument(
         "--reason",
         action="append",
@@ -60,12 +62,16 @@ def declare(commands: Any) -> None:
         type=moment,
         default=0,
         metavar="TIME",
-        help="only what reached the hub since: 7d, 2026-11-20",
+        help="only messages that reached the hub since: 7d, 2026-11-20",
     )
     parser.add_argument(
-        "--until", type=moment, default=1 << 62, metavar="TIME", help="only what reached the hub before"
+        "--until",
+        type=moment,
+        default=1 << 62,
+        metavar="TIME",
+        help="only messages that reached the hub before",
     )
-    parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def replay(

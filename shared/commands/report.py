@@ -54,17 +54,20 @@ def declare(commands: Any) -> None:
         "  python -m shared report --folder copy --since 30d",
     )
     parser.add_argument(
-        "--since", type=moment, default="24h", metavar="TIME", help="where the range begins; by default: 24h"
+        "--since", type=moment, default="24h", metavar="TIME", help="start of the range (default: 24h ago)"
     )
-    parser.add_argument("--until", type=moment, metavar="TIME", help="where it ends; by default: now")
+    parser.add_argument("--until", type=moment, metavar="TIME", help="end of the range (default: now)")
     parser.add_argument(
-        "--folder", type=Path, metavar="DIR", help="read a local copy of the output container; no settings"
+        "--folder",
+        type=Path,
+        metavar="DIR",
+        help="read a local copy of the output container; needs no settings",
     )
     parser.add_argument(
         "--output",
         type=Path,
         default=Path("report.html"),
         metavar="FILE",
-        help="the page; by default: report.html",
+        help="the file to write (default: report.html)",
     )
-    parser.add_argument("--force", action="store_true", help="write over the file if it is there")
+    parser.add_argument("--force", action="store_true", help="overwrite an existing file")

@@ -67,15 +67,15 @@ def declare(commands: Any) -> None:
         "  python -m shared reset-checkpoint my.servicebus.windows.net/apim-logs/0 --after 4711 --yes",
     )
     parser.add_argument(
-        "partition", nargs="?", help="namespace/hub/partition id; without it: all checkpoints are listed"
+        "partition", nargs="?", help="namespace/hub/partition id; default: list all checkpoints"
     )
     parser.add_argument(
         "--after",
         type=int,
         metavar="NUMBER",
-        help="go on after the event with this sequence number; without it: from the beginning",
+        help="continue after the event with this sequence number (default: from the beginning)",
     )
-    parser.add_argument("--yes", action="store_true", help="do it")
+    parser.add_argument("--yes", action="store_true", help="make the change")
 
 
 def reset(store: Checkpoints, hub: HubReader, name: str | None, after: int | None, *, yes: bool) -> int:

@@ -30,9 +30,9 @@ def declare(commands: Any) -> None:
         "  python -m shared schema json-schema --table connections",
     )
     parser.add_argument(
-        "dialect", nargs="?", default="text", choices=[*DIALECTS], help="the form; by default: text"
+        "dialect", nargs="?", default="text", choices=[*DIALECTS], help="the language (default: text)"
     )
     parser.add_argument(
-        "--table", choices=["records", "connections", "both"], default="records", help="by default: records"
+        "--table", choices=["records", "connections", "both"], default="records", help="default: records"
     )
-    parser.add_argument("--location", help="where the container lies: a folder or an address")
+    parser.add_argument("--location", help="the container: a folder or an address")

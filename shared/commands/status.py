@@ -54,14 +54,14 @@ def declare(commands: Any) -> None:
         MORE,
         "  python -m shared status\n  python -m shared status --json\n  python -m shared status --watch 30",
     )
-    parser.add_argument("--json", action="store_true", help="for machines; times in µs since 1970 UTC")
+    parser.add_argument("--json", action="store_true", help="print JSON; times in µs since 1970 UTC")
     parser.add_argument(
         "--watch",
         nargs="?",
         type=seconds,
         const=10,
         metavar="SECONDS",
-        help="again and again, by default every 10 s",
+        help="repeat every SECONDS (default: 10)",
     )
 
 

@@ -1,1 +1,1 @@
-"""Small files of quiet hours become few large ones."""
+"""Merges the small files of quiet hours into a few large ones."""

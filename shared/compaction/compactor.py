@@ -64,7 +64,7 @@ class CompactionSummary:
     swaps: list[Swapped] = field(default_factory=list)
     """Those that it began."""
     finished: int = 0
-    """Swaps that were under way when it began, and that it finished."""
+    """Swaps that were in progress when the run began, and that it finished."""
     pending_since: int | None = None
     """When the swap was committed that is not done, µs since 1970 UTC."""
     left: bool = False
@@ -106,7 +106,7 @@ class Compactor:
         self._new_id = new_id
 
     def run(self, budget_seconds: float) -> CompactionSummary:
-        """Finishes what is under way, then compacts until all is done or the time is used up.
+        """Finishes a swap in progress, then compacts until everything is done or the time is used up.
 
         Raises StorageError: the next run goes on from what was committed.
         """

@@ -22,7 +22,7 @@ NAME = "compaction.json"
 REMEMBERED = 512
 """Swaps whose folders are still known."""
 RATIO = 4
-"""A file is put together with smaller ones if it is no larger than so many times all of these."""
+"""A file is merged with smaller ones if it is at most this many times as large as all of them together."""
 FILES = 1000
 """Files that one swap replaces at most: a reader sees rows twice for as long as it takes to delete them."""
 ORIGINS = 5000
@@ -106,7 +106,7 @@ class CompactionState(_Data):
         return self.model_copy(update={"ordinal": ordinal, "swap": swap, "touched": touched})
 
     def ended(self) -> "CompactionState":
-        """With nothing under way."""
+        """The state without a swap in progress."""
         return self.model_copy(update={"ordinal": self.ordinal + 1, "swap": None})
 
     def touched_since(self, ordinal: int) -> set[str] | None:

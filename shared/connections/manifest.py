@@ -171,7 +171,7 @@ class Manifest(_Data):
         return merged.ordinal if merged and merged.ledger_id == ledger.ledger_id else 0
 
     def confirm(self, ledger: Ledger) -> Ledger:
-        """The ledger without what it remembers in case the hub was made anew, as far as it was not."""
+        """The ledger without what it remembers in case the hub was created again, up to where it was not."""
         merged = self.partitions.get(ledger.partition)
         if merged is None or merged.hub_created is None:
             return ledger

@@ -151,7 +151,7 @@ class Finisher:
         return summary
 
     def _repair_ledgers(self, before: Manifest, state: HubState | None, summary: FinishSummary) -> int:
-        """Repairs what exporters, and hubs made anew, left; how many ledgers were repaired."""
+        """Repairs what exporters and re-created hubs left behind; returns the number of repaired ledgers."""
         watch = self._watch
         found = watch.read(state, summary.alarm) if state and watch else {}
         repaired = self._repair.repair(before, state, found, summary.alarm)

@@ -74,7 +74,7 @@ def _bodies(lines: list[bytes]) -> Iterator[bytes]:
 
 
 def _are_records(joined: bytes, number: int) -> bool:
-    """Whether these lines, joined, are so many records: then each line is one.
+    """Whether these lines, joined, are exactly `number` records: then each line is one record.
 
     A line cannot complete another without changing the number: text does not continue across a line break
     in JSON, and an object or array that did would be one value for several lines.

@@ -1,4 +1,4 @@
-"""Tells by what the host says of the attempt before whether the batch itself may be what breaks it."""
+"""Tells from the host's account of the previous attempt whether the batch itself may be the cause."""
 
 import re
 from typing import Protocol

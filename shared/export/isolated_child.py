@@ -50,7 +50,7 @@ def _attempt(make: Any, *arguments: Any) -> tuple[str, Any]:
 
 
 def _limit(memory: int) -> None:
-    """Limits memory to so many bytes more than there are now; under pressure, this process goes first."""
+    """Limits memory to this many bytes above current use, and lets the kernel end this process first."""
     pa.set_cpu_count(1)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     _lower(resource.RLIMIT_AS, pages * resource.getpagesize() + memory)

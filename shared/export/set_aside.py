@@ -1,4 +1,4 @@
-"""Makes dead letters of whole envelopes, which nobody may or can read. Pure."""
+"""Makes dead letters of whole envelopes that must not or cannot be read. Pure."""
 
 from shared.errors import PlanningBroke
 from shared.input.envelope import Reason, Rejected, Rejection

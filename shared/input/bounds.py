@@ -48,7 +48,7 @@ def check(text: bytes, limit: int) -> None:
 
 
 def check_count(records: int, limit: int) -> None:
-    """Raises Unreadable if so many records may take more than `limit` bytes."""
+    """Raises Unreadable if this many records may take more than `limit` bytes."""
     if records * _RECORD > limit:
         raise Unreadable(
             f"expected at most {limit // _RECORD} records, came {records} or more: send smaller envelopes"

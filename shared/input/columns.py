@@ -34,7 +34,7 @@ class Columns:
         waiting.extend(values)
 
     def end(self, rows: int) -> None:
-        """Ends so many rows."""
+        """Completes this many rows."""
         self._rows += rows
         if self._rows >= _WAITING:
             self._pack()

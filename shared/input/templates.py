@@ -24,7 +24,7 @@ _LETTERS = 4096
 _PAUSE = 4096
 """So many records lie between two templates at least: making one costs as much as reading some thousand."""
 _AGE = 1 << 16
-"""After so many records a template is made anew, of keys that still come."""
+"""The number of records after which a template is built again from the keys that still occur."""
 
 type _Integer = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 type _Scalar = str | _Integer | bool | None
@@ -96,7 +96,7 @@ class TemplateCache:
     """Since it was made, or could not be made."""
 
     def learn(self, seen: Sequence[tuple[Keys, Keys | None]], records: int) -> None:
-        """Takes notice of so many records, and of the keys of those that the template has not read."""
+        """Counts this many records, and the keys of those that the template did not read."""
         self._records += records
         if self._records >= _AGE and self.template:
             self.template = None

@@ -1,4 +1,4 @@
-"""What becomes of a ledger when its hub was deleted and made anew, or the host has skipped events. Pure."""
+"""Updates a ledger after its hub was deleted and created again, or the host skipped events. Pure."""
 
 from collections.abc import Sequence
 

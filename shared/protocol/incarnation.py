@@ -12,7 +12,7 @@ from shared.protocol.packing import Intervals
 TOLERANCE = 10_000_000
 """Microseconds by which the clocks of a hub's nodes may differ; making a hub anew takes longer."""
 PAUSE = 1_000_000
-"""Microseconds without an event that may hide that the hub was deleted and made anew."""
+"""Microseconds without an event that may hide that the hub was deleted and created again."""
 MAX_RUNS = 512
 """Committed runs that an incarnation keeps until the timer has confirmed whose they are."""
 NEVER = 1 << 62
@@ -41,7 +41,7 @@ class CommittedRun(NamedTuple):
 
 
 class Incarnation(Data):
-    """The progress in one life of a hub: its sequence numbers begin again when it is made anew."""
+    """The progress in one life of a hub: its sequence numbers begin again when it is created again."""
 
     number: int = 0
     began: int | None = None

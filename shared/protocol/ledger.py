@@ -194,12 +194,12 @@ class Ledger(Data):
         return data
 
     def with_new_incarnation(self, began: int | None, created: int | None = None) -> "Ledger":
-        """With a new incarnation: the hub was made anew at `began`. What was lost stays lost."""
+        """With a new incarnation: the hub was created again at `began`. What was lost stays lost."""
         now = Incarnation(number=self.incarnation.number + 1, began=began, created=created)
         return self.followed_by(self.incarnation, now)
 
     def with_hub_confirmed(self, created: int, until: int) -> "Ledger":
-        """Without what is remembered in case the hub was made anew: it was the same one at `until`."""
+        """Without what is remembered in case the hub was created again: it was the same hub at `until`."""
         now = self.incarnation.confirmed(created, until)
         return self if now is self.incarnation else self.with_incarnation(now)
 
@@ -215,7 +215,7 @@ class Ledger(Data):
     def numbered(self, incarnation: int, sequences: Sequence[Interval]) -> dict[int, tuple[Interval, ...]]:
         """By incarnation, the sequence numbers that files of this incarnation have.
 
-        They differ where files were committed before the timer knew that the hub had been made anew.
+        They differ where files were committed before the timer knew that the hub had been created again.
         """
         found = {incarnation: tuple(sequences)}
         for life in (*self.past, self.incarnation):

@@ -19,7 +19,7 @@ class Verdict(Enum):
     NEW = auto()
     """Not committed yet: above all others, or inside a noted gap."""
     RECREATED = auto()
-    """The first one seen of a hub that was made anew: sequence numbers began again, time did not."""
+    """The first envelope of a hub that was created again: sequence numbers began again, time did not."""
     STALE = auto()
     """Of a hub that is no more, never committed: its owner came too late. Quarantined."""
     LOST = auto()
@@ -35,7 +35,7 @@ class Selection:
     """NEW, STALE or LOST."""
     incarnation: int
     ledger: Ledger
-    """The ledger to go on from: with a new incarnation where the hub was made anew."""
+    """The ledger to continue from: with a new incarnation if the hub was created again."""
     envelopes: tuple[Envelope, ...]
 
 
