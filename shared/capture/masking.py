@@ -17,6 +17,7 @@ from shared.capture.allowlist import KEYS, NAMES, NUMBERS, TEXTS, TIMES, WORDS
 from shared.capture.pseudonyms import FOUND, Pseudonyms
 from shared.input.envelope import GZIP, inflate
 from shared.input.numbers import NUMERIC
+from shared.tables.schema import CATEGORY, RECORDS
 
 _TOKEN = re.compile(
     r'(?P<string>"[^"\\\n]*(?:\\[^\n][^"\\\n]*)*")(?P<key>\s*:)?'
@@ -39,6 +40,9 @@ _LONG, _HUGE = 7, 100
 """A number with at least this many digits may identify somebody: a telephone, a customer, a place."""
 _NESTED = 4
 """Levels of JSON inside of JSON strings that are looked into; what lies deeper is text."""
+
+_OURS = {CATEGORY.lower(), RECORDS.name.lower()}
+"""Stays in text that is no JSON as well: it decides whether a malformed record is ours."""
 
 
 class Masks:
@@ -89,7 +93,8 @@ class Masks:
                     out.append(self._key(name, key) + colon)
                     key = key.lower()
                 case "string" | "cut":
-                    out.append(self._string(found, key if known else "", depth))
+                    ours = not known and found.strip('"').strip().lower() in _OURS
+                    out.append(found if ours else self._string(found, key if known else "", depth))
                 case "mark" if found in "{[":
                     stack.append(key)
                     key = key if found == "[" else ""
