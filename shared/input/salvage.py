@@ -27,11 +27,13 @@ _START = re.compile(rb'[]}",{\n]\s*+(?=\{\s*+")')
 _RECORD = {b"category", b"type", b"resourceid", b"_resourceid", b"correlationid", b"records"}
 _CATEGORIES = re.compile(rb"""["'](?i:category|type)["']\s*+:\s*+["']\s*+([^"'\\]{0,200}?)\s*+["']""")
 _OURS = {CATEGORY.lower().encode(), RECORDS.name.lower().encode()}
+_BEFORE = {ord("}"): (b":",), ord("]"): (b"[", b",")}
+"""What comes before an object or array inside of an object, and inside of an array."""
 _DEPTH = 1024
 _NESTED = 3
 """Envelopes inside of arrays and envelopes that are looked into."""
-_WORK = 8
-"""Times the length of the text that may be spent on looking for records inside of malformed ones."""
+_WORK = 16
+"""Times the length of the text that may be read in vain, looking for the ends of malformed records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class _Walk:
         self._text = text
         self._at = 0
         self._work = _WORK * len(text)
+        self._broken = len(text)
+        """Where brackets opened that could not open there, when their end was looked for last."""
 
     def values(self) -> Iterator[Item]:
         """Values one after the other, whatever separates them."""
@@ -127,48 +131,58 @@ class _Walk:
 
     def _whole(self, start: int, stop: int) -> Any:
         """The object or array that begins here, and is JSON; None: it is not."""
-        end = self._end(start, stop)
+        end = self._end(start, stop) if self._work > 0 else None
         if end is None:
             return None
         try:
             value = loads(self._text[start:end])
         except orjson.JSONDecodeError:
+            self._work -= end - start
             return None
         self._at = end
         return value
 
     def _end(self, start: int, stop: int) -> int | None:
-        """Where the brackets that open here are closed; None: they are not, or in the wrong order."""
+        """Where the brackets that open here are closed; None: they are not, or not as in JSON."""
         opened = bytearray()
-        at = start
+        at, before = start, b""
+        self._broken = stop
         while found := _BRACKET.match(self._text, at, stop):
-            bracket, at = found[1], found.end()
+            bracket, between = found[1], found[0][:-1].rstrip()
+            at = found.end()
             if bracket is None:
-                return None
+                break
             if bracket in b"{[":
+                if opened and (between[-1:] or before) not in _BEFORE[opened[-1]]:
+                    self._broken = at - 1 if bracket == b"{" else stop
+                    break
                 opened += b"}" if bracket == b"{" else b"]"
                 if len(opened) > _DEPTH:
-                    return None
+                    break
             elif opened[-1:] != bracket:
-                return None
+                break
             else:
                 opened.pop()
                 if not opened:
                     return at
+            before = bracket
+        self._work -= at - start
         return None
 
     def _malformed(self, start: int) -> Item:
         """A malformed record: up to the next one that is JSON, or else to where its brackets are closed."""
-        end = self._end(start, len(self._text))
-        stop = len(self._text) if end is None else end
+        stop = len(self._text)
+        if self._work > 0:
+            end = self._end(start, stop)
+            stop = self._broken if end is None else end
         for found in _START.finditer(self._text, start + 1, stop):
             if self._work <= 0:
                 break
             value = self._whole(found.end(), len(self._text))
-            self._work -= (self._at if value is not None else stop) - found.end()
             if isinstance(value, dict) and {key.lower().encode() for key in value} & _RECORD:
                 self._at = found.end()
                 return Malformed(self._text[start : self._at].rstrip(b", \t\r\n")), b""
+            self._work -= self._at - found.end() if value is not None else 0
         self._at = stop
         return Malformed(self._text[start:stop].rstrip(b", \t\r\n\0")), b""
 

@@ -126,6 +126,24 @@ FORMS: dict[str, Callable[[int], bytes]] = {
         "resourceId", lambda size: b'"/subscriptions/' + b"x" * (size - 20) + b'"'
     )(size // 3),
     "correlation_id_half": lambda size: _value("correlationId", _text(b"x"))(size // 3),
+    "malformed": lambda size: _repeated(b'{"a":NaN},', size),
+    "malformed_ours": lambda size: _repeated(_with(b'"a":NaN') + b",", size),
+    "malformed_open": lambda size: _repeated(_with(b'"a":{"b":1}')[:-1] + b",", size),
+    "malformed_quote": lambda size: _repeated(_with(b'"a":"b') + b",", size),
+    "malformed_starts": lambda size: _repeated(b'{"a":NaN,{"a":', size),
+    "malformed_nested": lambda size: _repeated(b'{"category":[{"a":', size),
+    "malformed_envelopes": lambda size: _repeated(b'{"a":1,"records":[', size),
+    "malformed_single_quotes": lambda size: _repeated(b"{'a':'b'},", size),
+    "not_separated": lambda size: (_OPENING + GOOD + _TAIL) * (size // (len(GOOD) + 14)),
+    "separated_by_rs": lambda size: (b"\x1e" + GOOD + b"\n") * (size // (len(GOOD) + 2)),
+    "json_texts": lambda size: (
+        b"[" + (orjson.dumps(GOOD.decode()) + b",") * (size // (len(GOOD) + 36)) + b'"{}"]'
+    ),
+    "long_integers": lambda size: _repeated(_with(b'"a":12345678901234567890') + b",", size),
+    "said_once": lambda size: b'{"x":"' + b"y" * 1000 + b'",' + _repeated(MINIMAL + b",", size // 4)[1:],
+    "properties_in_single_quotes": lambda size: _repeated(
+        GOOD.replace(b'{"eventName":"MessageReceived"}', b"\"{'eventName':'x'}\"") + b",", size
+    ),
     "random": lambda size: random.Random(1).randbytes(size),
     "braces": lambda size: b"{" * size,
     "brackets": lambda size: b"[" * size,

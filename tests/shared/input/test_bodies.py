@@ -143,6 +143,12 @@ BAD = [
 ]
 
 
+def test_records_that_all_lack_a_brace_are_rejected_one_by_one() -> None:
+    bad = b'{"category":"x","a":{"b":1}'
+    found = records(b'{"records":[' + b",".join([bad] * 1000 + [b'{"category":"x"}']) + b"]}")
+    assert found == [Malformed(bad)] * 1000 + [{"category": "x"}]
+
+
 @pytest.mark.parametrize("form", [b'{"records":[%b]}', b"[%b]", b'[{"records":[%b]}]', b'{"records":[%b'])
 @pytest.mark.parametrize("bad", BAD)
 def test_a_malformed_record_does_not_cost_its_neighbors(bad: bytes, form: bytes) -> None:
