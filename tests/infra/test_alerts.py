@@ -29,8 +29,8 @@ def ordinary(_: int, second: int) -> int:
 
 
 def hourly(partition: int, second: int) -> int:
-    """One an hour."""
-    return int(second % 3600 == 600 + 60 * partition)
+    """One an hour, shortly before the timer: it is found waiting, an hour after the one before."""
+    return int(second % 3600 == 640 + 60 * partition)
 
 
 def bursts(partition: int, second: int) -> int:
@@ -96,7 +96,7 @@ QUIET: dict[str, tuple[list[Metric], list[Line]]] = {
     # One event a day in the same hub: it is found waiting, and older than the one before.
     "retention": (
         counted(
-            model=Model(lambda _, second: int(second in {600, 600 + 86390}), retention=86400), minutes=1440
+            model=Model(lambda _, second: int(second in {640, 640 + 86400}), retention=86400), minutes=1440
         ),
         [],
     ),
