@@ -1,4 +1,4 @@
-"""samples/output has what `convert` makes of the sample; `python -m tests.test_samples` writes it anew."""
+"""samples/output is what `convert` makes of the sample; `python -m tests.test_docs_samples` writes it."""
 
 import gzip
 import json
