@@ -18,7 +18,7 @@ def expected(envelope: Envelope, generation: int) -> list[str]:
     except orjson.JSONDecodeError:
         return [dead]
     ours = [one for one in records if one["category"] == "WebSocketConnectionLogs"]
-    rows = [one["correlationId"] for one in ours if "properties" in one]
+    rows = [one["correlationId"] for one in ours if "time" in one]
     return rows + [dead] * (len(rows) < len(ours))
 
 

@@ -220,7 +220,7 @@ class World:
             "properties": {"eventName": "Message"},
         }
         if kind == 11:
-            del record["properties"]
+            del record["time"]
         return record
 
     # -- actors ----------------------------------------------------------------------------------
