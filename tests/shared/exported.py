@@ -109,7 +109,7 @@ def envelope(sequence: int, records: int = 3) -> Envelope:
         case 3:
             whole = [one | {"category": "GatewayLogs"} for one in whole]
         case 4:
-            del whole[1]["properties"]["eventName"]
+            del whole[1]["time"]
     return Envelope(sequence, enqueued, orjson.dumps({"records": whole}))
 
 

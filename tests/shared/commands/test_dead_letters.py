@@ -33,7 +33,7 @@ def mixed(sequence: int, old: tuple[int, ...] = (1,), broken: tuple[int, ...] = 
     for index in old:
         records[index]["time"] = "2030-02-01T00:00:00Z"
     for index in broken:
-        del records[index]["properties"]["eventName"]
+        del records[index]["correlationId"]
     return Envelope(sequence, EPOCH + sequence * SECOND, orjson.dumps({"records": records}))
 
 
@@ -106,7 +106,7 @@ def test_a_dead_letter_of_which_nothing_fits_stays_with_todays_reason(exported: 
 def test_what_still_does_not_fit_of_a_replayed_one_is_a_dead_letter_that_can_be_replayed(
     exported: Exported,
 ) -> None:
-    # Rejected at first: 0 and 1 by their time, 1 for want of an event name later on.
+    # Rejected at first: 0 and 1 by their time, 1 for want of a correlation id later on.
     exported.export([mixed(7, old=(0, 1), broken=(2,))])
     first = replayed(exported)
     assert (first.fit, first.rows, first.reasons) == (1, 2, {"missing_required_field": 1})
