@@ -19,7 +19,7 @@ from tests.shared.export.test_plan import NOW, commits
 NAME = re.compile(
     r"(parquet/ApiManagementWebSocketConnectionLogs|json/ApiManagementWebSocketConnectionLogs|_dead_letters)"
     r"/date=20\d\d-\d\d-\d\d/hour=\d\d/"
-    r"ns-apim-logs-3-i0-\d{20}-\d+-(ab){16}(-\d{5})?\.part\.(parquet|jsonl\.gz)"
+    r"ns-apim-logs-3-i0-\d{20}-\d+-(ab){16}(-\d{5})?(\.part)?\.(parquet|jsonl\.gz)"
 )
 """Of every file, whatever its records say."""
 METADATA = re.compile(r"[a-zA-Z0-9/.,:=_+-]*")
