@@ -135,10 +135,6 @@ def _with(key: str, value: Json) -> Callable[[Facts], Json]:
     return lambda facts: standard(facts) | {key: value}
 
 
-def _with_event(value: Json) -> Callable[[Facts], Json]:
-    return lambda facts: standard(facts) | {"properties": _properties(facts) | {"eventName": value}}
-
-
 NOT_AN_OBJECT = "record_not_an_object"
 BAD: tuple[tuple[str, Callable[[Facts], Json]], ...] = (
     (NOT_AN_OBJECT, lambda _: "text"),
@@ -146,10 +142,8 @@ BAD: tuple[tuple[str, Callable[[Facts], Json]], ...] = (
     ("missing_required_field", _without("correlationId")),
     ("missing_required_field", _with("correlationId", "")),
     ("missing_required_field", _with("correlationId", None)),
-    ("missing_required_field", _without("properties")),
-    ("missing_required_field", _with_event("")),
     ("missing_required_field", _without("time")),
-    ("wrong_type", _with_event(42)),
+    ("wrong_type", _with("correlationId", {"a": 1})),
     ("unparseable_time", _with("time", "yesterday")),
     ("unparseable_time", _with("time", "2030-02-30T00:00:00.0000000Z")),
     # Facts.time is set to a time 8 days old, or 2 hours ahead.
