@@ -61,9 +61,9 @@ ENCODINGS: dict[str, Callable[[bytes], bytes]] = {
 EMPTY = b'{"records":[]}'
 
 UNREADABLE: tuple[Callable[[bytes], bytes], ...] = (
-    lambda body: body.replace(b":", b"=", 1),
-    lambda body: body[: len(body) * 2 // 3],
-    lambda body: body[:20] + b"\xff" + body[20:],
+    lambda body: body.decode().encode("utf-16"),
+    lambda _: b'{"records":[',
+    lambda _: b"not JSON at all",
     lambda body: gzip.compress(body, mtime=0)[:-12],
     lambda _: b"",
     lambda _: b'{"records":"none"}',
