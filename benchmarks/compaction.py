@@ -25,13 +25,14 @@ from shared.input.validation import validate
 from shared.output import parquet
 from shared.policies import CompactionPolicy, ExportPolicy
 from shared.protocol.ledger import Ledger, PendingFile, StagedFile
-from shared.tables import schema
+from shared.tables import connection_revisions, websocket_connection_logs
 from shared.timeunits import HOUR
 from tests.memory import MemoryStorage
 
 BEGAN = NOW // (24 * HOUR) * 24 * HOUR
 DAYS = 30
-RECORDS, CONNECTIONS = schema.RECORDS.name, schema.CONNECTIONS.name
+RECORDS = websocket_connection_logs.RECORDS.name
+CONNECTIONS = connection_revisions.CONNECTIONS.name
 BACKENDS = pa.array([f"backend-{n}.example" for n in range(12)])
 
 
@@ -180,7 +181,7 @@ def connections(rng: np.random.Generator, began: int, rows: int) -> pa.Table:
     columns: dict[str, Any] = {}
     ends = began + rng.integers(0, HOUR, rows)
     durations = np.round(rng.lognormal(10, 2, rows) * 1000).astype(np.int64)
-    for field in schema.CONNECTIONS.arrow:
+    for field in connection_revisions.CONNECTIONS.arrow:
         match field.name:
             case "CorrelationId":
                 columns[field.name] = names(rng, rows)
@@ -196,7 +197,7 @@ def connections(rng: np.random.Generator, began: int, rows: int) -> pa.Table:
                 columns[field.name] = pa.array(rng.integers(0, 4, rows)).cast(field.type)
             case _:
                 columns[field.name] = pa.array([field.name.lower()] * rows)
-    return pa.table(columns, schema=schema.CONNECTIONS.arrow)
+    return pa.table(columns, schema=connection_revisions.CONNECTIONS.arrow)
 
 
 def put(storage: MemoryStorage, table: str, began: int, file: int, rows: pa.Table) -> None:

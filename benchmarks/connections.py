@@ -31,7 +31,7 @@ from shared.protocol.hub import HubState
 from shared.protocol.ledger import Ledger, Segment
 from shared.protocol.stamp import Stamp
 from shared.protocol.storage import Blob
-from shared.tables.schema import RECORDS
+from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import MINUTE
 from tests.memory import MemoryStorage
 

@@ -404,6 +404,7 @@ module diagnostics 'modules/diagnostics.bicep' = [
       apimName: split(service, '/')[8]
       authorizationRuleId: '${namespaceIdHere}/authorizationRules/${ruleName}'
       hubName: hubName
+      categories: settings.?EXPORT_CATEGORIES ?? 'WebSocketConnectionLogs'
     }
     dependsOn: [
       hub

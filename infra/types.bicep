@@ -19,6 +19,7 @@ type StorageSku = 'Standard_LRS' | 'Standard_ZRS' | 'Standard_GZRS'
 @sealed()
 @description('Application settings that may differ from their defaults; docs/settings.md explains them. All are strings.')
 type Settings = {
+  EXPORT_CATEGORIES: string?
   OUTPUT_FORMATS: string?
   PARQUET_COMPRESSION: string?
   REDACT: string?

@@ -62,6 +62,8 @@ class RedactionPolicy:
 class ExportPolicy:
     """The settings that `plan_commit` goes by: the part of the settings that decides what is exported."""
 
+    categories: tuple[str, ...] = ("WebSocketConnectionLogs",)
+    """Of the records that are exported; each is a table of its own."""
     formats: tuple[str, ...] = ("parquet",)
     compression: Compression = "snappy"
     max_age: timedelta = timedelta(days=7)

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from shared.tables.schema import RECORDS, Role
+from shared.tables.column import Role
+from shared.tables.registry import of_categories
 
 STORAGE_STRING = re.compile(
     r"(?:^|;)\s*(?:AccountName|BlobEndpoint|UseDevelopmentStorage)\s*=\s*[^;\s]", re.IGNORECASE
@@ -50,7 +51,12 @@ def contradictions(values: Mapping[str, Any], services: Sequence[tuple[str, str]
 
 def _columns(values: Mapping[str, Any]) -> Iterator[str]:
     """Columns that cannot be hashed or left empty."""
-    texts = {column.name: column for column in RECORDS.of(Role.INPUT) if column.type == "string"}
+    texts = {
+        column.name: column
+        for table in of_categories(values["EXPORT_CATEGORIES"])
+        for column in table.of(Role.INPUT)
+        if column.type == "string"
+    }
     unknown = [name for name in values["HASH_COLUMNS"] if name not in texts]
     for name in unknown:
         yield f"HASH_COLUMNS: {name!r} is not a text column; allowed are {', '.join(texts)}"

@@ -1,5 +1,6 @@
 """Every setting, declared once: name, type, default, meaning. The only module that reads the environment."""
 
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -21,16 +22,23 @@ from shared.policies import (
 )
 from shared.setting_checks import contradictions
 from shared.setting_errors import duration, explain
+from shared.tables.registry import categories
 
 
-def _known_format(name: str) -> str:
-    if name not in FORMATS:
-        expected = " or ".join(repr(one) for one in FORMATS)
-        raise PydanticCustomError("literal_error", "must be {expected}", {"expected": expected})
-    return name
+def _one_of(names: Callable[[], Collection[str]]) -> AfterValidator:
+    """A name of a registry."""
+
+    def known(name: str) -> str:
+        if name not in names():
+            expected = " or ".join(map(repr, names()))
+            raise PydanticCustomError("literal_error", "must be {expected}", {"expected": expected})
+        return name
+
+    return AfterValidator(known)
 
 
-OutputFormat = Annotated[str, AfterValidator(_known_format)]
+OutputFormat = Annotated[str, _one_of(lambda: FORMATS)]
+Category = Annotated[str, _one_of(categories)]
 Names = Annotated[tuple[str, ...], NoDecode, Field(min_length=1)]
 Columns = Annotated[tuple[str, ...], NoDecode]
 Duration = Annotated[timedelta, BeforeValidator(duration)]
@@ -99,6 +107,11 @@ class Settings(BaseSettings):
     STATE_CONTAINER: str = Field(
         "websocket-logs-state",
         description="Container for the ledgers. It must have no lifecycle rules, versioning or soft delete.",
+    )
+    EXPORT_CATEGORIES: Annotated[tuple[Category, ...], NoDecode] = Field(
+        ("WebSocketConnectionLogs",),
+        min_length=1,
+        description="Categories of log records that are exported, each to a table of its own.",
     )
     OUTPUT_FORMATS: Annotated[tuple[OutputFormat, ...], NoDecode] = Field(
         ("parquet",), min_length=1, description="`parquet`, `json`, or both."
@@ -210,6 +223,7 @@ class Settings(BaseSettings):
     )
 
     @field_validator(
+        "EXPORT_CATEGORIES",
         "OUTPUT_FORMATS",
         "WS_OPENING_EVENTS",
         "WS_CLOSING_EVENTS",
@@ -240,6 +254,7 @@ class Settings(BaseSettings):
     def export_policy(self) -> ExportPolicy:
         """What decides which rows and files there will be."""
         return ExportPolicy(
+            categories=self.EXPORT_CATEGORIES,
             formats=self.OUTPUT_FORMATS,
             compression=self.PARQUET_COMPRESSION,
             max_age=self.RECORD_MAX_AGE,

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from shared import __main__
-from shared.tables.schema import CONNECTIONS, RECORDS
+from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables.websocket_connection_logs import RECORDS
 from tests.documents import ROOT
 
 SAMPLES = ROOT / "samples"

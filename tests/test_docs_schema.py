@@ -2,8 +2,9 @@
 
 import sys
 
+from shared.tables.column import VERSION
 from shared.tables.ddl import markdown
-from shared.tables.schema import CONNECTIONS, RECORDS, VERSION
+from shared.tables.registry import TABLES
 from tests.documents import ROOT
 
 DOCUMENT = ROOT / "docs" / "schema.md"
@@ -11,7 +12,7 @@ BEGIN = "The schema version is "
 
 
 def tables() -> str:
-    sections = (markdown(table, "") for table in (RECORDS, CONNECTIONS))
+    sections = (markdown(table, "") for table in TABLES.values())
     return "\n\n".join([f"{BEGIN}{VERSION}.", *sections]) + "\n"
 
 

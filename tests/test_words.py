@@ -10,7 +10,8 @@ import pytest
 
 from shared import __main__, telemetry
 from shared.settings import Settings
-from shared.tables.schema import CONNECTIONS, RECORDS
+from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables.websocket_connection_logs import RECORDS
 
 ROOT = Path(__file__).resolve().parents[1]
 RETIRED = {

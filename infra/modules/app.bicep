@@ -61,6 +61,7 @@ var connections = {
 // The defaults of shared/settings.py, said here so that they are seen, and can be changed, in the portal.
 var defaults = {
   EVENT_HUB_OPERATOR_CONSUMER_GROUP: 'operator'
+  EXPORT_CATEGORIES: 'WebSocketConnectionLogs'
   OUTPUT_FORMATS: 'parquet'
   PARQUET_COMPRESSION: 'snappy'
   REDACT: 'credentials'

@@ -7,12 +7,14 @@ param apimName string
 param authorizationRuleId string
 @description('Hub that the logs go to.')
 param hubName string
+@description('Categories to send, with commas between them: the setting EXPORT_CATEGORIES.')
+param categories string
 
 resource apim 'Microsoft.ApiManagement/service@2024-05-01' existing = {
   name: apimName
 }
 
-// This one category: the exporter skips all others, after they were paid for.
+// These categories alone: the exporter skips all others, after they were paid for.
 resource setting 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: name
   scope: apim
@@ -21,8 +23,8 @@ resource setting 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
     // Without a name, Azure Monitor makes a hub for the category, with settings of its own.
     eventHubName: hubName
     logs: [
-      {
-        category: 'WebSocketConnectionLogs'
+      for category in split(categories, ','): {
+        category: trim(category)
         enabled: true
       }
     ]

@@ -21,7 +21,8 @@ from local.stack import HUB, Stack
 from local.traffic.check import check, check_durations
 from local.traffic.generate import Traffic, generate
 from local.traffic.send import next_sequences, producer, send
-from shared.tables.schema import CONNECTIONS, RECORDS
+from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables.websocket_connection_logs import RECORDS
 
 EXIT_WRONG, EXIT_FAILED = 1, 2
 PARTITIONS = 4

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.tree import Tree
 
 from local.stack import GROUP, HUB, OUTPUT, Stack
-from shared.tables.schema import RECORDS
+from shared.tables.websocket_connection_logs import RECORDS
 
 COLUMNS = (
     "TimeGenerated",

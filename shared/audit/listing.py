@@ -20,13 +20,13 @@ from shared.intervals import intervals
 from shared.protocol.commit_metadata import CommitMetadata
 from shared.protocol.ledger import PendingFile
 from shared.protocol.storage import BlobInfo, Storage
-from shared.tables import schema
+from shared.tables import connection_revisions
+from shared.tables.registry import table_of
 
 PARALLEL = 8
 CHUNK = 64
 """Commits that are read between two reports of progress."""
-RECORDS = f"/{schema.RECORDS.name}/"
-CONNECTIONS = f"/{schema.CONNECTIONS.name}/"
+CONNECTIONS = f"/{connection_revisions.CONNECTIONS.name}/"
 OWN = {"rows", "bytes", "folder", "sha256"}
 """What each file says of itself, beside what all files of its commit say."""
 
@@ -75,7 +75,7 @@ class Listing:
             else CommitMetadata.of(file.metadata)
         )
         if metadata is None or metadata.commit_id not in file.name or not file.metadata.keys() >= OWN:
-            if of_connections or RECORDS in f"/{file.name}" or file.name.startswith(f"{DEAD_LETTERS}/"):
+            if table_of(file.name) or file.name.startswith(f"{DEAD_LETTERS}/"):
                 self.foreign.append(
                     refuted(
                         "foreign_file",

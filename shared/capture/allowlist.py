@@ -2,7 +2,9 @@
 
 import re
 
-from shared.tables.schema import RECORDS
+from shared.tables.registry import TABLES
+
+COLUMNS = [column for table in TABLES.values() for column in table.columns]
 
 NAMES = {
     *("category", "operationname", "eventname", "location", "region", "level", "sku", "type", "resulttype"),
@@ -25,8 +27,8 @@ TIMES = {"time", "timegenerated", "timestamp", "eventprocessedutctime", "eventen
 KEYS = {
     *(*NAMES, *TEXTS, *NUMBERS, *TIMES),
     *("records", "properties", "partitionid", "isrequestsuccess", "calleripaddress", "url", "apiid"),
-    *(key.rpartition(".")[2].lower() for one in RECORDS.columns for key in one.resource_log),
-    *(one.table_form.lower() for one in RECORDS.columns if one.table_form),
+    *(key.rpartition(".")[2].lower() for one in COLUMNS for key in one.resource_log),
+    *(one.table_form.lower() for one in COLUMNS if one.table_form),
 }
 """Keys that are documented, of this category or of GatewayLogs, its sibling. All in lower case."""
 

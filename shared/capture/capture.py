@@ -15,7 +15,7 @@ from shared.input.bodies import records
 from shared.input.envelope import GZIP, Envelope, HubPartition, Unreadable, inflate
 from shared.input.validation import validate
 from shared.policies import ExportPolicy
-from shared.tables.schema import CATEGORY, RECORDS
+from shared.tables.registry import names_of, of_categories
 from shared.timeunits import DAY
 
 EXPECTED = "expected.json"
@@ -59,7 +59,7 @@ class Capture:
                 self.left["cannot be inflated, so not be masked"] += 1
             else:
                 if masked is None:
-                    self.left[f"no record of {CATEGORY}"] += 1
+                    self.left[f"no record of {' or '.join(POLICY.categories)}"] += 1
             if masked is not None:
                 enqueued = envelope.enqueued - self.days * DAY
                 self.taken.append(replace(envelope, body=masked, enqueued=enqueued))
@@ -126,10 +126,8 @@ def _ours(body: bytes) -> int:
         found = records(text, bounds.PARSED * POLICY.max_inflated)
     except Unreadable:
         return 0
-    return sum(
-        CATEGORY.lower() in categories or RECORDS.name.lower() in categories
-        for categories in map(_categories, found)
-    )
+    ours = names_of(of_categories(POLICY.categories))
+    return sum(not ours.isdisjoint(_categories(record)) for record in found)
 
 
 def _categories(record: object) -> set[str]:

@@ -146,11 +146,11 @@ def _fitting(
         valid = validate(letter.partition.origin, [letter.envelope], policy)
         for one in valid.rejected:
             done.reasons.update({str(reason): number for reason, number in one.counts.items()})
-        if valid.rejected and not valid.table.num_rows and not valid.skipped:
+        if valid.rejected and not valid.rows and not valid.skipped:
             done.stay += 1
             continue
         done.fit += 1
-        done.rows += valid.table.num_rows
+        done.rows += valid.rows
         done.skipped += valid.skipped
         envelopes.append(letter.envelope)
     for partition, envelopes in fitting.items():

@@ -16,7 +16,8 @@ from shared.policies import CompactionPolicy
 from shared.protocol.ledger import Ledger, PendingFile
 from shared.protocol.stamp import Stamp
 from shared.protocol.storage import BlobInfo, Publication, Storage
-from shared.tables import schema
+from shared.tables.column import Table
+from shared.tables.registry import table_of
 from shared.timeunits import SECOND
 
 ATTEMPTS = 5
@@ -245,7 +246,7 @@ class Compactor:
         return state, etag
 
     def _rewrite(
-        self, table: schema.Table, group: Sequence[BlobInfo], name: str, stamp: Stamp
+        self, table: Table, group: Sequence[BlobInfo], name: str, stamp: Stamp
     ) -> tuple[PendingFile, int]:
         """Stages the merged file. If time runs out, the next attempt takes half as much."""
         try:
@@ -281,5 +282,7 @@ class Compactor:
         return state, self._storage.write(swaps.NAME, state.dump(), etag)
 
 
-def _table(folder: str) -> schema.Table:
-    return next(one for one in (schema.RECORDS, schema.CONNECTIONS) if f"/{one.name}/" in folder)
+def _table(folder: str) -> Table:
+    table = table_of(folder)
+    assert table
+    return table

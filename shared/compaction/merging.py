@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from shared.errors import DamagedFile
-from shared.tables.schema import CONNECTIONS, RECORDS, Table
+from shared.tables.column import Table
 
 RUN = 32 << 20
 """Bytes, in memory, of a run."""
@@ -31,13 +31,6 @@ ROWS = 1 << 17
 GROUP = 64 << 20
 """Bytes, in memory, of such a row group, at most."""
 _READ = 1 << 14
-
-ORDER = {
-    RECORDS.name: ("CorrelationId", "TimeGenerated", "_SequenceNumber", "_RecordIndex"),
-    CONNECTIONS.name: ("CorrelationId", "StartTime", "EndTime", "CommitId", "Revision"),
-}
-"""What rows are sorted by: columns that are never null. First whom people ask for, then time; the rest makes
-the order, and so the outcome, one and the same whatever the order of the files."""
 
 type Key = tuple[Any, ...]
 
@@ -57,7 +50,7 @@ def merge(table: Table, files: Sequence[Path], schema: pa.Schema, scratch: Path)
 
     Columns that an older program's file does not have are null. Raises DamagedFile.
     """
-    order = ORDER[table.name]
+    order = table.sort_key
     with ExitStack() as stack:
         whole: pa.Table | None = None
         runs: list[_Run] = []

@@ -22,7 +22,7 @@ from shared.policies import Compression
 from shared.protocol.ledger import PendingFile
 from shared.protocol.stamp import Stamp
 from shared.protocol.storage import BlobInfo, Storage
-from shared.tables import schema
+from shared.tables.column import VERSION, Table
 
 PARALLEL = 8
 PIECE = 4 << 20
@@ -36,7 +36,7 @@ SCRATCH = "websocketlogs-compaction-"
 
 def rewrite(
     storage: Storage,
-    table: schema.Table,
+    table: Table,
     files: Sequence[BlobInfo],
     name: str,
     stamp: Stamp,
@@ -72,7 +72,7 @@ def rewrite(
             "bytes": str(blocks.size),
             "folder": name[: name.rindex("/") + 1],
             "sha256": blocks.digest.hexdigest(),
-            "schema_version": str(schema.VERSION),
+            "schema_version": str(VERSION),
             "program_version": __version__,
         },
         staged_at=stamp.now,
@@ -116,7 +116,7 @@ def _fetch(storage: Storage, files: Sequence[BlobInfo], scratch: Path) -> list[P
 
 
 def _merge(
-    table: schema.Table,
+    table: Table,
     paths: Sequence[Path],
     scratch: Path,
     origins: Sequence[ReplacedFile],
@@ -125,7 +125,7 @@ def _merge(
 ) -> int:
     """Stages the merged rows, row group by row group; how many there were."""
     scratch.mkdir()
-    arrow, order = merging.schema_of(table, paths), merging.ORDER[table.name]
+    arrow, order = merging.schema_of(table, paths), table.sort_key
     # Two records of a connection, or more, in each row group: what a Bloom filter is made for.
     distinct = min(merging.ROWS, sum(origin.rows for origin in origins)) // 2
     metadata = {replaced_files.KEY: replaced_files.dump(origins), "program_version": __version__}

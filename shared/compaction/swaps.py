@@ -13,7 +13,8 @@ from shared.policies import CompactionPolicy
 from shared.protocol.commit_metadata import CommitMetadata
 from shared.protocol.ledger import MAX_BYTES, PendingFile
 from shared.protocol.storage import BlobInfo
-from shared.tables import schema
+from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables.registry import TABLES
 from shared.timeunits import DAY, HOUR, MINUTE, SECOND
 
 FORMAT = 1
@@ -35,7 +36,6 @@ ROUND = 18
 """Runs in which all days but today and yesterday are looked at once."""
 
 _SLACK = timedelta(days=1)
-_TABLES = (schema.RECORDS.name, schema.CONNECTIONS.name)
 
 
 class _Data(BaseModel):
@@ -127,7 +127,7 @@ def days(now: int, policy: CompactionPolicy) -> Iterator[str]:
     for age in range(-(-reach // timedelta(days=1)) + 1):
         if age <= 1 or age % ROUND == now // SLOT % ROUND:
             date = str(np.datetime64((now - age * DAY) // DAY, "D"))
-            yield from (f"parquet/{table}/date={date}/" for table in _TABLES)
+            yield from (f"parquet/{table}/date={date}/" for table in TABLES)
 
 
 def ripe(folder: str, files: Sequence[BlobInfo], now: int, quiet: int) -> list[BlobInfo]:
@@ -176,7 +176,7 @@ def is_own(file: BlobInfo) -> bool:
     """Whether its metadata are those of an exported or a compacted Parquet file."""
     metadata = file.metadata
     numbers = (metadata.get("rows", ""), metadata.get("committed_at", ""), metadata.get("compacted", "1"))
-    of_connections = f"/{schema.CONNECTIONS.name}/" in file.name
+    of_connections = f"/{CONNECTIONS.name}/" in file.name
     read = CommitMetadata.of_connections if of_connections else CommitMetadata.of
     return (
         file.name.endswith(".parquet")

@@ -14,7 +14,7 @@ from shared.connections.manifest import EventNameCounts
 from shared.connections.observations import NEVER, UNKNOWN, ranked
 from shared.connections.state_table import STATE_TABLE, key_of
 from shared.policies import FinishPolicy
-from shared.tables.schema import CONNECTIONS
+from shared.tables.connection_revisions import CONNECTIONS
 from shared.timeunits import HOUR, microseconds
 
 UNCLOSED_KEPT = timedelta(days=7)

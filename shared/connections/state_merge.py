@@ -18,7 +18,8 @@ from shared.policies import FinishPolicy
 from shared.protocol.ledger import PendingFile, StagedFile
 from shared.protocol.stamp import Stamp
 from shared.protocol.storage import Storage
-from shared.tables import schema
+from shared.tables.column import VERSION
+from shared.tables.connection_revisions import CONNECTIONS
 from shared.timeunits import DAY, HOUR
 
 ENOUGH = 250_000
@@ -170,7 +171,7 @@ class StateMerge:
             "files_before": str(after.written_files),
             "rows_before": str(after.written_rows),
             "chain_before": after.chain,
-            "schema_version": str(schema.VERSION),
+            "schema_version": str(VERSION),
             "program_version": __version__,
         }
         return tuple(
@@ -197,13 +198,13 @@ class StateMerge:
         """Name, rows, bytes and content type of each file."""
         table = pa.concat_tables([finishing.WRITTEN.empty_table(), *self.written])
         for group in layout.split(table, "folder"):
-            rows = group.table.drop_columns(["folder"]).cast(schema.CONNECTIONS.arrow)
+            rows = group.table.drop_columns(["folder"]).cast(CONNECTIONS.arrow)
             for format_ in self._policy.formats:
                 one = FORMATS[format_]
                 data = one.encode(rows, {"program_version": __version__}, self._policy.compression)
                 part = "" if group.part is None else f"-{group.part:05d}"
                 name = (
-                    layout.folder(format_, schema.CONNECTIONS.name, group.date, group.hour)
+                    layout.folder(format_, CONNECTIONS.name, group.date, group.hour)
                     + f"connections-{self._after.ordinal + 1:012d}-{self._stamp.commit_id}{part}"
                     + f".{one.extension}"
                 )

@@ -1,7 +1,7 @@
 """Decides what one commit makes visible: envelopes and a ledger in, files and the next ledger out. Pure."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,8 +24,14 @@ from shared.protocol.incarnation import Incarnation
 from shared.protocol.ledger import Counts, Ledger, PendingFile, Segment, StagedFile
 from shared.protocol.selection import Selection, Verdict, advance, select
 from shared.protocol.stamp import Stamp
-from shared.tables import schema
+from shared.tables.column import VERSION
+from shared.tables.registry import TABLES
 from shared.timeunits import microseconds
+
+DERIVATIONS: dict[str, Callable[[pa.Table, observations.StartTimeLookup], tuple[pa.Table, pa.Table]]] = {
+    "start_times": observations.enrich
+}
+"""What fills the derived columns of a table, by the name in its declaration; gives observations too."""
 
 
 def plan_commit(
@@ -60,20 +66,19 @@ def plan_commit(
     if broken:
         count = set_aside.counted(after.broken, valid.taken, broken, stamp.now)
         after = after.model_copy(update={"broken": count})
-    clean, redacted = redaction.redact(valid.table, policy.redaction)
-    table, observed = observations.enrich(clean, known)
+    tables, observed, redacted = _derived(valid.tables, known, policy)
     if selection.verdict is Verdict.LOST:
         lost = [one for one in selection.ledger.lost if one.incarnation == selection.incarnation]
         late = unfit(partition, covered, valid, lost, policy)
-        outputs = list(_refill(partition, selection, table, valid.rejected, policy))
-        outputs += _outputs(partition, selection.incarnation, table.slice(0, 0), late, policy)
+        outputs = list(_refill(partition, selection, tables, valid.rejected, policy))
+        outputs += _outputs(partition, selection.incarnation, {}, late, policy)
         letters = sum(one.counts[Reason.IMPLAUSIBLE_TIME] for one in late)  # they were counted as rows
         rejected = {str(Reason.IMPLAUSIBLE_TIME): letters} if letters else {}
         counts, measures = Counts(files=len(outputs), rows=-letters, rejected=rejected), Measures()
         observed = observed.slice(0, 0)
     else:
-        outputs = list(_outputs(partition, selection.incarnation, table, valid.rejected, policy))
-        counts, measures = _counts(valid, redacted, len(outputs)), _measures(covered, table, policy)
+        outputs = list(_outputs(partition, selection.incarnation, tables, valid.rejected, policy))
+        counts, measures = _counts(valid, redacted, len(outputs)), _measures(covered, tables, policy)
         passed = _passed(selection.ledger.incarnation, after.incarnation)
         measures = replace(measures, passed=passed)
     ordinal = ledger.ordinal + 1
@@ -105,6 +110,24 @@ def plan_commit(
     )
 
 
+def _derived(
+    tables: Mapping[str, pa.Table], known: observations.StartTimeLookup, policy: ExportPolicy
+) -> tuple[dict[str, pa.Table], pa.Table, Counter[str]]:
+    """The tables redacted and with their derived columns, the observations, and what was redacted."""
+    done: dict[str, pa.Table] = {}
+    observed: list[pa.Table] = []
+    redacted: Counter[str] = Counter()
+    for name, rows in tables.items():
+        done[name], counts = redaction.redact(rows, policy.redaction)
+        redacted.update(counts)
+        if derive := TABLES[name].derive:
+            done[name], seen = DERIVATIONS[derive](done[name], known)
+            observed.append(seen)
+    if len(observed) == 1:
+        return done, observed[0], redacted
+    return done, observations.merge(observed), redacted
+
+
 @dataclass(frozen=True, slots=True)
 class _Output:
     folder: str
@@ -118,13 +141,18 @@ class _Output:
 def _outputs(
     partition: HubPartition,
     incarnation: int,
-    table: pa.Table,
+    tables: Mapping[str, pa.Table],
     rejected: Sequence[Rejected],
     policy: ExportPolicy,
 ) -> Iterator[_Output]:
-    for group in layout.split(table):
+    groups = [
+        (name, group)
+        for name, rows in tables.items()
+        for group in layout.split(rows, TABLES[name].time_column)
+    ]
+    for name, group in groups:
         for format_ in policy.formats:
-            folder = layout.folder(format_, schema.RECORDS.name, group.date, group.hour)
+            folder = layout.folder(format_, name, group.date, group.hour)
             one = FORMATS[format_]
             data = one.encode(group.table, {"program_version": __version__}, policy.compression)
             yield _Output(folder, group.part, group.table.num_rows, data, one.extension, one.content_type)
@@ -139,7 +167,7 @@ def _outputs(
 def _refill(
     partition: HubPartition,
     selection: Selection,
-    table: pa.Table,
+    tables: Mapping[str, pa.Table],
     rejected: Sequence[Rejected],
     policy: ExportPolicy,
 ) -> Iterator[_Output]:
@@ -148,10 +176,9 @@ def _refill(
     for one in selection.ledger.lost:
         if one.incarnation == selection.incarnation:
             lost[one.folder] = lost.get(one.folder, ()) + one.sequences
-    sequences = table["_SequenceNumber"].to_pylist()
     for folder, parts in lost.items():
         intervals = merged(parts)
-        rows = table.filter(pa.array([within(intervals, sequence) for sequence in sequences], pa.bool_()))
+        rows = {name: _within(table, intervals) for name, table in tables.items()}
         lines = [one for one in rejected if within(intervals, one.envelope.sequence)]
         # In the format it was lost in, whatever the setting says by now.
         formats_ = tuple(name for name in FORMATS if folder.startswith(f"{name}/"))
@@ -162,6 +189,11 @@ def _refill(
                 yield output
 
 
+def _within(table: pa.Table, intervals: Sequence[Interval]) -> pa.Table:
+    sequences = table["_SequenceNumber"].to_pylist()
+    return table.filter(pa.array([within(intervals, sequence) for sequence in sequences], pa.bool_()))
+
+
 def _counts(valid: Validated, redacted: Mapping[str, int], files: int) -> Counts:
     rejected: Counter[str] = Counter()
     for one in valid.rejected:
@@ -169,7 +201,7 @@ def _counts(valid: Validated, redacted: Mapping[str, int], files: int) -> Counts
     return Counts(
         envelopes=valid.taken,
         records=valid.records,
-        rows=valid.table.num_rows,
+        rows=valid.rows,
         skipped=valid.skipped,
         rejected=dict(sorted(rejected.items())),
         redacted=dict(sorted(redacted.items())),
@@ -188,8 +220,12 @@ def _passed(before: Incarnation, after: Incarnation) -> int:
     return sum(last - first + 1 for first, last in after.gaps if first >= reached)
 
 
-def _measures(covered: Sequence[Envelope], table: pa.Table, policy: ExportPolicy) -> Measures:
-    times, arrivals = integers(table["TimeGenerated"]), integers(table["_EnqueuedTime"])
+def _measures(covered: Sequence[Envelope], tables: Mapping[str, pa.Table], policy: ExportPolicy) -> Measures:
+    none = np.empty(0, np.int64)
+    times = np.concatenate(
+        [none, *(integers(rows[TABLES[name].time_column]) for name, rows in tables.items())]
+    )
+    arrivals = np.concatenate([none, *(integers(rows["_EnqueuedTime"]) for rows in tables.values())])
     return Measures(
         bytes=sum([len(envelope.body) for envelope in covered]),
         late=int(np.count_nonzero(arrivals - times > microseconds(policy.grace))),
@@ -234,7 +270,7 @@ def _files(
         "skipped_before": str(after.counts.skipped),
         "envelopes_before": str(after.counts.envelopes),
         "chain_before": after.chain,
-        "schema_version": str(schema.VERSION),
+        "schema_version": str(VERSION),
         "program_version": __version__,
     }
     return tuple(

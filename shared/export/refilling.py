@@ -13,7 +13,7 @@ from shared.output import layout
 from shared.output.formats import FORMATS
 from shared.policies import ExportPolicy
 from shared.protocol.ledger import Lost
-from shared.tables import schema
+from shared.tables.registry import TABLES
 
 ANY_AGE = timedelta(days=36_500)
 
@@ -32,11 +32,16 @@ def unfit(
     """
     if not any(Reason.IMPLAUSIBLE_TIME in one.counts for one in valid.rejected):
         return ()
-    then = validate(partition.origin, envelopes, replace(policy, max_age=ANY_AGE, max_lead=ANY_AGE)).table
-    now = {*_records(valid.table)}
+    then = validate(partition.origin, envelopes, replace(policy, max_age=ANY_AGE, max_lead=ANY_AGE))
+    now = {record for table in valid.tables.values() for record in _records(table)}
     missing: dict[int, list[int]] = {}
-    for group in layout.split(then):
-        folders = {layout.folder(format_, schema.RECORDS.name, group.date, group.hour) for format_ in FORMATS}
+    groups = (
+        (name, group)
+        for name, table in then.tables.items()
+        for group in layout.split(table, TABLES[name].time_column)
+    )
+    for name, group in groups:
+        folders = {layout.folder(format_, name, group.date, group.hour) for format_ in FORMATS}
         gone = merged(span for one in lost if one.folder in folders for span in one.sequences)
         for sequence, index in _records(group.table):
             if within(gone, sequence) and (sequence, index) not in now:

@@ -5,7 +5,6 @@ from shared.input.envelope import Reason, Rejected, Rejection
 from shared.input.validation import Validated
 from shared.protocol.ledger import Broken
 from shared.protocol.selection import Selection, Verdict
-from shared.tables import schema
 from shared.timeunits import HOUR
 
 MAX_BROKEN = 100
@@ -52,4 +51,4 @@ def _dead(selection: Selection, reason: Reason, message: str) -> Validated:
     rejection = Rejection(reason, message)
     rejected = tuple(Rejected(envelope, (rejection,), (), {reason: 1}) for envelope in selection.envelopes)
     number = len(rejected)
-    return Validated(number, schema.RECORDS.arrow.empty_table(), rejected, number, 0)
+    return Validated(number, {}, rejected, number, 0)

@@ -12,7 +12,7 @@ from shared.input.encodings import named
 from shared.input.envelope import Unreadable, quote
 from shared.input.exact import dumps, loads
 from shared.input.salvage import walk
-from shared.tables.schema import CATEGORY, RECORDS
+from shared.tables.registry import TABLES, categories, names_of
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SPACE = b" \t\r\n"
@@ -216,13 +216,13 @@ def _wraps(value: dict[str, Any]) -> bool:
     """Whether it is an event around an envelope, or around records of ours."""
     data = next((each for key, each in value.items() if key.lower() == "data"), None)
     if type(data) is str:
-        return CATEGORY.lower() in data.lower()
+        return any(category.lower() in data.lower() for category in categories())
     for inner in data if type(data) is list else [data]:
         if type(inner) is dict:
             known = shapes.record_keys(tuple(inner))
             category = inner.get(known.category or known.table or "")
             if any(key.lower() == "records" for key in inner) or (
-                type(category) is str and category.strip().lower() in {CATEGORY.lower(), RECORDS.name.lower()}
+                type(category) is str and category.strip().lower() in names_of(TABLES.values())
             ):
                 return True
     return False

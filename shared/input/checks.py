@@ -17,11 +17,12 @@ from shared.arrays import lengths
 from shared.input import numbers, timestamps
 from shared.input.columns import Values
 from shared.input.envelope import HubPartition, Reason, quote
-from shared.input.extraction import REST, Rows
+from shared.input.extraction import TableRows
+from shared.input.origins import Origins
 from shared.input.rejections import RejectionDetail
-from shared.input.shapes import INPUT, Shape, shape
+from shared.input.shapes import Shape, shape
 from shared.policies import ExportPolicy
-from shared.tables.schema import RECORDS, Column
+from shared.tables.column import Column
 from shared.timeunits import microseconds
 
 _TEXT = pa.string()
@@ -30,10 +31,10 @@ _TIME = pa.timestamp("us", "UTC")
 _SUBSCRIPTION = re.compile("/subscriptions/([^/]{1,128})(?:/|$)")
 
 
-def checked(partition: HubPartition, rows: Rows, policy: ExportPolicy) -> pa.Table:
-    """The rows that pass, as a table of RECORDS; the others go to the findings of their envelopes."""
-    check = _Check(rows, policy)
-    columns = {column.name: check.column(at) for at, column in enumerate(INPUT)}
+def checked(partition: HubPartition, rows: TableRows, origins: Origins, policy: ExportPolicy) -> pa.Table:
+    """The rows that pass, as a table; the others go to the rejections of their envelopes."""
+    check = _Check(rows, origins, policy)
+    columns = {column.name: check.column(at) for at, column in enumerate(rows.table.input)}
     columns["AdditionalProperties"] = check.rest()
     passed = check.passed()
     if passed is None:
@@ -44,10 +45,11 @@ def checked(partition: HubPartition, rows: Rows, policy: ExportPolicy) -> pa.Tab
         indexes, sequences, enqueued = (
             each[passed] for each in (check.indexes, check.sequences, check.enqueued)
         )
-    columns["_ResourceId"], subscriptions = _resources(columns["_ResourceId"])
-    stated = columns["_SubscriptionId"]
-    none = stated.null_count == len(stated)
-    columns["_SubscriptionId"] = subscriptions if none else pc.coalesce(stated, subscriptions)
+    if "_ResourceId" in columns:
+        columns["_ResourceId"], subscriptions = _resources(columns["_ResourceId"])
+        stated = columns.get("_SubscriptionId")
+        none = stated is None or stated.null_count == len(stated)
+        columns["_SubscriptionId"] = subscriptions if none else pc.coalesce(stated, subscriptions)
     columns |= {
         "_RecordIndex": pa.array(indexes),
         "_SequenceNumber": pa.array(sequences),
@@ -55,27 +57,29 @@ def checked(partition: HubPartition, rows: Rows, policy: ExportPolicy) -> pa.Tab
         "_EventHubPartition": pa.repeat(pa.scalar(str(partition), _TEXT), len(indexes)),
     }
     return pa.Table.from_arrays(
-        [_filled(column, columns.get(column.name), len(indexes)) for column in RECORDS.columns],
-        schema=RECORDS.arrow,
+        [_filled(column, columns.get(column.name), len(indexes)) for column in rows.table.columns],
+        schema=rows.table.arrow,
     )
 
 
 class _Check:
     """Rows under check, and which of them failed."""
 
-    def __init__(self, rows: Rows, policy: ExportPolicy) -> None:
+    def __init__(self, rows: TableRows, origins: Origins, policy: ExportPolicy) -> None:
         self._rows = rows
+        self._origins = origins
+        self._input = rows.table.input
         self._policy = policy
         self._numbers = np.frombuffer(rows.numbers, np.int32)
         self._failed = np.zeros(len(self._numbers), np.bool_)
         self._kept: list[tuple[int, str, Any]] = []
         """Rows, JSON pointers and values that their columns cannot take."""
-        envelopes, self.indexes = rows.origins.positions(self._numbers)
-        self.sequences, self.enqueued = rows.origins.lineage(envelopes)
+        envelopes, self.indexes = origins.positions(self._numbers)
+        self.sequences, self.enqueued = origins.lineage(envelopes)
 
     def column(self, at: int) -> pa.Array:
         """A column as its type; the rows whose values do not fit have failed."""
-        column, values = INPUT[at], self._rows.columns.column(at)
+        column, values = self._input[at], self._rows.columns.column(at)
         if column.type == _NUMBER:
             return self._doubles(at, values)
         texts = values if isinstance(values, pa.Array) else self._texts(at, values)
@@ -88,7 +92,7 @@ class _Check:
 
     def rest(self) -> pa.Array:
         """What no column took, and what columns could not take."""
-        rest = self._rows.columns.column(REST)
+        rest = self._rows.columns.column(self._rows.rest)
         if not self._kept:
             return rest
         texts = rest.to_pylist() if isinstance(rest, pa.Array) else rest
@@ -105,7 +109,7 @@ class _Check:
 
     def _texts(self, at: int, values: list[Any]) -> pa.Array:
         """Values that are not all text: what is another type, as JSON text; but no CorrelationId is."""
-        if INPUT[at].name == "CorrelationId":
+        if self._input[at].name == "CorrelationId":
             wrong = [type(value) is not str and value is not None for value in values]
             self._fail(Reason.WRONG_TYPE, at, wrong, "text", values)
             return pa.array([value if type(value) is str else None for value in values], _TEXT)
@@ -159,7 +163,7 @@ class _Check:
             return
         rows = np.flatnonzero(wrong & ~self._failed)
         self._failed[rows] = True
-        name = INPUT[at].name
+        name = self._input[at].name
         rows = rows[np.argsort(self._numbers[rows])]
 
         def describe_one(position: int) -> RejectionDetail:
@@ -168,12 +172,12 @@ class _Check:
             came = quote(value.as_py() if isinstance(value, pa.Scalar) else value)
             return f"expected {expected} in {name}, came {came}", self._shape(row).pointer(at)
 
-        self._rows.origins.reject(reason, self._numbers[rows], describe_one)
+        self._origins.reject(reason, self._numbers[rows], describe_one)
 
     def _shape(self, row: int) -> Shape:
         runs = self._rows.runs
         run = runs[bisect(runs, row, key=lambda run: run.start) - 1]
-        return shape(run.keys, run.inner_keys)
+        return shape(self._rows.table, run.keys, run.inner_keys)
 
 
 def _time(microseconds: np.ndarray) -> pa.Array:

@@ -17,13 +17,13 @@ from shared.input.exact import dumps, repeats
 from shared.input.origins import Origins
 from shared.input.rejections import RejectionDetail
 from shared.input.salvage import Malformed
-from shared.input.shapes import INPUT, Keys, RecordKeys, Shape
-from shared.input.templates import Template
-from shared.tables.schema import CATEGORY, RECORDS
+from shared.input.shapes import Keys, RecordKeys, Shape
+from shared.input.templates import Seen, Template
+from shared.tables.column import Table
+from shared.tables.registry import names_of
 
 type Record = dict[str, Any]
 
-REST = len(INPUT)
 _WAITING = 512
 """So many records are taken apart at a time, at least; few enough to stay in the processor's cache."""
 _TOGETHER = 4096
@@ -49,18 +49,35 @@ class Run:
     """Of the properties; None: they have none."""
 
 
+class TableRows:
+    """Rows of one table: values as they came."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.rest = len(table.input)
+        """The column behind those of the table: what none of them claimed, as a JSON object."""
+        self.columns = Columns(self.rest + 1)
+        self.numbers = array("i")
+        """Of the records among those of the batch."""
+        self.runs: list[Run] = []
+
+    def begin(self, shape: Shape, where: Sequence[int]) -> None:
+        """Notes the shape and the numbers of the next rows."""
+        self.runs.append(Run(len(self.numbers), shape.keys, shape.inner_keys))
+        self.numbers.extend(where)
+
+
 @dataclass(slots=True)
 class Rows:
     """Values as they came, and where they came from."""
 
     limit: int
     """Bytes of memory that JSON text inside a record may take."""
+    exported: tuple[Table, ...]
+    """The tables whose records are taken; a record that does not say its category is of the first one."""
     origins: Origins = field(default_factory=Origins)
-    columns: Columns = field(default_factory=lambda: Columns(len(INPUT) + 1))
-    """Those of INPUT, and REST: what no column claimed, as a JSON object."""
-    numbers: array[int] = field(default_factory=lambda: array("i"))
-    """Of the records among those of `origins`."""
-    runs: list[Run] = field(default_factory=list)
+    tables: dict[str, TableRows] = field(default_factory=dict)
+    """By the name of the table, those that have any rows."""
     foreign: int = 0
     """Records of other categories and tables."""
     template: Template | None = field(default_factory=lambda: templates.cache.template)
@@ -69,8 +86,7 @@ class Rows:
     _alike: bool = True
     """The template has read all of the last bodies: it may read the next ones together."""
     _credit: int = _CREDIT
-    _seen: list[tuple[Keys, Keys | None]] = field(default_factory=list)
-    """Keys of records of ours that no template has read."""
+    _seen: list[Seen] = field(default_factory=list)
 
     def read(self, texts: Sequence[bytes]) -> Sequence[list[object] | None]:
         """The records of each body by the template; None: it has others, or too many had of late."""
@@ -84,16 +100,26 @@ class Rows:
 
     def _tried(self, texts: Sequence[bytes]) -> list[list[object]] | None:
         """The records of bodies by the template, all or none."""
-        if self.template is None or self._credit < 0 or (size := sum(map(len, texts))) > _SIZE:
+        if self.template is None or self._credit < 0 or self.template.shape.table not in self.exported:
+            return None
+        if (size := sum(map(len, texts))) > _SIZE:
             return None
         found = self.template.records(texts)
-        if found is not None and any(map(repeats, texts)):
+        if found is not None and (any(map(repeats, texts)) or self._mixed(found)):
             return None
         if found is not None:
             self._credit += size // 4
         elif len(texts) == 1:
             self._credit -= size
         return found
+
+    def _mixed(self, found: list[list[object]]) -> bool:
+        """Whether there are records of another exported table than the template's."""
+        template = self.template
+        if len(self.exported) == 1 or template is None or template.category is None:
+            return False
+        others = names_of(set(self.exported) - {template.shape.table})
+        return any(template.category(record).strip().lower() in others for body in found for record in body)
 
     def add(
         self, envelopes: Sequence[Envelope], found: Sequence[list[object]], problems: Mapping[int, str]
@@ -131,7 +157,8 @@ class Rows:
         elif issubclass(kind, templates.Record):
             self._add_structs(kind.template, found, where)
         elif kind is Malformed:
-            ours = [at for at, record in enumerate(found) if not record.foreign]
+            names = {name.encode() for name in names_of(self.exported)}
+            ours = [at for at, record in enumerate(found) if not record.foreign(names)]
             self.foreign += len(found) - len(ours)
             self.origins.reject(
                 Reason.MALFORMED_RECORD, [where[at] for at in ours], lambda at: _malformed(found[ours[at]])
@@ -142,18 +169,25 @@ class Rows:
     def _add_structs(self, template: Template, members: list[Any], where: Sequence[int]) -> None:
         """Takes records that a template has read."""
         if template.category:
-            ours = self._ours(template.record_keys, list(map(template.category, members)), where)
+            found = self._by_table(template.record_keys, list(map(template.category, members)), where)
+            ours = next((at for table, at in found if table is template.shape.table), ())
             members, where = _pick(members, ours), _pick(where, ours)
         if not members:
             return
-        self.runs.append(Run(len(self.numbers), template.shape.keys, template.shape.inner_keys))
-        self.numbers.extend(where)
+        rows = self._rows(template.shape.table)
+        rows.begin(template.shape, where)
         columns, rest = template.columns(members)
         for column, values in columns:
-            self.columns.extend(column, values)
+            rows.columns.extend(column, values)
         if rest:
-            self.columns.extend(REST, rest)
-        self.columns.end(len(members))
+            rows.columns.extend(rows.rest, rest)
+        rows.columns.end(len(members))
+
+    def _rows(self, table: Table) -> TableRows:
+        found = self.tables.get(table.name)
+        if found is None:
+            found = self.tables[table.name] = TableRows(table)
+        return found
 
     def _add_with_keys(
         self, record_keys: RecordKeys, keys: Keys, members: list[Record], where: Sequence[int]
@@ -162,32 +196,46 @@ class Rows:
         if record_keys.foreign:
             self.foreign += len(members)
             return
-        if key := record_keys.category or record_keys.table:
-            ours = self._ours(record_keys, [member.pop(key) for member in members], where)
-            members, where = _pick(members, ours), _pick(where, ours)
+        key = record_keys.category or record_keys.table
+        found = (
+            self._by_table(record_keys, [member.pop(key) for member in members], where)
+            if key
+            else [(self.exported[0], None)]
+        )
+        for table, at in found:
+            self._add_of_table(table, record_keys, keys, _pick(members, at), _pick(where, at))
+
+    def _add_of_table(
+        self, table: Table, record_keys: RecordKeys, keys: Keys, members: list[Record], where: Sequence[int]
+    ) -> None:
+        """Takes records of one table with the same keys."""
         if record_keys.properties is None:
-            self._add_shaped(shapes.shape(keys, None), members, [], where)
+            self._add_shaped(shapes.shape(table, keys, None), members, [], where)
             return
         key = record_keys.properties
         inner = [self._object(member.pop(key)) for member in members]
         odd = [at for at, each in enumerate(inner) if each is not None and type(each) is not dict]
         if odd:
             kept = [members[at] | {"properties": inner[at]} for at in odd]
-            self._add_shaped(shapes.shape(keys, None), kept, [], [where[at] for at in odd], rest=True)
+            self._add_shaped(shapes.shape(table, keys, None), kept, [], [where[at] for at in odd], rest=True)
             good = [at for at, each in enumerate(inner) if each is None or type(each) is dict]
             members, inner, where = _pick(members, good), _pick(inner, good), _pick(where, good)
         for inner_keys, at in _groups([None if each is None else (*each,) for each in inner]):
-            shape = shapes.shape(keys, inner_keys)
+            shape = shapes.shape(table, keys, inner_keys)
             self._add_shaped(shape, _pick(members, at), _pick(inner, at), _pick(where, at))
 
-    def _ours(self, record_keys: RecordKeys, values: list[Any], where: Sequence[int]) -> Sequence[int] | None:
-        """Which records are of the category, or of the table (None: all), by the value that says so."""
-        name = (CATEGORY if record_keys.category else RECORDS.name).lower()
+    def _by_table(
+        self, record_keys: RecordKeys, values: list[Any], where: Sequence[int]
+    ) -> list[tuple[Table, Sequence[int] | None]]:
+        """Which records are of which exported table (None: all), by the value that says so."""
+        tables = {
+            str(table.category if record_keys.category else table.name).lower(): table
+            for table in self.exported
+        }
         if values and type(values[0]) is str and values.count(values[0]) == len(values):
-            if values[0].strip().lower() == name:
-                return None
-            self.foreign += len(values)
-            return []
+            table = tables.get(values[0].strip().lower())
+            self.foreign += 0 if table else len(values)
+            return [(table, None)] if table else []
         wrong = []
         if set(map(type, values)) - {str, type(None)}:
             wrong = [at for at, value in enumerate(values) if type(value) is not str and value is not None]
@@ -202,14 +250,17 @@ class Rows:
             if wrong
             else values
         )
-        distinct = set(known)
         # null says nothing of a category: such a record is checked, not skipped.
-        accepted = {value for value in distinct if value is None or value.strip().lower() == name}
-        if accepted == distinct:
-            return None
-        ours = [at for at, value in enumerate(known) if value in accepted] if accepted else []
-        self.foreign += len(values) - len(wrong) - len(ours)
-        return ours
+        of = {
+            value: self.exported[0] if value is None else tables.get(value.strip().lower())
+            for value in set(known)
+        }
+        places: dict[Table, list[int]] = {}
+        for at, value in enumerate(known):
+            if table := of[value]:
+                places.setdefault(table, []).append(at)
+        self.foreign += len(values) - len(wrong) - sum(map(len, places.values()))
+        return list(places.items())
 
     def _add_shaped(
         self,
@@ -224,19 +275,22 @@ class Rows:
         if not members:
             return
         if shape.missing is not None:
-            message = f"expected {INPUT[shape.missing].name}, came none of {shapes.paths(shape.missing)}"
+            message = (
+                f"expected {shape.table.input[shape.missing].name}, came none of "
+                f"{shapes.paths(shape.table, shape.missing)}"
+            )
             self.origins.reject(Reason.MISSING_REQUIRED_FIELD, where, lambda _: (message, ""))
             return
         if len(self._seen) < _WAITING:
-            self._seen.append((shape.keys, shape.inner_keys))
-        self.runs.append(Run(len(self.numbers), shape.keys, shape.inner_keys))
-        self.numbers.extend(where)
+            self._seen.append(Seen(shape.table, shape.keys, shape.inner_keys))
+        rows = self._rows(shape.table)
+        rows.begin(shape, where)
         rest = rest or bool(shape.rest or shape.rest_inner)
         if shape.others:
             _fill(shape, members, inner)
         for partition, places, more in ((members, shape.outer, rest), (inner, shape.inner, shape.rest_inner)):
             for column, key in places:
-                self.columns.extend(
+                rows.columns.extend(
                     column,
                     [each.pop(key) for each in partition] if more else [each[key] for each in partition],
                 )
@@ -244,8 +298,8 @@ class Rows:
             for member, each in zip(members, inner, strict=True):
                 member["properties"] = each
         if rest:
-            self.columns.extend(REST, _dumped(members))
-        self.columns.end(len(members))
+            rows.columns.extend(rows.rest, _dumped(members))
+        rows.columns.end(len(members))
 
     def _object(self, value: Any) -> Any:
         """Properties as an object, where they are one, or its text; Azure writes single quotes, too."""

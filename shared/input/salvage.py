@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from shared.input.exact import loads
-from shared.tables.schema import CATEGORY, RECORDS
 
 _STRING = rb'"(?:[^"\\]++|\\.?)*+"?'
 _SCALAR = rb'(?:%b|[^][{}",]++)' % _STRING
@@ -26,7 +26,6 @@ _START = re.compile(rb'[]}",{\n]\s*+(?=\{\s*+")')
 """Where another record may begin inside of a malformed one."""
 _RECORD = {b"category", b"type", b"resourceid", b"_resourceid", b"correlationid", b"records"}
 _CATEGORIES = re.compile(rb"""["'](?i:category|type)["']\s*+:\s*+["']\s*+([^"'\\]{0,200}?)\s*+["']""")
-_OURS = {CATEGORY.lower().encode(), RECORDS.name.lower().encode()}
 _BEFORE = {ord("}"): (b":",), ord("]"): (b"[", b",")}
 """What comes before an object or array inside of an object, and inside of an array."""
 _DEPTH = 1024
@@ -42,11 +41,10 @@ class Malformed:
 
     text: bytes
 
-    @property
-    def foreign(self) -> bool:
-        """Whether it can be told that it is of another category."""
+    def foreign(self, ours: AbstractSet[bytes]) -> bool:
+        """Whether it can be told that it is of another category than these; in lower case."""
         categories = {found.lower() for found in _CATEGORIES.findall(self.text)}
-        return bool(categories) and not categories & _OURS
+        return bool(categories) and not categories & ours
 
 
 type Item = tuple[Any, bytes]

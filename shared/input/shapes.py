@@ -2,27 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from shared.tables.schema import RECORDS, Role
+from shared.tables.column import Table
+from shared.tables.registry import TABLES
 
 type Keys = tuple[str, ...]
 
-INPUT = tuple(
-    column
-    for column in RECORDS.of(Role.INPUT)
-    if column.name != "Type" and (column.resource_log or column.table_form)
-)
-"""The columns that keys of a record fill, in order."""
-
 _INNER = "properties."
-_PLACES = [
-    {place.lower() for place in (*column.resource_log, column.table_form) if place} for column in INPUT
-]
 _CACHED = 1024
 _CACHED_LETTERS = 4096
 _cached_keys: dict[Keys, "RecordKeys"] = {}
-_shapes: dict[tuple[Keys, Keys | None], "Shape"] = {}
+_shapes: dict[tuple[str, Keys, Keys | None], "Shape"] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +32,9 @@ class RecordKeys:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Where the columns lie: indexes into INPUT, each with its key."""
+    """Where the columns lie: indexes into the table's `input`, each with its key."""
 
+    table: Table
     keys: Keys
     inner_keys: Keys | None
     outer: tuple[tuple[int, str], ...]
@@ -76,15 +69,15 @@ def record_keys(keys: Keys) -> RecordKeys:
     return found
 
 
-def shape(keys: Keys, inner: Keys | None) -> Shape:
-    """Where the columns lie in a record with these keys, and these in its properties (None: it has none).
+def shape(table: Table, keys: Keys, inner: Keys | None) -> Shape:
+    """Where a table's columns lie in a record with these keys, and these in its properties (None: has none).
 
     Letter case is ignored; a key that matches exactly wins. What loses is left for AdditionalProperties.
     """
-    found = _shapes.get((keys, inner))
+    found = _shapes.get((table.name, keys, inner))
     if found is None:
-        found = _shape(keys, inner)
-        _keep(_shapes, (keys, inner), found, keys + (inner or ()))
+        found = _shape(table, keys, inner)
+        _keep(_shapes, (table.name, keys, inner), found, keys + (inner or ()))
     return found
 
 
@@ -96,9 +89,9 @@ def _keep[K, V](cache: dict[K, V], key: K, value: V, letters: Keys) -> None:
         cache[key] = value
 
 
-def paths(column: int) -> str:
+def paths(table: Table, column: int) -> str:
     """Where a column may lie, for a message."""
-    form = INPUT[column]
+    form = table.input[column]
     return ", ".join(filter(None, (*form.resource_log, form.table_form)))
 
 
@@ -113,14 +106,14 @@ def _record_keys(keys: Keys) -> RecordKeys:
     )
 
 
-def _shape(keys: Keys, inner: Keys | None) -> Shape:
+def _shape(table: Table, keys: Keys, inner: Keys | None) -> Shape:
     known = record_keys(keys)
     find_outer, find_inner = _finder(keys), _finder(inner or ())
     outer: dict[str, int] = {}
     within: dict[str, int] = {}
     absent = []
     found: list[tuple[int, bool, str]] = []
-    for at, column in enumerate(INPUT):
+    for at, column in enumerate(table.input):
         # The columns that only the table has: in a resource log, `tenantId` means something else.
         table_form = (column.table_form,) if column.table_form else ()
         paths = column.resource_log + (table_form if column.resource_log or not known.category else ())
@@ -138,13 +131,16 @@ def _shape(keys: Keys, inner: Keys | None) -> Shape:
             absent.append(at)
     taken = {known.category, known.table, known.properties, *outer}
     return Shape(
+        table=table,
         keys=keys,
         inner_keys=inner,
         outer=tuple((at, key) for key, at in outer.items()),
         inner=tuple((at, key) for key, at in within.items()),
         others=_others(outer, within, found),
         absent=tuple(absent),
-        missing=next((at for at in absent if INPUT[at].required and INPUT[at].default is None), None),
+        missing=next(
+            (at for at in absent if table.input[at].required and table.input[at].default is None), None
+        ),
         rest=tuple(key for key in keys if key not in taken),
         rest_inner=tuple(key for key in inner or () if key not in within),
         properties=known.properties,
@@ -179,7 +175,14 @@ def lacks(record: Mapping[str, Any], key: str) -> bool:
         filled |= {_INNER + each.lower() for each, value in inner.items() if not empty(value)}
     if name == "properties":
         return known.properties is None
-    return any(name in paths and not filled & paths for paths in _PLACES)
+    return any(name in paths and not filled & paths for paths in _places((*TABLES,)))
+
+
+@lru_cache(4)
+def _places(tables: tuple[str, ...]) -> list[set[str]]:
+    """The keys of each column of these tables, in lower case."""
+    columns = [column for name in tables for column in TABLES[name].input]
+    return [{key.lower() for key in (*column.resource_log, column.table_form) if key} for column in columns]
 
 
 def _finder(keys: Keys) -> Callable[[str], str | None]:

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import attrgetter
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, NamedTuple, cast
 
 import msgspec
 import pyarrow as pa
 
 from shared.input import shapes
-from shared.input.shapes import INPUT, Keys, RecordKeys, Shape
-from shared.tables.schema import Column
+from shared.input.shapes import Keys, RecordKeys, Shape
+from shared.tables.column import Column, Table
 
 _KEYS = 32
 """So many keys a template has at most: each that a record lacks costs a little."""
@@ -70,7 +70,7 @@ class Template:
         return [body.records for body in bodies] if len(bodies) == len(texts) else None
 
     def columns(self, members: Iterable[Any]) -> tuple[list[tuple[int, Sequence[Any]]], list[bytes | None]]:
-        """The values of each column, by index into INPUT, and what no column takes, as JSON objects."""
+        """The values of each column, by index into the input of the table, and the rest as JSON objects."""
         values = dict(zip(self.shape.keys, zip(*map(_values, members), strict=True), strict=True))
         columns: list[tuple[int, Sequence[Any]]] = [(at, values[key]) for at, key in self.shape.outer]
         rest: list[Sequence[Any]] = [values[key] for key in self.shape.rest]
@@ -87,6 +87,14 @@ class Template:
         return columns, [None if text == b"{}" else text for text in dumped] if b"{}" in dumped else dumped
 
 
+class Seen(NamedTuple):
+    """The keys of a record of ours that no template has read."""
+
+    table: Table
+    keys: Keys
+    inner: Keys | None
+
+
 @dataclass(slots=True)
 class TemplateCache:
     """The template of a process: what comes next is likely to have the keys of what came last."""
@@ -95,7 +103,7 @@ class TemplateCache:
     _records: int = _PAUSE
     """Since it was made, or could not be made."""
 
-    def learn(self, seen: Sequence[tuple[Keys, Keys | None]], records: int) -> None:
+    def learn(self, seen: Sequence[Seen], records: int) -> None:
         """Counts this many records, and the keys of those that the template did not read."""
         self._records += records
         if self._records >= _AGE and self.template:
@@ -108,35 +116,45 @@ class TemplateCache:
 cache = TemplateCache()
 
 
-def grown(template: Template | None, seen: Sequence[tuple[Keys, Keys | None]]) -> Template | None:
-    """One for records of these keys as well, or else of the first of them alone, or else the same."""
-    before = [(template.shape.keys, template.shape.inner_keys)] if template else []
-    keys, inner = zip(*before, *seen, strict=True)
-    return _sized(_union(keys), None if None in inner else _union(inner)) or _sized(*seen[0]) or template
+def grown(template: Template | None, seen: Sequence[Seen]) -> Template | None:
+    """One for records of these keys as well, or else of the first of them alone, or else the same.
+
+    A template is for one table: that of the first of the records.
+    """
+    table = seen[0].table
+    known = [Seen(table, template.shape.keys, template.shape.inner_keys)] if template else []
+    known = known if template and template.shape.table is table else []
+    some = [*known, *(each for each in seen if each.table is table)]
+    inner = [each.inner for each in some]
+    union = None if None in inner else _union(each for each in inner if each is not None)
+    whole = _sized(table, _union(each.keys for each in some), union)
+    return whole or _sized(*seen[0]) or template
 
 
 def _union(keys: Iterable[Keys]) -> Keys:
     return tuple(dict.fromkeys(key for each in keys for key in each))
 
 
-def _sized(keys: Keys, inner: Keys | None) -> Template | None:
+def _sized(table: Table, keys: Keys, inner: Keys | None) -> Template | None:
     """What arrives must not decide how much memory this takes."""
     every = keys + (inner or ())
-    return _made(keys, inner) if len(every) <= _KEYS and sum(map(len, every)) <= _LETTERS else None
+    return _made(table, keys, inner) if len(every) <= _KEYS and sum(map(len, every)) <= _LETTERS else None
 
 
 @lru_cache(64)
-def _made(keys: Keys, inner: Keys | None) -> Template | None:
+def _made(table: Table, keys: Keys, inner: Keys | None) -> Template | None:
     """None: a record that lacks some of the keys could mean another thing."""
-    if not _plain(keys, inner):
+    if not _plain(table, keys, inner):
         return None
-    record_keys, shape = shapes.record_keys(keys), shapes.shape(keys, inner)
+    record_keys, shape = shapes.record_keys(keys), shapes.shape(table, keys, inner)
     category = record_keys.category or record_keys.table
-    fields = {key: _field(INPUT[at]) for at, key in shape.outer}
+    fields = {key: _field(table.input[at]) for at, key in shape.outer}
     rest = (*shape.rest, "properties") if shape.rest_inner else shape.rest
     try:
         if record_keys.properties:
-            within = _struct(msgspec.Struct, inner or (), {key: _field(INPUT[at]) for at, key in shape.inner})
+            within = _struct(
+                msgspec.Struct, inner or (), {key: _field(table.input[at]) for at, key in shape.inner}
+            )
             fields[record_keys.properties] = (within,)
         if category:
             fields[category] = (str,)
@@ -156,9 +174,9 @@ def _made(keys: Keys, inner: Keys | None) -> Template | None:
     return record.template
 
 
-def _plain(keys: Keys, inner: Keys | None) -> bool:
+def _plain(table: Table, keys: Keys, inner: Keys | None) -> bool:
     """No key stands in for another one that a record may lack."""
-    record_keys, shape = shapes.record_keys(keys), shapes.shape(keys, inner)
+    record_keys, shape = shapes.record_keys(keys), shapes.shape(table, keys, inner)
     if (
         record_keys.foreign
         or shape.missing is not None
@@ -167,9 +185,9 @@ def _plain(keys: Keys, inner: Keys | None) -> bool:
         return False
     if any(len({key.lower() for key in each}) < len(each) for each in (keys, inner or ())):
         return False
-    return all(at in shapes.shape(_without(keys, key), inner).absent for at, key in shape.outer) and all(
-        at in shapes.shape(keys, _without(inner or (), key)).absent for at, key in shape.inner
-    )
+    return all(
+        at in shapes.shape(table, _without(keys, key), inner).absent for at, key in shape.outer
+    ) and all(at in shapes.shape(table, keys, _without(inner or (), key)).absent for at, key in shape.inner)
 
 
 def _without(keys: Keys, key: str) -> Keys:

@@ -1,6 +1,6 @@
 """Turns envelopes into rows of the exported table, and gives a reason for every record it rejects."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -12,7 +12,8 @@ from shared.input.envelope import GZIP, Envelope, HubPartition, Rejected, Unread
 from shared.input.extraction import Rows
 from shared.intervals import Interval
 from shared.policies import ExportPolicy
-from shared.tables.schema import RECORDS
+from shared.tables.column import Table
+from shared.tables.registry import of_categories
 
 _RECORDS = 1 << 14
 """So many records wait for their checks at most, and those of one group: this bounds memory."""
@@ -22,12 +23,13 @@ _TOGETHER = 1 << 14
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """What became of the first envelopes; records = table.num_rows + rejected records + skipped."""
+    """What became of the first envelopes; records = rows + rejected records + skipped."""
 
     taken: int
     """How many of the envelopes, from the first, this covers."""
-    table: pa.Table
-    """Of RECORDS, in order of envelopes and records; the derived columns are null."""
+    tables: Mapping[str, pa.Table]
+    """By the name of each exported table its rows, in order of envelopes and records; derived columns are
+    null."""
     rejected: tuple[Rejected, ...]
     """In order of envelopes."""
     records: int
@@ -35,11 +37,23 @@ class Validated:
     skipped: int
     """Records of other categories and tables."""
 
+    @property
+    def rows(self) -> int:
+        """How many rows there are in all tables."""
+        return sum(table.num_rows for table in self.tables.values())
+
+    @property
+    def table(self) -> pa.Table:
+        """The rows, where one table alone is exported."""
+        (table,) = self.tables.values()
+        return table
+
 
 def validate(partition: HubPartition, envelopes: Sequence[Envelope], policy: ExportPolicy) -> Validated:
     """Reads envelopes in order, as many as `policy.commit_bytes` of inflated bodies hold, at least one."""
     limit = bounds.PARSED * policy.max_inflated
-    batch = _Batch(partition, policy, limit, Rows(limit))
+    exported = of_categories(policy.categories)
+    batch = _Batch(partition, policy, limit, exported, Rows(limit, exported))
     for group in _grouped(envelopes, policy):
         batch.read(group)
         del group  # before the next body is inflated
@@ -107,8 +121,9 @@ class _Batch:
     policy: ExportPolicy
     limit: int
     """Bytes of memory that the records of one body may take."""
+    exported: tuple[Table, ...]
     rows: Rows
-    tables: list[pa.Table] = field(default_factory=list)
+    tables: dict[str, list[pa.Table]] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
     taken: int = 0
     records: int = 0
@@ -136,19 +151,23 @@ class _Batch:
             self.check()
 
     def check(self) -> None:
-        """Makes a table of the rows that wait."""
+        """Makes tables of the rows that wait."""
         self.rows.take()
-        if self.rows.runs:
-            self.tables.append(checked(self.partition, self.rows, self.policy))
+        for name, rows in self.rows.tables.items():
+            table = checked(self.partition, rows, self.rows.origins, self.policy)
+            self.tables.setdefault(name, []).append(table)
         self.rejected += self.rows.origins.rejected()
         self.skipped += self.rows.foreign
-        self.rows = Rows(self.limit)
+        self.rows = Rows(self.limit, self.exported)
 
     def validated(self) -> Validated:
         """What has become of all of them."""
         self.check()
-        table = pa.concat_tables(self.tables or [RECORDS.arrow.empty_table()])
-        return Validated(self.taken, table, tuple(self.rejected), self.records, self.skipped)
+        tables = {
+            table.name: pa.concat_tables(self.tables.get(table.name) or [table.arrow.empty_table()])
+            for table in self.exported
+        }
+        return Validated(self.taken, tables, tuple(self.rejected), self.records, self.skipped)
 
 
 def _exclude(found: list[object], only: Sequence[Interval]) -> int:

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 
 from shared.errors import ReportError
 from shared.report.locations import Range
-from shared.tables.schema import CONNECTIONS, RECORDS
+from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import DAY, HOUR, MINUTE
 
 MEMORY = "1GB"

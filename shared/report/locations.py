@@ -10,7 +10,8 @@ from typing import Protocol
 
 from shared.errors import FileGone, ReportError, StorageError
 from shared.protocol.storage import BlobInfo, Storage
-from shared.tables.schema import CONNECTIONS, RECORDS
+from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR, SECOND
 
 MARGIN = 24 * HOUR

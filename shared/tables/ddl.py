@@ -5,7 +5,8 @@ from collections.abc import Callable
 import orjson
 import pyarrow as pa
 
-from shared.tables.schema import CONNECTIONS, VERSION, Column, Table
+from shared.tables.column import VERSION, Column, Table
+from shared.tables.connection_revisions import CONNECTIONS
 
 _TYPES = {
     "timestamp": ("timestamp", {"type": "string", "format": "date-time"}, "TIMESTAMP", "datetime"),

@@ -28,7 +28,7 @@ from shared.input.envelope import Envelope, HubPartition
 from shared.policies import CompactionPolicy, Connection, ExportPolicy, FinishPolicy, StorageTimeouts
 from shared.protocol.hub import HubState
 from shared.protocol.storage import Storage
-from shared.tables.schema import RECORDS
+from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR, SECOND
 from tests.campaigns.faults.proxy import DRIP, LATE, STALLED, Proxy
 

@@ -11,7 +11,7 @@ from shared.azure import blob_storage
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
 from shared.policies import Connection, ExportPolicy
-from shared.tables.schema import RECORDS
+from shared.tables.websocket_connection_logs import RECORDS
 
 HOURS = 3 * 3600 * 1_000_000
 

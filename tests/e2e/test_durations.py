@@ -5,7 +5,7 @@ import pytest
 from local.demo.drive import drain, finish
 from local.stack import Stack
 from local.traffic.check import check_durations
-from shared.tables.schema import CONNECTIONS
+from shared.tables.connection_revisions import CONNECTIONS
 from tests.e2e.test_exactly_once import deliver, traffic
 
 

@@ -12,7 +12,7 @@ from local.stack import HUB, STATE, Stack
 from local.traffic.check import check
 from local.traffic.generate import Traffic, generate
 from local.traffic.send import next_sequences, producer, send
-from shared.tables.schema import RECORDS
+from shared.tables.websocket_connection_logs import RECORDS
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.tables.schema import RECORDS
+from shared.tables.websocket_connection_logs import RECORDS
 from tests.campaigns.faults.campaign import campaign, traffic
 from tests.campaigns.faults.stack import FaultyStack
 

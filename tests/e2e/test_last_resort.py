@@ -12,7 +12,7 @@ from azure.eventhub import EventData
 
 from local.stack import HUB, ROOT, Stack
 from local.traffic.send import producer
-from shared.tables.schema import RECORDS
+from shared.tables.websocket_connection_logs import RECORDS
 from tests import breaking_planner
 
 APP = Path(__file__).with_name("breaking_app.py")

@@ -19,8 +19,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from shared.tables import schema
-from shared.tables.schema import Table
+from shared.tables.column import Table
+from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables.websocket_connection_logs import RECORDS
 from tests.shared.audit.test_tampering import made
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,7 +112,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Pat
     folder = tmp_path_factory.mktemp("parquet")
     found = {}
     for kind, storage in zip(("small", "compacted"), made(), strict=True):
-        for table in (schema.RECORDS, schema.CONNECTIONS):
+        for table in (RECORDS, CONNECTIONS):
             name = max(
                 (name for name in storage.output if name.startswith(f"parquet/{table.name}/")),
                 key=lambda name: len(storage.output[name].data or b""),
@@ -125,7 +126,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Pat
 def cases() -> Iterator[tuple[str, str, Table]]:
     for reader in READERS:
         for kind in ("small", "compacted"):
-            for table in (schema.RECORDS, schema.CONNECTIONS):
+            for table in (RECORDS, CONNECTIONS):
                 yield reader, kind, table
 
 

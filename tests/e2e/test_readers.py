@@ -20,7 +20,8 @@ from shared.input.envelope import Envelope, HubPartition
 from shared.policies import ExportPolicy, FinishPolicy
 from shared.protocol.hub import HubState, Position
 from shared.tables import ddl
-from shared.tables.schema import CONNECTIONS, RECORDS
+from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR
 from tests.documents import Block, blocks
 from tests.memory import MemoryStorage

@@ -16,7 +16,8 @@ import pytest
 from local.demo.drive import finish
 from local.emulators.azurite import KEY
 from local.stack import OUTPUT, Stack
-from shared.tables.schema import CONNECTIONS, RECORDS
+from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables.websocket_connection_logs import RECORDS
 from shared.telemetry import FunctionName
 from tests.collector import Collector
 from tests.e2e.test_exactly_once import deliver, traffic, wait_until_committed

@@ -8,6 +8,7 @@ import pytest
 
 from shared.output import layout
 from shared.output.formats import FORMATS
+from shared.settings import Settings
 from tests.infra.snapshots import NAMES, ROOT, Resource, of_type, resources, settings, strings, the
 
 # One for each type: the one that Microsoft's verified modules use (github.com/Azure/bicep-registry-modules,
@@ -261,7 +262,8 @@ def test_every_service_streams_the_one_category_to_the_hub(scenario: str) -> Non
     assert len(found) == (3 if scenario == "everything" else 1)
     rule = the("Microsoft.EventHub/namespaces/authorizationRules", scenario)
     for one in found:
-        assert one.properties["logs"] == [{"category": "WebSocketConnectionLogs", "enabled": True}]
+        exported = Settings.model_fields["EXPORT_CATEGORIES"].default
+        assert one.properties["logs"] == [{"category": name, "enabled": True} for name in exported]
         assert one.properties["eventHubName"] == settings(scenario)["EVENT_HUB_NAME"]
         assert one.properties["eventHubAuthorizationRuleId"] == rule.id
         assert "/Microsoft.ApiManagement/service/" in one.id

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from shared.connections import observations
 from shared.protocol.ledger import Ledger
-from shared.tables.schema import CONNECTIONS
+from shared.tables.connection_revisions import CONNECTIONS
 from shared.timeunits import HOUR, MINUTE
 from tests.simulation.network import Network, read
 from tests.simulation.traffic import Key, Truth

@@ -20,7 +20,7 @@ from local.traffic.check import Records, check
 from local.traffic.generate import Traffic, generate
 from local.traffic.send import next_sequences, producer, send
 from local.traffic.truth import Truth
-from shared.tables.schema import RECORDS
+from shared.tables.websocket_connection_logs import RECORDS
 from tests.campaigns.faults.checkpoints import CONTAINER, names
 from tests.campaigns.faults.fault_injector import FINISH
 from tests.campaigns.faults.stack import FaultyStack

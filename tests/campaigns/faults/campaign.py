@@ -18,7 +18,7 @@ from local.traffic.check import Records, check
 from local.traffic.generate import Traffic, generate
 from local.traffic.send import next_sequences, producer, send
 from shared.protocol.ledger import Counts
-from shared.tables.schema import RECORDS
+from shared.tables.websocket_connection_logs import RECORDS
 from tests.campaigns.faults.aftermath import made_anew, unbindable
 from tests.campaigns.faults.checkpoints import forget
 from tests.campaigns.faults.fault_injector import COMPACT, EVERY, FINISH, FaultInjector

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import orjson
 from hypothesis import strategies as st
 
-from shared.tables.schema import RECORDS
+from shared.tables.websocket_connection_logs import RECORDS
 
 TIME = "2026-11-20T09:59:00.1234567Z"
 LOG = orjson.dumps(

@@ -12,7 +12,7 @@ from shared.input import shapes
 from shared.input.envelope import Envelope
 from shared.input.validation import validate
 from shared.policies import ExportPolicy
-from shared.tables.schema import RECORDS
+from shared.tables.websocket_connection_logs import RECORDS
 from tests.campaigns.fuzz.forms import FORMS
 from tests.shared.export.test_plan import NOW, PARTITION, record
 

@@ -30,14 +30,15 @@ from shared.digests import chained
 from shared.export.exporter import Exporter
 from shared.policies import CompactionPolicy, FinishPolicy
 from shared.protocol.ledger import Ledger
-from shared.tables import schema
+from shared.tables import connection_revisions, websocket_connection_logs
 from shared.timeunits import HOUR, SECOND
 from tests.memory import MemoryStorage, Output
 from tests.shared.exported import EPOCH, PARTITION, POLICY, envelopes
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "audit-and-replay.md"
 BEGIN = "| tampering | file | quick | full |"
-RECORDS, CONNECTIONS = schema.RECORDS.name, schema.CONNECTIONS.name
+RECORDS = websocket_connection_logs.RECORDS.name
+CONNECTIONS = connection_revisions.CONNECTIONS.name
 SMALL = {
     "records, Parquet": f"parquet/{RECORDS}/",
     "records, JSON Lines": f"json/{RECORDS}/",

@@ -18,7 +18,8 @@ from shared.capture.masking import Masks
 from shared.input.envelope import Envelope, HubPartition, Unreadable, inflate
 from shared.input.validation import Validated, validate
 from shared.policies import ExportPolicy
-from shared.tables.schema import RECORDS, Role
+from shared.tables.column import Role
+from shared.tables.websocket_connection_logs import RECORDS
 from tests.campaigns.fuzz.strategies import BODIES
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"

@@ -18,7 +18,7 @@ from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
 from shared.policies import ExportPolicy
 from shared.protocol.ledger import Ledger
-from shared.tables.schema import RECORDS
+from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import SECOND
 from tests.memory import MemoryStorage
 from tests.shared.exported import EPOCH, PARTITION, POLICY, Exported, envelope, lenient, record

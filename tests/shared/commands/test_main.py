@@ -25,9 +25,10 @@ from shared.compaction import swaps
 from shared.connections import manifest
 from shared.connections.manifest import EventNameCounts, Manifest, PartitionProgress, Totals
 from shared.policies import Connection
-from shared.tables import schema
+from shared.tables.column import Table
+from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.ddl import DIALECTS
-from shared.tables.schema import CONNECTIONS, RECORDS
+from shared.tables.websocket_connection_logs import RECORDS
 from tests import documents
 from tests.shared.exported import PARTITION, Exported, envelopes
 
@@ -183,7 +184,7 @@ def test_adopt_changes_nothing_without_yes(filled: Exported, capsys: pytest.Capt
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("table", [RECORDS, CONNECTIONS], ids=["records", "connections"])
 def test_every_dialect_names_every_column(
-    dialect: str, table: schema.Table, capsys: pytest.CaptureFixture[str]
+    dialect: str, table: Table, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, output = ran(capsys, "schema", dialect, "--table", table_name(table))
     assert status == 0
@@ -412,5 +413,5 @@ def test_the_docs_show_every_command(capsys: pytest.CaptureFixture[str]) -> None
             assert option in page, f"{command} {option}"
 
 
-def table_name(table: schema.Table) -> str:
+def table_name(table: Table) -> str:
     return "records" if table is RECORDS else "connections"

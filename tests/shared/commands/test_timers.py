@@ -19,7 +19,7 @@ from shared.commands.compact import compact
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
 from shared.policies import CompactionPolicy, Connection, ExportPolicy
-from shared.tables.schema import CONNECTIONS
+from shared.tables.connection_revisions import CONNECTIONS
 from tests.shared.exported import Exported
 
 

@@ -10,7 +10,9 @@ import pytest
 
 from shared.compaction import merging
 from shared.errors import DamagedFile
-from shared.tables.schema import CONNECTIONS, RECORDS, Table
+from shared.tables.column import Table
+from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables.websocket_connection_logs import RECORDS
 
 type Rows = list[dict[str, Any]]
 
@@ -43,7 +45,7 @@ def merged(table: Table, paths: list[Path], scratch: Path) -> list[pa.Table]:
 
 
 def in_order(table: Table, tables: list[pa.Table]) -> Rows:
-    order = [(name, "ascending") for name in merging.ORDER[table.name]]
+    order = [(name, "ascending") for name in table.sort_key]
     rows: Rows = pa.concat_tables(tables).sort_by(order).to_pylist()
     return rows
 

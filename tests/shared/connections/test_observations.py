@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shared.arrays import Array
 from shared.connections import observations
 from shared.connections.observations import OBSERVATIONS, UNKNOWN, enrich, keys, merge
-from shared.tables.schema import RECORDS
+from shared.tables.websocket_connection_logs import RECORDS
 
 type Row = dict[str, Any]
 

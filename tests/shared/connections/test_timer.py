@@ -30,7 +30,7 @@ from shared.protocol.checkpoints import Checkpoint, Checkpoints
 from shared.protocol.hub import Fetched, HubState, Position
 from shared.protocol.ledger import Ledger
 from shared.protocol.storage import Blob, Publication
-from shared.tables.schema import CONNECTIONS
+from shared.tables.connection_revisions import CONNECTIONS
 from shared.timeunits import HOUR, MINUTE, SECOND
 from tests.memory import MemoryStorage
 

@@ -15,7 +15,8 @@ import pytest
 
 from shared import __main__
 from shared.convert.convert import arrival
-from shared.tables.schema import CONNECTIONS, RECORDS
+from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables.websocket_connection_logs import RECORDS
 from tests.shared.exported import record
 
 ROOT = Path(__file__).resolve().parents[3]

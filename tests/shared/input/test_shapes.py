@@ -1,14 +1,14 @@
 import pytest
 
 from shared.input import shapes
-from shared.input.shapes import INPUT
+from shared.tables.websocket_connection_logs import RECORDS
 
-NAMES = [column.name for column in INPUT]
+NAMES = [column.name for column in RECORDS.input]
 
 
 def places(keys: tuple[str, ...], inner: tuple[str, ...] | None = None) -> dict[str, str]:
     """Where each column lies, as a pointer."""
-    shape = shapes.shape(keys, inner)
+    shape = shapes.shape(RECORDS, keys, inner)
     return {name: shape.pointer(at) for at, name in enumerate(NAMES) if shape.pointer(at)}
 
 
@@ -28,9 +28,9 @@ def test_the_documented_form() -> None:
 
 
 def test_the_tables_own_columns() -> None:
-    keys = tuple(column.table_form for column in INPUT if column.table_form)
+    keys = tuple(column.table_form for column in RECORDS.input if column.table_form)
     assert places((*keys, "Type")) == {key: f"/{key}" for key in keys}
-    assert not shapes.shape((*keys, "Type"), None).rest
+    assert not shapes.shape(RECORDS, (*keys, "Type"), None).rest
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_the_first_place_counts_and_an_exact_key_wins(
         - len(places(keys, inner))
         - len({"category", "properties"} & set(map(str.lower, keys)))
     )
-    shape = shapes.shape(keys, inner)
+    shape = shapes.shape(RECORDS, keys, inner)
     assert len(shape.rest) + len(shape.rest_inner) == rest
 
 
@@ -67,8 +67,8 @@ def test_workspace_columns_are_read_of_the_table_form_alone() -> None:
 
 
 def test_the_first_required_column_that_is_absent_is_known() -> None:
-    assert NAMES[shapes.shape(("time", "eventName"), None).missing or 0] == "CorrelationId"
-    assert shapes.shape(("time", "eventName", "correlationId"), None).missing is None
+    assert NAMES[shapes.shape(RECORDS, ("time", "eventName"), None).missing or 0] == "CorrelationId"
+    assert shapes.shape(RECORDS, ("time", "eventName", "correlationId"), None).missing is None
 
 
 def test_a_metric_is_foreign_unless_it_has_a_category_or_a_type() -> None:
@@ -80,9 +80,9 @@ def test_a_metric_is_foreign_unless_it_has_a_category_or_a_type() -> None:
 
 def test_what_arrives_does_not_decide_how_much_is_remembered() -> None:
     for number in range(5000):
-        shapes.shape((f"key{number}",), (f"inner{number}",))
+        shapes.shape(RECORDS, (f"key{number}",), (f"inner{number}",))
         shapes.record_keys((f"key{number}",))
-    shapes.shape(("k" * 1_000_000,), None)
+    shapes.shape(RECORDS, ("k" * 1_000_000,), None)
     assert len(shapes._shapes) <= 1024
     assert len(shapes._cached_keys) <= 1024
-    assert all(len(key) < 5000 for keys, _ in shapes._shapes for key in keys)
+    assert all(len(key) < 5000 for _, keys, _ in shapes._shapes for key in keys)

@@ -1,7 +1,7 @@
 """A template changes no result, and what it cannot read is left to orjson."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -15,9 +15,10 @@ from shared.input import templates
 from shared.input.envelope import Envelope, HubPartition
 from shared.input.extraction import Rows
 from shared.input.shapes import Keys
-from shared.input.templates import TemplateCache
+from shared.input.templates import Seen, Template, TemplateCache
 from shared.input.validation import Validated, validate
 from shared.policies import ExportPolicy
+from shared.tables.websocket_connection_logs import RECORDS
 from tests.campaigns.fuzz.strategies import BODY, FRAGMENTS, VALUE
 from tests.shared.export.test_plan import NOW
 
@@ -26,6 +27,14 @@ KEYS: Keys = ("time", "category", "correlationId", "resourceId", "durationMs", "
 INNER: Keys = ("eventName", "error", "more")
 
 type Values = st.SearchStrategy[bytes]
+
+
+def seen_keys(pairs: Sequence[tuple[Keys, Keys | None]]) -> list[Seen]:
+    return [Seen(RECORDS, *pair) for pair in pairs]
+
+
+def grown(template: Template | None, pairs: Sequence[tuple[Keys, Keys | None]]) -> Template | None:
+    return templates.grown(template, seen_keys(pairs))
 
 
 def _object(members: list[tuple[str, bytes]]) -> bytes:
@@ -73,7 +82,7 @@ PRIMER = _object(
 
 
 def made(keys: Keys, inner: Keys | None) -> bool:
-    return templates.grown(None, [(keys, inner)]) is not None
+    return grown(None, [(keys, inner)]) is not None
 
 
 def seen(validated: Validated) -> list[Any]:
@@ -149,7 +158,7 @@ def test_a_template_changes_no_result(bodies: list[bytes]) -> None:
     ],
 )
 def test_what_a_template_reads_and_what_it_leaves(change: dict[str, Any], read: bool) -> None:  # noqa: FBT001
-    template = templates.grown(None, [(KEYS, INNER)])
+    template = grown(None, [(KEYS, INNER)])
     assert template
     record = {"time": "t", "category": "c", "correlationId": "i", "properties": {"eventName": "x"}} | change
     found = template.records([orjson.dumps({"records": [record, record]})])
@@ -167,7 +176,7 @@ PAIR = [b'{"records":[' + RECORD + b"," + RECORD + b"]}"] * 2
 
 @pytest.mark.parametrize("between", [b"", b" ", b",", b"\n", b"\r\n"])
 def test_bodies_do_not_complete_one_another(between: bytes) -> None:
-    template = templates.grown(None, [(KEYS, INNER)])
+    template = grown(None, [(KEYS, INNER)])
     assert template
     assert template.records(PAIR)
     whole = between.join(PAIR)
@@ -195,17 +204,17 @@ def test_the_first_envelope_shows_the_keys_and_later_ones_add_to_them() -> None:
 def test_a_template_is_made_seldom_and_now_and_then_anew() -> None:
     wide, narrow = [(KEYS, INNER)], [(tuple(key for key in KEYS if key != "Level"), INNER)]
     known = TemplateCache()
-    known.learn(wide, 1)
+    known.learn(seen_keys(wide), 1)
     assert (first := known.template)
-    known.learn([((*KEYS, "new"), INNER)], 4095)
+    known.learn(seen_keys([((*KEYS, "new"), INNER)]), 4095)
     assert known.template is first
-    known.learn([((*KEYS, "new"), INNER)], 1)
+    known.learn(seen_keys([((*KEYS, "new"), INNER)]), 1)
     assert known.template is not first
-    known.learn([], (1 << 16) - 1)
+    known.learn(seen_keys([]), (1 << 16) - 1)
     assert known.template
-    known.learn([], 1)
+    known.learn(seen_keys([]), 1)
     assert known.template is None
-    known.learn(narrow, 1)
+    known.learn(seen_keys(narrow), 1)
     assert known.template
     assert "Level" not in known.template.shape.keys
 
@@ -234,16 +243,16 @@ def test_keys_that_no_template_is_made_for(keys: Keys, inner: Keys | None) -> No
 
 def test_a_template_that_cannot_grow_gives_way_to_one_for_what_came_last() -> None:
     log, row = ("time", "correlationId", "eventName"), ("TimeGenerated", "CorrelationId", "EventName", "Type")
-    template = templates.grown(templates.grown(None, [(log, None)]), [(row, None)])
+    template = grown(grown(None, [(log, None)]), [(row, None)])
     assert template
     assert template.shape.keys == row
-    assert templates.grown(template, [((*row, "type"), None)]) is template
+    assert grown(template, [((*row, "type"), None)]) is template
 
 
 def test_what_arrives_does_not_decide_how_much_is_remembered() -> None:
     template = None
     for number in range(1000):
-        template = templates.grown(template, [(("time", "correlationId", "eventName", f"k{number}"), None)])
+        template = grown(template, [(("time", "correlationId", "eventName", f"k{number}"), None)])
         assert template
         assert len(template.shape.keys) <= 32
     assert templates._made.cache_info().currsize <= 64
@@ -258,27 +267,27 @@ def read(rows: Rows, body: bytes) -> list[object] | None:
 
 
 def test_a_template_that_seldom_fits_is_not_tried_for_each_body() -> None:
-    templates.cache = TemplateCache(templates.grown(None, [(KEYS, INNER)]))
-    rows = Rows(1 << 29)
+    templates.cache = TemplateCache(grown(None, [(KEYS, INNER)]))
+    rows = Rows(1 << 29, (RECORDS,))
     for _ in range(100):
         assert read(rows, BAD) is None
     assert read(rows, GOOD) is None
     rows.take()
     assert read(rows, GOOD) is None
-    assert read(Rows(1 << 29), GOOD)
+    assert read(Rows(1 << 29, (RECORDS,)), GOOD)
 
 
 def test_a_template_that_often_fits_is_tried_again() -> None:
-    templates.cache = TemplateCache(templates.grown(None, [(KEYS, INNER)]))
-    rows = Rows(1 << 29)
+    templates.cache = TemplateCache(grown(None, [(KEYS, INNER)]))
+    rows = Rows(1 << 29, (RECORDS,))
     for number in range(1000):
         read(rows, BAD if number % 20 == 0 else GOOD)
     assert read(rows, GOOD)
 
 
 def test_bodies_without_records_earn_next_to_nothing() -> None:
-    templates.cache = TemplateCache(templates.grown(None, [(KEYS, INNER)]))
-    rows = Rows(1 << 29)
+    templates.cache = TemplateCache(grown(None, [(KEYS, INNER)]))
+    rows = Rows(1 << 29, (RECORDS,))
     for _ in range(100):
         read(rows, BAD)
         for _ in range(20):
@@ -287,15 +296,15 @@ def test_bodies_without_records_earn_next_to_nothing() -> None:
 
 
 def test_bodies_that_do_not_fit_leave_the_others_to_the_template() -> None:
-    templates.cache = TemplateCache(templates.grown(None, [(KEYS, INNER)]))
-    rows = Rows(1 << 29)
+    templates.cache = TemplateCache(grown(None, [(KEYS, INNER)]))
+    rows = Rows(1 << 29, (RECORDS,))
     for _ in range(1000):
         assert [bool(each) for each in rows.read([GOOD, BAD, *[GOOD] * 30])] == [True, False, *[True] * 30]
         assert all(rows.read([GOOD] * 30))
 
 
 def test_reading_together_in_vain_is_bounded() -> None:
-    template = templates.grown(None, [(KEYS, INNER)])
+    template = grown(None, [(KEYS, INNER)])
     assert template
     tried: list[int] = []
 
@@ -305,7 +314,7 @@ def test_reading_together_in_vain_is_bounded() -> None:
 
     templates.cache = TemplateCache(replace(template, _decode=decode))
     for kinds in ([True], [False], [True, False], [True, True, False]):
-        rows, tried[:] = Rows(1 << 29), []
+        rows, tried[:] = Rows(1 << 29, (RECORDS,)), []
         for number in range(60):
             rows.read([GOOD] * 20 if kinds[number % len(kinds)] else [*[GOOD] * 19, BAD])
         alone = 60 * 20 * len(GOOD) + 60 * len(BAD)
@@ -314,20 +323,23 @@ def test_reading_together_in_vain_is_bounded() -> None:
 
 
 def test_a_new_template_is_tried() -> None:
-    templates.cache = TemplateCache(templates.grown(None, [(KEYS, INNER)]))
-    rows = Rows(1 << 29)
+    templates.cache = TemplateCache(grown(None, [(KEYS, INNER)]))
+    rows = Rows(1 << 29, (RECORDS,))
     for _ in range(100):
         read(rows, BAD)
-    templates.cache.learn([((*KEYS, "new"), INNER)], 4096)
+    templates.cache.learn(seen_keys([((*KEYS, "new"), INNER)]), 4096)
     rows.take()
     assert read(rows, GOOD)
 
 
 def test_a_large_body_is_left_to_what_bounds_its_memory() -> None:
-    templates.cache = TemplateCache(templates.grown(None, [(KEYS, INNER)]))
+    templates.cache = TemplateCache(grown(None, [(KEYS, INNER)]))
     record = orjson.loads(PRIMER)
-    assert read(Rows(1 << 29), orjson.dumps({"records": [record | {"Level": "x" * (1 << 20)}]})) is None
+    assert (
+        read(Rows(1 << 29, (RECORDS,)), orjson.dumps({"records": [record | {"Level": "x" * (1 << 20)}]}))
+        is None
+    )
     body = orjson.dumps({"records": [record | {"Level": "x" * (1 << 19)}]})
-    assert read(Rows(1 << 29), body)
-    assert all(Rows(1 << 29).read([GOOD, body]))
-    assert Rows(1 << 29).read([body, body])
+    assert read(Rows(1 << 29, (RECORDS,)), body)
+    assert all(Rows(1 << 29, (RECORDS,)).read([GOOD, body]))
+    assert Rows(1 << 29, (RECORDS,)).read([body, body])

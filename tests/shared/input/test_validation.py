@@ -16,7 +16,8 @@ from shared.input import validation
 from shared.input.envelope import Envelope, HubPartition, Reason
 from shared.input.validation import Validated, validate
 from shared.policies import ExportPolicy
-from shared.tables.schema import RECORDS, Role
+from shared.tables.column import Role
+from shared.tables.websocket_connection_logs import RECORDS
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 FOLDERS = [FIXTURES / "records", *sorted(FIXTURES.glob("captured*"))]

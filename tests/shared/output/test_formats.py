@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from shared.input.envelope import Envelope, HubPartition, Reason, Rejected, Rejection
 from shared.output import dead_letters, json_lines, parquet
 from shared.policies import Compression
-from shared.tables.schema import RECORDS
+from shared.tables.websocket_connection_logs import RECORDS
 
 PARTITION = HubPartition("ns", "hub", "3")
 TIME = datetime(2030, 1, 2, 3, 4, 5, 120000, UTC)

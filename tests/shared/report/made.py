@@ -10,7 +10,9 @@ import pyarrow as pa
 
 from shared.input.envelope import Envelope, HubPartition, Reason, Rejected, Rejection
 from shared.output import dead_letters, layout, parquet
-from shared.tables.schema import CONNECTIONS, RECORDS, Table
+from shared.tables.column import Table
+from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import SECOND
 
 PARTITION = HubPartition("space.servicebus.windows.net", "logs", "0")

@@ -11,7 +11,8 @@ import pytest
 
 from shared import __main__
 from shared.input.envelope import Reason
-from shared.tables.schema import CONNECTIONS, RECORDS
+from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables.websocket_connection_logs import RECORDS
 from tests.shared.report import made
 from tests.shared.report.browser import Browser
 

@@ -13,7 +13,8 @@ from shared.input.envelope import Reason
 from shared.report import database
 from shared.report.database import LABELS, Aggregates, Database
 from shared.report.locations import FOLDERS, Range
-from shared.tables.schema import CONNECTIONS, RECORDS
+from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR, SECOND
 from tests.shared.report import made
 

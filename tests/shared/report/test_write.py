@@ -18,7 +18,8 @@ from shared.errors import FileGone, OutcomeUnknown
 from shared.policies import CompactionPolicy
 from shared.report.locations import Container, Range
 from shared.report.write import TRIES, write
-from shared.tables.schema import CONNECTIONS, RECORDS
+from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR
 from tests.memory import CountingStorage, Output
 from tests.shared.exported import EPOCH, PARTITION, Exported, envelopes

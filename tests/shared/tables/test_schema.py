@@ -1,6 +1,7 @@
 import pyarrow as pa
 
-from shared.tables.schema import RECORDS, VERSION, Role
+from shared.tables.column import VERSION, Role
+from shared.tables.websocket_connection_logs import RECORDS
 
 AZURE = [
     *("TimeGenerated", "CorrelationId", "EventName", "Source", "Destination", "Error", "Region"),

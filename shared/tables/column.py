@@ -1,0 +1,92 @@
+"""What a table is: its columns, their types and meanings, and where their values come from. Pure data."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+
+VERSION = 1
+"""Grows with every change; changes only ever add nullable columns."""
+
+
+TIME = pa.timestamp("us", "UTC")
+
+
+TEXT = pa.string()
+
+
+class Role(StrEnum):
+    """Where a column's values come from."""
+
+    INPUT = "input"
+    """The record itself."""
+    DERIVED = "derived"
+    """What is known of its connection."""
+    LINEAGE = "lineage"
+    """The envelope that it came in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table."""
+
+    name: str
+    type: Any
+    """Its Arrow type."""
+    meaning: str
+    role: Role = Role.INPUT
+    required: bool = False
+    """Never null: a record without it is rejected, unless there is a default."""
+    resource_log: tuple[str, ...] = ()
+    """Keys that hold it in the resource-log form, the first one present counts; letter case is ignored."""
+    table_form: str | None = None
+    """The key that holds it in the table's own form."""
+    default: str | None = None
+
+    @property
+    def field(self) -> pa.Field:
+        """As an Arrow field, its meaning in the metadata as `description`."""
+        return pa.field(
+            self.name, self.type, nullable=not self.required, metadata={"description": self.meaning}
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table that is exported. Validation, export, audit, compaction and schemas go by the declaration."""
+
+    name: str
+    columns: tuple[Column, ...]
+    """In order; a table of a category has those of role LINEAGE too."""
+    time_column: str
+    """The time whose hour names a row's folder; never null."""
+    sort_key: tuple[str, ...]
+    """What rows of compacted files are sorted by: columns that are never null. First what people search for,
+    then time; the rest makes the order the same whatever the order of the files."""
+    category: str | None = None
+    """The category of its records in the resource-log form; None: its rows are no records."""
+    derive: str | None = None
+    """What fills its derived columns: a name that `shared.export.plan` binds to code; None: it has none."""
+
+    @cached_property
+    def input(self) -> tuple[Column, ...]:
+        """The columns that keys of a record fill, in order."""
+        return tuple(
+            column
+            for column in self.of(Role.INPUT)
+            if column.name != "Type" and (column.resource_log or column.table_form)
+        )
+
+    @cached_property
+    def arrow(self) -> pa.Schema:
+        """As an Arrow schema; its metadata say `table` and `schema_version`."""
+        return pa.schema(
+            [column.field for column in self.columns],
+            metadata={"table": self.name, "schema_version": str(VERSION)},
+        )
+
+    def of(self, role: Role) -> tuple[Column, ...]:
+        """The columns of one role, in order."""
+        return tuple(column for column in self.columns if column.role is role)

@@ -1,0 +1,31 @@
+"""The registry of exported tables: everything that concerns all tables iterates over it."""
+
+from collections.abc import Iterable
+
+from shared.tables.column import Table
+from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables.websocket_connection_logs import RECORDS
+
+TABLES = {table.name: table for table in (RECORDS, CONNECTIONS)}
+"""Every table, by its name, which is also its folder."""
+
+
+def categories() -> tuple[str, ...]:
+    """The categories that can be exported."""
+    return tuple(table.category for table in TABLES.values() if table.category)
+
+
+def of_categories(names: Iterable[str]) -> tuple[Table, ...]:
+    """The tables of these categories, in order."""
+    by_category = {table.category: table for table in TABLES.values()}
+    return tuple(by_category[name] for name in names)
+
+
+def names_of(tables: Iterable[Table]) -> set[str]:
+    """What records of these tables call themselves, by category or by table, in lower case."""
+    return {name.lower() for table in tables for name in (table.category, table.name) if name}
+
+
+def table_of(file: str) -> Table | None:
+    """The table that an output file is of, by its name; None: it is of none."""
+    return next((TABLES[part] for part in file.split("/")[1:2] if part in TABLES), None)
