@@ -31,7 +31,13 @@ MADE_UP = Table(
     "ApiManagementMadeUpLogs",
     (
         Column("MadeAt", TIME, "When it was made up.", required=True, resource_log=("time",)),
-        Column("Name", TEXT, "What it is called.", required=True, resource_log=("properties.name",)),
+        Column(
+            "Name",
+            TEXT,
+            "What it is called.",
+            required=True,
+            resource_log=("properties.name", "correlationId"),
+        ),
         Column("Size", pa.float64(), "How large it is.", resource_log=("properties.size",)),
         Column("AdditionalProperties", TEXT, "What no other column takes."),
         *RECORDS.of(Role.LINEAGE),
@@ -135,9 +141,11 @@ def test_a_declared_category_is_validated_exported_and_audited() -> None:
 def test_a_template_of_one_category_never_reads_a_record_of_another() -> None:
     world = World()
     many = [[log(f"{at}-{n}") for n in range(100)] for at in range(50)]
-    world.export(envelopes([*many, [made("x", n) for n in range(100)], *BODIES, [log("y"), made("z", 7)]]))
+    alike = log("w") | {"category": "MadeUpLogs"}
+    world.export(envelopes([*many, [made("x", n) for n in range(100)], *BODIES, [log("y"), alike], [alike]]))
     found = [(row["Name"], row["Size"]) for row in world.rows(MADE_UP.name)]
-    assert found == [*(("x", float(n)) for n in range(100)), ("b", 2.0), ("a", 1.5), ("c", None), ("z", 7.0)]
+    more = [("b", 2.0), ("a", 1.5), ("c", None), ("w", None), ("w", None)]
+    assert found == [*(("x", float(n)) for n in range(100)), *more]
     assert len(world.rows(RECORDS.name)) == 5000 + 3
     assert world.audit().status == 0
 
