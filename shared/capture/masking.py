@@ -17,7 +17,7 @@ from shared.capture.allowlist import KEYS, NAMES, NUMBERS, TEXTS, TIMES, WORDS
 from shared.capture.pseudonyms import FOUND, Pseudonyms
 from shared.input.envelope import GZIP, inflate
 from shared.input.numbers import NUMERIC
-from shared.tables.schema import CATEGORY, RECORDS
+from shared.tables.websocket_connection_logs import CATEGORY, RECORDS
 
 _TOKEN = re.compile(
     r'(?P<string>"[^"\\\n]*(?:\\[^\n][^"\\\n]*)*")(?P<key>\s*:)?'
