@@ -1,15 +1,12 @@
 """Every setting, declared once: name, type, default, meaning. The only module that reads the environment."""
 
-from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import SettingError
-from shared.output.formats import FORMATS
 from shared.policies import (
     CompactionPolicy,
     Compression,
@@ -21,28 +18,8 @@ from shared.policies import (
     RedactionPolicy,
 )
 from shared.setting_checks import contradictions
-from shared.setting_errors import duration, explain
-from shared.tables.registry import categories
-
-
-def _one_of(names: Callable[[], Collection[str]]) -> AfterValidator:
-    """A name of a registry."""
-
-    def known(name: str) -> str:
-        if name not in names():
-            expected = " or ".join(map(repr, names()))
-            raise PydanticCustomError("literal_error", "must be {expected}", {"expected": expected})
-        return name
-
-    return AfterValidator(known)
-
-
-OutputFormat = Annotated[str, _one_of(lambda: FORMATS)]
-Category = Annotated[str, _one_of(categories)]
-Names = Annotated[tuple[str, ...], NoDecode, Field(min_length=1)]
-Columns = Annotated[tuple[str, ...], NoDecode]
-Duration = Annotated[timedelta, BeforeValidator(duration)]
-Span = Annotated[Duration, Field(gt=timedelta(0))]
+from shared.setting_errors import explain
+from shared.setting_types import Category, Columns, Duration, Names, OutputFormat, Span
 
 
 class Settings(BaseSettings):

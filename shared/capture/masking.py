@@ -17,7 +17,7 @@ from shared.capture.allowlist import KEYS, NAMES, NUMBERS, TEXTS, TIMES, WORDS
 from shared.capture.pseudonyms import FOUND, Pseudonyms
 from shared.input.envelope import GZIP, inflate
 from shared.input.numbers import NUMERIC
-from shared.tables.websocket_connection_logs import CATEGORY, RECORDS
+from shared.tables.registry import TABLES, names_of
 
 _TOKEN = re.compile(
     r'(?P<string>"[^"\\\n]*(?:\\[^\n][^"\\\n]*)*")(?P<key>\s*:)?'
@@ -41,7 +41,7 @@ _LONG, _HUGE = 7, 100
 _NESTED = 4
 """Levels of JSON inside of JSON strings that are looked into; what lies deeper is text."""
 
-_OURS = {CATEGORY.lower(), RECORDS.name.lower()}
+_OURS = names_of(TABLES.values())
 """Stays in text that is no JSON as well: it decides whether a malformed record is ours."""
 
 

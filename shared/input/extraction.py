@@ -1,7 +1,6 @@
 """Splits records by shape: extracts values into columns and sets aside records of other categories."""
 
 import re
-from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -10,14 +9,13 @@ from typing import Any
 import orjson
 
 from shared.input import bounds, shapes, templates
-from shared.input.bodies import Unfit
-from shared.input.columns import Columns
+from shared.input.descriptions import malformed, no_object
 from shared.input.envelope import Envelope, Reason, Unreadable, quote
 from shared.input.exact import dumps, repeats
 from shared.input.origins import Origins
-from shared.input.rejections import RejectionDetail
 from shared.input.salvage import Malformed
 from shared.input.shapes import Keys, RecordKeys, Shape
+from shared.input.table_rows import TableRows
 from shared.input.templates import Seen, Template
 from shared.tables.column import Table
 from shared.tables.registry import names_of
@@ -33,38 +31,8 @@ _CREDIT = 1 << 15
 _SIZE = 1 << 20
 """Larger bodies are left to `shared.input.envelope`, which bounds what they take."""
 _SINGLE_QUOTED = re.compile(rb"""'((?:[^'\\]++|\\.)*+)'|"(?:[^"\\]++|\\.)*+\"""", re.DOTALL)
-_TEXT = 8192
-"""Bytes of a malformed record that its rejection quotes."""
 _WRONG = "\0"
 """No category, no table."""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Rows of one shape that lie together."""
-
-    start: int
-    keys: Keys
-    inner_keys: Keys | None
-    """Of the properties; None: they have none."""
-
-
-class TableRows:
-    """Rows of one table: values as they came."""
-
-    def __init__(self, table: Table) -> None:
-        self.table = table
-        self.rest = len(table.input)
-        """The column behind those of the table: what none of them claimed, as a JSON object."""
-        self.columns = Columns(self.rest + 1)
-        self.numbers = array("i")
-        """Of the records among those of the batch."""
-        self.runs: list[Run] = []
-
-    def begin(self, shape: Shape, where: Sequence[int]) -> None:
-        """Notes the shape and the numbers of the next rows."""
-        self.runs.append(Run(len(self.numbers), shape.keys, shape.inner_keys))
-        self.numbers.extend(where)
 
 
 @dataclass(slots=True)
@@ -161,10 +129,10 @@ class Rows:
             ours = [at for at, record in enumerate(found) if not record.foreign(names)]
             self.foreign += len(found) - len(ours)
             self.origins.reject(
-                Reason.MALFORMED_RECORD, [where[at] for at in ours], lambda at: _malformed(found[ours[at]])
+                Reason.MALFORMED_RECORD, [where[at] for at in ours], lambda at: malformed(found[ours[at]])
             )
         else:
-            self.origins.reject(Reason.RECORD_NOT_AN_OBJECT, where, lambda at: (_no_object(found[at]), ""))
+            self.origins.reject(Reason.RECORD_NOT_AN_OBJECT, where, lambda at: (no_object(found[at]), ""))
 
     def _add_structs(self, template: Template, members: list[Any], where: Sequence[int]) -> None:
         """Takes records that a template has read."""
@@ -351,21 +319,3 @@ def _groups[K](keys: list[K]) -> list[tuple[K, Sequence[int] | None]]:
 
 def _pick[S: Sequence[Any]](values: S, at: Sequence[int] | None) -> S:
     return values if at is None else [values[each] for each in at]  # type: ignore[return-value]
-
-
-def _malformed(record: Malformed) -> RejectionDetail:
-    try:
-        orjson.loads(record.text)
-        problem = "it is not closed"
-    except orjson.JSONDecodeError as error:
-        problem = quote(str(error))
-    text = record.text[:_TEXT].decode("utf-8", "backslashreplace")
-    return f"expected JSON, came {quote(record.text)}: {problem}", "", text
-
-
-def _no_object(value: object) -> str:
-    if type(value) is Unfit:
-        return value.message
-    if type(value) is bytes:
-        return f"expected a line with a JSON object, array or envelope, came {quote(value)}"
-    return f"expected a JSON object, came {quote(value)}"

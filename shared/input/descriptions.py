@@ -1,0 +1,31 @@
+"""Says in words why something is no record."""
+
+import orjson
+
+from shared.input.bodies import Unfit
+from shared.input.envelope import quote
+from shared.input.rejections import RejectionDetail
+from shared.input.salvage import Malformed
+
+TEXT_QUOTED = 8192
+"""Bytes of a malformed record that its rejection quotes."""
+
+
+def malformed(record: Malformed) -> RejectionDetail:
+    """Describes a record that is no JSON: the problem, and the beginning of its text."""
+    try:
+        orjson.loads(record.text)
+        problem = "it is not closed"
+    except orjson.JSONDecodeError as error:
+        problem = quote(str(error))
+    text = record.text[:TEXT_QUOTED].decode("utf-8", "backslashreplace")
+    return f"expected JSON, came {quote(record.text)}: {problem}", "", text
+
+
+def no_object(value: object) -> str:
+    """Describes a value in the place of a record that is no object."""
+    if type(value) is Unfit:
+        return value.message
+    if type(value) is bytes:
+        return f"expected a line with a JSON object, array or envelope, came {quote(value)}"
+    return f"expected a JSON object, came {quote(value)}"

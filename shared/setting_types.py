@@ -1,0 +1,33 @@
+"""The types of settings: durations, lists of names, names of a registry."""
+
+from collections.abc import Callable, Collection
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+from pydantic_settings import NoDecode
+
+from shared.output.formats import FORMATS
+from shared.setting_errors import duration
+from shared.tables.registry import categories
+
+
+def one_of(names: Callable[[], Collection[str]]) -> AfterValidator:
+    """A name of a registry."""
+
+    def known(name: str) -> str:
+        if name not in names():
+            expected = " or ".join(map(repr, names()))
+            raise PydanticCustomError("literal_error", "must be {expected}", {"expected": expected})
+        return name
+
+    return AfterValidator(known)
+
+
+OutputFormat = Annotated[str, one_of(lambda: FORMATS)]
+Category = Annotated[str, one_of(categories)]
+Names = Annotated[tuple[str, ...], NoDecode, Field(min_length=1)]
+Columns = Annotated[tuple[str, ...], NoDecode]
+Duration = Annotated[timedelta, BeforeValidator(duration)]
+Span = Annotated[Duration, Field(gt=timedelta(0))]
