@@ -1,6 +1,5 @@
 """Exports events that the hub still has and the ledger lacks: gaps, and files that were lost."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -44,7 +43,7 @@ class Redelivered:
     """Of those, the ones that were read from the hub (with a dry run: that can be read)."""
     commits: int = 0
     rows: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
+    rejected: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
 
@@ -112,7 +111,8 @@ def _export(
         for commit in exporter.run(partition, envelopes):
             one.commits += 1
             one.rows += commit.counts.rows
-            one.rejected.update(commit.counts.rejected)
+            for reason, number in commit.counts.rejected.items():
+                one.rejected[reason] = one.rejected.get(reason, 0) + number
         first = envelopes[-1].sequence + 1
 
 

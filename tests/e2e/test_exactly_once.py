@@ -1,25 +1,31 @@
 """Records that go in at the hub come out once, through the real SDKs and Microsoft's worker."""
 
 import asyncio
+import shutil
 import time
+import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from local.demo.drive import drain
 from local.emulators.functions_host.process import HostError
-from local.stack import HUB, STATE, Stack
+from local.stack import HUB, OPERATORS, OUTPUT, STATE, Stack
 from local.traffic.check import check
 from local.traffic.generate import Traffic, generate
 from local.traffic.send import next_sequences, producer, send
+from shared.azure import blob_storage
+from shared.azure.event_hub import EventHub
+from shared.commands.redeliver import redeliver
+from shared.policies import Connection, ExportPolicy
 from shared.tables.websocket_connection_logs import RECORDS
 
 pytestmark = pytest.mark.timeout(600)
 
 
-def traffic(seed: int, connections: int = 600) -> Traffic:
+def traffic(seed: int, connections: int = 600, bad: float = 0.03) -> Traffic:
     now = datetime.now(UTC)
-    return generate(seed, connections, now - timedelta(hours=3), now, bad=0.03)
+    return generate(seed, connections, now - timedelta(hours=3), now, bad=bad)
 
 
 def deliver(stack: Stack, one: Traffic) -> dict[str, int]:
@@ -112,3 +118,49 @@ def test_the_state_container_holds_ledgers_under_the_names_of_their_sources(stac
     names = {name for name in stack.container(STATE).list_blob_names() if name.startswith("ledgers/")}
     host = f"127.0.0.1:{stack.broker.port}"
     assert names == {f"ledgers/{host}/{HUB}/{partition}.json" for partition in expected}
+
+
+def test_a_hub_that_is_deleted_under_a_running_host_loses_no_event(stack: Stack) -> None:
+    """The checkpoints of the old hub stay, as in Azure: the timer deletes them, and fills nothing twice."""
+    before, after = traffic(4, 100, bad=0), traffic(5, 100, bad=0)
+    stack.host().wait_for("claimed", 4)
+    wait_until_committed(stack, deliver(stack, before))
+    stack.broker.stop()
+    shutil.rmtree(stack.broker.data)
+    stack.broker.start()
+    expected = deliver(stack, after)
+    partitions = {partition: there for partition, there in expected.items() if there}
+    deadline = time.monotonic() + 100
+
+    def whole() -> bool:
+        lives = {one.partition.rpartition("/")[2]: one.incarnation for one in stack.ledgers()}
+        return all(
+            lives[partition].number == 1 and lives[partition].next == there and not lives[partition].gaps
+            for partition, there in partitions.items()
+        )
+
+    while not whole() or not stack.published():
+        assert time.monotonic() < deadline, ([one.incarnation for one in stack.ledgers()], expected)
+        redelivered(stack)
+        time.sleep(5)
+    counts, rows = stack.counts(), stack.table(RECORDS.name)
+    assert counts.rows == rows.num_rows == before.truth.rows + after.truth.rows
+    origins = rows.select(["_EventHubPartition", "_SequenceNumber", "_RecordIndex", "_EnqueuedTime"])
+    assert len(set(zip(*origins.to_pydict().values(), strict=True))) == rows.num_rows
+    assert not counts.rejected
+
+
+def redelivered(stack: Stack) -> None:
+    """What the command does."""
+    storage = Connection(string=stack.azurite.connection_string)
+    redeliver(
+        blob_storage.connect(storage, storage, STATE, OUTPUT),
+        EventHub(Connection(string=stack.broker.connection_string), HUB, OPERATORS),
+        ExportPolicy(formats=("parquet", "json")),
+        1 << 26,
+        None,
+        dry_run=False,
+        as_json=True,
+        now=lambda: time.time_ns() // 1000,
+        new_id=lambda: uuid.uuid4().hex,
+    )

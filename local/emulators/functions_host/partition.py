@@ -66,6 +66,8 @@ class Claim:
         self._in_flight: Batch[EventData] | None = None
         self._changed = asyncio.Condition()
         self._open = True
+        self._offset: str | None = None
+        """Of the last event that was read."""
         self._tasks: list[asyncio.Task[None]] = []
         self._reason = "shutdown"
         self._released = False
@@ -137,10 +139,26 @@ class Claim:
                 await self._check_position(checkpoint.offset)
             self._tasks.append(asyncio.create_task(self._pump(self._batches)))
             start = _STARTS[options.initial_offset] if checkpoint is None else checkpoint.offset
-            await self._receive(start)
-        except (AzureError, EventHubError, ValueError) as error:
+            self._offset = None if checkpoint is None else checkpoint.offset
+            async with asyncio.TaskGroup() as tasks:
+                watch = tasks.create_task(self._watch_position())
+                await self._receive(start)
+                watch.cancel()
+        except* (AzureError, EventHubError, ValueError) as errors:
             self.failed = True
-            self._report("receive_failed", error=str(error))
+            self._report("receive_failed", error=str(errors.exceptions[0]))
+
+    async def _watch_position(self) -> None:
+        """Raise `ValueError` once the hub ends before what was read, since it was made anew.
+
+        The .NET client opens its link again where it stopped, and is refused; then the partition is claimed
+        anew. The Python SDK would try again for ever.
+        """
+        while True:
+            await asyncio.sleep(self._reading.options.load_balancing_update_interval)
+            with suppress(AzureError, EventHubError):
+                if self._offset is not None:
+                    await self._check_position(self._offset)
 
     async def _check_position(self, offset: str) -> None:
         """Raise `ValueError` for an offset beyond the hub's last, as the .NET client does.
@@ -181,6 +199,8 @@ class Claim:
     async def _received(self, events: list[EventData]) -> None:
         """Take events, and wait until there is room for more."""
         assert self._batches is not None
+        if events and events[-1].offset is not None:
+            self._offset = str(events[-1].offset)
         async with self._changed:
             self._batches.add(events, asyncio.get_running_loop().time())
             self._changed.notify_all()

@@ -77,7 +77,7 @@ class Hub:
         after = with_hub_created(self.ledger, self.reader.state().created).written(self.new_id(), NOW)
         self.storage._put(Ledger.name(self.partition), after.dump())
 
-    def redeliver(self, *, dry_run: bool = False) -> int:
+    def redeliver(self, *, dry_run: bool = False, as_json: bool = False) -> int:
         return redeliver(
             self.storage,
             self.reader,
@@ -85,7 +85,7 @@ class Hub:
             1 << 24,
             None,
             dry_run=dry_run,
-            as_json=False,
+            as_json=as_json,
             now=lambda: NOW,
             new_id=self.new_id,
         )
@@ -149,12 +149,18 @@ def test_a_hub_that_the_timer_has_not_compared_yet_is_not_read(
     ids=["value", "sequence"],
 )
 def test_an_event_that_the_host_cannot_bind_becomes_a_dead_letter(
-    hub: Hub, message: AmqpAnnotatedMessage, kind: str, decoded: object
+    hub: Hub,
+    message: AmqpAnnotatedMessage,
+    kind: str,
+    decoded: object,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     message.application_properties = {"k": 1}
     hub.send(EventData(body(0)), message, EventData(body(2)))
     hub.commit(2, 2)
-    hub.redeliver()
+    hub.redeliver(as_json=True)
+    (said,) = orjson.loads(capsys.readouterr().out)["partitions"]
+    assert (said["events"], said["rejected"]) == (2, {"unreadable_envelope": 1})
     assert hub.ledger.incarnation.gaps == ()
     assert hub.ledger.counts.rejected == {"unreadable_envelope": 1}
     ((name, blob),) = [one for one in hub.storage.output.items() if one[0].startswith("_dead")]
