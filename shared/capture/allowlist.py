@@ -23,7 +23,10 @@ NUMBERS = {
     *("backendtime", "clienttime", "cachetime", "truncated", "count", "total", "minimum", "maximum"),
 }
 """Keys of measures: numbers stay, however long."""
-TIMES = {"time", "timegenerated", "timestamp", "eventprocessedutctime", "eventenqueuedutctime"}
+TIMES = {
+    *("time", "timegenerated", "timestamp", "eventtimestamp", "@timestamp"),
+    *("eventprocessedutctime", "eventenqueuedutctime"),
+}
 KEYS = {
     *(*NAMES, *TEXTS, *NUMBERS, *TIMES),
     *("records", "properties", "partitionid", "isrequestsuccess", "calleripaddress", "url", "apiid"),

@@ -33,8 +33,11 @@ _KEY = re.compile(r"[A-Za-z_@$][A-Za-z0-9_-]{0,63}")
 _NAME = re.compile(r"[^\W\d_][\w ./+()-]{0,79}|\d{1,5}")
 _VERSION = re.compile(r"\d{1,5}(\.\d{1,5}){0,3}")
 _TELLING = {"url", "mail", "resource", "guid", "address4", "address6", "time"}
-_CLOCK = re.compile(r"\d{1,4}[-/]\d\d?[-/]\d{1,4}([Tt ][\d:.+ -]{0,30})?([AaPp][Mm]|[Zz])?")
-_DATE = re.compile(r"(?P<iso>\d{4}-\d\d-\d\d)(?=[Tt ]\d)|(?P<us>\d\d?/\d\d?/\d{4})(?= \d)")
+_CLOCK = re.compile(
+    r"\d{1,4}[-/]\d\d?[-/]\d{1,4}(?:,?[Tt ][\d:.,+ -]{0,50})?(?:[ \u202f]?[AaPp][Mm])?"
+    r"(?: ?(?:[Zz]|UTC|GMT|[+-][\d:]{2,6}))?"
+)
+_DATE = re.compile(r"(?P<iso>\d{4}-\d\d-\d\d)(?=[Tt ]\d)|(?P<us>\d\d?/\d\d?/\d{4})(?=,? \d)")
 _LITERALS = {"null", "true", "false", "nan", "inf", "infinity", "-inf", "-infinity"}
 _LONG, _HUGE = 7, 100
 """A number with at least this many digits may identify somebody: a telephone, a customer, a place."""

@@ -29,7 +29,7 @@ class Unfit:
     message: str
 
 
-def records(text: bytes, limit: int) -> list[Any]:
+def records(text: bytes, limit: int, *, exact: bool = False) -> list[Any]:
     """The records of an inflated body, flat and in order: what JSON made of them, whatever that is.
 
     Read are `{"records": […]}` (the documented form), arrays and lines of such envelopes or of records, one
@@ -40,6 +40,7 @@ def records(text: bytes, limit: int) -> list[Any]:
     Args:
         text: The body.
         limit: Bytes of memory that its records may take.
+        exact: Integers beyond 64 bits are wanted as they are, which takes longer.
 
     Raises:
         Unreadable: It holds no record at all, or its records may take more memory.
@@ -49,8 +50,9 @@ def records(text: bytes, limit: int) -> list[Any]:
         if not text.strip(_SEPARATORS):
             raise Unreadable("expected JSON, came no text at all")
     bounds.check(text, limit)
+    problem = "expected records, came none"
     try:
-        value = loads(text)
+        value = loads(text, exact=exact)
     except orjson.JSONDecodeError as error:
         problem = f"expected JSON, came {quote(text)}: {quote(str(error))}"
         if (encoding := named(text)) is not None:
@@ -65,7 +67,7 @@ def records(text: bytes, limit: int) -> list[Any]:
             problem = f"expected a JSON object or array, came {quote(value)}"
             found = _counted(_elements(value, limit) if type(value) is list else _opened(value, limit), limit)
     bounds.check_values(found, len(text), limit)
-    if found and all(type(record) in {bytes, Unfit} for record in found):
+    if found and type(found[0]) is not dict and all(type(record) in {bytes, Unfit} for record in found):
         raise Unreadable(next((each.message for each in found if type(each) is Unfit), problem))
     return found
 
@@ -151,8 +153,10 @@ def _fields(members: bytes) -> bytes:
 def _elements(values: list[Any], limit: int, depth: int = 0) -> Iterator[Any]:
     """The records of an array, whose elements are envelopes, records, or their JSON text."""
     for value in values:
-        if type(value) is dict or (type(value) is str and value.lstrip()[:1] in {"{", "["}):
+        if type(value) is dict:
             yield from _opened(value, limit, depth)
+        elif type(value) is str and value.lstrip()[:1] in {"{", "["} and depth < _NESTED:
+            yield from _text(value, limit, depth + 1)
         else:
             yield value
 
@@ -160,7 +164,8 @@ def _elements(values: list[Any], limit: int, depth: int = 0) -> Iterator[Any]:
 def _opened(value: Any, limit: int, depth: int = 0) -> Iterator[Any]:
     """The records of an envelope, of JSON text, or a record alone."""
     if type(value) is str and depth < _NESTED:
-        yield from _text(value, limit, depth + 1)
+        unfit = Unfit(f"expected a JSON object or array, came {quote(value)}")
+        yield from (unfit if record is value else record for record in _text(value, limit, depth + 1))
         return
     if type(value) is not dict:
         yield Unfit(f"expected a JSON object or array, came {quote(value)}")
@@ -200,7 +205,7 @@ def _text(text: str, limit: int, depth: int) -> Iterator[Any]:
     elif type(value) is dict:
         yield from _opened(value, limit, depth)
     else:
-        yield Unfit(f"expected a JSON object or array, came {quote(text)}") if depth == 1 else text
+        yield text
 
 
 def _parsed(text: str, limit: int) -> Any:

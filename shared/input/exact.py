@@ -10,16 +10,43 @@ _BEGUN = re.compile(rb'\{\s*+"records"\s*+:\s*+\[')
 _AGAIN = re.compile(rb'\]\s*+,\s*+"(?:(?i:records)"|[^"]{0,6}\\u)')
 _KEY = re.compile(rb'"(?i:records)"\s*+:|"[A-Za-z]{0,6}\\u00')
 _LONG = b"0" * 19
+_ROUNDED = 2.0**63
 _DIGITS = bytes(ord("0") if chr(letter).isdigit() else ord(".") for letter in range(128)) + b"." * 128
 
 
-def loads(text: bytes) -> Any:
-    """The value of JSON text. Raises orjson.JSONDecodeError."""
+def loads(text: bytes, *, exact: bool = True) -> Any:
+    """The value of JSON text; unless `exact`, integers beyond 64 bits are floats. Raises JSONDecodeError."""
     value = orjson.loads(text)
-    if _LONG in text.translate(_DIGITS) or (
-        repeats(text) if _BEGUN.match(text) else len(_KEY.findall(text)) > 1
+    if (repeats(text) if _BEGUN.match(text) else len(_KEY.findall(text)) > 1) or (
+        exact and _LONG in text.translate(_DIGITS)
     ):
         return _exact(text, value)
+    return value
+
+
+def rounded(value: Any) -> bool:
+    """Whether a value holds a number that may have been an integer beyond 64 bits."""
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if type(each) is float:
+            if abs(each) >= _ROUNDED:
+                return True
+        elif type(each) is dict:
+            waiting += each.values()
+        elif type(each) is list:
+            waiting += each
+    return False
+
+
+def restored(value: Any, exact: Any) -> Any:
+    """A value with the integers of another one, which was read of the same text."""
+    if type(value) is float and type(exact) is int:
+        return exact
+    if type(value) is dict and type(exact) is dict:
+        return {key: restored(each, exact.get(key)) for key, each in value.items()}
+    if type(value) is list and type(exact) is list and len(value) == len(exact):
+        return [restored(each, other) for each, other in zip(value, exact, strict=True)]
     return value
 
 

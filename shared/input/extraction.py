@@ -1,6 +1,5 @@
 """Splits records by shape: extracts values into columns and sets aside records of other categories."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -8,11 +7,13 @@ from typing import Any
 
 import orjson
 
-from shared.input import bounds, shapes, templates
+from shared.input import shapes, templates
 from shared.input.descriptions import malformed, no_object
-from shared.input.envelope import Envelope, Reason, Unreadable, quote
-from shared.input.exact import dumps, repeats
+from shared.input.envelope import Envelope, Reason, quote
+from shared.input.exact import dumps
 from shared.input.origins import Origins
+from shared.input.properties import opened
+from shared.input.rereading import Rereader, suspects
 from shared.input.salvage import Malformed
 from shared.input.shapes import Keys, RecordKeys, Shape
 from shared.input.table_rows import TableRows
@@ -30,7 +31,6 @@ _CREDIT = 1 << 15
 """Bytes of bodies that a template may try in vain; those that it reads earn a quarter of their own."""
 _SIZE = 1 << 20
 """Larger bodies are left to `shared.input.envelope`, which bounds what they take."""
-_SINGLE_QUOTED = re.compile(rb"""'((?:[^'\\]++|\\.)*+)'|"(?:[^"\\]++|\\.)*+\"""", re.DOTALL)
 _WRONG = "\0"
 """No category, no table."""
 
@@ -50,11 +50,15 @@ class Rows:
     """Records of other categories and tables."""
     template: Template | None = field(default_factory=lambda: templates.cache.template)
     """For the envelopes to come."""
+    _rereader: Rereader = field(init=False)
     _waiting: list[object] = field(default_factory=list)
     _alike: bool = True
     """The template has read all of the last bodies: it may read the next ones together."""
     _credit: int = _CREDIT
     _seen: list[Seen] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._rereader = Rereader(self.limit)
 
     def read(self, texts: Sequence[bytes]) -> Sequence[list[object] | None]:
         """The records of each body by the template; None: it has others, or too many had of late."""
@@ -73,7 +77,7 @@ class Rows:
         if (size := sum(map(len, texts))) > _SIZE:
             return None
         found = self.template.records(texts)
-        if found is not None and (any(map(repeats, texts)) or self._mixed(found)):
+        if found is not None and self._mixed(found):
             return None
         if found is not None:
             self._credit += size // 4
@@ -95,8 +99,9 @@ class Rows:
         """Takes the records of envelopes, of which some may have problems; lists and dicts are emptied."""
         self.origins.add(envelopes, list(map(len, found)), problems)
         self._waiting += chain.from_iterable(found)
-        for records in found:
-            records.clear()
+        if len(self._waiting) >= _TOGETHER:
+            for records in found:
+                records.clear()
         if len(self._waiting) >= _WAITING:
             self.take()
 
@@ -106,9 +111,8 @@ class Rows:
         first = self.origins.records - len(waiting)
         for start in range(0, len(waiting), _TOGETHER):
             found = waiting[start : start + _TOGETHER]
-            waiting[start : start + _TOGETHER] = [None] * len(
-                found
-            )  # so that the memory is free when they are done
+            if len(found) < len(waiting):  # so that the memory is free when they are done
+                waiting[start : start + _TOGETHER] = [None] * len(found)
             numbers: Sequence[int] = range(first + start, first + start + len(found))
             for kind, at in _groups(list(map(type, found))):
                 self._add(kind, _pick(found, at), _pick(numbers, at))
@@ -181,8 +185,11 @@ class Rows:
             self._add_shaped(shapes.shape(table, keys, None), members, [], where)
             return
         key = record_keys.properties
-        inner = [self._object(member.pop(key)) for member in members]
-        odd = [at for at, each in enumerate(inner) if each is not None and type(each) is not dict]
+        inner = [member.pop(key) for member in members]
+        odd = []
+        if set(map(type, inner)) - {dict}:
+            inner = [opened(each, self.limit) for each in inner]
+            odd = [at for at, each in enumerate(inner) if each is not None and type(each) is not dict]
         if odd:
             kept = [members[at] | {"properties": inner[at]} for at in odd]
             self._add_shaped(shapes.shape(table, keys, None), kept, [], [where[at] for at in odd], rest=True)
@@ -266,25 +273,14 @@ class Rows:
             for member, each in zip(members, inner, strict=True):
                 member["properties"] = each
         if rest:
+            self._restore(members, where)
             rows.columns.extend(rows.rest, _dumped(members))
         rows.columns.end(len(members))
 
-    def _object(self, value: Any) -> Any:
-        """Properties as an object, where they are one, or its text; Azure writes single quotes, too."""
-        if type(value) is not str:
-            return value
-        text = value.encode()
-        for each in (text, _SINGLE_QUOTED.sub(_requoted, text)) if b"'" in text else (text,):
-            try:
-                bounds.check(each, self.limit)
-                return orjson.loads(each)
-            except (orjson.JSONDecodeError, Unreadable):
-                pass
-        return value
-
-
-def _requoted(found: re.Match[bytes]) -> bytes:
-    return found[0] if found[1] is None else b'"%b"' % found[1].replace(b"\\'", b"'").replace(b'"', b'\\"')
+    def _restore(self, members: list[Record], where: Sequence[int]) -> None:
+        """Reads what no column took again, where integers were too large."""
+        for at in suspects(members):
+            members[at] = self._rereader.restored(members[at], *self.origins.envelope(where[at]))
 
 
 def _fill(shape: Shape, members: list[Record], inner: list[Any]) -> None:

@@ -48,6 +48,11 @@ class Origins:
 
             self._of(int(of[start])).add(reason, indexes[start:end].tolist(), describe_one)
 
+    def envelope(self, number: int) -> tuple[Envelope, int]:
+        """The envelope of a record, and the record's position in it."""
+        of, index = self.positions(np.array([number]))
+        return self._envelopes[int(of[0])], int(index[0])
+
     def positions(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of each record its envelope's position in the batch, and its own in the envelope."""
         counts = np.array(self._counts, np.int32)

@@ -1,12 +1,46 @@
 """Tries the hostile bodies that follow from one seed."""
 
+import time
+from collections.abc import Sequence
+from functools import cache
+
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.campaigns.fuzz.account import account
+from tests.campaigns.fuzz.forms import FORMS
 from tests.campaigns.fuzz.strategies import BODIES
 
 EXAMPLES = 1000
 """Of some 20 bodies each."""
+
+TIMES = 4
+"""Times the CPU of the costliest form of its length that a body may take."""
+
+
+def cpu(bodies: Sequence[bytes]) -> float:
+    """CPU seconds that it takes to account for bodies."""
+    began = time.thread_time()
+    account(bodies)
+    return time.thread_time() - began
+
+
+@cache
+def allowed() -> tuple[float, float]:
+    """CPU seconds that a body may take, whatever its length, and for each byte."""
+    small = min(cpu([FORMS["typical"](1000), FORMS["integers"](500)]) for _ in range(5))
+    costly = FORMS["shapes_of_nothing"](1 << 16)
+    return TIMES * small, TIMES * min(cpu([costly]) for _ in range(3)) / len(costly)
+
+
+def check_cpu(bodies: Sequence[bytes], took: float) -> None:
+    """Fails if bodies took too much CPU, and one of them does so again when it is measured alone."""
+    fixed, each = allowed()
+    if took <= sum(fixed + each * len(body) for body in bodies):
+        return
+    for body in bodies:
+        alone = min(cpu([body]) for _ in range(3))
+        most = fixed + each * len(body)
+        assert alone <= most, f"{len(body)} bytes take {alone / most:.1f} times the CPU that they may take"
 
 
 def fuzz(number: int) -> int:
@@ -24,7 +58,7 @@ def fuzz(number: int) -> int:
     @given(BODIES)
     def each(bodies: list[bytes]) -> None:
         nonlocal done
-        account(bodies)
+        check_cpu(bodies, cpu(bodies))
         done += len(bodies)
 
     each()

@@ -2,12 +2,14 @@
 
 import gzip
 from collections.abc import Sequence
+from pathlib import Path
 
 import orjson
 from hypothesis import strategies as st
 
 from shared.tables.websocket_connection_logs import RECORDS
 
+FIXTURES = Path(__file__).parents[2] / "fixtures"
 TIME = "2026-11-20T09:59:00.1234567Z"
 LOG = orjson.dumps(
     {
@@ -54,6 +56,12 @@ FRAGMENTS = (
     ),
     *(b'"2026-11-20T09:59:00+99:99"', b'"11/20/2026 09:59:00"', b'"\xd9\xa3"', b'"-2026-11-20T09:59:00Z"'),
     *(b'"1e3"', b'"12.5"', b'"nan"', b'"1_000"', b'"5\\u001c"', b'"\\u001f5"'),
+    *(
+        b'"' + b"1" * 4000 + b'x"',
+        b'"' + b" " * 4000 + b'x"',
+        b"\"{'a':'" + b"\\\\'" * 900 + b'"',
+        b"{'a':'b'}",
+    ),
     *(b"1e300", b"1e22", b"3e-324", b"[1e300,1.5]", b'{"a":-1.25}'),
 )
 """Of JSON values, right and wrong ones."""
@@ -150,4 +158,12 @@ BODY = st.builds(
     st.integers(0, 2000),
 )
 """One body. Drawn from few choices, so that many are made in a second."""
-BODIES = st.lists(BODY, min_size=16, max_size=24)
+CASES = [path.read_bytes() for path in sorted((FIXTURES / "inputs").glob("*.bin"))]
+"""Bodies of kinds that real senders write, with changes."""
+CHANGED = st.builds(
+    lambda body, encoding, place: encoding(body, place),
+    st.sampled_from(CASES),
+    st.sampled_from(ENCODINGS),
+    st.integers(0, 2000),
+)
+BODIES = st.lists(st.one_of(BODY, BODY, BODY, CHANGED), min_size=16, max_size=24)

@@ -1,5 +1,6 @@
 """Whatever a body says, it is accounted for, whole, and nothing of it gets where it must not."""
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.campaigns.fuzz.account import account
+from tests.campaigns.fuzz.hunt import check_cpu
 from tests.campaigns.fuzz.strategies import BODIES
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -36,6 +38,13 @@ def test_a_hostile_body_becomes_what_is_expected_of_it(name: str) -> None:
         found["rejected"] += sum(one.counts.rejected.values())
         found["skipped"] += one.counts.skipped
     assert found == EXPECTED[name]
+
+
+def test_a_body_that_takes_too_much_cpu_is_measured_again_and_fails() -> None:
+    body = b'{"records":[' + b'{"a":1},' * 2000 + b"{}]}"
+    check_cpu([body], 1e9)
+    with pytest.raises(AssertionError, match="times the CPU"):
+        check_cpu([b"{}", body[:100], gzip.compress(b'{"records":[' + b'{"a":1},' * 200_000 + b"{}]}")], 1e9)
 
 
 def test_all_hostile_bodies_in_one_batch_are_accounted_for() -> None:

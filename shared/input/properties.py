@@ -1,0 +1,30 @@
+"""Reads the properties of a record: an object, or its text, which Azure also writes with single quotes."""
+
+import re
+from typing import Any
+
+import orjson
+
+from shared.input import bounds
+from shared.input.envelope import Unreadable
+from shared.input.exact import loads
+
+_SINGLE_QUOTED = re.compile(rb"""'((?:[^'\\]++|\\.)*+)'|"(?:[^"\\]++|\\.)*+\"""", re.DOTALL)
+
+
+def opened(value: Any, limit: int) -> Any:
+    """The value of JSON text; other values as they are, and text that may take more than `limit` bytes."""
+    if type(value) is not str:
+        return value
+    text = value.encode()
+    for each in (text, _SINGLE_QUOTED.sub(_requoted, text)) if b"'" in text else (text,):
+        try:
+            bounds.check(each, limit)
+            return loads(each)
+        except (orjson.JSONDecodeError, Unreadable):
+            pass
+    return value
+
+
+def _requoted(found: re.Match[bytes]) -> bytes:
+    return found[0] if found[1] is None else b'"%b"' % found[1].replace(b"\\'", b"'").replace(b'"', b'\\"')

@@ -1,0 +1,45 @@
+"""Reads records again whose integers do not fit into 64 bits, which the quick parser makes floats of."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+from shared.input import bounds, shapes
+from shared.input.bodies import records
+from shared.input.envelope import Envelope, inflate
+from shared.input.exact import restored, rounded
+
+_NESTING = {float, dict, list}
+
+
+def suspects(members: list[dict[str, Any]]) -> Iterable[int]:
+    """Which of these may hold a float that was an integer."""
+    if _NESTING.isdisjoint(map(type, chain.from_iterable(map(dict.values, members)))):
+        return ()
+    return (at for at, member in enumerate(members) if rounded(member))
+
+
+@dataclass(slots=True)
+class Rereader:
+    """Reads the records of envelopes again; it remembers those of the last one."""
+
+    limit: int
+    """Bytes of memory that the records of one body may take."""
+    _envelope: Envelope | None = None
+    _records: list[Any] = field(default_factory=list)
+
+    def restored(self, rest: dict[str, Any], envelope: Envelope, index: int) -> dict[str, Any]:
+        """What no column took of the record at this index, with its integers as they were written."""
+        if envelope is not self._envelope:
+            text = inflate(envelope.body, self.limit // bounds.PARSED)
+            self._envelope, self._records = envelope, records(text, self.limit, exact=True)
+        record = self._records[index]
+        properties = shapes.record_keys(tuple(record)).properties
+        if properties:
+            record = record | {"properties": record[properties]}
+        try:
+            found: dict[str, Any] = restored(rest, record)
+        except RecursionError:
+            return rest
+        return found
