@@ -29,6 +29,10 @@ class Unfit:
     message: str
 
 
+_EMPTY = re.compile(rb'(?:[ \t\r\n\0\x1e,]*+\{\s*+"(?i:records)"\s*+:\s*+\[\s*+\]\s*+\}[ \t\r\n\0\x1e,]*+)++')
+"""Several envelopes without records, one after the other: nothing to read, and nothing wrong."""
+
+
 def records(text: bytes, limit: int, *, exact: bool = False) -> list[Any]:
     """The records of an inflated body, flat and in order: what JSON made of them, whatever that is.
 
@@ -58,6 +62,8 @@ def records(text: bytes, limit: int, *, exact: bool = False) -> list[Any]:
         if (encoding := named(text)) is not None:
             raise Unreadable(f"expected JSON as UTF-8 text, came {encoding}: {quote(text)}") from None
         found = _counted(_salvaged(text, limit), limit)
+        if not found and not _EMPTY.fullmatch(text):
+            raise Unreadable(problem) from None
     else:
         # Asked for here too: most envelopes are so, and may hold one record only.
         if type(value) is dict and len(value) == 1 and type(inner := value.get("records")) is list:

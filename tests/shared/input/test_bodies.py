@@ -169,3 +169,13 @@ def test_what_an_envelope_says_may_be_deep_or_large() -> None:
     text = b'{"records":[{"a":1}],"x":%b,"y":12345678901234567890123}' % deep
     found = bodies.records(text, LIMIT, exact=True)
     assert [record["envelope"]["y"] for record in found] == [12345678901234567890123]
+
+
+@pytest.mark.parametrize("body", [b'{"records":[', b'{"records": [ ', b'{"records":[]', b"["])
+def test_a_body_cut_off_before_its_first_record_is_unreadable(body: bytes) -> None:
+    with pytest.raises(Unreadable):
+        bodies.records(body, LIMIT)
+
+
+def test_several_envelopes_without_records_are_fine() -> None:
+    assert bodies.records(b'{"records":[]}\n {"Records": [ ]}\x1e{"records":[]}', LIMIT) == []
