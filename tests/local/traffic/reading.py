@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, NoReturn
 
@@ -16,14 +18,20 @@ DEEPEST = 1024
 class Read(NamedTuple):
     """What one envelope comes to."""
 
-    rows: list[tuple[int, str | None, str, str, int]]
-    """Record index, lower-case resource id, CorrelationId, EventName, time in microseconds."""
+    rows: list[tuple[int, str | None, str, str | None, int]]
+    """Record index, canonical resource id, CorrelationId, EventName, time in microseconds."""
     rejections: list[tuple[int | None, str]]
     skipped: int
 
 
 class Rejected(Exception):
     """A record does not pass; the text is the reason."""
+
+
+class Malformed(NamedTuple):
+    """A record that is no JSON."""
+
+    text: str
 
 
 def read(body: bytes, enqueued: int) -> Read:
@@ -50,15 +58,45 @@ def _elements(body: bytes) -> list[Any]:
         body = gzip.decompress(body)
         if len(body) > LARGEST:
             raise ValueError("too large")
-    text = body.decode("utf-8-sig").strip()
-    try:
-        values = [_json(text)]
-    except json.JSONDecodeError:
-        lines = text.splitlines()
-        if len(lines) < 2:
-            raise
-        values = [_json(line) for line in lines if line.strip()]
-    return [element for value in values for element in _records(value)]
+    text = body.decode("utf-8-sig", "surrogateescape").strip()
+    lines = [line for line in text.splitlines() if line.strip()]
+    for values in ([text], lines if len(lines) > 1 else []):
+        try:
+            parsed = [_json(value) for value in values]
+        except ValueError:
+            continue
+        if parsed:
+            return [element for value in parsed for element in _records(value)]
+    if not (walked := list(_walk(text))):
+        raise ValueError("no record")
+    return walked
+
+
+def _walk(text: str) -> Iterator[Any]:
+    """The records of an envelope that is no JSON as a whole, one by one, and what follows it."""
+    start = re.match(r'\{\s*"records"\s*:\s*\[\s*', text, re.IGNORECASE)
+    if start is None:
+        raise ValueError("no envelope")
+    at = start.end()
+    while text[at : at + 1] not in {"", "]"}:
+        end = _end(text, at)
+        try:
+            yield _json(text[at:end])
+        except ValueError:
+            yield Malformed(text[at:end])
+        at = end + len(text[end:]) - len(text[end:].lstrip(", \t\r\n"))
+    if rest := text[at:].removeprefix("]").lstrip().removeprefix("}").lstrip():
+        yield rest
+
+
+def _end(text: str, start: int) -> int:
+    """Where the brackets that open at `start` are closed; the end of the text if they are not."""
+    depth = 0
+    for found in re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL).finditer(text, start):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
+        if not depth:
+            return found.end()
+    return len(text)
 
 
 def _json(text: str) -> Json:
@@ -100,22 +138,50 @@ def _lower(value: dict[str, Any]) -> dict[str, Any]:
     return {key.lower(): one for key, one in value.items()}
 
 
-def _record(element: Json, enqueued: int) -> tuple[str | None, str, str, int] | None:
+def _record(element: Json, enqueued: int) -> tuple[str | None, str, str | None, int] | None:
+    if isinstance(element, Malformed):
+        raise Rejected("malformed_record")
     if not isinstance(element, dict):
         raise Rejected("record_not_an_object")
-    record = _lower(element)
-    category = record.get("category", record.get("type", "")).lower()
+    outer = _lower(element)
+    category = outer.get("category", outer.get("type", "")).strip().lower()
     if category not in {"websocketconnectionlogs", "apimanagementwebsocketconnectionlogs"}:
         return None
-    properties = record.get("properties") or {}
-    record |= _lower(json.loads(properties) if isinstance(properties, str) else properties)
-    time = _text(record.get("time", record.get("timegenerated")))
-    correlation, event = _text(record.get("correlationid")), _text(record.get("eventname"))
-    resource = record.get("resourceid", record.get("_resourceid"))
-    instant = _instant(time)
+    inner = _properties(outer.get("properties"))
+    correlation = _text(_first(outer.get("correlationid"), inner.get("correlationid")))
+    event = _first(inner.get("eventname"), outer.get("eventname"))
+    resource = _first(outer.get("resourceid"), outer.get("_resourceid"))
+    instant = _instant(_text(_first(outer.get("time"), outer.get("timegenerated"))))
     if not enqueued - WEEK <= instant <= enqueued + HOUR:
         raise Rejected("implausible_time")
-    return resource and resource.lower(), correlation, event, instant
+    return _canonical(resource), correlation, _as_text(event), instant
+
+
+def _properties(value: Json) -> dict[str, Any]:
+    """The properties by their keys in lower case; none where they are no object."""
+    if isinstance(value, str):
+        try:
+            value = _json(value)
+        except ValueError:
+            return {}
+    return _lower(value) if isinstance(value, dict) else {}
+
+
+def _first(*values: Json) -> Json:
+    """The first value that is neither null nor blank; the first one if all are."""
+    return next((value for value in values if value is not None and str(value).strip()), values[0])
+
+
+def _as_text(value: Json) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _canonical(resource: Json) -> str | None:
+    """A resource id in lower case, with a slash before it and none behind."""
+    found = (_as_text(resource) or "").lower().strip("/ \t\r\n")
+    return f"/{found}" if found else None
 
 
 def _text(value: Json) -> str:
