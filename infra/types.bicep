@@ -77,7 +77,7 @@ type AlertThresholds = {
   @minValue(1)
   @maxValue(15)
   failureMinutes: int?
-  @description('Hours without any event that are an alert; 0: never. For services that always have traffic.')
+  @description('Hours without any event, of the hub or of one service, that are an alert; 0: never. For services that always have traffic.')
   @minValue(0)
   @maxValue(48)
   silentHours: int?

@@ -55,8 +55,9 @@ ATTRIBUTES = {
     "status": "How a connection ended: `closed`, `failed`, `quiet`, `timed_out`.",
     "function": "`export_logs`, `finish_connections` or `compact_logs`.",
     "table": "The table whose files were compacted.",
+    "service": "The resource id of an API Management service, as its records state it; at most 64 of them.",
 }
-"""What metrics are told apart by. Nothing from a record is ever among their values."""
+"""What metrics are told apart by. Of what records state, only the resource ids of services are values."""
 
 
 def _metric(kind: Kind, name: str, unit: str, meaning: str, *attributes: str) -> Metric:
@@ -96,19 +97,11 @@ LATE = _metric(
     "counter", "late", "{row}", "Rows that reached the hub over WS_GRACE after their time.", "partition"
 )
 DUPLICATES = _metric(
-    "counter",
-    "duplicates",
-    "{envelope}",
-    "Envelopes dropped: delivered again after their commit.",
-    "partition",
+    "counter", "duplicates", "{envelope}", "Dropped: delivered again after their commit.", "partition"
 )
 GAPS = _metric("gauge", "gaps", "{envelope}", "Sequence numbers passed over that never came.", "partition")
 PASSED = _metric(
-    "counter",
-    "gaps.new",
-    "{envelope}",
-    "Sequence numbers that a commit was the first to pass over.",
-    "partition",
+    "counter", "gaps.new", "{envelope}", "Sequence numbers that a commit first passed over.", "partition"
 )
 BYTES_IN = _metric("counter", "bytes.in", "By", "Bodies of envelopes, as they arrived.", "partition")
 BYTES_OUT = _metric("counter", "bytes.out", "By", "Files, as they are stored.", "partition")
@@ -174,6 +167,9 @@ LAG_TIME = _metric(
     "gauge", "lag.time", "s", "Age of the oldest of these envelopes, at most; 0: there is none.", "partition"
 )
 HEADROOM = _metric("gauge", "retention.headroom", "s", "EVENT_HUB_RETENTION less lag.time.", "partition")
+SILENCE = _metric(
+    "gauge", "service.silence", "s", "Since the last record of a service, up to merged.age ago.", "service"
+)
 
 # Of compaction.
 FILES_IN = _metric("counter", "compaction.files.in", "{file}", "Files put together into others.", "table")
@@ -294,6 +290,8 @@ class TimerRun:
     alarms: int = 0
     lag: Mapping[str, Lag] = field(default_factory=dict)
     """By partition; empty: the hub did not answer."""
+    silence: Mapping[str, float] = field(default_factory=dict)
+    """Seconds since the last record, by service."""
     retention: float = 0
     """Seconds that the hub keeps envelopes; 0: not known."""
 
@@ -313,6 +311,8 @@ def timer_ran(run: TimerRun) -> None:
         MERGED_AGE.record(run.merged_age, nothing)
     STALLED.record(run.stalled, nothing)
     alarmed("finish_connections", run.alarms)
+    for service, seconds in run.silence.items():
+        SILENCE.record(seconds, {"service": service})
     for partition, lag in run.lag.items():
         at = {"partition": partition}
         LAG_ENVELOPES.record(lag.envelopes, at)

@@ -54,6 +54,7 @@ var logAlerts = [
   { name: 'gaps-new', severity: 2, query: loadTextContent('../alerts/gaps-new.kql') }
   { name: 'rejections', severity: 2, query: loadTextContent('../alerts/rejections.kql') }
   { name: 'nothing-arrives', severity: 2, query: loadTextContent('../alerts/nothing-arrives.kql') }
+  { name: 'service-silent', severity: 2, query: loadTextContent('../alerts/service-silent.kql') }
   { name: 'compaction-silent', severity: 3, query: loadTextContent('../alerts/compaction-silent.kql') }
   { name: 'conflicts', severity: 3, query: loadTextContent('../alerts/conflicts.kql') }
 ]

@@ -5,6 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from shared.connections.services import ServiceActivity
 from shared.digests import GENESIS, chained
 from shared.errors import LedgerError, LedgerTooLarge, LedgerTooNew
 from shared.protocol.ledger import MAX_BYTES, Ledger, PendingFile
@@ -123,6 +124,8 @@ class Manifest(_Data):
     names: dict[str, EventNameCounts] = {}
     began: dict[int, int] = {}
     """Connections that were first seen in each hour (since 1970) of the last day."""
+    services: dict[str, ServiceActivity] = {}
+    """By `_ResourceId`; "" for records without one."""
     totals: Totals = Totals()
     manifest_id: str = ""
     """The first commit's id, for life: tells this state from another one in its place."""

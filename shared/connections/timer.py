@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from shared import deadline, telemetry
-from shared.connections import finishing, manifest, observations, segments, state_table
+from shared.connections import finishing, manifest, observations, segments, services, state_table
 from shared.connections.checkpoint_watch import CheckpointWatch
 from shared.connections.manifest import Manifest, PartitionProgress, Totals
 from shared.connections.observations import NO_NAME
@@ -62,6 +62,8 @@ class FinishSummary:
     """Everything that arrived before this time (µs since 1970 UTC) is merged."""
     lag: dict[str, Lag] = field(default_factory=dict)
     """How far the commits of each partition are behind the hub. Empty if the hub did not answer."""
+    silence: dict[str, float] = field(default_factory=dict)
+    """Seconds since the last record of each service."""
     stalled: int = 0
     """Partitions that have envelopes to commit but make no progress."""
     repaired: int = 0
@@ -145,6 +147,7 @@ class Finisher:
                 stalled=summary.stalled,
                 alarms=len(summary.alarms),
                 lag=summary.lag,
+                silence=summary.silence,
                 retention=self._policy.retention.total_seconds(),
             )
         )
@@ -171,7 +174,12 @@ class Finisher:
         taken = list(self._take(before, ledgers))
         new, missing = self._read(taken, etag, summary)
         after = advanced(before, taken, finishing.newest(new), self._vocabulary.names, asked, state)
-        after = after.model_copy(update={"totals": after.totals.plus(Totals(missing=missing))})
+        after = after.model_copy(
+            update={
+                "totals": after.totals.plus(Totals(missing=missing)),
+                "services": services.merged(before.services, services.activity(new)),
+            }
+        )
         work = StateMerge(self._storage, self._policy, after, stamp)
         for part, piece in zip(before.parts or (None,), state_table.spread(new, before.parts), strict=True):
             work.part(part, piece)
@@ -296,6 +304,8 @@ def _report(
     summary.rows = sum(part.rows for part in after.parts)
     summary.open = sum(part.open for part in after.parts)
     summary.clock = after.clock
+    known = after.services if after.clock >= 0 else {}
+    summary.silence = {name: one.silence(after.clock) for name, one in known.items()}
     if done.capped > was.capped:
         summary.alarm(
             "too many connections: some were written and dropped early. Does a client make up CorrelationIds?"

@@ -63,6 +63,16 @@ def aged(minutes: Sequence[int]) -> list[Metric]:
     ]
 
 
+def silence(service: str, sending: Callable[[int], bool]) -> list[Metric]:
+    """What each run of the timer reports of a service that sends a record a minute while `sending`."""
+    found, newest = [], 0
+    for minute in range(BEGINS + 28 * 60):
+        newest = 60 * minute if sending(60 * minute) else newest
+        reported = START + timedelta(seconds=60 * minute + 65)
+        found.append(Metric(reported, "service.silence", 60 * minute - newest, {"service": service}))
+    return found
+
+
 STOPPED = Model(ordinary, exporting=until(AFTER))
 HOST = "A function timeout has occurred. Restarting worker process executing invocationId 'a'"
 
@@ -85,6 +95,10 @@ FIRES: dict[str, tuple[list[Metric], list[Line]]] = {
     "rejections": (counted(*each("rejected", 20, range(1, 40), reason="unreadable_envelope")), []),
     "nothing-arrives": (
         counted(model=Model(lambda _, second: int(second < AFTER)), minutes=25 * 60),
+        [],
+    ),
+    "service-silent": (
+        [*silence("apim-1", until(AFTER)), *silence("apim-2", lambda _: True)],
         [],
     ),
     "compaction-silent": (counted(model=Model(ordinary, compacting=until(AFTER))), []),
@@ -124,6 +138,14 @@ QUIET: dict[str, tuple[list[Metric], list[Line]]] = {
     "gaps-new": (counted(*each("gaps", 40000, range(120), partition="ns/hub/0")), []),
     "rejections": (counted(*each("rejected", 6, range(120), reason="unreadable_envelope")), []),
     "nothing-arrives": (counted(model=Model(hourly), minutes=26 * 60), []),
+    # A service that is silent for 23 of 24 hours.
+    "service-silent": (
+        [
+            *silence("apim-1", lambda second: not 4 <= (second - AFTER) // 3600 < 27),
+            *silence("apim-2", lambda _: True),
+        ],
+        [],
+    ),
     # A deployment cut off a run.
     "compaction-silent": (
         counted(model=Model(ordinary, compacting=lambda second: not AFTER <= second < AFTER + 1500)),
@@ -131,7 +153,7 @@ QUIET: dict[str, tuple[list[Metric], list[Line]]] = {
     ),
     "conflicts": (counted(*each("conflicts", 6, range(120), partition="ns/hub/0")), []),
 }
-OF_A_DAY = {"retention", "nothing-arrives"}
+OF_A_DAY = {"retention", "nothing-arrives", "service-silent"}
 
 
 def rules(alert: str) -> dict[int, str]:
@@ -177,6 +199,14 @@ def test_an_alert_does_not_fire_for_what_looks_like_it(alert: str) -> None:
         end = max([*(row.time for row in metrics), *(line.time for line in lines)])
         start = end - timedelta(hours=3) if alert in OF_A_DAY else INCIDENT
         assert workspace.first(alert, start, end) is None
+
+
+def test_services_that_are_all_silent_are_one_alert_of_the_hub() -> None:
+    # The second one ends five minutes later, so that its silence crosses the threshold later.
+    metrics = [*silence("apim-1", until(AFTER)), *silence("apim-2", until(AFTER + 300))]
+    with Workspace(rules("service-silent"), metrics) as workspace:
+        found = [workspace.firing(INCIDENT + timedelta(hours=24, minutes=at)) for at in (-30, 30, 60, 200)]
+    assert found == [[], [], [], []]
 
 
 def test_the_runbook_has_severity_and_page_of_each_alert() -> None:
