@@ -15,7 +15,7 @@ from shared.connections.observations import NO_NAME
 from shared.connections.progress import Taken, advanced
 from shared.connections.repair import Repair
 from shared.connections.state_merge import StateMerge
-from shared.errors import DamagedFile, PreconditionFailed
+from shared.errors import DamagedFile, DeadlineExceeded, PreconditionFailed
 from shared.lag import Lag
 from shared.policies import FinishPolicy
 from shared.protocol import publishing
@@ -106,6 +106,8 @@ class Finisher:
         self._now = now
         self._new_id = new_id
         self._watch = watch
+        self._share = 1
+        """A commit merges this part (1/n) of what it may: more than 1 after a step for which time ran out."""
         self._repair = Repair(storage, now, new_id)
 
     def run(self, budget_seconds: float) -> FinishSummary:
@@ -127,6 +129,10 @@ class Finisher:
         while not summary.complete and refusals < ATTEMPTS:
             try:
                 self._step(asked, state, summary)
+            except DeadlineExceeded:
+                # A step that never ends in its time would be tried for ever.
+                self._share *= 2
+                raise
             except PreconditionFailed as refusal:
                 refusals += 1
                 log.warning("refused (%d): %s", refusals, refusal)
@@ -134,6 +140,8 @@ class Finisher:
                     summary.alarm(f"no connections are finished: {refusal}")
             if self._now() >= until:
                 break
+        if summary.complete:
+            self._share = max(1, self._share // 2)
         summary.swept += self._repair.sweep(summary.alarm)
         telemetry.timer_ran(
             TimerRun(
@@ -233,7 +241,7 @@ class Finisher:
 
     def _take(self, before: Manifest, ledgers: Sequence[Ledger]) -> Iterator[Taken]:
         """Selects the oldest segments for one commit, those of the partition furthest behind first."""
-        room, number = CHUNK, SEGMENTS
+        room, number = max(1, CHUNK // self._share), max(1, SEGMENTS // self._share)
         for ledger in sorted(
             ledgers, key=lambda one: before.partitions.get(one.partition, PartitionProgress()).progress
         ):

@@ -21,7 +21,7 @@ from shared.connections import repair, state_merge, state_table, timer
 from shared.connections.checkpoint_watch import CheckpointWatch
 from shared.connections.manifest import MARGIN, NAME, Manifest
 from shared.connections.timer import Finisher, FinishSummary
-from shared.errors import OutcomeUnknown, PreconditionFailed
+from shared.errors import DeadlineExceeded, OutcomeUnknown, PreconditionFailed
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
 from shared.policies import ExportPolicy, FinishPolicy
@@ -243,6 +243,30 @@ def test_a_backlog_is_absorbed_in_chunks_within_the_budget(world: World, patch: 
     assert (rest.complete, rest.observations, rest.finished) == (True, 8, {"closed": 10})
     assert len({name.rsplit("/", 1)[1].split("-")[1] for name in world.files()}) == 1
     assert world.manifest().totals.observations == 10
+
+
+def test_a_step_that_does_not_end_in_its_time_is_tried_again_with_less(world: World) -> None:
+    for n in range(8):
+        world.commit(ONE, (f"id{n}", "Opened", n), (f"id{n}", "Closed", n + 1))
+    world.now += HOUR
+    storage, read_all = world.storage, world.storage.read_all
+
+    def slow(names: Sequence[str]) -> Sequence[Blob | None]:
+        if sum(name.endswith(".arrow") for name in names) > 3:
+            raise DeadlineExceeded("read segments")
+        return read_all(names)
+
+    finisher = Finisher(storage, world, POLICY, lambda: world.now, world.new_id)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storage, "read_all", slow)
+        patch.setattr(timer, "SEGMENTS", 8)
+        for _ in range(2):
+            with pytest.raises(DeadlineExceeded):
+                finisher.run(60)
+        while not (summary := finisher.run(0)).complete:
+            assert summary.observations <= 2
+    assert world.manifest().totals.observations == 8
+    assert len(world.rows()) == 8
 
 
 def test_a_backlog_of_many_small_commits_is_absorbed_some_commits_at_a_time(
