@@ -146,7 +146,7 @@ def _progress(one: Standing, retention: float) -> list[object]:
     return [
         one.partition,
         ledger.incarnation.next or 0 if ledger else "-",
-        console.time(ledger.committed_at) if ledger else "-",
+        console.time(ledger.committed_at) if ledger and ledger.committed_at else "-",
         "-" if lag is None else lag.envelopes,
         "-" if lag is None or lag.records is None else lag.records,
         "-" if lag is None else f"{lag.seconds / 60:,.1f}",

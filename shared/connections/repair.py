@@ -1,6 +1,6 @@
 """Repairs what exporters left behind: unpublished files, re-created hubs, and orphaned state blobs."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from shared.connections.manifest import Manifest
@@ -61,7 +61,9 @@ class Repair:
             alarm: takes what an operator should look at.
         """
         repaired = 0
+        there = set()
         for name, ledger, blob in self.ledgers(alarm):
+            there.add(ledger.partition)
             if before.rolled_back(ledger):
                 continue
             stamp = Stamp(self._new_id(), self._now())
@@ -70,18 +72,40 @@ class Repair:
                 alarm(f"{name}: its files were not published for {age // MINUTE} minutes")
             try:
                 if state:
-                    self._compare(name, ledger, blob, state, checkpoints, alarm)
+                    self._compare(name, ledger, blob.etag, state, checkpoints, alarm)
                 if ledger.files and age > publishing.PENDING:
                     repaired += publishing.repair_ledger(self._storage, name, stamp)
             except PreconditionFailed:
                 continue  # an exporter came between: it has done the same, or the next run does
+        if state:
+            self._begin(before, there, state, checkpoints, alarm)
         return repaired
+
+    def _begin(
+        self,
+        before: Manifest,
+        there: Collection[str],
+        state: HubState,
+        checkpoints: Mapping[HubPartition, Checkpoint],
+        alarm: Alarm,
+    ) -> None:
+        """Creates the ledgers of partitions in which the host has passed events and nothing was committed."""
+        for partition, checkpoint in checkpoints.items():
+            merged = before.partitions.get(str(partition))
+            was_there = str(partition) in there or (merged is not None and merged.ledger_id)
+            if was_there or not _passed(state, partition, checkpoint):
+                continue
+            ledger = Ledger(ledger_id=self._new_id(), partition=str(partition))
+            try:
+                self._compare(Ledger.name(partition), ledger, None, state, checkpoints, alarm)
+            except PreconditionFailed:
+                continue  # an exporter has created it, or it cannot be read
 
     def _compare(
         self,
         name: str,
         ledger: Ledger,
-        blob: Blob,
+        etag: str | None,
         state: HubState,
         checkpoints: Mapping[HubPartition, Checkpoint],
         alarm: Alarm,
@@ -92,19 +116,12 @@ class Repair:
             return
         after = with_hub_created(ledger, state.created)
         made_anew = after.incarnation.number != ledger.incarnation.number
-        checkpoint, position = checkpoints.get(partition), state.positions[partition]
-        # The host writes a checkpoint after the commit: what it has passed by now was committed, or skipped.
-        if (
-            checkpoint
-            and not checkpoint.stale(state.created)
-            and after.incarnation.created == state.created
-            and checkpoint.sequence is not None
-            and checkpoint.sequence <= position.last
-        ):
-            after = with_skipped(after, checkpoint.sequence, position.enqueued)
+        passed = _passed(state, partition, checkpoints.get(partition))
+        if passed and after.incarnation.created == state.created:
+            after = with_skipped(after, passed - 1, state.positions[partition].enqueued)
         if after is ledger:
             return
-        self._storage.write(name, after.written(self._new_id(), ledger.committed_at).dump(), blob.etag)
+        self._storage.write(name, after.written(self._new_id(), ledger.committed_at).dump(), etag)
         missing = total(difference(after.incarnation.gaps, () if made_anew else ledger.incarnation.gaps))
         if made_anew:
             alarm(f"{ledger.partition}: the hub was deleted and made anew at {_utc(state.created)}")
@@ -141,6 +158,16 @@ class Repair:
         gone = [name for name in names if name not in kept and _stamped(name) < current.committed_at - KEPT]
         self._storage.delete(gone[:SWEPT])
         return len(gone[:SWEPT])
+
+
+def _passed(state: HubState, partition: HubPartition, checkpoint: Checkpoint | None) -> int:
+    """The sequence number up to which the host has passed the events of this hub; 0: none, or unknown.
+
+    The host writes a checkpoint after the commit: what it has passed was committed, or skipped.
+    """
+    if checkpoint is None or checkpoint.sequence is None or checkpoint.stale(state.created):
+        return 0
+    return checkpoint.sequence + 1 if checkpoint.sequence <= state.positions[partition].last else 0
 
 
 def _stamped(name: str) -> int:

@@ -25,7 +25,7 @@ class Data(BaseModel):
 
 
 class CommittedRun(NamedTuple):
-    """Consecutive sequence numbers that were committed without a pause between their events."""
+    """Consecutive sequence numbers that were committed, without a pause or a jump back in time."""
 
     first: int
     last: int
@@ -120,7 +120,7 @@ class Progress:
         time, run = min(enqueued, self._now), self._run
         if run is None and self._recent:
             run = self._run = list(self._recent.pop())
-        if run and run[1] + 1 == sequence and time <= run[3] + PAUSE:
+        if run and run[1] + 1 == sequence and run[2] - PAUSE <= time <= run[3] + PAUSE:
             run[1] = sequence
             run[2] = min(run[2], time)
             run[3] = max(run[3], time)
@@ -150,7 +150,13 @@ class Progress:
 
 def _join_shortest_pause(runs: list[CommittedRun]) -> None:
     """Forgets one pause: making a hub anew takes longer than most."""
-    at = min(range(len(runs) - 1), key=lambda i: runs[i + 1].earliest - runs[i].latest)
+
+    def pause(at: int) -> int:
+        # The second run is the earlier one if an owner of the deleted hub committed last.
+        one, two = runs[at], runs[at + 1]
+        return max(two.earliest - one.latest, one.earliest - two.latest)
+
+    at = min(range(len(runs) - 1), key=pause)
     one, two = runs[at], runs[at + 1]
     runs[at : at + 2] = [
         CommittedRun(

@@ -133,6 +133,10 @@ def what_the_host_has_passed_is_not_noted(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(repair, "with_skipped", lambda ledger, *_: ledger)
 
 
+def no_ledger_begins_with_a_gap(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(repair.Repair, "_begin", lambda *_: None)
+
+
 def the_newest_time_is_that_of_the_last_envelope(patch: pytest.MonkeyPatch) -> None:
     take = Progress.take
 
@@ -178,6 +182,7 @@ MUTATIONS: list[tuple[Patch, Options]] = [
     (numbers_that_were_committed_too_early_are_not_moved, Options(recreate=True, kept=True)),
     (checkpoints_of_an_older_hub_are_kept, Options(recreate=True, kept=True)),
     (what_the_host_has_passed_is_not_noted, Options(kept=True, checkpoint_leak=True, faults=250)),
+    (no_ledger_begins_with_a_gap, Options(recreate=True, kept=True, checkpoint_leak=True, faults=250)),
     (the_newest_time_is_that_of_the_last_envelope, Options(skew=8)),
     (the_newest_time_is_that_of_rows_alone, Options(skew=8, faults=250)),
     (the_timer_empties_a_list_that_it_has_not_published, Options(faults=250)),

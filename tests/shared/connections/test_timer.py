@@ -514,6 +514,21 @@ def test_what_the_host_has_passed_and_nobody_committed_is_a_gap_and_an_alarm(wor
     assert world.ledger(ONE).incarnation.gaps == ()
 
 
+def test_what_the_host_has_passed_before_the_first_commit_is_a_gap_of_a_new_ledger(world: World) -> None:
+    passed = [world.arrive(ONE, ("a", "Message", 1)) for _ in range(3)]
+    checkpoint = Checkpoint(ONE, passed[1].sequence, "100", world.now, "1")
+    stale = Checkpoint(TWO, 5, "100", world.created - SECOND, "1")
+    alarms = world.run(checkpoints=KeptCheckpoints(checkpoint, stale)).alarms
+    assert [one for one in alarms if "2 events that are in the hub were skipped" in one]
+    assert world.ledger(ONE).incarnation.gaps == ((0, 1),)
+    assert Ledger.name(TWO) not in world.storage.state, "its checkpoint says nothing of this hub"
+    world.exporter.run(ONE, passed)
+    assert (world.ledger(ONE).incarnation.gaps, world.ledger(ONE).incarnation.number) == ((), 0)
+    del world.storage.state[Ledger.name(ONE)]
+    assert any("was there" in alarm for alarm in world.run(checkpoints=KeptCheckpoints(checkpoint)).alarms)
+    assert Ledger.name(ONE) not in world.storage.state, "an operator decides"
+
+
 def test_an_event_that_the_host_cannot_bind_is_named_once_its_partition_stands_still(world: World) -> None:
     world.commit(ONE, ("a", "Opened", 0))
     fine, bad = world.arrive(ONE, ("a", "Message", 1)), world.arrive(ONE, ("a", "Message", 2))

@@ -64,6 +64,16 @@ def test_what_was_lost_of_the_new_hub_is_refilled_from_it(old: Ledger) -> None:
     assert verdict_on(ledger, envelopes(150, 150, 1500)[0]) is Verdict.LOST
 
 
+def test_what_an_owner_of_the_old_hub_commits_late_stays_the_old_ones(old: Ledger) -> None:
+    empty = with_hub_created(Ledger(ledger_id="l", partition="ns/hub/0"), 1)
+    new_first = committed(committed(empty, envelopes(0, 0, 1500)), envelopes(1, 4, 500))
+    after = with_hub_created(new_first, CREATED)
+    assert (after.incarnation.next, after.incarnation.gaps) == (1, ())
+    assert (after.past[-1].next, after.past[-1].gaps) == (5, ((0, 0),))
+    late = committed(committed(old, envelopes(100, 100, 1500)), envelopes(101, 104, 600))
+    assert with_hub_created(late, CREATED).incarnation.gaps == ((0, 99),)
+
+
 def test_gaps_that_the_new_hub_filled_too_early_are_the_old_ones_again() -> None:
     ledger = committed(
         with_hub_created(Ledger(ledger_id="l", partition="ns/hub/0"), 1), envelopes(10, 99, 500)
@@ -117,6 +127,14 @@ def test_the_longest_pauses_are_remembered_when_there_are_too_many() -> None:
     full = Ledger(ledger_id="l", partition="s", incarnation=start.take([*quiet, *late]))
     assert len(full.incarnation.recent) == MAX_RUNS
     assert with_hub_created(full, made_anew - SECOND).incarnation.gaps == ((0, 2 * MAX_RUNS - 1),)
+    full = Ledger(ledger_id="l", partition="s", incarnation=start.take([*late, *_after(late, quiet)]))
+    assert len(full.incarnation.recent) == MAX_RUNS
+    assert with_hub_created(full, made_anew - SECOND).incarnation.next == late[-1].sequence + 1
+
+
+def _after(first: list[Envelope], second: list[Envelope]) -> list[Envelope]:
+    """The second ones with the sequence numbers that follow."""
+    return [Envelope(first[-1].sequence + 1 + n, one.enqueued, b"") for n, one in enumerate(second)]
 
 
 @pytest.mark.parametrize(
