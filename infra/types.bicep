@@ -20,6 +20,7 @@ type StorageSku = 'Standard_LRS' | 'Standard_ZRS' | 'Standard_GZRS'
 @description('Application settings that may differ from their defaults; docs/settings.md explains them. All are strings.')
 type Settings = {
   EXPORT_CATEGORIES: string?
+  COLUMN_KEYS: string?
   OUTPUT_FORMATS: string?
   PARQUET_COMPRESSION: string?
   REDACT: string?

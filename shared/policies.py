@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
+from shared.tables.column_keys import ColumnKeys
+
 Compression = Literal["snappy", "gzip", "zstd"]
 """Codecs of Parquet files."""
 Redaction = Literal["credentials", "queries", "off"]
@@ -71,6 +73,8 @@ class ExportPolicy:
     max_inflated: int = 64 * MiB
     commit_bytes: int = 32 * MiB
     grace: timedelta = timedelta(minutes=15)
+    column_keys: ColumnKeys = ()
+    """More keys for columns, looked at after those that the tables declare."""
     redaction: RedactionPolicy = RedactionPolicy()
 
 

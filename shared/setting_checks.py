@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from shared.tables.column import Role
+from shared.tables.column_keys import problems
 from shared.tables.registry import of_categories
 
 STORAGE_STRING = re.compile(
@@ -43,6 +44,8 @@ def contradictions(values: Mapping[str, Any], services: Sequence[tuple[str, str]
     if values["WS_QUIET_TIMEOUT"] > values["WS_IDLE_TIMEOUT"]:
         yield "WS_QUIET_TIMEOUT: must not be longer than WS_IDLE_TIMEOUT"
     yield from _columns(values)
+    tables = of_categories(values["EXPORT_CATEGORIES"])
+    yield from (f"COLUMN_KEYS: {problem}" for problem in problems(tables, values["COLUMN_KEYS"]))
     closing = {name.casefold() for name in values["WS_CLOSING_EVENTS"]}
     for name in values["WS_OPENING_EVENTS"]:
         if name.casefold() in closing:

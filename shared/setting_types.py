@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
@@ -10,6 +10,7 @@ from pydantic_settings import NoDecode
 
 from shared.output.formats import FORMATS
 from shared.setting_errors import duration
+from shared.tables.column_keys import EXAMPLE, ColumnKeys, parse
 from shared.tables.registry import categories
 
 
@@ -25,9 +26,21 @@ def one_of(names: Callable[[], Collection[str]]) -> AfterValidator:
     return AfterValidator(known)
 
 
+def column_keys(value: Any) -> Any:
+    """The text of a setting as `ColumnKeys`."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse(value)
+    except ValueError:
+        expected = f"columns with keys, such as {EXAMPLE}"
+        raise PydanticCustomError("literal_error", "must be {expected}", {"expected": expected}) from None
+
+
 OutputFormat = Annotated[str, one_of(lambda: FORMATS)]
 Category = Annotated[str, one_of(categories)]
 Names = Annotated[tuple[str, ...], NoDecode, Field(min_length=1)]
 Columns = Annotated[tuple[str, ...], NoDecode]
+MoreKeys = Annotated[ColumnKeys, NoDecode, BeforeValidator(column_keys)]
 Duration = Annotated[timedelta, BeforeValidator(duration)]
 Span = Annotated[Duration, Field(gt=timedelta(0))]

@@ -19,7 +19,7 @@ from shared.policies import (
 )
 from shared.setting_checks import contradictions
 from shared.setting_errors import explain
-from shared.setting_types import Category, Columns, Duration, Names, OutputFormat, Span
+from shared.setting_types import Category, Columns, Duration, MoreKeys, Names, OutputFormat, Span
 
 
 class Settings(BaseSettings):
@@ -89,6 +89,10 @@ class Settings(BaseSettings):
         ("WebSocketConnectionLogs",),
         min_length=1,
         description="Categories of log records that are exported, each to a table of its own.",
+    )
+    COLUMN_KEYS: MoreKeys = Field(
+        (),
+        description="More keys for columns, looked at after those that the program knows: `EventName=properties.event|operation;TimeGenerated=timeStamp`. `Table.Column` names a column of one table.",
     )
     OUTPUT_FORMATS: Annotated[tuple[OutputFormat, ...], NoDecode] = Field(
         ("parquet",), min_length=1, description="`parquet`, `json`, or both."
@@ -239,6 +243,7 @@ class Settings(BaseSettings):
             max_inflated=self.ENVELOPE_MAX_INFLATED,
             commit_bytes=self.COMMIT_BYTES,
             grace=self.WS_GRACE,
+            column_keys=self.COLUMN_KEYS,
             redaction=RedactionPolicy(
                 self.REDACT, self.HASH_COLUMNS, self.HASH_KEY.encode(), self.DROP_COLUMNS
             ),

@@ -14,6 +14,8 @@ from shared.commands.console import YELLOW, paint, say
 from shared.errors import ConvertError
 from shared.output.formats import FORMATS
 from shared.policies import ExportPolicy, FinishPolicy
+from shared.tables.column_keys import EXAMPLE, ColumnKeys, parse, problems
+from shared.tables.registry import of_categories
 
 MORE = """
 FILE is a file of messages, an archive that a diagnostic setting wrote (PT1H.json), or an export of a
@@ -50,6 +52,13 @@ def declare(commands: Any) -> None:
         metavar="TIME",
         help="when the records reached the hub (default: the hour in an archive's path, or file time)",
     )
+    parser.add_argument(
+        "--column-keys",
+        type=_column_keys,
+        default=(),
+        metavar="KEYS",
+        help=f"more keys for columns, as the setting COLUMN_KEYS has them: '{EXAMPLE}'",
+    )
     parser.add_argument("--json", action="store_true", help="print a summary for machines")
 
 
@@ -64,7 +73,7 @@ def _run(options: argparse.Namespace) -> int:
     done = convert(
         _inputs(options.files, options.arrived),
         options.output,
-        ExportPolicy(formats=options.format),
+        ExportPolicy(formats=options.format, column_keys=options.column_keys),
         FinishPolicy(formats=options.format),
         lambda read: console.progress("converting", min(read, total) if total else read, total),
     )
@@ -91,6 +100,16 @@ def _inputs(names: list[str], arrived: int | None) -> Iterator[Any]:
         else:
             path = Path(name)
             yield Input(name, path.open("rb"), arrival(path.absolute()) if arrived is None else arrived)
+
+
+def _column_keys(text: str) -> ColumnKeys:
+    try:
+        found = parse(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected columns with keys, such as {EXAMPLE}") from None
+    for problem in problems(of_categories(ExportPolicy().categories), found):
+        raise argparse.ArgumentTypeError(problem)
+    return found
 
 
 def _formats(text: str) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ GROUP = "$Default"
 """To ask how far a hub goes, any consumer group will do: nothing is read from it."""
 PROGRESS = ("partition", "next", "last commit", "envelopes behind", "~records", "minutes", "h to retention")
 COUNTS = ("partition", "records", "rows", "rejected", "skipped", "gaps", "lost")
+KEYS = ("table", "key", "~records", "of")
 NAMES = ("event name", "connections", "first", "last", "newest", "counts as")
 
 
@@ -136,6 +137,10 @@ def _tables(found: Status, retention: float) -> None:
             ],
         )
         say("Counted in finished connections, once each. Set WS_OPENING_EVENTS, WS_CLOSING_EVENTS by them.")
+    if found.keys:
+        say()
+        console.table(KEYS, [[each.table, each.key, each.records, each.of] for each in found.keys])
+        say("Most records have these keys, and no column takes them. COLUMN_KEYS can give them to columns.")
     for alarm in found.all_alarms:
         say(paint(alarm, RED))
 
@@ -196,6 +201,7 @@ def _json(found: Status, silent: str, retention: float) -> dict[str, Any]:
             }
             for one in found.names
         ],
+        "keys": [asdict(each) for each in found.keys],
         "alarms": found.all_alarms,
     }
 

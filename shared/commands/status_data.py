@@ -1,6 +1,7 @@
 """Reports the exporter's status from the state container and the hub: read-only, and cheap enough to poll."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from shared.policies import FinishPolicy
 from shared.protocol import ownership
 from shared.protocol.ledger import Ledger
 from shared.protocol.storage import Storage
+from shared.protocol.unclaimed_keys import UnclaimedKeys
 from shared.timeunits import HOUR, MINUTE
 
 if TYPE_CHECKING:  # what needs no hub is quicker without its library
@@ -22,6 +24,8 @@ if TYPE_CHECKING:  # what needs no hub is quicker without its library
 
 ENOUGH_HEADROOM = 24 * 3600
 """Seconds that should be left until the hub may delete what is not committed, if it keeps for longer."""
+KEYS = 20
+"""Keys of a table that are listed."""
 SWAP = 20 * MINUTE
 """Microseconds after which a swap of compaction should be done: two runs of its timer."""
 
@@ -95,6 +99,19 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True)
+class Key:
+    """A key that most recent records of a table have, and that none of its columns takes."""
+
+    table: str
+    key: str
+    """As in the setting `COLUMN_KEYS`."""
+    records: int
+    """How many of the recent records have it, estimated."""
+    of: int
+    """How many recent records there are."""
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """How all partitions, connections and event names stand."""
 
@@ -103,6 +120,8 @@ class Status:
     """Most connections first."""
     manifest: Manifest
     swap: Pending | None = None
+    keys: list[Key] = field(default_factory=list)
+    """Most records first."""
     alarms: list[str] = field(default_factory=list)
     """Of no one partition."""
 
@@ -174,8 +193,22 @@ def status(storage: Storage, policy: FinishPolicy, state: "HubState | None", now
         names=[Name(name, one, _meaning(name, vocabulary)) for name, one in known],
         manifest=seen,
         swap=swap,
+        keys=list(_keys(standings.values())),
         alarms=alarms,
     )
+
+
+def _keys(standings: Iterable[Standing]) -> Iterator[Key]:
+    """At most `KEYS` for each table, over all partitions; replays say nothing of what arrives now."""
+    total: dict[str, UnclaimedKeys] = {}
+    for one in standings:
+        for table, found in one.ledger.unclaimed.items() if one.ledger and not one.replay else ():
+            counts = Counter(total[table].counts if table in total else {}) + Counter(found.counts)
+            records = found.records + (total[table].records if table in total else 0)
+            total[table] = UnclaimedKeys(records=records, counts=dict(counts))
+    for table, keys in sorted(total.items()):
+        for key, records in keys.most(KEYS):
+            yield Key(table, key, records, keys.records)
 
 
 def _pending(storage: Storage) -> Pending | None:

@@ -24,6 +24,7 @@ from shared.protocol.incarnation import Incarnation
 from shared.protocol.ledger import Counts, Ledger, PendingFile, Segment, StagedFile
 from shared.protocol.selection import Selection, Verdict, advance, select
 from shared.protocol.stamp import Stamp
+from shared.protocol.unclaimed_keys import added
 from shared.tables.column import VERSION
 from shared.tables.registry import TABLES
 from shared.timeunits import microseconds
@@ -81,6 +82,8 @@ def plan_commit(
         counts, measures = _counts(valid, redacted, len(outputs)), _measures(covered, tables, policy)
         passed = _passed(selection.ledger.incarnation, after.incarnation)
         measures = replace(measures, passed=passed)
+        found = {table: (each.records, each.keys) for table, each in valid.keys.items()}
+        after = after.model_copy(update={"unclaimed": added(after.unclaimed, found)})
     ordinal = ledger.ordinal + 1
     index = None
     if observed.num_rows:

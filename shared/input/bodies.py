@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -12,12 +12,14 @@ from shared.input.encodings import named
 from shared.input.envelope import Unreadable, quote
 from shared.input.exact import dumps, loads
 from shared.input.salvage import walk
+from shared.tables.column import Table
 from shared.tables.registry import TABLES, categories, names_of
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SPACE = b" \t\r\n"
 _SEPARATORS = b" \t\r\n\0\x1e"
 _LINE = re.compile(rb"[^\n]+")
+_ALL = tuple(TABLES.values())
 _NESTED = 3
 """Levels of JSON text inside of JSON text that are looked into."""
 
@@ -33,7 +35,12 @@ _EMPTY = re.compile(rb'(?:[ \t\r\n\0\x1e,]*+\{\s*+"(?i:records)"\s*+:\s*+\[\s*+\
 """Several envelopes without records, one after the other: nothing to read, and nothing wrong."""
 
 
-def records(text: bytes, limit: int, *, exact: bool = False) -> list[Any]:
+class _Reading(NamedTuple):
+    limit: int
+    tables: tuple[Table, ...]
+
+
+def records(text: bytes, limit: int, tables: tuple[Table, ...] = _ALL, *, exact: bool = False) -> list[Any]:
     """The records of an inflated body, flat and in order: what JSON made of them, whatever that is.
 
     Read are `{"records": […]}` (the documented form), arrays and lines of such envelopes or of records, one
@@ -44,6 +51,7 @@ def records(text: bytes, limit: int, *, exact: bool = False) -> list[Any]:
     Args:
         text: The body.
         limit: Bytes of memory that its records may take.
+        tables: Those whose columns may be filled by what an envelope says.
         exact: Integers beyond 64 bits are wanted as they are, which takes longer.
 
     Raises:
@@ -53,6 +61,7 @@ def records(text: bytes, limit: int, *, exact: bool = False) -> list[Any]:
         text = text.lstrip(_SPACE).removeprefix(_BYTE_ORDER_MARK)
         if not text.strip(_SEPARATORS):
             raise Unreadable("expected JSON, came no text at all")
+    reading = _Reading(limit, tables)
     bounds.check(text, limit)
     problem = "expected records, came none"
     try:
@@ -61,35 +70,37 @@ def records(text: bytes, limit: int, *, exact: bool = False) -> list[Any]:
         problem = f"expected JSON, came {quote(text)}: {quote(str(error))}"
         if (encoding := named(text)) is not None:
             raise Unreadable(f"expected JSON as UTF-8 text, came {encoding}: {quote(text)}") from None
-        found = _counted(_salvaged(text, limit), limit)
+        found = _counted(_salvaged(text, reading), reading)
         if not found and not _EMPTY.fullmatch(text):
             raise Unreadable(problem) from None
     else:
         # Asked for here too: most envelopes are so, and may hold one record only.
         if type(value) is dict and len(value) == 1 and type(inner := value.get("records")) is list:
-            found = list(_elements(inner, limit)) if str in set(map(type, inner)) else inner
+            found = list(_elements(inner, reading)) if str in set(map(type, inner)) else inner
             bounds.check_count(len(found), limit)
         else:
             problem = f"expected a JSON object or array, came {quote(value)}"
-            found = _counted(_elements(value, limit) if type(value) is list else _opened(value, limit), limit)
+            found = _counted(
+                _elements(value, reading) if type(value) is list else _opened(value, reading), reading
+            )
     bounds.check_values(found, len(text), limit)
     if found and type(found[0]) is not dict and all(type(record) in {bytes, Unfit} for record in found):
         raise Unreadable(next((each.message for each in found if type(each) is Unfit), problem))
     return found
 
 
-def _counted(found: Iterable[Any], limit: int) -> list[Any]:
+def _counted(found: Iterable[Any], reading: _Reading) -> list[Any]:
     records: list[Any] = []
     for record in found:
         records.append(record)
-        bounds.check_count(len(records), limit)
+        bounds.check_count(len(records), reading.limit)
     return records
 
 
-def _salvaged(text: bytes, limit: int) -> Iterator[Any]:
+def _salvaged(text: bytes, reading: _Reading) -> Iterator[Any]:
     """The records of text that is no JSON as a whole."""
     if not _is_lines(text):
-        yield from _walked(text, limit)
+        yield from _walked(text, reading)
         return
     for line in _lines(text):
         if line[0] not in b'{["':
@@ -98,9 +109,9 @@ def _salvaged(text: bytes, limit: int) -> Iterator[Any]:
         try:
             value = loads(line)
         except orjson.JSONDecodeError:
-            yield from _walked(line, limit)
+            yield from _walked(line, reading)
         else:
-            yield from _line(value, line, limit)
+            yield from _line(value, line, reading)
 
 
 def _is_lines(text: bytes) -> bool:
@@ -125,24 +136,24 @@ def _is_json(text: bytes) -> bool:
     return True
 
 
-def _line(value: Any, line: bytes, limit: int) -> Iterator[Any]:
+def _line(value: Any, line: bytes, reading: _Reading) -> Iterator[Any]:
     if type(value) is list:
-        yield from _elements(value, limit)
+        yield from _elements(value, reading)
     elif type(value) in {dict, str}:
-        yield from (line if type(each) is Unfit else each for each in _opened(value, limit))
+        yield from (line if type(each) is Unfit else each for each in _opened(value, reading))
     else:
         yield line
 
 
-def _walked(text: bytes, limit: int) -> Iterator[Any]:
+def _walked(text: bytes, reading: _Reading) -> Iterator[Any]:
     for value, members in walk(text):
         fields = _fields(members)
         if type(value) is list and not members:
-            yield from _elements(value, limit)
+            yield from _elements(value, reading)
         elif type(value) is dict and not fields:
-            yield from _opened(value, limit)
+            yield from _opened(value, reading)
         elif type(value) is dict:
-            yield _filled(value, fields)
+            yield _filled(value, fields, reading.tables)
         else:
             yield value
 
@@ -156,22 +167,22 @@ def _fields(members: bytes) -> bytes:
         return b""
 
 
-def _elements(values: list[Any], limit: int, depth: int = 0) -> Iterator[Any]:
+def _elements(values: list[Any], reading: _Reading, depth: int = 0) -> Iterator[Any]:
     """The records of an array, whose elements are envelopes, records, or their JSON text."""
     for value in values:
         if type(value) is dict:
-            yield from _opened(value, limit, depth)
+            yield from _opened(value, reading, depth)
         elif type(value) is str and value.lstrip()[:1] in {"{", "["} and depth < _NESTED:
-            yield from _text(value, limit, depth + 1)
+            yield from _text(value, reading, depth + 1)
         else:
             yield value
 
 
-def _opened(value: Any, limit: int, depth: int = 0) -> Iterator[Any]:
+def _opened(value: Any, reading: _Reading, depth: int = 0) -> Iterator[Any]:
     """The records of an envelope, of JSON text, or a record alone."""
     if type(value) is str and depth < _NESTED:
         unfit = Unfit(f"expected a JSON object or array, came {quote(value)}")
-        yield from (unfit if record is value else record for record in _text(value, limit, depth + 1))
+        yield from (unfit if record is value else record for record in _text(value, reading, depth + 1))
         return
     if type(value) is not dict:
         yield Unfit(f"expected a JSON object or array, came {quote(value)}")
@@ -185,39 +196,39 @@ def _opened(value: Any, limit: int, depth: int = 0) -> Iterator[Any]:
     for name in names:
         inner = value[name]
         if type(inner) is str and depth < _NESTED:
-            inner = _parsed(inner, limit)
+            inner = _parsed(inner, reading)
         if type(inner) is not list:
             yield Unfit(f"expected an array under `records`, came {quote(inner)}")
             continue
         if dumped:
-            bounds.check_copies(len(dumped), len(inner), limit)
-        for record in _texts(inner, limit, depth):
-            yield _filled(record, dumped) if dumped and type(record) is dict else record
+            bounds.check_copies(len(dumped), len(inner), reading.limit)
+        for record in _texts(inner, reading, depth):
+            yield _filled(record, dumped, reading.tables) if dumped and type(record) is dict else record
 
 
-def _texts(values: list[Any], limit: int, depth: int) -> Iterator[Any]:
+def _texts(values: list[Any], reading: _Reading, depth: int) -> Iterator[Any]:
     for value in values:
         if type(value) is str and value.lstrip()[:1] in {"{", "["} and depth < _NESTED:
-            yield from _text(value, limit, depth + 1)
+            yield from _text(value, reading, depth + 1)
         else:
             yield value
 
 
-def _text(text: str, limit: int, depth: int) -> Iterator[Any]:
+def _text(text: str, reading: _Reading, depth: int) -> Iterator[Any]:
     """The records of JSON text inside of JSON; the text itself where it is none."""
-    value = _parsed(text, limit)
+    value = _parsed(text, reading)
     if type(value) is list:
-        yield from _elements(value, limit, depth)
+        yield from _elements(value, reading, depth)
     elif type(value) is dict:
-        yield from _opened(value, limit, depth)
+        yield from _opened(value, reading, depth)
     else:
         yield text
 
 
-def _parsed(text: str, limit: int) -> Any:
+def _parsed(text: str, reading: _Reading) -> Any:
     encoded = text.encode()
     try:
-        bounds.check(encoded, limit)
+        bounds.check(encoded, reading.limit)
         return loads(encoded)
     except (orjson.JSONDecodeError, Unreadable):
         return text
@@ -239,11 +250,11 @@ def _wraps(value: dict[str, Any]) -> bool:
     return False
 
 
-def _filled(record: dict[str, Any], fields: bytes) -> dict[str, Any]:
+def _filled(record: dict[str, Any], fields: bytes, tables: tuple[Table, ...]) -> dict[str, Any]:
     """A record with what its envelope says: columns that it lacks, and the rest under `envelope`."""
     columns: dict[str, Any] = {}
     rest: dict[str, Any] = {}
     for key, value in loads(fields).items():
-        (columns if shapes.lacks(record, key) else rest)[key] = value
+        (columns if shapes.lacks(record, key, tables) else rest)[key] = value
     filled = record | columns
     return filled | {"envelope": rest} if rest and "envelope" not in record else filled | rest | record

@@ -21,6 +21,7 @@ from shared.input.origins import Origins
 from shared.input.rejections import RejectionDetail
 from shared.input.shapes import Shape, shape
 from shared.input.table_rows import TableRows
+from shared.input.unclaimed import KeyCounts
 from shared.policies import ExportPolicy
 from shared.tables.column import Column
 from shared.timeunits import microseconds
@@ -31,11 +32,17 @@ _TIME = pa.timestamp("us", "UTC")
 _SUBSCRIPTION = re.compile("/subscriptions/([^/]{1,128})(?:/|$)")
 
 
-def checked(partition: HubPartition, rows: TableRows, origins: Origins, policy: ExportPolicy) -> pa.Table:
-    """The rows that pass, as a table; the others go to the rejections of their envelopes."""
+def checked(
+    partition: HubPartition, rows: TableRows, origins: Origins, policy: ExportPolicy, keys: KeyCounts
+) -> pa.Table:
+    """The rows that pass, as a table; the others go to the rejections of their envelopes.
+
+    Keys that no column took are counted in `keys`.
+    """
     check = _Check(rows, origins, policy)
     columns = {column.name: check.column(at) for at, column in enumerate(rows.table.input)}
-    columns["AdditionalProperties"] = check.rest()
+    columns["AdditionalProperties"] = rest = check.rest()
+    keys.sample(rest)
     passed = check.passed()
     if passed is None:
         indexes, sequences, enqueued = check.indexes, check.sequences, check.enqueued

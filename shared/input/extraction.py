@@ -31,6 +31,8 @@ _CREDIT = 1 << 15
 """Bytes of bodies that a template may try in vain; those that it reads earn a quarter of their own."""
 _SIZE = 1 << 20
 """Larger bodies are left to `shared.input.envelope`, which bounds what they take."""
+_LACKING = 64
+"""Shapes without a required column that are remembered, of one check."""
 _WRONG = "\0"
 """No category, no table."""
 
@@ -48,6 +50,8 @@ class Rows:
     """By the name of the table, those that have any rows."""
     foreign: int = 0
     """Records of other categories and tables."""
+    lacking: dict[Shape, int] = field(default_factory=dict)
+    """Shapes of records that were rejected because a required column has no key, with their number."""
     template: Template | None = field(default_factory=lambda: templates.cache.template)
     """For the envelopes to come."""
     _rereader: Rereader = field(init=False)
@@ -58,7 +62,7 @@ class Rows:
     _seen: list[Seen] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._rereader = Rereader(self.limit)
+        self._rereader = Rereader(self.limit, self.exported)
 
     def read(self, texts: Sequence[bytes]) -> Sequence[list[object] | None]:
         """The records of each body by the template; None: it has others, or too many had of late."""
@@ -250,11 +254,7 @@ class Rows:
         if not members:
             return
         if shape.missing is not None:
-            message = (
-                f"expected {shape.table.input[shape.missing].name}, came none of "
-                f"{shapes.paths(shape.table, shape.missing)}"
-            )
-            self.origins.reject(Reason.MISSING_REQUIRED_FIELD, where, lambda _: (message, ""))
+            self._reject_shape(shape, shape.missing, where)
             return
         if len(self._seen) < _WAITING:
             self._seen.append(Seen(shape.table, shape.keys, shape.inner_keys))
@@ -276,6 +276,14 @@ class Rows:
             self._restore(members, where)
             rows.columns.extend(rows.rest, _dumped(members))
         rows.columns.end(len(members))
+
+    def _reject_shape(self, shape: Shape, missing: int, where: Sequence[int]) -> None:
+        """Rejects records that have no key of a required column."""
+        paths = shapes.paths(shape.table, missing)
+        message = f"expected {shape.table.input[missing].name}, came none of {paths}"
+        self.origins.reject(Reason.MISSING_REQUIRED_FIELD, where, lambda _: (message, ""))
+        if shape in self.lacking or len(self.lacking) < _LACKING:
+            self.lacking[shape] = self.lacking.get(shape, 0) + len(where)
 
     def _restore(self, members: list[Record], where: Sequence[int]) -> None:
         """Reads what no column took again, where integers were too large."""

@@ -9,6 +9,7 @@ from shared.input import bounds, shapes
 from shared.input.bodies import records
 from shared.input.envelope import Envelope, inflate
 from shared.input.exact import restored, rounded
+from shared.tables.column import Table
 
 _NESTING = {float, dict, list}
 
@@ -26,6 +27,7 @@ class Rereader:
 
     limit: int
     """Bytes of memory that the records of one body may take."""
+    tables: tuple[Table, ...]
     _envelope: Envelope | None = None
     _records: list[Any] = field(default_factory=list)
 
@@ -33,7 +35,7 @@ class Rereader:
         """What no column took of the record at this index, with its integers as they were written."""
         if envelope is not self._envelope:
             text = inflate(envelope.body, self.limit // bounds.PARSED)
-            self._envelope, self._records = envelope, records(text, self.limit, exact=True)
+            self._envelope, self._records = envelope, records(text, self.limit, self.tables, exact=True)
         record = self._records[index]
         properties = shapes.record_keys(tuple(record)).properties
         if properties:

@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import Any
 
 from shared.tables.column import Table
-from shared.tables.registry import TABLES
 
 type Keys = tuple[str, ...]
 
@@ -14,7 +13,7 @@ _INNER = "properties."
 _CACHED = 1024
 _CACHED_LETTERS = 4096
 _cached_keys: dict[Keys, "RecordKeys"] = {}
-_shapes: dict[tuple[str, Keys, Keys | None], "Shape"] = {}
+_shapes: dict[tuple[Table, Keys, Keys | None], "Shape"] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +73,10 @@ def shape(table: Table, keys: Keys, inner: Keys | None) -> Shape:
 
     Letter case is ignored; a key that matches exactly wins. What loses is left for AdditionalProperties.
     """
-    found = _shapes.get((table.name, keys, inner))
+    found = _shapes.get((table, keys, inner))
     if found is None:
         found = _shape(table, keys, inner)
-        _keep(_shapes, (table.name, keys, inner), found, keys + (inner or ()))
+        _keep(_shapes, (table, keys, inner), found, keys + (inner or ()))
     return found
 
 
@@ -91,8 +90,7 @@ def _keep[K, V](cache: dict[K, V], key: K, value: V, letters: Keys) -> None:
 
 def paths(table: Table, column: int) -> str:
     """Where a column may lie, for a message."""
-    form = table.input[column]
-    return ", ".join(filter(None, (*form.resource_log, form.table_form)))
+    return ", ".join(table.input[column].keys)
 
 
 def _record_keys(keys: Keys) -> RecordKeys:
@@ -117,6 +115,7 @@ def _shape(table: Table, keys: Keys, inner: Keys | None) -> Shape:
         # The columns that only the table has: in a resource log, `tenantId` means something else.
         table_form = (column.table_form,) if column.table_form else ()
         paths = column.resource_log + (table_form if column.resource_log or not known.category else ())
+        paths += column.more_keys
         keys_of = []
         for place in paths:
             is_inner = place.startswith(_INNER)
@@ -163,7 +162,7 @@ def empty(value: object) -> bool:
     return value is None or (type(value) is str and not value.strip())
 
 
-def lacks(record: Mapping[str, Any], key: str) -> bool:
+def lacks(record: Mapping[str, Any], key: str, tables: tuple[Table, ...]) -> bool:
     """Whether a key would fill a column, or tell the category, that a record has no value of."""
     known = record_keys(tuple(record))
     name = key.lower()
@@ -175,14 +174,13 @@ def lacks(record: Mapping[str, Any], key: str) -> bool:
         filled |= {_INNER + each.lower() for each, value in inner.items() if not empty(value)}
     if name == "properties":
         return known.properties is None
-    return any(name in paths and not filled & paths for paths in _places((*TABLES,)))
+    return any(name in paths and not filled & paths for paths in _places(tables))
 
 
 @lru_cache(4)
-def _places(tables: tuple[str, ...]) -> list[set[str]]:
+def _places(tables: tuple[Table, ...]) -> list[set[str]]:
     """The keys of each column of these tables, in lower case."""
-    columns = [column for name in tables for column in TABLES[name].input]
-    return [{key.lower() for key in (*column.resource_log, column.table_form) if key} for column in columns]
+    return [{key.lower() for key in column.keys} for table in tables for column in table.input]
 
 
 def _finder(keys: Keys) -> Callable[[str], str | None]:

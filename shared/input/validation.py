@@ -10,6 +10,7 @@ from shared.input.bodies import records
 from shared.input.checks import checked
 from shared.input.envelope import GZIP, Envelope, HubPartition, Rejected, Unreadable, inflate
 from shared.input.extraction import Rows
+from shared.input.unclaimed import KeyCounts, keys_of
 from shared.intervals import Interval
 from shared.policies import ExportPolicy
 from shared.tables.column import Table
@@ -36,6 +37,8 @@ class Validated:
     """All that were seen; an unreadable envelope counts as one."""
     skipped: int
     """Records of other categories and tables."""
+    keys: Mapping[str, KeyCounts] = field(default_factory=dict)
+    """By the name of the table, the keys of its records that no column takes."""
 
     @property
     def rows(self) -> int:
@@ -52,7 +55,7 @@ class Validated:
 def validate(partition: HubPartition, envelopes: Sequence[Envelope], policy: ExportPolicy) -> Validated:
     """Reads envelopes in order, as many as `policy.commit_bytes` of inflated bodies hold, at least one."""
     limit = bounds.PARSED * policy.max_inflated
-    exported = of_categories(policy.categories)
+    exported = of_categories(policy.categories, policy.column_keys)
     batch = _Batch(partition, policy, limit, exported, Rows(limit, exported))
     for group in _grouped(envelopes, policy):
         batch.read(group)
@@ -70,10 +73,10 @@ class _Group:
     problems: dict[int, str]
     """Why some are unreadable, by position."""
 
-    def read(self, at: int, limit: int) -> list[object]:
+    def read(self, at: int, limit: int, tables: tuple[Table, ...]) -> list[object]:
         """The records of the envelope at this position; none, and its problem noted, if it is unreadable."""
         try:
-            return [] if at in self.problems else records(self.texts[at], limit)
+            return [] if at in self.problems else records(self.texts[at], limit, tables)
         except Unreadable as error:
             self.problems[at] = str(error)
             return []
@@ -125,6 +128,7 @@ class _Batch:
     rows: Rows
     tables: dict[str, list[pa.Table]] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
+    keys: dict[str, KeyCounts] = field(default_factory=dict)
     taken: int = 0
     records: int = 0
     skipped: int = 0
@@ -132,7 +136,7 @@ class _Batch:
     def read(self, group: _Group) -> None:
         """Takes envelopes: their records, or the problems that make them unreadable."""
         found = [
-            group.read(at, self.limit) if each is None else each
+            group.read(at, self.limit, self.exported) if each is None else each
             for at, each in enumerate(self.rows.read(group.texts))
         ]
         group.texts.clear()  # a large one is freed before its records are taken apart
@@ -154,8 +158,12 @@ class _Batch:
         """Makes tables of the rows that wait."""
         self.rows.take()
         for name, rows in self.rows.tables.items():
-            table = checked(self.partition, rows, self.rows.origins, self.policy)
+            keys = self.keys.setdefault(name, KeyCounts())
+            table = checked(self.partition, rows, self.rows.origins, self.policy, keys)
             self.tables.setdefault(name, []).append(table)
+        for shape, number in self.rows.lacking.items():
+            keys = self.keys.setdefault(shape.table.name, KeyCounts())
+            keys.add(number, keys_of(shape.rest, shape.rest_inner))
         self.rejected += self.rows.origins.rejected()
         self.skipped += self.rows.foreign
         self.rows = Rows(self.limit, self.exported)
@@ -167,7 +175,7 @@ class _Batch:
             table.name: pa.concat_tables(self.tables.get(table.name) or [table.arrow.empty_table()])
             for table in self.exported
         }
-        return Validated(self.taken, tables, tuple(self.rejected), self.records, self.skipped)
+        return Validated(self.taken, tables, tuple(self.rejected), self.records, self.skipped, self.keys)
 
 
 def _exclude(found: list[object], only: Sequence[Interval]) -> int:

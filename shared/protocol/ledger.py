@@ -11,6 +11,7 @@ from shared.errors import LedgerError, LedgerTooLarge, LedgerTooNew
 from shared.input.envelope import HubPartition
 from shared.intervals import Interval, common, difference, intervals
 from shared.protocol.incarnation import Data, Incarnation
+from shared.protocol.unclaimed_keys import UnclaimedKeys
 
 FORMAT = 1
 MAX_BYTES = 4 << 20
@@ -152,6 +153,8 @@ class Ledger(Data):
     """Segments up to this ordinal were merged and dropped from the list: the state table has them."""
     lost: tuple[Lost, ...] = ()
     counts: Counts = Counts()
+    unclaimed: dict[str, UnclaimedKeys] = Field(default_factory=dict)
+    """By the name of the table."""
     broken: Broken = Broken()
     """Of the last hour in which there were any."""
     chain: str = GENESIS

@@ -44,6 +44,13 @@ class Column:
     table_form: str | None = None
     """The key that holds it in the table's own form."""
     default: str | None = None
+    more_keys: tuple[str, ...] = ()
+    """Keys that an operator adds: they are looked at last, in both forms."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All keys that may hold it, in any form."""
+        return tuple(filter(None, (*self.resource_log, self.table_form, *self.more_keys)))
 
     @property
     def field(self) -> pa.Field:

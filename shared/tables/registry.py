@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from shared.tables.column import Table
+from shared.tables.column_keys import ColumnKeys, extended
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.websocket_connection_logs import RECORDS
 
@@ -15,10 +16,10 @@ def categories() -> tuple[str, ...]:
     return tuple(table.category for table in TABLES.values() if table.category)
 
 
-def of_categories(names: Iterable[str]) -> tuple[Table, ...]:
-    """The tables of these categories, in order."""
+def of_categories(names: Iterable[str], column_keys: ColumnKeys = ()) -> tuple[Table, ...]:
+    """The tables of these categories, in order, whose columns are looked for under these keys too."""
     by_category = {table.category: table for table in TABLES.values()}
-    return tuple(by_category[name] for name in names)
+    return tuple(extended(by_category[name], column_keys) for name in names)
 
 
 def names_of(tables: Iterable[Table]) -> set[str]:

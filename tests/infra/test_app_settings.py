@@ -12,7 +12,7 @@ CONNECTION_STRINGS = {"EventHubConnection", "OutputStorage", "StateStorage", "Az
 # Unset by default; whoever wants one sets it with the parameter `settings`.
 LEFT_OUT = {
     *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_METRICS_EXPORTER"),
-    *("HASH_COLUMNS", "HASH_KEY", "DROP_COLUMNS"),
+    *("HASH_COLUMNS", "HASH_KEY", "DROP_COLUMNS", "COLUMN_KEYS"),
 }
 
 # Say where things are: the parameter `settings` cannot change them.

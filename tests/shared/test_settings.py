@@ -76,6 +76,13 @@ def test_a_service_that_cannot_be_reached_either_way_is_named(
         ("REDACT", "all", "must be 'credentials', 'queries' or 'off'"),
         ("OutputStorage", "wrong", "is not a connection string of a storage account"),
         ("WS_OPENING_EVENTS", "Hello,closed", "'closed' is in WS_CLOSING_EVENTS too"),
+        (
+            "COLUMN_KEYS",
+            "EventName",
+            "must be columns with keys, such as EventName=properties.event|operation;",
+        ),
+        ("COLUMN_KEYS", "Name=x", "'Name' is not a column that records fill; allowed are CorrelationId, "),
+        ("COLUMN_KEYS", "EventName=source", "'source' cannot be a key of EventName: Source is read from it"),
         ("WS_QUIET_TIMEOUT", "25h", "must not be longer than WS_IDLE_TIMEOUT"),
     ],
 )

@@ -1,11 +1,13 @@
 """How each partition stands, from the state container and what the hub says."""
 
+from dataclasses import asdict, replace
 from datetime import timedelta
 
+import orjson
 import pytest
 
 from shared.commands import status as command
-from shared.commands.status_data import Meaning, Standing, status
+from shared.commands.status_data import Key, Meaning, Standing, status
 from shared.compaction import swaps
 from shared.connections import manifest
 from shared.connections.manifest import EventNameCounts, Manifest, Part, PartitionProgress, Totals
@@ -13,6 +15,7 @@ from shared.input.envelope import HubPartition
 from shared.operator_settings import OperatorSettings
 from shared.policies import FinishPolicy
 from shared.protocol.hub import HubState, Position
+from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR, MINUTE, SECOND
 from tests.shared.exported import EPOCH, PARTITION, Exported, envelopes
 
@@ -199,6 +202,29 @@ def test_connections_and_event_names_come_from_the_head(exported: Exported) -> N
     ]
     found = status(exported.storage, FinishPolicy(opening=(), closing=()), None, NOW)
     assert {one.meaning for one in found.names} == {Meaning.NEITHER}
+
+
+def test_keys_that_most_records_have_and_no_column_takes_are_listed(
+    exported: Exported, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = OperatorSettings(OutputStorage="UseDevelopmentStorage=true")
+    sent = envelopes(0, 9)
+    assert b'"correlationId"' in sent[0].body
+    added = [
+        replace(each, body=each.body.replace(b'"correlationId"', b'"level":1,"correlationId"'))
+        for each in sent
+    ]
+    exported.export([*added[:6], *sent[6:]])
+    exported.export(
+        [replace(each, sequence=each.sequence + 10) for each in added], partition=PARTITION.replay(0)
+    )
+    found = status(exported.storage, POLICY, None, NOW).keys
+    level = next(each for each in found if each.key == "level")
+    assert level == Key(RECORDS.name, "level", 9, 15)  # every second envelope has two records
+    command.status(exported.storage, config, NOW, as_json=False)
+    assert "COLUMN_KEYS can give them to columns" in capsys.readouterr().out
+    command.status(exported.storage, config, NOW, as_json=True)
+    assert asdict(level) in orjson.loads(capsys.readouterr().out)["keys"]
 
 
 def test_where_most_connections_have_no_duration_the_estimate_is_told(

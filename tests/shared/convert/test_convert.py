@@ -98,6 +98,13 @@ def test_standard_input_is_read_and_arrival_can_be_given(tmp_path: Path) -> None
     assert seen == "2030-03-17T18:00:00+00:00"
 
 
+def test_columns_can_be_given_other_keys(tmp_path: Path) -> None:
+    arguments = ("-", "--output", str(tmp_path / "out"), "--arrived", "2030-03-17T18:00Z")
+    keys = ("--column-keys", "TimeGenerated=when")
+    status, done, _ = run(*arguments, *keys, stdin=lines(3).replace(b'"time"', b'"when"'))
+    assert (status, done["rows"], done["rejected"]) == (0, 3, {})
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -105,6 +112,8 @@ def test_standard_input_is_read_and_arrival_can_be_given(tmp_path: Path) -> None
         (["damaged.gz"], "damaged.gz: cannot be read"),
         (["good.json", "--output", "."], ".: is not an empty folder"),
         (["good.json", "--format", "csv"], "unknown format csv"),
+        (["good.json", "--column-keys", "EventName"], "expected columns with keys, such as EventName="),
+        (["good.json", "--column-keys", "Name=x"], "'Name' is not a column that records fill"),
     ],
 )
 def test_what_cannot_be_read_ends_with_2(

@@ -18,6 +18,8 @@ from shared.input.shapes import Keys
 from shared.input.templates import Seen, Template, TemplateCache
 from shared.input.validation import Validated, validate
 from shared.policies import ExportPolicy
+from shared.tables.column_keys import parse
+from shared.tables.registry import of_categories
 from shared.tables.websocket_connection_logs import RECORDS
 from tests.campaigns.fuzz.strategies import BODY, FRAGMENTS, VALUE
 from tests.shared.export.test_plan import NOW
@@ -104,33 +106,41 @@ def both(parts: Iterable[list[Any]]) -> list[Any]:
     return [sum(records), sum(skipped), list(chain(*rejections)), list(chain(*rows))]
 
 
-def by_orjson(envelope: Envelope) -> Validated:
+POLICIES = [
+    ExportPolicy(),
+    ExportPolicy(column_keys=parse("Source=Level;Region=properties.more")),
+    ExportPolicy(column_keys=parse("EventName=properties.error2|Ü/~;Error=properties.more")),
+]
+"""Without and with keys that an operator adds; the last ones make columns have two keys."""
+
+
+def by_orjson(envelope: Envelope, policy: ExportPolicy) -> Validated:
     templates.cache = TemplateCache()
-    return validate(PARTITION, [envelope], ExportPolicy())
+    return validate(PARTITION, [envelope], policy)
 
 
 @settings(
     max_examples=200, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
 )
-@given(st.lists(BODY | ENVELOPE, min_size=4, max_size=8))
-def test_a_template_changes_no_result(bodies: list[bytes]) -> None:
+@given(st.lists(BODY | ENVELOPE, min_size=4, max_size=8), st.sampled_from(POLICIES))
+def test_a_template_changes_no_result(bodies: list[bytes], policy: ExportPolicy) -> None:
     envelopes = [Envelope(number, NOW, body) for number, body in enumerate(bodies)]
-    apart = [seen(by_orjson(envelope)) for envelope in envelopes]
+    apart = [seen(by_orjson(envelope, policy)) for envelope in envelopes]
     primed = []
     for envelope in envelopes:
         templates.cache = TemplateCache()
-        validate(PARTITION, [Envelope(0, NOW, PRIMER)], ExportPolicy())
-        primed.append(seen(validate(PARTITION, [envelope], ExportPolicy())))
+        validate(PARTITION, [Envelope(0, NOW, PRIMER)], policy)
+        primed.append(seen(validate(PARTITION, [envelope], policy)))
     assert primed == apart
     for first in range(len(envelopes)):
         for last in (first + 2, len(envelopes)):
             templates.cache = TemplateCache()
-            validate(PARTITION, [Envelope(0, NOW, PRIMER)], ExportPolicy())
-            together = validate(PARTITION, envelopes[first:last], ExportPolicy())
+            validate(PARTITION, [Envelope(0, NOW, PRIMER)], policy)
+            together = validate(PARTITION, envelopes[first:last], policy)
             assert seen(together) == both(apart[first:last])
     templates.cache = TemplateCache()
-    validate(PARTITION, envelopes, ExportPolicy())
-    assert [seen(validate(PARTITION, [envelope], ExportPolicy())) for envelope in envelopes] == apart
+    validate(PARTITION, envelopes, policy)
+    assert [seen(validate(PARTITION, [envelope], policy)) for envelope in envelopes] == apart
 
 
 @pytest.mark.parametrize(
@@ -343,3 +353,13 @@ def test_a_large_body_is_left_to_what_bounds_its_memory() -> None:
     assert read(Rows(1 << 29, (RECORDS,)), body)
     assert all(Rows(1 << 29, (RECORDS,)).read([GOOD, body]))
     assert Rows(1 << 29, (RECORDS,)).read([body, body])
+
+
+def test_keys_that_an_operator_adds_leave_the_fast_way_open() -> None:
+    policy = POLICIES[1]
+    templates.cache = TemplateCache()
+    validate(PARTITION, [Envelope(0, NOW, PRIMER)], policy)
+    assert (template := templates.cache.template)
+    assert (template.shape.table,) == of_categories(policy.categories, policy.column_keys)
+    record = PRIMER.replace(b'"more":1', b'"more":"x"')
+    assert template.records([b'{"records":[' + record + b"]}"])

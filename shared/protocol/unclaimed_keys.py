@@ -1,0 +1,46 @@
+"""Remembers which keys of recent records no column takes, so that `status` can list them. Pure."""
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from shared.protocol.incarnation import Data
+
+KEPT = 32
+"""Keys with a count; a key of most records is among them."""
+RECENT = 100_000
+"""Records after which all counts are halved, so that they tell of recent records."""
+
+
+class UnclaimedKeys(Data):
+    """Of one table; older records count less and less."""
+
+    records: int = 0
+    """How many records the counts are of."""
+    counts: dict[str, int] = Field(default_factory=dict)
+    """How many of these records have each key, estimated."""
+
+    def plus(self, records: int, counts: Mapping[str, int]) -> "UnclaimedKeys":
+        """With these records too; the most frequent keys are kept."""
+        total = self.records + records
+        found = {
+            key: self.counts.get(key, 0) + counts.get(key, 0) for key in self.counts.keys() | counts.keys()
+        }
+        if total > RECENT:
+            total, found = total // 2, {key: count // 2 for key, count in found.items() if count > 1}
+        kept = sorted(found.items(), key=lambda each: (-each[1], each[0]))[:KEPT]
+        return UnclaimedKeys(records=total, counts=dict(kept))
+
+    def most(self, number: int) -> list[tuple[str, int]]:
+        """The most frequent keys that more than half of the records have, with their counts."""
+        frequent = [(key, count) for key, count in self.counts.items() if 2 * count > self.records]
+        return sorted(frequent, key=lambda each: (-each[1], each[0]))[:number]
+
+
+def added(
+    known: Mapping[str, UnclaimedKeys], found: Mapping[str, tuple[int, Mapping[str, int]]]
+) -> dict[str, UnclaimedKeys]:
+    """By table, what is known with more records, and how many of them have each key."""
+    return dict(known) | {
+        table: known.get(table, UnclaimedKeys()).plus(*counted) for table, counted in found.items()
+    }
