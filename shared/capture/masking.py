@@ -28,6 +28,8 @@ _TOKEN = re.compile(
     r'|(?P<rest>[^\s"{}\[\]:,]+)',
     re.ASCII,
 )
+_SEPARATORS = " \t\r\n\0\x1e"
+"""What may stand around a document or a line."""
 _START = re.compile(r"[ \t\r\n]*\ufeff?")
 _KEY = re.compile(r"[A-Za-z_@$][A-Za-z0-9_-]{0,63}")
 _NAME = re.compile(r"[^\W\d_][\w ./+()-]{0,79}|\d{1,5}")
@@ -79,7 +81,9 @@ class Masks:
         if _parses(text):
             return self._json(text, depth, known=True)
         return "".join(
-            self._json(line, depth, known=_parses(line)) for line in re.split(r"(?<=\n)", text) if line
+            self._json(line, depth, known=_parses(line.strip(_SEPARATORS)))
+            for line in re.split(r"(?<=\n)", text)
+            if line
         )
 
     def _json(self, text: str, depth: int, *, known: bool) -> str:
@@ -143,7 +147,7 @@ class Masks:
         if version or (key in NAMES and _NAME.fullmatch(value) and not _telling(value)):
             self.kept[key, value] += 1
             return value
-        if key in TIMES and _CLOCK.fullmatch(value):
+        if (key in TIMES or not key) and _CLOCK.fullmatch(value):
             return self.time(value)
         masked = self._names.text(value, WORDS if key in TEXTS else frozenset())
         if key in TEXTS:

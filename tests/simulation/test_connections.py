@@ -54,7 +54,7 @@ def the_watermark_is_a_sequence_number(patch: pytest.MonkeyPatch, _network: Netw
         # Far above all ordinals, which it is compared with here and there.
         return with_segment(self, segment.model_copy(update={"ordinal": (self.incarnation.next or 0) << 20}))
 
-    patch.setattr(Ledger, "adding", by_sequence)
+    patch.setattr(Ledger, "with_segment", by_sequence)
 
 
 def the_clock_is_that_of_the_wall(patch: pytest.MonkeyPatch, network: Network) -> None:

@@ -98,7 +98,7 @@ def _datum(kind: str, value: Any) -> Datum:
 async def _answer(frame: Frame, writer: asyncio.StreamWriter) -> None:
     call = frame.header
     # Before the first retry, the message is there and empty.
-    exception = call["retry_exception"] or dict.fromkeys(("message", "stack_trace", "partition"), "")
+    exception = call["retry_exception"] or dict.fromkeys(("message", "stack_trace", "source"), "")
     data = (
         Datum(SimpleNamespace(bytes=list(frame.bodies)), "collection_bytes")
         if call["data"] is None

@@ -264,5 +264,5 @@ def _exception(function: str, error: str) -> dict[str, str]:
             f"Result: Failure\nException: {error}"
         ),
         "stack_trace": "   at Microsoft.Azure.WebJobs.Host.Executors.FunctionExecutor.TryExecuteAsync",
-        "partition": "System.Private.CoreLib",
+        "source": "System.Private.CoreLib",
     }

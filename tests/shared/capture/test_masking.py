@@ -269,6 +269,18 @@ def test_any_masked_body_is_read_as_the_original_is(bodies: list[bytes]) -> None
         assert shape(result(new, ARRIVED)) == shape(result(body, ARRIVED)), (body, new)
 
 
+@pytest.mark.parametrize("form", [b"%b\0\n", b"\x1e%b\n\x1e%b\n", b"%b%b", b'{"records":[NaN]}%b'])
+@pytest.mark.parametrize(
+    "time", [b"11/20/2026 10:57:01 AM +01:00", b"11/20/2026 10:57:01", b"2026-11-20T09:57:01Z"]
+)
+def test_times_stay_times_in_text_that_is_not_one_document(form: bytes, time: bytes) -> None:
+    record = b'{"time": "%b", "category": "WebSocketConnectionLogs", "correlationId": "c-1"}' % time
+    body = form.replace(b"%b", record)
+    new = masks().body(body, LIMIT)
+    assert shape(result(new, ARRIVED)) == shape(result(body, ARRIVED)), new
+    assert b'"c-1"' not in new
+
+
 HOSTILE = sorted(
     path for path in (FIXTURES / "hostile").glob("*.*") if not re.search("objects|100000", path.name)
 )

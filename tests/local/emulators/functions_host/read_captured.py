@@ -66,7 +66,7 @@ async def main(app: str, captured: dict[str, Any]) -> None:
         retry_context=SimpleNamespace(
             retry_count=retry.get("retryCount", 0),
             max_retry_count=retry.get("maxRetryCount", 0),
-            exception=SimpleNamespace(message="", stack_trace="", partition=""),
+            exception=SimpleNamespace(message="", stack_trace="", source=""),
         ),
     )
     answer = await handle_event.invocation_request(_request(invocation_request=invocation))

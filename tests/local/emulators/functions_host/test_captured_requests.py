@@ -71,7 +71,7 @@ def event(sequence: int, offset: str, enqueued: str) -> EventData:
     message = Message(
         data=[b""],
         properties=Properties(content_type=b"application/json"),
-        application_properties={b"partition": b"apim"},
+        application_properties={b"source": b"apim"},
         message_annotations={
             b"x-opt-sequence-number": sequence,
             b"x-opt-offset": offset.encode(),
@@ -118,7 +118,7 @@ def test_retries_come_when_the_real_host_sent_them() -> None:
 def test_a_retry_has_the_members_of_the_captured_one(attempt: dict[str, Any]) -> None:
     assert attempt["invocationId"] == captured("retries")[0]["invocationId"]
     assert attempt["traceContext"]["traceParent"] == captured("retries")[0]["traceContext"]["traceParent"]
-    assert attempt["retryContext"]["exception"].keys() == {"message", "stackTrace", "partition"}
+    assert attempt["retryContext"]["exception"].keys() == {"message", "stackTrace", "source"}
 
 
 def test_a_retry_tells_python_the_error_before(app: App) -> None:
@@ -129,9 +129,9 @@ def test_a_retry_tells_python_the_error_before(app: App) -> None:
         host.wait_for("invocation", 2, ok=False)
     first, second, *_ = app.notes("details")
     assert first["error"] == ["", ""]
-    message, partition = second["error"]
+    message, source = second["error"]
     theirs = captured("retries")[1]["retryContext"]["exception"]
     assert message.startswith(theirs["message"].partition("Functions.")[0])
     assert "Result: Failure\nException: " in message
     assert "told to fail" in message
-    assert partition == theirs["partition"]
+    assert source == theirs["source"]

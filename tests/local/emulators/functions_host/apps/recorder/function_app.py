@@ -56,7 +56,7 @@ if os.environ.get("HUB"):
             note(
                 "details",
                 metadata=metadata,
-                error=[error.message, error.partition],
+                error=[error.message, error.source],
                 events=[[event.offset, event.partition_key, repr(event.enqueued_time)] for event in events],
             )
         obey(metadata["PartitionContext"]["PartitionId"])
