@@ -12,7 +12,7 @@ from shared.commands import status_data as standing
 from shared.commands.base import SETTINGS, command, connect, now, say_json, seconds
 from shared.commands.console import RED, YELLOW, paint, say
 from shared.commands.status_data import Standing, Status
-from shared.errors import HubError
+from shared.errors import HubError, StorageError
 from shared.operator_settings import OperatorSettings
 from shared.protocol.storage import Storage
 
@@ -21,8 +21,9 @@ Exit status: 0 all is well, 1 something needs a look, 2 it could not be told.
 {SETTINGS}
 For lag, the hub is asked: EventHubConnection (a connection string) or
 EventHubConnection__fullyQualifiedNamespace (your own login or a managed identity), and EVENT_HUB_NAME. For
-how far lag is from what the hub deletes: EVENT_HUB_RETENTION. Event names count as opening or closing by
-WS_OPENING_EVENTS and WS_CLOSING_EVENTS.
+how far lag is from what the hub deletes: EVENT_HUB_RETENTION. To find checkpoints of a hub that was deleted
+and made anew: AzureWebJobsStorage (or AzureWebJobsStorage__blobServiceUri) and EVENT_HUB_CONSUMER_GROUP.
+Event names count as opening or closing by WS_OPENING_EVENTS and WS_CLOSING_EVENTS.
 """
 GROUP = "$Default"
 """To ask how far a hub goes, any consumer group will do: nothing is read from it."""
@@ -68,19 +69,8 @@ def declare(commands: Any) -> None:
 
 def status(storage: Storage, config: OperatorSettings, now: int, *, as_json: bool) -> int:
     """Prints how the exporter stands."""
-    from shared.azure.event_hub import EventHub  # noqa: PLC0415 - commands that need no hub start faster without
-
-    state, silent = None, ""
-    if config.without:
-        silent = f"lag is not known: to ask the hub, set {', '.join(config.without)} as in the function app"
-    else:
-        group = config.EVENT_HUB_CONSUMER_GROUP or GROUP
-        try:
-            state = EventHub(config.hub, config.EVENT_HUB_NAME, group).state()
-        except HubError as error:
-            silent = f"lag is not known: {error}"
+    found, silent, failed = _find(storage, config, now)
     retention = config.EVENT_HUB_RETENTION.total_seconds()
-    found = standing.status(storage, config.finish_policy, state, now)
     if as_json:
         say_json(_json(found, silent, retention))
     elif not found.partitions:
@@ -89,13 +79,40 @@ def status(storage: Storage, config: OperatorSettings, now: int, *, as_json: boo
             say(paint(alarm, RED))
     else:
         _tables(found, retention)
-    if silent and not as_json:
-        say(paint(silent, YELLOW))
+    for text in silent if not as_json else ():
+        say(paint(text, YELLOW))
     if found.all_alarms:
         return WRONG
-    if not found.partitions or (silent and not config.without):
+    if not found.partitions or failed:
         return UNKNOWN
     return OK
+
+
+def _find(storage: Storage, config: OperatorSettings, now: int) -> tuple[Status, list[str], bool]:
+    """The status, what is not known and why, and whether something did not answer."""
+    from shared.azure import checkpoints  # noqa: PLC0415 - commands that need no hub start faster without
+    from shared.azure.event_hub import EventHub  # noqa: PLC0415
+
+    policy, group = config.finish_policy, config.EVENT_HUB_CONSUMER_GROUP
+    if config.without:
+        unknown = f"lag is not known: to ask the hub, set {', '.join(config.without)} as in the function app"
+        return standing.status(storage, policy, None, now), [unknown], False
+    try:
+        state = EventHub(config.hub, config.EVENT_HUB_NAME, group or GROUP).state()
+    except HubError as error:
+        return standing.status(storage, policy, None, now), [f"lag is not known: {error}"], True
+    host = checkpoints.connect(config.checkpoints, group) if group else None
+    if host is None:
+        unknown = (
+            "checkpoints are not known: set AzureWebJobsStorage (or AzureWebJobsStorage__blobServiceUri) and"
+            " EVENT_HUB_CONSUMER_GROUP as in the function app"
+        )
+        return standing.status(storage, policy, state, now), [unknown], False
+    try:
+        return standing.status(storage, policy, state, now, host.read(state.positions)), [], False
+    except StorageError as error:
+        unknown = f"checkpoints are not known: {error}"
+        return standing.status(storage, policy, state, now), [unknown], True
 
 
 def _tables(found: Status, retention: float) -> None:
@@ -175,11 +192,11 @@ def _counts(one: Standing) -> list[object]:
     ]
 
 
-def _json(found: Status, silent: str, retention: float) -> dict[str, Any]:
+def _json(found: Status, silent: list[str], retention: float) -> dict[str, Any]:
     totals = found.manifest.totals
     return {
         "partitions": [_partition(one, retention) for one in found.partitions],
-        "lag_unknown": silent or None,
+        "unknown": silent,
         "connections": {
             "open": found.open,
             "finished": totals.connections,
@@ -207,7 +224,7 @@ def _json(found: Status, silent: str, retention: float) -> dict[str, Any]:
 
 
 def _partition(one: Standing, retention: float) -> dict[str, Any]:
-    ledger, lag = one.ledger, one.lag
+    ledger, lag, checkpoint = one.ledger, one.lag, one.checkpoint
     return {
         "partition": one.partition,
         "replay": one.replay,
@@ -220,6 +237,7 @@ def _partition(one: Standing, retention: float) -> dict[str, Any]:
             "seconds": lag.seconds,
             "headroom": lag.headroom(retention),
         },
+        "checkpoint": checkpoint and {"sequence": checkpoint.sequence, "modified": checkpoint.modified},
         "ledger": ledger
         and {
             "ledger_id": ledger.ledger_id,

@@ -20,6 +20,10 @@ from shared.protocol.unclaimed_keys import UnclaimedKeys
 from shared.timeunits import HOUR, MINUTE
 
 if TYPE_CHECKING:  # what needs no hub is quicker without its library
+    from collections.abc import Mapping
+
+    from shared.input.envelope import HubPartition
+    from shared.protocol.checkpoints import Checkpoint
     from shared.protocol.hub import HubState
 
 ENOUGH_HEADROOM = 24 * 3600
@@ -28,6 +32,11 @@ KEYS = 20
 """Keys of a table that are listed."""
 SWAP = 20 * MINUTE
 """Microseconds after which a swap of compaction should be done: two runs of its timer."""
+
+STALE = (
+    "its checkpoint is older than the hub, which was deleted and made anew: the host reads nothing, or begins"
+    " in the middle. finish_connections deletes it; if it stays, see `python -m shared reset-checkpoint`"
+)
 
 
 class Meaning(StrEnum):
@@ -47,6 +56,8 @@ class Standing:
     ledger: Ledger | None
     lag: Lag | None = None
     """None: not known."""
+    checkpoint: "Checkpoint | None" = None
+    """Where the Functions host goes on; None: there is none, or it is not known."""
     alarms: list[str] = field(default_factory=list)
     """What an operator should look at."""
 
@@ -150,8 +161,22 @@ class Status:
         ]
 
 
-def status(storage: Storage, policy: FinishPolicy, state: "HubState | None", now: int) -> Status:
-    """The status by ledgers, manifest and hub (None: not asked); `now` in µs since 1970 UTC."""
+def status(
+    storage: Storage,
+    policy: FinishPolicy,
+    state: "HubState | None",
+    now: int,
+    checkpoints: "Mapping[HubPartition, Checkpoint] | None" = None,
+) -> Status:
+    """The status by ledgers, manifest and hub.
+
+    Args:
+        storage: the output and the state.
+        policy: which names open and close connections, and how long the hub keeps events.
+        state: the hub (None: not asked).
+        now: µs since 1970 UTC.
+        checkpoints: those of the Functions host (None: not asked).
+    """
     blob = storage.read(manifest.NAME)
     seen = Manifest.parse(blob.data) if blob else Manifest()
     standings: dict[str, Standing] = {}
@@ -171,6 +196,7 @@ def status(storage: Storage, policy: FinishPolicy, state: "HubState | None", now
             standings[partition] = Standing(partition, None, alarms=[gone])
     if state:
         _compare(standings, state, policy.retention.total_seconds(), now)
+        _note_checkpoints(standings, state, checkpoints or {})
     alarms = [f"{len(seen.lost)} files of finished connections are lost"] if seen.lost else []
     wrong = ownership.problem(storage)
     if wrong:
@@ -241,6 +267,17 @@ def _compare(standings: dict[str, Standing], state: "HubState", retention: float
                 f"the hub may delete what waits in {max(0, left) / 3600:.1f} h: raise its retention, then see"
                 " why nothing is exported"
             )
+
+
+def _note_checkpoints(
+    standings: dict[str, Standing], state: "HubState", checkpoints: "Mapping[HubPartition, Checkpoint]"
+) -> None:
+    """Adds the checkpoint of each partition, and an alarm if it is of an older hub."""
+    for partition, checkpoint in checkpoints.items():
+        one = standings[str(partition)]
+        one.checkpoint = checkpoint
+        if checkpoint.stale(state.created):
+            one.alarms.append(STALE)
 
 
 def _meaning(name: str, vocabulary: Vocabulary) -> Meaning:

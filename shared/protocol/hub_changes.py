@@ -26,7 +26,7 @@ def with_hub_created(ledger: Ledger, created: int) -> Ledger:
     runs = [run for run in recent if run.earliest >= created]
     new = common(committed, [(run.first, run.last) for run in runs])
     old = difference(committed, new)
-    if not old:
+    if not old and now.created is None:
         return ledger.with_incarnation(now.model_copy(update={"began": created, "created": created}))
     if not new:
         return ledger.with_new_incarnation(created, created)
@@ -44,8 +44,8 @@ def _split(
     now = ledger.incarnation
     before = now.model_copy(
         update={
-            "next": old[-1][1] + 1,
-            "gaps": difference([(0, old[-1][1])], old),
+            "next": old[-1][1] + 1 if old else None,
+            "gaps": difference([(0, old[-1][1])], old) if old else (),
             "newest": max([runs[0].before, *(run.latest for run in now.recent if run.earliest < created)]),
             "recent": (),
         }

@@ -18,7 +18,7 @@ from azure.storage.blob import BlobServiceClient
 from local.emulators.azurite import Azurite
 from local.emulators.event_hubs.process import BrokerProcess
 from shared import __main__, __version__
-from shared.azure.checkpoints import CONTAINER
+from shared.azure.checkpoints import CONTAINER, BlobCheckpoints
 from shared.azure.event_hub import EventHub
 from shared.commands import console
 from shared.compaction import swaps
@@ -138,7 +138,24 @@ def test_status_asks_the_hub_for_lag_and_counts_what_nobody_has_committed(
     found = orjson.loads(ran(capsys, "status", "--json")[1])
     lags = {one["partition"].rpartition("logs/")[2]: one["lag"] for one in found["partitions"]}
     assert (lags["1"]["envelopes"], lags["1"]["records"]) == (2, None)
-    assert found["lag_unknown"] is None
+    assert "set AzureWebJobsStorage (or" in found["unknown"][0], "its checkpoints"
+    host = filled.environment["OutputStorage"]
+    monkeypatch.setenv("AzureWebJobsStorage", host)
+    monkeypatch.setenv("EVENT_HUB_CONSUMER_GROUP", filled.state.container_name)
+    with BlobServiceClient.from_connection_string(host) as service:
+        if not service.get_container_client(CONTAINER).exists():
+            service.create_container(CONTAINER)
+    (partition,) = (
+        one
+        for one in EventHub(Connection(string=string), "apim-logs", "exporter").state().positions
+        if one.id == "1"
+    )
+    BlobCheckpoints(Connection(string=host), filled.state.container_name).write(partition, "100", 4, None)
+    found = orjson.loads(ran(capsys, "status", "--json")[1])
+    assert found["unknown"] == []
+    kept = {one["partition"]: one["checkpoint"] for one in found["partitions"]}
+    assert kept.pop(str(partition))["sequence"] == 4
+    assert set(kept.values()) == {None}
     broker.stop()
     status, output = ran(capsys, "status")
     assert status == 2

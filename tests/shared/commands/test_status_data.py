@@ -7,13 +7,14 @@ import orjson
 import pytest
 
 from shared.commands import status as command
-from shared.commands.status_data import Key, Meaning, Standing, status
+from shared.commands.status_data import STALE, Key, Meaning, Standing, status
 from shared.compaction import swaps
 from shared.connections import manifest
 from shared.connections.manifest import EventNameCounts, Manifest, Part, PartitionProgress, Totals
 from shared.input.envelope import HubPartition
 from shared.operator_settings import OperatorSettings
 from shared.policies import FinishPolicy
+from shared.protocol.checkpoints import Checkpoint
 from shared.protocol.hub import HubState, Position
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR, MINUTE, SECOND
@@ -126,6 +127,15 @@ def test_lag_that_comes_near_the_retention_is_an_alarm(
     one = standing(exported, state=hub(19), policy=FinishPolicy(retention=retention))
     assert len([alarm for alarm in one.alarms if "raise its retention" in alarm]) == alarms
     assert not standing(exported, state=hub(9), policy=FinishPolicy(retention=retention)).alarms, "no lag"
+
+
+def test_a_checkpoint_from_before_the_hub_is_an_alarm_wherever_it_points(exported: Exported) -> None:
+    exported.export(envelopes(0, 9))
+    state = replace(hub(9), created=NOW)
+    for modified, alarms in ((NOW - 1, [STALE]), (NOW, [])):
+        checkpoint = Checkpoint(PARTITION, 9, "9", modified, "1")
+        found = status(exported.storage, POLICY, state, NOW, {PARTITION: checkpoint}).partitions[0]
+        assert (found.alarms, found.checkpoint) == (alarms, checkpoint)
 
 
 def swap(exported: Exported) -> swaps.Swap:

@@ -74,6 +74,21 @@ def test_what_an_owner_of_the_old_hub_commits_late_stays_the_old_ones(old: Ledge
     assert with_hub_created(late, CREATED).incarnation.gaps == ((0, 99),)
 
 
+def test_what_the_host_passed_in_the_old_hub_is_no_gap_of_the_new_one() -> None:
+    empty = with_hub_created(Ledger(ledger_id="l", partition="ns/hub/0"), 1)
+    passed = with_skipped(empty, 9, 500 * SECOND)
+    after = with_hub_created(passed, CREATED)
+    assert (after.incarnation.number, after.incarnation.next, after.incarnation.gaps) == (1, None, ())
+    assert after.past[-1].gaps == ((0, 9),)
+    fast = with_hub_created(committed(passed, envelopes(3, 3, 505)), 502 * SECOND)
+    assert (fast.incarnation.created, fast.incarnation.next, fast.incarnation.gaps) == (
+        502 * SECOND,
+        4,
+        ((0, 2),),
+    )
+    assert committed(fast, envelopes(4, 9, 600)).incarnation.number == 1
+
+
 def test_gaps_that_the_new_hub_filled_too_early_are_the_old_ones_again() -> None:
     ledger = committed(
         with_hub_created(Ledger(ledger_id="l", partition="ns/hub/0"), 1), envelopes(10, 99, 500)
