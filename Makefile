@@ -43,9 +43,13 @@ format: $(READY) ## format the code and mend what ruff can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-# Checks that take too long for `test`.
-proof: $(READY) ## a week and a day of made-up traffic over the alert rules
-	ALERT_DAYS=2 $(BIN)/pytest -n 2 tests/infra/test_alerts.py
+# What takes too long for `test`: every schedule and seed of the simulations, a week of alerts, the campaigns.
+proof: $(READY) ## about two hours of proof: all schedules and all campaigns (SHORT=1: about 40 minutes)
+	PROOF=1 $(BIN)/pytest -q -n 2 --dist worksteal tests/simulation tests/shared/audit tests/infra/test_alerts.py \
+		tests/campaigns/fuzz/test_bodies.py
+	$(MAKE) faults $(if $(SHORT),,LONG=1)
+	$(MAKE) fuzz
+	$(MAKE) load
 
 snapshots: $(READY) ## evaluate the templates anew for tests/infra (needs the Bicep compiler)
 	tests/infra/snapshot.sh

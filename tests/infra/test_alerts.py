@@ -1,6 +1,5 @@
 """Each alert, run on made-up tables over the deployed query: what fires it, when, and what does not."""
 
-import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -8,6 +7,7 @@ from functools import cache
 
 import pytest
 
+from tests.effort import effort
 from tests.infra.exporter_model import MINUTE, START, Model
 from tests.infra.snapshots import ROOT, log_rules
 from tests.infra.workspace import STEP, Alert, Line, Metric, Workspace
@@ -241,7 +241,7 @@ def test_an_app_that_is_stopped_is_an_alert() -> None:
     assert fired == {"timer-silent", "compaction-silent"}
 
 
-DAYS = float(os.environ.get("ALERT_DAYS", "0.5"))
+DAYS = effort(1, 4) / 2
 """Of each kind of traffic; `make proof` takes a week in all."""
 
 

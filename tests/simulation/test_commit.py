@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.effort import effort
 from tests.simulation.run import explain
 from tests.simulation.world import Options
 
@@ -26,7 +27,7 @@ SCENARIOS = {
     ),
     "everything, hub made anew": Options(faults=250, skew=8, recreate=True, remove=True, commit_bytes=600),
 }
-SCHEDULES, AT_ONCE = 200, 50
+SCHEDULES, AT_ONCE = effort(50, 1000), 25
 """Of each scenario; so many are a test, so that several processes share them evenly."""
 
 

@@ -10,6 +10,7 @@ from shared.compaction import swaps
 from shared.compaction.compactor import CompactionSummary, Compactor
 from shared.compaction.swaps import CompactionState
 from tests import memory
+from tests.effort import effort
 from tests.memory import MemoryStorage
 from tests.simulation.laws import broken
 from tests.simulation.run import explain, run
@@ -24,7 +25,7 @@ SCENARIOS = {
     "hub made anew": Options(compact=True, recreate=True, skew=8),
     "blocks expire": Options(compact=True, week=True, faults=250),
 }
-SCHEDULES = 20
+SCHEDULES = effort(10, 200)
 PAGE = 8
 """Blobs in a page of a listing: so few that things happen while somebody lists the container."""
 ENOUGH = 300
@@ -46,7 +47,7 @@ def test_every_row_stays_visible_and_is_there_once_at_rest(options: Options) -> 
 
 @pytest.mark.parametrize("options", SCENARIOS.values(), ids=SCENARIOS.keys())
 def test_what_it_leaves_is_proven_row_by_row(options: Options) -> None:
-    for seed in range(1000, 1004):
+    for seed in range(1000, effort(1002, 1040)):
         report = audit(run(Choices(seed), options).storage, 0, deep=True, progress=lambda *_: None)
         assert report.status == 0, (seed, [one.findings for one in report.partitions])
 

@@ -10,6 +10,7 @@ from shared.connections.manifest import Manifest
 from shared.protocol import ledger
 from shared.protocol.hub import Position
 from shared.protocol.ledger import Ledger, Segment
+from tests.effort import effort
 from tests.memory import MemoryStorage
 from tests.simulation.network import Network, Options
 from tests.simulation.network_laws import broken
@@ -25,12 +26,12 @@ def run(seed: int, options: Options) -> Network:
     return network
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(effort(1, 8)))
 def test_a_hundred_thousand_connections_come_out_true(seed: int) -> None:
     assert list(broken(run(seed, LARGE))) == []
 
 
-@pytest.mark.parametrize("seed", range(4, 8))
+@pytest.mark.parametrize("seed", range(4, effort(6, 40)))
 def test_few_connections_and_many_faults_come_out_true(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # So few of each that indexes, chunks and parts come into play.
     monkeypatch.setattr(ledger, "LISTED", 4)

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from tests.campaigns.fuzz.account import account
 from tests.campaigns.fuzz.hunt import check_cpu
 from tests.campaigns.fuzz.strategies import BODIES
+from tests.effort import effort
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 EXPECTED: dict[str, dict[str, int]] = json.loads((FIXTURES / "hostile" / "expected.json").read_text())
@@ -23,7 +24,11 @@ ALL = sorted(
 
 
 @settings(
-    max_examples=1000, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=effort(300, 10_000),
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
 )
 @given(BODIES)
 def test_every_body_is_accounted_for_and_none_raises(bodies: list[bytes]) -> None:

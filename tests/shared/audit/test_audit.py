@@ -17,6 +17,7 @@ from shared.protocol.ledger import Ledger
 from shared.protocol.publishing import repair_ledger
 from shared.protocol.stamp import Stamp
 from shared.timeunits import SECOND
+from tests.effort import effort
 from tests.shared.exported import PARTITION, Exported, envelopes
 from tests.simulation.run import run
 from tests.simulation.schedule import Choices
@@ -288,7 +289,7 @@ def test_since_leaves_out_what_a_lifecycle_rule_deleted(filled: Exported) -> Non
 
 @pytest.mark.parametrize("options", SCENARIOS.values(), ids=SCENARIOS.keys())
 def test_after_any_schedule_it_is_proven_unless_files_were_deleted(options: Options) -> None:
-    for seed in range(1000, 1008):
+    for seed in range(1000, effort(1003, 1040)):
         world = run(Choices(seed), options)
         report = audit(world.storage, 0, deep=True, progress=lambda *_: None)
         assert report.status == (1 if world.removed else 0), (seed, findings(report))
