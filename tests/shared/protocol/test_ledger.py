@@ -5,7 +5,7 @@ import pytest
 from shared.errors import LedgerError, LedgerTooLarge, LedgerTooNew
 from shared.input.envelope import Envelope, HubPartition
 from shared.protocol.incarnation import Incarnation
-from shared.protocol.ledger import MAX_BYTES, Counts, Index, Ledger, Lost, Segment
+from shared.protocol.ledger import MAX_BYTES, Counts, Index, Ledger, Lost, PendingFile, Segment
 
 PARTITION = HubPartition("ns", "hub", "0")
 LEDGER = Ledger(ledger_id="l", partition=str(PARTITION))
@@ -105,3 +105,28 @@ def test_a_hub_made_anew_begins_again_and_the_old_progress_is_kept_for_a_while()
 
 def test_a_ledger_has_its_place_by_its_source() -> None:
     assert Ledger.name(PARTITION) == "ledgers/ns/hub/0.json"
+
+
+def file(number: int, sequences: str, **metadata: str) -> PendingFile:
+    return PendingFile(
+        name=f"f/{sequences}",
+        block_ids=(),
+        content_type="",
+        staged_at=0,
+        metadata={"incarnation": str(number), "sequences": sequences, **metadata},
+    )
+
+
+def test_lost_files_are_noted_under_the_hub_that_their_numbers_are_of() -> None:
+    earlier, later = Incarnation(number=1, earlier=((3, 5),)), Incarnation(number=2, earlier=((8, 9),))
+    ledger = LEDGER.model_copy(update={"past": (Incarnation(), earlier), "incarnation": later})
+    lost = ledger.with_lost([file(0, "0-9"), file(1, "6-9"), file(0, "3-4", verdict="stale")], "id", 7)
+    assert [(one.incarnation, one.sequences) for one in lost.lost] == [
+        (0, ((0, 2), (6, 9))),
+        (1, ((3, 5),)),
+        (1, ((6, 7),)),
+        (2, ((8, 9),)),
+        (0, ((3, 4),)),
+    ]
+    assert lost.counts.lost == 3
+    assert lost.with_lost([file(2, "1-1")], "id", 8).counts.lost == 4

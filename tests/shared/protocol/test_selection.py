@@ -8,7 +8,7 @@ from shared.input.envelope import Envelope
 from shared.intervals import intervals, spanned, within, without
 from shared.protocol.incarnation import TOLERANCE
 from shared.protocol.ledger import Ledger, Lost
-from shared.protocol.selection import MAX_RUNS, Verdict, advance, select, verdict_on
+from shared.protocol.selection import MAX_RUNS, Verdict, advance, older, select, verdict_on
 from shared.timeunits import SECOND
 
 
@@ -153,3 +153,10 @@ def test_what_lies_above_but_is_far_older_is_of_a_hub_that_was_gone_before_the_f
     after = advance(selection.ledger, selection.verdict, selection.envelopes)
     assert verdict_on(after, late) is Verdict.DUPLICATE
     assert verdict_on(after, envelope(1, 1001)) is Verdict.NEW
+
+
+def test_an_envelope_belongs_to_the_last_hub_that_began_before_it() -> None:
+    twice = ledger(envelope(0, 10)).with_new_incarnation(1000 * SECOND).with_new_incarnation(2000 * SECOND)
+    assert [older(twice, envelope(0, time)) for time in (1, 500, 1500, 2500)] == [0, 0, 1, 1]
+    first_unknown = twice.model_copy(update={"past": twice.past[1:]})
+    assert older(first_unknown, envelope(0, 1)) == 0
