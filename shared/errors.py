@@ -28,7 +28,7 @@ An invalid record or envelope is not an error but a rejection (shared/input/enve
 
 
 class ExporterError(Exception):
-    """The base of all errors of this program; the text says what was expected, what came, and what to do."""
+    """The base of this program's errors; its text says what was expected, what was found and what to do."""
 
 
 class SettingError(ExporterError):

@@ -75,7 +75,7 @@ def moment(text: str) -> int:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"expected 30d, 12h, 90m, 2026-11-20 or 2026-11-20T10:00Z, came {text!r}"
+            f"expected 30d, 12h, 90m, 2026-11-20 or 2026-11-20T10:00Z, got {text!r}"
         ) from None
     return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()) * SECOND
 
@@ -83,7 +83,7 @@ def moment(text: str) -> int:
 def seconds(text: str) -> float:
     """One second or more."""
     if not re.fullmatch(r"\d+(\.\d+)?", text) or float(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected seconds, 1 or more, came {text!r}")
+        raise argparse.ArgumentTypeError(f"expected seconds, 1 or more, got {text!r}")
     return float(text)
 
 

@@ -153,5 +153,5 @@ def _start(text: str) -> datetime | None:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"expected a number, 1 or more, came {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a number, 1 or more, got {text!r}")
     return int(text)

@@ -68,7 +68,7 @@ def number(text: str) -> float:
     except ValueError:
         found = -1
     if not 0 <= found < LIMIT:
-        raise argparse.ArgumentTypeError(f"expected a number, 0 or more, came {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a number, 0 or more, got {text!r}")
     return found
 
 

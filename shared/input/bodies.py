@@ -60,16 +60,16 @@ def records(text: bytes, limit: int, tables: tuple[Table, ...] = _ALL, *, exact:
     if not text.startswith(b"{"):
         text = text.lstrip(_SPACE).removeprefix(_BYTE_ORDER_MARK)
         if not text.strip(_SEPARATORS):
-            raise Unreadable("expected JSON, came no text at all")
+            raise Unreadable("expected JSON, got an empty body")
     reading = _Reading(limit, tables)
     bounds.check(text, limit)
-    problem = "expected records, came none"
+    problem = "expected at least one record, got none"
     try:
         value = loads(text, exact=exact)
     except orjson.JSONDecodeError as error:
-        problem = f"expected JSON, came {quote(text)}: {quote(str(error))}"
+        problem = f"expected JSON, got {quote(text)}: {quote(str(error))}"
         if (encoding := named(text)) is not None:
-            raise Unreadable(f"expected JSON as UTF-8 text, came {encoding}: {quote(text)}") from None
+            raise Unreadable(f"expected JSON as UTF-8 text, got {encoding}: {quote(text)}") from None
         found = _counted(_salvaged(text, reading), reading)
         if not found and not _EMPTY.fullmatch(text):
             raise Unreadable(problem) from None
@@ -79,7 +79,7 @@ def records(text: bytes, limit: int, tables: tuple[Table, ...] = _ALL, *, exact:
             found = list(_elements(inner, reading)) if str in set(map(type, inner)) else inner
             bounds.check_count(len(found), limit)
         else:
-            problem = f"expected a JSON object or array, came {quote(value)}"
+            problem = f"expected a JSON object or array, got {quote(value)}"
             found = _counted(
                 _elements(value, reading) if type(value) is list else _opened(value, reading), reading
             )
@@ -181,15 +181,15 @@ def _elements(values: list[Any], reading: _Reading, depth: int = 0) -> Iterator[
 def _opened(value: Any, reading: _Reading, depth: int = 0) -> Iterator[Any]:
     """The records of an envelope, of JSON text, or a record alone."""
     if type(value) is str and depth < _NESTED:
-        unfit = Unfit(f"expected a JSON object or array, came {quote(value)}")
+        unfit = Unfit(f"expected a JSON object or array, got {quote(value)}")
         yield from (unfit if record is value else record for record in _text(value, reading, depth + 1))
         return
     if type(value) is not dict:
-        yield Unfit(f"expected a JSON object or array, came {quote(value)}")
+        yield Unfit(f"expected a JSON object or array, got {quote(value)}")
         return
     names = [key for key in value if key.lower() == "records"]
     if not names:
-        yield Unfit("expected records, came an event around them under `data`") if _wraps(value) else value
+        yield Unfit("expected records, got an event that wraps them in `data`") if _wraps(value) else value
         return
     fields = {key: each for key, each in value.items() if key not in names}
     dumped = dumps(fields) if fields else b""
@@ -198,7 +198,7 @@ def _opened(value: Any, reading: _Reading, depth: int = 0) -> Iterator[Any]:
         if type(inner) is str and depth < _NESTED:
             inner = _parsed(inner, reading)
         if type(inner) is not list:
-            yield Unfit(f"expected an array under `records`, came {quote(inner)}")
+            yield Unfit(f"expected an array under `records`, got {quote(inner)}")
             continue
         if dumped:
             bounds.check_copies(len(dumped), len(inner), reading.limit)

@@ -42,8 +42,8 @@ def check(text: bytes, limit: int) -> None:
     """Raises Unreadable if text may take more than `limit` bytes when it is parsed."""
     if len(text) * _MOST > limit and (size := parsed(text)) > limit:
         raise Unreadable(
-            f"expected JSON that takes at most {limit} bytes of memory, came {len(text)}"
-            f" bytes that take about {size}: send smaller envelopes"
+            f"expected JSON that takes at most {limit} bytes of memory, got {len(text)}"
+            f" bytes of JSON that take about {size}: send smaller envelopes"
         )
 
 
@@ -51,7 +51,7 @@ def check_count(records: int, limit: int) -> None:
     """Raises Unreadable if this many records may take more than `limit` bytes."""
     if records * _RECORD > limit:
         raise Unreadable(
-            f"expected at most {limit // _RECORD} records, came {records} or more: send smaller envelopes"
+            f"expected at most {limit // _RECORD} records, got {records} or more: send smaller envelopes"
         )
 
 
@@ -73,7 +73,7 @@ def check_values(records: Iterable[object], size: int, limit: int) -> None:
             waiting += value
     if found * _LETTER > limit:
         raise Unreadable(
-            f"expected long values of at most {limit // _LETTER} bytes together, came {found}:"
+            f"expected long values of at most {limit // _LETTER} bytes in total, got {found}:"
             " send smaller envelopes"
         )
 
@@ -83,5 +83,5 @@ def check_copies(size: int, copies: int, limit: int) -> None:
     if size * copies * _LETTER > limit:
         raise Unreadable(
             f"expected fields beside `records` that take at most {limit} bytes of memory in all {copies}"
-            f" records, came {size} bytes of them: send smaller envelopes"
+            f" records, got fields of {size} bytes: send smaller envelopes"
         )

@@ -176,8 +176,8 @@ class _Check:
         def describe_one(position: int) -> RejectionDetail:
             row = int(rows[position])
             value = values[row]
-            came = quote(value.as_py() if isinstance(value, pa.Scalar) else value)
-            return f"expected {expected} in {name}, came {came}", self._shape(row).pointer(at)
+            found = quote(value.as_py() if isinstance(value, pa.Scalar) else value)
+            return f"expected {expected} in {name}, got {found}", self._shape(row).pointer(at)
 
         self._origins.reject(reason, self._numbers[rows], describe_one)
 

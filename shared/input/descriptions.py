@@ -19,7 +19,7 @@ def malformed(record: Malformed) -> RejectionDetail:
     except orjson.JSONDecodeError as error:
         problem = quote(str(error))
     text = record.text[:TEXT_QUOTED].decode("utf-8", "backslashreplace")
-    return f"expected JSON, came {quote(record.text)}: {problem}", "", text
+    return f"expected JSON, got {quote(record.text)}: {problem}", "", text
 
 
 def no_object(value: object) -> str:
@@ -27,5 +27,5 @@ def no_object(value: object) -> str:
     if type(value) is Unfit:
         return value.message
     if type(value) is bytes:
-        return f"expected a line with a JSON object, array or envelope, came {quote(value)}"
-    return f"expected a JSON object, came {quote(value)}"
+        return f"expected a line with a JSON object, array or envelope, got {quote(value)}"
+    return f"expected a JSON object, got {quote(value)}"

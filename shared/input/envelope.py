@@ -74,7 +74,7 @@ class Rejection:
 
     reason: Reason
     message: str
-    """What was expected and what came; quotes at most a short, escaped piece of the value."""
+    """What was expected and what was found; quotes at most a short, escaped piece of the value."""
     index: int | None = None
     """The record's position in its envelope; None: the whole envelope."""
     pointer: str = ""
@@ -131,15 +131,15 @@ def inflate(body: bytes, limit: int) -> bytes:
         member = zlib.decompressobj(wbits=31)
         while not member.eof:
             if at >= len(body):
-                raise Unreadable(f"expected a whole gzip body, came one cut off after {len(body)} bytes")
+                raise Unreadable(f"expected a complete gzip body, got one cut off after {len(body)} bytes")
             piece = partition[at : at + _PIECE]
             try:
                 inflated.append(member.decompress(piece, limit - size + 1))
             except zlib.error as error:
-                raise Unreadable(f"expected a gzip body, came {quote(body)}: {quote(str(error))}") from None
+                raise Unreadable(f"expected a gzip body, got {quote(body)}: {quote(str(error))}") from None
             size += len(inflated[-1])
             if size > limit:
-                raise Unreadable(f"expected a gzip body that inflates to {limit} bytes at most, came more")
+                raise Unreadable(f"expected a gzip body that inflates to at most {limit} bytes, got more")
             at += len(piece) - len(member.unused_data)
         if not body[at : at + 1].strip(b"\0") and not body[at:].strip(b"\0"):
             break

@@ -222,7 +222,7 @@ class Rows:
             self.origins.reject(
                 Reason.WRONG_TYPE,
                 [where[at] for at in wrong],
-                lambda at: (f"expected text in {key.lower()}, came {quote(values[wrong[at]])}", f"/{key}"),
+                lambda at: (f"expected text in {key.lower()}, got {quote(values[wrong[at]])}", f"/{key}"),
             )
         known = (
             [value if type(value) is str or value is None else _WRONG for value in values]
@@ -280,7 +280,7 @@ class Rows:
     def _reject_shape(self, shape: Shape, missing: int, where: Sequence[int]) -> None:
         """Rejects records that have no key of a required column."""
         paths = shapes.paths(shape.table, missing)
-        message = f"expected {shape.table.input[missing].name}, came none of {paths}"
+        message = f"expected {shape.table.input[missing].name} under one of {paths}, got none of them"
         self.origins.reject(Reason.MISSING_REQUIRED_FIELD, where, lambda _: (message, ""))
         if shape in self.lacking or len(self.lacking) < _LACKING:
             self.lacking[shape] = self.lacking.get(shape, 0) + len(where)

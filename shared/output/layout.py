@@ -43,7 +43,7 @@ def split(table: pa.Table, by: str = "TimeGenerated", rows_per_file: int = ROWS_
     if not table.num_rows:
         return []
     if table[by].null_count:
-        raise ValueError(f"expected a time in every row, came {table[by].null_count} nulls in {by}")
+        raise ValueError(f"expected a time in every row, got {table[by].null_count} nulls in {by}")
     hours = integers(table[by]) // HOUR
     if (hours[1:] < hours[:-1]).any():
         order = np.argsort(hours, kind="stable")

@@ -126,7 +126,7 @@ def test_all_forms_of_an_envelope_give_the_same_records(found: list[dict[str, An
 )
 def test_an_encoding_is_rejected_by_name(encode: Callable[[bytes], bytes], name: str) -> None:
     for text in (b'{"records":[{"a":1}]}', b'[{"a":"\xc3\xa9"}]'):
-        with pytest.raises(Unreadable, match=f"as UTF-8 text, came {name}"):
+        with pytest.raises(Unreadable, match=f"as UTF-8 text, got {name}"):
             records(encode(text))
 
 

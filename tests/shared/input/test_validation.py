@@ -432,9 +432,9 @@ def test_a_body_that_cannot_be_inflated_is_rejected_among_others_and_told_why() 
         assert [(each.envelope.sequence, each.rejections[0].message) for each in validated.rejected] == [
             (
                 at,
-                f"expected a whole gzip body, came one cut off after {len(cut)} bytes"
+                f"expected a complete gzip body, got one cut off after {len(cut)} bytes"
                 if each is cut
-                else "expected a gzip body that inflates to 1000 bytes at most, came more",
+                else "expected a gzip body that inflates to at most 1000 bytes, got more",
             )
             for at, each in enumerate(order)
             if each is not body

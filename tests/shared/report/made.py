@@ -119,8 +119,8 @@ def days(root: Path, until: datetime, hours: int, count: int) -> list[dict[str, 
     bad = [(at, Reason.MISSING_REQUIRED_FIELD, 1) for at in missing]
     bad += [(at, Reason.UNPARSEABLE_TIME, 3) for at in unparseable]
     messages = {
-        Reason.MISSING_REQUIRED_FIELD: "expected a text that is not empty, came null",
-        Reason.UNPARSEABLE_TIME: 'expected a time such as 2026-11-20T10:00:00Z, came "yesterday"',
+        Reason.MISSING_REQUIRED_FIELD: "expected a text that is not empty, got null",
+        Reason.UNPARSEABLE_TIME: 'expected a time such as 2026-11-20T10:00:00Z, got "yesterday"',
     }
     letters(root, [(at, reason, number, messages[reason]) for at, reason, number in bad])
     return connections
