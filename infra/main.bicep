@@ -384,6 +384,7 @@ module app 'modules/app.bicep' = {
     hubName: hubName
     consumerGroupName: consumerGroupName
     retentionHours: eventRetentionHours
+    parquetRetentionDays: empty(outputStorageAccountId) ? parquetRetentionDays : 0
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
     settings: settings

@@ -43,6 +43,9 @@ type Settings = {
   COMPACT_ENABLED: string?
   COMPACT_QUIET: string?
   COMPACT_TARGET: string?
+  DELTA_LOG: string?
+  COMPACT_KEEP: string?
+  PARQUET_RETENTION: string?
   OTEL_EXPORTER_OTLP_ENDPOINT: string?
   OTEL_METRICS_EXPORTER: string?
   @description('Share of request rows that are kept: `always_on`, or `parentbased_traceidratio` with the next one. Metrics and log lines are never sampled.')

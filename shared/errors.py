@@ -9,6 +9,7 @@ ExporterError
 |-- AccessError             a container cannot be read: sign-in, network, name or role
 |-- CaptureError            a fixture cannot be written
 |-- ConvertError            a file cannot be read as log records
+|-- DeltaLogError           a Delta log is damaged, has a gap, or was written by another program
 |-- DamagedFile             an output file or a state blob is not as it was written
 |-- ReportError             a report cannot be made as it was asked for
 |   `-- FileGone            a file was deleted or compacted since it was listed
@@ -65,6 +66,10 @@ class ConvertError(ExporterError):
 
 class DamagedFile(ExporterError):
     """An output file or a state blob is not as it was written: cut off, or changed."""
+
+
+class DeltaLogError(ExporterError):
+    """A Delta log is damaged, has a gap, or was written by another program; an operator decides."""
 
 
 class ReportError(ExporterError):

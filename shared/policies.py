@@ -106,3 +106,9 @@ class CompactionPolicy:
     target: int = 128 * MiB
     reach: timedelta = timedelta(days=9)
     """So far back a record's time may lie when it is committed."""
+    delta: bool = False
+    """Whether to create the Delta log of a table that has none."""
+    keep: timedelta = timedelta(0)
+    """How long a file stays in its folder after compaction replaced it, for readers of older snapshots."""
+    retention: timedelta = timedelta(0)
+    """The age at which lifecycle rules delete Parquet files; 0 if they delete none."""

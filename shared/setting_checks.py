@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from shared.tables.column import Role
@@ -43,6 +44,7 @@ def contradictions(values: Mapping[str, Any], services: Sequence[tuple[str, str]
         yield "COMMIT_BYTES: must not be larger than MEMORY_BUDGET"
     if values["WS_QUIET_TIMEOUT"] > values["WS_IDLE_TIMEOUT"]:
         yield "WS_QUIET_TIMEOUT: must not be longer than WS_IDLE_TIMEOUT"
+    yield from _delta(values)
     yield from _columns(values)
     tables = of_categories(values["EXPORT_CATEGORIES"])
     yield from (f"COLUMN_KEYS: {problem}" for problem in problems(tables, values["COLUMN_KEYS"]))
@@ -50,6 +52,15 @@ def contradictions(values: Mapping[str, Any], services: Sequence[tuple[str, str]
     for name in values["WS_OPENING_EVENTS"]:
         if name.casefold() in closing:
             yield f"WS_OPENING_EVENTS: {name!r} is in WS_CLOSING_EVENTS too; remove it from one of them"
+
+
+def _delta(values: Mapping[str, Any]) -> Iterator[str]:
+    """Durations that do not go with a Delta log."""
+    if values["COMPACT_KEEP"] and not values["DELTA_LOG"]:
+        yield "COMPACT_KEEP: must be 0 unless DELTA_LOG is true: only the log lists what is kept"
+    retention = values["PARQUET_RETENTION"]
+    if retention and retention <= values["COMPACT_KEEP"] + timedelta(days=1):
+        yield "PARQUET_RETENTION: must be more than a day longer than COMPACT_KEEP"
 
 
 def _columns(values: Mapping[str, Any]) -> Iterator[str]:

@@ -37,10 +37,18 @@ def column_keys(value: Any) -> Any:
         raise PydanticCustomError("literal_error", "must be {expected}", {"expected": expected}) from None
 
 
-OutputFormat = Annotated[str, one_of(lambda: FORMATS)]
-Category = Annotated[str, one_of(categories)]
-Names = Annotated[tuple[str, ...], NoDecode, Field(min_length=1)]
-Columns = Annotated[tuple[str, ...], NoDecode]
+def names(value: Any) -> Any:
+    """The names in a comma-separated text, each once."""
+    if isinstance(value, str):
+        return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+    return value
+
+
+_NAMES = (NoDecode, BeforeValidator(names))
+OutputFormats = Annotated[tuple[Annotated[str, one_of(lambda: FORMATS)], ...], *_NAMES]
+Categories = Annotated[tuple[Annotated[str, one_of(categories)], ...], *_NAMES]
+Names = Annotated[tuple[str, ...], Field(min_length=1), *_NAMES]
+Columns = Annotated[tuple[str, ...], *_NAMES]
 MoreKeys = Annotated[ColumnKeys, NoDecode, BeforeValidator(column_keys)]
 Duration = Annotated[timedelta, BeforeValidator(duration)]
 Span = Annotated[Duration, Field(gt=timedelta(0))]

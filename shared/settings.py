@@ -1,10 +1,9 @@
 """Every setting, declared once: name, type, default, meaning. The only module that reads the environment."""
 
 from datetime import timedelta
-from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import SettingError
 from shared.policies import (
@@ -19,7 +18,7 @@ from shared.policies import (
 )
 from shared.setting_checks import contradictions
 from shared.setting_errors import explain
-from shared.setting_types import Category, Columns, Duration, MoreKeys, Names, OutputFormat, Span
+from shared.setting_types import Categories, Columns, Duration, MoreKeys, Names, OutputFormats, Span
 
 
 class Settings(BaseSettings):
@@ -85,7 +84,7 @@ class Settings(BaseSettings):
         "websocket-logs-state",
         description="Container for the ledgers. It must have no lifecycle rules, versioning or soft delete.",
     )
-    EXPORT_CATEGORIES: Annotated[tuple[Category, ...], NoDecode] = Field(
+    EXPORT_CATEGORIES: Categories = Field(
         ("WebSocketConnectionLogs",),
         min_length=1,
         description="Categories of log records that are exported, each to a table of its own.",
@@ -94,7 +93,7 @@ class Settings(BaseSettings):
         (),
         description="More keys for columns, looked at after those that the program knows: `EventName=properties.event|operation;TimeGenerated=timeStamp`. `Table.Column` names a column of one table.",
     )
-    OUTPUT_FORMATS: Annotated[tuple[OutputFormat, ...], NoDecode] = Field(
+    OUTPUT_FORMATS: OutputFormats = Field(
         ("parquet",), min_length=1, description="`parquet`, `json`, or both."
     )
     PARQUET_COMPRESSION: Compression = Field(
@@ -193,6 +192,22 @@ class Settings(BaseSettings):
         description="Maximum total size of the files merged in one compaction, in bytes. Files larger than half of it are left alone.",
     )
 
+    DELTA_LOG: bool = Field(
+        False,  # noqa: FBT003 - a default
+        description="Whether to create a Delta log (`_delta_log`) for each table. A log that exists is kept up to date, whatever this says.",
+    )
+    COMPACT_KEEP: Duration = Field(
+        timedelta(0),
+        ge=timedelta(0),
+        le=timedelta(days=30),
+        description="How long a file stays in its folder after compaction replaced it, for readers of older Delta snapshots (at most 30 days). Readers of the folders see its rows twice meanwhile, so it requires `DELTA_LOG`.",
+    )
+    PARQUET_RETENTION: Duration = Field(
+        timedelta(0),
+        ge=timedelta(0),
+        description="Age at which the lifecycle rules of the output account delete Parquet files, so that the Delta log drops them a day earlier; 0 if no rule deletes them.",
+    )
+
     APPLICATIONINSIGHTS_CONNECTION_STRING: str = Field(
         "", description="Application Insights to send metrics and logs to."
     )
@@ -202,23 +217,6 @@ class Settings(BaseSettings):
     OTEL_METRICS_EXPORTER: str = Field(
         "", description="Set to `console` to print metrics as well, for debugging."
     )
-
-    @field_validator(
-        "EXPORT_CATEGORIES",
-        "OUTPUT_FORMATS",
-        "WS_OPENING_EVENTS",
-        "WS_CLOSING_EVENTS",
-        "HASH_COLUMNS",
-        "DROP_COLUMNS",
-        mode="before",
-    )
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return (
-            tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
-            if isinstance(value, str)
-            else value
-        )
 
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":
@@ -273,6 +271,9 @@ class Settings(BaseSettings):
             quiet=self.COMPACT_QUIET,
             target=self.COMPACT_TARGET,
             reach=self.RECORD_MAX_AGE + self.EVENT_HUB_RETENTION + self.WS_IDLE_TIMEOUT,
+            delta=self.DELTA_LOG and "parquet" in self.OUTPUT_FORMATS,
+            keep=self.COMPACT_KEEP,
+            retention=self.PARQUET_RETENTION,
         )
 
     @property

@@ -152,6 +152,19 @@ class MemoryStorage:
 
         return self.call("part", name, effect)
 
+    def read_outputs(self, names: Sequence[str]) -> list[bytes | None]:
+        return self.calls_of(
+            "read output", names, lambda name: self.output[name].data if name in self.output else None
+        )
+
+    def put_output(self, name: str, data: bytes, metadata: Mapping[str, str], *, replace: bool) -> None:
+        def effect() -> None:
+            if self.visible(name) and not replace:
+                raise PreconditionFailed(f"put {name}: HTTP 409 BlobAlreadyExists")
+            self.output[name] = Output(data, dict(metadata))
+
+        self.call("put output", name, effect)
+
     def visible(self, name: str) -> bool:
         """Whether a reader sees it."""
         return name in self.output and self.output[name].data is not None

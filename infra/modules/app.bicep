@@ -33,6 +33,8 @@ param hubName string
 param consumerGroupName string
 @description('Hours that the hub keeps events.')
 param retentionHours int
+@description('Days after which lifecycle rules delete Parquet files; 0: the template makes no such rule.')
+param parquetRetentionDays int
 @description('Memory of an instance, MB.')
 param instanceMemoryMB int
 @description('Instances of each function at most.')
@@ -80,6 +82,9 @@ var defaults = {
   COMPACT_ENABLED: 'true'
   COMPACT_QUIET: '01:00:00'
   COMPACT_TARGET: '134217728'
+  DELTA_LOG: 'false'
+  COMPACT_KEEP: '00:00:00'
+  PARQUET_RETENTION: 'P${parquetRetentionDays}D'
   // Where OpenTelemetry reads it, in the host and in the app: samplingSettings of host.json has no effect.
   OTEL_TRACES_SAMPLER: 'always_on'
 }

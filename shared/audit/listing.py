@@ -17,6 +17,7 @@ from shared.digests import of_file
 from shared.errors import DamagedFile, StorageError
 from shared.input.envelope import HubPartition
 from shared.intervals import intervals
+from shared.output.layout import is_delta_log
 from shared.protocol.commit_metadata import CommitMetadata
 from shared.protocol.ledger import PendingFile
 from shared.protocol.storage import BlobInfo, Storage
@@ -61,6 +62,8 @@ class Listing:
 
         `merged`: it is not there itself; a compacted file has its rows.
         """
+        if is_delta_log(file.name):
+            return
         if not file.visible:
             self.staged.add(file.name)
             return

@@ -1,6 +1,6 @@
 """The few Blob Storage operations the commit protocol needs; the only module that imports azure.storage."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -46,10 +46,12 @@ class BlobStorage:
 
     def read(self, name: str) -> Blob | None:
         """See Storage."""
+        return self._download(self._state, name)
 
+    def _download(self, container: ContainerClient, name: str) -> Blob | None:
         def download() -> Blob | None:
             try:
-                found = self._state.download_blob(name)
+                found = container.download_blob(name)
             except ResourceNotFoundError as error:
                 if blob_calls.code(error) == "BlobNotFound":
                     return None
@@ -164,6 +166,16 @@ class BlobStorage:
     def part(self, name: str, offset: int, length: int) -> bytes:
         """See Storage."""
         return self._call(f"read {name}", lambda: self._output.download_blob(name, offset, length).readall())
+
+    def read_outputs(self, names: Sequence[str]) -> list[bytes | None]:
+        """See Storage."""
+        found = self._each(lambda name: self._download(self._output, name), names)
+        return [blob.data if blob else None for blob in found]
+
+    def put_output(self, name: str, data: bytes, metadata: Mapping[str, str], *, replace: bool) -> None:
+        """See Storage."""
+        blob = self._output.get_blob_client(name)
+        self._call(f"put {name}", lambda: blob.upload_blob(data, overwrite=replace, metadata=dict(metadata)))
 
     def _call[T](self, what: str, call: Callable[[], T]) -> T:
         return blob_calls.make(what, call, self._timeouts)

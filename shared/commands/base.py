@@ -14,7 +14,7 @@ from shared import settings
 from shared.azure import access, blob_storage
 from shared.commands import console
 from shared.operator_settings import OperatorSettings
-from shared.protocol.storage import Storage
+from shared.protocol.storage import LogStorage
 from shared.settings import Settings
 from shared.timeunits import SECOND, microseconds
 
@@ -48,7 +48,7 @@ def configured() -> OperatorSettings:
     return settings.load_as(OperatorSettings)
 
 
-def connect(config: Settings) -> Storage:
+def connect(config: Settings) -> LogStorage:
     """The storage of the settings, once both containers were read. Raises AccessError within 20 s."""
     access.check(config.output, config.OUTPUT_CONTAINER, "OutputStorage", "OUTPUT_CONTAINER", console.waiting)
     state = "OutputStorage" if config.state == config.output else "StateStorage"

@@ -9,7 +9,7 @@ from shared.commands.console import RED, YELLOW, paint, say
 from shared.compaction.compactor import BUDGET, Compactor
 from shared.policies import CompactionPolicy
 from shared.protocol.ownership import Ownership
-from shared.protocol.storage import Storage
+from shared.protocol.storage import LogStorage
 
 ROOM = 4
 """A swap that has begun may take this many times the time in which swaps begin."""
@@ -38,7 +38,7 @@ def declare(commands: Any) -> None:
     )
 
 
-def compact(storage: Storage, policy: CompactionPolicy, budget: float) -> int:
+def compact(storage: LogStorage, policy: CompactionPolicy, budget: float) -> int:
     """Runs the timer's work, and prints what it did."""
     Ownership(storage, "", now, new_id).check("compact_logs")
     done = Compactor(storage, policy, now, new_id, seconds=ROOM * budget).run(budget)

@@ -8,14 +8,22 @@ from time import perf_counter
 
 from shared import deadline, telemetry
 from shared.compaction import rewriting, swaps
+from shared.compaction.delta_tables import DeltaTables
 from shared.compaction.swaps import CompactionState, Swap
 from shared.connections import manifest
 from shared.connections.manifest import Manifest
-from shared.errors import DamagedFile, DeadlineExceeded, LedgerError, PreconditionFailed, StorageError
+from shared.errors import (
+    DamagedFile,
+    DeadlineExceeded,
+    DeltaLogError,
+    LedgerError,
+    PreconditionFailed,
+    StorageError,
+)
 from shared.policies import CompactionPolicy
 from shared.protocol.ledger import Ledger, PendingFile
 from shared.protocol.stamp import Stamp
-from shared.protocol.storage import BlobInfo, Publication, Storage
+from shared.protocol.storage import BlobInfo, LogStorage, Publication
 from shared.tables.column import Table
 from shared.tables.registry import table_of
 from shared.timeunits import SECOND
@@ -89,7 +97,7 @@ class Compactor:
 
     def __init__(
         self,
-        storage: Storage,
+        storage: LogStorage,
         policy: CompactionPolicy,
         now: Callable[[], int],
         new_id: Callable[[], str],
@@ -128,7 +136,7 @@ class Compactor:
                     log.warning("refused (%d): %s", attempt, refusal)
                     if attempt == ATTEMPTS:
                         self._stuck(summary, refusal)
-        except LedgerError as error:
+        except (LedgerError, DeltaLogError) as error:
             summary.alarm(f"nothing is compacted: {error}")
         except StorageError as error:
             self._stuck(summary, error)
@@ -146,16 +154,19 @@ class Compactor:
         """One look at the container, and a swap for all that is found."""
         summary.pending_since = None
         state, etag = self._load()
+        self._tables = DeltaTables(self._storage, self._policy, self._now, self._new_id, summary.alarm)
         if state.swap:
             summary.pending_since = state.swap.began
             state, etag = self._finish(state, etag, summary)
             summary.finished += 1
             summary.pending_since = None
-        if not self._policy.enabled:
+        state, etag = self._tables.open(state, etag)
+        self._tables.sweep()
+        if not self._policy.enabled and not self._tables.versions:
             return
         # Hour by hour: a day of a busy hub has more files than memory should hold.
         for folder, files in self._ripe():
-            if not any(swaps.groups(files, self._target)):
+            if summary.left or not any(swaps.groups(files, self._target)):
                 continue
             # After the listing: a ledger lists a file before it is visible, and never again once it is off
             # the list. So what was visible and is not listed now is done with.
@@ -164,26 +175,35 @@ class Compactor:
             for group in swaps.groups(free, self._target):
                 if self._now() >= until:
                     summary.left = True
-                    return
+                    break
                 try:
                     state, etag = self._swap(state, etag, folder, group, summary)
                 except DamagedFile as error:
                     summary.alarm(f"{folder}: is not compacted: {error}")
                     break
+            if summary.left and not self._tables.versions:
+                return
+        self._tables.tidy()
 
     def _load(self) -> tuple[CompactionState, str | None]:
         blob = self._storage.read(swaps.NAME)
         return (CompactionState.parse(blob.data), blob.etag) if blob else (CompactionState(), None)
 
     def _ripe(self) -> Iterator[tuple[str, list[BlobInfo]]]:
-        """Folders of hours that are over and quiet, with their files."""
+        """Folders of hours that are over and quiet, with their files. Delta logs follow each listing."""
         now, quiet = self._now(), int(self._policy.quiet.total_seconds() * SECOND)
         for prefix in swaps.days(now, self._policy):
-            files = self._storage.outputs(prefix)
-            for folder, group in groupby(files, lambda one: one.name[: one.name.rindex("/") + 1]):
-                ripe = swaps.ripe(folder, list(group), now, quiet)
-                if len(ripe) > 1:
-                    yield folder, ripe
+            day = self._tables.begin(prefix)
+            for folder, group in groupby(
+                self._storage.outputs(prefix), lambda one: one.name[: one.name.rindex("/") + 1]
+            ):
+                files = list(group)
+                self._tables.take(day, files)
+                if self._policy.enabled and self._tables.allows(folder):
+                    ripe = self._tables.live(swaps.ripe(folder, files, now, quiet))
+                    if len(ripe) > 1:
+                        yield folder, ripe
+            self._tables.end(prefix, day)
 
     def _listed(self, files: Sequence[BlobInfo]) -> set[str]:
         """The files that any ledger, or the manifest, lists.
@@ -225,7 +245,7 @@ class Compactor:
         output, size = self._rewrite(table, group, name, stamp)
         inputs = tuple(one.name.removeprefix(folder) for one in group)
         swap = Swap(folder=folder, inputs=inputs, output=output, began=self._now())
-        state = state.beginning(swap)
+        state = state.with_versions(self._tables.versions).beginning(swap)
         etag = self._storage.write(swaps.NAME, state.dump(), etag)
         shown = perf_counter()
         summary.pending_since = swap.began
@@ -259,7 +279,7 @@ class Compactor:
     def _finish(
         self, state: CompactionState, etag: str | None, summary: CompactionSummary
     ) -> tuple[CompactionState, str]:
-        """Publishes the output, then deletes the inputs; only once they are gone it is done.
+        """Publishes the output, logs it, then deletes the inputs; only once they are gone it is done.
 
         That may take several runs if storage is slow: each deletes only what is left.
 
@@ -268,17 +288,19 @@ class Compactor:
         """
         swap = state.swap
         assert swap
+        assert etag
         name = swap.output.name
         (outcome,) = self._storage.publish([swap.output])
         if outcome is Publication.BLOCKS_GONE and not self._storage.exists(name):
             current = self._storage.read(swaps.NAME)
             if (current.etag if current else None) != etag:
                 raise PreconditionFailed(f"{swaps.NAME}: another instance came between")
+            self._tables.log_given_up(swap, state)
             summary.alarm(f"{name}: neither visible nor staged: its blocks expired, or it was deleted")
-        else:
+        elif not self._tables.log_swap(swap, state, etag):
             left = {file.name for file in self._storage.outputs(swap.folder)}
             self._storage.remove([name for name in swap.names if name in left])
-        state = state.ended()
+        state = state.with_versions(self._tables.versions).ended()
         return state, self._storage.write(swaps.NAME, state.dump(), etag)
 
 

@@ -72,6 +72,7 @@ def rewrite(
             "bytes": str(blocks.size),
             "folder": name[: name.rindex("/") + 1],
             "sha256": blocks.digest.hexdigest(),
+            **_times(origins),
             "schema_version": str(VERSION),
             "program_version": __version__,
         },
@@ -152,6 +153,14 @@ def _origins(file: BlobInfo, path: Path) -> list[ReplacedFile]:
     if "compacted" not in file.metadata:
         return [ReplacedFile(file.name, file.metadata)]
     return replaced_files.load(metadata.metadata, file.name)
+
+
+def _times(origins: Sequence[ReplacedFile]) -> dict[str, str]:
+    """The metadata `times` of all rows; none if a file does not say it, as those of older versions."""
+    ranges = [origin.metadata.get("times", "").split("-") for origin in origins]
+    if any(len(times) != 2 for times in ranges):  # noqa: PLR2004 - the earliest and the latest
+        return {}
+    return {"times": f"{min(int(one[0]) for one in ranges)}-{max(int(one[1]) for one in ranges)}"}
 
 
 class _Blocks(io.RawIOBase):

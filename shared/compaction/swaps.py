@@ -1,6 +1,6 @@
 """The state of compaction: which files of an hour to merge, and which merges are in progress. Pure data."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
@@ -17,7 +17,9 @@ from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.registry import TABLES
 from shared.timeunits import DAY, HOUR, MINUTE, SECOND
 
-FORMAT = 1
+FORMAT = 2
+"""The newest format that this program reads. Format 2 has Delta logs: an older program, which would swap
+files without logging it, begins no swap then."""
 NAME = "compaction.json"
 """Its blob in the state container."""
 REMEMBERED = 512
@@ -69,13 +71,16 @@ class Touched(_Data):
 class CompactionState(_Data):
     """What compaction is at. Immutable: each change is a new value."""
 
-    format: int = FORMAT
+    format: int = 1
+    """2 once a table has a Delta log."""
     ordinal: int = 0
     """How often it was written."""
     swap: Swap | None = None
     """Committed, and not known to be done."""
     touched: tuple[Touched, ...] = ()
     """By the last swaps, this one too: who lists the container meanwhile looks there again."""
+    delta: Mapping[str, int] = {}
+    """The tables that have a Delta log, each with a version that the log had reached."""
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
@@ -108,6 +113,21 @@ class CompactionState(_Data):
     def ended(self) -> "CompactionState":
         """The state without a swap in progress."""
         return self.model_copy(update={"ordinal": self.ordinal + 1, "swap": None})
+
+    def with_delta(self, table: str, version: int) -> "CompactionState":
+        """The state in which this table has a Delta log that reached this version."""
+        update = {"format": FORMAT, "ordinal": self.ordinal + 1, "delta": {**self.delta, table: version}}
+        return self.model_copy(update=update)
+
+    def with_versions(self, versions: Mapping[str, int]) -> "CompactionState":
+        """The state in which the Delta logs reached these versions; it is written with the next change."""
+        return self.model_copy(update={"delta": {**self.delta, **versions}}) if versions else self
+
+    def without_delta(self, table: str) -> "CompactionState":
+        """The state in which this table has no Delta log."""
+        left = {name: version for name, version in self.delta.items() if name != table}
+        update = {"format": FORMAT if left else 1, "ordinal": self.ordinal + 1, "delta": left}
+        return self.model_copy(update=update)
 
     def touched_since(self, ordinal: int) -> set[str] | None:
         """Folders that may have changed since this write; None: too much has happened to tell."""

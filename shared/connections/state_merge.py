@@ -165,7 +165,7 @@ class StateMerge:
             "commit_id": stamp.commit_id,
             "committed_at": str(stamp.now),
             "commit_files": str(len(outputs)),
-            "commit_rows": str(sum(rows for _, rows, _, _ in outputs)),
+            "commit_rows": str(sum(rows for _, rows, *_ in outputs)),
             "formats": ",".join(self._policy.formats),
             # Of all commits before: by them a missing one shows (shared/audit/chain.py).
             "files_before": str(after.written_files),
@@ -186,19 +186,21 @@ class StateMerge:
                         "bytes": str(len(data)),
                         "folder": name[: name.rindex("/") + 1],
                         "sha256": digests.of_bytes(data),
+                        "times": times,
                     },
                     staged_at=stamp.now,
                 ),
                 data,
             )
-            for name, rows, data, content_type in outputs
+            for name, rows, data, content_type, times in outputs
         )
 
-    def _outputs(self) -> Iterator[tuple[str, int, bytes, str]]:
-        """Name, rows, bytes and content type of each file."""
+    def _outputs(self) -> Iterator[tuple[str, int, bytes, str, str]]:
+        """Name, rows, bytes, content type and times of each file."""
         table = pa.concat_tables([finishing.WRITTEN.empty_table(), *self.written])
         for group in layout.split(table, "folder"):
             rows = group.table.drop_columns(["folder"]).cast(CONNECTIONS.arrow)
+            times = layout.times(rows, CONNECTIONS.time_column)
             for format_ in self._policy.formats:
                 one = FORMATS[format_]
                 data = one.encode(rows, {"program_version": __version__}, self._policy.compression)
@@ -208,4 +210,4 @@ class StateMerge:
                     + f"connections-{self._after.ordinal + 1:012d}-{self._stamp.commit_id}{part}"
                     + f".{one.extension}"
                 )
-                yield name, rows.num_rows, data, one.content_type
+                yield name, rows.num_rows, data, one.content_type, times

@@ -139,6 +139,8 @@ class _Output:
     data: bytes
     extension: str
     content_type: str
+    times: str = ""
+    """The earliest and latest time of its rows; empty for dead letters."""
 
 
 def _outputs(
@@ -154,11 +156,14 @@ def _outputs(
         for group in layout.split(rows, TABLES[name].time_column)
     ]
     for name, group in groups:
+        times = layout.times(group.table, TABLES[name].time_column)
         for format_ in policy.formats:
             folder = layout.folder(format_, name, group.date, group.hour)
             one = FORMATS[format_]
             data = one.encode(group.table, {"program_version": __version__}, policy.compression)
-            yield _Output(folder, group.part, group.table.num_rows, data, one.extension, one.content_type)
+            yield _Output(
+                folder, group.part, group.table.num_rows, data, one.extension, one.content_type, times
+            )
     folders: dict[str, list[Rejected]] = {}
     for letter in rejected:
         folders.setdefault(layout.dead_letter_folder(letter.envelope.enqueued), []).append(letter)
@@ -297,7 +302,8 @@ def _files(
                     "bytes": str(len(output.data)),
                     "folder": output.folder,
                     "sha256": digests.of_bytes(output.data),
-                },
+                }
+                | ({"times": output.times} if output.times else {}),
                 staged_at=stamp.now,
             ),
             output.data,

@@ -64,6 +64,20 @@ def split(table: pa.Table, by: str = "TimeGenerated", rows_per_file: int = ROWS_
     return groups
 
 
+def is_delta_log(name: str) -> bool:
+    """Whether an output blob belongs to a table's Delta log: it holds no rows."""
+    return "/_delta_log/" in name
+
+
+def times(table: pa.Table, by: str) -> str:
+    """The earliest and the latest value of a time column, in µs since 1970 UTC: `1900000000000000-…`.
+
+    For the metadata `times` of a file, from which a Delta log says which files a query can skip.
+    """
+    values = integers(table[by])
+    return f"{values.min()}-{values.max()}"
+
+
 def folder(format: str, table_name: str, date: str, hour: str) -> str:  # noqa: A002 - the word of the design
     """Folder of an hour of a table: `parquet/<table>/date=2026-11-20/hour=10/`."""
     return f"{format}/{table_name}/date={date}/hour={hour}/"

@@ -99,3 +99,13 @@ class Storage(Protocol):
 
     def part(self, name: str, offset: int, length: int) -> bytes:
         """Bytes of a visible output file; `offset` lies inside it, fewer bytes come at its end."""
+
+
+class LogStorage(Storage, Protocol):
+    """Storage that also reads and writes whole output files: those of Delta logs."""
+
+    def read_outputs(self, names: Sequence[str]) -> list[bytes | None]:
+        """Whole visible output files, several at a time; None for each that is not there."""
+
+    def put_output(self, name: str, data: bytes, metadata: Mapping[str, str], *, replace: bool) -> None:
+        """Puts a visible output file in one call. Without `replace`, only if none has this name."""

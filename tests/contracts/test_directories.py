@@ -16,7 +16,7 @@ from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
 from shared.policies import CompactionPolicy, ExportPolicy, FinishPolicy
 from shared.protocol.hub import HubState
-from shared.protocol.storage import Storage
+from shared.protocol.storage import LogStorage
 from shared.timeunits import HOUR, SECOND
 from tests.directories import azurite_with_directories
 from tests.memory import MemoryStorage
@@ -36,7 +36,7 @@ class NoHub:
 
 
 @pytest.fixture(params=["memory", "azurite"])
-def store(request: pytest.FixtureRequest, unique: str) -> Storage:
+def store(request: pytest.FixtureRequest, unique: str) -> LogStorage:
     if request.param == "memory":
         return MemoryStorage(lambda: BEGAN, hierarchical=True)
     azurite = request.getfixturevalue("azurite")
@@ -46,7 +46,7 @@ def store(request: pytest.FixtureRequest, unique: str) -> Storage:
     return azurite_with_directories(azurite, unique)
 
 
-def test_export_finishing_compaction_status_and_audit_work(store: Storage) -> None:
+def test_export_finishing_compaction_status_and_audit_work(store: LogStorage) -> None:
     now = [BEGAN]
     ids = itertools.count(1)
 

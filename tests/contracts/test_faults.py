@@ -27,7 +27,7 @@ from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
 from shared.policies import CompactionPolicy, Connection, ExportPolicy, FinishPolicy, StorageTimeouts
 from shared.protocol.hub import HubState
-from shared.protocol.storage import Storage
+from shared.protocol.storage import LogStorage
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR, SECOND
 from tests.campaigns.faults.proxy import DRIP, LATE, STALLED, Proxy
@@ -76,15 +76,15 @@ class Account:
             for string, timeouts in ((azurite.connection_string, CALM), (through, TIMEOUTS))
         )
 
-    def export(self, last: int, through: Storage, seconds: float) -> None:
+    def export(self, last: int, through: LogStorage, seconds: float) -> None:
         exporter = Exporter(through, ExportPolicy(), 1 << 26, lambda: self.now, new_id, seconds=seconds)
         exporter.run(PARTITION, [envelope(sequence) for sequence in range(last + 1)])
 
-    def finish(self, through: Storage, seconds: float) -> None:
+    def finish(self, through: LogStorage, seconds: float) -> None:
         policy = FinishPolicy(idle=timedelta(hours=1), quiet=timedelta(hours=1))
         Finisher(through, NoHub, policy, lambda: self.now, new_id, seconds).run(50)
 
-    def compact(self, through: Storage, seconds: float) -> None:
+    def compact(self, through: LogStorage, seconds: float) -> None:
         Compactor(through, CompactionPolicy(reach=timedelta(days=1)), lambda: self.now, new_id, seconds).run(
             50
         )
@@ -140,7 +140,7 @@ def finished(to: Account) -> None:
     to.finish(to.calm, 60)
 
 
-RUNS: dict[str, tuple[Callable[[Account], None], Callable[[Account, Storage, float], None], int]] = {
+RUNS: dict[str, tuple[Callable[[Account], None], Callable[[Account, LogStorage, float], None], int]] = {
     "the first commit": (lambda _: None, lambda to, through, seconds: to.export(2, through, seconds), 9),
     "a commit": (exported, lambda to, through, seconds: to.export(4, through, seconds), 12),
     "finish_connections": (committed_twice, Account.finish, 15),

@@ -20,6 +20,9 @@ FIXED = re.compile(
     r"EventHubConnection|EVENT_HUB|OutputStorage|StateStorage|AzureWebJobsStorage|.*_CONTAINER|APPLICATIONINSIGHTS"
 )
 
+# Follows a parameter of the template.
+COMPUTED = {"PARQUET_RETENTION"}
+
 # What the Functions host and Azure's libraries read, and the exporter does not.
 NOT_OURS = {
     "AzureWebJobsStorage__credential",
@@ -42,7 +45,7 @@ def test_the_defaults_are_those_of_the_program() -> None:
         name: "x" if value.startswith("[") else value for name, value in deployed.items()
     }
     program = Settings(**{name: value for name, value in given.items() if name not in NOT_OURS})
-    for name in set(Settings.model_fields) - CONNECTION_STRINGS - LEFT_OUT:
+    for name in set(Settings.model_fields) - CONNECTION_STRINGS - LEFT_OUT - COMPUTED:
         if not FIXED.match(name) or name.endswith("_CONTAINER"):
             assert getattr(program, name) == Settings.model_fields[name].default, name
 
@@ -61,6 +64,12 @@ def test_what_is_given_overrides_defaults() -> None:
     assert changed["OUTPUT_FORMATS"] == "parquet,json"
     assert changed["OTEL_TRACES_SAMPLER"] == "parentbased_traceidratio"
     assert changed["OTEL_TRACES_SAMPLER_ARG"] == "0.1"
+
+
+def test_the_retention_is_that_of_the_lifecycle_rule_for_parquet_files() -> None:
+    assert settings()["PARQUET_RETENTION"] == "P365D"
+    assert settings("everything")["PARQUET_RETENTION"] == "P30D"
+    assert settings("existing-resources")["PARQUET_RETENTION"] == "P0D"
 
 
 def test_traces_are_sampled_where_opentelemetry_reads_it() -> None:

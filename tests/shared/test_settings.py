@@ -84,6 +84,8 @@ def test_a_service_that_cannot_be_reached_either_way_is_named(
         ("COLUMN_KEYS", "Name=x", "'Name' is not a column that records fill; allowed are CorrelationId, "),
         ("COLUMN_KEYS", "EventName=source", "'source' cannot be a key of EventName: Source is read from it"),
         ("WS_QUIET_TIMEOUT", "25h", "must not be longer than WS_IDLE_TIMEOUT"),
+        ("COMPACT_KEEP", "1d", "must be 0 unless DELTA_LOG is true"),
+        ("PARQUET_RETENTION", "24h", "must be more than a day longer than COMPACT_KEEP"),
     ],
 )
 def test_a_wrong_value_is_shown_with_what_is_allowed(

@@ -7,6 +7,7 @@ import orjson
 
 from shared.input.envelope import Envelope
 from shared.intervals import within
+from shared.output.layout import is_delta_log
 from tests.simulation.world import World
 
 
@@ -47,6 +48,7 @@ def broken(world: World) -> Iterator[str]:
             yield f"an alarm without a cause: {world.alarms[0]}"
     for message in world.refuted if not world.options.week else ():
         yield f"refuted while all went on: {message}"
+    yield from world.delta.laws() if world.delta else ()
     for missing in world.unlisted:
         yield f"neither exported nor listed as a gap: {missing}"
     seen = world.visible() + world.removed
@@ -65,26 +67,12 @@ def broken(world: World) -> Iterator[str]:
             elif here and not there and not quarantined and generation == len(world.hubs) - 1:
                 yield f"lost: generation {generation}, {sorted(here)}"
     for name, blob in world.storage.output.items():
-        if blob.data is not None:
+        if blob.data is not None and not is_delta_log(name):
             rows = sum(1 for _ in world.rows(name))
             if blob.metadata["commit_id"] not in name or int(blob.metadata["rows"]) != rows:
                 yield f"content and metadata are of different commits: {name}"
-    hubs: dict[int, set[str]] = {}
+    yield from _mixed_hubs(world)
     ledger = world.ledger()
-    for name, blob in world.storage.output.items():
-        if "compacted" in blob.metadata:
-            continue  # holds files of any
-        for row in world.rows(name) if blob.data is not None else ():
-            if "quarantined" not in row:
-                generation_, sequence = row.removeprefix("dead ").split("-")[:2]
-                at = int(sequence[1:])
-                of = int(blob.metadata["incarnation"])
-                for number in ledger.numbered(of, [(at, at)]) if ledger else (of,):
-                    hubs.setdefault(number, set()).add(generation_)
-    for number, inside in hubs.items():
-        # A hub that came and went between two runs of the timer cannot be told from the one before.
-        if len(inside) > 1 and (not world.options.kept or f"g{len(world.hubs) - 1}" in inside):
-            yield f"incarnation {number} has records of several hubs: {sorted(inside)}"
     if ledger:
         counts = ledger.counts
         if counts.records != counts.rows + sum(counts.rejected.values()) + counts.skipped:
@@ -97,3 +85,23 @@ def broken(world: World) -> Iterator[str]:
                 yield f"the ledger counts {counts.rejected}, {kinds['quarantined']} are quarantined"
         if any(one.incarnation == ledger.incarnation.number for one in ledger.lost):
             yield f"lost and not refilled by a redelivery: {ledger.lost}"
+
+
+def _mixed_hubs(world: World) -> Iterator[str]:
+    """Incarnations that have records of several hubs."""
+    hubs: dict[int, set[str]] = {}
+    ledger = world.ledger()
+    for name, blob in world.storage.output.items():
+        if "compacted" in blob.metadata or is_delta_log(name):
+            continue  # holds files of any
+        for row in world.rows(name) if blob.data is not None else ():
+            if "quarantined" not in row:
+                generation_, sequence = row.removeprefix("dead ").split("-")[:2]
+                at = int(sequence[1:])
+                of = int(blob.metadata["incarnation"])
+                for number in ledger.numbered(of, [(at, at)]) if ledger else (of,):
+                    hubs.setdefault(number, set()).add(generation_)
+    for number, inside in hubs.items():
+        # A hub that came and went between two runs of the timer cannot be told from the one before.
+        if len(inside) > 1 and (not world.options.kept or f"g{len(world.hubs) - 1}" in inside):
+            yield f"incarnation {number} has records of several hubs: {sorted(inside)}"

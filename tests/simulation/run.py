@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 
+from shared.timeunits import DAY
 from tests.simulation.laws import broken, unlisted
 from tests.simulation.schedule import Choices, shrink
 from tests.simulation.world import Options, World
@@ -68,6 +69,11 @@ def play(world: World) -> None:
         finish(world)
     if options.compact:
         world.start_compactor()
+        finish(world)
+    # A day later all folders are compared with the log, and what was kept for older snapshots goes.
+    for _ in range(3 if options.delta else 0):
+        world.now += DAY
+        world.run_compactor()
         finish(world)
 
 

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from typing import Any
@@ -32,14 +32,16 @@ from shared.errors import HubError, LedgerError, OutcomeUnknown, PreconditionFai
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition, Reason
 from shared.intervals import Interval
+from shared.output.layout import is_delta_log
 from shared.policies import CompactionPolicy, ExportPolicy
 from shared.protocol.checkpoints import Checkpoint
 from shared.protocol.hub import Fetched, HubState, Position
 from shared.protocol.ledger import Ledger
 from shared.protocol.publishing import repair_ledger
 from shared.protocol.stamp import Stamp
-from shared.timeunits import DAY, SECOND
+from shared.timeunits import DAY, HOUR, SECOND
 from tests.memory import MemoryStorage
+from tests.simulation.delta import DeltaWatch, OlderCompactor
 from tests.simulation.schedule import Choices
 
 PARTITION = HubPartition("sim", "hub", "0")
@@ -85,6 +87,14 @@ class Options:
     """An owner that lost its partition cannot reach storage for a while, and goes on with its old batch."""
     kept: bool = False
     """The hub is made anew, and the checkpoint of the old one is kept, as Azure does."""
+    delta: bool = False
+    """Compactors keep Delta logs, once they are of the newer program."""
+    keep: int = 0
+    """Hours that replaced files stay for readers of older snapshots."""
+    retention: int = 0
+    """Hours after which a lifecycle rule deletes files; 0: there is none."""
+    hand: bool = False
+    """Somebody deletes outputs of swaps that are in progress."""
     ledger_lost: str = ""
     """`deleted` or `restored`: what an operator's hand does to the ledger."""
 
@@ -188,6 +198,11 @@ class World:
         self.storage.abandon = self._abandon
         formats: tuple[str, ...] = ("parquet",) if self.options.compact else ("json",)
         self.policy = ExportPolicy(formats=formats, commit_bytes=self.options.commit_bytes)
+        self.delta = DeltaWatch(self, self.options.keep * HOUR) if self.options.delta else None
+        self.compacting = COMPACTING
+        if self.options.delta:
+            keep, retention = timedelta(hours=self.options.keep), timedelta(hours=self.options.retention)
+            self.compacting = replace(COMPACTING, delta=True, keep=keep, retention=retention)
         self._ids = 0
         self._names = 0
 
@@ -252,6 +267,13 @@ class World:
     def start_compactor(self) -> None:
         """An hour is over, and was quiet: some requests that were given up in it will never arrive."""
         self.now += self.choices.one((10, 70, 190)) * 60 * SECOND
+        self._names += 1
+        older = self.options.delta and self.choices.happens(300)
+        run = partial(self._compact, OlderCompactor, COMPACTING) if older else self._compact
+        self.actors.append(Actor(f"compactor{self._names}", run))
+
+    def run_compactor(self) -> None:
+        """One of the newest program."""
         self._names += 1
         self.actors.append(Actor(f"compactor{self._names}", self._compact))
 
@@ -347,10 +369,12 @@ class World:
         except (StorageError, HubError) as error:
             self.log.append(f"  redelivery: {type(error).__name__}")
 
-    def _compact(self) -> None:
-        compactor = Compactor(self.storage, COMPACTING, lambda: self.now, self._new_id)
+    def _compact(self, kind: type[Compactor] = Compactor, policy: CompactionPolicy | None = None) -> None:
+        compactor = kind(self.storage, policy or self.compacting, lambda: self.now, self._new_id)
         try:
-            self.alarms += compactor.run(1 << 30).alarms
+            alarms = compactor.run(1 << 30).alarms
+            # An older program is refused on purpose once there is a log.
+            self.alarms += alarms if kind is Compactor else []
         except StorageError as error:
             self.log.append(f"  compactor: {type(error).__name__}")
 
@@ -447,7 +471,8 @@ class World:
 
         def arrive() -> Any:
             # Both of them together would bring back a file that was deleted; a quiet hour lies between.
-            if self.options.compact and call.kind in {"stage", "publish"} and self.now - since >= QUIET:
+            bound = call.kind in {"stage", "publish"} or (call.kind == "put output" and self.options.delta)
+            if self.options.compact and bound and self.now - since >= QUIET:
                 raise OutcomeUnknown(f"{call.kind} {call.name}: never arrived")
             return effect()
 
@@ -459,6 +484,8 @@ class World:
         answer = attempt(call)
         if before:
             self.hidden += before.keys() - self.visible().keys()
+        if self.delta and call.kind in {"remove", "publish", "put output"}:
+            self.delta.look()
         return answer
 
     def deliver_late(self) -> None:
@@ -489,7 +516,9 @@ class World:
         keep = {file.name for file in ledger.files} if ledger else set()
         keep |= {call.name for _, call in self.late}
         names = sorted(
-            name for name in self.storage.output if self.storage.visible(name) and name not in keep
+            name
+            for name in self.storage.output
+            if self.storage.visible(name) and name not in keep and not is_delta_log(name)
         )
         if names:
             name = self.choices.one(names)
@@ -558,7 +587,7 @@ class World:
     def visible(self) -> Counter[str]:
         found: Counter[str] = Counter()
         for name in sorted(self.storage.output):
-            if self.storage.visible(name):
+            if self.storage.visible(name) and not is_delta_log(name):
                 found.update(self.rows(name))
         return found
 

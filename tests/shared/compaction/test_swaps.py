@@ -196,6 +196,6 @@ def test_the_state_reads_back_with_what_a_newer_program_added() -> None:
 
 def test_a_state_that_cannot_be_read_is_refused() -> None:
     with pytest.raises(LedgerTooNew):
-        CompactionState.parse(CompactionState(format=2).dump())
+        CompactionState.parse(CompactionState(format=3).dump())
     with pytest.raises(LedgerError):
         CompactionState.parse(b"{")

@@ -1,0 +1,1 @@
+"""Keeps a Delta log over the Parquet files of each table."""

@@ -1,0 +1,98 @@
+"""Decides which actions bring a Delta log in line with a listing of the table's folders. Pure."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from shared.delta.snapshot import PATH, Add, LoggedFile, Remove, Snapshot, Tombstone
+from shared.protocol.storage import BlobInfo
+
+
+@dataclass(slots=True)
+class ListedDay:
+    """What a listing shows of one day of a table; `take` is called for each blob of it."""
+
+    day: str
+    """`date=2026-11-20`."""
+    base: int
+    """The newest version that was read before the listing began."""
+    own: dict[str, LoggedFile] = field(default_factory=dict)
+    """This program's visible files that lie where they were written, by path."""
+    present: set[str] = field(default_factory=set)
+    """The paths of all visible files."""
+
+    def take(self, path: str, blob: BlobInfo, *, own: bool) -> None:
+        """Notes one blob. `own`: its metadata are those of a file that this program wrote."""
+        if not blob.visible:
+            return
+        self.present.add(path)
+        if own and PATH.fullmatch(path) and blob.name == _written(blob):
+            self.own[path] = logged(blob.size, blob.metadata)
+
+
+def logged(size: int, metadata: Mapping[str, str]) -> LoggedFile:
+    """A file as the log describes it, from its size in bytes and its blob's metadata."""
+    first, _, last = metadata.get("times", "").partition("-")
+    times = (int(first), int(last)) if first.isdecimal() and last.isdecimal() else (0, 0)
+    return LoggedFile(size, int(metadata["committed_at"]), int(metadata["rows"]), *times)
+
+
+def reconcile(
+    snapshot: Snapshot, listed: ListedDay, pending_output: str | None, oldest: int, now: int
+) -> list[Add | Remove]:
+    """The actions that make the log say of this day what its folders hold.
+
+    Args:
+        snapshot: The newest version.
+        listed: The listing of the day, which began after `listed.base` was read.
+        pending_output: The output of the swap that `compaction.json` names, read after the listing. That swap
+            logs it together with its inputs.
+        oldest: Files committed before are about to be deleted by lifecycle rules, µs since 1970 UTC.
+        now: µs since 1970 UTC.
+    """
+    live = snapshot.live.get(listed.day, {})
+    # A file that was added while the listing went on may be missing from it.
+    gone: list[Add | Remove] = [
+        Remove(path, Tombstone(now, swapped=False, kept=False))
+        for path, file in live.items()
+        if path not in listed.present and file.since <= listed.base
+    ]
+    # A listing may be older than the swap that replaced a file, so tombstones count.
+    return gone + [
+        Add(path, file)
+        for path, file in listed.own.items()
+        if not snapshot.knows(path) and path != pending_output and file.committed_at >= oldest
+    ]
+
+
+def expired(snapshot: Snapshot, oldest: int, now: int) -> list[Add | Remove]:
+    """Removes the files that were committed before `oldest` (µs since 1970 UTC)."""
+    return [
+        Remove(path, Tombstone(now, swapped=False, kept=False))
+        for files in snapshot.live.values()
+        for path, file in files.items()
+        if file.committed_at < oldest
+    ]
+
+
+def swapped(
+    snapshot: Snapshot, inputs: Collection[str], output: str, file: LoggedFile, now: int, *, kept: bool
+) -> list[Add | Remove]:
+    """The actions of a swap: they replace inputs by the output, and change no rows."""
+    actions: list[Add | Remove] = [
+        Remove(path, Tombstone(now, swapped=True, kept=kept)) for path in inputs if snapshot.is_live(path)
+    ]
+    return actions if snapshot.knows(output) else [*actions, Add(output, file, swapped=True)]
+
+
+def given_up(snapshot: Snapshot, left: Mapping[str, LoggedFile], output: str, now: int) -> list[Add | Remove]:
+    """The actions after a swap whose output is lost: what is left of its inputs counts again."""
+    actions: list[Add | Remove] = [
+        Add(path, file) for path, file in left.items() if not snapshot.is_live(path)
+    ]
+    if snapshot.is_live(output):
+        actions.append(Remove(output, Tombstone(now, swapped=False, kept=False)))
+    return actions
+
+
+def _written(blob: BlobInfo) -> str:
+    return blob.metadata["folder"] + blob.name.rpartition("/")[2]

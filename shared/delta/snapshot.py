@@ -1,0 +1,139 @@
+"""What a Delta log says at one version: live files, tombstones, metadata. Pure data."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+PATH = re.compile(r"(date=(\d{4}-\d\d-\d\d))/hour=(\d\d)/[A-Za-z0-9~.-]+\.parquet")
+"""A data file's path in its table: what this program writes, and the only paths that it logs."""
+SCHEMA_VERSION = "apimWebsocketLogs.schemaVersion"
+"""Key of a table's configuration; its presence says that this program made the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedFile:
+    """A data file as the log describes it; times are µs since 1970 UTC."""
+
+    size: int
+    """Bytes."""
+    committed_at: int
+    rows: int
+    first: int = 0
+    """The earliest value of the table's time column; 0 if not known."""
+    last: int = 0
+    """The latest one."""
+    since: int = -1
+    """The version in which it was added, or the checkpoint that it was read from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A file that was removed from the table."""
+
+    at: int
+    """When, µs since 1970 UTC."""
+    swapped: bool
+    """Compaction replaced it, so its rows are in another file."""
+    kept: bool
+    """It stays in its folder for readers of older snapshots."""
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """A file becomes part of the table."""
+
+    path: str
+    file: LoggedFile
+    swapped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """A file ceases to be part of the table."""
+
+    path: str
+    tombstone: Tombstone
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """The table's `metaData` action."""
+
+    values: Mapping[str, Any]
+
+    @property
+    def schema_version(self) -> int | None:
+        """The version of this program's schema; None if another program made the table."""
+        found = self.values.get("configuration", {}).get(SCHEMA_VERSION, "")
+        return int(found) if str(found).isdecimal() else None
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """All folders of the table were compared with the log."""
+
+    at: int
+    """When the comparison began, µs since 1970 UTC."""
+
+
+type Action = Add | Remove | Metadata | Swept
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """The table at one version; versions are applied to it in order."""
+
+    version: int = -1
+    metadata: Metadata | None = None
+    live: dict[str, dict[str, LoggedFile]] = field(default_factory=dict)
+    """By day (`date=2026-11-20`), then by path."""
+    tombstones: dict[str, Tombstone] = field(default_factory=dict)
+    swept_at: int = 0
+    """When the last complete comparison began, µs since 1970 UTC; 0 if there was none."""
+    checkpoint: int = -1
+    """The version of the checkpoint that was read."""
+    checkpointed_at: int = 0
+    """When that was written, µs since 1970 UTC."""
+
+    def apply(self, actions: Iterable[Action], version: int) -> None:
+        """Moves to this version, which has these actions."""
+        for action in actions:
+            match action:
+                case Add(path, file):
+                    self.live.setdefault(day_of(path), {})[path] = replace(file, since=version)
+                    self.tombstones.pop(path, None)
+                case Remove(path, tombstone):
+                    self.live.get(day_of(path), {}).pop(path, None)
+                    self.tombstones[path] = tombstone
+                case Metadata():
+                    self.metadata = action
+                case Swept(at):
+                    self.swept_at = at
+        self.version = version
+
+    def is_live(self, path: str) -> bool:
+        """Whether the file is part of the table."""
+        return path in self.live.get(day_of(path), {})
+
+    def knows(self, path: str) -> bool:
+        """Whether the file is part of the table, or was."""
+        return self.is_live(path) or path in self.tombstones
+
+    @property
+    def files(self) -> int:
+        """How many files the table has."""
+        return sum(map(len, self.live.values()))
+
+
+def day_of(path: str) -> str:
+    """`date=2026-11-20` of a path in the table."""
+    return path.partition("/")[0]
+
+
+def partition_values(path: str) -> dict[str, str]:
+    """The values of the partition columns, `date` and `hour`. Raises ValueError for any other path."""
+    found = PATH.fullmatch(path)
+    if not found:
+        raise ValueError(f"{path!r} is not date=…/hour=…/….parquet")
+    return {"date": found[2], "hour": found[3]}

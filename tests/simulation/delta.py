@@ -1,0 +1,129 @@
+"""Watches the Delta logs of a world: after every storage call, readers look at them and at the folders."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from shared.compaction.compactor import Compactor
+from shared.compaction.swaps import CompactionState
+from shared.errors import LedgerTooNew
+from shared.output.layout import is_delta_log
+from shared.tables.registry import TABLES
+from tests import delta_reader
+from tests.delta_reader import LogBroken
+
+
+class Watched(Protocol):
+    """What the watch needs of a world."""
+
+    now: int
+    storage: Any
+    removed: Counter[str]
+    log: list[str]
+
+    def rows(self, name: str) -> Iterator[str]: ...
+
+
+@dataclass
+class DeltaWatch:
+    """What Delta readers of the world see, and what is wrong with it."""
+
+    world: Watched
+    keep: int = 0
+    """How long files that were replaced are promised to readers of older snapshots, in µs."""
+    broken: list[str] = field(default_factory=list)
+    versions: int = 0
+    _rows: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _last: dict[str, tuple[int, set[str]]] = field(default_factory=dict)
+    _history: dict[str, list[tuple[int, frozenset[str]]]] = field(default_factory=dict)
+    _cache: dict[bytes, Any] = field(default_factory=dict)
+
+    def look(self) -> None:
+        """Called after every storage call that may have changed something."""
+        output = self.world.storage.output
+        for name, blob in output.items():
+            new = blob.data is not None and name not in self._rows
+            if new and name.endswith(".parquet") and not is_delta_log(name):
+                self._rows[name] = tuple(self.world.rows(name))
+        for table in TABLES:
+            self._look(f"parquet/{table}/")
+
+    def _look(self, folder: str) -> None:
+        storage = self.world.storage
+        prefix = f"{folder}_delta_log/"
+        blobs = {
+            name.removeprefix(prefix): blob.data
+            for name, blob in storage.output.items()
+            if name.startswith(prefix) and blob.data is not None
+        }
+        try:
+            table = delta_reader.read(blobs, cache=self._cache)
+            other = delta_reader.read(blobs, pointer=False, cache=self._cache)
+        except LogBroken as error:
+            self._fail(f"no reader can open the log: {error}")
+            return
+        if table is None or other is None:
+            if folder in self._last:
+                self._fail("the log is gone")
+            return
+        if (table.version, table.live.keys()) != (other.version, other.live.keys()):
+            self._fail("readers that go by _last_checkpoint and by listings differ")
+        self.versions = max(self.versions, table.version)
+        names = [folder + path for path in table.live]
+        gone = [name for name in names if not storage.visible(name)]
+        if gone:
+            self._fail(f"a file of the newest snapshot is gone: {gone[0]}")
+        seen = Counter(row for name in names for row in self._rows.get(name, ()))
+        double = [row for row, times in seen.items() if times > 1]
+        if double:
+            self._fail(f"the newest snapshot has a row twice: {double[0]}")
+        version, before = self._last.get(folder, (-1, set()))
+        if table.version < version:
+            self._fail("the version went back")
+        vanished = before - seen.keys() - self.world.removed.keys()
+        if vanished:
+            self._fail(f"a row vanished from the newest snapshot: {min(vanished)}")
+        if table.version != version:
+            self._history.setdefault(folder, []).append((self.world.now, frozenset(names)))
+        self._last[folder] = table.version, set(seen)
+        history = self._history[folder]
+        while len(history) > 1 and history[1][0] < self.world.now - self.keep:
+            del history[0]
+        for _, files in history if self.keep else ():
+            if any(not storage.visible(name) for name in files):
+                self._fail("a snapshot that readers were promised lost a file")
+
+    def at_rest(self) -> Iterator[str]:
+        """What is wrong once all is done: every row of the folders is in the log."""
+        for table in TABLES:
+            folder = f"parquet/{table}/"
+            names = [
+                name
+                for name, blob in self.world.storage.output.items()
+                if name.startswith(f"{folder}date=") and blob.data is not None
+            ]
+            rows = {row for name in names for row in self._rows[name]}
+            logged = self._last.get(folder, (-1, set()))[1]
+            if rows != logged:
+                yield f"the folders have rows that the log lacks, or the other way: {min(rows ^ logged)}"
+
+    def laws(self) -> Iterator[str]:
+        """All that is wrong, once all is done."""
+        yield from self.broken
+        yield from self.at_rest()
+
+    def _fail(self, text: str) -> None:
+        if text not in self.broken:
+            self.broken.append(text)
+            self.world.log.append(f"*** {text}")
+
+
+class OlderCompactor(Compactor):
+    """The compactor of a program that knows no Delta log, until the new one runs on all instances."""
+
+    def _load(self) -> tuple[CompactionState, str | None]:
+        state, etag = super()._load()
+        if state.format > 1:
+            raise LedgerTooNew("compaction.json has format 2")
+        return state.model_copy(update={"delta": {}}), etag
