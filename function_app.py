@@ -43,7 +43,13 @@ def _new_id() -> str:
 
 config = settings.load()
 telemetry_export.configure(config)
-store = blob_storage.connect(config.state, config.output, config.STATE_CONTAINER, config.OUTPUT_CONTAINER)
+store = blob_storage.connect(
+    config.state,
+    config.output,
+    config.STATE_CONTAINER,
+    config.OUTPUT_CONTAINER,
+    dead_letter_container=config.DEAD_LETTER_CONTAINER,
+)
 ownership = Ownership(store, store.state_name, _now, _new_id)
 exporter = Exporter(
     store,

@@ -76,7 +76,7 @@ param parquetRetentionDays int = 365
 @maxValue(36500)
 param jsonRetentionDays int = 365
 
-@description('Days that dead letters are kept: the time there is to replay them.')
+@description('Days that dead letters are kept: the time there is to replay them. They hold what was sent, in a container of their own.')
 @minValue(8)
 @maxValue(36500)
 param deadLetterRetentionDays int = 90
@@ -132,6 +132,9 @@ param diagnosticRuleRights RuleRight[] = [
   'Listen'
 ]
 
+@description('Whether deployerPrincipalId may read dead letters too, which hold messages as they were sent. `audit`, `replay` and `redeliver` need it; queries, `status` and `report` do not.')
+param deployerReadsDeadLetters bool = false
+
 @description('Object id of whoever deploys; gets reader roles on output, state and hub, for `python -m shared` and the queries of the README. Empty: nobody.')
 param deployerPrincipalId string = ''
 
@@ -161,6 +164,7 @@ var groupName = empty(resourceGroupName) ? 'rg-websocketlogs-${environmentName}'
 var allTags = union(tags, { 'azd-env-name': environmentName })
 var consumerGroupName = 'cg-exporter'
 var outputContainer = 'websocket-logs'
+var deadLetterContainer = 'websocket-logs-dead-letters'
 var stateContainer = 'websocket-logs-state'
 var packageContainer = 'app-package'
 
@@ -220,6 +224,8 @@ var readers = empty(deployerPrincipalId)
         type: deployerPrincipalType
       }
     ]
+
+var deadLetterReaders = deployerReadsDeadLetters ? readers : []
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: groupName
@@ -333,6 +339,7 @@ module outputStorage 'modules/output-storage.bicep' = if (empty(outputStorageAcc
     tags: allTags
     sku: sku
     container: outputContainer
+    deadLetterContainer: deadLetterContainer
     parquetRetentionDays: parquetRetentionDays
     jsonRetentionDays: jsonRetentionDays
     deadLetterRetentionDays: deadLetterRetentionDays
@@ -343,6 +350,7 @@ module outputStorage 'modules/output-storage.bicep' = if (empty(outputStorageAcc
     identityId: identityId
     principalId: identity.outputs.principalId
     readers: readers
+    deadLetterReaders: deadLetterReaders
   }
   dependsOn: [
     network
@@ -357,9 +365,11 @@ module existingOutput 'modules/existing-output.bicep' = if (!empty(outputStorage
   params: {
     name: empty(outputStorageAccountId) ? 'unused' : split(outputStorageAccountId, '/')[8]
     container: outputContainer
+    deadLetterContainer: deadLetterContainer
     identityId: identityId
     principalId: identity.outputs.principalId
     readers: readers
+    deadLetterReaders: deadLetterReaders
   }
 }
 
@@ -380,6 +390,7 @@ module app 'modules/app.bicep' = {
     stateContainer: stateContainer
     outputBlobUri: outputBlobUri
     outputContainer: outputContainer
+    deadLetterContainer: deadLetterContainer
     eventsHostName: hub.outputs.hostName
     hubName: hubName
     consumerGroupName: consumerGroupName
@@ -467,6 +478,8 @@ output FUNCTION_APP_NAME string = app.outputs.name
 output OUTPUT_BLOB_URI string = outputBlobUri
 @description('Container of the files.')
 output OUTPUT_CONTAINER string = outputContainer
+@description('Container of the dead letters, in the same account.')
+output DEAD_LETTER_CONTAINER string = deadLetterContainer
 @description('Where the ledgers are: for `python -m shared`.')
 output STATE_BLOB_URI string = hostStorage.outputs.blobUri
 @description('Container of the ledgers.')

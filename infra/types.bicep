@@ -28,6 +28,7 @@ type Settings = {
   @description('A Key Vault reference, not the key itself.')
   HASH_KEY: string?
   DROP_COLUMNS: string?
+  DEAD_LETTER_BODIES: string?
   RECORD_MAX_AGE: string?
   RECORD_MAX_LEAD: string?
   ENVELOPE_MAX_INFLATED: string?

@@ -18,10 +18,13 @@ from local.emulators.event_hubs.process import BrokerProcess
 from local.emulators.functions_host.process import HostProcess
 from shared.compaction import swaps
 from shared.protocol.ledger import Counts, Ledger
+from shared.protocol.storage import DEAD_LETTERS
 
 ROOT = Path(__file__).resolve().parents[1]
 HUB, GROUP, OPERATORS = "apim-logs", "exporter", "operator"
 OUTPUT, STATE = "websocket-logs", "websocket-logs-state"
+REJECTED = "websocket-logs-dead-letters"
+"""The container of the dead letters."""
 
 
 class Stack:
@@ -67,6 +70,7 @@ class Stack:
             "EVENT_HUB_CONSUMER_GROUP": GROUP,
             "OutputStorage": self.azurite.connection_string,
             "OUTPUT_CONTAINER": OUTPUT,
+            "DEAD_LETTER_CONTAINER": REJECTED,
             "STATE_CONTAINER": STATE,
             "OUTPUT_FORMATS": "parquet,json",
             # A person who waits wants connections finished soon; a later record only makes a new revision.
@@ -106,7 +110,7 @@ class Stack:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._stack.enter_context(self.azurite)
         self._stack.enter_context(self.broker)
-        for name in (OUTPUT, STATE):
+        for name in (OUTPUT, REJECTED, STATE):
             container = self.container(name)
             if not container.exists():
                 container.create_container()
@@ -152,15 +156,22 @@ class Stack:
 
     def files(self, prefix: str) -> list[str]:
         """The visible output files whose names begin so."""
-        return sorted(self.container(OUTPUT).list_blob_names(name_starts_with=prefix))
+        return sorted(
+            name
+            for container in (OUTPUT, REJECTED)
+            for name in self.container(container).list_blob_names(name_starts_with=prefix)
+        )
+
+    def holder(self, name: str) -> ContainerClient:
+        """The container that holds an output file of this name."""
+        return self.container(REJECTED if name.startswith(f"{DEAD_LETTERS}/") else OUTPUT)
 
     def download(self, names: Iterable[str], folder: Path) -> Path:
         """Copies output files into a folder, under their names."""
-        output = self.container(OUTPUT)
         for name in names:
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(output.download_blob(name).readall())
+            target.write_bytes(self.holder(name).download_blob(name).readall())
         return folder
 
     def rejected(self) -> dict[str, int]:
@@ -181,9 +192,8 @@ class Stack:
 
     def dead_letters(self) -> list[dict[str, Any]]:
         """Every dead letter."""
-        output = self.container(OUTPUT)
         return [
             orjson.loads(line)
-            for file in self.files("_dead_letters/")
-            for line in gzip.decompress(output.download_blob(file).readall()).splitlines()
+            for file in self.files(f"{DEAD_LETTERS}/")
+            for line in gzip.decompress(self.holder(file).download_blob(file).readall()).splitlines()
         ]

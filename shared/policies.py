@@ -10,6 +10,8 @@ Compression = Literal["snappy", "gzip", "zstd"]
 """Codecs of Parquet files."""
 Redaction = Literal["credentials", "queries", "off"]
 """What is replaced in texts: credentials, and also all values of query strings, or nothing."""
+DeadLetterBodies = Literal["raw", "redacted"]
+"""What dead letters keep of a message: its bytes, or its redacted text."""
 MiB = 1 << 20
 
 
@@ -58,6 +60,7 @@ class RedactionPolicy:
     hash_key: bytes = field(default=b"", repr=False)
     drop_columns: tuple[str, ...] = ()
     """Text columns that stay empty."""
+    bodies: DeadLetterBodies = "raw"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,12 +27,7 @@ def contradictions(values: Mapping[str, Any], services: Sequence[tuple[str, str]
     for name, address in services:
         if not (values[name] or values[f"{name}__{address}"]):
             yield f"{name}: set it to a connection string, or set {name}__{address}"
-    for name in ("OutputStorage", "StateStorage"):
-        if values[name] and not STORAGE_STRING.search(values[name]):
-            yield (
-                f"{name}: is not a connection string of a storage account; copy one from Access keys in the "
-                "Azure portal (DefaultEndpointsProtocol=…;AccountName=…;AccountKey=…)"
-            )
+    yield from _storage(values)
     hub = values["EVENT_HUB_NAME"]
     entity = re.search(r"EntityPath=([^;]+)", values["EventHubConnection"])
     if entity and hub and entity[1].lower() != hub.lower():
@@ -61,6 +56,18 @@ def _delta(values: Mapping[str, Any]) -> Iterator[str]:
     retention = values["PARQUET_RETENTION"]
     if retention and retention <= values["COMPACT_KEEP"] + timedelta(days=1):
         yield "PARQUET_RETENTION: must be more than a day longer than COMPACT_KEEP"
+
+
+def _storage(values: Mapping[str, Any]) -> Iterator[str]:
+    """Storage accounts and containers that cannot be used."""
+    for name in ("OutputStorage", "StateStorage"):
+        if values[name] and not STORAGE_STRING.search(values[name]):
+            yield (
+                f"{name}: is not a connection string of a storage account; copy one from Access keys in the "
+                "Azure portal (DefaultEndpointsProtocol=…;AccountName=…;AccountKey=…)"
+            )
+    if values["DEAD_LETTER_CONTAINER"] == values["STATE_CONTAINER"]:
+        yield "DEAD_LETTER_CONTAINER: must not be STATE_CONTAINER, which holds the ledgers; use another name"
 
 
 def _columns(values: Mapping[str, Any]) -> Iterator[str]:

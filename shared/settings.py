@@ -10,6 +10,7 @@ from shared.policies import (
     CompactionPolicy,
     Compression,
     Connection,
+    DeadLetterBodies,
     ExportPolicy,
     FinishPolicy,
     MiB,
@@ -36,12 +37,8 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9.-]*$",
         description="Host name of the namespace, for access with a managed identity.",
     )
-    EventHubConnection__clientId: str = Field(
-        "", description="Client ID of the user-assigned identity for the hub."
-    )
-    EVENT_HUB_NAME: str = Field(
-        min_length=1, description="The Event Hub that the diagnostic setting streams into."
-    )
+    EventHubConnection__clientId: str = Field("", description="Client ID of the identity for the hub.")
+    EVENT_HUB_NAME: str = Field(min_length=1, description="The hub that the diagnostic setting streams into.")
     EVENT_HUB_CONSUMER_GROUP: str = Field(
         min_length=1, description="A consumer group of that hub that no other application uses."
     )
@@ -59,20 +56,14 @@ class Settings(BaseSettings):
         "",
         description="Connection string of the output storage account. Alternatively, set the next setting.",
     )
-    OutputStorage__blobServiceUri: str = Field(
-        "", description="Blob service URI of the account, for access with a managed identity."
-    )
-    OutputStorage__clientId: str = Field(
-        "", description="Client ID of the user-assigned identity for the output account."
-    )
+    OutputStorage__blobServiceUri: str = Field("", description="Blob service URI of the output account.")
+    OutputStorage__clientId: str = Field("", description="Client ID of the identity for the output account.")
     StateStorage: str = Field(
         "",
         description="Connection string of the storage account for the state container; if empty, the output account is used.",
     )
     StateStorage__blobServiceUri: str = Field("", description="Blob service URI of the state account.")
-    StateStorage__clientId: str = Field(
-        "", description="Client ID of the user-assigned identity for the state account."
-    )
+    StateStorage__clientId: str = Field("", description="Client ID of the identity for the state account.")
     AzureWebJobsStorage: str = Field(
         "",
         description="Connection string of the storage account of the Functions host, which keeps its checkpoints there. Alternatively, set the next setting.",
@@ -83,6 +74,9 @@ class Settings(BaseSettings):
     STATE_CONTAINER: str = Field(
         "websocket-logs-state",
         description="Container for the ledgers. It must have no lifecycle rules, versioning or soft delete.",
+    )
+    DEAD_LETTER_CONTAINER: str = Field(
+        "websocket-logs-dead-letters", description="Container for dead letters, in the output account."
     )
     EXPORT_CATEGORIES: Categories = Field(
         ("WebSocketConnectionLogs",),
@@ -112,6 +106,10 @@ class Settings(BaseSettings):
         "", description="Key of the hash, at least 16 characters. It can be a Key Vault reference."
     )
     DROP_COLUMNS: Columns = Field((), description="Text columns that are left empty.")
+    DEAD_LETTER_BODIES: DeadLetterBodies = Field(
+        "raw",
+        description="What dead letters keep of a message: `raw`, the original bytes, or `redacted`, its text after REDACT, HASH_COLUMNS and DROP_COLUMNS (if it is no text: its length and SHA-256).",
+    )
 
     RECORD_MAX_AGE: Span = Field(
         timedelta(days=7),
@@ -243,7 +241,11 @@ class Settings(BaseSettings):
             grace=self.WS_GRACE,
             column_keys=self.COLUMN_KEYS,
             redaction=RedactionPolicy(
-                self.REDACT, self.HASH_COLUMNS, self.HASH_KEY.encode(), self.DROP_COLUMNS
+                self.REDACT,
+                self.HASH_COLUMNS,
+                self.HASH_KEY.encode(),
+                self.DROP_COLUMNS,
+                self.DEAD_LETTER_BODIES,
             ),
         )
 

@@ -25,6 +25,8 @@ param stateContainer string
 param outputBlobUri string
 @description('Container of the files.')
 param outputContainer string
+@description('Container of the dead letters, in the same account.')
+param deadLetterContainer string
 @description('Host name of the namespace.')
 param eventsHostName string
 @description('Name of the hub.')
@@ -55,6 +57,7 @@ var connections = {
   OutputStorage__blobServiceUri: outputBlobUri
   OutputStorage__clientId: identityClientId
   OUTPUT_CONTAINER: outputContainer
+  DEAD_LETTER_CONTAINER: deadLetterContainer
   StateStorage__blobServiceUri: hostBlobUri
   StateStorage__clientId: identityClientId
   STATE_CONTAINER: stateContainer
@@ -67,6 +70,7 @@ var defaults = {
   OUTPUT_FORMATS: 'parquet'
   PARQUET_COMPRESSION: 'snappy'
   REDACT: 'credentials'
+  DEAD_LETTER_BODIES: 'raw'
   RECORD_MAX_AGE: 'P7D'
   RECORD_MAX_LEAD: '01:00:00'
   ENVELOPE_MAX_INFLATED: '67108864'

@@ -5,12 +5,16 @@ import { Principal } from '../types.bicep'
 param name string
 @description('Container of the files.')
 param container string
+@description('Container of the dead letters, which readers of the files have no access to.')
+param deadLetterContainer string
 @description('Resource id of the identity that the app runs as: names of role assignments are made of it, so that what-if can predict them.')
 param identityId string
 @description('Object id of that identity.')
 param principalId string
 @description('Who may read, besides the app.')
 param readers Principal[]
+@description('Who may read dead letters, besides the app.')
+param deadLetterReaders Principal[]
 
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
   name: name
@@ -28,6 +32,14 @@ resource files 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-0
   }
 }
 
+resource deadLetters 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' = {
+  parent: account::blobs
+  name: deadLetterContainer
+  properties: {
+    publicAccess: 'None'
+  }
+}
+
 module roles 'output-roles.bicep' = {
   params: {
     accountName: account.name
@@ -35,6 +47,16 @@ module roles 'output-roles.bicep' = {
     identityId: identityId
     principalId: principalId
     readers: readers
+  }
+}
+
+module deadLetterRoles 'output-roles.bicep' = {
+  params: {
+    accountName: account.name
+    container: deadLetters.name
+    identityId: identityId
+    principalId: principalId
+    readers: deadLetterReaders
   }
 }
 

@@ -11,6 +11,8 @@ param tags Tags
 param sku string
 @description('Container of the files.')
 param container string
+@description('Container of the dead letters, which readers of the files have no access to.')
+param deadLetterContainer string
 @description('Days that Parquet files are kept.')
 param parquetRetentionDays int
 @description('Days that JSON Lines files are kept.')
@@ -31,18 +33,28 @@ param identityId string
 param principalId string
 @description('Who may read, besides the app; empty: nobody.')
 param readers Principal[]
+@description('Who may read dead letters, besides the app.')
+param deadLetterReaders Principal[]
 
 var retention = [
   {
-    folder: 'parquet'
+    name: 'parquet'
+    folder: '${container}/parquet'
     days: parquetRetentionDays
   }
   {
-    folder: 'json'
+    name: 'json'
+    folder: '${container}/json'
     days: jsonRetentionDays
   }
   {
-    folder: '_dead_letters'
+    name: 'deadletters'
+    folder: '${deadLetterContainer}/_dead_letters'
+    days: deadLetterRetentionDays
+  }
+  {
+    name: 'olddeadletters'
+    folder: '${container}/_dead_letters' // older versions put them there
     days: deadLetterRetentionDays
   }
 ]
@@ -97,6 +109,14 @@ resource files 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-0
   }
 }
 
+resource deadLetters 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' = {
+  parent: blobs
+  name: deadLetterContainer
+  properties: {
+    publicAccess: 'None'
+  }
+}
+
 resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06-01' = {
   parent: account
   name: 'default'
@@ -104,7 +124,7 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06
     policy: {
       rules: [
         for one in retention: {
-          name: 'delete${replace(one.folder, '_', '')}' // letters and digits only
+          name: 'delete${one.name}' // letters and digits only
           type: 'Lifecycle'
           enabled: true
           definition: {
@@ -113,7 +133,7 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06
                 'blockBlob'
               ]
               prefixMatch: [
-                '${container}/${one.folder}/'
+                '${one.folder}/'
               ]
             }
             actions: {
@@ -146,6 +166,16 @@ module roles 'output-roles.bicep' = {
     identityId: identityId
     principalId: principalId
     readers: readers
+  }
+}
+
+module deadLetterRoles 'output-roles.bicep' = {
+  params: {
+    accountName: account.name
+    container: deadLetters.name
+    identityId: identityId
+    principalId: principalId
+    readers: deadLetterReaders
   }
 }
 

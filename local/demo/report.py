@@ -3,7 +3,7 @@
 from datetime import datetime
 from pathlib import Path
 
-from local.stack import OUTPUT, ROOT, STATE, Stack
+from local.stack import OUTPUT, REJECTED, ROOT, STATE, Stack
 from shared.azure import blob_storage
 from shared.policies import Connection
 from shared.report.locations import Container, Range
@@ -16,7 +16,9 @@ def report(stack: Stack, since: datetime, until: datetime) -> Path:
     """The page, which it writes over; its path as seen from the repository."""
     (ROOT / REPORT).parent.mkdir(exist_ok=True)
     connection = Connection(string=stack.azurite.connection_string)
-    place = Container(blob_storage.connect(connection, connection, STATE, OUTPUT))
+    place = Container(
+        blob_storage.connect(connection, connection, STATE, OUTPUT, dead_letter_container=REJECTED)
+    )
     range_ = Range(_microseconds(since), _microseconds(until))
     write(place, f"container {OUTPUT}", range_, ROOT / REPORT, force=True, progress=lambda *_: None)
     return REPORT

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.tree import Tree
 
-from local.stack import GROUP, HUB, OUTPUT, Stack
+from local.stack import GROUP, HUB, OUTPUT, REJECTED, Stack
 from shared.tables.websocket_connection_logs import RECORDS
 
 COLUMNS = (
@@ -118,7 +118,8 @@ def lead_on(console: Console, stack: Stack, *, kept: bool) -> None:
 .venv/bin/python -m shared report --output report.html
 
 [bold]Azure Storage Explorer[/]: choose "Connect to Azure Storage", "Local storage emulator", blobs port
-{stack.azurite.port}. The container is {OUTPUT}. Any other tool connects with OutputStorage above.
+{stack.azurite.port}. The containers are {OUTPUT} and {REJECTED}.
+Any other tool connects with OutputStorage above.
 
 [bold]Event Hub[/] {HUB}, consumer group {GROUP}: any client connects with EventHubConnection above.
 

@@ -17,11 +17,10 @@ from shared.errors import DamagedFile
 from shared.output import json_lines, parquet
 from shared.output.formats import FORMATS, Format
 from shared.output.lineage import BATCH, KEY, Keys
-from shared.protocol.storage import BlobInfo
+from shared.protocol.storage import DEAD_LETTERS, BlobInfo
 
 PIECE = 4 << 20
 """Bytes that one call fetches at most."""
-DEAD_LETTERS = "_dead_letters"
 
 
 class Parts(Protocol):

@@ -10,7 +10,7 @@ import numpy as np
 
 from shared.arrays import Array
 from shared.audit import contents
-from shared.audit.contents import DEAD_LETTERS, Parts
+from shared.audit.contents import Parts
 from shared.audit.evidence import Commit, Finding, Level, refuted
 from shared.compaction.swaps import is_own
 from shared.digests import of_file
@@ -20,7 +20,7 @@ from shared.intervals import intervals
 from shared.output.layout import is_delta_log
 from shared.protocol.commit_metadata import CommitMetadata
 from shared.protocol.ledger import PendingFile
-from shared.protocol.storage import BlobInfo, Storage
+from shared.protocol.storage import DEAD_LETTERS, BlobInfo, Storage
 from shared.tables import connection_revisions
 from shared.tables.registry import table_of
 

@@ -20,7 +20,7 @@ from shared import deadline
 from shared.azure import blob_calls
 from shared.policies import Connection, StorageTimeouts
 from shared.protocol.ledger import PendingFile, StagedFile
-from shared.protocol.storage import Blob, BlobInfo, Publication, is_directory
+from shared.protocol.storage import DEAD_LETTERS, Blob, BlobInfo, Publication, is_directory
 
 SINGLE_PUT = 64 << 20
 """Bytes up to which the SDK puts a blob in one call; ledgers are far below (shared/protocol/ledger.py)."""
@@ -32,10 +32,17 @@ class BlobStorage:
     """Storage on Azure Blob Storage. Thread-safe; one for the life of a process."""
 
     def __init__(
-        self, state: ContainerClient, output: ContainerClient, timeouts: StorageTimeouts | None = None
+        self,
+        state: ContainerClient,
+        output: ContainerClient,
+        timeouts: StorageTimeouts | None = None,
+        dead_letters: ContainerClient | None = None,
     ) -> None:
+        """`dead_letters` receives the files below `_dead_letters/`; None: they go to `output`."""
         self._state = state
         self._output = output
+        apart = dead_letters is not None and dead_letters.url != output.url
+        self._dead_letters = dead_letters if apart else None
         self._timeouts = timeouts or StorageTimeouts()
         self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="blob")
 
@@ -109,15 +116,29 @@ class BlobStorage:
 
     def stage_block(self, name: str, block_id: str, data: bytes) -> None:
         """See Storage."""
-        blob = self._output.get_blob_client(name)
+        blob = self._places(name)[0].get_blob_client(name)
         self._call(f"stage {name}", lambda: blob.stage_block(block_id, data))
+
+    def _places(self, name: str) -> tuple[ContainerClient, ...]:
+        """Where an output file of this name can be: where it is written, then where it was before."""
+        if self._dead_letters is not None and name.startswith(f"{DEAD_LETTERS}/"):
+            return self._dead_letters, self._output
+        return (self._output,)
 
     def publish(self, files: Sequence[PendingFile]) -> list[Publication]:
         """See Storage."""
         return self._each(self._publish, files)
 
     def _publish(self, file: PendingFile) -> Publication:
-        blob = self._output.get_blob_client(file.name)
+        publication = Publication.BLOCKS_GONE
+        for container in self._places(file.name):
+            publication = self._publish_in(container, file)
+            if publication is not Publication.BLOCKS_GONE:
+                break
+        return publication
+
+    def _publish_in(self, container: ContainerClient, file: PendingFile) -> Publication:
+        blob = container.get_blob_client(file.name)
 
         def commit() -> Publication:
             try:
@@ -144,15 +165,29 @@ class BlobStorage:
 
     def remove(self, names: Sequence[str]) -> None:
         """See Storage."""
-        self._each(lambda name: self._delete(self._output, name), names)
+        self._each(self._remove, names)
+
+    def _remove(self, name: str) -> None:
+        for container in self._places(name):
+            self._delete(container, name)
 
     def exists(self, name: str) -> bool:
         """See Storage."""
-        return self._call(f"look for {name}", self._output.get_blob_client(name).exists)
+        return any(self._is_in(container, name) for container in self._places(name))
+
+    def _is_in(self, container: ContainerClient, name: str) -> bool:
+        return self._call(f"look for {name}", container.get_blob_client(name).exists)
 
     def outputs(self, prefix: str) -> Iterator[BlobInfo]:
         """See Storage."""
-        for blob in self._list(self._output, prefix, ["metadata", "uncommittedblobs"]):
+        yield from self._outputs(self._output, prefix)
+        if self._dead_letters is not None and (
+            prefix.startswith(f"{DEAD_LETTERS}/") or f"{DEAD_LETTERS}/".startswith(prefix)
+        ):
+            yield from self._outputs(self._dead_letters, prefix)
+
+    def _outputs(self, container: ContainerClient, prefix: str) -> Iterator[BlobInfo]:
+        for blob in self._list(container, prefix, ["metadata", "uncommittedblobs"]):
             # Azure lists a blob without committed blocks as one of 0 bytes without metadata.
             metadata = blob.metadata or {}
             yield BlobInfo(
@@ -165,7 +200,9 @@ class BlobStorage:
 
     def part(self, name: str, offset: int, length: int) -> bytes:
         """See Storage."""
-        return self._call(f"read {name}", lambda: self._output.download_blob(name, offset, length).readall())
+        first, *older = self._places(name)
+        container = older[0] if older and not self._is_in(first, name) else first
+        return self._call(f"read {name}", lambda: container.download_blob(name, offset, length).readall())
 
     def read_outputs(self, names: Sequence[str]) -> list[bytes | None]:
         """See Storage."""
@@ -192,14 +229,22 @@ def connect(
     state_container: str,
     output_container: str,
     timeouts: StorageTimeouts | None = None,
+    *,
+    dead_letter_container: str | None = None,
     **options: Any,
 ) -> BlobStorage:
-    """Storage on two containers; nothing is asked of the service yet. `options` go to BlobServiceClient."""
+    """Storage on these containers; nothing is asked of the service yet.
+
+    Dead letters go to a container of their own in the output account; None: to the output container.
+    `options` go to BlobServiceClient.
+    """
     timeouts = timeouts or StorageTimeouts()
+    account = service(output, timeouts, options)
     return BlobStorage(
         service(state, timeouts, options).get_container_client(state_container),
-        service(output, timeouts, options).get_container_client(output_container),
+        account.get_container_client(output_container),
         timeouts,
+        account.get_container_client(dead_letter_container) if dead_letter_container else None,
     )
 
 

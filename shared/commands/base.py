@@ -22,7 +22,7 @@ SPANS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days
 SETTINGS = """
 It reads the settings of the function app from the environment: OutputStorage (a connection string) or
 OutputStorage__blobServiceUri (with your own login or a managed identity), and, where they are not the
-defaults, OUTPUT_CONTAINER, STATE_CONTAINER and StateStorage.
+defaults, OUTPUT_CONTAINER, DEAD_LETTER_CONTAINER, STATE_CONTAINER and StateStorage.
 """
 
 
@@ -48,12 +48,30 @@ def configured() -> OperatorSettings:
     return settings.load_as(OperatorSettings)
 
 
-def connect(config: Settings) -> LogStorage:
-    """The storage of the settings, once both containers were read. Raises AccessError within 20 s."""
+def connect(config: Settings, *, dead_letters: bool = True) -> LogStorage:
+    """The storage of the settings, once its containers were read. Raises AccessError within 30 s.
+
+    `dead_letters`: whether theirs must be readable, too.
+    """
     access.check(config.output, config.OUTPUT_CONTAINER, "OutputStorage", "OUTPUT_CONTAINER", console.waiting)
     state = "OutputStorage" if config.state == config.output else "StateStorage"
     access.check(config.state, config.STATE_CONTAINER, state, "STATE_CONTAINER", console.waiting)
-    return blob_storage.connect(config.state, config.output, config.STATE_CONTAINER, config.OUTPUT_CONTAINER)
+    if dead_letters:
+        check_dead_letters(config)
+    return blob_storage.connect(
+        config.state,
+        config.output,
+        config.STATE_CONTAINER,
+        config.OUTPUT_CONTAINER,
+        dead_letter_container=config.DEAD_LETTER_CONTAINER,
+    )
+
+
+def check_dead_letters(config: Settings) -> None:
+    """Reads their container, which readers of the output may have no access to. Raises AccessError."""
+    name = config.DEAD_LETTER_CONTAINER
+    if name != config.OUTPUT_CONTAINER:
+        access.check(config.output, name, "OutputStorage", "DEAD_LETTER_CONTAINER", console.waiting)
 
 
 def now() -> int:

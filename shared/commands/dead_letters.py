@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 from shared.audit import contents
-from shared.audit.contents import DEAD_LETTERS
 from shared.audit.listing import Progress
 from shared.errors import DamagedFile
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
+from shared.input.redacted_bodies import COLUMN
 from shared.input.validation import validate
 from shared.policies import ExportPolicy
 from shared.protocol.ledger import Ledger
 from shared.protocol.selection import Verdict, verdict_on
-from shared.protocol.storage import BlobInfo, Storage
+from shared.protocol.storage import DEAD_LETTERS, BlobInfo, Storage
 
 BATCH = 500
 """Dead letters that are in memory at a time."""
@@ -52,6 +52,12 @@ class Replayed:
     """Records in those that are of another category now."""
     stay: int = 0
     """Of which nothing fits."""
+    from_redacted: int = 0
+    """Of those that fit, whose credentials are markers: they would be in a row, too."""
+    no_body: int = 0
+    """That cannot be replayed: nothing was kept of the body, which is no text (DEAD_LETTER_BODIES)."""
+    no_columns: int = 0
+    """That cannot be replayed: columns that are hashed or dropped were removed from the body."""
     reasons: Counter[str] = field(default_factory=Counter)
     """Today's, of all records that still do not fit."""
     commits: int = 0
@@ -64,6 +70,10 @@ class _Letter:
     """Whose ledger counts its replay."""
     envelope: Envelope
     reasons: frozenset[str]
+    redacted: frozenset[str]
+    """Kinds of what was replaced in the body."""
+    kept: bool
+    """Whether there is a body."""
 
 
 def replay(
@@ -81,7 +91,7 @@ def replay(
     other, in a ledger of its own (`HubPartition.replay`), so doing it again, or two at a time, changes
     nothing. Only what was rejected is exported, with the partition and sequence number that it came with. A
     dead letter of which nothing fits is left as it is. What does not fit of one that was replayed is one of
-    that ledger.
+    that ledger. Dead letters whose bodies were not kept, or lack columns, are counted and left as they are.
     """
     done = Replayed()
     files = [
@@ -113,7 +123,8 @@ def _chosen(storage: Storage, file: BlobInfo, choice: Choice) -> Iterator[_Lette
 
 def _letter(line: dict[str, Any]) -> _Letter:
     """As `shared.output.dead_letters` wrote it."""
-    body = line["body_base64"] if "body_base64" in line else line["body"]
+    kept = "body_sha256" not in line or "body" in line
+    body = line["body_base64"] if "body_base64" in line else line["body"] if kept else ""
     envelope = Envelope(
         sequence=int(line["sequence"]),
         enqueued=int(np.datetime64(str(line["enqueued"]).removesuffix("Z"), "us").astype(np.int64)),
@@ -122,7 +133,7 @@ def _letter(line: dict[str, Any]) -> _Letter:
         only=tuple((first, last) for first, last in line["rejected_indexes"]),
     )
     partition = HubPartition(*str(line["partition"]).rsplit("/", 2)).replay(int(line["incarnation"]))
-    return _Letter(partition, envelope, frozenset(line["counts"]))
+    return _Letter(partition, envelope, frozenset(line["counts"]), frozenset(line.get("redacted", ())), kept)
 
 
 def _fitting(
@@ -143,6 +154,10 @@ def _fitting(
         if verdict_on(ledgers[letter.partition], letter.envelope) is Verdict.DUPLICATE:
             done.before += 1
             continue
+        if not letter.kept or COLUMN in letter.redacted:
+            done.no_columns += letter.kept
+            done.no_body += not letter.kept
+            continue
         valid = validate(letter.partition.origin, [letter.envelope], policy)
         for one in valid.rejected:
             done.reasons.update({str(reason): number for reason, number in one.counts.items()})
@@ -150,6 +165,7 @@ def _fitting(
             done.stay += 1
             continue
         done.fit += 1
+        done.from_redacted += bool(letter.redacted)
         done.rows += valid.rows
         done.skipped += valid.skipped
         envelopes.append(letter.envelope)

@@ -9,7 +9,7 @@ from shared.audit.audit import OK, UNKNOWN
 from shared.commands import console
 from shared.commands import dead_letters as replaying
 from shared.commands.base import SETTINGS, command, configured, connect, moment, new_id, now, say_json
-from shared.commands.console import RED, paint, say
+from shared.commands.console import RED, YELLOW, paint, say
 from shared.commands.dead_letters import Choice
 from shared.export.exporter import Exporter
 from shared.input.envelope import Reason
@@ -97,7 +97,15 @@ def replay(
     did = "would be exported" if dry_run else "exported"
     say(f"{done.letters:,} dead letters, {done.before:,} of them replayed before")
     say(f"{done.fit:,} fit now: {done.rows:,} rows {did}, {done.skipped:,} of other categories now")
+    if done.from_redacted:
+        say(f"  {done.from_redacted:,} of them from text in which credentials are markers")
     say(f"{done.stay:,} stay")
+    for number, cause in (
+        (done.no_body, "their bodies are no text, of which only length and SHA-256 were kept"),
+        (done.no_columns, "values of hashed or dropped columns were removed from their bodies"),
+    ):
+        if number:
+            say(paint(f"{number:,} cannot be replayed: {cause} (DEAD_LETTER_BODIES)", YELLOW))
     for reason, number in done.reasons.most_common():
         say(f"  {number:,} records still rejected: {reason}")
     for problem in done.damaged:

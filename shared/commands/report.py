@@ -6,7 +6,19 @@ from typing import Any
 
 from shared.audit.audit import OK
 from shared.commands import console
-from shared.commands.base import SETTINGS, command, configured, connect, moment, now
+from shared.commands.base import SETTINGS, check_dead_letters, command, configured, connect, moment, now
+from shared.errors import AccessError
+from shared.settings import Settings
+
+
+def _readable(config: Settings) -> bool:
+    """Whether the dead letters can be read; says what the report lacks if not."""
+    try:
+        check_dead_letters(config)
+    except AccessError as error:
+        console.say(f"The report has no rejections. {error}")
+        return False
+    return True
 
 
 def declare(commands: Any) -> None:
@@ -23,7 +35,8 @@ def declare(commands: Any) -> None:
         else:
             config = configured()
             name = f"container {config.OUTPUT_CONTAINER}"
-            place = Container(connect(config))
+            storage = connect(config, dead_letters=False)
+            place = Container(storage, dead_letters=_readable(config))
         until = now() if options.until is None else options.until
         done = write(
             place,

@@ -38,7 +38,7 @@ def declare(commands: Any) -> None:
 
     def run(options: argparse.Namespace) -> int:
         config = settings.load_as(OperatorSettings)
-        store = connect(config)
+        store = connect(config, dead_letters=False)
         while True:
             if options.watch is not None:
                 console.clear()

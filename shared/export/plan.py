@@ -168,7 +168,7 @@ def _outputs(
     for letter in rejected:
         folders.setdefault(layout.dead_letter_folder(letter.envelope.enqueued), []).append(letter)
     for folder, lines in folders.items():
-        data = dead_letters.encode(lines, partition, incarnation)
+        data = dead_letters.encode(lines, partition, incarnation, policy)
         yield _Output(folder, None, len(lines), data, dead_letters.EXTENSION, dead_letters.CONTENT_TYPE)
 
 

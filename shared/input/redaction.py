@@ -55,6 +55,8 @@ QUERY = _Rule("query", b"=", r"([?&#;][^=&#\s\"']+=)" + _VALUE)
 """The value of any parameter, those that mean a credential included."""
 PROPERTIES = (_Rule("property", b'":', rf'("(?:{_NAMES})":\s*)"(?:[^"\\]|\\.)*"'),)
 """Of a JSON object: values of properties whose names mean a credential."""
+SPACED_PROPERTIES = (_Rule("property", b'"', rf'("(?:{_NAMES})"\s*:\s*)"(?:[^"\\]|\\.)*"'),)
+"""The same in JSON that others wrote."""
 
 
 def redact(table: pa.Table, policy: RedactionPolicy) -> tuple[pa.Table, Counter[str]]:
@@ -76,6 +78,19 @@ def redact(table: pa.Table, policy: RedactionPolicy) -> tuple[pa.Table, Counter[
             if clean is not None:
                 table = table.set_column(at, field, clean)
     return table, counts
+
+
+def redact_texts(texts: list[str], policy: RedactionPolicy, counts: Counter[str]) -> list[str]:
+    """Texts without credentials, which are counted by kind."""
+    found = _redacted(pa.array(texts, pa.string()), list(_policy("", policy)), counts)
+    return list(texts if found is None else found.to_pylist())
+
+
+def redact_properties(texts: list[str], policy: RedactionPolicy, counts: Counter[str]) -> list[str]:
+    """JSON texts without the values of properties whose names mean a credential."""
+    rules = [] if policy.level == "off" else list(SPACED_PROPERTIES)
+    found = _redacted(pa.array(texts, pa.string()), rules, counts)
+    return list(texts if found is None else found.to_pylist())
 
 
 def redact_text(text: str, policy: RedactionPolicy) -> str:

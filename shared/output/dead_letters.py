@@ -1,20 +1,30 @@
-"""Writes rejected envelopes as dead letters, whose bodies can be had back byte for byte."""
+"""Writes rejected envelopes as dead letters: with their bodies byte for byte, or redacted."""
 
 from base64 import b64encode
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
 import orjson
 
 from shared.input.envelope import HubPartition, Rejected
+from shared.input.redacted_bodies import redact_body, redact_message
 from shared.output import json_lines
+from shared.policies import ExportPolicy
+from shared.tables.column_keys import extended
+from shared.tables.registry import of_categories
 
 EXTENSION = "jsonl.gz"
 CONTENT_TYPE = json_lines.CONTENT_TYPE
 
 
-def encode(rejected: Sequence[Rejected], partition: HubPartition, incarnation: int) -> bytes:
+def encode(
+    rejected: Sequence[Rejected],
+    partition: HubPartition,
+    incarnation: int,
+    policy: ExportPolicy,
+) -> bytes:
     """As JSON Lines, gzip, one line per envelope, whose body can be had back byte for byte.
 
     A line has `partition`, `sequence`, `enqueued` (ISO 8601, microseconds), `incarnation`, `body` (or
@@ -22,33 +32,59 @@ def encode(rejected: Sequence[Rejected], partition: HubPartition, incarnation: i
     kept as JSON, `rejections` (the first 100: `index`, `reason`, `pointer`,
     `message`, and `text` of a record that is no JSON), `rejected_indexes` (all of them, as closed intervals;
     empty: the whole envelope) and `counts`.
+
+    With `DEAD_LETTER_BODIES=redacted`, `redacted` counts what was replaced in `body`, by kind; values are not
+    quoted in messages. `body_bytes` and `body_sha256` say what the original was. Of a body that is no text,
+    nothing else is kept.
     """
     lines = (
-        orjson.dumps(_dead_letter(one, partition, incarnation), option=orjson.OPT_APPEND_NEWLINE)
+        orjson.dumps(_dead_letter(one, partition, incarnation, policy), option=orjson.OPT_APPEND_NEWLINE)
         for one in rejected
     )
     return json_lines.pack(lines)
 
 
-def _dead_letter(one: Rejected, partition: HubPartition, incarnation: int) -> dict[str, Any]:
+def _dead_letter(
+    one: Rejected, partition: HubPartition, incarnation: int, policy: ExportPolicy
+) -> dict[str, Any]:
     envelope = one.envelope
-    try:
-        body = {"body": envelope.body.decode()}
-    except UnicodeDecodeError:
-        body = {"body_base64": b64encode(envelope.body).decode()}
+    raw = policy.redaction.bodies == "raw"
     amqp = {"amqp_body_type": envelope.amqp} if envelope.amqp else {}
     return {
         "partition": str(partition),
         "sequence": envelope.sequence,
         "enqueued": f"{np.datetime64(envelope.enqueued, 'us')}Z",
         "incarnation": incarnation,
-        **body,
+        **(_raw(envelope.body) if raw else _redacted(envelope.body, policy)),
         **amqp,
         "rejections": [
-            {"index": each.index, "reason": each.reason, "pointer": each.pointer, "message": each.message}
-            | ({"text": each.text} if each.text else {})
+            {
+                "index": each.index,
+                "reason": each.reason,
+                "pointer": each.pointer,
+                "message": each.message if raw else redact_message(each.message),
+            }
+            | ({"text": each.text} if each.text and raw else {})
             for each in one.rejections
         ],
         "rejected_indexes": one.indexes,
         "counts": {str(reason): number for reason, number in one.counts.items()},
     }
+
+
+def _raw(body: bytes) -> dict[str, Any]:
+    try:
+        return {"body": body.decode()}
+    except UnicodeDecodeError:
+        return {"body_base64": b64encode(body).decode()}
+
+
+def _redacted(body: bytes, policy: ExportPolicy) -> dict[str, Any]:
+    tables = [extended(table, policy.column_keys) for table in of_categories(policy.categories)]
+    found = redact_body(body, policy.redaction, tables)
+    original = {"body_bytes": len(body), "body_sha256": sha256(body).hexdigest()}
+    if found.text is None:
+        return original
+    if not found.replaced:
+        return {"body": found.text}
+    return {"body": found.text, "redacted": dict(found.replaced)} | original

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from shared.arrays import integers, run_starts
 from shared.input.envelope import HubPartition
+from shared.protocol.storage import DEAD_LETTERS
 from shared.timeunits import HOUR
 
 ROWS_PER_FILE = 1_000_000
@@ -89,7 +90,7 @@ def dead_letter_folder(enqueued_us: int) -> str:
     Spark, Hive and their friends skip names that begin with `_`.
     """
     date, hour = _date_and_hour(enqueued_us // HOUR)
-    return f"_dead_letters/date={date}/hour={hour}/"
+    return f"{DEAD_LETTERS}/date={date}/hour={hour}/"
 
 
 def file_name(

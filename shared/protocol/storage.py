@@ -7,6 +7,9 @@ from typing import Protocol
 
 from shared.protocol.ledger import PendingFile, StagedFile
 
+DEAD_LETTERS = "_dead_letters"
+"""What the names of dead letters' files begin with. They can lie in a container of their own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Blob:
@@ -54,6 +57,9 @@ class Publication(Enum):
 class Storage(Protocol):
     """Two containers: state (ledgers, segments, manifest, state table) and output (files).
 
+    Files of dead letters may lie in a third one, which only the implementation knows: their names, and the
+    calls, are those of output files.
+
     Every call raises PreconditionFailed (it had no effect), OutcomeUnknown (it may have had) or another
     StorageError.
     """
@@ -94,7 +100,7 @@ class Storage(Protocol):
     def outputs(self, prefix: str) -> Iterator[BlobInfo]:
         """The output blobs whose names start with the prefix, those that are only staged included.
 
-        All blobs of a folder come together, in order of their names. Directories are left out.
+        All blobs of a table's folder come together, in order of their names. Directories are left out.
         """
 
     def part(self, name: str, offset: int, length: int) -> bytes:

@@ -67,6 +67,10 @@ class Day:
 class Location(Protocol):
     """Where the output lies."""
 
+    @property
+    def dead_letters(self) -> bool:
+        """Whether dead letters can be read; without them, nobody knows what was rejected."""
+
     def find(self, range_: Range, listed: ListingProgress) -> dict[date, Day]:
         """The files whose folders the range touches, by date; connections with MARGIN on both sides."""
 
@@ -83,14 +87,17 @@ class Location(Protocol):
 class Container:
     """The output container, through the storage client."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, *, dead_letters: bool = True) -> None:
         self._storage = storage
+        self.dead_letters = dead_letters
 
     def find(self, range_: Range, listed: ListingProgress) -> dict[date, Day]:
         """See Place."""
 
         def stored() -> Iterator[BlobInfo]:
-            for prefix in FOLDERS.values():
+            for key, prefix in FOLDERS.items():
+                if key == "letters" and not self.dead_letters:
+                    continue
                 for dates in _prefixes(_wanted(prefix, range_)):
                     yield from self._storage.outputs(prefix + dates)
 
@@ -133,6 +140,7 @@ class Folder:
         if not root.is_dir():
             raise ReportError(f"expected a folder with a copy of the output container, there is none: {root}")
         self._root = root
+        self.dead_letters = (root / FOLDERS["letters"]).is_dir()
 
     def find(self, range_: Range, listed: ListingProgress) -> dict[date, Day]:
         """See Place."""

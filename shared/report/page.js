@@ -115,7 +115,7 @@ function figures(chosen) {
     [ESTIMATED ? "Median, estimated" : "Median duration", lasted(all.p50), `p99 ${lasted(all.p99)}`],
     ["Peak open", short(Math.round(open.most)), open.exact ? "at the same time" : `highest mean per ${length(DATA.points.step)}`],
     ["Still open", short(still), "at the end"],
-    ["Rejected", short(rejected), `${short(DATA.records[0][0])} records exported`],
+    ["Rejected", DATA.grid.letters ? short(rejected) : "unknown", `${short(DATA.records[0][0])} records exported`],
     ["Delay, p95", lasted(committed.n ? committed.p95 : delayed && delayed.p95), committed.n ? "from hub to output" : "to the hub"],
   ];
   element("figures").replaceChildren(...rows.map(([name, value, more]) => {
@@ -239,7 +239,7 @@ function showOnce() {
   });
   table("table-rejections", DATA.reasons.length ? DATA.reasons : [[]], DATA.reasons.length ? [
     ["Reason", (row) => row[0]], ["records", (row) => number(row[1]), "number"], ["one of the messages", (row) => row[2] ?? "", "text"],
-  ] : [["", () => "Nothing was rejected."]]);
+  ] : [["", () => DATA.grid.letters ? "Nothing was rejected." : "The dead letters could not be read: what was rejected is unknown."]]);
   const legs = Object.keys(LEGS).filter((leg) => DATA.delays.some((row) => row[0] === leg));
   const delayed = delays(DATA).map((row) => ({
     ...row, leg: LEGS[row.leg], when: when(row.t - step / 2), said: lasted(row.ms),

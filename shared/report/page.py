@@ -38,6 +38,8 @@ class PageFacts:
     """Nothing at all is in the range."""
     earliest: int | None
     """The first hour that there is a record of, looked for if the range is empty; µs since 1970 UTC."""
+    dead_letters: bool
+    """Whether dead letters could be read."""
     commits: bool
     """Whether files say when they were committed."""
 
@@ -52,6 +54,7 @@ def page(aggregates: Aggregates, facts: PageFacts) -> str:
             "from": facts.shown.since // 1000,
             "to": facts.shown.until // 1000,
             "commits": facts.commits,
+            "letters": facts.dead_letters,
         },
         "listed": LONGEST,
     }

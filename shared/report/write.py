@@ -72,6 +72,7 @@ def write(
         files=number,
         empty=empty,
         earliest=location.earliest() if empty else None,
+        dead_letters=location.dead_letters,
         commits=any(leg == "exporter" for leg, *_ in aggregates["delays"]),
     )
     text = page(aggregates, facts)

@@ -10,7 +10,7 @@ import pytest
 
 from local.demo.drive import drain
 from local.emulators.functions_host.process import HostError
-from local.stack import HUB, OPERATORS, OUTPUT, STATE, Stack
+from local.stack import HUB, OPERATORS, OUTPUT, REJECTED, STATE, Stack
 from local.traffic.check import check
 from local.traffic.generate import Traffic, generate
 from local.traffic.send import next_sequences, producer, send
@@ -154,7 +154,7 @@ def redelivered(stack: Stack) -> None:
     """What the command does."""
     storage = Connection(string=stack.azurite.connection_string)
     redeliver(
-        blob_storage.connect(storage, storage, STATE, OUTPUT),
+        blob_storage.connect(storage, storage, STATE, OUTPUT, dead_letter_container=REJECTED),
         EventHub(Connection(string=stack.broker.connection_string), HUB, OPERATORS),
         ExportPolicy(formats=("parquet", "json")),
         1 << 26,

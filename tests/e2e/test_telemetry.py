@@ -15,7 +15,7 @@ import pytest
 
 from local.demo.drive import finish
 from local.emulators.azurite import KEY
-from local.stack import OUTPUT, Stack
+from local.stack import OUTPUT, REJECTED, Stack
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.telemetry import FunctionName
@@ -98,7 +98,8 @@ def test_every_count_is_the_truth(stack: Stack, collector: Collector) -> None:
     assert total("bytes.in") == sum(len(send.body) for send in one.sends)
     files = [
         blob
-        for blob in stack.container(OUTPUT).list_blobs()
+        for container in (OUTPUT, REJECTED)
+        for blob in stack.container(container).list_blobs()
         if CONNECTIONS.name not in blob.name
         and blob.name.rpartition("/")[2][0] != "_"  # not what the timer writes
     ]

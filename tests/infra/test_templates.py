@@ -59,6 +59,7 @@ OF_THE_APP = {
     ("Azure Event Hubs Data Receiver", "/eventhubs/"),
     ("Storage Blob Data Owner", "/storageAccounts/sthost"),
     ("Storage Blob Data Contributor", "/containers/websocket-logs"),
+    ("Storage Blob Data Contributor", "/containers/websocket-logs-dead-letters"),
     ("Monitoring Metrics Publisher", "/components/appi-"),
 }
 OF_THE_DEPLOYER = {
@@ -66,6 +67,7 @@ OF_THE_DEPLOYER = {
     ("Storage Blob Data Reader", "/containers/websocket-logs"),
     ("Storage Blob Data Reader", "/containers/websocket-logs-state"),
 }
+READING_DEAD_LETTERS = ("Storage Blob Data Reader", "/containers/websocket-logs-dead-letters")
 ACCOUNTS = "Microsoft.Storage/storageAccounts"
 DEPLOYER = "33333333-3333-3333-3333-333333333333"
 COMPANY = "44444444-4444-4444-4444-444444444444"
@@ -126,6 +128,11 @@ def test_the_app_has_exactly_the_roles_it_needs_each_on_one_resource(scenario: s
 def test_whoever_deploys_may_read_output_state_and_hub_if_asked_for() -> None:
     assert not roles("default", of_the_app=False)
     found = roles("everything", of_the_app=False)
+    assert fits(found, OF_THE_DEPLOYER | {READING_DEAD_LETTERS}), found
+
+
+def test_readers_of_the_output_have_no_access_to_dead_letters_unless_asked_for() -> None:
+    found = roles("private-network", of_the_app=False)
     assert fits(found, OF_THE_DEPLOYER), found
 
 
@@ -186,7 +193,7 @@ def test_storage_is_closed_to_keys_old_tls_and_anonymous_readers(scenario: str) 
         assert one.properties["allowSharedKeyAccess"] is False
     containers = of_type(f"{ACCOUNTS}/blobServices/containers", scenario)
     assert sorted(one.name.split("/")[2] for one in containers) == [
-        *("app-package", "websocket-logs", "websocket-logs-state")
+        *("app-package", "websocket-logs", "websocket-logs-dead-letters", "websocket-logs-state")
     ]
     assert all(one.properties["publicAccess"] == "None" for one in containers)
 
@@ -216,11 +223,15 @@ def test_every_folder_of_the_output_has_a_retention_longer_than_a_commit_may_be_
         days[prefix] = actions["baseBlob"]["delete"]["daysAfterModificationGreaterThan"]
     written = [layout.folder(one, "table", "2026-11-20", "10") for one in FORMATS]
     folders = {name.split("/")[0] for name in [*written, layout.dead_letter_folder(0)]}
-    assert {f"websocket-logs/{folder}/" for folder in folders} == set(days)
+    letters = layout.dead_letter_folder(0).split("/")[0]
+    assert {f"websocket-logs/{folder}/" for folder in folders} == set(days) - {
+        f"websocket-logs-dead-letters/{letters}/"
+    }
     assert days == {
         "websocket-logs/parquet/": 30,
         "websocket-logs/json/": 10,
-        "websocket-logs/_dead_letters/": 20,
+        "websocket-logs/_dead_letters/": 20,  # where older versions put them
+        "websocket-logs-dead-letters/_dead_letters/": 20,
     }
     # The parameters refuse less.
     source = (ROOT / "infra" / "main.bicep").read_text()

@@ -40,6 +40,7 @@ class Exported:
         self.environment = {
             "OutputStorage": azurite.connection_string,
             "OUTPUT_CONTAINER": f"{name}-output",
+            "DEAD_LETTER_CONTAINER": f"{name}-output",
             "STATE_CONTAINER": f"{name}-state",
         }
         self._clock = itertools.count(EPOCH + 60 * SECOND, SECOND)

@@ -38,6 +38,7 @@ param diagnosticRuleRights = [
 ]
 param deployerPrincipalId = '33333333-3333-3333-3333-333333333333'
 param deployerPrincipalType = 'Group'
+param deployerReadsDeadLetters = true
 param lockOutput = true
 param alertEmail = 'ops@example.com'
 param actionGroupIds = [

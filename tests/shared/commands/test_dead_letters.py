@@ -4,6 +4,7 @@ import gzip
 import io
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -11,12 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from shared.audit.audit import audit
+from shared.audit.audit import OK, audit
 from shared.commands.dead_letters import Choice, Replayed, replay
 from shared.errors import OutcomeUnknown
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
-from shared.policies import ExportPolicy
+from shared.policies import ExportPolicy, RedactionPolicy
 from shared.protocol.ledger import Ledger
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import SECOND
@@ -212,3 +213,62 @@ def test_a_source_and_its_replays_have_one_origin() -> None:
     partition = HubPartition("a.b", "c", "5")
     assert partition.replay(2).replay(0).origin == partition.origin == partition
     assert partition.replay(2) != partition.replay(1)
+
+
+SECRET = "hunter2hunter2"
+
+
+def old(sequence: int, source: str) -> Envelope:
+    """One record that is too old, from this source."""
+    bad = record(sequence, 0) | {"time": "2030-02-01T00:00:00Z"}
+    bad["properties"]["source"] = source
+    return Envelope(sequence, EPOCH + sequence * SECOND, orjson.dumps({"records": [bad]}))
+
+
+def compressed(envelope: Envelope) -> Envelope:
+    return replace(envelope, body=gzip.compress(envelope.body))
+
+
+def test_redacted_dead_letters_hold_no_secret_and_are_replayed_as_far_as_they_go(
+    exported: Exported,
+) -> None:
+    policy = replace(POLICY, redaction=RedactionPolicy(bodies="redacted"))
+    url = f"wss://h/p?access_token={SECRET}"
+    malformed = Envelope(3, EPOCH + 3 * SECOND, f'{{"records":[{{"source":"{url}'.encode())
+    exported.export([old(0, "10.0.0.1"), old(1, url), compressed(old(2, url)), malformed], policy)
+    held = b"".join(gzip.decompress(exported.read(name)) for name in exported.files("_dead_letters/"))
+    assert len(held.splitlines()) == 4
+    assert SECRET.encode() not in held
+    assert status(exported) == OK
+    done = replayed(exported)
+    assert (done.letters, done.fit, done.from_redacted, done.no_body, done.no_columns) == (4, 2, 1, 1, 0)
+    assert done.stay == 1
+    names = exported.files(f"parquet/{RECORDS.name}/")
+    table = pa.concat_tables(pq.read_table(io.BytesIO(exported.read(name))) for name in names)
+    assert sorted(table["Source"].to_pylist()) == [
+        "10.0.0.1",
+        "wss://h/p?access_token=[redacted:parameter]",
+    ]
+    assert (replayed(exported).before, status(exported)) == (2, OK)
+
+
+def test_raw_and_redacted_dead_letters_give_the_same_rows_when_replayed(exported: Exported) -> None:
+    url = f"wss://h/p?access_token={SECRET}&room=7"
+    exported.export([old(0, url)])
+    exported.export([old(1, url)], replace(POLICY, redaction=RedactionPolicy(bodies="redacted")))
+    assert replayed(exported).rows == 2
+    names = exported.files(f"parquet/{RECORDS.name}/")
+    table = pa.concat_tables(pq.read_table(io.BytesIO(exported.read(name))) for name in names)
+    assert set(table["Source"].to_pylist()) == {"wss://h/p?access_token=[redacted:parameter]&room=7"}
+
+
+@pytest.mark.parametrize("removed", [{"hash_columns": ("Source",)}, {"drop_columns": ("Source",)}])
+def test_a_dead_letter_without_its_columns_is_not_replayed(
+    exported: Exported, removed: dict[str, tuple[str, ...]]
+) -> None:
+    redaction = RedactionPolicy(hash_key=b"k" * 16, bodies="redacted", **removed)  # type: ignore[arg-type]
+    exported.export([old(0, "10.1.2.3")], replace(POLICY, redaction=redaction))
+    (name,) = exported.files("_dead_letters/")
+    assert b"10.1.2.3" not in gzip.decompress(exported.read(name))
+    done = replayed(exported)
+    assert (done.letters, done.fit, done.no_columns) == (1, 0, 1)

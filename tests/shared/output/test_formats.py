@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from shared.input.envelope import Envelope, HubPartition, Reason, Rejected, Rejection
 from shared.output import dead_letters, json_lines, parquet
-from shared.policies import Compression
+from shared.policies import Compression, ExportPolicy
 from shared.tables.websocket_connection_logs import RECORDS
 
 PARTITION = HubPartition("ns", "hub", "3")
@@ -169,8 +169,8 @@ REJECTED = st.builds(
 
 @given(st.lists(REJECTED, max_size=4))
 def test_a_dead_letter_gives_its_envelope_back_byte_for_byte(rejected: list[Rejected]) -> None:
-    encoded = dead_letters.encode(rejected, PARTITION, 2)
-    assert encoded == dead_letters.encode(rejected, PARTITION, 2)
+    encoded = dead_letters.encode(rejected, PARTITION, 2, ExportPolicy())
+    assert encoded == dead_letters.encode(rejected, PARTITION, 2, ExportPolicy())
     found = lines(encoded)
     assert len(found) == len(rejected)
     for line, one in zip(found, rejected, strict=True):
@@ -198,6 +198,6 @@ def test_text_stays_readable_in_a_dead_letter() -> None:
     rejection = Rejection(Reason.UNREADABLE_ENVELOPE, "expected JSON")
     body = "\ufeffgeöffnet\0".encode()
     one = Rejected(Envelope(1, 0, body), (rejection,), (), {rejection.reason: 1})
-    (line,) = lines(dead_letters.encode([one], PARTITION, 0))
+    (line,) = lines(dead_letters.encode([one], PARTITION, 0, ExportPolicy()))
     assert line["body"] == "\ufeffgeöffnet\0"
     assert line["enqueued"] == "1970-01-01T00:00:00.000000Z"

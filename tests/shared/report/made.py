@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from shared.input.envelope import Envelope, HubPartition, Reason, Rejected, Rejection
 from shared.output import dead_letters, layout, parquet
+from shared.policies import ExportPolicy
 from shared.tables.column import Table
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.websocket_connection_logs import RECORDS
@@ -75,7 +76,7 @@ def letters(root: Path, rejected: Sequence[tuple[float, Reason, int, str]]) -> N
         folders.setdefault(layout.dead_letter_folder(envelope.enqueued), []).append(one)
     for folder, some in folders.items():
         (root / folder).mkdir(parents=True, exist_ok=True)
-        (root / folder / "made.jsonl.gz").write_bytes(dead_letters.encode(some, PARTITION, 0))
+        (root / folder / "made.jsonl.gz").write_bytes(dead_letters.encode(some, PARTITION, 0, ExportPolicy()))
 
 
 def days(root: Path, until: datetime, hours: int, count: int) -> list[dict[str, Any]]:

@@ -37,6 +37,22 @@ def data(page: Path) -> dict[str, list[list[object]]]:
     return loaded
 
 
+def test_without_access_to_dead_letters_the_page_says_that_rejections_are_unknown(
+    exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (exported.environment | {"DEAD_LETTER_CONTAINER": "denied"}).items():
+        monkeypatch.setenv(name, value)
+    exported.export(envelopes(0, 20))
+    output = tmp_path / "report.html"
+    arguments = ["report", "--since", "2030-03-17T16:00Z", "--until", "2030-03-17T18:00Z"]
+    assert __main__.main([*arguments, "--output", str(output)]) == 0
+    assert "The report has no rejections. Container 'denied' does not exist" in capsys.readouterr().out
+    page = data(output)
+    assert page["grid"]["letters"] is False  # type: ignore[call-overload]
+    assert page["rejections"] == []
+    assert page["records"][0][0] == exported.ledger().counts.rows
+
+
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     made.write(tmp_path / "copy", CONNECTIONS, [made.connection("a", BEGIN, 5)], "EndTime")
