@@ -58,7 +58,7 @@ def test_a_service_that_cannot_be_reached_either_way_is_named(
         ("PARQUET_COMPRESSION", "lzo", "must be 'snappy', 'gzip' or 'zstd'; got 'lzo'."),
         ("OUTPUT_FORMATS", "csv", "must be 'parquet' or 'json'; got 'csv'. The default is parquet."),
         ("OUTPUT_FORMATS", ",", "must be a name or a comma-separated list of names, not empty; got ''"),
-        ("WS_CLOSING_EVENTS", ",", "must be a name or a comma-separated list of names, not empty; got ','"),
+        ("WS_CLOSING_EVENTS", ",", "must be a name or a comma-separated list of names, not empty; got ''"),
         ("RECORD_MAX_AGE", "a week", "must be a duration such as 90s, 15m, 24h, 7d, 01:30:00 or PT90M"),
         ("RECORD_MAX_AGE", "32d", "must be at most 744:00:00; got "),
         ("WS_GRACE", "90", "must be a duration such as 90s, 15m, 24h, 7d, 01:30:00 or PT90M; got '90'"),
