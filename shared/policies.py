@@ -40,12 +40,14 @@ class StorageTimeouts:
 
 @dataclass(frozen=True, slots=True)
 class ChildLimits:
-    """What planning one message in a child process may take."""
+    """What planning in a child process may take."""
 
     cpu: int = 30
-    """Seconds of CPU."""
-    wall: float = 90
-    """Seconds in total."""
+    """Seconds of CPU, of a batch or of one message."""
+    wall: float = 50
+    """Seconds in total of one message."""
+    batch: float = 30
+    """Seconds in total of a batch, so that a run has time left for the message that breaks it."""
     memory: int = 1 << 30
     """Bytes beyond what the process takes once everything is imported."""
 

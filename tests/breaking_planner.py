@@ -14,13 +14,14 @@ from shared.protocol.incarnation import Incarnation
 from shared.protocol.ledger import Ledger
 from shared.protocol.stamp import Stamp
 
-LOOPS, GROWS, RAISES, DIES, EXITS, SLEEPS, REPEATS = (
+LOOPS, GROWS, RAISES, DIES, EXITS, SLEEPS, LINGERS, REPEATS = (
     b"it loops",
     b"it grows",
     b"it raises",
     b"it dies",
     b"it exits",
     b"it sleeps",
+    b"it lingers",
     b"it repeats",
 )
 
@@ -51,6 +52,8 @@ def make(
                 os._exit(3)
             case b"it sleeps":
                 time.sleep(600)
+            case b"it lingers":
+                time.sleep(1.2)
             case b"it repeats":
                 ledger = ledger.model_copy(update={"incarnation": Incarnation()})
     return plan.plan_commit(partition, envelopes, ledger, known, policy, stamp)

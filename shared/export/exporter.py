@@ -76,6 +76,7 @@ class Exporter:
 
         When it returns, all of them are committed and their files are visible. Raises StorageError or
         LedgerError: then some may be; call it again with these or any other envelopes of the partition.
+        Raises PlanningBroke if planning takes longer than the run may: then call `run_isolated`.
         """
         with deadline.within(self._seconds):
             return self._run(partition, envelopes)
@@ -115,6 +116,8 @@ class Exporter:
         arguments = (partition, envelopes, ledger, self._known, self._policy, self._stamp())
         if planner is None:
             commit: CommitPlan | None = resolved(self._planner)(*arguments)
+            if commit and deadline.left() <= 0:  # no fault of storage: the next attempt isolates the batch
+                raise PlanningBroke(f"{partition}: the time of this run was up while the batch was planned")
             return commit
         if select(ledger, envelopes) is None:  # not worth a process
             return None

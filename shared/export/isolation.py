@@ -64,11 +64,12 @@ class IsolatedPlanner:
     ) -> CommitPlan | None:
         """As `plan_commit`. Raises PlanningBroke if it raises, or takes too much; DeadlineExceeded."""
         connection = self._connection or self._start()
-        until = monotonic() + self._limits.wall
+        seconds = self._limits.wall if len(envelopes) == 1 else self._limits.batch
+        until = monotonic() + seconds
         try:
             connection.send((partition, envelopes, ledger, policy, stamp))
             while True:
-                kind, value = self._receive(connection, until)
+                kind, value = self._receive(connection, until, seconds)
                 match kind:
                     case "earliest":
                         connection.send(known.earliest(value))
@@ -100,19 +101,20 @@ class IsolatedPlanner:
             )
         self._connection = Connection(ours.detach())
         try:
-            self._receive(self._connection, monotonic() + START)
+            self._receive(self._connection, monotonic() + START, START)
         except (EOFError, OSError, PlanningBroke) as error:
             self._end()
             raise DeadlineExceeded("the child process that plans message by message did not start") from error
         return self._connection
 
-    def _receive(self, connection: Connection, until: float) -> Any:
+    def _receive(self, connection: Connection, until: float, seconds: float) -> Any:
+        """The child's next message. Raises PlanningBroke at `until`, after `seconds`; DeadlineExceeded."""
         left = deadline.left()
         if not connection.poll(max(0, min(left, until - monotonic()))):
             self._end()
             if deadline.left() <= 0:
                 raise DeadlineExceeded("planning message by message: the time of this run is up")
-            raise PlanningBroke(f"it took more than {self._limits.wall:g} s")
+            raise PlanningBroke(f"it took more than {seconds:g} s")
         return connection.recv()
 
     def _ended(self) -> str:

@@ -22,7 +22,7 @@ from local.emulators.azurite import Azurite
 from shared.azure import blob_storage
 from shared.compaction.compactor import Compactor
 from shared.connections.timer import Finisher
-from shared.errors import StorageError
+from shared.errors import PlanningBroke, StorageError
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
 from shared.policies import CompactionPolicy, Connection, ExportPolicy, FinishPolicy, StorageTimeouts
@@ -178,7 +178,7 @@ def test_a_run_ends_in_its_time_whatever_storage_does_from_any_request_on(
             error = None
             try:
                 run(to, to.faulty, LIMIT)
-            except StorageError as raised:
+            except (StorageError, PlanningBroke) as raised:  # on a busy machine, planning takes long
                 error = raised
             took = monotonic() - began
             to.proxy.calm()

@@ -25,6 +25,7 @@ from shared.protocol.publishing import repair_ledger
 from shared.protocol.stamp import Stamp
 from shared.telemetry import METRICS, TimerRun
 from shared.timeunits import HOUR, SECOND
+from tests import breaking_planner
 from tests.memory import WEEK, MemoryStorage
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "telemetry.md"
@@ -242,6 +243,21 @@ def test_a_ledger_that_is_gone_is_an_alarm(collect: Collect) -> None:
     with pytest.raises(LedgerMissing):
         one.run(PARTITION, MIXED)
     assert collect() == {"alarms function=export_logs": 1}
+
+
+def test_a_message_that_is_set_aside_is_an_alarm(collect: Collect) -> None:
+    one = Exporter(
+        MemoryStorage(),
+        ExportPolicy(),
+        1 << 30,
+        lambda: NOW,
+        lambda: "ab" * 16,
+        planner="tests.breaking_planner:make",
+    )
+    one.run_isolated(PARTITION, [Envelope(0, ARRIVED, breaking_planner.RAISES)])
+    reported = collect()
+    assert reported["alarms function=export_logs"] == 1
+    assert reported[f"rejected partition={PARTITION} reason=internal_error"] == 1
 
 
 def test_a_run_of_the_timer_reports_how_things_stand(collect: Collect) -> None:

@@ -13,9 +13,16 @@ import pytest
 from azure_functions_runtime.bindings.retrycontext import RetryContext, RpcException
 
 from shared.connections.observations import UNKNOWN
-from shared.errors import LastResortError, LedgerError, LedgerRolledBack, OutcomeUnknown, OutputConflict
+from shared.errors import (
+    LastResortError,
+    LedgerError,
+    LedgerRolledBack,
+    OutcomeUnknown,
+    OutputConflict,
+    PlanningBroke,
+)
 from shared.export import attempts, set_aside
-from shared.export.exporter import Exporter
+from shared.export.exporter import SECONDS, Exporter
 from shared.export.isolation import IsolatedPlanner
 from shared.export.plan import plan_commit
 from shared.input.envelope import Envelope
@@ -127,6 +134,30 @@ def test_a_message_is_not_blamed_for_the_time_that_others_took() -> None:
     with pytest.raises(LastResortError, match="DeadlineExceeded"):
         slow.run_isolated(PARTITION, [envelope(0, record("a")), broken(1, breaking_planner.SLEEPS)])
     assert lines(storage, "_dead_letters/") == []
+
+
+def test_a_batch_leaves_time_for_the_message_that_breaks_it(caplog: pytest.LogCaptureFixture) -> None:
+    storage = MemoryStorage(lambda: NOW)
+    limits = ChildLimits(cpu=60, wall=1.5, batch=0.5)
+    one = exporter(storage, limits)
+    one.run_isolated(PARTITION, [envelope(0, record("a")), broken(1, breaking_planner.SLEEPS)])
+    assert "message by message: it took more than 0.5 s" in caplog.text
+    (letter,) = lines(storage, "_dead_letters/")
+    assert "more than 1.5 s" in letter["rejections"][0]["message"]
+    assert [row["CorrelationId"] for row in lines(storage, "json/")] == ["a"]
+    # Each of them may need a child of its own, whose start takes a few seconds.
+    deployed = ChildLimits()
+    assert deployed.batch + deployed.wall <= SECONDS - 40
+    assert deployed.cpu <= deployed.batch
+
+
+def test_a_batch_whose_planning_outlasts_a_run_is_suspect_though_storage_never_failed() -> None:
+    storage = MemoryStorage(lambda: NOW)
+    batch = [envelope(0, record("a")), broken(1, breaking_planner.LINGERS)]
+    with pytest.raises(PlanningBroke, match="while the batch was planned") as raising:
+        exporter(storage, seconds=1).run(PARTITION, batch)
+    assert attempts.suspect(context(1, raised(raising.value)))
+    assert storage.output == {}
 
 
 def test_beyond_a_number_an_hour_it_raises_as_the_fault_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
