@@ -1,4 +1,4 @@
-"""The exporter: WebSocket connection logs of API Management, from an Event Hub to Blob Storage, once each.
+"""Exports WebSocket connection logs of API Management from an Event Hub to Blob Storage, exactly once.
 
 How the data flows:
 

@@ -32,8 +32,8 @@ FAILED, INTERRUPTED, PIPE_CLOSED = 2, 130, 141
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit status.
 
-    0: well; 1: looked, and something is not well; 2: could not look; 130: interrupted; 141: the reader of
-    the output went away.
+    0: success; 1: the command found a problem; 2: the command could not run; 130: interrupted; 141: the
+    reader of the output closed it.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     if [*arguments] == ["--version"]:
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
-    """The parser of these commands."""
+    """Builds the argument parser for these commands."""
     made = argparse.ArgumentParser(
         prog=_program(),
         allow_abbrev=False,
@@ -72,7 +72,7 @@ def _run(options: argparse.Namespace) -> int:
     except ExporterError as error:
         return console.failed(str(error))
     except BrokenPipeError:
-        # Python flushes standard output once more when it exits, which would fail again.
+        # Python flushes standard output again on exit, which would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except OSError as error:

@@ -9,21 +9,21 @@ type Array = np.ndarray[Any, Any]
 
 
 def whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """A column as one array."""
+    """Returns a column as one array."""
     if isinstance(column, pa.Array):
         return column
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def integers(column: pa.ChunkedArray | pa.Array | Array) -> Array:
-    """64-bit integers, or times in their own unit since 1970 UTC; without nulls."""
+    """Returns 64-bit integers, or times in their own unit since 1970 UTC. The column must not have nulls."""
     if isinstance(column, np.ndarray):
         return column
     return np.asarray(whole(column).view(pa.int64()))
 
 
 def lengths(texts: pa.StringArray) -> Array:
-    """Bytes of each text; of a null those behind it, of which arrays made of Python's values have none."""
+    """Returns the length of each text in bytes. A null has length 0 in arrays built from Python values."""
     if not len(texts):
         return np.zeros(0, np.int32)
     ends = np.frombuffer(texts.buffers()[1], np.int32, len(texts) + 1, 4 * texts.offset)
@@ -31,7 +31,7 @@ def lengths(texts: pa.StringArray) -> Array:
 
 
 def run_starts(values: Array) -> Array:
-    """Where a run of equal values begins."""
+    """Returns the positions at which runs of equal values begin."""
     new = np.ones(len(values), np.bool_)
     np.not_equal(values[1:], values[:-1], out=new[1:])
     return np.flatnonzero(new)

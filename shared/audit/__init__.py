@@ -1,1 +1,1 @@
-"""Compares what the container holds with what the ledgers say."""
+"""Compares the contents of the container with the ledgers."""

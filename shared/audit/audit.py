@@ -17,14 +17,14 @@ from shared.protocol.ledger import Counts, Ledger
 from shared.protocol.storage import Storage
 
 OK, WRONG, UNKNOWN = 0, 1, 2
-"""Exit statuses: proven, refuted, couldn't tell."""
+"""Exit statuses: proven, refuted, undecided."""
 SHOWN = 5
-"""Findings of one kind that are judged of a partition; of the others, how many there are."""
+"""Maximum number of findings of one kind that are listed for a partition; the others are only counted."""
 
 
 @dataclass(slots=True)
 class Audited:
-    """What was found out about one partition, or about files that belong to none."""
+    """The findings on one partition, or on files that belong to none."""
 
     partition: str
     ledger: Ledger | None = None
@@ -40,7 +40,7 @@ class Audited:
 
     @property
     def counts(self) -> Counts:
-        """What its ledger counts."""
+        """The counts in its ledger."""
         return self.ledger.counts if self.ledger else Counts()
 
 
@@ -50,9 +50,9 @@ class Report:
 
     partitions: tuple[Audited, ...]
     staged: int
-    """Files that were staged and never committed: attempts that failed. Azure drops them after a week."""
+    """Files that were staged but never committed, by failed attempts. Azure deletes them after a week."""
     unread: tuple[str, ...] = ()
-    """What this audit did not look at, so that its verdict does not cover it."""
+    """What this audit did not examine: its verdict does not cover it."""
 
     @property
     def status(self) -> int:
@@ -63,10 +63,11 @@ class Report:
 
 
 def audit(storage: Storage, since: int, *, deep: bool, progress: Progress) -> Report:
-    """Reads everything that was committed since (µs since 1970 UTC; 0: from the beginning). Writes nothing.
+    """Audits everything committed at `since` (µs since 1970 UTC; 0: the beginning) or later. Writes nothing.
 
-    The exporter may go on meanwhile: what it commits after the audit began is left out. `deep` reads every
-    row's partition, sequence number and index, too; otherwise, of Parquet files, the footers alone.
+    The exporter may keep running: the audit ignores commits made after it began. With `deep`, it also reads
+    the partition, sequence number and index of every row; otherwise it reads only the footers of Parquet
+    files.
     """
     blob = storage.read(manifest.NAME)
     seen = Manifest.parse(blob.data) if blob else Manifest()
@@ -75,7 +76,7 @@ def audit(storage: Storage, since: int, *, deep: bool, progress: Progress) -> Re
     compacted = CompactedFiles(storage, listing, since, state(storage))
     _list(storage, listing, since, progress)
     compacted.run(deep=deep, progress=progress)
-    after, _ = _ledgers(storage)  # once nothing more is listed: no file is of a later commit
+    after, _ = _ledgers(storage)  # read after the listing, so that no listed file is of a later commit
     for ledger in before.values():
         late(storage, ledger.files, listing, since)
     late(storage, seen.files, listing, since)
@@ -115,7 +116,7 @@ def audit(storage: Storage, since: int, *, deep: bool, progress: Progress) -> Re
 
 
 def _unread(listing: Listing, since: int, *, deep: bool) -> Iterator[str]:
-    """What was not looked at, in words."""
+    """Describes what the audit did not examine."""
     if since > 0:
         yield "files that were committed before --since"
     if deep:
@@ -136,7 +137,7 @@ def _list(storage: Storage, listing: Listing, since: int, progress: Progress) ->
 
 
 def _ledgers(storage: Storage) -> tuple[dict[str, Ledger], list[tuple[str, str]]]:
-    """All ledgers by partition, and of those that cannot be read, name and problem."""
+    """Returns all ledgers by partition, and the name and the problem of each one that cannot be read."""
     ledgers, problems = {}, []
     names = storage.names("ledgers/")
     for name, blob in zip(names, storage.read_all(names), strict=True):
@@ -158,7 +159,7 @@ def _judge(
     listing: Listing,
     since: int,
 ) -> Iterator[Finding]:
-    """What holds of a partition, given its ledger before and after its files were listed."""
+    """Audits a partition, given its ledger before and after its files were listed."""
     ledger, now = before.get(partition), after.get(partition)
     if now is None:
         if ledger or commits or seen.partitions[partition].ledger_id:
@@ -204,7 +205,7 @@ def _connections(
     listing: Listing,
     since: int,
 ) -> Audited:
-    """What holds of the files of finished connections, given the manifest before they were listed."""
+    """Audits the files of finished connections, given the manifest before they were listed."""
     one = Audited(CONNECTIONS)
     for commit, findings in found:
         one.files += commit.files
@@ -251,7 +252,7 @@ def _connections(
 
 
 def _shown(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """The worst first, and of each kind the first few."""
+    """Returns the worst findings first, and only the first few of each kind."""
     order = list(Level)
     kinds = sorted(findings, key=lambda one: (order.index(one.level), one.code))
     for (level, code), group in groupby(kinds, lambda one: (one.level, one.code)):

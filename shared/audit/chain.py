@@ -1,9 +1,9 @@
 """Proves that the commits form an unbroken chain: none with files is missing, none is surplus. Pure.
 
-Every file says in its metadata how many files and rows its commit has, and how many the ledger had counted
-before. The counts before one commit, plus its own, are the counts before the next one that has files, and
-after the last one the ledger's. In the same way each file has the chain value before its commit, from which
-names, metadata and checksums of the commit before follow (shared/digests.py). Commits without files (all
+The metadata of each file state how many files and rows its commit has, and how many the ledger had counted
+before it. The counts before one commit plus its own are the counts before the next commit that has files, or
+the ledger's counts after the last one. Each file also states the chain value before its commit, which covers
+the names, metadata and checksums of all earlier commits (shared/digests.py). Commits without files (all
 their records were of other categories) leave no trace.
 """
 
@@ -18,30 +18,30 @@ from shared.protocol.ledger import Ledger
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """What a ledger, or the state table's manifest, says of all files that were committed."""
+    """What a ledger or the state table's manifest states about all committed files."""
 
     name: str
     """For messages."""
     files: int
     lost: int
-    """Of these files, how many could not be published."""
+    """How many of these files could not be published."""
     committed_at: int
-    """Of its newest write, µs since 1970 UTC."""
+    """When it was last written (µs since 1970 UTC)."""
     chain: str
-    """The chain value after the newest commit: see shared/digests.py."""
+    """The chain value after the newest commit (see shared/digests.py)."""
 
     @classmethod
     def of(cls, ledger: Ledger) -> "Tail":
-        """That of a ledger."""
+        """The tail of a ledger."""
         name = f"the ledger, ordinal {ledger.ordinal}"
         return cls(name, ledger.counts.files, ledger.counts.lost, ledger.committed_at, ledger.chain)
 
 
 def unaltered(tail: Tail, chain: Sequence[Commit], since: int) -> Iterator[Finding]:
-    """Finds files whose names, metadata or checksums are not those that were committed.
+    """Finds files whose names, metadata or checksums differ from what was committed.
 
-    Of commits whose files are all there, and that are followed by a commit that is there: where files are
-    missing, that is found by their number.
+    Checks only commits whose files all exist and that are followed by another existing commit. Missing files
+    are found by their number instead.
     """
     if (
         chain
@@ -71,7 +71,7 @@ def _altered(commit: Commit) -> Finding:
 def unbroken(
     tail: Tail, chain: Sequence[Commit], anchor: CommitMetadata | None, since: int
 ) -> Iterator[Finding]:
-    """Finds commits that are missing, and those that the ledger does not know."""
+    """Finds commits that are missing, and commits that the ledger does not know."""
     metadata = [*([anchor] if anchor else []), *(commit.metadata for commit in chain)]
     if since > 0 and not metadata:
         if tail.files and tail.committed_at >= since:
@@ -91,7 +91,7 @@ def unbroken(
 def _missing(
     tail: Tail, chain: Sequence[Commit], breaks: Sequence["_Break"], since: int
 ) -> Iterator[Finding]:
-    """The files that are gone, but for those that the ledger says are lost."""
+    """Finds the files that are gone, except those that the ledger lists as lost."""
     gaps = [(one.files, one.text) for one in breaks if one.files > 0]
     gaps += [(one.missing, f"{one.missing} files of {one.name} are gone") for one in chain if one.missing > 0]
     number, lost = sum(files for files, _ in gaps), tail.lost
@@ -107,16 +107,16 @@ def _unanchored(problem: str) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class _Break:
-    """A place where the chain of counted files does not hold."""
+    """A point at which the chain of counted files breaks."""
 
     after: CommitMetadata | None
     files: int
-    """The number of missing files; below 0, the number of surplus files."""
+    """The number of missing files; if negative, the number of surplus files."""
     text: str
 
 
 def _breaks(tail: Tail, chain: Sequence[CommitMetadata], before: int) -> Iterator[_Break]:
-    """Where the counts before a commit are not those after the one before it."""
+    """Finds where the counts before a commit differ from those after its predecessor."""
     last: CommitMetadata | None = None
     ends = [(metadata.files_before, metadata.commit_files, metadata.name, metadata) for metadata in chain]
     for counted, files, name, metadata in (

@@ -26,38 +26,38 @@ TRIES = 5
 
 
 def state(storage: Storage) -> CompactionState:
-    """What compaction is at. Raises LedgerError."""
+    """Loads the state of compaction. Raises LedgerError."""
     blob = storage.read(swaps.NAME)
     return CompactionState.parse(blob.data) if blob else CompactionState()
 
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """The files that a compacted one stands for."""
+    """The files that a compacted file replaced."""
 
     rows: int
     """Of all of them."""
     origins: list[ReplacedFile]
-    """Those that the audit asks for: memory does not go by what was committed before `since`."""
+    """Those committed at `since` or later: memory does not grow with what was committed before."""
 
 
 @dataclass(slots=True)
 class CompactedFiles:
-    """Looks again where compaction has changed something, until what is listed is of one moment."""
+    """Lists folders again where compaction changed something, until the listing is consistent."""
 
     storage: Storage
     listing: Listing
     since: int
     known: CompactionState
-    """As it was before the listing."""
+    """The state of compaction before the listing."""
     findings: list[Finding] = field(default_factory=list)
     settled: bool = True
-    """What is listed is of one moment; otherwise a file may be on no list though its rows never were away."""
+    """Whether the listing is consistent. If not, a file may be missing although its rows always existed."""
     _replaced: dict[str, Replaced] = field(default_factory=dict)
     _damaged: dict[str, str] = field(default_factory=dict)
 
     def run(self, *, deep: bool, progress: Progress) -> None:
-        """Adds to the listing what compacted files stand for; `findings` says what is wrong with them."""
+        """Adds the files that compacted files replaced to the listing; problems go to `findings`."""
         for _ in range(TRIES):
             if self._settled() and self._read(progress):
                 break
@@ -76,7 +76,7 @@ class CompactedFiles:
             self.findings += list(self._deep(progress))
 
     def _settled(self) -> bool:
-        """Lists anew the folders that were touched; whether nothing happened meanwhile."""
+        """Lists the changed folders again. Returns whether nothing changed in the meantime."""
         now = state(self.storage)
         folders = now.touched_since(self.known.ordinal)
         if folders is None:
@@ -99,7 +99,7 @@ class CompactedFiles:
         return replaced.origins if replaced else ()
 
     def _read(self, progress: Progress) -> bool:
-        """Reads what each compacted file says; False: one is not there any more."""
+        """Reads the record of each compacted file. Returns False if one no longer exists."""
         new = [one for one in self.listing.compacted if one.name not in self._replaced.keys() | self._damaged]
 
         def read(file: BlobInfo) -> bool:
@@ -123,13 +123,13 @@ class CompactedFiles:
         return all(there)
 
     def _under_way(self) -> None:
-        """A swap that is committed: once its output is there, what is left of its inputs does not count."""
+        """Handles a committed swap: once its output exists, its remaining inputs do not count."""
         swap = self.known.swap
         assert swap
         name = swap.output.name
         self.listing.staged.discard(name)
         if not self.listing.has(name) and self.storage.exists(name):
-            # Published while its folder was listed; then some of its inputs may be gone already.
+            # Published while its folder was listed, so some of its inputs may be gone already.
             for file in self.storage.outputs(name):
                 self.listing.take(file, self.since)
             self._read(lambda *_: None)
@@ -142,7 +142,7 @@ class CompactedFiles:
                 )
 
     def _rows(self) -> Iterator[Finding]:
-        """Each has the rows that it was written with: those of the files it replaced, in the same folder."""
+        """Checks that each has the rows it was written with, those of replaced files in the same folder."""
         for file in self.listing.compacted:
             metadata, replaced = file.metadata["rows"], self._replaced.get(file.name)
             strangers = {one.metadata["folder"] for one in self._origins(file)} - {file.metadata["folder"]}
@@ -155,9 +155,9 @@ class CompactedFiles:
                 )
 
     def _deep(self, progress: Progress) -> Iterator[Finding]:
-        """Each has its bytes; each row of records is of one of the files that it replaced, and there once.
+        """Checks the bytes of each file, and that each row comes from a replaced file and occurs once.
 
-        Of those that have rows of commits since: what was committed before may be refuted for good.
+        Checks only files with rows of commits at `since` or later.
         """
         files = [
             one
@@ -180,7 +180,7 @@ class CompactedFiles:
 
 
 def _asked_for(file: BlobInfo, origins: list[ReplacedFile], since: int) -> list[ReplacedFile]:
-    """All of them; where all were committed before, the last one of each ledger."""
+    """Returns all of them or, if all were committed earlier, the last one of each ledger."""
     last: dict[tuple[str, str], tuple[int, ReplacedFile]] = {}
     for origin in origins:
         of_connections = CONNECTIONS in f"/{file.name}"
@@ -229,9 +229,9 @@ def _partition(origin: ReplacedFile) -> str:
 
 
 class _FileSpans:
-    """Which of these files a sequence number of one partition was in; of those that overlap, the first.
+    """Finds which of these files held a sequence number of one partition; the first one if several did.
 
-    They do if a hub was created again, and if dead letters were replayed.
+    Files overlap if a hub was created again, and if dead letters were replayed.
     """
 
     def __init__(self, partition: str, origins: Sequence[ReplacedFile]) -> None:
@@ -263,7 +263,7 @@ class _FileSpans:
         return number
 
     def of(self, sequences: Array) -> Array:
-        """By the number of the file; -1: in none."""
+        """Returns the number of the file for each; -1 means none."""
         if not len(self._starts):
             return np.full(len(sequences), -1)
         at = np.searchsorted(self._starts, sequences, "right") - 1

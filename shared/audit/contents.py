@@ -24,14 +24,14 @@ PIECE = 4 << 20
 
 
 class Parts(Protocol):
-    """Where the bytes of a file come from."""
+    """The source of a file's bytes."""
 
     def part(self, name: str, offset: int, length: int) -> bytes:
         """See shared.protocol.storage.Storage."""
 
 
 class Fetched:
-    """The bytes of a file: a small one is fetched once, however often it is read."""
+    """The bytes of a file. A small file is fetched once, however often it is read."""
 
     def __init__(self, storage: Parts, file: BlobInfo) -> None:
         self._storage = storage
@@ -45,7 +45,7 @@ class Fetched:
 
 
 def sha256(storage: Parts, file: BlobInfo) -> str:
-    """The SHA-256 of all bytes of a file, hexadecimal."""
+    """Returns the SHA-256 of a file in hexadecimal."""
     digest = hashlib.sha256()
     for offset in range(0, file.size, PIECE):
         digest.update(storage.part(file.name, offset, PIECE))
@@ -53,7 +53,7 @@ def sha256(storage: Parts, file: BlobInfo) -> str:
 
 
 def count(storage: Parts, file: BlobInfo) -> int:
-    """The rows of a file, by its format; of a dead-letter file the lines. Raises DamagedFile."""
+    """Counts the rows of a file, or the lines of a dead-letter file. Raises DamagedFile."""
     with _damage(file):
         return _count_rows(file)(_opened(storage, file))
 
@@ -65,7 +65,7 @@ def _count_rows(file: BlobInfo) -> Callable[[BinaryIO], int]:
 
 
 def _format(file: BlobInfo) -> Format:
-    """The format of a file, which its folder names. Raises DamagedFile."""
+    """Returns the format of a file, which its folder names. Raises DamagedFile."""
     name = file.name.partition("/")[0]
     if name not in FORMATS:
         raise DamagedFile(f"no format is named {name!r}: was it written by another program?")
@@ -73,7 +73,7 @@ def _format(file: BlobInfo) -> Format:
 
 
 def files_replaced(storage: Parts, file: BlobInfo) -> list[ReplacedFile]:
-    """The files that a compacted one replaced; it has the rows it was written with. Raises DamagedFile."""
+    """Returns the files that a compacted file replaced, and checks its number of rows. Raises DamagedFile."""
     with _damage(file):
         metadata = parquet.opened(_opened(storage, file)).metadata
         if str(metadata.num_rows) != file.metadata["rows"]:
@@ -87,14 +87,14 @@ class Lineage:
 
     partitions: list[str]
     codes: Array
-    """Of each row, the place of its partition in `partitions`."""
+    """For each row, the index of its partition in `partitions`."""
     sequences: Array
     duplicates: int
-    """Rows that are there twice."""
+    """The number of rows that occur twice."""
 
 
 def lineage(storage: Parts, file: BlobInfo) -> Lineage:
-    """Of all rows of a Parquet file, 40 bytes each. Raises DamagedFile."""
+    """Reads the origins of all rows of a Parquet file, 40 bytes each. Raises DamagedFile."""
     with _damage(file), parquet.damage():
         opened = parquet.opened(_opened(storage, file))
         columns = [*KEY, "_EnqueuedTime"]
@@ -117,20 +117,20 @@ def _compact(batch: pa.RecordBatch) -> tuple[list[str], Array]:
 
 
 def keys(storage: Parts, file: BlobInfo) -> Iterator[Keys]:
-    """Partitions, sequence numbers and record indexes of a file's rows, in batches. Raises DamagedFile."""
+    """Yields partitions, sequence numbers and record indexes of rows in batches. Raises DamagedFile."""
     with _damage(file):
         yield from _format(file).read_keys(_opened(storage, file))
 
 
 def lines(storage: Parts, file: BlobInfo) -> Iterator[Any]:
-    """The values of a dead-letter file. Raises DamagedFile."""
+    """Yields the values of a dead-letter file. Raises DamagedFile."""
     with _damage(file):
         yield from json_lines.read_lines(_opened(storage, file))
 
 
 @contextmanager
 def _damage(file: BlobInfo) -> Iterator[None]:
-    """Names the file that is damaged."""
+    """Adds the file's name to errors about damage."""
     try:
         yield
     except DamagedFile as error:
@@ -142,7 +142,7 @@ def _opened(storage: Parts, file: BlobInfo) -> BinaryIO:
 
 
 class _Reader(io.RawIOBase):
-    """A file in storage as Python's, for Arrow, which reads the footer and the columns it needs."""
+    """Presents a stored file as a Python file: Arrow reads only the footer and the columns it needs."""
 
     def __init__(self, storage: Parts, file: BlobInfo) -> None:
         self._storage = storage

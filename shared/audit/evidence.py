@@ -16,7 +16,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that the audit found out."""
+    """One finding of the audit."""
 
     level: Level
     code: str
@@ -24,7 +24,7 @@ class Finding:
 
 
 def refuted(code: str, message: str) -> Finding:
-    """What is not as promised."""
+    """What is wrong."""
     return Finding(Level.REFUTED, code, message)
 
 
@@ -38,15 +38,15 @@ class Commit:
     unpublished: int = 0
     """Listed in the ledger and staged, but not visible yet."""
     lines: int = 0
-    """Rows of all its files, dead letters too."""
+    """Rows of all its files, including dead letters."""
     rows: dict[str, int] = field(default_factory=dict)
     """Rows by format."""
     rejected: int | None = None
-    """As its dead letters count; None: they were not read."""
+    """Rejections that its dead letters count; None if they were not read."""
     whole: bool = True
-    """All its files could be read."""
+    """Whether all its files could be read."""
     digests: list[bytes] = field(default_factory=list)
-    """Of all its files: see shared/digests.py."""
+    """The digest of all its files (see shared/digests.py)."""
 
     @property
     def name(self) -> str:
@@ -55,5 +55,5 @@ class Commit:
 
     @property
     def missing(self) -> int:
-        """How many of its files are not there."""
+        """How many of its files are missing."""
         return self.metadata.commit_files - self.files - self.unpublished

@@ -26,23 +26,23 @@ from shared.tables.registry import table_of
 
 PARALLEL = 8
 CHUNK = 64
-"""Commits that are read between two reports of progress."""
+"""Number of commits read between two progress reports."""
 CONNECTIONS = f"/{connection_revisions.CONNECTIONS.name}/"
 OWN = {"rows", "bytes", "folder", "sha256"}
-"""What each file says of itself, beside what all files of its commit say."""
+"""The metadata of one file, beyond what all files of its commit share."""
 
 type Progress = Callable[[str, int, int], None]
-"""Takes what is being done, how much of it is done, and of how much (0: nobody knows)."""
+"""Receives the current task, the number of items done, and the total (0 if unknown)."""
 
 
 @dataclass(slots=True)
 class Files:
-    """The files of one commit, and what they say of it."""
+    """The files of one commit, and what their metadata say about it."""
 
     metadata: CommitMetadata
     files: list[BlobInfo] = field(default_factory=list)
     merged: list[BlobInfo] = field(default_factory=list)
-    """Those whose rows are in a compacted file, which has been found to have as many."""
+    """Files whose rows are in a compacted file, which was found to have the right number of rows."""
 
 
 @dataclass(slots=True)
@@ -58,9 +58,9 @@ class Listing:
     foreign: list[Finding] = field(default_factory=list)
 
     def take(self, file: BlobInfo, since: int, *, merged: bool = False) -> None:
-        """Notes a file. Memory goes by the number of files: what all files of a commit say is kept once.
+        """Adds a file. Memory grows with the number of files: what files of a commit share is kept once.
 
-        `merged`: it is not there itself; a compacted file has its rows.
+        `merged`: the file itself is gone, and a compacted file has its rows.
         """
         if is_delta_log(file.name):
             return
@@ -97,13 +97,13 @@ class Listing:
         kept = {name: file.metadata[name] for name in OWN}
         if not merged:
             self._place(file)
-        # As if it lay where it was written: a file that was moved is told as that alone.
+        # Treated as if it were where it was written, so that a moved file gives only that finding.
         written = BlobInfo(file.metadata["folder"] + file.name.rpartition("/")[2], 0, file.metadata)
         kept["digest"] = of_file(written).hex()
         (files.merged if merged else files.files).append(BlobInfo(file.name, file.size, kept))
 
     def _place(self, file: BlobInfo) -> None:
-        """Notes what a listing shows of a file that is not as it was written."""
+        """Adds findings for a file that a listing shows to differ from what was written."""
         folder = file.metadata["folder"]
         if file.name.rpartition("/")[0] + "/" != folder:
             self.foreign.append(refuted("moved", f"{file.name}: was written to {folder}: move it back there"))
@@ -116,15 +116,15 @@ class Listing:
             )
 
     def has(self, name: str) -> bool:
-        """Whether this compacted file was taken."""
+        """Whether this compacted file was added."""
         return any(file.name == name for file in self.compacted)
 
     def drop(self, names: set[str]) -> int:
-        """Leaves out these files; how many of them were there."""
+        """Removes these files, and returns how many of them were listed."""
         return self._keep(lambda name: name not in names)
 
     def forget(self, folders: set[str]) -> None:
-        """Leaves out all files in these folders: they are going to be listed anew."""
+        """Removes all files in these folders, which are about to be listed again."""
         self._keep(lambda name: name[: name.rindex("/") + 1] not in folders)
         self.foreign = [one for one in self.foreign if not one.message.startswith(tuple(sorted(folders)))]
         self.staged = {name for name in self.staged if name[: name.rfind("/") + 1] not in folders}
@@ -138,7 +138,7 @@ class Listing:
 
 
 def late(storage: Storage, files: Iterable[PendingFile], listing: Listing, since: int) -> None:
-    """Takes what a ledger or the manifest listed and was published after it was looked for."""
+    """Adds files that a ledger or the manifest listed and that were published after the listing."""
     for file in files:
         if file.name in listing.staged and storage.exists(file.name):
             listing.staged.discard(file.name)
@@ -157,7 +157,7 @@ def late(storage: Storage, files: Iterable[PendingFile], listing: Listing, since
 def read(
     storage: Storage, listing: Listing, *, deep: bool, progress: Progress
 ) -> dict[str, list[tuple[Commit, list[Finding]]]]:
-    """Every commit with what its files hold, by partition."""
+    """Returns every commit with the contents of its files, by partition."""
     found: dict[str, list[tuple[Commit, list[Finding]]]] = {}
     total, done = sum(len(one.files) + len(one.merged) for one in listing.commits.values()), 0
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="audit") as pool:
@@ -170,7 +170,7 @@ def read(
 
 
 def _commit(storage: Storage, files: Files, *, deep: bool) -> tuple[Commit, list[Finding]]:
-    """A commit, and what is wrong with its files."""
+    """Reads a commit and the problems with its files."""
     number = len(files.files) + len(files.merged)
     commit = Commit(files.metadata, number, rejected=0 if deep else None)
     findings: list[Finding] = []
@@ -217,7 +217,7 @@ def _commit(storage: Storage, files: Files, *, deep: bool) -> tuple[Commit, list
 def attempt[T](
     storage: Storage, file: BlobInfo, findings: list[Finding], reading: Callable[[], T]
 ) -> T | None:
-    """What reading a file gives; None, and a finding: it is damaged, or was deleted since it was listed."""
+    """Returns the result of reading a file, or None and a finding if it is damaged or was deleted."""
     try:
         return reading()
     except DamagedFile as error:
@@ -232,7 +232,7 @@ def attempt[T](
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """What a file holds."""
+    """Reads what a file holds."""
 
     rows: int
     rejected: int = 0
@@ -254,14 +254,14 @@ def _held(storage: Storage, file: BlobInfo, metadata: CommitMetadata, *, deep: b
 
 
 def content(parts: Parts, file: BlobInfo) -> list[Finding]:
-    """Reads all bytes of a file: they are those that it was written with."""
+    """Reads all bytes of a file, and checks that they are the bytes that were written."""
     if contents.sha256(parts, file) == file.metadata["sha256"]:
         return []
     return [refuted("content_differs", f"{file.name}: its bytes are not those that were committed")]
 
 
 def _keys(storage: Parts, file: BlobInfo, metadata: CommitMetadata) -> Array:
-    """Sequence number and index of each row. Raises DamagedFile if one is not of this commit."""
+    """Reads the sequence number and index of each row. Raises DamagedFile if one is not of this commit."""
     spans, found = intervals(metadata.sequences), []
     origin = str(HubPartition(*metadata.partition.rsplit("/", 2)).origin)
     starts, ends = np.array([first for first, _ in spans]), np.array([last for _, last in spans])
@@ -279,7 +279,7 @@ def _keys(storage: Parts, file: BlobInfo, metadata: CommitMetadata) -> Array:
 
 
 def _rejected(storage: Parts, file: BlobInfo, metadata: CommitMetadata) -> int:
-    """How many rejections its dead letters count. Raises DamagedFile if one is not of this commit."""
+    """Counts the rejections in its dead letters. Raises DamagedFile if one is not of this commit."""
     number = 0
     for line in contents.lines(storage, file):
         if line.get("partition") != metadata.partition:

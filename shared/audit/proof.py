@@ -12,13 +12,13 @@ from shared.protocol.ledger import Ledger
 
 STALE = Reason.OLDER_INCARNATION
 GAPS = 10
-"""So many gaps of an incarnation are told one by one."""
+"""Maximum number of gaps of an incarnation that are listed."""
 
 
 def prove(
     ledger: Ledger, commits: Iterable[Commit], anchor: CommitMetadata | None, since: int
 ) -> Iterator[Finding]:
-    """What holds and what does not, of the commits up to the ledger's ordinal.
+    """Returns the findings on the commits up to the ledger's ordinal.
 
     Args:
         ledger: as it was before the files were listed.
@@ -45,7 +45,7 @@ def prove(
 def prove_connections(
     tail: Tail, commits: Iterable[Commit], anchor: CommitMetadata | None, since: int
 ) -> Iterator[Finding]:
-    """The same for the files of finished connections.
+    """Returns the findings on the files of finished connections.
 
     Args:
         tail: what the state table's manifest says of them.
@@ -61,7 +61,7 @@ def prove_connections(
 
 
 def _balance(ledger: Ledger) -> Iterator[Finding]:
-    """The ledger against itself."""
+    """Checks the ledger against itself."""
     counts = ledger.counts
     rejected = sum(counts.rejected.values())
     if counts.records != counts.rows + rejected + counts.skipped:
@@ -72,7 +72,7 @@ def _balance(ledger: Ledger) -> Iterator[Finding]:
         )
     lives = [*ledger.past, ledger.incarnation]
     taken = sum((life.next or 0) - size(life.gaps) for life in lives)
-    # What is quarantined may be of a hub of which nothing else was committed.
+    # Quarantined envelopes may be of a hub of which nothing else was committed.
     if lives[0].number == 0 and not 0 <= counts.envelopes - taken <= counts.rejected.get(STALE, 0):
         yield refuted(
             "unbalanced",
@@ -81,7 +81,7 @@ def _balance(ledger: Ledger) -> Iterator[Finding]:
 
 
 def _each(chain: Sequence[Commit]) -> Iterator[Finding]:
-    """Every commit against what its own files say."""
+    """Checks every commit against the metadata of its own files."""
     for commit in chain:
         metadata = commit.metadata
         if commit.missing < 0:
@@ -103,7 +103,7 @@ def _each(chain: Sequence[Commit]) -> Iterator[Finding]:
 
 
 def _counted(ledger: Ledger, chain: Sequence[Commit]) -> Iterator[Finding]:
-    """What was counted between two commits: only envelopes without a file may add something."""
+    """Checks what was counted between two commits: only envelopes without a file may add something."""
     counts = ledger.counts
     end = (counts.envelopes, sum(counts.rejected.values()), counts.skipped, counts.files)
     starts = [
@@ -131,7 +131,7 @@ def _counted(ledger: Ledger, chain: Sequence[Commit]) -> Iterator[Finding]:
 
 
 def _sequences(ledger: Ledger, chain: Sequence[Commit]) -> Iterator[Finding]:
-    """That no sequence number was exported twice, and none that the ledger does not have."""
+    """Checks that no sequence number was exported twice, and none that the ledger has not committed."""
     lives = {life.number: life for life in (*ledger.past, ledger.incarnation)}
     spans = sorted(
         (
@@ -163,11 +163,11 @@ def _sequences(ledger: Ledger, chain: Sequence[Commit]) -> Iterator[Finding]:
 
 
 def _rows(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Finding]:
-    """That the files of each format have the rows that the ledger counted; dead letters, the rejections."""
+    """Checks that each format has the rows that the ledger counted, and dead letters the rejections."""
     if any(commit.unpublished or not commit.whole for commit in chain):
         return
     if ledger.counts.lost:
-        # Rows of a lost file are in another commit, perhaps: only all together must be right.
+        # Rows of a lost file may be in another commit, so only the totals must agree.
         for format_ in _common(chain) if since < 1 and not ledger.lost else ():
             rows = sum(commit.rows.get(format_, 0) for commit in chain)
             if rows != ledger.counts.rows:
@@ -204,7 +204,7 @@ def _common(chain: Sequence[Commit]) -> set[str]:
 
 
 def _noted(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Finding]:
-    """What the ledger itself says is not as it should be, and what cannot be held against it."""
+    """Reports the problems that the ledger itself states, and what the audit cannot check against it."""
     for lost in ledger.lost:
         spans = ", ".join(f"{first}-{last}" for first, last in lost.sequences)
         yield refuted(

@@ -1,1 +1,1 @@
-"""Reaches Azure: Blob Storage and Event Hubs."""
+"""Calls Azure: Blob Storage and Event Hubs."""

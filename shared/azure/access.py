@@ -19,9 +19,9 @@ from shared.errors import AccessError
 from shared.policies import Connection
 
 SECONDS = 10
-"""How long a check may take before it gives up."""
+"""Seconds after which a check gives up."""
 NOTICE = 2
-"""Seconds between two messages about what a check waits for."""
+"""Seconds between two messages while a check waits."""
 CALL: dict[str, Any] = {"retry_total": 0, "connection_timeout": 4, "read_timeout": 4}
 
 
@@ -119,7 +119,7 @@ def _explain(
 
 
 def _account(connection: Connection) -> str:
-    """The host that is reached, for messages."""
+    """Returns the host name, for messages."""
     if connection.address:
         return urlsplit(str(connection.address)).netloc or str(connection.address)
     try:
@@ -134,14 +134,14 @@ def _address_setting(connection: Connection, setting: str) -> str:
 
 
 def _or_login(connection: Connection, setting: str) -> str:
-    """Without a connection string, the wait may have been for the sign-in."""
+    """Returns a hint to sign in: without a connection string, the sign-in may have been what took so long."""
     if connection.string:
         return ""
     return f". If you are not signed in, run `az login`, or set {setting} to a connection string"
 
 
 def _cause(error: BaseException) -> str:
-    """The innermost reason on one line, such as `Connection refused`."""
+    """Returns the innermost reason on one line, such as `Connection refused`."""
     innermost: BaseException | None = error
     while innermost:
         error, innermost = innermost, innermost.__cause__ or innermost.__context__

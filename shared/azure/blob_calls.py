@@ -1,4 +1,4 @@
-"""Makes one call to Blob Storage: its retries, its time-out, and the error that says what became of it."""
+"""Makes one call to Blob Storage, with retries, a time-out, and errors that state its outcome."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -14,13 +14,13 @@ from shared.errors import OutcomeUnknown, PreconditionFailed, StorageError
 from shared.policies import StorageTimeouts
 
 CONFLICTS = {409, 412}
-"""Statuses of a call that had no effect, because something that it depends on was not so."""
+"""Statuses of a call that had no effect, because a condition was not met."""
 TRIES = 6
-"""Attempts after the first one that a call makes at most; as a rule, its time ends it earlier."""
+"""Maximum number of retries of a call. Usually its time is used up earlier."""
 
 
 class Retry(ExponentialRetry):
-    """Tries again after about half a second, then after twice as long, while the call's time lasts.
+    """Retries after about half a second, then after twice as long each time, until the call's time is up.
 
     The library's own first wait is 18 s.
     """
@@ -34,7 +34,7 @@ class Retry(ExponentialRetry):
         return random.uniform(0.5, 1.5) * self._mean(settings)  # noqa: S311 - nothing is secret about it
 
     def increment(self, settings: dict[str, Any], *arguments: Any, **named: Any) -> bool:
-        """See StorageRetryPolicy: whether to try again, which makes no sense once nobody waits any more."""
+        """See StorageRetryPolicy. Does not retry once the caller has stopped waiting."""
         again: bool = super().increment(settings, *arguments, **named)
         return again and deadline.left() > self._mean(settings)
 
@@ -44,9 +44,9 @@ class Retry(ExponentialRetry):
 
 
 def make[T](what: str, call: Callable[[], T], timeouts: StorageTimeouts) -> T:
-    """Makes a call, in the time that one may take, and that the current work has left.
+    """Makes a call within its own time limit and the time that the current work has left.
 
-    `what` names it in errors. Raises PreconditionFailed, OutcomeUnknown, DeadlineExceeded or another
+    `what` names the call in errors. Raises PreconditionFailed, OutcomeUnknown, DeadlineExceeded or another
     StorageError.
     """
     deadline.check(what)
@@ -56,15 +56,15 @@ def make[T](what: str, call: Callable[[], T], timeouts: StorageTimeouts) -> T:
 
 
 def code(error: HttpResponseError) -> str:
-    """The service's code of an error, such as `BlobNotFound`."""
-    # Set by azure-storage-blob alone, so that the base class does not declare it; text, or an enum of text.
+    """Returns the service's code of an error, such as `BlobNotFound`."""
+    # Only azure-storage-blob sets it, so the base class does not declare it. It is text or an enum of text.
     found = getattr(error, "error_code", None) or error.reason
     return str(getattr(found, "value", found))
 
 
 @contextmanager
 def _outcome(what: str) -> Iterator[None]:
-    """Sorts the SDK's errors by what they tell of the call: no effect, perhaps one, or no such thing."""
+    """Maps the SDK's errors to ours by the call's effect: none, unknown, or another error."""
     try:
         yield
     except HttpResponseError as error:
@@ -77,7 +77,7 @@ def _outcome(what: str) -> Iterator[None]:
             or error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
         ):
             raise OutcomeUnknown(message) from error
-        text = error.message.partition("\n")[0]  # the rest repeats the code
+        text = error.message.partition("\n")[0]  # the other lines repeat the code
         raise StorageError(f"{message}: {text}") from error
     except AzureError as error:
         raise OutcomeUnknown(f"{what}: {type(error).__name__}: {error}") from error

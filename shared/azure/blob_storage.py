@@ -23,13 +23,13 @@ from shared.protocol.ledger import PendingFile, StagedFile
 from shared.protocol.storage import DEAD_LETTERS, Blob, BlobInfo, Publication, is_directory
 
 SINGLE_PUT = 64 << 20
-"""Bytes up to which the SDK puts a blob in one call; ledgers are far below (shared/protocol/ledger.py)."""
+"""Maximum size in bytes that the SDK uploads in one call; ledgers are far smaller."""
 PARALLEL = 8
-"""Calls of one batch of files that are under way at the same time."""
+"""Maximum number of simultaneous calls for one batch of files."""
 
 
 class BlobStorage:
-    """Storage on Azure Blob Storage. Thread-safe; one for the life of a process."""
+    """Implements Storage with Azure Blob Storage. Thread-safe; create one per process."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class BlobStorage:
 
     @property
     def state_name(self) -> str:
-        """`account/container` of the state, for people."""
+        """`account/container` of the state, for messages."""
         return f"{self._state.account_name}/{self._state.container_name}"
 
     def read(self, name: str) -> Blob | None:
@@ -102,7 +102,7 @@ class BlobStorage:
         return sorted(blob.name for blob in self._list(self._state, prefix, ["metadata"]))
 
     def _list(self, container: ContainerClient, prefix: str, include: list[str]) -> Iterator[BlobProperties]:
-        """The blobs of a container, without directories; each page is a call."""
+        """Yields the blobs of a container without directories. Each page is one call."""
         pages = container.list_blobs(prefix, include=include).by_page()
         while (page := self._call(f"list {prefix}", lambda: _next(pages))) is not None:
             yield from (blob for blob in page if not is_directory(blob.name, blob.metadata or {}))
@@ -149,13 +149,13 @@ class BlobStorage:
                     match_condition=MatchConditions.IfMissing,
                 )
             except HttpResponseError as error:
-                # The SDK raises ResourceExistsError for every 409: only the code tells.
+                # The SDK raises ResourceExistsError for every 409: only the code says which it is.
                 match blob_calls.code(error):
                     case "BlobAlreadyExists":
                         return Publication.ALREADY
                     case "InvalidBlockList":
                         return Publication.BLOCKS_GONE
-                # A lease or a policy of immutability on the published file has other codes.
+                # A lease or an immutability policy on the published file has other codes.
                 if error.status_code in blob_calls.CONFLICTS and blob.exists():
                     return Publication.ALREADY
                 raise
@@ -249,9 +249,9 @@ def connect(
 
 
 def service(connection: Connection, timeouts: StorageTimeouts, options: dict[str, Any]) -> BlobServiceClient:
-    """The client of a storage account; nothing is asked of the service yet."""
+    """Creates the client of a storage account without a call."""
     ours: dict[str, Any] = {
-        # A ledger is written by one Put Blob: the SDK would cut larger data into blocks, in several calls.
+        # A ledger is written with one Put Blob; the SDK would split larger data into several calls.
         "max_single_put_size": SINGLE_PUT,
         "connection_timeout": timeouts.attempt,
         "read_timeout": timeouts.attempt,
@@ -264,14 +264,14 @@ def service(connection: Connection, timeouts: StorageTimeouts, options: dict[str
 
 
 def _next(pages: Iterator[Iterator[BlobProperties]]) -> list[BlobProperties] | None:
-    """The next page of a listing; None: there is none."""
+    """Returns the next page of a listing, or None if there is none."""
     page = next(pages, None)
     return None if page is None else list(page)
 
 
 def credential(connection: Connection) -> TokenCredential:
-    """The identity that an address is reached with: the named managed identity, or what the place offers."""
-    # Half a second of imports that a connection string does not need.
+    """Returns the named managed identity, or else the default credential of the environment."""
+    # The import takes half a second, and a connection string does not need it.
     from azure.identity import DefaultAzureCredential, ManagedIdentityCredential  # noqa: PLC0415
 
     if connection.client_id:

@@ -1,4 +1,4 @@
-"""Reads, writes and deletes the checkpoints of the Functions host: where it goes on in each partition.
+"""Reads, writes and deletes the checkpoints of the Functions host.
 
 The host keeps them in its own storage account, as the Event Hubs SDKs of all languages do: an empty blob for
 each partition, `<namespace>/<hub>/<consumer group>/checkpoint/<partition>` in lower case, with the metadata
@@ -29,7 +29,7 @@ class BlobCheckpoints:
     """The checkpoints in the storage account of the Functions host."""
 
     def __init__(self, connection: Connection, consumer_group: str) -> None:
-        """Nothing is asked of the service yet."""
+        """Makes no call."""
         self._connection = connection
         self._timeouts = StorageTimeouts()
         self._consumer_group = consumer_group.lower()
@@ -37,10 +37,10 @@ class BlobCheckpoints:
     def read(self, hub: Iterable[HubPartition]) -> Mapping[HubPartition, Checkpoint]:
         """See Checkpoints."""
         names = {self._name(partition): partition for partition in hub}
-        prefix = next(iter(names), "").rpartition("/")[0] + "/"  # the hub's: they share it
+        prefix = next(iter(names), "").rpartition("/")[0] + "/"  # partitions share the hub's prefix
 
         def listed() -> list[BlobProperties]:
-            with suppress(ResourceNotFoundError):  # the container: nothing was ever read
+            with suppress(ResourceNotFoundError):  # no container: nothing was ever read
                 return list(self._container.list_blobs(prefix, include=["metadata"]))
             return []
 
@@ -75,7 +75,7 @@ class BlobCheckpoints:
 
     @cached_property
     def _container(self) -> ContainerClient:
-        # Made when it is needed first: the host judges this setting, and starts no app with a wrong one.
+        # Created on first use: the host checks this setting, and does not start the app if it is wrong.
         try:
             return service(self._connection, self._timeouts, {}).get_container_client(CONTAINER)
         except ValueError as error:
@@ -86,7 +86,7 @@ class BlobCheckpoints:
 
 
 def connect(connection: Connection, consumer_group: str) -> BlobCheckpoints | None:
-    """The checkpoints in this storage account; None: it is not known how to reach it."""
+    """Returns the checkpoints in this storage account, or None if the settings do not say how to reach it."""
     return BlobCheckpoints(connection, consumer_group) if connection.string or connection.address else None
 
 

@@ -22,23 +22,23 @@ RETRIES = 1
 """The next run of the timer asks again."""
 
 CLOSING = 5
-"""Seconds that the library may take to end what it reads."""
+"""Seconds that the library may take to stop reading."""
 PREFETCH = 50
-"""Events of a partition that wait to be taken, when some are read: each may have 1 MB."""
+"""Events of a partition that are prefetched; each may have 1 MB."""
 
 IDLE = 60.0
-"""Seconds in which events of a partition must come, when they are there."""
+"""Seconds within which existing events of a partition must arrive."""
 FETCHED = 8 << 20
-"""Bytes of bodies that are fetched at a time."""
+"""Bytes of bodies fetched at a time."""
 
 log = logging.getLogger(__name__)
 
 
 class EventHub:
-    """An Event Hub of Azure. A connection lives for one call: the next one is a minute away."""
+    """An Event Hub in Azure. A connection lasts for one call, because the next call is a minute away."""
 
     def __init__(self, connection: Connection, name: str, consumer_group: str) -> None:
-        """Nothing is asked of the service yet."""
+        """Makes no call."""
         self._connection = connection
         self._name = name
         self._consumer_group = consumer_group

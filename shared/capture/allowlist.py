@@ -11,18 +11,18 @@ NAMES = {
     *("sourcesystem", "metricname", "unit", "timegrain", "method", "backendmethod", "clientprotocol"),
     *("backendprotocol", "clienttlsversion", "cache", "deploymentversion", "operationversion", "_isbillable"),
 }
-"""Keys of names that Azure gives: a value stays if it looks like one."""
+"""Keys whose values are names that Azure assigns. A value stays if it looks like such a name."""
 TEXTS = {
     *("error", "errormessage", "message", "reason", "description", "resultdescription", "status", "state"),
     *("source", "destination", "lasterrormessage", "lasterrorreason", "lasterrorsource", "closestatus"),
     *("lasterrorsection", "statusdescription", "closestatusdescription", "statustext", "exception"),
 }
-"""Keys of texts: their words of WORDS stay."""
+"""Keys whose values are text, in which the words of WORDS stay."""
 NUMBERS = {
     *("durationms", "_billedsize", "responsecode", "backendresponsecode", "requestsize", "responsesize"),
     *("backendtime", "clienttime", "cachetime", "truncated", "count", "total", "minimum", "maximum"),
 }
-"""Keys of measures: numbers stay, however long."""
+"""Keys whose values are measurements: numbers stay, however long they are."""
 TIMES = {
     *("time", "timegenerated", "timestamp", "eventtimestamp", "@timestamp"),
     *("eventprocessedutctime", "eventenqueuedutctime"),
@@ -33,7 +33,7 @@ KEYS = {
     *(key.rpartition(".")[2].lower() for one in COLUMNS for key in one.resource_log),
     *(one.table_form.lower() for one in COLUMNS if one.table_form),
 }
-"""Keys that are documented, of this category or of GatewayLogs, its sibling. All in lower case."""
+"""Documented keys of this category and of its sibling GatewayLogs, in lower case."""
 
 WORDS = frozenset(
     re.findall(
@@ -55,4 +55,4 @@ WORDS = frozenset(
         """,
     )
 )
-"""Words of errors that identify nobody."""
+"""Words in error messages that identify nobody."""

@@ -25,38 +25,38 @@ POLICY = ExportPolicy()
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which envelopes to take, and how many."""
+    """Which envelopes to capture, and how many."""
 
     envelopes: int
-    """Enough."""
+    """Maximum number of envelopes."""
     records: int | None = None
-    """So many records are enough, too."""
+    """Maximum number of records."""
     everything: bool = False
-    """Bodies without a record of our category, too, and those that cannot be read."""
+    """Whether to include unreadable bodies and bodies without a record of our category."""
 
 
 @dataclass(slots=True)
 class Capture:
-    """Envelopes that were taken, masked. What they were is not kept."""
+    """The captured envelopes, masked. The originals are not kept."""
 
     wanted: Wanted
     masks: Masks
     days: int = 0
-    """By so many the masks shift times."""
+    """Number of days by which the masks shift times."""
     taken: list[Envelope] = field(default_factory=list)
     records: int = 0
     left: Counter[str] = field(default_factory=Counter)
-    """Envelopes that were not taken, by the reason."""
+    """Number of envelopes left out, by reason."""
 
     def take(self, envelope: Envelope) -> bool:
-        """Takes an envelope, if it is wanted; whether more are."""
+        """Captures an envelope if it is wanted. Returns whether more are wanted."""
         if not self.enough:
             try:
                 ours = _ours(envelope.body)
                 masked = self.masks.body(envelope.body, POLICY.max_inflated) if self._wants(ours) else None
             except Unreadable:
                 ours, masked = 0, None
-                self.left["cannot be inflated, so not be masked"] += 1
+                self.left["cannot be decompressed, and so cannot be masked"] += 1
             else:
                 if masked is None:
                     self.left[f"no record of {' or '.join(POLICY.categories)}"] += 1
@@ -68,7 +68,7 @@ class Capture:
 
     @property
     def enough(self) -> bool:
-        """Whether no more is wanted."""
+        """Whether enough has been captured."""
         wanted = self.wanted
         return len(self.taken) >= wanted.envelopes or (
             wanted.records is not None and self.records >= wanted.records
@@ -79,17 +79,17 @@ class Capture:
 
 
 def prepare(folder: Path) -> None:
-    """Makes sure that the folder can be written to. Raises CaptureError: nothing is written over."""
+    """Checks that the folder is empty and writable. Raises CaptureError: nothing is overwritten."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
-            raise CaptureError(f"{folder}: is not empty, and nothing is written over: name another folder")
+            raise CaptureError(f"{folder}: is not empty, and nothing is overwritten: name another folder")
     except OSError as error:
         raise CaptureError(f"{folder}: cannot be written to: {error.strerror}") from None
 
 
 def write(folder: Path, envelopes: Sequence[Envelope]) -> list[Path]:
-    """Writes a file for each body, and what this program makes of them, in the form of the fixtures."""
+    """Writes each body to a file, and this program's results for them, in the form of the test fixtures."""
     expected: dict[str, Any] = {}
     for number, envelope in enumerate(envelopes, 1):
         name = f"{number:03}.{_kind(envelope.body)}"
@@ -100,7 +100,7 @@ def write(folder: Path, envelopes: Sequence[Envelope]) -> list[Path]:
 
 
 def _expected(envelope: Envelope) -> dict[str, Any]:
-    """What this program makes of an envelope now."""
+    """Returns this program's current result for an envelope."""
     validated = validate(PARTITION, [envelope], POLICY)
     table = validated.table
     columns = ["_RecordIndex", "_ResourceId", "CorrelationId", "EventName", "TimeGenerated"]
@@ -120,7 +120,7 @@ def _expected(envelope: Envelope) -> dict[str, Any]:
 
 
 def _ours(body: bytes) -> int:
-    """How many of its records say that they are of the category or the table. Raises Unreadable."""
+    """Counts its records that state the category or the table. Raises Unreadable."""
     text = inflate(body, POLICY.max_inflated)
     try:
         found = records(text, bounds.PARSED * POLICY.max_inflated)
@@ -141,7 +141,7 @@ def _values(record: dict[str, object]) -> Iterator[str]:
 
 
 def _kind(body: bytes) -> str:
-    """The end of its name: `json`, `jsonl` or neither, compressed or not."""
+    """Returns the extension for a body: `json`, `jsonl` or neither, compressed or not."""
     text = inflate(body, POLICY.max_inflated)
     try:
         orjson.loads(text.removeprefix(b"\xef\xbb\xbf").strip())

@@ -1,8 +1,8 @@
 """Masks envelope bodies: removes identifying data and keeps everything parsing depends on, byte for byte.
 
-Only text inside of JSON strings changes, and long numbers. White space, order and letter case of keys, the
-byte order mark, compression, what is broken: all of it stays. Safe by default: a value stays only if it is
-known to be harmless (shared/capture/allowlist.py).
+Only text in JSON strings and long numbers change. White space, the order and letter case of keys, the byte
+order mark, compression and malformed parts stay. Masking is safe by default: a value stays only if it is on
+the allow-list (shared/capture/allowlist.py).
 """
 
 import gzip
@@ -42,28 +42,28 @@ _CLOCK = re.compile(
 _DATE = re.compile(r"(?P<iso>\d{4}-\d\d-\d\d)(?=[Tt ]\d)|(?P<us>\d\d?/\d\d?/\d{4})(?=,? \d)")
 _LITERALS = {"null", "true", "false", "nan", "inf", "infinity", "-inf", "-infinity"}
 _LONG, _HUGE = 7, 100
-"""A number with at least this many digits may identify somebody: a telephone, a customer, a place."""
+"""A number with at least this many digits may identify a phone, a customer or a place."""
 _NESTED = 4
-"""Levels of JSON inside of JSON strings that are looked into; what lies deeper is text."""
+"""Levels of JSON in JSON strings that are parsed; deeper levels are treated as text."""
 
 _OURS = names_of(TABLES.values())
-"""Stays in text that is no JSON as well: it decides whether a malformed record is ours."""
+"""Also kept in text that is not JSON, because it decides whether a malformed record is ours."""
 
 
 class Masks:
-    """Masks for the envelopes of one capture: the same value becomes the same everywhere."""
+    """Masks the envelopes of one capture. Equal values get equal masks."""
 
     def __init__(self, secret: bytes, days: int = 0) -> None:
-        """`secret`: random, to be forgotten. `days`: by so many all times are shifted."""
+        """`secret`: random; never store it. `days`: number of days by which all times are shifted."""
         self.days = timedelta(days)
         self._names = Pseudonyms(secret, self.time)
         self.kept: Counter[tuple[str, str]] = Counter()
-        """Key and value of names that stayed, and of masked texts: for somebody to look through."""
+        """Keys and values of names that stayed, and of masked texts, for a person to review."""
         self.keys: Counter[str] = Counter()
-        """Keys that stayed though they are not documented: the same."""
+        """Undocumented keys that stayed, for a person to review."""
 
     def body(self, body: bytes, limit: int) -> bytes:
-        """Masked, and compressed if it was. Raises Unreadable: what cannot be inflated cannot be masked."""
+        """Returns the masked body, compressed if it was. Raises Unreadable if it cannot be decompressed."""
         text = inflate(body, limit).decode("utf-8", "surrogateescape")
         start = _START.match(text)
         assert start
@@ -71,13 +71,13 @@ class Masks:
         return gzip.compress(masked, mtime=0) if body.startswith(GZIP) else masked
 
     def time(self, text: str) -> str:
-        """A time on another day; its clock stays."""
+        """Shifts a time by whole days, so that the time of day stays."""
         if not self.days:
             return text
         return _DATE.sub(self._shifted, text)
 
     def _document(self, text: str, depth: int) -> str:
-        """JSON, or lines of JSON, or anything else."""
+        """Masks JSON, lines of JSON, or any other text."""
         if _parses(text):
             return self._json(text, depth, known=True)
         return "".join(
@@ -87,7 +87,7 @@ class Masks:
         )
 
     def _json(self, text: str, depth: int, *, known: bool) -> str:
-        """`known`: it is JSON, so that keys are what they seem."""
+        """`known`: the text is JSON, so that its keys can be trusted."""
         out: list[str] = []
         stack: list[str] = []
         key = ""
@@ -129,7 +129,7 @@ class Masks:
     def _string(self, token: str, key: str, depth: int) -> str:
         value = _decoded(token)
         if value is None:
-            # It is broken: it stays so. No letter becomes a digit of an escape.
+            # It is malformed and stays so: no letter becomes a digit of an escape.
             parts = re.split(r"(\\[^\n]?)", token)
             return "".join(
                 part if part.startswith("\\") else self._names.text(part).translate(_NO_DIGITS)
@@ -157,7 +157,7 @@ class Masks:
     def _number(self, token: str, key: str) -> str:
         mantissa, _, exponent = token.lower().partition("e")
         digits = sum(letter.isdigit() for letter in mantissa)
-        # At the end of what fits into a double, another number might not.
+        # Near the largest double, another number might not fit.
         stays = key in NUMBERS or not _LONG <= digits < _HUGE or len(exponent.lstrip("+-")) > 2  # noqa: PLR2004
         return token if stays else self._names.number(token)
 
@@ -174,7 +174,7 @@ class Masks:
 _NO_DIGITS = {ord(one): ord("g") + at for at, one in enumerate("abcdef")} | {
     ord(one): ord("G") + at for at, one in enumerate("ABCDEF")
 }
-"""In what is broken, no letter may be taken for a hexadecimal digit."""
+"""Replaces letters in malformed text so that none can be read as a hexadecimal digit."""
 
 
 def _parses(text: str) -> bool:
@@ -186,7 +186,7 @@ def _parses(text: str) -> bool:
 
 
 def _telling(text: str) -> bool:
-    """Whether something in it has a form that identifies; `Microsoft.ApiManagement` is no host."""
+    """Whether some part of it looks like an identifier. `Microsoft.ApiManagement` is not a host name."""
     return bool(re.search(r"\d{6}", text)) or any(
         found.lastgroup in _TELLING
         or (found.lastgroup == "host" and not found[0].lower().startswith("microsoft."))
@@ -195,7 +195,7 @@ def _telling(text: str) -> bool:
 
 
 def _decoded(token: str) -> str | None:
-    """The text of a JSON string; None: it is none."""
+    """Returns the text of a JSON string, or None if it is not one."""
     try:
         return str(json.loads(token))
     except ValueError:
@@ -203,6 +203,6 @@ def _decoded(token: str) -> str | None:
 
 
 def _encoded(text: str, like: str) -> str:
-    """As a JSON string, escaped as the other one is."""
+    """Returns the text as a JSON string, escaped in the same way as the original."""
     token = json.dumps(text, ensure_ascii="\\u" in like or like.isascii())
     return token.replace("/", "\\/") if "\\/" in like else token

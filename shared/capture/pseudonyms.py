@@ -1,7 +1,7 @@
 """Replaces identifiers with consistent, irreversible pseudonyms of the same format.
 
-Whatever is not known to be harmless is replaced. A replacement goes by the value in lower case and a secret:
-it is the same for `RG-PROD` and `rg-prod`, alone or inside of an address.
+Everything that is not on the allow-list is replaced. A replacement depends on the value in lower case and on
+a secret, so it is the same for `RG-PROD` and `rg-prod`, alone or as part of an address.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from itertools import chain
 from unicodedata import category
 
 _DOCUMENTATION = [IPv4Network(one) for one in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
-"""Addresses that nobody has (RFC 5737); should there be too many, those of benchmarks (RFC 2544)."""
+"""Addresses reserved for documentation (RFC 5737) and, if there are too many, for benchmarks (RFC 2544)."""
 _BENCHMARK = IPv4Network("198.18.0.0/15")
 _DOCUMENTATION_6 = 0x20010DB8 << 96
 """2001:db8::/32 (RFC 3849)."""
@@ -23,18 +23,18 @@ _SUFFIXES = (
     *("windows.net", "azurewebsites.net", "azure.com", "azurefd.net", "azurecontainerapps.io"),
     *("trafficmanager.net", "signalr.net", "microsoft.com", "microsoftonline.com", "example", "localhost"),
 )
-"""What ends host names of many."""
+"""Domain suffixes that are shared by many customers."""
 _TYPES = {
     *("service", "apis", "operations", "gateways", "backends", "products", "loggers", "diagnostics"),
     *("workspaces", "namespaces", "eventhubs", "sites", "storageaccounts", "deployments"),
 }
-"""Types of resources that may stay; a name that is one of them does not."""
+"""Resource types that may stay. A resource name that equals one is still replaced."""
 _ATTEMPTS = 16
 _NESTED = 4
-"""Levels of URLs inside of URLs that are looked into; what lies deeper is words."""
+"""Levels of URLs in URLs that are parsed; deeper levels are treated as words."""
 _LITERALS = {"null", "true", "false", "nan", "inf", "infinity"}
 _SHORT = 4
-"""Digits of a number in a text that may stay: status codes have up to four."""
+"""Maximum digits of a number that may stay in text: status codes have up to four."""
 
 _GUID = r"(?<![0-9a-z])[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}(?![0-9a-z])"
 _WORD = r"[^\W_](?:[\w-]*[^\W_])?|[^\x00-\x7f]"
@@ -50,7 +50,7 @@ FOUND = re.compile(
     rf"|(?P<word>{_WORD})",
     re.IGNORECASE,
 )
-"""What a text may hold that identifies, the most telling forms first. Bounded: texts may be hostile."""
+"""Identifiers that text may contain, the most specific forms first. Bounded, because text may be hostile."""
 _URL = re.compile(
     r"([a-z0-9+.-]+)://(?:([^/@?#]*)@)?(\[[^\]]*\]|[^/:?#]*)(:\d{1,5}(?!\d))?(.*)", re.IGNORECASE | re.DOTALL
 )
@@ -61,7 +61,7 @@ class Pseudonyms:
     """The replacements of one capture."""
 
     def __init__(self, secret: bytes, shift: Callable[[str], str] = str) -> None:
-        """`secret`: random, and to be forgotten. `shift`: what becomes of a time inside of a text."""
+        """`secret`: random; never store it. `shift`: replaces a time inside text."""
         self._secret = secret
         self._shift = shift
         self._known: dict[tuple[str, str], str] = {}
@@ -69,9 +69,9 @@ class Pseudonyms:
         self._addresses = chain(*_DOCUMENTATION, _BENCHMARK)
 
     def text(self, text: str, keep: frozenset[str] = frozenset(), *, depth: int = 0) -> str:
-        """A text with all replaced that may identify; words of `keep` (lower case) and short numbers stay.
+        """Replaces everything that may identify; words of `keep` (lower case) and short numbers stay.
 
-        Where `keep` is empty, every letter and every digit is replaced. `depth`: of URLs around the text.
+        If `keep` is empty, every letter and digit is replaced. `depth`: number of URLs around the text.
         """
 
         def replaced(match: re.Match[str]) -> str:
@@ -98,7 +98,7 @@ class Pseudonyms:
         return FOUND.sub(replaced, text)
 
     def word(self, text: str) -> str:
-        """Letter for letter, digit for digit: cases, punctuation and the length in bytes stay."""
+        """Replaces letters by letters and digits by digits; case, punctuation and length in bytes stay."""
         folded = "".join(map(_lower, text))
         hexadecimal = re.fullmatch(r"(?=.*\d)(?=.*[a-f])[0-9a-f]{8,}", folded)
         letters = "abcdef" if hexadecimal else "abcdefghijklmnopqrstuvwxyz"
@@ -107,12 +107,12 @@ class Pseudonyms:
         )
 
     def number(self, text: str) -> str:
-        """A number of as many digits, with the same sign, point and exponent."""
+        """Returns a number with as many digits and the same sign, decimal point and exponent."""
         sign, mantissa, rest = re.fullmatch(r"(-?)([\d.]*)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
         return f"{sign}{self.word(mantissa)}{rest}"
 
     def guid(self, text: str) -> str:
-        """Another one, of the same version."""
+        """Returns another UUID of the same version."""
         digits = text.replace("-", "").lower()
         if not digits.strip("0"):
             return text
@@ -126,7 +126,7 @@ class Pseudonyms:
         return new if text.lower() == text else new.upper()
 
     def address(self, text: str) -> str | None:
-        """Another address, of a range that is kept for documentation; None: it is none."""
+        """Returns an address from a documentation range, or None if the text is not an address."""
         try:
             found = ip_address(text)
         except ValueError:
@@ -146,7 +146,7 @@ class Pseudonyms:
         return self._known["address", str(found)]
 
     def host(self, text: str) -> str:
-        """Label for label, below `example` (RFC 2606) or a suffix that many have."""
+        """Replaces each label of a host name, below `example` (RFC 2606) or a shared suffix."""
         folded = text.lower()
         for suffix in _SUFFIXES:
             if folded == suffix:
@@ -157,7 +157,7 @@ class Pseudonyms:
         return ".".join([*map(self.word, text.split(".")), "example"])
 
     def resource(self, text: str) -> str:
-        """A resource id: names are replaced; providers and types stay."""
+        """Replaces the names in a resource id; providers and types stay."""
         segments = text.split("/")
         out: list[str] = []
         name_next = False
@@ -190,7 +190,7 @@ class Pseudonyms:
         return text if keep and _allowed(text, keep) else self.word(text)
 
     def _unused(self, kind: str, value: str, spelled: Callable[[bytes], str], size: int) -> str:
-        """The replacement of a value, which no other one has, as far as there are enough."""
+        """Returns the replacement of a value, which is unique as long as there are enough of them."""
         known = self._known.get((kind, value))
         if known is None:
             for attempt in range(_ATTEMPTS):
@@ -205,7 +205,7 @@ class Pseudonyms:
 
 
 def _allowed(word: str, keep: frozenset[str]) -> bool:
-    """Whether a word, or all of those that make it up, may stay."""
+    """Whether a word, or each of its parts, may stay."""
     bare = word.replace("-", "").replace("_", "")
     parts = _PARTS.findall(bare)
     return "".join(parts) == bare and all(
@@ -220,7 +220,7 @@ def _spelled(folded: str, digest: bytes, letters: str) -> str:
         if "a" <= one <= "z":
             out.append(letters[chance % len(letters)])
         elif "0" <= one <= "9":
-            # A number keeps its form: no zero comes to its front, and none leaves it.
+            # A number keeps its form: a leading zero neither appears nor disappears.
             out.append(str(chance % 10) if not leading else one if one == "0" else str(1 + chance % 9))
             leading = False
         elif one.isascii() or category(one)[0] in "CPZ":
@@ -241,5 +241,5 @@ def _lower(letter: str) -> str:
 
 
 def _cased(text: str, like: str) -> str:
-    """With capital letters where the other one has them."""
+    """Returns the text with the capitalization of the original."""
     return "".join(one.upper() if other.isupper() else one for one, other in zip(text, like, strict=True))

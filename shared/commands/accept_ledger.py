@@ -22,10 +22,10 @@ def declare(commands: Any) -> None:
         commands,
         "accept-ledger",
         run,
-        "Takes a ledger that was lost or rolled back as it is now, so that its partition goes on.",
-        "Records may come out twice: without --yes, it only says which. Restore the ledger if you can.\n"
-        "Restart the function app afterwards: its processes remember the ledger that was.\n"
-        f"Exit status: 0 nothing stands still, 1 something does, 2 it could not be told.\n{SETTINGS}",
+        "Resumes a stopped partition from its current ledger. Rows may be duplicated.",
+        "Without --yes, it only reports what may be exported twice. Restore the ledger if possible.\n"
+        "Restart the function app afterwards, because its processes remember the previous ledger.\n"
+        f"Exit status: 0 no partition is stopped, 1 at least one is, 2 the command failed.\n{SETTINGS}",
         "  python -m shared accept-ledger\n"
         "  python -m shared accept-ledger my.servicebus.windows.net/apim-logs/0 --yes",
     )
@@ -36,13 +36,13 @@ def declare(commands: Any) -> None:
 
 
 def accept_ledger(storage: Storage, partition: str | None, *, yes: bool, now: int, new_id: str) -> int:
-    """Prints which partitions stand still and what accepting means; with `yes`, accepts one."""
+    """Prints which partitions are stopped and what accepting a ledger means; with `yes`, accepts it."""
     found = {one.partition: one for one in adoption.blocked(storage)}
     if partition is None:
         for one in found.values():
             say(f"{one.partition}: {paint(one.problem, RED)}")
         say(
-            f"{len(found)} partitions stand still"
+            f"{len(found)} partitions are stopped"
             + (": python -m shared accept-ledger PARTITION" if found else "")
         )
         return WRONG if found else OK
@@ -54,11 +54,11 @@ def accept_ledger(storage: Storage, partition: str | None, *, yes: bool, now: in
     say(f"{partition}: {one.problem}.")
     say(
         f"The container has {gone.files:,} files with {gone.rows:,} rows and dead letters that this ledger"
-        f" does not know of, up to sequence {gone.last}: what the hub delivers again will be there twice."
+        f" does not know, up to sequence {gone.last}. What the hub delivers again will be duplicated."
     )
     if not yes:
-        say("Nothing was changed. Restore the ledger if you can; to go on from here all the same, add --yes")
+        say("Nothing was changed. Restore the ledger if you can. To continue from this state, add --yes")
         return WRONG
     adoption.accept(storage, one, new_id, now)
-    say("Accepted. Restart the function app: its processes remember the ledger that was.")
+    say("Accepted. Restart the function app, because its processes remember the previous ledger.")
     return OK

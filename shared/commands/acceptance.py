@@ -15,17 +15,17 @@ from shared.protocol.storage import Storage
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A partition that stands still, because its ledger is not what the timer has seen of it."""
+    """A partition that is stopped because its ledger is not the one that the timer has seen."""
 
     partition: str
     ledger: Ledger | None
-    """As it is; None: it is gone."""
+    """The current ledger; None if it is gone."""
     seen: int
-    """The ordinal that was seen of it."""
+    """The highest ordinal that was seen."""
 
     @property
     def problem(self) -> str:
-        """In words."""
+        """Describes the problem."""
         if self.ledger and self.ledger.ordinal >= self.seen:
             return (
                 f"it dropped what was merged up to ordinal {self.ledger.trimmed}, which the manifest does "
@@ -39,17 +39,17 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What the container shows that the ledger to be accepted does not know of."""
+    """Committed files that the ledger to accept does not know."""
 
     files: int
     rows: int
-    """Of all these files, dead letters too."""
+    """Rows of all these files, including dead letters."""
     last: int
     """The highest sequence number among them."""
 
 
 def blocked(storage: Storage) -> list[Blocked]:
-    """Every partition that needs an operator's decision. Raises LedgerError: a ledger cannot be read."""
+    """Finds every partition that needs a decision. Raises LedgerError if a ledger cannot be read."""
     blob = storage.read(manifest.NAME)
     current = Manifest.parse(blob.data) if blob else Manifest()
     found = []
@@ -64,7 +64,7 @@ def blocked(storage: Storage) -> list[Blocked]:
 
 
 def forgotten(storage: Storage, one: Blocked) -> Forgotten:
-    """What was committed and would be exported once more, if the hub delivered it again."""
+    """Finds what was committed and would be exported again if the hub delivered it again."""
     files = rows = 0
     last = -1
     for blob_metadata in _exported(storage):
@@ -79,7 +79,7 @@ def forgotten(storage: Storage, one: Blocked) -> Forgotten:
 
 
 def _exported(storage: Storage) -> Iterator[Mapping[str, str]]:
-    """The metadata of every file as it was exported: those that compaction has replaced, too."""
+    """Yields the metadata of every exported file, including files that compaction has replaced."""
     for file in storage.outputs(""):
         if "compacted" in file.metadata and is_own(file):
             yield from (origin.metadata for origin in contents.files_replaced(storage, file))
@@ -95,7 +95,7 @@ def accept(storage: Storage, one: Blocked, commit_id: str, now: int) -> None:
     blob = storage.read(manifest.NAME)
     ledger = _ledger(storage, one.partition)
     if ledger != one.ledger:
-        raise PreconditionFailed(f"{one.partition}: its ledger has changed meanwhile: look at it again")
+        raise PreconditionFailed(f"{one.partition}: its ledger has changed in the meantime: check it again")
     current = Manifest.parse(blob.data) if blob else Manifest()
     gone = {part.name for part in current.parts} - set(storage.names("state-table/"))
     after = current.without_parts(gone).accepting(one.partition, ledger).written(commit_id, now)

@@ -13,7 +13,7 @@ from shared.commands.console import GREEN, RED, YELLOW, paint, say
 from shared.protocol.storage import Storage
 
 COLOURS = {Level.REFUTED: RED, Level.UNCLEAR: YELLOW, Level.NOTE: "0"}
-VERDICTS = {OK: ("proven", GREEN), WRONG: ("refuted", RED), UNKNOWN: ("could not be told", YELLOW)}
+VERDICTS = {OK: ("proven", GREEN), WRONG: ("refuted", RED), UNKNOWN: ("undecided", YELLOW)}
 
 
 def declare(commands: Any) -> None:
@@ -26,9 +26,9 @@ def declare(commands: Any) -> None:
         commands,
         "audit",
         run,
-        "Proves or refutes that the container holds every record once. Read-only.",
+        "Proves or refutes that the container holds every record exactly once. Read-only.",
         "It compares every file, its metadata and its rows with the ledgers (docs/audit-and-replay.md).\n"
-        f"Exit status: 0 proven, 1 refuted, 2 it could not be told.\n{SETTINGS}",
+        f"Exit status: 0 proven, 1 refuted, 2 undecided.\n{SETTINGS}",
         "  python -m shared audit\n  python -m shared audit --deep\n"
         "  python -m shared audit --since 30d --json",
     )
@@ -37,15 +37,15 @@ def declare(commands: Any) -> None:
         type=moment,
         default=0,
         metavar="TIME",
-        help="only what was committed since: 30d, 12h, 2026-11-20 or 2026-11-20T10:00Z. "
-        "Needed where a lifecycle rule deletes old files",
+        help="audit only what was committed since: 30d, 12h, 2026-11-20 or 2026-11-20T10:00Z. "
+        "Needed if a lifecycle rule deletes old files",
     )
     parser.add_argument("--deep", action="store_true", help="also read every row and every dead letter")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def audit(storage: Storage, since: int, *, deep: bool, as_json: bool) -> int:
-    """Prints what the container proves."""
+    """Runs the audit and prints its result."""
     report = auditing.audit(storage, since, deep=deep, progress=console.progress)
     console.progressed()
     verdict, colour = VERDICTS[report.status]

@@ -44,7 +44,7 @@ def command(
 
 
 def configured() -> OperatorSettings:
-    """The app's settings; of the hub nothing is needed."""
+    """Returns the app's settings. Those of the hub may be missing."""
     return settings.load_as(OperatorSettings)
 
 
@@ -75,17 +75,17 @@ def check_dead_letters(config: Settings) -> None:
 
 
 def now() -> int:
-    """Microseconds since 1970 UTC."""
+    """Returns the time in microseconds since 1970 UTC."""
     return time.time_ns() // 1000
 
 
 def new_id() -> str:
-    """32 hexadecimal digits."""
+    """Returns a random id of 32 hexadecimal digits."""
     return uuid.uuid4().hex
 
 
 def moment(text: str) -> int:
-    """A time, or how long ago it is, as µs since 1970 UTC."""
+    """Parses a time, or how long ago it is, to µs since 1970 UTC."""
     span = re.fullmatch(r"(\d{1,5})([mhd])", text)
     if span:
         return now() - int(span[1]) * microseconds(SPANS[span[2]])
@@ -99,12 +99,12 @@ def moment(text: str) -> int:
 
 
 def seconds(text: str) -> float:
-    """One second or more."""
+    """Parses a number of seconds, at least one."""
     if not re.fullmatch(r"\d+(\.\d+)?", text) or float(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected seconds, 1 or more, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a number of seconds of at least 1, got {text!r}")
     return float(text)
 
 
 def say_json(value: Any) -> None:
-    """For machines."""
+    """Formats a value as JSON."""
     console.say(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())

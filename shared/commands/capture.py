@@ -25,15 +25,15 @@ reading an envelope stays (docs/capture.md). Look at what is written before you 
 It reads in a consumer group of its own and marks nothing as read. EventHubConnection (a connection string) or
 EventHubConnection__fullyQualifiedNamespace (your own login or a managed identity; Azure Event Hubs Data
 Receiver), EVENT_HUB_NAME, and EVENT_HUB_CONSUMER_GROUP, which is the exporter's and left alone.
-Exit status: 0 something was saved, 1 nothing came, 2 it could not be done.
+Exit status: 0 envelopes were saved, 1 nothing was saved, 2 the command failed.
 """
 EXAMPLES = """  python -m shared capture --group tools
   python -m shared capture --group tools --from beginning --records 100 --output captured
   python -m shared capture --group tools --from latest --wait 600 --all --shift-times"""
 SHOWN = 12
-"""Values of a key that are printed."""
+"""Maximum number of values printed for a key."""
 WIDTH = 160
-"""Letters of each."""
+"""Maximum length of each."""
 YEARS = 10
 
 
@@ -47,7 +47,7 @@ def declare(commands: Any) -> None:
         MORE,
         EXAMPLES,
     )
-    parser.add_argument("--group", required=True, help="a consumer group that nothing else reads")
+    parser.add_argument("--group", required=True, help="a consumer group that nothing else uses")
     parser.add_argument(
         "--from",
         dest="start",
@@ -113,7 +113,7 @@ def _run(options: argparse.Namespace) -> int:
 def _check(config: HubSettings, options: argparse.Namespace) -> None:
     """Raises SettingError."""
     if config.without:
-        raise SettingError(f"the hub is not known: set {', '.join(config.without)} as in the function app")
+        raise SettingError(f"no hub is configured: set {', '.join(config.without)} as in the function app")
     if options.exporters_group:
         return
     theirs = config.EVENT_HUB_CONSUMER_GROUP.lower()
@@ -130,7 +130,7 @@ def _check(config: HubSettings, options: argparse.Namespace) -> None:
 
 
 def _tell(masks: Masks) -> None:
-    """What somebody should look at before it is sent."""
+    """Prints what a person should review before sending the files."""
     say(paint("Look through what was kept, and through the files, before you send them:", YELLOW))
     values: dict[str, list[str]] = defaultdict(list)
     for (key, value), number in masks.kept.most_common():
@@ -144,7 +144,7 @@ def _tell(masks: Masks) -> None:
 
 
 def _start(text: str) -> datetime | None:
-    """From when on; None: from now on."""
+    """Parses the starting time; None means now."""
     if text == "latest":
         return None
     at = 0 if text == "beginning" else moment(text)
@@ -153,5 +153,5 @@ def _start(text: str) -> datetime | None:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"expected a number, 1 or more, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {text!r}")
     return int(text)

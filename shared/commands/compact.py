@@ -1,4 +1,4 @@
-"""`compact`: runs once what the timer `compact_logs` runs."""
+"""`compact`: runs the work of the timer `compact_logs` once."""
 
 import argparse
 from typing import Any
@@ -12,7 +12,7 @@ from shared.protocol.ownership import Ownership
 from shared.protocol.storage import LogStorage
 
 ROOM = 4
-"""A swap that has begun may take this many times the time in which swaps begin."""
+"""How many times the budget for starting swaps a swap in progress may take."""
 
 
 def declare(commands: Any) -> None:
@@ -26,15 +26,15 @@ def declare(commands: Any) -> None:
         commands,
         "compact",
         run,
-        "Runs once what the timer compact_logs runs, if that has stopped.",
-        "It merges the small Parquet files of quiet hours. It is safe beside the running app and beside a\n"
-        "timer that runs after all: conditional writes decide. It needs the COMPACT_… settings, and\n"
-        "EVENT_HUB_RETENTION, RECORD_MAX_AGE and WS_IDLE_TIMEOUT where they are not the defaults.\n"
-        f"Exit status: 0 done, 1 there is more to do or to look at, 2 it could not be done.\n{SETTINGS}",
+        "Runs the work of the timer compact_logs once, for example if the timer has stopped.",
+        "It merges the small Parquet files of quiet hours. It is safe to run beside the app and its timer,\n"
+        "because conditional writes decide. It needs the COMPACT_… settings, EVENT_HUB_RETENTION,\n"
+        "RECORD_MAX_AGE and WS_IDLE_TIMEOUT if they differ from the defaults.\n"
+        f"Exit status: 0 done, 1 more to do or a problem was found, 2 the command failed.\n{SETTINGS}",
         "  python -m shared compact\n  python -m shared compact --seconds 3600",
     )
     parser.add_argument(
-        "--seconds", type=seconds, default=BUDGET, help=f"begin no swap after this time (default {BUDGET:g})"
+        "--seconds", type=seconds, default=BUDGET, help=f"start no swap after this time (default {BUDGET:g})"
     )
 
 

@@ -13,13 +13,13 @@ RED, YELLOW, GREEN, BOLD = "31", "33", "32", "1"
 
 
 def paint(text: str, colour: str) -> str:
-    """The text in color on a terminal, unless NO_COLOR is set (https://no-color.org)."""
+    """Returns the text in color on a terminal, unless NO_COLOR is set (https://no-color.org)."""
     colored = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     return f"\033[{colour}m{text}\033[0m" if colored else text
 
 
 def say(text: str = "") -> None:
-    """A line of output."""
+    """Prints a line."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
@@ -32,16 +32,16 @@ def failed(message: str) -> int:
 
 
 def waiting(text: str) -> None:
-    """A line on standard error about what a command waits for."""
+    """Prints a line on standard error about what a command waits for."""
     progressed()
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
 
 def log_to_stderr(*, verbose: bool) -> None:
-    """Sends the log of Azure's libraries to standard error if `verbose`, and nowhere otherwise.
+    """Sends the log of Azure's libraries to standard error if `verbose`, and discards it otherwise.
 
-    Without it, what these libraries warn of comes as an error of one line.
+    Their warnings would only repeat the error that the command prints.
     """
     azure = logging.getLogger("azure")
     if verbose:
@@ -53,13 +53,13 @@ def log_to_stderr(*, verbose: bool) -> None:
 
 
 def clear() -> None:
-    """An empty screen, where somebody sees it."""
+    """Clears the screen of a terminal."""
     if sys.stdout.isatty():
         sys.stdout.write("\033[H\033[2J")
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Columns as wide as they need to be; numbers to the right."""
+    """Formats a table with columns as wide as necessary and numbers aligned to the right."""
     cells = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
     number = re.compile(r"-|-?[\d,]+(\.\d+)?")
@@ -77,7 +77,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
 
 def progress(doing: str, done: int, total: int) -> None:
-    """One line that is written over, where somebody sees it."""
+    """Shows progress on one line of a terminal, which the next call overwrites."""
     if sys.stderr.isatty():
         bar = f"{'#' * (30 * done // total):<30} {done:,} of {total:,}" if total else f"{done:,}"
         sys.stderr.write(f"\r\033[K{doing} {bar}")
@@ -85,19 +85,19 @@ def progress(doing: str, done: int, total: int) -> None:
 
 
 def progressed() -> None:
-    """Takes the progress away again."""
+    """Erases the progress line."""
     if sys.stderr.isatty():
         sys.stderr.write("\r\033[K")
 
 
 def printable(text: str, width: int = 60) -> str:
-    """What somebody else wrote, for a terminal: nothing in it acts there, and it is not long."""
+    """Makes untrusted text safe for a terminal: escapes control characters and shortens it."""
     shown = "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text[:width])
     return shown if len(text) <= width else f"{shown}…"
 
 
 def time(microseconds: int) -> str:
-    """µs since 1970, as `2026-11-20 10:00:00Z`."""
+    """Formats µs since 1970 UTC as `2026-11-20 10:00:00Z`."""
     if microseconds <= 0:
         return "-"
     return f"{datetime.fromtimestamp(microseconds // SECOND, UTC):%Y-%m-%d %H:%M:%S}Z"

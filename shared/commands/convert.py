@@ -44,13 +44,13 @@ def declare(commands: Any) -> None:
         type=_formats,
         default=("parquet",),
         metavar="LIST",
-        help=f"{' or '.join(FORMATS)}, or both with a comma (default: parquet)",
+        help=f"{' or '.join(FORMATS)}, or both, separated by a comma (default: parquet)",
     )
     parser.add_argument(
         "--arrived",
         type=moment,
         metavar="TIME",
-        help="when the records reached the hub (default: the hour in an archive's path, or file time)",
+        help="when the records reached the hub (default: the hour in an archive's path, or the file's time)",
     )
     parser.add_argument(
         "--column-keys",
@@ -59,7 +59,7 @@ def declare(commands: Any) -> None:
         metavar="KEYS",
         help=f"more keys for columns, as the setting COLUMN_KEYS has them: '{EXAMPLE}'",
     )
-    parser.add_argument("--json", action="store_true", help="print a summary for machines")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
 def _run(options: argparse.Namespace) -> int:

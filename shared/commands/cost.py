@@ -1,4 +1,4 @@
-"""`cost`: says what a deployment costs a month, by the formulas of docs/sizing.md."""
+"""`cost`: estimates the monthly cost of a deployment with the formulas of docs/sizing.md."""
 
 import argparse
 from dataclasses import asdict
@@ -25,7 +25,7 @@ OPTIONS = {
     "--days": "D",
     "--sampling": "s",
 }
-"""Options and the symbols of the formulas that they set."""
+"""Maps options to the symbols of the formulas that they set."""
 LIMIT = 1e18
 
 
@@ -40,7 +40,7 @@ def declare(commands: Any) -> None:
         commands,
         "cost",
         run,
-        "Says what a deployment costs a month, line by line. Needs no settings and no Azure.",
+        "Estimates the monthly cost of a deployment, line by line. Needs neither settings nor Azure.",
         "Amounts are upper bounds where the name says so. Prices are examples: give those of your region.\n"
         "Exit status: 0 computed, 2 it could not be computed.",
         "  python -m shared cost --records-per-day 86400 --partitions 2\n"
@@ -57,23 +57,23 @@ def declare(commands: Any) -> None:
             default=default,
             help=f"{meanings[symbol].metadata['meaning']} (default {default:g})",
         )
-    parser.add_argument("--prices", type=Path, help="a file as shared/commands/prices.json is one")
+    parser.add_argument("--prices", type=Path, help="a file in the format of shared/commands/prices.json")
     parser.add_argument("--json", action="store_true", help="for machines")
 
 
 def number(text: str) -> float:
-    """0 or more."""
+    """Parses a number of at least 0."""
     try:
         found = float(text)
     except ValueError:
         found = -1
     if not 0 <= found < LIMIT:
-        raise argparse.ArgumentTypeError(f"expected a number, 0 or more, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a number of at least 0, got {text!r}")
     return found
 
 
 def read(path: Path | None) -> dict[str, Price]:
-    """The prices of this file, or the examples. Raises SettingError."""
+    """Loads the prices from this file, or the example prices. Raises SettingError."""
     data = path.read_bytes() if path else files("shared.commands").joinpath("prices.json").read_bytes()
     try:
         return cost_model.prices(data)
@@ -82,7 +82,7 @@ def read(path: Path | None) -> dict[str, Price]:
 
 
 def cost(load: Workload, prices: dict[str, Price], *, as_json: bool) -> int:
-    """Prints the lines, their sum, and what Azure's own ways cost for the same."""
+    """Prints the lines, their sum, and the cost of Azure's built-in destinations."""
     if not load.r:
         raise SettingError("--records-per-event: must be above 0")
     lines, total, others = (
@@ -97,7 +97,7 @@ def cost(load: Workload, prices: dict[str, Price], *, as_json: bool) -> int:
     for line in lines:
         say(f"{line.name:{width}}  {line.amount:>16,.1f}  {line.price.label:>20}  {line.cost:>10,.2f}")
     say(f"{'together, USD a month':{width}}  {'':16}  {'':20}  {total:>10,.2f}")
-    say("Azure's own ways, for the same records, without durations and exactly-once:")
+    say("Azure's built-in destinations for the same records, without durations and exactly-once:")
     for name, amount in others.items():
         say(f"  {name}: {amount:,.2f}")
     return OK

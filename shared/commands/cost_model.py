@@ -1,4 +1,4 @@
-"""Computes what a deployment costs a month, from formulas that docs/sizing.md shows. Pure."""
+"""Computes the monthly cost of a deployment with formulas that docs/sizing.md shows. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -8,7 +8,7 @@ import orjson
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What goes in. The field names are the symbols of the formulas."""
+    """The input. The field names are the symbols of the formulas."""
 
     R: float = field(default=10_000_000, metadata={"meaning": "records a day"})
     r: float = field(
@@ -42,7 +42,7 @@ DERIVED = {
     "F": ("files that are compacted a month, at most", "N * f + min(N, 87600)"),
     "C": ("seconds of `compact_logs` a month, at most", "4380 * t + R * 30.4 * 13 / 1e6 + 2 * F * d / 8"),
 }
-"""Meaning and formula; each may use those before it."""
+"""Meaning and formula of each symbol. A formula may use the symbols before it."""
 LINES = {
     "export of the logs by API Management, GB": ("R * 30.4 * b / 1e9", "log export"),
     "throughput units": ("730 * U", "throughput unit"),
@@ -63,7 +63,7 @@ LINES = {
     "log alert rules": ("4", "log alert"),
     "metric alerts": ("3", "metric alert"),
 }
-"""What a month is charged for: formula of the amount, and name of the price."""
+"""The billed items: the formula of the amount, and the name of the price."""
 OTHERS = {
     "diagnostic setting to Log Analytics": {"logs": "R * 30.4 * b / 1e9"},
     "diagnostic setting to a storage account": {
@@ -78,12 +78,12 @@ OTHERS = {
         "stored": "R * b * D / 1e9",
     },
 }
-"""What Azure's own ways to keep the same logs are charged for."""
+"""The billed items of Azure's built-in destinations for the same logs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A price, for so many units."""
+    """A price for a number of units."""
 
     price: float
     per: float
@@ -92,11 +92,11 @@ class Price:
 
     @property
     def label(self) -> str:
-        """Like `0.4 for 1,000,000`."""
+        """Formats the price like `0.4 for 1,000,000`."""
         return f"{self.price:.6f}".rstrip("0").rstrip(".") + f" for {self.per:,.0f}"
 
     def of(self, amount: float) -> float:
-        """The cost of an amount, to the cent."""
+        """Returns the cost of an amount, to the cent."""
         return round(amount * self.price / self.per, 2)
 
 
@@ -112,11 +112,11 @@ class Line:
 
 
 def prices(data: bytes) -> dict[str, Price]:
-    """The prices of a file such as prices.json. Raises ValueError."""
+    """Loads prices from a file such as prices.json. Raises ValueError."""
     try:
         found = {name: Price(**one) for name, one in orjson.loads(data)["prices"].items()}
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"expected a file as shared/commands/prices.json is one: {error}") from error
+        raise ValueError(f"expected a file in the format of shared/commands/prices.json: {error}") from error
     missing = {price for _, price in LINES.values()} - set(found)
     if missing:
         raise ValueError(f"no price for {', '.join(sorted(missing))}")
@@ -124,7 +124,7 @@ def prices(data: bytes) -> dict[str, Price]:
 
 
 def values(load: Workload) -> dict[str, float]:
-    """The symbols of the formulas, those that follow included."""
+    """Returns the values of all symbols, including derived ones."""
     found = {one.name: float(getattr(load, one.name)) for one in fields(load)}
     for name, (_, formula) in DERIVED.items():
         found[name] = evaluate(formula, found)
@@ -132,13 +132,13 @@ def values(load: Workload) -> dict[str, float]:
 
 
 def evaluate(formula: str, symbols: Mapping[str, float]) -> float:
-    """The value of one of the formulas above."""
+    """Evaluates one of the formulas above."""
     names = {"__builtins__": {}, "max": max, "min": min}
     return float(eval(formula, names, dict(symbols)))  # noqa: S307 - a constant of this module
 
 
 def lines(load: Workload, prices_: Mapping[str, Price]) -> list[Line]:
-    """What a month costs, line by line."""
+    """Returns the monthly cost, line by line."""
     symbols = values(load)
     found = []
     for name, (formula, price) in LINES.items():
@@ -148,12 +148,12 @@ def lines(load: Workload, prices_: Mapping[str, Price]) -> list[Line]:
 
 
 def total(load: Workload, prices_: Mapping[str, Price]) -> float:
-    """The sum of these lines."""
+    """Returns the sum of these lines."""
     return round(sum(line.cost for line in lines(load, prices_)), 2)
 
 
 def others(load: Workload, prices_: Mapping[str, Price]) -> dict[str, float]:
-    """What Azure's own ways cost a month."""
+    """Returns the monthly cost of Azure's built-in destinations."""
     symbols = values(load)
     return {
         name: round(sum(prices_[price].of(evaluate(formula, symbols)) for price, formula in parts.items()), 2)

@@ -39,13 +39,13 @@ class Choice:
 
 @dataclass(slots=True)
 class Replayed:
-    """What became of the dead letters that were chosen."""
+    """The outcome for the chosen dead letters."""
 
     letters: int = 0
     before: int = 0
     """Replayed before."""
     fit: int = 0
-    """Of which something fits now."""
+    """Those of which some records pass now."""
     rows: int = 0
     """In those."""
     skipped: int = 0

@@ -1,4 +1,4 @@
-"""`finish`: runs once what the timer `finish_connections` runs."""
+"""`finish`: runs the work of the timer `finish_connections` once."""
 
 import argparse
 from typing import Any
@@ -14,7 +14,7 @@ from shared.operator_settings import OperatorSettings
 from shared.protocol.ownership import Ownership
 
 ROOM = 4
-"""A step that has begun may take this many times the time in which steps begin."""
+"""How many times the budget for starting steps a step in progress may take."""
 
 
 def declare(commands: Any) -> None:
@@ -27,21 +27,21 @@ def declare(commands: Any) -> None:
         commands,
         "finish",
         run,
-        "Runs once what the timer finish_connections runs, if that has stopped.",
-        "It writes rows of finished connections, and repairs what exporters left behind. It is safe beside\n"
-        "the running app and beside a timer that runs after all: conditional writes decide.\n"
+        "Runs the work of the timer finish_connections once, for example if the timer has stopped.",
+        "It writes rows of finished connections, and repairs what exporters left behind. It is safe to run\n"
+        "beside the app and its timer, because conditional writes decide.\n"
         "It needs EventHubConnection (or EventHubConnection__fullyQualifiedNamespace), EVENT_HUB_NAME, and\n"
         "the WS_… settings and OUTPUT_FORMATS of the function app where they are not the defaults.\n"
-        f"Exit status: 0 done, 1 there is more to do or to look at, 2 it could not be done.\n{SETTINGS}",
+        f"Exit status: 0 done, 1 more to do or a problem was found, 2 the command failed.\n{SETTINGS}",
         "  python -m shared finish\n  python -m shared finish --seconds 600",
     )
     parser.add_argument(
-        "--seconds", type=seconds, default=BUDGET, help=f"begin no step after this time (default {BUDGET:g})"
+        "--seconds", type=seconds, default=BUDGET, help=f"start no step after this time (default {BUDGET:g})"
     )
 
 
 def finish(config: OperatorSettings, budget: float) -> int:
-    """Runs the timer's work, and prints what it did."""
+    """Runs the timer's work and prints what it did."""
     from shared.azure.event_hub import EventHub  # noqa: PLC0415 - commands that need no hub start faster without
 
     if config.without:
@@ -61,7 +61,7 @@ def _say(done: FinishSummary) -> None:
     say(f"{done.finished.total():,} connections were finished and {done.revisions:,} rows revised")
     say(f"{done.open:,} connections are open, {done.repaired:,} files were repaired")
     if not done.lag:
-        say(paint("The hub did not answer: connections of idle partitions wait", YELLOW))
+        say(paint("The hub did not answer, so connections of idle partitions have to wait", YELLOW))
     if not done.complete:
         say(paint("There is more to do: run it again", YELLOW))
     for alarm in done.alarms:

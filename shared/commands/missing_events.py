@@ -1,4 +1,4 @@
-"""Exports events that the hub still has and the ledger lacks: gaps, and files that were lost."""
+"""Exports events that the hub still has and the ledger lacks: gaps and lost files."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from shared.protocol.storage import Storage
 
 
 class HubReader(Protocol):
-    """The hub, read in a consumer group of its own: the host's group lets no second reader in."""
+    """The hub, read in a separate consumer group, because the host's group admits no second reader."""
 
     def state(self) -> HubState:
         """How it stands now. Raises HubError."""
@@ -30,17 +30,17 @@ class HubReader(Protocol):
 
 @dataclass(slots=True)
 class Redelivered:
-    """What became of the missing sequence numbers of a partition."""
+    """The outcome for the missing sequence numbers of a partition."""
 
     partition: str
     missing: int = 0
-    """Sequence numbers that the ledger lacks: gaps, and those of lost files."""
+    """Sequence numbers that the ledger lacks: gaps and lost files."""
     gone: int = 0
-    """Of those, the ones that the hub has deleted, or that are of a hub that was deleted."""
+    """Those that the hub has deleted, or that are of a deleted hub."""
     present: int = 0
-    """Of those, the ones that are in the output by commits that the ledger does not know: it was restored."""
+    """Those that are in the output through commits that the ledger does not know, because it was restored."""
     events: int = 0
-    """Of those, the ones that were read from the hub (with a dry run: that can be read)."""
+    """Those that were read from the hub (in a dry run, those that can be read)."""
     commits: int = 0
     rows: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
@@ -56,10 +56,11 @@ def redeliver(
     dry_run: bool,
     progress: Progress,
 ) -> list[Redelivered]:
-    """Exports what is missing of these partitions, or says what could be.
+    """Exports what is missing of these partitions, or reports what could be exported.
 
-    Everything goes through the exporter's own protocol, beside the running app: doing it again, several times
-    at once, or breaking it off, exports each event once. Raises HubError, StorageError or LedgerError.
+    Everything goes through the exporter's protocol, beside the running app. Each event is exported once
+    even if this runs repeatedly, several times at once, or is interrupted. Raises HubError, StorageError or
+    LedgerError.
     """
     state = hub.state()
     done = []
@@ -75,7 +76,7 @@ def redeliver(
         one.gone = older
         if ledger.incarnation.created != state.created:
             one.problems.append(
-                "the hub may have been made anew: wait until finish_connections has run, and try again"
+                "the hub may have been re-created: wait until finish_connections has run, then try again"
             )
             continue
         present = common(missing, exported(storage, ledger)) if missing else ()
@@ -104,9 +105,9 @@ def _export(
     while first <= last and (fetched := hub.fetch(partition, first, last)):
         ledger = _ledger(storage, partition)
         envelopes = [each.envelope for each in fetched]
-        # What is of another hub than the gap would open an incarnation.
+        # Events of another hub than the gap would open an incarnation.
         if ledger is None or any(verdict_on(ledger, each) is Verdict.RECREATED for each in envelopes):
-            raise HubError(f"{partition}: the hub was made anew meanwhile: try again in some minutes")
+            raise HubError(f"{partition}: the hub was re-created in the meantime: try again in a few minutes")
         one.events += len(envelopes)
         for commit in exporter.run(partition, envelopes):
             one.commits += 1
@@ -117,7 +118,7 @@ def _export(
 
 
 def exported(storage: Storage, ledger: Ledger) -> tuple[Interval, ...]:
-    """The sequence numbers of the current incarnation that files have, whoever committed them."""
+    """Returns the sequence numbers of the current incarnation that exist in files, whoever committed them."""
     spans: list[Interval] = []
     for commit in _commits(storage):
         if commit.partition == ledger.partition and commit.verdict == "new":
@@ -127,7 +128,7 @@ def exported(storage: Storage, ledger: Ledger) -> tuple[Interval, ...]:
 
 
 def _commits(storage: Storage) -> Iterator[CommitMetadata]:
-    """What every file says of its commit: those that compaction has replaced, too."""
+    """Yields the commit metadata of every file, including files that compaction has replaced."""
     for file in storage.outputs(""):
         if "compacted" in file.metadata and is_own(file):
             found = [CommitMetadata.of(origin.metadata) for origin in contents.files_replaced(storage, file)]
@@ -142,7 +143,7 @@ def _lost(ledger: Ledger) -> tuple[Interval, ...]:
 
 
 def _readable(missing: tuple[Interval, ...], position: Position) -> tuple[Interval, ...]:
-    """Those of the missing sequence numbers that the partition still holds."""
+    """Returns the missing sequence numbers that the partition still holds."""
     return () if position.empty else common(missing, [(position.first, position.last)])
 
 

@@ -46,10 +46,10 @@ def declare(commands: Any) -> None:
         commands,
         "redeliver",
         run,
-        "Exports events that the hub still has and the output lacks, once.",
+        "Exports events that the hub still has and the output lacks, exactly once.",
         "It reads the sequence numbers that the ledgers list as gaps or lost, in a consumer group of its\n"
         "own (EVENT_HUB_OPERATOR_CONSUMER_GROUP), and exports them as the app does, which goes on.\n"
-        "Doing it again changes nothing. It writes to the containers: try --dry-run first.\n"
+        "Running it again changes nothing. It writes to the containers, so try --dry-run first.\n"
         "It needs EventHubConnection (or EventHubConnection__fullyQualifiedNamespace) and EVENT_HUB_NAME.\n"
         "Exit status: 0 nothing is missing any more that the hub has, 1 something could not be filled, 2 it\n"
         f"could not be done.\n{SETTINGS}",
@@ -61,7 +61,7 @@ def declare(commands: Any) -> None:
         "partition", nargs="?", help="namespace/hub/partition id; default: all partitions of the hub"
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="say what could be exported, and export nothing"
+        "--dry-run", action="store_true", help="report what could be exported, and export nothing"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -78,7 +78,7 @@ def redeliver(
     now: Callable[[], int],
     new_id: Callable[[], str],
 ) -> int:
-    """Fills gaps from the hub, and prints what became of each partition."""
+    """Fills gaps from the hub and prints the outcome for each partition."""
     if not dry_run:
         Ownership(storage, "", now, new_id).check("export_logs")
     exporter = Exporter(storage, policy, memory, now, new_id)

@@ -38,16 +38,16 @@ def declare(commands: Any) -> None:
         commands,
         "replay",
         run,
-        "Puts dead letters through today's code and settings, and exports what fits now, once.",
+        "Validates dead letters with the current code and settings, and exports what passes, exactly once.",
         "Doing it again changes nothing. What still does not fit stays (docs/audit-and-replay.md).\n"
         "It writes to the containers: try --dry-run first.\n"
-        f"Exit status: 0 done, 2 it could not be done.\n{SETTINGS}",
+        f"Exit status: 0 done, 2 the command failed.\n{SETTINGS}",
         "  python -m shared replay --dry-run\n"
         "  python -m shared replay --reason implausible_time --since 7d\n"
         "  python -m shared replay --since 2026-11-20 --until 2026-11-21",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="say what would be exported, and export nothing"
+        "--dry-run", action="store_true", help="report what would be exported, and export nothing"
     )
     parser.add_argument(
         "--reason",
@@ -85,7 +85,7 @@ def replay(
     now: Callable[[], int],
     new_id: Callable[[], str],
 ) -> int:
-    """Replays dead letters, and prints what became of them."""
+    """Replays dead letters and prints the outcome."""
     if not dry_run:
         Ownership(storage, "", now, new_id).check("export_logs")
     exporter = Exporter(storage, policy, memory, now, new_id)

@@ -25,7 +25,7 @@ def declare(commands: Any) -> None:
     """Adds it to the command line."""
 
     def run(options: argparse.Namespace) -> int:
-        # DuckDB and the plots are packages of their own, which other commands go without.
+        # DuckDB and the charts are separate packages, which other commands do not need.
         from shared.report.locations import Container, Folder, Location, Range  # noqa: PLC0415
         from shared.report.write import write  # noqa: PLC0415
 
@@ -59,9 +59,9 @@ def declare(commands: Any) -> None:
         commands,
         "report",
         run,
-        "Writes an HTML page with plots of a range of time. Read-only but for that file.",
-        "It needs more packages: pip install -r requirements-report.txt (docs/report.md).\n"
-        f"Exit status: 0 written, 2 it could not be.\n{SETTINGS}",
+        "Writes an HTML page with charts for a time range. Writes nothing but that file.",
+        "It needs additional packages: pip install -r requirements-report.txt (docs/report.md).\n"
+        f"Exit status: 0 written, 2 the command failed.\n{SETTINGS}",
         "  python -m shared report\n  python -m shared report --since 7d --output week.html\n"
         "  python -m shared report --since 2026-11-20 --until 2026-11-21 --force\n"
         "  python -m shared report --folder copy --since 30d",
@@ -74,7 +74,7 @@ def declare(commands: Any) -> None:
         "--folder",
         type=Path,
         metavar="DIR",
-        help="read a local copy of the output container; needs no settings",
+        help="read a local copy of the output container, without settings",
     )
     parser.add_argument(
         "--output",

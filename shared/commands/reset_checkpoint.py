@@ -1,4 +1,4 @@
-"""`reset-checkpoint`: deletes a checkpoint of the Functions host, or moves it behind an event."""
+"""`reset-checkpoint`: deletes a checkpoint of the Functions host, or moves it past an event."""
 
 import argparse
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ again is known by its sequence number. What --after passes over is a gap from th
 It reads AzureWebJobsStorage (or AzureWebJobsStorage__blobServiceUri), EventHubConnection (or
 EventHubConnection__fullyQualifiedNamespace), EVENT_HUB_NAME, EVENT_HUB_CONSUMER_GROUP and
 EVENT_HUB_OPERATOR_CONSUMER_GROUP, as in the function app.
-Exit status: 0 done, or all checkpoints are of this hub; 1 something is to be done, 2 it could not be done.
+Exit status: 0 done, or all checkpoints are of this hub; 1 a checkpoint needs action, 2 the command failed.
 """
 
 
@@ -60,7 +60,7 @@ def declare(commands: Any) -> None:
         commands,
         "reset-checkpoint",
         run,
-        "Deletes a checkpoint of the Functions host, or moves it behind an event.",
+        "Deletes a checkpoint of the Functions host, or moves it past an event.",
         MORE,
         "  python -m shared reset-checkpoint\n"
         "  python -m shared reset-checkpoint my.servicebus.windows.net/apim-logs/0 --yes\n"
@@ -79,7 +79,7 @@ def declare(commands: Any) -> None:
 
 
 def reset(store: Checkpoints, hub: HubReader, name: str | None, after: int | None, *, yes: bool) -> int:
-    """Lists checkpoints, or says what resetting one means; with `yes`, does it."""
+    """Lists checkpoints, or explains what resetting one means; with `yes`, resets it."""
     state = hub.state()
     found = store.read(state.positions)
     if name is None:
@@ -133,5 +133,5 @@ def _described(partition: HubPartition, checkpoint: Checkpoint | None, state: Hu
         return f"{partition}: has no checkpoint"
     at = f"sequence number {checkpoint.sequence}, written {console.time(checkpoint.modified)}"
     if checkpoint.stale(state.created):
-        return f"{partition}: {at}: older than the hub, which was made anew {console.time(state.created)}"
+        return f"{partition}: {at}: older than the hub, which was re-created {console.time(state.created)}"
     return f"{partition}: {at}"

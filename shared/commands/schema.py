@@ -25,7 +25,7 @@ def declare(commands: Any) -> None:
         commands,
         "schema",
         run,
-        "Prints the exported tables: their columns, or what makes a reader know them.",
+        "Prints the exported tables: their columns, or the definitions that a reader needs.",
         "",
         "  python -m shared schema\n  python -m shared schema duckdb --location /data\n"
         "  python -m shared schema json-schema --table connections",

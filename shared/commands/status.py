@@ -22,7 +22,7 @@ Exit status: 0 all is well, 1 something needs a look, 2 it could not be told.
 For lag, the hub is asked: EventHubConnection (a connection string) or
 EventHubConnection__fullyQualifiedNamespace (your own login or a managed identity), and EVENT_HUB_NAME. For
 how far lag is from what the hub deletes: EVENT_HUB_RETENTION. To find checkpoints of a hub that was deleted
-and made anew: AzureWebJobsStorage (or AzureWebJobsStorage__blobServiceUri) and EVENT_HUB_CONSUMER_GROUP.
+and re-created: AzureWebJobsStorage (or AzureWebJobsStorage__blobServiceUri) and EVENT_HUB_CONSUMER_GROUP.
 Event names count as opening or closing by WS_OPENING_EVENTS and WS_CLOSING_EVENTS.
 """
 GROUP = "$Default"

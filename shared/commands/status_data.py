@@ -34,7 +34,7 @@ SWAP = 20 * MINUTE
 """Microseconds after which a swap of compaction should be done: two runs of its timer."""
 
 STALE = (
-    "its checkpoint is older than the hub, which was deleted and made anew: the host reads nothing, or begins"
+    "its checkpoint is older than the hub, which was re-created since: the host reads nothing, or begins"
     " in the middle. finish_connections deletes it; if it stays, see `python -m shared reset-checkpoint`"
 )
 

@@ -68,7 +68,7 @@ class CheckpointWatch:
         for partition, checkpoint in found.items():
             if checkpoint.stale(state.created):
                 alarm(
-                    f"{partition}: its checkpoint is older than the hub, which was deleted and made anew: it "
+                    f"{partition}: its checkpoint is older than the hub, which was re-created since: it "
                     "is deleted, so that the host reads the hub from its beginning"
                 )
                 try:

@@ -124,7 +124,7 @@ class Repair:
         self._storage.write(name, after.written(self._new_id(), ledger.committed_at).dump(), etag)
         missing = total(difference(after.incarnation.gaps, () if made_anew else ledger.incarnation.gaps))
         if made_anew:
-            alarm(f"{ledger.partition}: the hub was deleted and made anew at {_utc(state.created)}")
+            alarm(f"{ledger.partition}: the hub was deleted and re-created at {_utc(state.created)}")
         if missing:
             alarm(f"{ledger.partition}: {missing} events that are in the hub were skipped: run `redeliver`")
 

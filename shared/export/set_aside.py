@@ -18,7 +18,7 @@ def stale(selection: Selection) -> Validated:
         selection,
         Reason.OLDER_INCARNATION,
         f"of incarnation {selection.incarnation} of this partition, which is at incarnation {current}: "
-        "the hub was made anew before this was committed; replay it if it belongs in the output",
+        "the hub was re-created before this was committed; replay it if it belongs in the output",
     )
 
 

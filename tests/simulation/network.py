@@ -150,7 +150,7 @@ class Network:
         return HubState(created, positions)
 
     def available(self, partition: HubPartition, position: int, until: int) -> list[Envelope]:
-        """What has arrived from this position on. A hub is made anew when all of the old one is committed."""
+        """What has arrived from this position on. A hub is re-created once the old one is committed."""
         envelopes = self.traffic.envelopes[partition]
         end = int(np.searchsorted(self._arrivals(partition), until, side="right"))
         if partition == PARTITIONS[0] and self.anew is not None and end > self.anew:

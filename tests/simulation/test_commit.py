@@ -13,11 +13,11 @@ SCENARIOS = {
     "skewed clocks": Options(skew=8),
     "operator rewinds": Options(checkpoint_leak=True, rewind=True),
     "files deleted": Options(remove=True, faults=250),
-    "hub made anew": Options(recreate=True),
-    "hub made anew, skewed clocks": Options(recreate=True, skew=8, remove=True),
-    "hub made anew, checkpoint kept": Options(recreate=True, kept=True),
-    "hub made anew, checkpoint kept, skewed clocks": Options(recreate=True, kept=True, skew=8, faults=250),
-    "hub made anew, checkpoint kept, some passed over": Options(
+    "hub re-created": Options(recreate=True),
+    "hub re-created, skewed clocks": Options(recreate=True, skew=8, remove=True),
+    "hub re-created, checkpoint kept": Options(recreate=True, kept=True),
+    "hub re-created, checkpoint kept, skewed clocks": Options(recreate=True, kept=True, skew=8, faults=250),
+    "hub re-created, checkpoint kept, some passed over": Options(
         recreate=True, kept=True, checkpoint_leak=True, faults=250
     ),
     "an owner that lost its partition goes on": Options(lost_ownership=True),
@@ -25,7 +25,7 @@ SCENARIOS = {
     "everything": Options(
         faults=250, skew=8, checkpoint_leak=True, rewind=True, remove=True, week=True, commit_bytes=600
     ),
-    "everything, hub made anew": Options(faults=250, skew=8, recreate=True, remove=True, commit_bytes=600),
+    "everything, hub re-created": Options(faults=250, skew=8, recreate=True, remove=True, commit_bytes=600),
 }
 SCHEDULES, AT_ONCE = effort(50, 1000), 25
 """Of each scenario; so many are a test, so that several processes share them evenly."""

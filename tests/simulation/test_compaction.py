@@ -22,7 +22,7 @@ SCENARIOS = {
     "many faults": Options(compact=True, faults=300),
     "one envelope a commit": Options(compact=True, commit_bytes=1, faults=200),
     "operator rewinds": Options(compact=True, checkpoint_leak=True, rewind=True),
-    "hub made anew": Options(compact=True, recreate=True, skew=8),
+    "hub re-created": Options(compact=True, recreate=True, skew=8),
     "blocks expire": Options(compact=True, week=True, faults=250),
 }
 SCHEDULES = effort(10, 200)

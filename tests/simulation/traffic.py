@@ -43,7 +43,7 @@ class Traffic:
     """What Azure Monitor delivers."""
 
     envelopes: dict[HubPartition, list[Envelope]]
-    """In order of arrival. A hub that is made anew goes on in the same list, with sequence numbers from 0."""
+    """In order of arrival. A re-created hub continues in the same list, with sequence numbers from 0."""
     truth: dict[Key, Truth]
     records: int
 

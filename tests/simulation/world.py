@@ -76,7 +76,7 @@ class Options:
     rewind: bool = False
     """An operator rewinds the checkpoint at the end: everything comes again."""
     recreate: bool = False
-    """The hub is made anew, its sequence numbers begin again; owners of the old one live on."""
+    """The hub is re-created, so its sequence numbers begin again; owners of the old one live on."""
     remove: bool = False
     """Lifecycle rules and compaction delete published files that no ledger lists."""
     week: bool = False
@@ -86,7 +86,7 @@ class Options:
     lost_ownership: bool = False
     """An owner that lost its partition cannot reach storage for a while, and goes on with its old batch."""
     kept: bool = False
-    """The hub is made anew, and the checkpoint of the old one is kept, as Azure does."""
+    """The hub is re-created, and the checkpoint of the old one is kept, as Azure does."""
     delta: bool = False
     """Compactors keep Delta logs, once they are of the newer program."""
     keep: int = 0
@@ -506,7 +506,7 @@ class World:
         self.hubs.append([])
         self.created.append(self.now)
         self.now += 10 * SECOND
-        self.log.append(f"the hub is made anew (incarnation {len(self.hubs) - 1})")
+        self.log.append(f"the hub is re-created (incarnation {len(self.hubs) - 1})")
         self.produce(1 + self.choices.below(8))
         self.start_owner()
 

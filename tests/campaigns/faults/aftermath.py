@@ -1,4 +1,4 @@
-"""Faults for the end of a campaign: an event that no host can bind, and a hub that is made anew.
+"""Faults for the end of a campaign: an event that no host can bind, and a hub that is re-created.
 
 Both leave the hub with other contents, so that each brings its own traffic and checks what came of it.
 """

@@ -77,7 +77,7 @@ def campaign(
 
     `rate`: envelopes sent in a second; None: as fast as it goes. `twice`: at the end, all is delivered again.
     `only`: the faults to inject. `aftermath`: in the end, an event comes that no host can bind, and then
-    the hub is made anew.
+    the hub is re-created.
     """
     expected: dict[str, int] = {}
 
@@ -120,7 +120,7 @@ def campaign(
     counts = stack.counts()
     found = check(one.truth, stack.table(RECORDS.name), rejected=stack.rejected(), skipped=counts.skipped)
     audit = audited(stack)
-    after = {"unbindable event": unbindable(stack), "hub made anew": made_anew(stack)} if aftermath else {}
+    after = {"unbindable event": unbindable(stack), "hub re-created": made_anew(stack)} if aftermath else {}
     return Outcome(injector.done, injector.kills, counts, found, audit, seconds, begun, after)
 
 

@@ -56,7 +56,7 @@ PARQUET = {kind for kind in FILES if not kind.endswith(("Lines", "letters"))}
 NOT_READ = "the bytes of Parquet files are not read"
 NO_SECOND_PLACE = "only the file itself knows its checksum"
 ONE_PLACE = "only the ledger counts what such envelopes held"
-ALL_REWRITTEN = "all evidence was made anew"
+ALL_REWRITTEN = "all evidence was rewritten"
 
 
 class Drained:

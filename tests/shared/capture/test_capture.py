@@ -109,7 +109,7 @@ def test_all_takes_whatever_comes_and_masks_it_too(
     status, output = capture(capsys, *options, "--output", str(folder))
     assert status == 0, output
     assert [*loaded(folder)] == ["001.json", "002.json", "003.txt", "expected.json"][:3]
-    assert "1 envelopes left out: cannot be inflated, so not be masked" in output
+    assert "1 envelopes left out: cannot be decompressed, and so cannot be masked" in output
     assert not any(secret in texts(folder) for secret in SECRETS)
 
 
@@ -222,7 +222,7 @@ def test_nothing_is_written_over(
     monkeypatch.delenv("EventHubConnection")
     status, output = capture(capsys, "--group", "tools", "--output", str(tmp_path / "new"))
     assert status == 2
-    assert "the hub is not known: set EventHubConnection (or" in output
+    assert "no hub is configured: set EventHubConnection (or" in output
 
 
 @pytest.mark.usefixtures("broker")

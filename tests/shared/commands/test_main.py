@@ -186,16 +186,16 @@ def test_replay_says_what_became_of_them(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_adopt_changes_nothing_without_yes(filled: Exported, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ran(capsys, "accept-ledger") == (0, "0 partitions stand still\n")
+    assert ran(capsys, "accept-ledger") == (0, "0 partitions are stopped\n")
     seen = PartitionProgress(ledger_id="another", ordinal=1, seen=1)
     filled.storage.put(manifest.NAME, Manifest(partitions={str(PARTITION): seen}).dump())
     assert ran(capsys, "accept-ledger")[0] == 1
     status, output = ran(capsys, "accept-ledger", str(PARTITION))
     assert status == 1
-    assert "will be there twice" in output
+    assert "will be duplicated" in output
     assert ran(capsys, "accept-ledger")[0] == 1
     assert ran(capsys, "accept-ledger", str(PARTITION), "--yes")[0] == 0
-    assert ran(capsys, "accept-ledger") == (0, "0 partitions stand still\n")
+    assert ran(capsys, "accept-ledger") == (0, "0 partitions are stopped\n")
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -304,7 +304,7 @@ def test_color_is_off_where_somebody_asks_for_that(monkeypatch: pytest.MonkeyPat
     [
         (["audit", "--since", "yesterday"], "expected 30d, 12h, 90m, 2026-11-20"),
         (["replay", "--reason", "bad_luck"], "invalid choice: 'bad_luck'"),
-        (["status", "--watch", "0"], "expected seconds, 1 or more"),
+        (["status", "--watch", "0"], "expected a number of seconds of at least 1"),
         (["accept-ledger", "a", "b"], "unrecognized arguments: b"),
     ],
 )

@@ -75,7 +75,7 @@ def test_finish_writes_a_finished_connection_once(
     assert __main__.main(["finish"]) == 1
     said = capsys.readouterr().out
     assert "1 connections were finished" in said
-    assert "made anew" in said
+    assert "re-created" in said
     (row,) = connections(exported).to_pylist()
     assert (row["CorrelationId"], row["Status"], row["DurationMs"]) == ("c", "closed", 120_000)
     assert __main__.main(["finish", "--seconds", "5"]) == 0

@@ -1,4 +1,4 @@
-"""A hub that is deleted and made anew under its name: what was committed of it, and what is missing."""
+"""A hub that is deleted and re-created under its name: what was committed of it, and what is missing."""
 
 import pytest
 
