@@ -91,11 +91,7 @@ UNBALANCED = _metric(
     "counter", "unbalanced", "{record}", "Size of records - rows - rejected - skipped: always 0.", "partition"
 )
 QUARANTINED = _metric(
-    "counter",
-    "quarantined",
-    "{envelope}",
-    "Envelopes of an earlier hub; also counted as rejected.",
-    "partition",
+    "counter", "quarantined", "{envelope}", "Envelopes of an earlier hub; rejected, too.", "partition"
 )
 LATE = _metric(
     "counter", "late", "{row}", "Rows that reached the hub over WS_GRACE after their time.", "partition"
