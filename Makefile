@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready node_modules/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs format clean faults fuzz load lock picture proof snapshots
+.PHONY: help demo test check bench docs format clean faults fuzz load lock picture proof schemas snapshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ LOCKS := requirements requirements-report requirements-dev requirements-checkov
 lock: $(READY) ## write requirements*.txt anew from requirements*.in (LOCK=--upgrade: the newest that fit)
 	@for name in $(LOCKS); do $(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
 		--custom-compile-command 'make lock' $(LOCK) $$name.in --output-file $$name.txt >/dev/null || exit 1; done
+
+schemas: $(READY) ## write docs/json anew, the JSON Schemas of what commands print with --json
+	$(BIN)/python -m tests.shared.commands.test_json
 
 clean: ## remove what the other targets made
 	rm -rf .venv .venv-checkov node_modules site .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

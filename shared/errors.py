@@ -6,6 +6,7 @@ ExporterError
 |-- HubError                the Event Hub did not answer, or refused
 |-- PlanningBroke           planning one message raised, or took more CPU or memory than it may
 |-- LastResortError         planning a batch message by message did not get to its end
+|-- PartitionUnknown        a partition was named that does not exist
 |-- AccessError             a container cannot be read: sign-in, network, name or role
 |-- CaptureError            a fixture cannot be written
 |-- ConvertError            a file cannot be read as log records
@@ -50,6 +51,10 @@ class PlanningBroke(ExporterError):
 
 class LastResortError(ExporterError):
     """Planning a batch message by message did not finish: the next attempt repeats it."""
+
+
+class PartitionUnknown(ExporterError):
+    """A partition was named that does not exist; the text lists those that do."""
 
 
 class AccessError(ExporterError):

@@ -4,9 +4,9 @@ import argparse
 from typing import Any
 
 from shared.audit.audit import OK, WRONG
-from shared.commands import acceptance as adoption
-from shared.commands.base import SETTINGS, command, configured, connect, new_id, now
-from shared.commands.console import RED, paint, say
+from shared.commands import acceptance
+from shared.commands.base import SETTINGS, command, configured, connect, new_id, now, partition_named
+from shared.commands.console import RED, confirmed, counted, paint, say
 from shared.protocol.storage import Storage
 
 
@@ -23,42 +23,51 @@ def declare(commands: Any) -> None:
         "accept-ledger",
         run,
         "Resumes a stopped partition from its current ledger. Rows may be duplicated.",
-        "Without --yes, it only reports what may be exported twice. Restore the ledger if possible.\n"
+        "It shows what may be exported twice, and asks. Restore the ledger instead if you can.\n"
         "Restart the function app afterwards, because its processes remember the previous ledger.\n"
         f"Exit status: 0 no partition is stopped, 1 at least one is, 2 the command failed.\n{SETTINGS}",
         "  python -m shared accept-ledger\n"
         "  python -m shared accept-ledger my.servicebus.windows.net/apim-logs/0 --yes",
     )
     parser.add_argument(
-        "partition", nargs="?", help="namespace/hub/partition id; default: list those that have stopped"
+        "partition",
+        nargs="?",
+        help="namespace/hub/partition id, or the id alone; default: list those that have stopped",
     )
-    parser.add_argument("--yes", action="store_true", help="make the change")
+    parser.add_argument("--yes", action="store_true", help="make the change without asking")
 
 
-def accept_ledger(storage: Storage, partition: str | None, *, yes: bool, now: int, new_id: str) -> int:
-    """Prints which partitions are stopped and what accepting a ledger means; with `yes`, accepts it."""
-    found = {one.partition: one for one in adoption.blocked(storage)}
-    if partition is None:
+def accept_ledger(storage: Storage, name: str | None, *, yes: bool, now: int, new_id: str) -> int:
+    """Prints which partitions are stopped, or what accepting one means, and accepts it once confirmed.
+
+    Raises PartitionUnknown.
+    """
+    found = {one.partition: one for one in acceptance.blocked(storage)}
+    if name is None:
         for one in found.values():
             say(f"{one.partition}: {paint(one.problem, RED)}")
-        say(
-            f"{len(found)} partitions are stopped"
-            + (": python -m shared accept-ledger PARTITION" if found else "")
-        )
+        are = "is" if len(found) == 1 else "are"
+        how = ": python -m shared accept-ledger PARTITION" if found else ""
+        say(f"{counted(len(found), 'partition')} {are} stopped{how}")
         return WRONG if found else OK
+    partition = partition_named(name, acceptance.partitions(storage))
     if partition not in found:
-        say(f"{partition}: nothing to accept: its ledger is as it was seen; does the app need a restart?")
+        say(
+            f"{partition}: nothing to accept: its ledger is as the timer saw it. Does the app need a restart?"
+        )
         return OK
     one = found[partition]
-    gone = adoption.forgotten(storage, one)
+    gone = acceptance.forgotten(storage, one)
     say(f"{partition}: {one.problem}.")
+    have = "has" if gone.files == 1 else "have"
     say(
-        f"The container has {gone.files:,} files with {gone.rows:,} rows and dead letters that this ledger"
-        f" does not know, up to sequence {gone.last}. What the hub delivers again will be duplicated."
+        f"{counted(gone.files, 'file')} with {counted(gone.rows, 'row')} or dead letters {have} sequence"
+        f" numbers up to {gone.last} that this ledger does not know: if the hub delivers them again, they are"
+        " exported twice."
     )
-    if not yes:
-        say("Nothing was changed. Restore the ledger if you can. To continue from this state, add --yes")
+    say("If there is a copy of the ledger, restore it instead.")
+    if not confirmed("The partition goes on from its current ledger.", yes=yes):
         return WRONG
-    adoption.accept(storage, one, new_id, now)
+    acceptance.accept(storage, one, new_id, now)
     say("Accepted. Restart the function app, because its processes remember the previous ledger.")
     return OK

@@ -53,14 +53,24 @@ def blocked(storage: Storage) -> list[Blocked]:
     blob = storage.read(manifest.NAME)
     current = Manifest.parse(blob.data) if blob else Manifest()
     found = []
-    named = {name.removeprefix("ledgers/").removesuffix(".json") for name in storage.names("ledgers/")}
-    for partition in sorted(named | current.partitions.keys()):
+    for partition in sorted(_partitions(storage, current)):
         ledger = _ledger(storage, partition)
         merged = current.partitions.get(partition, PartitionProgress())
         gone = merged.ledger_id and ledger is None
         if gone or (ledger and (current.rolled_back(ledger) or current.behind(ledger))):
             found.append(Blocked(partition, ledger, merged.seen))
     return found
+
+
+def partitions(storage: Storage) -> set[str]:
+    """Every partition that has a ledger, or had one when the timer saw it."""
+    blob = storage.read(manifest.NAME)
+    return _partitions(storage, Manifest.parse(blob.data) if blob else Manifest())
+
+
+def _partitions(storage: Storage, current: Manifest) -> set[str]:
+    named = {name.removeprefix("ledgers/").removesuffix(".json") for name in storage.names("ledgers/")}
+    return named | {name for name, merged in current.partitions.items() if merged.ledger_id}
 
 
 def forgotten(storage: Storage, one: Blocked) -> Forgotten:

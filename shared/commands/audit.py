@@ -9,11 +9,13 @@ from shared.audit.audit import OK, UNKNOWN, WRONG
 from shared.audit.evidence import Level
 from shared.commands import console
 from shared.commands.base import SETTINGS, command, configured, connect, moment, say_json
-from shared.commands.console import GREEN, RED, YELLOW, paint, say
+from shared.commands.console import GREEN, RED, YELLOW, counted, paint, say
+from shared.commands.documents import AuditDocument, AuditFinding, AuditPartition, Proof
 from shared.protocol.storage import Storage
 
 COLOURS = {Level.REFUTED: RED, Level.UNCLEAR: YELLOW, Level.NOTE: "0"}
-VERDICTS = {OK: ("proven", GREEN), WRONG: ("refuted", RED), UNKNOWN: ("undecided", YELLOW)}
+PROOFS: dict[int, Proof] = {OK: "proven", WRONG: "refuted", UNKNOWN: "undecided"}
+SHADES = {OK: GREEN, WRONG: RED, UNKNOWN: YELLOW}
 
 
 def declare(commands: Any) -> None:
@@ -48,40 +50,44 @@ def audit(storage: Storage, since: int, *, deep: bool, as_json: bool) -> int:
     """Runs the audit and prints its result."""
     report = auditing.audit(storage, since, deep=deep, progress=console.progress)
     console.progressed()
-    verdict, colour = VERDICTS[report.status]
     if as_json:
-        partitions = [
-            {
-                "partition": one.partition,
-                "verdict": VERDICTS[one.status][0],
-                "files": one.files,
-                "rows": one.rows,
-                "counts": one.counts.model_dump(),
-                "findings": [asdict(finding) for finding in one.findings],
-            }
-            for one in report.partitions
-        ]
-        unread = list(report.unread)
-        say_json({"verdict": verdict, "not_read": unread, "staged": report.staged, "partitions": partitions})
+        say_json(
+            AuditDocument(
+                verdict=PROOFS[report.status],
+                not_read=list(report.unread),
+                staged=report.staged,
+                partitions=[
+                    AuditPartition(
+                        partition=one.partition,
+                        verdict=PROOFS[one.status],
+                        files=one.files,
+                        rows=one.rows,
+                        counts=one.counts,
+                        findings=[AuditFinding(**asdict(finding)) for finding in one.findings],
+                    )
+                    for one in report.partitions
+                ],
+            )
+        )
         return report.status
     for one in report.partitions:
         counts = one.counts
-        word, shade = VERDICTS[one.status]
+        word, shade = PROOFS[one.status], SHADES[one.status]
         balance = (
-            f"{counts.records:,} records in = {counts.rows:,} rows"
+            f"{counted(counts.records, 'record')} in = {counted(counts.rows, 'row')}"
             f" + {sum(counts.rejected.values()):,} rejected + {counts.skipped:,} skipped; "
         )
         say(
             f"{one.partition}: {paint(word, shade)}: {balance if one.ledger else ''}"
-            f"{one.rows:,} rows in {one.files:,} files"
+            f"{counted(one.rows, 'row')} in {counted(one.files, 'file')}"
         )
         for finding in one.findings:
             say(f"  {paint(finding.level.value, COLOURS[finding.level])}: {finding.message}")
     if report.staged:
-        say(f"{report.staged:,} staged files of attempts that failed: Azure drops them after a week")
+        say(f"{counted(report.staged, 'staged file')} of attempts that failed: Azure drops them after a week")
     if not report.partitions:
         say("No ledger: nothing was committed, or STATE_CONTAINER is another one.")
     for text in report.unread:
         say(f"not read: {text}{'' if 'since' in text else ' (--deep reads them)'}")
-    say(f"audit: {paint(verdict, colour)}")
+    say(f"audit: {paint(PROOFS[report.status], SHADES[report.status])}")
     return report.status

@@ -4,7 +4,7 @@ import argparse
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,12 +13,14 @@ import orjson
 from shared import settings
 from shared.azure import access, blob_storage
 from shared.commands import console
+from shared.commands.document import Document
+from shared.errors import PartitionUnknown
 from shared.operator_settings import OperatorSettings
 from shared.protocol.storage import LogStorage
 from shared.settings import Settings
 from shared.timeunits import SECOND, microseconds
 
-SPANS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+SPANS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 SETTINGS = """
 It reads the settings of the function app from the environment: OutputStorage (a connection string) or
 OutputStorage__blobServiceUri (with your own login or a managed identity), and, where they are not the
@@ -74,6 +76,16 @@ def check_dead_letters(config: Settings) -> None:
         access.check(config.output, name, "OutputStorage", "DEAD_LETTER_CONTAINER", console.waiting)
 
 
+def partition_named(name: str, known: Iterable[str]) -> str:
+    """The partition with this name; its id alone is enough if it is the only one. Raises PartitionUnknown."""
+    there = sorted(known)
+    found = [one for one in there if one == name] or [one for one in there if one.endswith(f"/{name}")]
+    if len(found) == 1:
+        return found[0]
+    which = "is not the id of one partition alone" if found else "there is no such partition"
+    raise PartitionUnknown(f"{name}: {which}; there is: {', '.join(there) or 'none yet'}")
+
+
 def now() -> int:
     """Returns the time in microseconds since 1970 UTC."""
     return time.time_ns() // 1000
@@ -86,14 +98,14 @@ def new_id() -> str:
 
 def moment(text: str) -> int:
     """Parses a time, or how long ago it is, to µs since 1970 UTC."""
-    span = re.fullmatch(r"(\d{1,5})([mhd])", text)
+    span = re.fullmatch(r"(\d{1,5})([mhdw])", text)
     if span:
         return now() - int(span[1]) * microseconds(SPANS[span[2]])
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"expected 30d, 12h, 90m, 2026-11-20 or 2026-11-20T10:00Z, got {text!r}"
+            f"expected 1w, 30d, 12h, 90m, 2026-11-20 or 2026-11-20T10:00Z, got {text!r}"
         ) from None
     return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()) * SECOND
 
@@ -105,6 +117,6 @@ def seconds(text: str) -> float:
     return float(text)
 
 
-def say_json(value: Any) -> None:
-    """Formats a value as JSON."""
-    console.say(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+def say_json(document: Document) -> None:
+    """Prints a document as JSON."""
+    console.say(orjson.dumps(document.model_dump(mode="json"), option=orjson.OPT_INDENT_2).decode())

@@ -13,7 +13,7 @@ from shared.capture import capture as capturing
 from shared.capture.capture import Capture, Wanted
 from shared.capture.masking import Masks
 from shared.commands.base import command, moment, now, seconds
-from shared.commands.console import YELLOW, paint, printable, say
+from shared.commands.console import YELLOW, counted, paint, printable, say
 from shared.errors import SettingError
 from shared.operator_settings import HubSettings
 
@@ -94,18 +94,21 @@ def _run(options: argparse.Namespace) -> int:
 
     config = settings.load_as(HubSettings)
     _check(config, options)
+    hub = EventHub(config.hub, config.EVENT_HUB_NAME, options.group)
+    hub.state()  # a hub that is not there is an error, and not one that nothing comes from
     capturing.prepare(options.output)
     days = secrets.randbelow(365 * YEARS) + 1 if options.shift_times else 0
     wanted = Wanted(options.envelopes, options.records, options.all)
     capture = Capture(wanted, Masks(secrets.token_bytes(32), days), days)
-    EventHub(config.hub, config.EVENT_HUB_NAME, options.group).read(options.start, capture.take, options.wait)
+    hub.read(options.start, capture.take, options.wait)
     for reason, number in capture.left.items():
-        say(f"{number:,} envelopes left out: {reason}")
+        say(f"{counted(number, 'envelope')} left out: {reason}")
     if not capture.taken:
         say(f"Nothing was saved in {options.wait:.0f} s: try --from beginning, a longer --wait, or --all")
         return WRONG
     files = capturing.write(options.output, capture.taken)
-    say(f"{len(capture.taken):,} envelopes with {capture.records:,} records of ours, and {files[-1]}")
+    records = counted(capture.records, "record")
+    say(f"{counted(len(capture.taken), 'envelope')} with {records} of ours, and {files[-1]}")
     _tell(capture.masks)
     return OK
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from shared.audit.audit import OK, WRONG
 from shared.commands.base import SETTINGS, command, configured, connect, new_id, now, seconds
-from shared.commands.console import RED, YELLOW, paint, say
+from shared.commands.console import RED, YELLOW, counted, paint, say
 from shared.compaction.compactor import BUDGET, Compactor
 from shared.policies import CompactionPolicy
 from shared.protocol.ownership import Ownership
@@ -46,9 +46,10 @@ def compact(storage: LogStorage, policy: CompactionPolicy, budget: float) -> int
         say("COMPACT_ENABLED is false: no swap is begun")
     for swap in done.swaps:
         say(
-            f"{swap.table}: {swap.files:,} files ({swap.bytes_in:,} bytes) are one ({swap.bytes_out:,} bytes)"
+            f"{swap.table}: {counted(swap.files, 'file')} ({swap.bytes_in:,} bytes) became one"
+            f" ({swap.bytes_out:,} bytes)"
         )
-    say(f"{len(done.swaps):,} swaps were done, and {done.finished:,} that were under way ended")
+    say(f"{counted(len(done.swaps), 'swap')} done, {done.finished:,} finished that had begun before")
     if done.left:
         say(paint("There is more to do: run it again", YELLOW))
     for alarm in done.alarms:

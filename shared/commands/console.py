@@ -3,11 +3,13 @@
 import logging
 import os
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from shared.timeunits import SECOND
+from shared.timeunits import DAY, HOUR, MINUTE, SECOND
 
 RED, YELLOW, GREEN, BOLD = "31", "33", "32", "1"
 
@@ -22,6 +24,20 @@ def say(text: str = "") -> None:
     """Prints a line."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
+
+
+def confirmed(question: str, *, yes: bool) -> bool:
+    """Whether the user agrees: by `yes`, or by answering the question at a terminal."""
+    if yes:
+        return True
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        say(f"{question} Type yes to go on:")
+        if sys.stdin.readline().strip().lower() == "yes":
+            return True
+        say("Nothing was changed.")
+    else:
+        say("Nothing was changed: add --yes to make the change.")
+    return False
 
 
 def failed(message: str) -> int:
@@ -52,28 +68,69 @@ def log_to_stderr(*, verbose: bool) -> None:
         azure.propagate = False
 
 
-def clear() -> None:
-    """Clears the screen of a terminal."""
-    if sys.stdout.isatty():
-        sys.stdout.write("\033[H\033[2J")
+def size() -> tuple[int, int]:
+    """Columns and lines of the terminal: COLUMNS and LINES, else its own, else 80 and 24."""
+    return shutil.get_terminal_size((80, 24))
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Formats a table with columns as wide as necessary and numbers aligned to the right."""
+def redraw(lines: Sequence[str]) -> None:
+    """Shows these lines instead of those shown before: in place on a terminal, below them elsewhere.
+
+    It writes once and clears no screen, so that nothing flickers.
+    """
+    if not sys.stdout.isatty():
+        sys.stdout.write("\n".join([*lines, "", ""]))
+    else:
+        room = size()[1] - 1
+        if len(lines) > room:
+            left = counted(len(lines) - room + 1, "more line")
+            lines = [*lines[: room - 1], f"{left}: enlarge the terminal"]
+        drawn = "".join(f"{line}\033[K\n" for line in lines)
+        sys.stdout.write(f"\033[H{drawn}\033[J")
+    sys.stdout.flush()
+
+
+def wrapped(text: str, colour: str = "") -> list[str]:
+    """A sentence in lines that fit the terminal; the second and later ones are indented."""
+    lines = textwrap.wrap(
+        text, size()[0], subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+    return [paint(line, colour) if colour else line for line in lines]
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """Lines of columns as wide as they need to be, with numbers to the right.
+
+    If they do not fit the terminal, the first column is shortened in the middle.
+    """
     cells = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+    over = sum(widths) + 2 * (len(widths) - 1) - size()[0]
+    if over > 0:
+        widths[0] = max(len(header[0]), widths[0] - over, 8)
     number = re.compile(r"-|-?[\d,]+(\.\d+)?")
-    right = [all(number.fullmatch(row[at]) for row in cells) for at in range(len(header))]
+    right = [at > 0 and all(number.fullmatch(row[at]) for row in cells) for at in range(len(header))]
 
     def line(row: Sequence[str]) -> str:
-        padded = zip(row, widths, right, strict=True)
+        padded = zip([shortened(row[0], widths[0]), *row[1:]], widths, right, strict=True)
         return "  ".join(
             f"{cell:>{width}}" if end else f"{cell:<{width}}" for cell, width, end in padded
         ).rstrip()
 
-    say(paint(line(header), BOLD))
-    for row in cells:
-        say(line(row))
+    return [paint(line(header), BOLD), *map(line, cells)]
+
+
+def shortened(text: str, width: int) -> str:
+    """The text, or its beginning and a longer end, since the ends of ids tell them apart."""
+    if len(text) <= width:
+        return text
+    begin = (width - 1) // 3
+    return f"{text[:begin]}…{text[len(text) - (width - 1 - begin) :]}"
+
+
+def counted(number: int, thing: str) -> str:
+    """A number with its noun: `1 file`, `2 files`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def progress(doing: str, done: int, total: int) -> None:
@@ -101,3 +158,14 @@ def time(microseconds: int) -> str:
     if microseconds <= 0:
         return "-"
     return f"{datetime.fromtimestamp(microseconds // SECOND, UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
+def ago(microseconds: int, now: int) -> str:
+    """How long ago a time is, as `12 s ago`; both in µs since 1970 UTC."""
+    if microseconds <= 0:
+        return "-"
+    age = max(0, now - microseconds)
+    for unit, name in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
+        if age >= 2 * unit:
+            return f"{age // unit:,} {name} ago"
+    return f"{age // SECOND} s ago"

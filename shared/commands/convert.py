@@ -10,7 +10,8 @@ from typing import Any
 from shared.audit.audit import OK, WRONG
 from shared.commands import console
 from shared.commands.base import command, moment, now, say_json
-from shared.commands.console import YELLOW, paint, say
+from shared.commands.console import YELLOW, counted, paint, say
+from shared.commands.documents import ConvertDocument
 from shared.errors import ConvertError
 from shared.output.formats import FORMATS
 from shared.policies import ExportPolicy, FinishPolicy
@@ -79,13 +80,13 @@ def _run(options: argparse.Namespace) -> int:
     )
     console.progressed()
     if options.json:
-        say_json({each.name: getattr(done, each.name) for each in fields(done)})
+        say_json(ConvertDocument(**{each.name: getattr(done, each.name) for each in fields(done)}))
     else:
-        say(f"{done.files:,} files, {done.records:,} records")
-        say(f"{done.rows:,} rows, {done.skipped:,} records of other categories")
+        say(f"{counted(done.files, 'file')}, {counted(done.records, 'record')}")
+        say(f"{counted(done.rows, 'row')}, {counted(done.skipped, 'record')} of other categories")
         for reason, number in done.rejected.most_common():
             say(paint(f"  {number:,} rejected: {reason} (see {options.output}/_dead_letters)", YELLOW))
-        say(f"{done.connections:,} connections")
+        say(counted(done.connections, "connection"))
         say(f"Written to {options.output}")
     return WRONG if done.rejected else OK
 

@@ -11,6 +11,7 @@ from shared.commands import cost_model
 from shared.commands.base import command, say_json
 from shared.commands.console import say
 from shared.commands.cost_model import Price, Workload
+from shared.commands.documents import CostDocument, CostLine
 from shared.errors import SettingError
 
 OPTIONS = {
@@ -91,7 +92,7 @@ def cost(load: Workload, prices: dict[str, Price], *, as_json: bool) -> int:
         cost_model.others(load, prices),
     )
     if as_json:
-        say_json({"lines": [asdict(one) for one in lines], "total": total, "others": others})
+        say_json(CostDocument(lines=[CostLine(**asdict(one)) for one in lines], total=total, others=others))
         return OK
     width = max(len(line.name) for line in lines)
     for line in lines:

@@ -6,7 +6,7 @@ from typing import Any
 from shared import settings
 from shared.audit.audit import OK, WRONG
 from shared.commands.base import SETTINGS, command, connect, new_id, now, seconds
-from shared.commands.console import RED, YELLOW, paint, say
+from shared.commands.console import RED, YELLOW, counted, paint, say
 from shared.connections import checkpoint_watch
 from shared.connections.timer import BUDGET, Finisher, FinishSummary
 from shared.errors import SettingError
@@ -53,13 +53,14 @@ def finish(config: OperatorSettings, budget: float) -> int:
     finisher = Finisher(store, hub, config.finish_policy, now, new_id, seconds=ROOM * budget, watch=watch)
     done = finisher.run(budget)
     _say(done)
-    return OK if done.complete and not done.alarms else WRONG
+    return OK if done.complete and done.lag and not done.alarms else WRONG
 
 
 def _say(done: FinishSummary) -> None:
-    say(f"{done.segments:,} commits with {done.observations:,} connections in them were merged")
-    say(f"{done.finished.total():,} connections were finished and {done.revisions:,} rows revised")
-    say(f"{done.open:,} connections are open, {done.repaired:,} files were repaired")
+    observed = counted(done.observations, "connection")
+    say(f"{counted(done.segments, 'commit')} merged, with records of {observed}")
+    say(f"{counted(done.finished.total(), 'connection')} finished, {counted(done.revisions, 'row')} revised")
+    say(f"{counted(done.open, 'connection')} open, {counted(done.repaired, 'ledger')} repaired")
     if not done.lag:
         say(paint("The hub did not answer, so connections of idle partitions have to wait", YELLOW))
     if not done.complete:

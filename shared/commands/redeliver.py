@@ -8,8 +8,9 @@ from typing import Any
 from shared import settings
 from shared.audit.audit import OK, UNKNOWN, WRONG
 from shared.commands import console, missing_events
-from shared.commands.base import SETTINGS, command, connect, new_id, now, say_json
-from shared.commands.console import RED, YELLOW, paint, say
+from shared.commands.base import SETTINGS, command, connect, new_id, now, partition_named, say_json
+from shared.commands.console import RED, YELLOW, counted, paint, say
+from shared.commands.documents import RedeliverDocument, RedeliverPartition
 from shared.commands.missing_events import HubReader, Redelivered
 from shared.errors import SettingError
 from shared.export.exporter import Exporter
@@ -58,7 +59,9 @@ def declare(commands: Any) -> None:
         "  python -m shared redeliver my.servicebus.windows.net/apim-logs/0",
     )
     parser.add_argument(
-        "partition", nargs="?", help="namespace/hub/partition id; default: all partitions of the hub"
+        "partition",
+        nargs="?",
+        help="namespace/hub/partition id, or the id alone; default: all partitions of the hub",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="report what could be exported, and export nothing"
@@ -78,38 +81,43 @@ def redeliver(
     now: Callable[[], int],
     new_id: Callable[[], str],
 ) -> int:
-    """Fills gaps from the hub and prints the outcome for each partition."""
+    """Fills gaps from the hub and prints the outcome for each partition. Raises PartitionUnknown."""
     if not dry_run:
         Ownership(storage, "", now, new_id).check("export_logs")
     exporter = Exporter(storage, policy, memory, now, new_id)
+    wanted = partition and partition_named(partition, map(str, hub.state().positions))
     done = missing_events.redeliver(
         storage,
         hub,
         exporter,
-        lambda partition: partition in {None, partition},
+        lambda one: wanted in {None, one},
         dry_run=dry_run,
         progress=console.progress,
     )
     console.progressed()
     if as_json:
-        say_json({"dry_run": dry_run, "partitions": [asdict(one) for one in done]})
+        say_json(
+            RedeliverDocument(dry_run=dry_run, partitions=[RedeliverPartition(**asdict(one)) for one in done])
+        )
     else:
         for one in done:
             _say(one, dry_run=dry_run)
+        if not done:
+            say(f"{wanted or 'the hub'}: nothing was committed of it yet")
     if not done:
-        say(f"{partition or 'the hub'}: nothing was committed of it yet")
         return UNKNOWN if partition else OK
     return WRONG if any(one.problems or one.present for one in done) else OK
 
 
 def _say(one: Redelivered, *, dry_run: bool) -> None:
-    did = "can be exported" if dry_run else "were read again"
-    say(f"{one.partition}: {one.missing:,} events are missing: {one.events:,} {did}, {one.gone:,} are gone")
+    did = "can be exported" if dry_run else "read again"
+    missing = counted(one.missing, "missing event")
+    say(f"{one.partition}: {missing}: {one.events:,} {did}, {one.gone:,} gone from the hub")
     if one.commits:
-        rejected = sum(one.rejected.values())
-        say(f"  {one.rows:,} rows and {rejected:,} rejections in {one.commits:,} commits")
+        rejected = counted(sum(one.rejected.values()), "rejection")
+        say(f"  {counted(one.rows, 'row')} and {rejected} in {counted(one.commits, 'commit')}")
     if one.present:
-        text = "are in the output by commits that the ledger does not know: was it restored? see `audit`"
+        text = "in the output by commits that the ledger does not know: was it restored? Run `audit`"
         say(paint(f"  {one.present:,} {text}", YELLOW))
     for problem in one.problems:
         say(paint(f"  {problem}", RED))

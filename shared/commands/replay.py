@@ -9,8 +9,9 @@ from shared.audit.audit import OK, UNKNOWN
 from shared.commands import console
 from shared.commands import dead_letters as replaying
 from shared.commands.base import SETTINGS, command, configured, connect, moment, new_id, now, say_json
-from shared.commands.console import RED, YELLOW, paint, say
+from shared.commands.console import RED, YELLOW, counted, paint, say
 from shared.commands.dead_letters import Choice
+from shared.commands.documents import ReplayDocument
 from shared.export.exporter import Exporter
 from shared.input.envelope import Reason
 from shared.policies import ExportPolicy
@@ -92,14 +93,17 @@ def replay(
     done = replaying.replay(storage, exporter, policy, choice, dry_run=dry_run, progress=console.progress)
     console.progressed()
     if as_json:
-        say_json({"dry_run": dry_run, **{each.name: getattr(done, each.name) for each in fields(done)}})
+        say_json(
+            ReplayDocument(dry_run=dry_run, **{each.name: getattr(done, each.name) for each in fields(done)})
+        )
         return UNKNOWN if done.damaged else OK
     did = "would be exported" if dry_run else "exported"
-    say(f"{done.letters:,} dead letters, {done.before:,} of them replayed before")
-    say(f"{done.fit:,} fit now: {done.rows:,} rows {did}, {done.skipped:,} of other categories now")
+    say(f"{counted(done.letters, 'dead letter')}, {done.before:,} of them replayed before")
+    rows = counted(done.rows, "row")
+    say(f"{done.fit:,} now valid: {rows} {did}, {counted(done.skipped, 'record')} of other categories")
     if done.from_redacted:
         say(f"  {done.from_redacted:,} of them from text in which credentials are markers")
-    say(f"{done.stay:,} stay")
+    say(f"{done.stay:,} unchanged")
     for number, cause in (
         (done.no_body, "their bodies are no text, of which only length and SHA-256 were kept"),
         (done.no_columns, "values of hashed or dropped columns were removed from their bodies"),
@@ -107,7 +111,7 @@ def replay(
         if number:
             say(paint(f"{number:,} cannot be replayed: {cause} (DEAD_LETTER_BODIES)", YELLOW))
     for reason, number in done.reasons.most_common():
-        say(f"  {number:,} records still rejected: {reason}")
+        say(f"  {counted(number, 'record')} still rejected: {reason}")
     for problem in done.damaged:
         say(paint(problem, RED))
     return UNKNOWN if done.damaged else OK

@@ -50,8 +50,9 @@ def declare(commands: Any) -> None:
         if done.empty:
             console.say("Nothing was exported in this range; the page says how to widen it.")
         console.say(
-            f"{options.output}: {done.ended:,} connections that ended, {done.records:,} records, "
-            f"{done.files:,} files; a page of {done.size:,} bytes"
+            f"{options.output}: {console.counted(done.ended, 'connection')} that ended,"
+            f" {console.counted(done.records, 'record')}, {console.counted(done.files, 'file')};"
+            f" a page of {done.size:,} bytes"
         )
         return OK
 

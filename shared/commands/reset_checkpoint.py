@@ -7,8 +7,8 @@ from typing import Any, Protocol
 from shared import settings
 from shared.audit.audit import OK, WRONG
 from shared.commands import console
-from shared.commands.base import command
-from shared.commands.console import RED, paint, say
+from shared.commands.base import command, partition_named
+from shared.commands.console import RED, confirmed, counted, paint, say
 from shared.errors import HubError, SettingError
 from shared.input.envelope import HubPartition
 from shared.operator_settings import HubSettings
@@ -17,8 +17,8 @@ from shared.protocol.hub import Fetched, HubState
 
 MORE = """
 Stop the function app first: the host reads a checkpoint only when it claims the partition, and writes over
-it otherwise. Without --yes, the command only says what it would do. Nothing is exported twice: what comes
-again is known by its sequence number. What --after passes over is a gap from then on; `redeliver` exports it.
+it otherwise. The command shows what it will do, and asks. Nothing is exported twice: what comes again is
+known by its sequence number. What --after skips is a gap from then on; `redeliver` exports it.
 It reads AzureWebJobsStorage (or AzureWebJobsStorage__blobServiceUri), EventHubConnection (or
 EventHubConnection__fullyQualifiedNamespace), EVENT_HUB_NAME, EVENT_HUB_CONSUMER_GROUP and
 EVENT_HUB_OPERATOR_CONSUMER_GROUP, as in the function app.
@@ -67,7 +67,9 @@ def declare(commands: Any) -> None:
         "  python -m shared reset-checkpoint my.servicebus.windows.net/apim-logs/0 --after 4711 --yes",
     )
     parser.add_argument(
-        "partition", nargs="?", help="namespace/hub/partition id; default: list all checkpoints"
+        "partition",
+        nargs="?",
+        help="namespace/hub/partition id, or the id alone; default: list all checkpoints",
     )
     parser.add_argument(
         "--after",
@@ -75,26 +77,27 @@ def declare(commands: Any) -> None:
         metavar="NUMBER",
         help="continue after the event with this sequence number (default: from the beginning)",
     )
-    parser.add_argument("--yes", action="store_true", help="make the change")
+    parser.add_argument("--yes", action="store_true", help="make the change without asking")
 
 
 def reset(store: Checkpoints, hub: HubReader, name: str | None, after: int | None, *, yes: bool) -> int:
-    """Lists checkpoints, or explains what resetting one means; with `yes`, resets it."""
+    """Lists checkpoints, or explains what resetting one means, and resets it once confirmed.
+
+    Raises HubError or PartitionUnknown.
+    """
     state = hub.state()
     found = store.read(state.positions)
     if name is None:
         return _list(state, found)
-    partition = next((one for one in state.positions if str(one) == name), None)
-    if partition is None:
-        raise HubError(
-            f"{name}: the hub has no such partition; it has {', '.join(map(str, state.positions))}"
-        )
-    before, position = found.get(partition), state.positions[partition]
+    by_name = {str(one): one for one in state.positions}
+    partition = by_name[partition_named(name, by_name)]
+    before, position, event = found.get(partition), state.positions[partition], None
     say(_described(partition, before, state))
     if after is None:
-        say(f"The host would read it from the beginning, sequence number {position.first}.")
-        if before and yes:
-            store.delete(before)
+        if before is None:
+            say("There is nothing to delete.")
+            return OK
+        say(f"Without it, the host reads the partition from its beginning, sequence number {position.first}.")
     else:
         held = position.first <= after <= position.last and not position.empty
         event = next(iter(hub.fetch(partition, after, after)), None) if held else None
@@ -104,12 +107,13 @@ def reset(store: Checkpoints, hub: HubReader, name: str | None, after: int | Non
             )
         at = before.sequence if before and before.sequence is not None else position.first - 1
         skipped = max(0, after - at)
-        say(f"The host would go on after sequence number {after}, and pass over {skipped:,} events.")
-        if yes:
-            store.write(partition, event.offset, after, before)
-    if not yes:
-        say("Nothing was changed. Stop the function app, then add --yes.")
+        say(f"The host will go on after sequence number {after}, and skip {counted(skipped, 'event')}.")
+    if not confirmed("Stop the function app first.", yes=yes):
         return WRONG
+    if event:
+        store.write(partition, event.offset, event.envelope.sequence, before)
+    elif before:
+        store.delete(before)
     say(
         "Done. Start the function app"
         + ("." if after is None else ", and run `redeliver` once the timer has run.")

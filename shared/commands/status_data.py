@@ -2,16 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from shared.commands.console import counted
+from shared.commands.status_model import Key, Meaning, Name, Pending, Standing, Status
 from shared.compaction import swaps
 from shared.connections import manifest
 from shared.connections.finishing import Vocabulary
-from shared.connections.manifest import EventNameCounts, Manifest
+from shared.connections.manifest import Manifest
 from shared.errors import LedgerError
-from shared.lag import Lag
 from shared.policies import FinishPolicy
 from shared.protocol import ownership
 from shared.protocol.ledger import Ledger
@@ -37,128 +36,6 @@ STALE = (
     "its checkpoint is older than the hub, which was re-created since: the host reads nothing, or begins"
     " in the middle. finish_connections deletes it; if it stays, see `python -m shared reset-checkpoint`"
 )
-
-
-class Meaning(StrEnum):
-    """What an event name says of a connection, by today's settings."""
-
-    OPENING = "opening"
-    CLOSING = "closing"
-    BOTH = "opening and closing"
-    NEITHER = "neither"
-
-
-@dataclass(slots=True)
-class Standing:
-    """How one partition stands."""
-
-    partition: str
-    ledger: Ledger | None
-    lag: Lag | None = None
-    """None: not known."""
-    checkpoint: "Checkpoint | None" = None
-    """Where the Functions host goes on; None: there is none, or it is not known."""
-    alarms: list[str] = field(default_factory=list)
-    """What an operator should look at."""
-
-    @property
-    def replay(self) -> bool:
-        """Whether these are dead letters of another partition, replayed."""
-        return "~" in self.partition
-
-    @property
-    def gaps(self) -> int:
-        """Sequence numbers that never came; of a replay, nothing was to come."""
-        if self.ledger is None or self.replay:
-            return 0
-        return sum(last - first + 1 for first, last in self.ledger.incarnation.gaps)
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A swap of compaction that was decided and is not done: until it is, nothing else is compacted."""
-
-    folder: str
-    """Of the hour, with its table."""
-    output: str
-    since: int
-    """When it was decided, µs since 1970 UTC."""
-    inputs: int
-    """Files that one takes the place of."""
-    visible: bool
-    """Whether that one is there: if so, readers see the rows of what is left of the others twice."""
-    left: tuple[str, ...]
-    """Those of the others that are not deleted."""
-
-    @property
-    def waits_for(self) -> str:
-        """What has to happen next."""
-        if not self.visible:
-            return "the large file is to be published"
-        if not self.left:
-            return "its end is to be noted"
-        return f"{len(self.left):,} of {self.inputs:,} files are to be deleted, such as {self.left[0]}"
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """An event name that was seen."""
-
-    name: str
-    seen: EventNameCounts
-    meaning: Meaning
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A key that most recent records of a table have, and that none of its columns takes."""
-
-    table: str
-    key: str
-    """As in the setting `COLUMN_KEYS`."""
-    records: int
-    """How many of the recent records have it, estimated."""
-    of: int
-    """How many recent records there are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """How all partitions, connections and event names stand."""
-
-    partitions: list[Standing]
-    names: list[Name]
-    """Most connections first."""
-    manifest: Manifest
-    swap: Pending | None = None
-    keys: list[Key] = field(default_factory=list)
-    """Most records first."""
-    alarms: list[str] = field(default_factory=list)
-    """Of no one partition."""
-
-    @property
-    def open(self) -> int:
-        """Connections that are not finished, or are to be revised."""
-        return sum(part.open for part in self.manifest.parts)
-
-    @property
-    def estimate(self) -> float | None:
-        """Mean estimate from arrival times of connections without a duration, in seconds.
-
-        None: most connections have a duration.
-        """
-        totals = self.manifest.totals
-        if 2 * totals.indeterminate <= totals.connections:
-            return None
-        return totals.arrival_seconds / totals.indeterminate
-
-    @property
-    def all_alarms(self) -> list[str]:
-        """With the partition that each is of."""
-        return [
-            *self.alarms,
-            *(f"{one.partition}: {alarm}" for one in self.partitions for alarm in one.alarms),
-        ]
 
 
 def status(
@@ -197,7 +74,8 @@ def status(
     if state:
         _compare(standings, state, policy.retention.total_seconds(), now)
         _note_checkpoints(standings, state, checkpoints or {})
-    alarms = [f"{len(seen.lost)} files of finished connections are lost"] if seen.lost else []
+    are = "is" if len(seen.lost) == 1 else "are"
+    alarms = [f"{counted(len(seen.lost), 'file')} of finished connections {are} lost"] if seen.lost else []
     wrong = ownership.problem(storage)
     if wrong:
         alarms.append(wrong)
@@ -258,8 +136,8 @@ def _compare(standings: dict[str, Standing], state: "HubState", retention: float
         one.lag = lag = position.lag(one.ledger, now)
         if lag.stalled:
             one.alarms.append(
-                f"{lag.envelopes:,} envelopes wait, for {lag.seconds / 60:,.0f} min at most, and nothing is"
-                " committed: does export_logs run?"
+                f"{counted(lag.envelopes, 'envelope')} waiting for {lag.seconds / 60:,.0f} min at most, and"
+                " nothing is committed: does export_logs run?"
             )
         left = lag.headroom(retention)
         if lag.envelopes and left is not None and left < min(ENOUGH_HEADROOM, retention / 2):
@@ -291,7 +169,9 @@ def _alarms(ledger: Ledger, seen: Manifest, now: int) -> Iterator[str]:
     if seen.rolled_back(ledger):
         yield "its ledger is not the one seen before, or older: see `python -m shared accept-ledger`"
     if ledger.lost:
-        yield f"{len(ledger.lost)} files are lost: `python -m shared audit` says which"
+        are = "is" if len(ledger.lost) == 1 else "are"
+        yield f"{counted(len(ledger.lost), 'file')} {are} lost: `python -m shared audit` says which"
     age = now - ledger.committed_at
     if ledger.files and age > HOUR:
-        yield f"{len(ledger.files)} files may be unpublished for {age // MINUTE} min: does the timer run?"
+        files = counted(len(ledger.files), "file")
+        yield f"{files} may be unpublished for {age // MINUTE:,} min: does the timer run?"

@@ -109,7 +109,7 @@ def test_all_takes_whatever_comes_and_masks_it_too(
     status, output = capture(capsys, *options, "--output", str(folder))
     assert status == 0, output
     assert [*loaded(folder)] == ["001.json", "002.json", "003.txt", "expected.json"][:3]
-    assert "1 envelopes left out: cannot be decompressed, and so cannot be masked" in output
+    assert "1 envelope left out: cannot be decompressed, and so cannot be masked" in output
     assert not any(secret in texts(folder) for secret in SECRETS)
 
 

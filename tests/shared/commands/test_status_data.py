@@ -7,7 +7,8 @@ import orjson
 import pytest
 
 from shared.commands import status as command
-from shared.commands.status_data import STALE, Key, Meaning, Standing, status
+from shared.commands.status_data import STALE, status
+from shared.commands.status_model import Key, Meaning, Standing
 from shared.compaction import swaps
 from shared.connections import manifest
 from shared.connections.manifest import EventNameCounts, Manifest, Part, PartitionProgress, Totals
@@ -108,7 +109,7 @@ def test_a_source_of_which_nothing_is_committed_is_shown_with_its_lag(exported: 
 def test_a_source_that_does_not_go_on_is_an_alarm(exported: Exported) -> None:
     exported.export(envelopes(0, 9))
     (alarm,) = standing(exported, EPOCH + HOUR, hub(19)).alarms
-    assert alarm.startswith("10 envelopes wait, for 60 min at most")
+    assert alarm.startswith("10 envelopes waiting for 60 min at most")
 
 
 @pytest.mark.parametrize(
@@ -232,7 +233,7 @@ def test_keys_that_most_records_have_and_no_column_takes_are_listed(
     level = next(each for each in found if each.key == "level")
     assert level == Key(RECORDS.name, "level", 9, 15)  # every second envelope has two records
     command.status(exported.storage, config, NOW, as_json=False)
-    assert "COLUMN_KEYS can give them to columns" in capsys.readouterr().out
+    assert "COLUMN_KEYS can give them to columns" in " ".join(capsys.readouterr().out.split())
     command.status(exported.storage, config, NOW, as_json=True)
     assert asdict(level) in orjson.loads(capsys.readouterr().out)["keys"]
 
@@ -249,7 +250,7 @@ def test_where_most_connections_have_no_duration_the_estimate_is_told(
         command.status(
             exported.storage, OperatorSettings(OutputStorage="UseDevelopmentStorage=true"), NOW, as_json=False
         )
-        printed = capsys.readouterr().out
+        printed = " ".join(capsys.readouterr().out.split())
         assert ("11 of 20 connections have none" in printed) is (estimate is not None)
         assert ("60 s on average" in printed) is (estimate is not None)
         assert "(no EventName)" in printed

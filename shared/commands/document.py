@@ -1,0 +1,18 @@
+"""The base of the JSON documents that commands print with --json."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Part(BaseModel):
+    """A document, or a part of one; docstrings of properties become descriptions of its schema."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+
+class Document(Part):
+    """What a command prints with --json."""
+
+    version: Literal[1] = 1
+    """Version of this document. A later program with the same version only adds properties."""

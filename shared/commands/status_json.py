@@ -1,0 +1,97 @@
+"""Renders a status as the JSON document of `status --json`."""
+
+from dataclasses import asdict
+from typing import Literal
+
+from shared.audit.audit import OK, UNKNOWN, WRONG
+from shared.commands.status_document import (
+    CheckpointStatus,
+    ConnectionsStatus,
+    KeyStatus,
+    LagStatus,
+    LedgerStatus,
+    NameStatus,
+    PartitionStatus,
+    ServiceStatus,
+    StatusDocument,
+    SwapStatus,
+    Verdict,
+)
+from shared.commands.status_model import Pending, Standing, Status
+
+STATUSES: dict[int, Literal["well", "wrong", "unknown"]] = {OK: "well", WRONG: "wrong", UNKNOWN: "unknown"}
+
+
+def document(found: Status, retention: float, now: int) -> StatusDocument:
+    """The document. `retention`: of the hub (s); `now`: µs since 1970 UTC."""
+    status, text = found.verdict
+    totals = found.manifest.totals
+    return StatusDocument(
+        verdict=Verdict(
+            status="well" if status == OK else "wrong" if status == WRONG else "unknown", text=text
+        ),
+        partitions=[_partition(one, retention) for one in found.partitions],
+        unknown=list(found.unknown),
+        connections=ConnectionsStatus(
+            open=found.open,
+            finished=totals.connections,
+            revised=totals.revisions,
+            without_duration=totals.indeterminate,
+            estimated_seconds=found.estimate,
+            capped=totals.capped,
+            merged_until=found.manifest.clock,
+        ),
+        services=[
+            ServiceStatus(resource_id=name, last_record=seen.newest, records_last_day=seen.records(now))
+            for name, seen in found.services
+        ],
+        swap=_swap(found.swap) if found.swap else None,
+        names=[
+            NameStatus(
+                name=one.name,
+                connections=one.seen.connections,
+                first=one.seen.first,
+                last=one.seen.last,
+                newest=one.seen.newest,
+                counts_as=one.meaning.value,
+            )
+            for one in found.names
+        ],
+        keys=[KeyStatus(**asdict(each)) for each in found.keys],
+        alarms=found.all_alarms,
+    )
+
+
+def _swap(swap: Pending) -> SwapStatus:
+    return SwapStatus(**asdict(swap) | {"left": list(swap.left)}, waits_for=swap.waits_for)
+
+
+def _partition(one: Standing, retention: float) -> PartitionStatus:
+    ledger, lag, checkpoint = one.ledger, one.lag, one.checkpoint
+    return PartitionStatus(
+        partition=one.partition,
+        replay=one.replay,
+        gaps=one.gaps,
+        alarms=one.alarms,
+        lag=lag
+        and LagStatus(
+            envelopes=lag.envelopes,
+            records=lag.records,
+            seconds=lag.seconds,
+            headroom=lag.headroom(retention),
+        ),
+        checkpoint=checkpoint
+        and CheckpointStatus(sequence=checkpoint.sequence, modified=checkpoint.modified),
+        ledger=ledger
+        and LedgerStatus(
+            ledger_id=ledger.ledger_id,
+            ordinal=ledger.ordinal,
+            committed_at=ledger.committed_at,
+            incarnation=ledger.incarnation.number,
+            next=ledger.incarnation.next or 0,
+            newest=ledger.incarnation.newest,
+            counts=ledger.counts,
+            lost=len(ledger.lost),
+            listed=len(ledger.files),
+        ),
+    )
