@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from shared import telemetry, telemetry_export
+from shared import metrics, telemetry_export
 from shared.telemetry import FunctionName
 
 log = logging.getLogger(__name__)
@@ -31,13 +31,13 @@ def invocation(function: FunctionName, flush_after: float = 0) -> Iterator[None]
     try:
         yield
     except BaseException as error:
-        telemetry.FAILURES.record(1, at)
+        metrics.FAILURES.record(1, at)
         log.exception("%s failed: %s", function, describe(error))  # noqa: TRY401 - its causes, in one line
         if isinstance(error, Exception):
             raise
         raise RuntimeError(f"{type(error).__name__}: {error}") from error
     else:
-        telemetry.RUNS.record(1, at)
+        metrics.RUNS.record(1, at)
     finally:
         telemetry_export.flush(flush_after)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared import __main__, telemetry
+from shared import __main__, metrics
 from shared.settings import Settings
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.websocket_connection_logs import RECORDS
@@ -81,8 +81,8 @@ def test_files_use_no_retired_word() -> None:
 
 def test_metrics_columns_settings_and_commands_use_no_retired_word() -> None:
     names = {
-        *(metric.name for metric in telemetry.METRICS),
-        *telemetry.ATTRIBUTES,
+        *(metric.name for metric in metrics.METRICS),
+        *metrics.ATTRIBUTES,
         *(column.name for table in (RECORDS, CONNECTIONS) for column in table.columns),
         *Settings.model_fields,
         *__main__.COMMANDS,

@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass, field
 from itertools import groupby
 from time import perf_counter
 
-from shared import deadline, telemetry
+from shared import deadline, metrics, telemetry
 from shared.compaction import rewriting, swaps
 from shared.compaction.delta_tables import DeltaTables
 from shared.compaction.swaps import CompactionState, Swap
@@ -56,13 +56,13 @@ class Swapped:
     def report(self) -> None:
         """To the metrics."""
         at = {"table": self.table}
-        telemetry.FILES_IN.record(self.files, at)
-        telemetry.FILES_OUT.record(1, at)
-        telemetry.SIZE_IN.record(self.bytes_in, at)
-        telemetry.SIZE_OUT.record(self.bytes_out, at)
-        telemetry.ROWS_AGAIN.record(self.rows, at)
-        telemetry.SWAP_WORK.record(self.seconds, at)
-        telemetry.SWAP_TIME.record(self.swap_seconds, at)
+        metrics.FILES_IN.record(self.files, at)
+        metrics.FILES_OUT.record(1, at)
+        metrics.SIZE_IN.record(self.bytes_in, at)
+        metrics.SIZE_OUT.record(self.bytes_out, at)
+        metrics.ROWS_AGAIN.record(self.rows, at)
+        metrics.SWAP_WORK.record(self.seconds, at)
+        metrics.SWAP_TIME.record(self.swap_seconds, at)
         log.info("%s: %d files (%d bytes) are one (%d bytes)", *astuple(self)[:4])
 
 
@@ -142,7 +142,7 @@ class Compactor:
             self._stuck(summary, error)
             raise
         finally:
-            telemetry.SWAP_AGE.record(summary.pending(self._now()), {})
+            metrics.SWAP_AGE.record(summary.pending(self._now()), {})
             telemetry.alarmed("compact_logs", len(summary.alarms))
         return summary
 

@@ -11,8 +11,8 @@ from shared.commands import cost_model
 from shared.commands.cost import read
 from shared.commands.cost_model import DERIVED, LINES, Workload
 from shared.compaction import swaps
+from shared.metrics import METRICS
 from shared.policies import CompactionPolicy
-from shared.telemetry import METRICS
 from tests.infra.snapshots import INFRA, ROOT, of_type
 
 PAGE = (ROOT / "docs" / "sizing.md").read_text()

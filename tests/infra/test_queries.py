@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.telemetry import METRICS, SCOPE
+from shared.metrics import METRICS, SCOPE
 from tests.documents import blocks
 from tests.infra.snapshots import INFRA, NAMES, ROOT, log_rules, of_type
 

@@ -19,11 +19,12 @@ from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition, Reason
 from shared.invocation import describe, invocation
 from shared.lag import Lag
+from shared.metrics import ATTRIBUTES, METRICS
 from shared.policies import CompactionPolicy, ExportPolicy
 from shared.protocol.ledger import Ledger
 from shared.protocol.publishing import repair_ledger
 from shared.protocol.stamp import Stamp
-from shared.telemetry import METRICS, TimerRun
+from shared.telemetry import TimerRun
 from shared.timeunits import HOUR, SECOND
 from tests import breaking_planner
 from tests.memory import WEEK, MemoryStorage
@@ -334,7 +335,7 @@ def test_names_are_dotted_lower_case_and_unique() -> None:
     assert len(set(found)) == len(found)
     for metric in METRICS:
         assert re.fullmatch(r"websocketlogs(\.[a-z]+)+", metric.name)
-        assert set(metric.attributes) <= telemetry.ATTRIBUTES.keys()
+        assert set(metric.attributes) <= ATTRIBUTES.keys()
         assert metric.meaning.endswith(".")
 
 
@@ -344,7 +345,7 @@ def test_the_documentation_lists_every_metric_as_it_is_declared() -> None:
         for one in METRICS
     )
     assert rows in DOCS.read_text(), f"docs/telemetry.md must say:\n{rows}"
-    for name, meaning in telemetry.ATTRIBUTES.items():
+    for name, meaning in ATTRIBUTES.items():
         assert f"- `{name}`: {meaning}\n" in DOCS.read_text()
 
 

@@ -22,7 +22,7 @@ NEEDED = {
     "EVENT_HUB_CONSUMER_GROUP": "group",
     "OutputStorage": "UseDevelopmentStorage=true",
 }
-START = "import logging, sys; from shared import settings, telemetry, telemetry_export as export; "
+START = "import logging, sys; from shared import metrics, settings, telemetry, telemetry_export as export; "
 CONFIGURE = "export.configure(settings.load()); "
 REPORT = (
     "logging.getLogger().setLevel(logging.INFO); "
@@ -146,7 +146,7 @@ def test_libraries_that_log_each_request_are_quiet(name: str) -> None:
 
 
 GAUGE = (
-    "telemetry.OPEN.record(7, {}); export.flush(); telemetry.alarmed('export_logs'); export.flush(); "
+    "metrics.OPEN.record(7, {}); export.flush(); telemetry.alarmed('export_logs'); export.flush(); "
     "import os; os._exit(0)"
 )
 

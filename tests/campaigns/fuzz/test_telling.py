@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from shared import telemetry
+from shared import metrics
 
 ROOT = Path(__file__).resolve().parents[3]
 HOSTILE = ROOT / "tests" / "fixtures" / "hostile"
@@ -46,6 +46,6 @@ def test_no_log_line_and_no_metric_holds_what_a_record_says() -> None:
         for metric in scope["metrics"]
         for point in metric["data"]["data_points"]
     }
-    assert found.keys() <= {one.name for one in telemetry.METRICS}
+    assert found.keys() <= {one.name for one in metrics.METRICS}
     assert "websocketlogs.rejected" in found
-    assert {key for attributes in found.values() for key in attributes} <= telemetry.ATTRIBUTES.keys()
+    assert {key for attributes in found.values() for key in attributes} <= metrics.ATTRIBUTES.keys()
