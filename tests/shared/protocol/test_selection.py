@@ -160,3 +160,18 @@ def test_an_envelope_belongs_to_the_last_hub_that_began_before_it() -> None:
     assert [older(twice, envelope(0, time)) for time in (1, 500, 1500, 2500)] == [0, 0, 1, 1]
     first_unknown = twice.model_copy(update={"past": twice.past[1:]})
     assert older(first_unknown, envelope(0, 1)) == 0
+
+
+def test_what_is_lost_in_other_folders_goes_into_a_commit_of_its_own() -> None:
+    committed = ledger(*(envelope(n, n + 1) for n in range(4)))
+    lost = tuple(
+        Lost(folder=folder, incarnation=0, sequences=sequences)
+        for folder, sequences in (("f/", ((0, 2),)), ("g/", ((1, 1), (3, 3))))
+    )
+    lossy = committed.model_copy(update={"lost": lost})
+    batch = [envelope(n, n + 1) for n in range(4)]
+    chosen = []
+    while selection := select(lossy, batch):
+        chosen.append([one.sequence for one in selection.envelopes])
+        lossy = advance(lossy, Verdict.LOST, selection.envelopes)
+    assert chosen == [[0], [1], [2], [3]]
