@@ -22,6 +22,7 @@ from shared.tables.column_keys import parse
 from shared.tables.registry import of_categories
 from shared.tables.websocket_connection_logs import RECORDS
 from tests.campaigns.fuzz.strategies import BODY, FRAGMENTS, VALUE
+from tests.effort import effort
 from tests.shared.export.test_plan import NOW
 
 PARTITION = HubPartition("ns", "hub", "3")
@@ -120,7 +121,11 @@ def by_orjson(envelope: Envelope, policy: ExportPolicy) -> Validated:
 
 
 @settings(
-    max_examples=200, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=effort(60, 2000),
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
 )
 @given(st.lists(BODY | ENVELOPE, min_size=4, max_size=8), st.sampled_from(POLICIES))
 def test_a_template_changes_no_result(bodies: list[bytes], policy: ExportPolicy) -> None:
