@@ -1,6 +1,7 @@
 """Reports commits, runs of the timer and problems as metrics and log lines."""
 
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,11 @@ type FunctionName = Literal["export_logs", "finish_connections", "compact_logs"]
 
 _log = logging.getLogger("shared.export")
 
+_SERVICE = re.compile(
+    r"/subscriptions/[0-9a-f-]{36}/resourcegroups/[\w.()-]{1,90}"
+    r"/providers/microsoft\.apimanagement/service/[a-z0-9-]{1,50}"
+)
+"""The resource id of an API Management service, as rows have it."""
 COMMIT = "commit"
 """Each commit logs one line to the logger `shared.export`: this word and a JSON object."""
 
@@ -150,6 +156,8 @@ def timer_ran(run: TimerRun) -> None:
     metrics.STALLED.record(run.stalled, nothing)
     alarmed("finish_connections", run.alarms)
     for service, seconds in run.silence.items():
+        if not _SERVICE.fullmatch(service):
+            continue  # The text of a record, which no metric may carry.
         metrics.SILENCE.record(seconds, {"service": service})
     for partition, lag in run.lag.items():
         at = {"partition": partition}

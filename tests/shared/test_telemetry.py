@@ -43,6 +43,10 @@ type Collect = Callable[[], Collected]
 DECLARED = {metric.name: metric for metric in METRICS}
 DELTA = dict.fromkeys((Counter, Histogram, _Gauge), AggregationTemporality.DELTA)
 READER = InMemoryMetricReader(preferred_temporality=DELTA)  # type: ignore[arg-type]
+SERVICE = (
+    "/subscriptions/00000000-1111-2222-3333-444444444444/resourcegroups/rg-äpis"
+    "/providers/microsoft.apimanagement/service/apim-a"
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -275,9 +279,11 @@ def test_a_run_of_the_timer_reports_how_things_stand(collect: Collect) -> None:
             alarms=2,
             lag={str(PARTITION): Lag(envelopes=12, seconds=40, records=96), "other": Lag(0, 0)},
             retention=86_400,
+            silence={SERVICE: 60, "/../../x": 5, "": 3},
         )
     )
     assert collect() == {
+        f"service.silence service={SERVICE}": 60,
         "connections.open": 7,
         "connections.finished status=closed": 3,
         "connections.finished status=quiet": 1,
