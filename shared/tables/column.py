@@ -60,6 +60,18 @@ class Column:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """How to tell the newest revision of a row from the older ones."""
+
+    view: str
+    """Name of the view of the newest revisions."""
+    identity: tuple[str, ...]
+    """Columns that all revisions of a row share. They lie in one folder, too."""
+    revision: str
+    """The column whose highest value is the newest revision."""
+
+
 @dataclass(frozen=True, eq=False)
 class Table:
     """A table that is exported. Validation, export, audit, compaction and schemas go by the declaration."""
@@ -76,6 +88,8 @@ class Table:
     """The category of its records in the resource-log form; None: its rows are no records."""
     derive: str | None = None
     """What fills its derived columns: a name that `shared.export.plan` binds to code; None: it has none."""
+    newest: Newest | None = None
+    """None: its rows are never revised."""
 
     @cached_property
     def input(self) -> tuple[Column, ...]:

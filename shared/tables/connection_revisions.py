@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from shared.tables.column import TEXT, TIME, Column, Role, Table
+from shared.tables.column import TEXT, TIME, Column, Newest, Role, Table
 
 CONNECTIONS = Table(
     "ApiManagementWebSocketConnectionRevisions",
@@ -76,5 +76,8 @@ CONNECTIONS = Table(
         ),
     ),
     time_column="EndTime",
+    newest=Newest(
+        "ApiManagementWebSocketConnections", ("_ResourceId", "CorrelationId", "CommitId"), "Revision"
+    ),
     sort_key=("CorrelationId", "StartTime", "EndTime", "CommitId", "Revision"),
 )

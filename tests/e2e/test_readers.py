@@ -19,7 +19,7 @@ from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
 from shared.policies import ExportPolicy, FinishPolicy
 from shared.protocol.hub import HubState, Position
-from shared.tables import ddl
+from shared.tables import views
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR
@@ -28,7 +28,6 @@ from tests.memory import MemoryStorage
 
 SNIPPETS = [(one.about.splitlines()[-1], one.code) for one in blocks("python") if one.exercised]
 QUERIES = [one for one in blocks("sql") if one.exercised]
-VIEW = Path(ddl.__file__).parent / "views" / "duckdb.sql"
 NOW = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
 
 
@@ -123,8 +122,7 @@ def test_a_documented_reader_sees_date_and_hour_and_every_row(
 def test_a_documented_query_finds_something(query: Block) -> None:
     with duckdb.connect() as database:
         for table in (RECORDS, CONNECTIONS):
-            database.execute(ddl.duckdb(table, "."))
-        database.execute(VIEW.read_text().replace("{root}", "."))
+            database.execute(views.duckdb(table, "."))
         # Not as Python objects: for times, DuckDB would need one more package.
         found = database.sql(query.code).to_arrow_table()
     assert found.num_rows

@@ -9,6 +9,10 @@ from typing import Any
 import pytest
 
 from shared.metrics import METRICS, SCOPE
+from shared.tables import views
+from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables.engine_types import engine_type
+from shared.tables.registry import TABLES
 from tests.documents import blocks
 from tests.infra.snapshots import INFRA, NAMES, ROOT, log_rules, of_type
 
@@ -21,12 +25,16 @@ ALERTS = {
     for scenario in ("default", "everything")
     for severity, query in log_rules(scenario).items()
 }
+VIEWS = {
+    f"newest {table.name}": views.newest_kql(table, table.newest) for table in TABLES.values() if table.newest
+}
 PAGES = {str(block): block.code for block in blocks("kusto", "kql")}
 QUERIES = {
     **ALERTS,
     # A parameter of the workbook; Azure puts a time span in its place.
     **{name: panel["query"].replace("{TimeRange:grain}", "1h") for name, panel in PANELS.items()},
     **PAGES,
+    **VIEWS,
 }
 METRICS_TABLE = {**ALERTS, **{name: panel["query"] for name, panel in PANELS.items()}}
 
@@ -39,13 +47,17 @@ PLATFORM = {"ThrottledRequests", "IncomingBytes", "IncomingMessages"}
 def analyze(queries: dict[str, str]) -> dict[str, Any]:
     """Of each query its `problems`, the `columns` that it returns, and the `functions` that it calls."""
     tables = json.loads((HERE / "tables.json").read_text())
-    logs = tables["ApiManagementWebSocketConnectionLogs"] | {"date": "datetime", "hour": "string"}
+    folder = {"date": "datetime", "hour": "string"}
+    externals = {
+        table.name: {column.name: engine_type(column).kql for column in table.columns} | folder
+        for table in TABLES.values()
+    }
     done = subprocess.run(
         ["node", str(HERE / "analyze.cjs")],
         input=json.dumps(
             {
                 "tables": tables,
-                "externals": {"ApiManagementWebSocketConnectionLogs": logs},
+                "externals": externals,
                 "queries": queries,
             }
         ),
@@ -71,6 +83,11 @@ def metrics(query: str) -> set[str]:
 def test_the_parser_finds_nothing_wrong_with_any_query(analyzed: dict[str, Any]) -> None:
     assert {name: one["problems"] for name, one in analyzed.items() if one["problems"]} == {}
     assert len(PAGES) >= 3
+
+
+def test_the_view_of_the_newest_revisions_has_the_columns_of_the_table(analyzed: dict[str, Any]) -> None:
+    columns = analyzed[f"newest {CONNECTIONS.name}"]["columns"]
+    assert {*columns} == {"date", "hour", *CONNECTIONS.arrow.names}
 
 
 MISTAKES = {

@@ -203,7 +203,7 @@ def test_every_dialect_names_every_column(
 ) -> None:
     status, output = ran(capsys, "schema", dialect, "--table", table_name(table))
     assert status == 0
-    if dialect != "duckdb":
+    if dialect not in {"duckdb", "fabric", "synapse"}:  # these take the columns from the files
         assert [one.name for one in table.columns if one.name not in output] == []
 
 

@@ -30,6 +30,7 @@ from shared.protocol.checkpoints import Checkpoint, Checkpoints
 from shared.protocol.hub import Fetched, HubState, Position
 from shared.protocol.ledger import Ledger
 from shared.protocol.storage import Blob, Publication
+from shared.tables import views
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.timeunits import HOUR, MINUTE, SECOND
 from tests.memory import MemoryStorage
@@ -217,13 +218,8 @@ def test_a_late_record_gives_a_revision_and_the_view_shows_the_newest(world: Wor
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    view = (
-        (Path(timer.__file__).parents[1] / "tables" / "views" / "duckdb.sql")
-        .read_text()
-        .replace("{root}", str(tmp_path))
-    )
     with duckdb.connect() as database:
-        database.execute(view.replace("{root}", str(tmp_path)))
+        database.execute(views.duckdb(CONNECTIONS, str(tmp_path)))
         newest = database.sql(
             "SELECT CorrelationId, Revision, EventCount FROM ApiManagementWebSocketConnections ORDER BY 1"
         ).fetchall()

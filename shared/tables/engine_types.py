@@ -1,0 +1,34 @@
+"""Maps the types of columns to those of JSON Schema, Spark SQL and KQL. Pure data."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from shared.tables.column import Column
+
+
+@dataclass(frozen=True, slots=True)
+class EngineType:
+    """One type, as each language names it."""
+
+    text: str
+    """For people."""
+    json: dict[str, str]
+    """In JSON Schema."""
+    spark: str
+    kql: str
+
+
+TYPES = {
+    "timestamp": EngineType("timestamp", {"type": "string", "format": "date-time"}, "TIMESTAMP", "datetime"),
+    "string": EngineType("text", {"type": "string"}, "STRING", "string"),
+    "double": EngineType("number", {"type": "number"}, "DOUBLE", "real"),
+    "int64": EngineType("integer", {"type": "integer"}, "BIGINT", "long"),
+    "int32": EngineType("integer", {"type": "integer"}, "INT", "int"),
+}
+"""By Arrow's name of the type."""
+
+
+def engine_type(column: Column) -> EngineType:
+    """Returns the type of a column in each language."""
+    return TYPES["timestamp" if pa.types.is_timestamp(column.type) else str(column.type)]

@@ -1,0 +1,112 @@
+"""Renders what makes a SQL or KQL engine know a table's files: external tables and views."""
+
+from shared.tables.column import Newest, Table
+from shared.tables.engine_types import engine_type
+
+FOLDER = ("date", "hour")
+"""Columns that come from folder names. All revisions of a row lie in one folder, so the windows of views have
+these columns: then a condition on them keeps the files of other folders from being read."""
+GLOB = "date=*/hour=*/*.parquet"
+
+
+def duckdb(table: Table, location: str) -> str:
+    """A view of the Parquet files, and one of the newest revisions where the table has revisions."""
+    files = _quoted(f"{location}/parquet/{table.name}/{GLOB}")
+    made = (
+        f"CREATE OR REPLACE VIEW {table.name} AS\n"
+        f"SELECT * FROM read_parquet({files}, union_by_name = true, hive_partitioning = true,\n"
+        "    hive_types = {date: DATE, hour: INTEGER});"
+    )
+    if table.newest:
+        made += (
+            f"\nCREATE OR REPLACE VIEW {table.newest.view} AS\nSELECT * FROM {table.name}\n"
+            f"QUALIFY row_number() OVER ({_window(table.newest)}) = 1;"
+        )
+    return made
+
+
+def spark(table: Table, location: str) -> str:
+    """External tables of a catalog (Databricks, Synapse Spark, open-source Spark), and the view."""
+    columns = [
+        f"  `{one.name}` {engine_type(one).spark} COMMENT {_escaped(one.meaning)}" for one in table.columns
+    ]
+    body = ",\n".join([*columns, "  `date` DATE", "  `hour` STRING"])
+    return (
+        f"CREATE TABLE IF NOT EXISTS {table.name} (\n{body}\n)\n"
+        "USING PARQUET\nPARTITIONED BY (`date`, `hour`)\n"
+        f"LOCATION {_escaped(f'{location}/parquet/{table.name}')};\n"
+        f"MSCK REPAIR TABLE {table.name};{_spark_view(table, 'VIEW')}"
+    )
+
+
+def fabric(table: Table, location: str) -> str:
+    """Temporary views for a notebook of Microsoft Fabric, or any Spark without a catalog."""
+    options = f"path {_escaped(f'{location}/parquet/{table.name}')}, mergeSchema 'true'"
+    return (
+        f"CREATE OR REPLACE TEMPORARY VIEW {table.name}\nUSING PARQUET OPTIONS ({options});"
+        f"{_spark_view(table, 'TEMPORARY VIEW')}"
+    )
+
+
+def synapse(table: Table, location: str) -> str:
+    """Views for a serverless SQL pool of Synapse, which knows folders by `filepath` alone."""
+    made = (
+        f"CREATE OR ALTER VIEW {table.name} AS\n"
+        "SELECT files.filepath(1) AS [date], files.filepath(2) AS [hour], files.*\n"
+        f"FROM OPENROWSET(\n    BULK {_quoted(f'{location}/parquet/{table.name}/{GLOB}')},\n"
+        "    FORMAT = 'PARQUET'\n) AS files;\nGO"
+    )
+    if table.newest:
+        names = ", ".join(f"[{name}]" for name in (*FOLDER, *(one.name for one in table.columns)))
+        made += (
+            f"\nCREATE OR ALTER VIEW {table.newest.view} AS\nSELECT {names}\n"  # noqa: S608 - declared names
+            f"FROM (\n    SELECT *, ROW_NUMBER() OVER ({_window(table.newest, '[', ']')}) AS newest\n"
+            f"    FROM {table.name}\n) AS numbered\nWHERE newest = 1;\nGO"
+        )
+    return made
+
+
+def kql(table: Table, location: str) -> str:
+    """An external table for Azure Data Explorer and Fabric, read with the identity of whoever asks."""
+    columns = ",\n".join(f"  ['{one.name}']: {engine_type(one).kql}" for one in table.columns)
+    made = (
+        f".create-or-alter external table {table.name} (\n{columns}\n)\nkind=storage\n"
+        "partition by (['date']: datetime, ['hour']: string)\n"
+        'pathformat=("date=" datetime_pattern("yyyy-MM-dd", [\'date\']) "/hour=" [\'hour\'])\n'
+        f"dataformat=parquet\n(h@{_quoted(f'{location}/parquet/{table.name};impersonate')})"
+    )
+    if table.newest:
+        query = newest_kql(table, table.newest)
+        made += f"\n\n.create-or-alter function {table.newest.view}() {{\n{query}\n}}"
+    return made
+
+
+def newest_kql(table: Table, newest: Newest) -> str:
+    """The query of the newest revisions."""
+    by = ", ".join(f"['{name}']" for name in (*FOLDER, *newest.identity))
+    return f"    external_table('{table.name}')\n    | summarize arg_max({newest.revision}, *) by {by}"
+
+
+def _spark_view(table: Table, kind: str) -> str:
+    if not table.newest:
+        return ""
+    return (
+        f"\nCREATE OR REPLACE {kind} {table.newest.view} AS\n"  # noqa: S608 - declared names
+        "SELECT * EXCEPT (newest)\nFROM (\n"
+        f"  SELECT *, row_number() OVER ({_window(table.newest, '`', '`')}) AS newest\n"
+        f"  FROM {table.name}\n)\nWHERE newest = 1;"
+    )
+
+
+def _window(newest: Newest, begin: str = "", end: str = "") -> str:
+    by = ", ".join(f"{begin}{name}{end}" for name in (*FOLDER, *newest.identity))
+    return f"PARTITION BY {by} ORDER BY {newest.revision} DESC"
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _escaped(value: str) -> str:
+    """As Spark SQL quotes: to it, two quotes are the end of one text and the start of the next."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
