@@ -43,19 +43,40 @@ function make(tag, text, name) {
   return one;
 }
 
-/** Columns are [title, what gives the cell's text or element, class]. */
+const sorting = {};
+
+/** Columns are [title, what gives the cell's text or element, class, what gives the value to sort by]. */
 function table(id, rows, columns) {
   const target = element(id);
   target.replaceChildren();
+  target.classList.toggle("wide-table", columns.length > 2);
   if (!rows.length) return;
+  const { title: by, down } = sorting[id] || {};
+  const [, , , key] = columns.find(([title, , , value]) => value && title === by) || [];
+  const sorted = key ? [...rows].sort((a, b) => compare(key(a), key(b)) * (down ? -1 : 1)) : rows;
   const head = make("tr");
-  head.append(...columns.map(([title, , name]) => make("th", title, name)));
-  const lines = rows.map((row) => {
+  head.append(...columns.map(([title, , name, value]) => {
+    const cell = make("th", value ? undefined : title, name);
+    if (!value) return cell;
+    const button = make("button", title);
+    button.type = "button";
+    button.title = `sort by ${title}`;
+    button.addEventListener("click", () => {
+      sorting[id] = { title, down: by === title ? !down : name === "number" };
+      table(id, rows, columns);
+      [...target.querySelectorAll("th button")].find((one) => one.textContent === title).focus();
+    });
+    cell.append(button);
+    if (key && by === title) cell.ariaSort = down ? "descending" : "ascending";
+    return cell;
+  }));
+  const lines = sorted.map((row) => {
     const line = make("tr");
-    for (const [, give, name] of columns) {
+    for (const [title, give, name] of columns) {
       const given = give(row);
       const cell = make("td", given instanceof Node ? undefined : given, name);
       if (given instanceof Node) cell.append(given);
+      cell.dataset.title = title;
       line.append(cell);
     }
     return line;
@@ -64,6 +85,32 @@ function table(id, rows, columns) {
   top.append(head);
   body.append(...lines);
   target.append(top, body);
+}
+
+/** Nothing sorts below everything. */
+function compare(a, b) {
+  if (typeof a === "string" || typeof b === "string") return String(a ?? "").localeCompare(String(b ?? ""));
+  return (a ?? -Infinity) - (b ?? -Infinity) || 0;
+}
+
+/** An id with a button that copies it. */
+function copyable(id) {
+  const cell = make("span", id, "copyable");
+  const button = make("button", "copy", "copy");
+  button.type = "button";
+  button.title = `copy ${id}`;
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(id);
+      button.textContent = "copied";
+    } catch {
+      getSelection().selectAllChildren(cell.firstChild.parentNode);
+      button.textContent = "press Ctrl+C";
+    }
+    setTimeout(() => { button.textContent = "copy"; }, 2000);
+  });
+  cell.append(" ", button);
+  return cell;
 }
 
 function link(key, value) {
@@ -99,6 +146,22 @@ async function draw(id, spec, datasets, height = spec.height) {
   await view.height(height).resize().runAsync();
 }
 
+/** What makes the numbers below less than they seem: said first. */
+function notices(chosen) {
+  const all = durations(DATA, chosen);
+  const unclosed = sum(within(DATA.ended, chosen.filter((one) => one.status === "quiet" || one.status === "timed_out")));
+  const said = [];
+  if (ESTIMATED) {
+    said.push("Most connections have no duration, because their records carry one time. This page shows estimates from "
+      + "arrival times, which are off by minutes.");
+  }
+  if (all.n && 2 * unclosed > all.n) {
+    said.push(`${number(unclosed)} of ${number(all.n)} connections ended without a closing event. If yours have names that are `
+      + "not in WS_CLOSING_EVENTS, set it; “python -m shared status” lists the names.");
+  }
+  element("notices").replaceChildren(...said.map((text) => make("p", text, "note")));
+}
+
 function figures(chosen) {
   const all = durations(DATA, chosen);
   const open = openNow(DATA, chosen);
@@ -110,7 +173,7 @@ function figures(chosen) {
   const committed = delaysOf(DATA, "exporter");
   const rows = [
     ["Connections", short(all.n), `ended; ${short(began)} began`],
-    ["Per hour", short(+(all.n / hours).toPrecision(3)), "ended, on average"],
+    ["Per hour", short(+(all.n / hours).toPrecision(3)), "ended, mean of the range"],
     ["Failed", share(all.failed, all.n), `${number(all.failed)} connections`],
     [ESTIMATED ? "Median, estimated" : "Median duration", lasted(all.p50), `p99 ${lasted(all.p99)}`],
     ["Peak open", short(Math.round(open.most)), open.exact ? "at the same time" : `highest mean per ${length(DATA.points.step)}`],
@@ -131,10 +194,13 @@ function percentiles(chosen, key, title) {
     ...row, median: lasted(row.p50), ninetieth: lasted(row.p90), highest: lasted(row.p99),
   }));
   draw(key, percentilesPlot(key, known), { rows: known }, known.length * ROW);
-  const columns = ["p50", "p90", "p99", "longest"].map((name) => [name, (row) => lasted(row[name]), "number"]);
+  const columns = ["p50", "p90", "p99", "longest"].map(
+    (name) => [name, (row) => lasted(row[name]), "number", (row) => row[name]],
+  );
   table(`table-${key}`, rows, [
-    [title, (row) => link(key, row.label), "text"], ["connections", (row) => number(row.n), "number"],
-    ["failed", (row) => share(row.failed, row.n), "number"], ...columns,
+    [title, (row) => link(key, row.label), "text", (row) => row.label],
+    ["connections", (row) => number(row.n), "number", (row) => row.n],
+    ["failed", (row) => share(row.failed, row.n), "number", (row) => (row.n ? row.failed / row.n : 0)], ...columns,
   ]);
 }
 
@@ -147,6 +213,9 @@ function show() {
   for (const one of document.querySelectorAll(".unfiltered")) {
     one.textContent = set.length ? "The filters do not apply here." : "";
   }
+  const address = new URLSearchParams(Object.entries(filter).filter(([, value]) => value)).toString();
+  history.replaceState(null, "", address ? `#${address}` : location.pathname + location.search);
+  notices(chosen);
   figures(chosen);
 
   const present = ORDER.filter((status) => GROUPS.some((one) => one.status === status));
@@ -197,10 +266,13 @@ function ends(chosen, total) {
   ] : [["", () => "No connection had an error."]]);
   const longest = within(DATA.longest, chosen).sort((a, b) => b[5] - a[5]).slice(0, DATA.listed);
   table("table-longest", longest, [
-    ["CorrelationId", (row) => row[1], "id"], ["instance", (row) => row[2].split("/").pop() || "–"],
-    ["began", (row) => when(row[3] / 1000, true), "time"], [ESTIMATED ? "estimate" : "duration", (row) => lasted(row[5]), "number"],
-    [TITLES.destination.toLowerCase(), (row) => row[6], "text"], [TITLES.region.toLowerCase(), (row) => row[7]], ["status", (row) => row[8]],
-    ["events", (row) => number(row[9]), "number"], ["error", (row) => row[10] ?? "", "text"],
+    [ESTIMATED ? "estimate" : "duration", (row) => lasted(row[5]), "number", (row) => row[5]],
+    ["CorrelationId", (row) => copyable(row[1]), "id", (row) => row[1]],
+    ["began", (row) => when(row[3] / 1000, true), "time", (row) => row[3]],
+    [TITLES.destination.toLowerCase(), (row) => row[6], "text", (row) => row[6]],
+    [TITLES.region.toLowerCase(), (row) => row[7], "", (row) => row[7]], ["status", (row) => row[8], "", (row) => row[8]],
+    ["events", (row) => number(row[9]), "number", (row) => row[9]], ["error", (row) => row[10] ?? "", "text", (row) => row[10]],
+    ["instance", (row) => row[2].split("/").pop() || "–", "", (row) => row[2]],
   ]);
 }
 
@@ -255,10 +327,22 @@ function showOnce() {
     : "When a commit was made stands in the blobs' metadata, which a folder does not have.";
 }
 
+/** Sets the filters that the address names, as far as there are such values. */
+function readAddress() {
+  const wanted = new URLSearchParams(location.hash.slice(1));
+  for (const key of KEYS) {
+    const filter = element(`filter-${key}`);
+    filter.value = wanted.get(key) ?? "";
+    if (filter.selectedIndex < 0) filter.value = "";
+  }
+}
+
 for (const key of KEYS) element(`filter-${key}`).addEventListener("change", show);
+addEventListener("hashchange", () => { readAddress(); if (GROUPS.length) show(); });
 element("filters").addEventListener("reset", () => setTimeout(show));
 element("filters").addEventListener("submit", (event) => event.preventDefault());
 showOnce();
+readAddress();
 if (GROUPS.length) show();
 else if (element("empty").hidden) figures([]);
 Promise.all(Object.values(plots)).then(() => { document.documentElement.dataset.ready = "true"; });

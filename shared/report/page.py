@@ -27,8 +27,8 @@ class PageFacts:
 
     range: Range
     """What was asked for."""
-    shown: Range
-    """What of it the plots cover."""
+    covered: Range
+    """The part of it that has data."""
     bars: Grid
     points: Grid
     origin: str
@@ -51,8 +51,8 @@ def page(aggregates: Aggregates, facts: PageFacts) -> str:
         "bars": _grid(facts.bars),
         "points": _grid(facts.points),
         "grid": {
-            "from": facts.shown.since // 1000,
-            "to": facts.shown.until // 1000,
+            "from": facts.range.since // 1000,
+            "to": facts.range.until // 1000,
             "commits": facts.commits,
             "letters": facts.dead_letters,
         },
@@ -69,7 +69,7 @@ def page(aggregates: Aggregates, facts: PageFacts) -> str:
     )
     origin = f"{facts.origin}: {facts.files:,} files"
     if not facts.empty:
-        origin += f", with data from {_time(facts.shown.since)} to {_time(facts.shown.until)}"
+        origin += f", with data from {_time(facts.covered.since)} to {_time(facts.covered.until)}"
     earliest = "There are no records in the place at all, or none as Parquet."
     if facts.earliest is not None:
         earliest = f"The records there begin at {_time(facts.earliest)}."

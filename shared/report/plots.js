@@ -25,8 +25,11 @@ const DURATION_TICKS = [1, 10, 100, 1000, 1e4, 6e4, 6e5, 3.6e6, 3.6e7, 8.64e7, 8
 const DURATION_LABEL = "datum.value < 1000 ? datum.value + ' ms' : datum.value < 60000 ? datum.value / 1000 + ' s' : "
   + "datum.value < 3600000 ? datum.value / 60000 + ' min' : datum.value < 86400000 ? datum.value / 3600000 + ' h' : "
   + "datum.value / 86400000 + ' d'";
-const TIME_LABEL = "utchours(datum.value) || utcminutes(datum.value) ? utcFormat(datum.value, '%H:%M') : "
-  + "utcmonth(datum.value) || utcdate(datum.value) > 1 ? utcFormat(datum.value, '%b %-d') : utcFormat(datum.value, '%Y')";
+// The first tick and each midnight have the date below; ticks of whole days have nothing but the date.
+const DATE = "utcFormat(datum.value, '%b %-d')";
+const TIME_LABEL = "utchours(datum.value) || utcminutes(datum.value) "
+  + `? datum.index == 0 ? [utcFormat(datum.value, '%H:%M'), ${DATE}] : utcFormat(datum.value, '%H:%M') `
+  + `: datum.index == 0 || utcmonth(datum.value) + utcdate(datum.value) == 1 ? [${DATE}, utcFormat(datum.value, '%Y')] : ${DATE}`;
 const FINE_TICKS = [1, 10, 50, 100, 500, 1000, 2000, 5000, 1e4, 3e4, 6e4, 1.2e5, 3e5, 6e5, 1.2e6, 3.6e6, 7.2e6, 1.44e7, 2.88e7,
   8.64e7, 1.728e8, 4.32e8];
 // An interval that the range cuts begins outside of the plot.
@@ -111,7 +114,8 @@ function openPlot(data) {
 }
 
 function durationsPlot(statuses) {
-  const color = colours("status", statuses, (one) => STATUS_COLOURS[one]);
+  // The legend leaves room for the labels of the marks, which stand above the bars.
+  const color = { ...colours("status", statuses, (one) => STATUS_COLOURS[one]), legend: { offset: 46 } };
   return spec("Connections that ended, by duration", 210, {
     layer: [
       {
@@ -131,15 +135,14 @@ function durationsPlot(statuses) {
         mark: { type: "rule", color: "var(--ink)", strokeDash: [3, 3] },
         encoding: { x: { field: "ms", type: "quantitative" } },
       },
-      // First its rim, which keeps the text readable upon bars.
-      ...[{ stroke: "var(--surface)", strokeWidth: 4 }, {}].map((rim) => ({
+      {
         data: { name: "marks" },
         mark: {
-          type: "text", color: "var(--ink)", baseline: "top", fontSize: 11, ...rim, dy: { expr: "datum.rank * 13" },
+          type: "text", color: "var(--ink)", baseline: "top", fontSize: 11, dy: { expr: "datum.rank * 13" },
           align: { expr: "datum.rank < 2 ? 'left' : 'right'" }, dx: { expr: "datum.rank < 2 ? 4 : -4" },
         },
-        encoding: { x: { field: "ms", type: "quantitative" }, y: { value: 0 }, text: { field: "label" } },
-      })),
+        encoding: { x: { field: "ms", type: "quantitative" }, y: { value: -40 }, text: { field: "label" } },
+      },
     ],
   });
 }

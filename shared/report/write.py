@@ -54,10 +54,10 @@ def write(
     if not output.parent.is_dir():
         raise ReportError(f"{output}: there is no folder {output.parent}")
     days = location.find(range_, lambda seen: progress("list", seen, 0) if seen % 500 == 0 else None)
-    shown = _shown(days, range_)
+    covered = _covered(days, range_)
     with tempfile.TemporaryDirectory(prefix="report-") as temporary:
         folder = Path(temporary)
-        with Database(folder, shown) as database:
+        with Database(folder, range_) as database:
             number = _load(location, range_, days, database, folder, progress)
             aggregates = database.aggregates(lambda done, total: progress("add up", done, total))
     (records,) = aggregates["records"][0]
@@ -65,9 +65,9 @@ def write(
     empty = not (aggregates["groups"] or aggregates["rejections"] or records)
     facts = PageFacts(
         range=range_,
-        shown=shown,
-        bars=bars(shown),
-        points=points(shown),
+        covered=covered,
+        bars=bars(range_),
+        points=points(range_),
         origin=name,
         files=number,
         empty=empty,
@@ -148,8 +148,8 @@ def _listed(location: Location, range_: Range, at: date, table: str) -> Sequence
     return location.find(range_, lambda _: None).get(at, Day()).files.get(table, [])
 
 
-def _shown(days: dict[date, Day], range_: Range) -> Range:
-    """From the first to the last hour with files: a plot of a year with one day of data shows nothing."""
+def _covered(days: dict[date, Day], range_: Range) -> Range:
+    """The part of the range from the first to the last hour with files."""
     hours = [
         file.hour
         for day in days.values()
