@@ -12,6 +12,7 @@ from shared import __version__
 COMMANDS = (
     "status",
     "audit",
+    "reconcile",
     "replay",
     "redeliver",
     "accept-ledger",

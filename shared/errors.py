@@ -12,6 +12,7 @@ ExporterError
 |-- ConvertError            a file cannot be read as log records
 |-- DeltaLogError           a Delta log is damaged, has a gap, or was written by another program
 |-- DamagedFile             an output file or a state blob is not as it was written
+|-- ReconcileError          a workspace export cannot be read, or has nothing to compare
 |-- ReportError             a report cannot be made as it was asked for
 |   `-- FileGone            a file was deleted or compacted since it was listed
 |-- StorageError            a storage call did not succeed
@@ -79,6 +80,10 @@ class DeltaLogError(ExporterError):
 
 class ReportError(ExporterError):
     """A report cannot be made as it was asked for."""
+
+
+class ReconcileError(ExporterError):
+    """A workspace export cannot be read, or has nothing to compare."""
 
 
 class FileGone(ReportError):

@@ -22,7 +22,7 @@ FOUNDATION = {f"shared.{room}" for room in ("tables", "input", "output", "protoc
 BUILDING = {
     f"shared.{room}"
     for room in (
-        *("connections", "export", "compaction", "audit", "report", "capture", "convert", "commands"),
+        *("connections", "export", "compaction", "audit", "report", "capture", "convert", "reconcile", "commands"),
     )
 }
 

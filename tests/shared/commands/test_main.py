@@ -387,6 +387,10 @@ def test_every_command_in_the_docs_runs(
     (tmp_path / "copy").mkdir()
     (tmp_path / "PT1H.json").write_bytes(b'{"records": []}\n')
     (tmp_path / "PT1H.json.gz").write_bytes(gzip.compress(b'{"records": []}\n'))
+    (tmp_path / "export.csv").write_text("TimeGenerated,CorrelationId\n2030-03-17T16:00:00Z,c\n")
+    for name in ("export.json", "day.json"):
+        (tmp_path / name).write_text('[{"TimeGenerated": "2030-03-17T16:00:00Z", "CorrelationId": "c"}]')
+    (tmp_path / "attempts.json").write_text('{"value": []}')
     (tmp_path / "samples").symlink_to(ROOT / "samples")
     monkeypatch.chdir(tmp_path)  # where a report goes
     arguments = command.partition(" > ")[0].split()

@@ -1,0 +1,292 @@
+"""Exports of a workspace are compared with what was exported: the same rows pass, any other set is told."""
+
+import csv
+import gzip
+import io
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from shared import __main__
+from shared.input.envelope import Envelope
+from shared.policies import RedactionPolicy
+from shared.tables.websocket_connection_logs import RECORDS
+from tests.shared.exported import EPOCH, POLICY, Exported, envelope, record
+
+TENANT = "11111111-2222-3333-4444-555555555555"
+URL = "wss://h/chat?room=7&access_token=hunter2hunter2"
+RESOURCE = "/SUBSCRIPTIONS/S/RESOURCEGROUPS/G/PROVIDERS/MICROSOFT.APIMANAGEMENT/SERVICE/A"
+
+
+def source(number: int, index: int) -> dict[str, Any]:
+    """A record as it reaches the hub."""
+    made = record(number, index)
+    time = datetime.fromtimestamp(1_900_000_000 + 7 * number + index, UTC)
+    made["time"] = f"{time:%Y-%m-%dT%H:%M:%S}.123{number % 10}567Z"
+    made["resourceId"] = RESOURCE
+    made["properties"]["source"] = URL if index else "10.0.0.1"
+    return made
+
+
+SOURCES = [source(number, index) for number in range(40) for index in range(3)]
+
+
+def workspace(made: dict[str, Any]) -> dict[str, Any]:
+    """The same record as a workspace has it."""
+    properties = made["properties"]
+    return {
+        "TenantId": TENANT,
+        "TimeGenerated": made["time"],
+        "CorrelationId": made["correlationId"],
+        "EventName": properties["eventName"],
+        "Source": properties["source"],
+        "_ResourceId": made["resourceId"].lower(),
+        "_BilledSize": 321,
+        "_IsBillable": "True",
+        "Type": RECORDS.name,
+    }
+
+
+ROWS = [workspace(made) for made in SOURCES]
+
+
+def as_csv(rows: list[dict[str, Any]]) -> bytes:
+    """As the portal writes it: the zone in the header, another form of time, CRLF, a byte order mark."""
+    text = io.StringIO()
+    names = ["TimeGenerated [UTC]" if name == "TimeGenerated" else name for name in ROWS[0]]
+    writer = csv.writer(text, dialect="excel")
+    writer.writerow(names)
+    for row in rows:
+        time = datetime.fromisoformat(row["TimeGenerated"])
+        stamp = (
+            f"{time.month}/{time.day}/{time.year}, {time:%I:%M:%S}.{time.microsecond // 1000:03d} {time:%p}"
+        )
+        writer.writerow([stamp if name == "TimeGenerated" else value for name, value in row.items()])
+    return b"\xef\xbb\xbf" + text.getvalue().encode()
+
+
+def as_lines(rows: list[dict[str, Any]]) -> bytes:
+    return b"\n".join(orjson.dumps(row) for row in rows)
+
+
+def as_parquet(rows: list[dict[str, Any]]) -> bytes:
+    times = [datetime.fromisoformat(row["TimeGenerated"][:26] + "Z") for row in rows]
+    table = pa.Table.from_pylist(
+        [row | {"TimeGenerated": time} for row, time in zip(rows, times, strict=True)]
+    )
+    data = io.BytesIO()
+    pq.write_table(table, data)
+    return data.getvalue()
+
+
+WRITERS: dict[str, Callable[[list[dict[str, Any]]], bytes]] = {
+    "csv": as_csv,
+    "csv.gz": lambda rows: gzip.compress(as_csv(rows)),
+    "jsonl": as_lines,
+    "json": lambda rows: json.dumps(rows, indent=1).encode(),
+    "parquet": as_parquet,
+}
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("reconcile")
+    (folder / "PT1H.json").write_bytes(as_lines(SOURCES))
+    arguments = ["convert", str(folder / "PT1H.json"), "--output", str(folder / "out")]
+    arguments += ["--format", "parquet,json", "--arrived", "2030-03-17T19:00Z"]
+    assert __main__.main(arguments) == 0
+    return folder / "out"
+
+
+@pytest.fixture
+def run(
+    converted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, dict[str, Any]]]:
+    def made(data: bytes, *more: str, folder: Path = converted) -> tuple[int, dict[str, Any]]:
+        file = tmp_path / "export"
+        file.write_bytes(data)
+        capsys.readouterr()
+        status = __main__.main(
+            ["reconcile", "--against", str(file), "--folder", str(folder), "--json", *more]
+        )
+        out = capsys.readouterr().out
+        return status, orjson.loads(out) if out else {}
+
+    return made
+
+
+type Run = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_an_export_of_the_same_records_is_the_same_in_every_form(run: Run, form: str) -> None:
+    status, found = run(WRITERS[form](ROWS))
+    assert (status, found["same"], found["file"], found["container"]) == (0, True, 120, 120)
+    assert found["columns"] == ["TimeGenerated", "CorrelationId", "EventName", "Source", "_ResourceId"]
+    assert set(found["left_out"]) == {"TenantId", "_BilledSize", "_IsBillable"}
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_one_record_less_and_one_more_are_told_with_their_minutes(run: Run, form: str) -> None:
+    more = ROWS[50] | {"CorrelationId": "nobody-knows-it"}
+    status, found = run(WRITERS[form]([*ROWS[:7], *ROWS[8:], more]))
+    assert (status, found["same"], found["file"], found["container"]) == (1, False, 120, 120)
+    ((missing, one),) = found["missing"]
+    assert (missing[1], one) == ("nobody-knows-it", 1)
+    ((extra, one),) = found["extra"]
+    assert (extra[1], extra[2], one) == (ROWS[7]["CorrelationId"], ROWS[7]["EventName"], 1)
+    assert {minute["file"] - minute["container"] for minute in found["minutes"]} == {1, -1}
+
+
+def test_a_record_that_is_there_twice_is_told_although_all_values_match(run: Run) -> None:
+    status, found = run(as_lines([*ROWS, ROWS[3], ROWS[3]]))
+    assert status == 1
+    ((_, number),) = found["missing"]
+    assert number == 2
+    assert found["extra"] == []
+
+
+def test_the_exports_secrets_are_compared_as_markers_and_shown_nowhere(
+    converted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "export.jsonl"
+    file.write_bytes(as_lines(ROWS[:-1]))
+    status = __main__.main(["reconcile", "--against", str(file), "--folder", str(converted)])
+    out = capsys.readouterr().out
+    assert status == 1
+    assert "1 records are extra in the container" in out
+    assert "hunter2" not in out
+    assert "[redacted:parameter]" in out
+
+
+def test_a_column_that_differs_everywhere_is_named_and_can_be_left_out(run: Run) -> None:
+    data = as_lines([row | {"EventName": row["EventName"].upper()} for row in ROWS])
+    status, found = run(data)
+    assert status == 1
+    assert found["minutes"] == []
+    assert found["suspects"] == {"EventName": 120}
+    status, found = run(data, "--ignore", "EventName")
+    assert status == 0
+    assert found["left_out"]["EventName"] == "left out with --ignore"
+
+
+def test_a_range_leaves_out_what_is_before_and_after_it(run: Run) -> None:
+    inside = [row for row in ROWS if "T17:48" <= row["TimeGenerated"][10:] < "T17:50"]
+    assert 0 < len(inside) < len(ROWS)
+    day = ROWS[0]["TimeGenerated"][:10]
+    span = ("--since", f"{day}T17:48Z", "--until", f"{day}T17:50Z")
+    status, found = run(as_lines(ROWS), *span)
+    assert (status, found["file"], found["container"]) == (0, len(inside), len(inside))
+    assert run(as_lines(inside), *span)[0] == 0
+    status, found = run(as_lines(inside), "--since", f"{day}T17:40Z", "--until", f"{day}T17:50Z")
+    assert status == 1
+
+
+def test_hashed_columns_are_compared_with_the_key_and_named_without_it(
+    exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = "0123456789abcdef"
+    policy = replace(POLICY, redaction=RedactionPolicy(hash_columns=("Source",), hash_key=key.encode()))
+    made = [record(0, index) for index in range(3)]
+    for index, one in enumerate(made):
+        one["properties"]["source"] = f"10.0.0.{index}"
+    exported.export([Envelope(0, EPOCH, orjson.dumps({"records": made}))], policy)
+    for name, value in exported.environment.items():
+        monkeypatch.setenv(name, value)
+    rows = [workspace(one) for one in made]
+
+    def status(rows: list[dict[str, Any]]) -> int:
+        (tmp_path / "export.jsonl").write_bytes(as_lines(rows))
+        return __main__.main(["reconcile", "--against", str(tmp_path / "export.jsonl")])
+
+    assert status(rows) == 0
+    assert "not by Source: hashed in the container; set HASH_COLUMNS" in capsys.readouterr().out
+    monkeypatch.setenv("HASH_COLUMNS", "Source")
+    monkeypatch.setenv("HASH_KEY", key)
+    assert status(rows) == 0
+    assert "not by Source" not in capsys.readouterr().out
+    assert status([rows[0] | {"Source": "10.0.0.9"}, *rows[1:]]) == 1
+
+
+def test_dropped_columns_are_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DROP_COLUMNS", "Source")
+    status, found = run(as_lines(ROWS))
+    assert status == 0
+    assert "DROP_COLUMNS" in found["left_out"]["Source"]
+
+
+def test_json_lines_are_read_where_there_is_no_parquet(run: Run, converted: Path, tmp_path: Path) -> None:
+    only = tmp_path / "json"
+    shutil.copytree(converted, only)
+    for path in only.rglob("*.parquet"):
+        path.unlink()
+    assert run(as_lines(ROWS), folder=only)[0] == 0
+    assert run(as_lines(ROWS[1:]), folder=only)[0] == 1
+
+
+def test_azures_metric_is_shown_beside_the_connections(run: Run, tmp_path: Path) -> None:
+    metric = tmp_path / "metric.json"
+    points = [
+        {"timeStamp": ROWS[0]["TimeGenerated"][:16] + ":00Z", "total": 30.0},
+        {"timeStamp": ROWS[60]["TimeGenerated"][:16] + ":00Z", "total": 10.0},
+        {"timeStamp": "2020-01-01T00:00:00Z", "total": 500.0},
+    ]
+    metric.write_bytes(orjson.dumps({"value": [{"timeseries": [{"data": points}]}]}))
+    _, found = run(as_lines(ROWS), "--metric", str(metric))
+    assert found["attempts"] == 40
+    metric.write_text("[]")
+    assert run(as_lines(ROWS), "--metric", str(metric))[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"", "cannot be read as CSV"),
+        (b"\x1f\x8bbroken", "cannot be read as CSV"),
+        (b"PAR1broken", "cannot be read as CSV"),
+        (b'{"TimeGenerated":', "cannot be read as CSV"),
+        (b"a,b\n1,2\n", "has no column TimeGenerated; it has a, b"),
+        (b'{"TimeGenerated":"yesterday"}', "column TimeGenerated: expected a time, came 'yesterday'"),
+        (b"TimeGenerated\n", "has no rows; set --since and --until"),
+    ],
+)
+def test_a_file_that_is_no_export_is_an_error_of_one_line(
+    converted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], data: bytes, problem: str
+) -> None:
+    file = tmp_path / "export"
+    file.write_bytes(data)
+    assert __main__.main(["reconcile", "--against", str(file), "--folder", str(converted)]) == 2
+    output = capsys.readouterr().err
+    assert problem in output
+    assert len(output.splitlines()) == 1
+
+
+def test_rows_that_a_swap_shows_twice_count_once(
+    exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported.export([envelope(sequence) for sequence in range(10)])
+    (name, *_) = exported.files(f"parquet/{RECORDS.name}/")
+    for key, value in exported.environment.items():
+        monkeypatch.setenv(key, value)
+    rows = [
+        row
+        for file in exported.files(f"parquet/{RECORDS.name}/")
+        for row in pq.read_table(io.BytesIO(exported.read(file))).to_pylist()
+    ]
+    exported.copy(name, name.replace(".part.", "-again.part."))
+    export = [
+        {"TimeGenerated": row["TimeGenerated"].isoformat(), "CorrelationId": row["CorrelationId"]}
+        for row in rows
+    ]
+    file = tmp_path / "export.jsonl"
+    file.write_bytes(as_lines(export))
+    assert __main__.main(["reconcile", "--against", str(file)]) == 0
