@@ -22,7 +22,17 @@ FOUNDATION = {f"shared.{room}" for room in ("tables", "input", "output", "protoc
 BUILDING = {
     f"shared.{room}"
     for room in (
-        *("connections", "export", "compaction", "audit", "report", "capture", "convert", "reconcile", "commands"),
+        *(
+            "connections",
+            "export",
+            "compaction",
+            "audit",
+            "report",
+            "capture",
+            "convert",
+            "reconcile",
+            "commands",
+        ),
     )
 }
 

@@ -1,5 +1,6 @@
 """Declares the JSON document of each command with --json; the published schemas come from here."""
 
+from datetime import datetime
 from typing import Literal
 
 from shared.audit.evidence import Level
@@ -146,9 +147,54 @@ class CostDocument(Document):
     """What Azure's own ways cost for the same records, in US dollars a month."""
 
 
+class ReconcileMinute(Part):
+    """A minute whose counts differ."""
+
+    at: datetime
+    export: int
+    container: int
+
+
+class ReconcileRecord(Part):
+    """A record that one side lacks."""
+
+    values: list[str | None]
+    """In the order of `columns`, redacted."""
+    times: int
+    """How often."""
+
+
+class ReconcileDocument(Document):
+    """What `reconcile --json` prints."""
+
+    same: bool
+    table: str
+    since: datetime
+    until: datetime
+    export: int
+    """Rows of the export in this range."""
+    container: int
+    """Rows of the container in this range."""
+    columns: list[str]
+    """Columns by which records were compared."""
+    left_out: dict[str, str]
+    """Columns that were not compared, with the reason."""
+    minutes: list[ReconcileMinute]
+    """Minutes whose counts differ."""
+    missing: list[ReconcileRecord]
+    """Records of the export that the container lacks."""
+    extra: list[ReconcileRecord]
+    """Records of the container that the export lacks."""
+    suspects: dict[str, int]
+    """By column, how many records would match if it were left out."""
+    attempts: int | None
+    """Connection attempts by Azure's metric, if a file of it was given."""
+
+
 DOCUMENTS: dict[str, type[Document]] = {
     "status": StatusDocument,
     "audit": AuditDocument,
+    "reconcile": ReconcileDocument,
     "replay": ReplayDocument,
     "redeliver": RedeliverDocument,
     "convert": ConvertDocument,

@@ -2,7 +2,6 @@
 
 import argparse
 import tempfile
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from shared.arrays import integers
 from shared.audit.audit import OK, WRONG
 from shared.commands.base import SETTINGS, command, configured, connect, moment, say_json
 from shared.commands.console import GREEN, RED, YELLOW, paint, say
+from shared.commands.documents import ReconcileDocument, ReconcileMinute, ReconcileRecord
 from shared.convert.folder_storage import FolderStorage
 from shared.errors import ReconcileError
 from shared.input import redaction
@@ -95,7 +95,7 @@ def _run(options: argparse.Namespace) -> int:
     found = compare(export, rows, table.time_column, removed=_removed(policy, export), ignored=options.ignore)
     attempts = None if options.metric is None else _attempts(options.metric, since, until)
     if options.json:
-        say_json(asdict(found) | {"same": found.same, "since": since, "until": until, "attempts": attempts})
+        say_json(_document(found, table, since, until, attempts))
     else:
         _print(found, table, since, until, attempts, _connections(export), _connections(rows))
     return OK if found.same else WRONG
@@ -151,6 +151,29 @@ def _attempts(path: Path, since: int, until: int) -> int:
         ) from error
 
 
+def _document(
+    found: Comparison, table: Table, since: int, until: int, attempts: int | None
+) -> ReconcileDocument:
+    return ReconcileDocument(
+        same=found.same,
+        table=table.name,
+        since=_moment(since),
+        until=_moment(until),
+        export=found.export,
+        container=found.container,
+        columns=found.columns,
+        left_out=found.left_out,
+        minutes=[
+            ReconcileMinute(at=_moment(one.at), export=one.export, container=one.container)
+            for one in found.minutes
+        ],
+        missing=[ReconcileRecord(values=list(record), times=times) for record, times in found.missing],
+        extra=[ReconcileRecord(values=list(record), times=times) for record, times in found.extra],
+        suspects=found.suspects,
+        attempts=attempts,
+    )
+
+
 def _print(
     found: Comparison,
     table: Table,
@@ -161,14 +184,14 @@ def _print(
     in_container: int | None,
 ) -> None:
     say(f"{table.name} from {_time(since)} to {_time(until)}")
-    say(f"{found.file:,} rows in the export, {found.container:,} in the container")
+    say(f"{found.export:,} rows in the export, {found.container:,} in the container")
     if attempts is not None:
         say(
             f"{attempts:,} connection attempts by Azure's metric; "
             f"{in_file or 0:,} connections in the export, {in_container or 0:,} in the container"
         )
     for minute in found.minutes[:SHOWN]:
-        say(f"  {_time(minute.at)}: {minute.file:,} in the export, {minute.container:,} in the container")
+        say(f"  {_time(minute.at)}: {minute.export:,} in the export, {minute.container:,} in the container")
     _rest(len(found.minutes), "minutes differ")
     say(f"Records were compared by {', '.join(found.columns)}")
     for name, reason in found.left_out.items():
@@ -196,4 +219,8 @@ def _rest(number: int, what: str) -> None:
 
 
 def _time(microseconds: int) -> str:
-    return f"{datetime.fromtimestamp(microseconds // SECOND, UTC):%Y-%m-%d %H:%M}"
+    return f"{_moment(microseconds):%Y-%m-%d %H:%M}"
+
+
+def _moment(microseconds: int) -> datetime:
+    return datetime.fromtimestamp(microseconds / SECOND, UTC)

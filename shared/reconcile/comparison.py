@@ -24,7 +24,7 @@ class Minute:
 
     at: int
     """µs since 1970 UTC."""
-    file: int
+    export: int
     container: int
 
 
@@ -32,7 +32,7 @@ class Minute:
 class Comparison:
     """What is in one of both, or in both."""
 
-    file: int = 0
+    export: int = 0
     """Rows of the export."""
     container: int = 0
     """Rows of the container in the same range."""
@@ -88,13 +88,11 @@ def compare(
 
 
 def _minutes(export: pa.ChunkedArray, rows: pa.ChunkedArray) -> list[Minute]:
-    file, container = (
+    found, held = (
         Counter((integers(times.combine_chunks()) // MINUTE * MINUTE).tolist()) if len(times) else Counter()
         for times in (export, rows)
     )
-    return [
-        Minute(at, file[at], container[at]) for at in sorted({*file, *container}) if file[at] != container[at]
-    ]
+    return [Minute(at, found[at], held[at]) for at in sorted({*found, *held}) if found[at] != held[at]]
 
 
 def _incomparable(

@@ -24,6 +24,7 @@ SCHEMAS = {command: ROOT / "docs" / "json" / f"{command}.schema.json" for comman
 ARGUMENTS = {
     "status": [],
     "audit": [],
+    "reconcile": ["--against", str(ROOT / "tests/fixtures/reconcile/export.csv")],
     "replay": ["--dry-run"],
     "redeliver": ["--dry-run"],
     "convert": [str(ROOT / "samples" / "PT1H.json")],
