@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 from shared.arrays import whole
 from shared.policies import RedactionPolicy
 
-JSON_COLUMN = "AdditionalProperties"
 HASH_DIGITS = 32
 """Hexadecimal digits that are kept of a keyed hash: 128 bits."""
 
@@ -74,7 +73,7 @@ def redact(table: pa.Table, policy: RedactionPolicy) -> tuple[pa.Table, Counter[
         elif field.name in policy.hash_columns:
             table = table.set_column(at, field, _hashed(table[field.name], policy.hash_key))
         else:
-            clean = _redacted(whole(table[field.name]), list(_policy(field.name, policy)), counts)
+            clean = _redacted(whole(table[field.name]), list(_policy(policy)), counts)
             if clean is not None:
                 table = table.set_column(at, field, clean)
     return table, counts
@@ -82,7 +81,7 @@ def redact(table: pa.Table, policy: RedactionPolicy) -> tuple[pa.Table, Counter[
 
 def redact_texts(texts: list[str], policy: RedactionPolicy, counts: Counter[str]) -> list[str]:
     """Texts without credentials, which are counted by kind."""
-    found = _redacted(pa.array(texts, pa.string()), list(_policy("", policy)), counts)
+    found = _redacted(pa.array(texts, pa.string()), list(_policy(policy)), counts)
     return list(texts if found is None else found.to_pylist())
 
 
@@ -95,15 +94,14 @@ def redact_properties(texts: list[str], policy: RedactionPolicy, counts: Counter
 
 def redact_text(text: str, policy: RedactionPolicy) -> str:
     """One text by the same rules, those for JSON properties included."""
-    found = _redacted(pa.array([text]), list(_policy(JSON_COLUMN, policy)), Counter())
+    found = _redacted(pa.array([text]), list(_policy(policy)), Counter())
     return text if found is None else str(found[0].as_py())
 
 
-def _policy(column: str, policy: RedactionPolicy) -> Iterator[_Rule]:
+def _policy(policy: RedactionPolicy) -> Iterator[_Rule]:
     if policy.level == "off":
         return
-    if column == JSON_COLUMN:
-        yield from PROPERTIES
+    yield from PROPERTIES  # headers and errors are JSON, too
     for rule in CREDENTIALS:
         yield QUERY if policy.level == "queries" and rule.kind == "parameter" else rule
 

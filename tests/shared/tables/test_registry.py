@@ -180,7 +180,7 @@ def test_by_default_it_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_table_of_a_category_can_be_read_back_by_its_lineage() -> None:
-    assert categories() == ("WebSocketConnectionLogs", "MadeUpLogs")
+    assert categories() == ("WebSocketConnectionLogs", "GatewayLogs", "GatewayLlmLogs", "MadeUpLogs")
     for table in TABLES.values():
         assert set(table.sort_key) | {table.time_column} <= {c.name for c in table.columns if c.required}
     for table in of_categories(categories()):

@@ -1,0 +1,217 @@
+"""The gateway's tables have Microsoft's columns, and take records of the form that public samples have."""
+
+import io
+from typing import Any
+
+import orjson
+import pyarrow.parquet as pq
+import pytest
+
+from shared.audit.audit import audit
+from shared.compaction.compactor import Compactor
+from shared.export.exporter import Exporter
+from shared.input.envelope import Envelope
+from shared.policies import CompactionPolicy, ExportPolicy
+from shared.protocol.ledger import Ledger
+from shared.protocol.publishing import repair_ledger
+from shared.protocol.stamp import Stamp
+from shared.tables.column import Role, Table
+from shared.tables.gateway_llm_log import GATEWAY_LLM_LOG
+from shared.tables.gateway_logs import GATEWAY_LOGS
+from shared.tables.websocket_connection_logs import RECORDS
+from shared.timeunits import HOUR, SECOND
+from tests.memory import MemoryStorage
+from tests.shared.exported import EPOCH, PARTITION, record
+
+# learn.microsoft.com/azure/azure-monitor/reference/tables/apimanagementgatewaylogs
+GATEWAY_COLUMNS = """
+ApiId ApimSubscriptionId ApiRevision BackendId BackendMethod BackendProtocol BackendRequestBody
+BackendRequestHeaders BackendResponseBody BackendResponseCode BackendResponseHeaders BackendTime
+BackendUrl Cache CacheTime CallerIpAddress ClientProtocol ClientTime ClientTlsVersion CorrelationId
+Errors IsMasterTrace IsTraceAllowed IsTraceExpired IsTraceRequested IsRequestSuccess
+LastErrorElapsed LastErrorMessage LastErrorReason LastErrorScope LastErrorSection LastErrorSource
+Method OperationId OperationName ProductId Region RequestBody RequestHeaders RequestSize _ResourceId
+ResponseBody ResponseCode ResponseHeaders ResponseSize _SubscriptionId TimeGenerated TotalTime
+TraceRecords Url UserId
+"""
+# learn.microsoft.com/azure/azure-monitor/reference/tables/apimanagementgatewayllmlog
+LLM_COLUMNS = """
+ApiVersion CompletionTokens CorrelationId DeploymentName IsStreamCompletion ModelName OperationName
+PromptTokens Region RequestId RequestMessages _ResourceId ResponseMessages SequenceNumber
+_SubscriptionId TimeGenerated TotalTokens
+"""
+OURS = {"LastError", "PromptCachedTokens", "AdditionalProperties"}
+
+FRAME = {
+    "DeploymentVersion": "0.40.16708.0",
+    "Level": 4,
+    "time": "2030-03-17T17:46:40.1234567Z",
+    "location": "West Europe",
+    "resourceId": "/SUBSCRIPTIONS/S/RESOURCEGROUPS/G/PROVIDERS/MICROSOFT.APIMANAGEMENT/SERVICE/A",
+    "resultType": "Succeeded",
+    "truncated": 0,
+}
+
+
+def gateway(id_: str, **inner: Any) -> dict[str, Any]:
+    """The form of the samples that Elastic and Dynatrace test with; the values are invented."""
+    return FRAME | {
+        "category": "GatewayLogs",
+        "operationName": "Microsoft.ApiManagement/GatewayLogs",
+        "correlationId": id_,
+        "isRequestSuccess": True,
+        "durationMs": 165,
+        "callerIpAddress": "192.0.2.7",
+        "properties": {
+            "method": "GET",
+            "url": "https://contoso.example/chat",
+            "backendResponseCode": 101,
+            "responseCode": 101,
+            "responseSize": 1113,
+            "cache": "none",
+            "backendTime": 164,
+            "requestSize": 2204,
+            "apiId": "chat",
+            "operationId": "connect",
+            "clientProtocol": "HTTP/1.1",
+            "apiRevision": "1",
+            "clientTlsVersion": "1.2",
+        }
+        | inner,
+    }
+
+
+def language(id_: str, **inner: Any) -> dict[str, Any]:
+    return FRAME | {
+        "category": "GatewayLlmLogs",
+        "operationName": "Microsoft.ApiManagement/GatewayLlmLogs",
+        "correlationId": id_,
+        "properties": {"modelName": "gpt-4o", "promptTokens": 26, "completionTokens": 5, "totalTokens": 31}
+        | inner,
+    }
+
+
+class World:
+    """What the exporter makes of these records, in small commits."""
+
+    def __init__(self, *bodies: list[dict[str, Any]]) -> None:
+        self.storage = MemoryStorage()
+        self._ids = (f"{number:032x}" for number in range(1, 999))
+        policy = ExportPolicy(categories=("WebSocketConnectionLogs", "GatewayLogs", "GatewayLlmLogs"))
+        for at, records in enumerate(bodies):
+            body = orjson.dumps({"records": records})
+            exporter = Exporter(self.storage, policy, 1 << 24, lambda: EPOCH, lambda: next(self._ids))
+            exporter.run(PARTITION, [Envelope(at, EPOCH + at * SECOND, body)])
+
+    def rows(self, table: Table) -> list[dict[str, Any]]:
+        return [
+            row
+            for name, file in sorted(self.storage.output.items())
+            if name.startswith(f"parquet/{table.name}/") and file.data is not None
+            for row in pq.read_table(io.BytesIO(file.data)).to_pylist()
+        ]
+
+    def audited(self) -> int:
+        return audit(self.storage, 0, deep=True, progress=lambda *_: None).status
+
+
+@pytest.mark.parametrize(
+    ("table", "names"), [(GATEWAY_LOGS, GATEWAY_COLUMNS), (GATEWAY_LLM_LOG, LLM_COLUMNS)]
+)
+def test_a_table_has_the_columns_of_microsofts_reference(table: Table, names: str) -> None:
+    found = {column.name for column in table.columns if column.role is Role.INPUT}
+    assert found - OURS == set(names.split())
+    assert table.of(Role.LINEAGE) == RECORDS.of(Role.LINEAGE)
+
+
+def test_a_gateway_record_fills_the_columns() -> None:
+    error = {"elapsed": 0, "source": "configuration", "reason": "OperationNotFound", "message": "no match"}
+    (first, second) = World([gateway("a"), gateway("b", lastError=error)]).rows(GATEWAY_LOGS)
+    filled = {name: value for name, value in first.items() if value is not None and name[0] != "_"}
+    rest = orjson.loads(filled.pop("AdditionalProperties"))
+    assert {*rest} == {"DeploymentVersion", "Level", "resultType", "truncated"}
+    assert filled.pop("TimeGenerated").isoformat() == "2030-03-17T17:46:40.123456+00:00"
+    assert filled == {
+        "CorrelationId": "a",
+        "OperationName": "Microsoft.ApiManagement/GatewayLogs",
+        "Region": "West Europe",
+        "IsRequestSuccess": "true",
+        "TotalTime": 165,
+        "CallerIpAddress": "192.0.2.7",
+        "Method": "GET",
+        "Url": "https://contoso.example/chat",
+        "ClientProtocol": "HTTP/1.1",
+        "ClientTlsVersion": "1.2",
+        "ResponseCode": 101,
+        "BackendResponseCode": 101,
+        "RequestSize": 2204,
+        "ResponseSize": 1113,
+        "Cache": "none",
+        "BackendTime": 164,
+        "ApiId": "chat",
+        "ApiRevision": "1",
+        "OperationId": "connect",
+    }
+    assert (first["_ResourceId"], first["_SubscriptionId"]) == (FRAME["resourceId"].lower(), "s")  # type: ignore[attr-defined]
+    assert orjson.loads(second["LastError"]) == error
+
+
+def test_a_record_of_a_language_model_fills_the_columns() -> None:
+    messages = [{"role": "user", "content": "hello"}]
+    made = language("a", promptCachedTokens=9, sequenceNumber=1, requestMessages=messages)
+    (row,) = World([made]).rows(GATEWAY_LLM_LOG)
+    assert (row["ModelName"], row["PromptTokens"], row["TotalTokens"]) == ("gpt-4o", 26, 31)
+    assert (row["PromptCachedTokens"], row["SequenceNumber"]) == (9, 1)
+    assert orjson.loads(row["RequestMessages"]) == messages
+
+
+def test_rows_in_the_form_of_the_table_are_taken_too() -> None:
+    row = {
+        "TimeGenerated": FRAME["time"],
+        "Type": GATEWAY_LOGS.name,
+        "CorrelationId": "a",
+        "IsRequestSuccess": False,
+        "ResponseCode": 404,
+        "LastErrorReason": "OperationNotFound",
+    }
+    (found,) = World([row]).rows(GATEWAY_LOGS)
+    assert (found["ResponseCode"], found["LastErrorReason"]) == (404, "OperationNotFound")
+    assert found["IsRequestSuccess"] == "false"
+
+
+def test_secrets_in_headers_urls_and_bodies_are_redacted() -> None:
+    secret = "hunter2hunter2"
+    (row,) = World(
+        [
+            gateway(
+                "a",
+                url=f"https://h/p?subscription-key={secret}",
+                requestHeaders={"Authorization": f"Bearer {secret}", "Ocp-Apim-Subscription-Key": secret},
+                requestBody=f'{{"password":"{secret}"}}',
+                lastError={"message": f"Bearer {secret}", "token": secret},
+            )
+        ]
+    ).rows(GATEWAY_LOGS)
+    assert not {name for name, value in row.items() if secret in str(value)}
+    assert "[redacted:" in row["RequestHeaders"]
+
+
+def test_all_tables_share_commits_and_are_audited_and_compacted() -> None:
+    sent = [
+        [gateway(f"g{at}"), gateway(f"h{at}"), record(at, 0), language(f"l{at}"), {"category": "Other"}]
+        for at in range(4)
+    ]
+    world = World(*sent)
+    tables = (RECORDS, GATEWAY_LOGS, GATEWAY_LLM_LOG)
+    assert [len(world.rows(table)) for table in tables] == [4, 8, 4]
+    assert world.audited() == 0
+    before = {table.name: sorted(row["CorrelationId"] for row in world.rows(table)) for table in tables}
+    now = EPOCH + 5 * HOUR
+    repair_ledger(world.storage, Ledger.name(PARTITION), Stamp("d" * 32, now))
+    ids = (f"{number:032x}" for number in range(5000, 6000))
+    Compactor(world.storage, CompactionPolicy(), lambda: now, lambda: next(ids)).run(60)
+    compacted = {name.split("/")[1] for name in world.storage.output if ".compact." in name}
+    assert compacted == {table.name for table in tables}
+    after = {table.name: sorted(row["CorrelationId"] for row in world.rows(table)) for table in tables}
+    assert after == before
+    assert world.audited() == 0
