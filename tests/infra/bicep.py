@@ -3,13 +3,17 @@
 With BICEP_REQUIRED=1 it must be there.
 """
 
+import json
 import os
 import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.infra.snapshots import INFRA
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 
@@ -42,3 +46,12 @@ def bicep(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         env=os.environ | settings,
         timeout=300,
     )
+
+
+@cache
+def template() -> dict[str, Any]:
+    """What the compiler makes of main.bicep; skips the test where there is none."""
+    done = bicep("build", INFRA / "main.bicep", "--stdout")
+    assert (done.returncode, done.stderr) == (0, "")
+    made: dict[str, Any] = json.loads(done.stdout)
+    return made

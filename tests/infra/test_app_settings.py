@@ -4,7 +4,8 @@ import re
 from typing import Any
 
 from shared.settings import Settings
-from tests.infra.snapshots import INFRA, settings
+from tests.infra.bicep import template
+from tests.infra.snapshots import settings
 
 # The identity stands in for them. (That of Application Insights is an address: see modules/monitoring.bicep.)
 CONNECTION_STRINGS = {"EventHubConnection", "OutputStorage", "StateStorage", "AzureWebJobsStorage"}
@@ -51,12 +52,11 @@ def test_the_defaults_are_those_of_the_program() -> None:
 
 
 def test_the_template_knows_every_setting_that_may_be_given() -> None:
-    source = (INFRA / "types.bicep").read_text()
-    block = re.search(r"type Settings = \{(.*?)\n\}", source, re.DOTALL)
-    assert block
-    names = set(re.findall(r"^  (\w+): string\?$", block[1], re.MULTILINE))
+    given = template()["definitions"]["Settings"]
+    assert given["additionalProperties"] is False
+    assert {(one["type"], one["nullable"]) for one in given["properties"].values()} == {("string", True)}
     free = {name for name in Settings.model_fields if not FIXED.match(name)}
-    assert names == free | {"OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"}
+    assert set(given["properties"]) == free | {"OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"}
 
 
 def test_what_is_given_overrides_defaults() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra.bicep import SUBSCRIPTION, bicep
+from tests.infra.bicep import SUBSCRIPTION, bicep, template
 from tests.infra.snapshots import INFRA, NAMES, ROOT, SCENARIOS
 
 FILES = sorted(
@@ -41,6 +41,14 @@ def test_the_templates_build_and_the_linter_finds_nothing() -> None:
     for command in (("build", "--stdout"), ("lint",)):
         done = bicep(command[0], INFRA / "main.bicep", *command[1:])
         assert (done.returncode, done.stderr) == (0, ""), command
+
+
+def test_the_documented_parameters_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APIM_RESOURCE_ID", APIM)
+    done = bicep("build-params", INFRA / "az.bicepparam", "--stdout")
+    assert (done.returncode, done.stderr) == (0, "")
+    given = json.loads(json.loads(done.stdout)["parametersJson"])["parameters"]
+    assert given["apimResourceId"]["value"] == APIM
 
 
 def test_files_are_formatted(tmp_path: Path) -> None:
@@ -125,8 +133,7 @@ def test_every_rule_of_the_linter_is_on_or_off_with_a_reason() -> None:
 
 
 def test_every_parameter_is_explained() -> None:
-    done = bicep("build", INFRA / "main.bicep", "--stdout")
-    for name, one in json.loads(done.stdout)["parameters"].items():
+    for name, one in template()["parameters"].items():
         assert len(one["metadata"]["description"]) > 10, name
 
 

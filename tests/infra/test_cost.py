@@ -13,13 +13,13 @@ from shared.commands.cost_model import DERIVED, LINES, Workload
 from shared.compaction import swaps
 from shared.metrics import METRICS
 from shared.policies import CompactionPolicy
-from tests.infra.snapshots import INFRA, ROOT, of_type
+from tests.infra.bicep import template
+from tests.infra.snapshots import ROOT, of_type, the
 
 PAGE = (ROOT / "docs" / "sizing.md").read_text()
 PRICES_FILE = ROOT / "shared" / "commands" / "prices.json"
 HUB = json.loads((ROOT / "host.json").read_text())["extensions"]["eventHubs"]
-MAIN = (INFRA / "main.bicep").read_text()
-DEFAULTS = {name: int(value) for name, value in re.findall(r"^param (\w+) int = (\d+)$", MAIN, re.MULTILINE)}
+DEPLOYED_HUB = the("Microsoft.EventHub/namespaces/eventhubs").properties
 MONTH = timedelta(hours=730)
 PRICES = read(None)
 EXAMPLE = Workload()
@@ -100,13 +100,14 @@ def test_every_price_says_where_it_comes_from() -> None:
 
 
 def test_the_example_is_what_the_templates_deploy() -> None:
-    for symbol, parameter in {
-        "P": "partitionCount",
-        "U": "throughputUnits",
-        "D": "parquetRetentionDays",
-    }.items():
-        assert getattr(EXAMPLE, symbol) == DEFAULTS[parameter]
-    assert DEFAULTS["instanceMemoryMB"] == EXAMPLE.M * 1024
+    assert DEPLOYED_HUB["partitionCount"] == EXAMPLE.P
+    assert the("Microsoft.EventHub/namespaces").body["sku"]["capacity"] == EXAMPLE.U
+    (rules,) = of_type("Microsoft.Storage/storageAccounts/managementPolicies")
+    parquet = rules.properties["policy"]["rules"][0]["definition"]
+    assert parquet["filters"]["prefixMatch"] == ["websocket-logs/parquet/"]
+    assert parquet["actions"]["baseBlob"]["delete"]["daysAfterModificationGreaterThan"] == EXAMPLE.D
+    app = the("Microsoft.Web/sites").properties["functionAppConfig"]
+    assert app["scaleAndConcurrency"]["instanceMemoryMB"] == EXAMPLE.M * 1024
     assert int(LINES["log alert rules"][0]) == len(of_type("Microsoft.Insights/scheduledQueryRules"))
     assert int(LINES["metric alerts"][0]) == len(of_type("Microsoft.Insights/metricAlerts"))
 
@@ -134,8 +135,9 @@ def test_the_formulas_hold_for_the_runs_of_compaction() -> None:
     assert 'schedule="30 */10 * * * *"' in (ROOT / "function_app.py").read_text()
     runs = MONTH // timedelta(minutes=10)
     day = timedelta(days=1)
+    hours = DEPLOYED_HUB["retentionDescription"]["retentionTimeInHours"]
     # With the templates' retention of a week: RECORD_MAX_AGE, EVENT_HUB_RETENTION, WS_IDLE_TIMEOUT.
-    policy = CompactionPolicy(reach=7 * day + timedelta(hours=DEFAULTS["eventRetentionHours"]) + day)
+    policy = CompactionPolicy(reach=7 * day + timedelta(hours=hours) + day)
     lists = max(len(list(swaps.days(run * swaps.SLOT, policy))) for run in range(365 * 144, 366 * 144))
     assert f"+ {runs} * {lists} +" in LINES["writes and lists, at most"][0]
     assert LINES["executions"][0].endswith(f"+ {runs}")
@@ -149,9 +151,11 @@ def test_a_row_of_the_sizing_table_holds_what_the_page_says_of_it(row: list[str]
     assert least >= number(megabytes)
     assert most >= 2 * number(megabytes)
     assert max(2, number(records) / 1000) <= int(partitions) <= 32
-    allowed = re.search(r"@allowed\(\[\s+([\d\s]+)\]\)\nparam instanceMemoryMB", MAIN)
-    assert allowed
-    assert memory in allowed[1].split()
+    assert int(memory) in {2048, 4096}
+
+
+def test_the_sizes_of_instances_are_those_that_the_template_allows() -> None:
+    assert template()["parameters"]["instanceMemoryMB"]["allowedValues"] == [512, 2048, 4096]
 
 
 def test_the_command_prints_the_same(capsys: pytest.CaptureFixture[str]) -> None:
