@@ -120,10 +120,13 @@ def test_a_flush_sends_what_was_gathered_at_once_and_is_nothing_while_nothing_is
 
 def test_a_busy_function_sends_once_in_ten_seconds_and_a_timer_each_time() -> None:
     delta = {"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta"}
-    alarm = "telemetry.alarmed('export_logs'); "
-    for flush, exports in (("export.flush(10); ", 1), ("export.flush(); ", 3)):
+    lines = "import os\nfrom shared.invocation import invocation\nfor _ in range(3):\n"
+    for function, after, exports in (("export_logs", 10, 1), ("compact_logs", 0, 3)):
         with Collector() as collector:
-            code = f"{CONFIGURE}{(alarm + flush) * 3}import os; os._exit(0)"
+            code = (
+                f"{CONFIGURE}\n{lines}  with invocation({function!r}, {after}):\n"
+                "    telemetry.alarmed('export_logs')\nos._exit(0)"
+            )
             said = run(code, OTEL_EXPORTER_OTLP_ENDPOINT=collector.address, **delta)
             assert collector.exports == exports, said
             assert collector.total("websocketlogs.alarms") == exports

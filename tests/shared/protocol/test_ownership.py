@@ -1,11 +1,16 @@
 """An output container belongs to one state container: another app's is refused before anything is written."""
 
 import itertools
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from azure.storage.blob import BlobServiceClient
 
+from local.emulators.azurite import Azurite
 from shared.azure import blob_storage
 from shared.commands.status_data import status
 from shared.errors import LedgerError, OutputConflict
@@ -77,6 +82,51 @@ def test_the_status_says_why_nothing_is_exported(another: Pair) -> None:
             "nothing is exported: the output container belongs to the state container account/first" in alarm
         )
     assert new.names("") == []
+
+
+INVOKE = """
+import function_app
+for one in function_app.app.get_functions():
+    name, function = one.get_function_name(), one.get_user_function()
+    try:
+        function([], None) if name == "export_logs" else function(None)
+    except Exception as error:
+        print(name, type(error).__name__)
+"""
+
+
+def test_every_function_of_a_second_app_raises_before_it_does_anything(azurite: Azurite, unique: str) -> None:
+    connection = Connection(string=azurite.connection_string)
+    with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
+        for name in ("output", "first", "second"):
+            service.create_container(f"{unique}-{name}")
+    first, second = (
+        blob_storage.connect(connection, connection, f"{unique}-{name}", f"{unique}-output")
+        for name in ("first", "second")
+    )
+    owner(first).check("export_logs")
+    settings = {
+        "EventHubConnection": "Endpoint=sb://localhost/;SharedAccessKeyName=name;SharedAccessKey=a2V5",
+        "EVENT_HUB_NAME": "hub",
+        "EVENT_HUB_CONSUMER_GROUP": "group",
+        "OutputStorage": azurite.connection_string,
+        "AzureWebJobsStorage": azurite.connection_string,
+        "OUTPUT_CONTAINER": f"{unique}-output",
+        "STATE_CONTAINER": f"{unique}-second",
+    }
+    root = Path(__file__).resolve().parents[3]
+    run = subprocess.run(
+        [sys.executable, "-c", INVOKE],
+        cwd=root,
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert sorted(run.stdout.splitlines()) == [
+        f"{name} OutputConflict" for name in ("compact_logs", "export_logs", "finish_connections")
+    ], run.stderr
+    assert second.names("") == [IDENTITY]
 
 
 def test_a_state_that_was_copied_elsewhere_keeps_its_output(another: Pair) -> None:
