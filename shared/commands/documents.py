@@ -83,7 +83,11 @@ class RedeliverPartition(Part):
     gone: int
     """Of these, those that the hub has deleted."""
     present: int
-    """Of these, those that files of a commit hold which the ledger does not know."""
+    """Those that the output has by commits that the ledger does not know; they are recorded there."""
+    partial: int
+    """Those of which the output has some files only, by commits that the ledger does not know."""
+    without_files: int
+    """Committed events of which at least one file of their commit is gone."""
     events: int
     """Events that were read from the hub; with --dry-run, those that can be read."""
     commits: int

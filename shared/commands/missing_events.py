@@ -1,21 +1,23 @@
-"""Exports events that the hub still has and the ledger lacks: gaps and lost files."""
+"""Exports events that the hub still has and the output lacks: gaps, and files that are lost or gone."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from shared.audit import contents
 from shared.audit.listing import Progress
-from shared.compaction.swaps import is_own
-from shared.errors import HubError
+from shared.commands.missing_files import Exported, exported
+from shared.errors import HubError, LedgerError, PreconditionFailed
 from shared.export.exporter import Exporter
 from shared.input.envelope import HubPartition
-from shared.intervals import Interval, common, difference, intervals, merged, total
-from shared.protocol.commit_metadata import CommitMetadata
+from shared.intervals import Interval, common, difference, merged, total
 from shared.protocol.hub import Fetched, HubState, Position
-from shared.protocol.ledger import Ledger
+from shared.protocol.ledger import Ledger, Lost
+from shared.protocol.output_changes import with_exported, with_gone
 from shared.protocol.selection import Verdict, verdict_on
 from shared.protocol.storage import Storage
+
+ATTEMPTS = 20
+"""How often a change of a ledger is tried that the app keeps writing."""
 
 
 class HubReader(Protocol):
@@ -34,13 +36,17 @@ class Redelivered:
 
     partition: str
     missing: int = 0
-    """Sequence numbers that the ledger lacks: gaps and lost files."""
+    """Sequence numbers that the output lacks: gaps, and those of files that are lost or gone."""
     gone: int = 0
     """Those that the hub has deleted, or that are of a deleted hub."""
     present: int = 0
-    """Those that are in the output through commits that the ledger does not know, because it was restored."""
+    """Sequence numbers in the output by commits that the ledger does not know, because it was restored."""
+    partial: int = 0
+    """Gaps of which some files are in the output, through commits that the ledger does not know."""
+    without_files: int = 0
+    """Committed sequence numbers of which at least one file of their commit is not in the output."""
     events: int = 0
-    """Those that were read from the hub (in a dry run, those that can be read)."""
+    """Missing events that were read from the hub (in a dry run, those that can be read)."""
     commits: int = 0
     rows: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
@@ -54,13 +60,14 @@ def redeliver(
     wanted: Callable[[str], bool],
     *,
     dry_run: bool,
+    missing_files: bool = False,
     progress: Progress,
 ) -> list[Redelivered]:
     """Exports what is missing of these partitions, or reports what could be exported.
 
     Everything goes through the exporter's protocol, beside the running app. Each event is exported once
-    even if this runs repeatedly, several times at once, or is interrupted. Raises HubError, StorageError or
-    LedgerError.
+    even if this runs repeatedly, several times at once, or is interrupted. With `missing_files`, it also
+    looks for files that are gone. Raises HubError, StorageError or LedgerError.
     """
     state = hub.state()
     done = []
@@ -70,81 +77,133 @@ def redeliver(
             continue
         one = Redelivered(str(partition))
         done.append(one)
-        missing, lost = ledger.incarnation.gaps, _lost(ledger)
-        older = sum(total(life.gaps) for life in ledger.past)
-        one.missing = total(merged([*missing, *lost])) + older
-        one.gone = older
+        work = _Work(storage, hub, exporter, partition, position, one, progress)
         if ledger.incarnation.created != state.created:
+            one.missing = total(work.missing(ledger)) + work.older(ledger)
             one.problems.append(
                 "the hub may have been re-created: wait until finish_connections has run, then try again"
             )
             continue
-        present = common(missing, exported(storage, ledger)) if missing else ()
-        one.present = total(present)
-        readable = _readable(merged([*difference(missing, present), *lost]), position)
-        one.gone += one.missing - older - one.present - total(readable)
+        if ledger.incarnation.gaps or missing_files:
+            ledger = work.compare(ledger, dry_run=dry_run, missing_files=missing_files)
+        missing = work.missing(ledger)
+        readable = work.readable(missing)
+        one.missing = total(missing) + work.older(ledger)
         one.events = total(readable)
+        one.gone = one.missing - one.events
         if not dry_run:
-            one.events = 0
-            for number, (first, last) in enumerate(readable):
-                progress(str(partition), number, len(readable))
-                _export(storage, hub, exporter, partition, (first, last), one)
+            work.export(readable)
     return done
 
 
-def _export(
-    storage: Storage,
-    hub: HubReader,
-    exporter: Exporter,
-    partition: HubPartition,
-    span: Interval,
-    one: Redelivered,
-) -> None:
-    """Exports the events of an interval of sequence numbers."""
-    first, last = span
-    while first <= last and (fetched := hub.fetch(partition, first, last)):
-        ledger = _ledger(storage, partition)
-        envelopes = [each.envelope for each in fetched]
-        # Events of another hub than the gap would open an incarnation.
-        if ledger is None or any(verdict_on(ledger, each) is Verdict.RECREATED for each in envelopes):
-            raise HubError(f"{partition}: the hub was re-created in the meantime: try again in a few minutes")
-        one.events += len(envelopes)
-        for commit in exporter.run(partition, envelopes):
-            one.commits += 1
-            one.rows += commit.counts.rows
-            for reason, number in commit.counts.rejected.items():
-                one.rejected[reason] = one.rejected.get(reason, 0) + number
-        first = envelopes[-1].sequence + 1
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Redelivery of one partition."""
 
+    storage: Storage
+    hub: HubReader
+    exporter: Exporter
+    partition: HubPartition
+    position: Position
+    one: Redelivered
+    progress: Progress
 
-def exported(storage: Storage, ledger: Ledger) -> tuple[Interval, ...]:
-    """Returns the sequence numbers of the current incarnation that exist in files, whoever committed them."""
-    spans: list[Interval] = []
-    for commit in _commits(storage):
-        if commit.partition == ledger.partition and commit.verdict == "new":
-            numbered = ledger.numbered(commit.incarnation, intervals(commit.sequences))
-            spans += numbered.get(ledger.incarnation.number, ())
-    return merged(spans)
+    @property
+    def _recreated(self) -> str:
+        return f"{self.partition}: the hub was re-created in the meantime: try again in a few minutes"
 
+    def missing(self, ledger: Ledger) -> tuple[Interval, ...]:
+        """Returns the gaps of the current incarnation, and the sequence numbers of its lost files."""
+        number = ledger.incarnation.number
+        lost = (span for one in ledger.lost if one.incarnation == number for span in one.sequences)
+        return merged([*ledger.incarnation.gaps, *lost])
 
-def _commits(storage: Storage) -> Iterator[CommitMetadata]:
-    """Yields the commit metadata of every file, including files that compaction has replaced."""
-    for file in storage.outputs(""):
-        if "compacted" in file.metadata and is_own(file):
-            found = [CommitMetadata.of(origin.metadata) for origin in contents.files_replaced(storage, file)]
-        else:
-            found = [CommitMetadata.of(file.metadata)]
-        yield from (commit for commit in found if commit)
+    def older(self, ledger: Ledger) -> int:
+        """Counts the missing events of hubs that were deleted."""
+        return sum(total(life.gaps) for life in ledger.past)
 
+    def readable(self, missing: Sequence[Interval]) -> tuple[Interval, ...]:
+        """Returns the sequence numbers that the partition still holds."""
+        held = (self.position.first, self.position.last)
+        return () if self.position.empty else common(missing, [held])
 
-def _lost(ledger: Ledger) -> tuple[Interval, ...]:
-    number = ledger.incarnation.number
-    return merged(span for one in ledger.lost if one.incarnation == number for span in one.sequences)
+    def compare(self, ledger: Ledger, *, dry_run: bool, missing_files: bool) -> Ledger:
+        """Compares a ledger with the output, which may be older or newer, and returns the updated ledger."""
+        found = exported(self.storage, ledger)
+        # Every commit that the listing shows is in the ledger as it is after that, unless it was restored.
+        now = (_ledger(self.storage, self.partition) or ledger).incarnation
+        unknown = difference([(0, self.position.last)], difference([(0, (now.next or 0) - 1)], now.gaps))
+        complete, partial = common(unknown, found.complete), common(unknown, found.partial)
+        present = merged([*complete, *partial]) if missing_files else complete
+        self.one.present = total(present)
+        self.one.partial = total(difference(partial, present))
+        after = with_exported(ledger, present, self.position.enqueued) if present else ledger
+        lost: list[Lost] = []
+        if missing_files:
+            lacking = found.lacking(after)
+            self.one.without_files = total(lacking)
+            for span in self.readable(lacking):
+                lost += self._lost(after, found, span)
+        if dry_run:
+            return with_gone(after, lost)
+        return self._note(ledger, present, lost) if present or lost else ledger
 
+    def _lost(self, ledger: Ledger, found: Exported, span: Interval) -> Iterator[Lost]:
+        """Yields what is gone of an interval of committed sequence numbers."""
+        for fetched in self._fetch(span):
+            envelopes = [each.envelope for each in fetched]
+            if any(verdict_on(ledger, each) is Verdict.RECREATED for each in envelopes):
+                raise HubError(self._recreated)
+            yield from found.lost(self.partition, ledger.incarnation.number, envelopes, self.exporter.policy)
 
-def _readable(missing: tuple[Interval, ...], position: Position) -> tuple[Interval, ...]:
-    """Returns the missing sequence numbers that the partition still holds."""
-    return () if position.empty else common(missing, [(position.first, position.last)])
+    def _note(self, before: Ledger, present: Sequence[Interval], lost: Sequence[Lost]) -> Ledger:
+        """Records in the ledger what the output has and lacks, unless another search did so meanwhile."""
+        for _ in range(ATTEMPTS):
+            name = Ledger.name(self.partition)
+            blob = self.storage.read(name)
+            now = Ledger.parse(blob.data, name) if blob else None
+            if (
+                blob is None
+                or now is None
+                or (now.searches, now.ledger_id, now.incarnation.number)
+                != (before.searches, before.ledger_id, before.incarnation.number)
+            ):
+                raise LedgerError(
+                    f"{name}: was replaced, or searched by another command, in the meantime: try again"
+                )
+            after = with_exported(now, present, self.position.enqueued) if present else now
+            after = with_gone(after, lost).written(self.exporter.stamp().commit_id, now.committed_at)
+            try:
+                self.storage.write(name, after.dump(), blob.etag)
+            except PreconditionFailed:
+                continue  # the app has committed something
+            return after
+        raise LedgerError(f"{self.partition}: the app commits too often: stop it, and try again")
+
+    def export(self, readable: Sequence[Interval]) -> None:
+        """Exports the events of these intervals of sequence numbers."""
+        one, one.events = self.one, 0
+        for number, span in enumerate(readable):
+            self.progress(str(self.partition), number, len(readable))
+            for fetched in self._fetch(span):
+                ledger = _ledger(self.storage, self.partition)
+                envelopes = [each.envelope for each in fetched]
+                # Events of another hub than the gap would open an incarnation.
+                if ledger is None or any(verdict_on(ledger, each) is Verdict.RECREATED for each in envelopes):
+                    raise HubError(self._recreated)
+                one.events += len(envelopes)
+                for commit in self.exporter.run(self.partition, envelopes):
+                    one.commits += 1
+                    one.rows += commit.counts.rows
+                    for reason, count in commit.counts.rejected.items():
+                        one.rejected[reason] = one.rejected.get(reason, 0) + count
+
+    def _fetch(self, span: Interval) -> Iterator[list[Fetched]]:
+        """Yields the events of an interval in chunks."""
+        first, last = span
+        while first <= last and (fetched := self.hub.fetch(self.partition, first, last)):
+            yield fetched
+            first = fetched[-1].envelope.sequence + 1
 
 
 def _ledger(storage: Storage, partition: HubPartition) -> Ledger | None:

@@ -38,6 +38,7 @@ def declare(commands: Any) -> None:
             config.MEMORY_BUDGET,
             options.partition,
             dry_run=options.dry_run,
+            missing_files=options.missing_files,
             as_json=options.json,
             now=now,
             new_id=new_id,
@@ -50,6 +51,7 @@ def declare(commands: Any) -> None:
         "Exports events that the hub still has and the output lacks, exactly once.",
         "It reads the sequence numbers that the ledgers list as gaps or lost, in a consumer group of its\n"
         "own (EVENT_HUB_OPERATOR_CONSUMER_GROUP), and exports them as the app does, which goes on.\n"
+        "If a ledger was restored, it records there what is already in the output.\n"
         "Running it again changes nothing. It writes to the containers, so try --dry-run first.\n"
         "It needs EventHubConnection (or EventHubConnection__fullyQualifiedNamespace) and EVENT_HUB_NAME.\n"
         "Exit status: 0 nothing is missing any more that the hub has, 1 something could not be filled, 2 it\n"
@@ -66,6 +68,11 @@ def declare(commands: Any) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="report what could be exported, and export nothing"
     )
+    parser.add_argument(
+        "--missing-files",
+        action="store_true",
+        help="also export the events of files that are gone from the output, whoever deleted them",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -77,6 +84,7 @@ def redeliver(
     partition: str | None,
     *,
     dry_run: bool,
+    missing_files: bool = False,
     as_json: bool,
     now: Callable[[], int],
     new_id: Callable[[], str],
@@ -92,6 +100,7 @@ def redeliver(
         exporter,
         lambda one: wanted in {None, one},
         dry_run=dry_run,
+        missing_files=missing_files,
         progress=console.progress,
     )
     console.progressed()
@@ -106,7 +115,7 @@ def redeliver(
             say(f"{wanted or 'the hub'}: nothing was committed of it yet")
     if not done:
         return UNKNOWN if partition else OK
-    return WRONG if any(one.problems or one.present for one in done) else OK
+    return WRONG if any(one.problems or one.partial for one in done) else OK
 
 
 def _say(one: Redelivered, *, dry_run: bool) -> None:
@@ -116,8 +125,14 @@ def _say(one: Redelivered, *, dry_run: bool) -> None:
     if one.commits:
         rejected = counted(sum(one.rejected.values()), "rejection")
         say(f"  {counted(one.rows, 'row')} and {rejected} in {counted(one.commits, 'commit')}")
+    if one.without_files:
+        say(f"  {counted(one.without_files, 'committed event')} in commits whose files are not all there")
     if one.present:
-        text = "in the output by commits that the ledger does not know: was it restored? Run `audit`"
-        say(paint(f"  {one.present:,} {text}", YELLOW))
+        recorded = "can be recorded" if dry_run else "recorded"
+        text = f"in the output by commits that the ledger does not know, {recorded} as committed"
+        say(paint(f"  {one.present:,} {text}: was it restored? Run `audit`", YELLOW))
+    if one.partial:
+        text = "in the output in part, by commits that the ledger does not know: add --missing-files"
+        say(paint(f"  {one.partial:,} {text}", RED))
     for problem in one.problems:
         say(paint(f"  {problem}", RED))

@@ -113,7 +113,7 @@ class Exporter:
         ledger: Ledger,
     ) -> CommitPlan | None:
         """Step 2."""
-        arguments = (partition, envelopes, ledger, self._known, self._policy, self._stamp())
+        arguments = (partition, envelopes, ledger, self._known, self._policy, self.stamp())
         if planner is None:
             commit: CommitPlan | None = resolved(self._planner)(*arguments)
             if commit and deadline.left() <= 0:  # no fault of storage: the next attempt isolates the batch
@@ -172,6 +172,11 @@ class Exporter:
         telemetry.delivered(partition, len(envelopes), commits)
         return commits
 
+    @property
+    def policy(self) -> ExportPolicy:
+        """What decides what is exported."""
+        return self._policy
+
     def _cached(self, partition: HubPartition) -> tuple[Ledger, str | None] | None:
         """The ledger and its ETag as this process left them, taken out of the cache.
 
@@ -204,7 +209,7 @@ class Exporter:
                 "restore it, or accept what is there"
             )
         self._saw(partition, ledger)
-        return repair(self._storage, name, ledger, blob.etag, self._stamp())
+        return repair(self._storage, name, ledger, blob.etag, self.stamp())
 
     def _commit(
         self,
@@ -235,7 +240,7 @@ class Exporter:
         """Step 5."""
         try:
             with steps("publish"):
-                return publish(self._storage, Ledger.name(partition), commit.ledger, etag, self._stamp())
+                return publish(self._storage, Ledger.name(partition), commit.ledger, etag, self.stamp())
         finally:  # what was committed counts, published or not
             telemetry.committed(partition, commit, steps, self._now())
 
@@ -249,7 +254,8 @@ class Exporter:
             return max(self._policy.commit_bytes, self._policy.max_inflated)
         return min(self._policy.commit_bytes, sum(len(envelope.body) for envelope in envelopes))
 
-    def _stamp(self) -> Stamp:
+    def stamp(self) -> Stamp:
+        """The id and the time of the next write."""
         return Stamp(self._new_id(), self._now())
 
 

@@ -1,4 +1,4 @@
-"""Finds rows of lost files that no longer fit today's settings, and makes dead letters of them. Pure."""
+"""Finds what lost files held: their folders, and rows that no longer fit today's settings. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from shared.input.envelope import Envelope, HubPartition, Reason, Rejected, Rejection
 from shared.input.validation import Validated, validate
-from shared.intervals import merged, runs, within
+from shared.intervals import Interval, merged, runs, within
 from shared.output import layout
 from shared.output.formats import FORMATS
 from shared.policies import ExportPolicy
@@ -16,6 +16,27 @@ from shared.protocol.ledger import Lost
 from shared.tables.registry import TABLES
 
 ANY_AGE = timedelta(days=36_500)
+
+
+def folders(
+    partition: HubPartition, envelopes: Sequence[Envelope], policy: ExportPolicy
+) -> dict[str, tuple[Interval, ...]]:
+    """The folders that these envelopes are exported to, each with the sequence numbers that it has."""
+    found: dict[str, set[int]] = {}
+    left = list(envelopes)
+    while left:
+        valid = validate(partition.origin, left, policy)
+        left = left[valid.taken :]
+        for name, table in valid.tables.items():
+            for group in layout.split(table, TABLES[name].time_column):
+                sequences = set(group.table["_SequenceNumber"].to_pylist())
+                for format_ in policy.formats:
+                    folder = layout.folder(format_, name, group.date, group.hour)
+                    found.setdefault(folder, set()).update(sequences)
+        for one in valid.rejected:
+            folder = layout.dead_letter_folder(one.envelope.enqueued)
+            found.setdefault(folder, set()).add(one.envelope.sequence)
+    return {folder: tuple(runs(sorted(sequences))) for folder, sequences in found.items()}
 
 
 def unfit(

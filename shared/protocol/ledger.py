@@ -152,6 +152,8 @@ class Ledger(Data):
     trimmed: int = 0
     """Segments up to this ordinal were merged and dropped from the list: the state table has them."""
     lost: tuple[Lost, ...] = ()
+    searches: int = 0
+    """How often files were found to be gone. Two searches at the same time must not note the same ones."""
     counts: Counts = Counts()
     unclaimed: dict[str, UnclaimedKeys] = Field(default_factory=dict)
     """By the name of the table."""

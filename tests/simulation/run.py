@@ -53,7 +53,7 @@ def play(world: World) -> None:
         world.checkpoint = 0
     world.start_owner()
     finish(world)
-    if options.kept:
+    if options.kept or options.restored:
         reach(world)
         for _ in range(1 + choices.below(2)):
             world.start_redelivery()
@@ -84,7 +84,8 @@ def reach(world: World) -> None:
         finish(world)
     world.start_owner()
     finish(world)
-    world.unlisted += unlisted(world)
+    if not world.options.restored:
+        world.unlisted += unlisted(world)
 
 
 def turn(world: World) -> None:
@@ -110,6 +111,8 @@ def turn(world: World) -> None:
                     world.start_compactor()
             case 14 if options.compact and choices.happens(400):
                 world.start_auditor()
+            case 12 | 13 if options.restored:
+                world.save_or_restore()
             case 12 | 13 if options.lost_ownership:
                 world.lose_ownership()
             case 12 if options.remove:
@@ -118,7 +121,7 @@ def turn(world: World) -> None:
                 world.recreate_hub()
             case 14 if options.week and choices.happens(300):
                 world.pass_a_week()
-            case 11 if options.kept:
+            case 11 if options.kept or options.restored:
                 world.start_redelivery()
             case 14 if options.ledger_lost:
                 world.touch_ledger()

@@ -21,6 +21,11 @@ SCENARIOS = {
         recreate=True, kept=True, checkpoint_leak=True, faults=250
     ),
     "an owner that lost its partition goes on": Options(lost_ownership=True),
+    "output restored": Options(restored="output"),
+    "output restored, many faults": Options(
+        restored="output", faults=250, commit_bytes=600, checkpoint_leak=True
+    ),
+    "state restored": Options(restored="state", checkpoint_leak=True),
     "blocks expire": Options(week=True, faults=250),
     "everything": Options(
         faults=250, skew=8, checkpoint_leak=True, rewind=True, remove=True, week=True, commit_bytes=600

@@ -1,18 +1,21 @@
 """Each rule of the commit is needed: without it, a schedule is found that breaks a law."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from shared.commands import missing_events, missing_files
+from shared.commands.missing_files import Exported
 from shared.connections import repair
 from shared.export import exporter, plan
 from shared.input.envelope import Envelope, HubPartition
-from shared.protocol import publishing, selection
+from shared.protocol import output_changes, publishing, selection
 from shared.protocol.checkpoints import Checkpoint
 from shared.protocol.commit_plan import CommitPlan
 from shared.protocol.incarnation import TOLERANCE, Incarnation, Progress
-from shared.protocol.ledger import Ledger
+from shared.protocol.ledger import Ledger, Lost
 from shared.protocol.selection import Verdict
 from shared.protocol.stamp import Stamp
 from shared.protocol.storage import Storage
@@ -166,6 +169,47 @@ def the_timer_empties_a_list_that_it_has_not_published(patch: pytest.MonkeyPatch
     patch.setattr(publishing, "repair", lambda _storage, _name, ledger, etag, _stamp: (ledger, etag))
 
 
+def files_that_are_gone_are_not_looked_for(patch: pytest.MonkeyPatch) -> None:
+    find = missing_events.redeliver
+    patch.setattr(
+        world, "redeliver", lambda *arguments, **names: find(*arguments, **names | {"missing_files": False})
+    )
+
+
+def what_is_lost_is_refilled_in_every_folder(patch: pytest.MonkeyPatch) -> None:
+    def whole(*arguments: Any) -> Any:
+        partition, selection_, tables, rejected, policy = arguments
+        return plan._outputs(partition, selection_.incarnation, tables, rejected, policy)
+
+    patch.setattr(plan, "_refill", whole)
+
+
+def what_a_restored_ledger_has_forgotten_is_not_noted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(missing_events, "with_exported", lambda ledger, *_: ledger)
+
+
+def two_searches_note_the_same_files(patch: pytest.MonkeyPatch) -> None:
+    def uncounted(ledger: Ledger, lost: Sequence[Lost]) -> Ledger:
+        return output_changes.with_gone(ledger, lost).model_copy(update={"searches": ledger.searches})
+
+    patch.setattr(missing_events, "with_gone", uncounted)
+
+
+def files_that_are_being_published_are_taken_for_gone(patch: pytest.MonkeyPatch) -> None:
+    lacking = Exported.lacking
+    patch.setattr(
+        Exported, "lacking", lambda self, ledger: lacking(self, ledger.model_copy(update={"files": ()}))
+    )
+
+
+def a_file_that_is_there_is_refilled(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        missing_events,
+        "exported",
+        lambda *arguments: replace(missing_files.exported(*arguments), folders={}),
+    )
+
+
 MUTATIONS: list[tuple[Patch, Options]] = [
     (ledger_writes_are_unconditional, Options()),
     (ledger_writes_are_unconditional, Options(lost_ownership=True, faults=0)),
@@ -183,6 +227,12 @@ MUTATIONS: list[tuple[Patch, Options]] = [
     (checkpoints_of_an_older_hub_are_kept, Options(recreate=True, kept=True)),
     (what_the_host_has_passed_is_not_noted, Options(kept=True, checkpoint_leak=True, faults=250)),
     (no_ledger_begins_with_a_gap, Options(recreate=True, kept=True, checkpoint_leak=True, faults=250)),
+    (what_is_lost_is_refilled_in_every_folder, Options(week=True, faults=250)),
+    (files_that_are_gone_are_not_looked_for, Options(restored="output")),
+    (what_a_restored_ledger_has_forgotten_is_not_noted, Options(restored="state")),
+    (two_searches_note_the_same_files, Options(restored="output", faults=0)),
+    (files_that_are_being_published_are_taken_for_gone, Options(restored="output")),
+    (a_file_that_is_there_is_refilled, Options(restored="output", faults=250)),
     (the_newest_time_is_that_of_the_last_envelope, Options(skew=8)),
     (the_newest_time_is_that_of_rows_alone, Options(skew=8, faults=250)),
     (the_timer_empties_a_list_that_it_has_not_published, Options(faults=250)),

@@ -9,10 +9,11 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pyarrow as pa
@@ -39,8 +40,9 @@ from shared.protocol.hub import Fetched, HubState, Position
 from shared.protocol.ledger import Ledger
 from shared.protocol.publishing import repair_ledger
 from shared.protocol.stamp import Stamp
+from shared.protocol.storage import Blob
 from shared.timeunits import DAY, HOUR, SECOND
-from tests.memory import MemoryStorage
+from tests.memory import MemoryStorage, Output
 from tests.simulation.delta import DeltaWatch, OlderCompactor
 from tests.simulation.schedule import Choices
 
@@ -95,6 +97,8 @@ class Options:
     """Hours after which a lifecycle rule deletes files; 0: there is none."""
     hand: bool = False
     """Somebody deletes outputs of swaps that are in progress."""
+    restored: str = ""
+    """`output` or `state`: that account is restored to an earlier state, once, and the other one is not."""
     ledger_lost: str = ""
     """`deleted` or `restored`: what an operator's hand does to the ledger."""
 
@@ -190,6 +194,9 @@ class World:
     log: list[str] = field(default_factory=list)
     stuck: str = ""
     snapshots: list[bytes] = field(default_factory=list)
+    saved: dict[str, Blob] | dict[str, Output] | None = None
+    """An earlier state of the account that is restored."""
+    restorations: int = 0
     stopped_by_alarm: bool = False
 
     def __post_init__(self) -> None:
@@ -365,9 +372,17 @@ class World:
     def _redeliver(self) -> None:
         exporter = Exporter(self.storage, self.policy, 1 << 30, lambda: self.now, self._new_id)
         try:
-            redeliver(self.storage, self, exporter, lambda _: True, dry_run=False, progress=lambda *_: None)
-        except (StorageError, HubError) as error:
-            self.log.append(f"  redelivery: {type(error).__name__}")
+            redeliver(
+                self.storage,
+                self,
+                exporter,
+                lambda _: True,
+                dry_run=False,
+                missing_files=bool(self.options.restored),
+                progress=lambda *_: None,
+            )
+        except (StorageError, HubError, LedgerError) as error:
+            self.log.append(f"  redelivery: {error}")
 
     def _compact(self, kind: type[Compactor] = Compactor, policy: CompactionPolicy | None = None) -> None:
         compactor = kind(self.storage, policy or self.compacting, lambda: self.now, self._new_id)
@@ -533,6 +548,31 @@ class World:
         self.late.clear()
         self.now += 8 * DAY
         self.log.append("all stops for eight days")
+
+    def save_or_restore(self) -> None:
+        """An account is copied somewhere; or it becomes what it was then, and everything later is gone."""
+        if self.restorations:
+            return
+        output = self.options.restored == "output"
+        if self.saved is None or self.choices.happens(300):
+            if Ledger.name(PARTITION) in self.storage.state:
+                self.saved = deepcopy(self.storage.output) if output else dict(self.storage.state)
+                self.log.append("a copy is made")
+            return
+        self.restorations += 1
+        self.late.clear()
+        if not output or self.choices.happens(500):
+            self.stop_all()  # an account can fail over while the app goes on
+        self.log.append(f"the account of the {self.options.restored} is restored")
+        if output:
+            self.storage.output = cast("dict[str, Output]", self.saved)
+            return
+        self.storage.state = cast("dict[str, Blob]", self.saved)
+        # The app is started when the ledgers know what the output has.
+        for start in (self.start_timer, self.start_redelivery):
+            start()
+            while self.actors:
+                self.step(self.actors[0], faults=False)
 
     def touch_ledger(self) -> None:
         name = Ledger.name(PARTITION)

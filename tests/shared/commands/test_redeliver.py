@@ -6,6 +6,8 @@ from itertools import count
 from pathlib import Path
 
 import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from azure.eventhub import EventData, EventHubProducerClient
 from azure.eventhub.amqp import AmqpAnnotatedMessage
@@ -77,7 +79,19 @@ class Hub:
         after = with_hub_created(self.ledger, self.reader.state().created).written(self.new_id(), NOW)
         self.storage._put(Ledger.name(self.partition), after.dump())
 
-    def redeliver(self, *, dry_run: bool = False, as_json: bool = False) -> int:
+    def files(self) -> list[str]:
+        found = self.storage.output.items()
+        return [name for name, one in found if name.startswith("parquet/") and one.data is not None]
+
+    def visible(self) -> list[int]:
+        """The sequence numbers of all rows."""
+        return sorted(
+            sequence
+            for data in (self.storage.output[name].data for name in self.files())
+            for sequence in pq.read_table(pa.BufferReader(data))["_SequenceNumber"].to_pylist()
+        )
+
+    def redeliver(self, *, dry_run: bool = False, missing_files: bool = False, as_json: bool = False) -> int:
         return redeliver(
             self.storage,
             self.reader,
@@ -85,6 +99,7 @@ class Hub:
             1 << 24,
             None,
             dry_run=dry_run,
+            missing_files=missing_files,
             as_json=as_json,
             now=lambda: NOW,
             new_id=self.new_id,
@@ -113,6 +128,31 @@ def test_gaps_are_filled_from_the_hub_once(hub: Hub, capsys: pytest.CaptureFixtu
     assert hub.ledger.counts.rows == 17
 
 
+def test_files_that_are_gone_are_exported_again_once_if_asked_for(
+    hub: Hub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The account of the output was restored: it lacks what the ledger has committed."""
+    hub.send(*(EventData(body(n)) for n in range(9)))
+    hub.commit(0, 3)
+    (gone,) = hub.files()
+    hub.commit(4, 6)
+    del hub.storage.output[gone]
+    hub.commit(8, 8)
+    assert hub.redeliver() == 0
+    assert "1 missing event: 1 read again" in capsys.readouterr().out
+    assert hub.redeliver(missing_files=True, dry_run=True) == 0
+    said = capsys.readouterr().out
+    assert "4 missing events: 4 can be exported, 0 gone from the hub" in said
+    assert "4 committed events in commits whose files are not all there" in said
+    assert hub.visible() == [4, 5, 6, 7, 8]
+    assert hub.redeliver(missing_files=True) == 0
+    assert hub.visible() == list(range(9))
+    assert not hub.ledger.lost
+    assert hub.ledger.counts.rows == 9
+    assert hub.redeliver(missing_files=True) == 0
+    assert hub.visible() == list(range(9))
+
+
 def test_what_another_ledger_exported_is_not_exported_again(
     hub: Hub, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -125,9 +165,27 @@ def test_what_another_ledger_exported_is_not_exported_again(
     hub.exporter = Exporter(hub.storage, POLICY, 1 << 24, lambda: NOW, hub.new_id)
     hub.commit(9, 9)
     assert hub.ledger.incarnation.gaps == ((4, 8),)
-    assert hub.redeliver() == 1
-    assert "3 in the output by commits that the ledger does not know" in capsys.readouterr().out
-    assert hub.ledger.incarnation.gaps == ((4, 6),)
+    assert hub.redeliver() == 0
+    said = "3 in the output by commits that the ledger does not know, recorded as committed"
+    assert said in capsys.readouterr().out
+    assert not hub.ledger.incarnation.gaps
+    hub.exporter.run(hub.partition, hub.fetch(0, 9))
+    assert hub.visible() == list(range(10))
+
+
+def test_a_ledger_that_was_restored_learns_what_is_above_it_before_the_app_starts(hub: Hub) -> None:
+    hub.send(*(EventData(body(n)) for n in range(10)))
+    hub.commit(0, 3)
+    before = hub.storage.state[Ledger.name(hub.partition)]
+    hub.commit(4, 6)
+    hub.storage._put(Ledger.name(hub.partition), before.data)
+    assert hub.redeliver(missing_files=True) == 0
+    assert hub.ledger.incarnation.next == 7
+    assert not hub.ledger.incarnation.gaps
+    hub.exporter = Exporter(hub.storage, POLICY, 1 << 24, lambda: NOW, hub.new_id)
+    hub.commit(3, 9)
+    assert hub.visible() == list(range(10))
+    assert hub.ledger.incarnation.number == 0
 
 
 def test_a_hub_that_the_timer_has_not_compared_yet_is_not_read(
