@@ -21,7 +21,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from benchmarks import compaction, footprint, growth, outage, rivals, stack
+from benchmarks import batching, compaction, footprint, growth, outage, rivals, stack
 from benchmarks import connections as opened
 from benchmarks.timing import HEADER, Figure, Job, Times, interleaved
 from benchmarks.workload import LEDGER, NOW, PARTITION, STAMP, Nothing, envelopes, foreign, rejected
@@ -196,6 +196,7 @@ def main() -> None:
     RESULTS.update(compaction.compare())
     of_storage()
     RESULTS.update(footprint.measured())
+    RESULTS.update(batching.measured())
     RESULTS.update(stack.measured())
     RESULTS.update(outage.measured())
     if plot:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from shared.connections.checkpoint_watch import BATCH, MINIMUM
+
 ROOT = Path(__file__).resolve().parents[1]
 HOST = json.loads((ROOT / "host.json").read_text())
 _KNOWN = json.loads((ROOT / "tests" / "fixtures" / "host" / "host-json-keys.json").read_text())
@@ -47,3 +49,8 @@ def test_no_key_is_without_effect() -> None:
     assert HOST["telemetryMode"] == "OpenTelemetry"
     levels = {f"logging.logLevel.{name}" for name in HOST["logging"]["logLevel"]}
     assert not WITHOUT_EFFECT & {*paths(HOST), *levels}
+
+
+def test_the_timer_knows_the_sizes_of_batches() -> None:
+    trigger = HOST["extensions"]["eventHubs"]
+    assert (trigger["minEventBatchSize"], trigger["maxEventBatchSize"]) == (MINIMUM, BATCH)

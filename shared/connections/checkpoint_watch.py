@@ -25,6 +25,8 @@ STANDING = 5 * MINUTE
 """Microseconds without a commit or a checkpoint after which a partition that has events is looked into."""
 BATCH = 256
 """Events of a batch (`maxEventBatchSize` of host.json): one that cannot be bound stops all of them."""
+MINIMUM = 64
+"""`minEventBatchSize` of host.json: a partition that is asleep goes on once it has this many events."""
 LOOKED_INTO = 3
 """Partitions that a run looks into: each may take some seconds."""
 
@@ -77,37 +79,47 @@ class CheckpointWatch:
                     continue  # the host has written it meanwhile
                 except StorageError as error:
                     alarm(f"{partition}: its checkpoint cannot be deleted: {error}")
-        for partition, after in islice(self._standing(state, found), LOOKED_INTO):
+        for partition, after, next_ in islice(self._standing(state, found), LOOKED_INTO):
             try:
                 fetched = self._fetcher.fetch(partition, after, after + BATCH - 1)
             except HubError as error:
                 log.warning("%s: cannot be looked into: %s", partition, error)
                 continue
-            for event in [one for one in fetched if one.envelope.amqp][:1]:
-                number = event.envelope.sequence
+            old = [one for one in fetched if self._now() - one.envelope.enqueued >= STANDING]
+            unbindable = next((one.envelope for one in old if one.envelope.amqp), None)
+            waiting = sum(one.envelope.sequence >= next_ for one in fetched)
+            asleep = after < next_ and waiting < MINIMUM  # its last checkpoint was not written
+            if unbindable:
+                number = unbindable.sequence
                 alarm(
                     f"{partition}: stands still at sequence number {number}, whose body is an AMQP "
-                    f"{event.envelope.amqp} that the Functions host cannot read: stop the app, run "
+                    f"{unbindable.amqp} that the Functions host cannot read: stop the app, run "
                     f"`reset-checkpoint {partition} --after {number} --yes`, start it, and run `redeliver`"
+                )
+            elif asleep and any(one.envelope.sequence >= next_ for one in old):
+                alarm(
+                    f"{partition}: {waiting} events wait, fewer than a batch, for more than "
+                    f"{STANDING // MINUTE} minutes: the trigger has stopped its timer for this partition, "
+                    "since its last checkpoint could not be written. Restart the app"
                 )
 
     def _standing(
         self, state: HubState, found: Mapping[HubPartition, Checkpoint]
-    ) -> Iterator[tuple[HubPartition, int]]:
-        """The partitions that have events and do not go on, each with the event after its checkpoint."""
+    ) -> Iterator[tuple[HubPartition, int, int]]:
+        """The partitions that may stand still, with the numbers after the checkpoint and the commits."""
         for partition, position in state.positions.items():
             checkpoint = found.get(partition)
             if checkpoint and checkpoint.stale(state.created):
                 continue
             sequence = checkpoint.sequence if checkpoint else None
             after = position.first if sequence is None else max(position.first, sequence + 1)
-            moved = max(checkpoint.modified if checkpoint else 0, position.enqueued)
+            moved = checkpoint.modified if checkpoint else 0
             if position.empty or after > position.last or self._now() - moved < STANDING:
                 continue
             blob = self._storage.read(Ledger.name(partition))
-            committed = Ledger.parse(blob.data, Ledger.name(partition)).committed_at if blob else 0
-            if self._now() - committed >= STANDING:
-                yield partition, after
+            ledger = Ledger.parse(blob.data, Ledger.name(partition)) if blob else None
+            if self._now() - (ledger.committed_at if ledger else 0) >= STANDING:
+                yield partition, after, (ledger.incarnation.next or 0) if ledger else 0
 
 
 def connect(storage: Storage, config: Settings, now: Callable[[], int]) -> CheckpointWatch | None:

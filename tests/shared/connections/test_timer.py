@@ -18,7 +18,7 @@ from shared.audit.audit import audit
 from shared.audit.evidence import Level
 from shared.commands.acceptance import accept, blocked
 from shared.connections import repair, state_merge, state_table, timer
-from shared.connections.checkpoint_watch import CheckpointWatch
+from shared.connections.checkpoint_watch import MINIMUM, CheckpointWatch
 from shared.connections.manifest import MARGIN, NAME, Manifest
 from shared.connections.timer import Finisher, FinishSummary
 from shared.errors import DeadlineExceeded, OutcomeUnknown, PreconditionFailed
@@ -537,6 +537,28 @@ def test_an_event_that_the_host_cannot_bind_is_named_once_its_partition_stands_s
     assert any(told in alarm for alarm in world.run(checkpoints=checkpoints).alarms)
     world.held = [Fetched(fine, "1")]
     assert not any("stands still" in alarm for alarm in world.run(checkpoints=checkpoints).alarms)
+
+
+def test_a_partition_that_fell_asleep_is_named(world: World) -> None:
+    """The checkpoint after its last partial batch could not be written: later events wait for a full one."""
+    for n in range(3):
+        world.commit(ONE, (f"c{n}", "Opened", 0))
+    behind = KeptCheckpoints(Checkpoint(ONE, 1, "1", world.now, "1"))
+    current = KeptCheckpoints(Checkpoint(ONE, 2, "2", world.now, "1"))
+    world.now += HOUR
+
+    def named(checkpoints: KeptCheckpoints) -> bool:
+        alarms = world.run(checkpoints=checkpoints).alarms
+        return any("stopped its timer" in alarm for alarm in alarms)
+
+    world.held = [Fetched(world.arrive(ONE, ("c", "Message", 1)), "3")]
+    assert not named(behind), "it has just arrived"
+    world.now += 6 * MINUTE
+    assert named(behind)
+    assert not named(current), "then it is the export that fails"
+    more = [Fetched(world.arrive(ONE, ("c", "Message", 1)), "4") for _ in range(MINIMUM - 1)]
+    world.held += more
+    assert not named(behind), "they are a full batch"
 
 
 def test_what_is_absorbed_is_swept_and_what_is_not_stays(world: World) -> None:

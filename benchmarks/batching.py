@@ -1,0 +1,191 @@
+"""Compares host.json `minEventBatchSize` 1 with 64 and `maxWaitTime` 30 s: freshness, commits, cost.
+
+Days of sparse traffic are too long to wait for, so time is virtual: Poisson arrivals go through the batching
+of the local Functions host (`local/emulators/functions_host/batches.py`), which follows the real trigger.
+`--validate` compares two points with the real app on the local stack. The delay of Azure Monitor, which takes
+minutes, comes on top.
+"""
+
+import asyncio
+import random
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import orjson
+
+from benchmarks.timing import Figure
+from benchmarks.workload import records
+from local.emulators.functions_host.batches import Batches
+from local.stack import HUB, Stack
+from local.traffic.send import producer, send
+from local.traffic.sends import Send
+from shared.commands import cost_model
+from shared.commands.cost_model import Workload
+
+PRICES = cost_model.prices(Path(cost_model.__file__).with_name("prices.json").read_bytes())
+PARTITIONS = 4
+MONTH = 30.4 * 86400
+"""Seconds."""
+MESSAGES = 20_000
+"""Of one partition, at each point."""
+RATES = (0.1, 1, 100, 1000)
+"""Records a second, in all partitions."""
+EACH = (1, 20, 200)
+"""Records in a message."""
+CALL = 0.05
+"""Seconds of a storage call: what docs/sizing.md assumes."""
+COMMIT = 0.05 + 3 * CALL
+"""Seconds of an invocation: stage, ledger and publish, one after the other, and everything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """The settings of host.json that decide when a batch is dispatched."""
+
+    minimum: int
+    wait: float
+    maximum: int = 256
+
+    @property
+    def name(self) -> str:
+        """Returns the settings as the table shows them."""
+        return "1" if self.minimum == 1 else f"{self.minimum}, {self.wait:.0f} s"
+
+
+CHOICES = (Batching(1, 30), Batching(64, 30))
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What became of the messages of one partition."""
+
+    fresh: np.ndarray
+    """Of each message, seconds from enqueued to visible."""
+    commits: int
+    seconds: float
+
+    def percentile(self, share: float) -> float:
+        """Returns the seconds within which this share of the messages (in %) was visible."""
+        return float(np.percentile(self.fresh, share))
+
+
+def simulated(
+    batching: Batching, messages_a_second: float, commit: float, checkpoint: float, seed: int
+) -> Seen:
+    """One partition of a hub in virtual time; `commit` and `checkpoint`: how long both take, in seconds."""
+    choose = random.Random(seed)
+    batches: Batches[float] = Batches(batching.minimum, batching.maximum, batching.wait, checkpoint_age=0)
+    now, due, left = 0.0, 0.0, MESSAGES
+    arrival = choose.expovariate(messages_a_second)
+    fresh: list[float] = []
+    commits = 0
+    while left or len(batches):
+        while left and arrival <= now:
+            if not len(batches):
+                due = arrival + (batching.wait if batching.minimum > 1 else 0)
+            batches.add([arrival], arrival)
+            arrival += choose.expovariate(messages_a_second)
+            left -= 1
+        batch = batches.take(now)
+        if batch is None:
+            waits = [arrival] if left else []
+            now = min([*waits, due]) if len(batches) and due > now else min(waits, default=due + 1e-6)
+            continue
+        now += commit
+        fresh += [now - enqueued for enqueued in batch.events]
+        commits += 1
+        now += checkpoint
+        due = now - commit - checkpoint + batching.wait  # of what is left
+    return Seen(np.array(fresh), commits, now)
+
+
+def cost(commits_a_month: float, rate: float, each: int) -> float:
+    """USD a month, at most, by the formulas of docs/sizing.md, with this number of commits."""
+    symbols = cost_model.values(Workload(R=rate * 86400, r=each, P=PARTITIONS)) | {"N": commits_a_month}
+    for name in ("F", "C"):
+        symbols[name] = cost_model.evaluate(cost_model.DERIVED[name][1], symbols)
+    return sum(
+        PRICES[price].of(cost_model.evaluate(formula, symbols))
+        for formula, price in cost_model.LINES.values()
+    )
+
+
+def table() -> Iterator[str]:
+    """The comparison, as Markdown."""
+    yield (
+        "| records/s | records per message | minimum | p50, s | p99, s | commits a month | files a day"
+        " | USD a month |"
+    )
+    yield "| --- " * 8 + "|"
+    for rate in RATES:
+        for each in EACH:
+            for batching in CHOICES:
+                seen = simulated(batching, rate / each / PARTITIONS, COMMIT, CALL, seed=1)
+                month = seen.commits * PARTITIONS * MONTH / seen.seconds
+                yield (
+                    f"| {rate:,} | {each} | {batching.name} | {seen.percentile(50):.1f}"
+                    f" | {seen.percentile(99):.1f} | {month:,.0f} | {month / 30.4:,.0f}"
+                    f" | {cost(month, rate, each):,.0f} |"
+                )
+
+
+async def _trickle(stack: Stack, messages: int, rate: float) -> None:
+    """Sends messages of one record to partition 0, at random times."""
+    choose = random.Random(1)
+    async with producer(stack.broker.connection_string, HUB) as client:
+        for record in records(messages, datetime.now(UTC)):
+            await asyncio.sleep(choose.expovariate(rate))
+            await send(iter([Send("0", orjson.dumps({"records": [record]}))]), client)
+
+
+def validated(batching: Batching, messages: int, rate: float) -> str:
+    """The same on the local stack with the real app, and in the model with the measured duration."""
+    prefix = "AzureFunctionsJobHost__extensions__eventHubs__"
+    settings = {
+        "OUTPUT_FORMATS": "parquet",
+        f"{prefix}minEventBatchSize": str(batching.minimum),
+        f"{prefix}maxWaitTime": f"00:00:{batching.wait:02.0f}",
+    }
+    with TemporaryDirectory(prefix="benchmark-") as folder, Stack(Path(folder), 1, settings) as stack:
+        host = stack.host()
+        host.wait_ready()
+        asyncio.run(_trickle(stack, messages, rate))
+        taken, counts, spent = 0, 0, 0.0
+        for event in host.events(timeout=60):
+            if event["event"] == "invocation" and event["function"] == "export_logs":
+                taken, counts, spent = taken + event["count"], counts + 1, spent + event["seconds"]
+                if taken >= messages:
+                    break
+        host.stop()
+    modeled = [
+        simulated(batching, rate, spent / counts, 0.01, seed).commits * messages / MESSAGES
+        for seed in range(5)
+    ]
+    return (
+        f"{batching.name}: {messages} messages at {rate} a second: {counts} commits on the stack, "
+        f"{min(modeled):.0f} to {max(modeled):.0f} in the model ({spent / counts:.3f} s each)"
+    )
+
+
+def measured() -> dict[str, Figure]:
+    """Prints the table; returns the freshness that host.json gives at one record a second."""
+    print("\n" + "\n".join(table()))
+    seen = simulated(CHOICES[-1], 1 / PARTITIONS, COMMIT, CALL, seed=1)
+    return {f"freshness, p{share}": Figure([seen.percentile(share)], "s, modeled") for share in (50, 99)}
+
+
+def main() -> None:
+    """Prints the table; with `--validate`, compares two points with the stack first."""
+    if "--validate" in sys.argv:
+        for batching in (Batching(1, 30), Batching(64, 5)):
+            print(validated(batching, 80, 2.0), flush=True)
+    print("\n".join(table()))
+
+
+if __name__ == "__main__":
+    main()
