@@ -1,4 +1,4 @@
-"""Bounds the time that a piece of work may take: everything that waits asks how much of it is left."""
+"""Limits the time that a piece of work may take: everything that waits asks how much time is left."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -24,12 +24,12 @@ def within(seconds: float) -> Iterator[None]:
 
 
 def left() -> float:
-    """Seconds that the current work has left: 0 or less when its time is up, infinite outside of `within`."""
+    """Returns the seconds that the current work has left: at most 0 when it is up, infinite by default."""
     return _end.get() - monotonic()
 
 
 def check(what: str) -> None:
-    """Raises DeadlineExceeded if the time of the current work is up; `what` says what would come next."""
+    """Raises DeadlineExceeded if the time of the current work is up. `what` names the next step."""
     if left() <= 0:
         raise DeadlineExceeded(f"{what}: not begun, because the time of this run is up")
 
@@ -46,7 +46,7 @@ def hold(lock: threading.Lock, what: str) -> Iterator[None]:
 
 
 def carried[**P, T](call: Callable[P, T]) -> Callable[P, T]:
-    """The same call for threads of a pool: it has what the current work has left, wherever it runs."""
+    """Wraps a call for the threads of a pool, so that it has the time that the current work has left."""
     context = copy_context()
 
     def run(*arguments: P.args, **named: P.kwargs) -> T:

@@ -2,10 +2,10 @@
 
 ExporterError
 |-- SettingError            a setting is missing or its value is not allowed; the app does not start
-|-- TriggerError            a batch came without its partition or its sequence numbers
-|-- HubError                the Event Hub did not answer, or refused
-|-- PlanningBroke           planning one message raised, or took more CPU or memory than it may
-|-- LastResortError         planning a batch message by message did not get to its end
+|-- TriggerError            a batch has no partition or no sequence numbers
+|-- HubError                the Event Hub did not answer, or refused the request
+|-- PlanningBroke           planning one message raised, or exceeded its CPU or memory limit
+|-- LastResortError         planning a batch message by message did not finish
 |-- PartitionUnknown        a partition was named that does not exist
 |-- AccessError             a container cannot be read: sign-in, network, name or role
 |-- CaptureError            a fixture cannot be written
@@ -20,8 +20,8 @@ ExporterError
 |   |-- OutcomeUnknown             no answer, or an unclear one: the call may have taken effect
 |   `-- DeadlineExceeded    the time of a run is up, before what would come next has begun
 `-- LedgerError             a ledger cannot be trusted; an operator decides
-    |-- LedgerMissing       it was there before
-    |-- LedgerRolledBack    it is older than what was seen of it
+    |-- LedgerMissing       it existed before
+    |-- LedgerRolledBack    it is older than the version that was seen
     |-- OutputConflict      the output container belongs to another state container
     |-- LedgerTooNew        a newer program wrote it
     `-- LedgerTooLarge      it does not fit into one Put Blob
@@ -39,7 +39,7 @@ class SettingError(ExporterError):
 
 
 class TriggerError(ExporterError):
-    """A batch came without its partition or its sequence numbers."""
+    """A batch has no partition or no sequence numbers."""
 
 
 class HubError(ExporterError):
@@ -47,7 +47,7 @@ class HubError(ExporterError):
 
 
 class PlanningBroke(ExporterError):
-    """Planning one message raised, or took more CPU or memory than it may: a fault of this program."""
+    """Planning one message raised, or exceeded its CPU or memory limit: a fault of this program."""
 
 
 class LastResortError(ExporterError):
@@ -59,7 +59,7 @@ class PartitionUnknown(ExporterError):
 
 
 class AccessError(ExporterError):
-    """A container cannot be read: the sign-in, the network, a name or a role is not right."""
+    """A container cannot be read because of the sign-in, the network, a name or a role."""
 
 
 class CaptureError(ExporterError):
@@ -71,7 +71,7 @@ class ConvertError(ExporterError):
 
 
 class DamagedFile(ExporterError):
-    """An output file or a state blob is not as it was written: cut off, or changed."""
+    """An output file or a state blob differs from what was written: it was cut off or changed."""
 
 
 class DeltaLogError(ExporterError):
@@ -79,7 +79,7 @@ class DeltaLogError(ExporterError):
 
 
 class ReportError(ExporterError):
-    """A report cannot be made as it was asked for."""
+    """The requested report cannot be created."""
 
 
 class ReconcileError(ExporterError):
@@ -103,7 +103,7 @@ class OutcomeUnknown(StorageError):
 
 
 class DeadlineExceeded(StorageError):
-    """The time of a run is up: what would come next has not begun. Storage is slow or does not answer."""
+    """The time of a run is up, so the next step was not started. Storage is slow or does not answer."""
 
 
 class LedgerError(ExporterError):

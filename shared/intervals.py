@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
 type Interval = tuple[int, int]
-"""Sequence numbers from the first to the last, both included."""
+"""Sequence numbers from the first to the last, inclusive."""
 
 
 def runs(numbers: Iterable[int]) -> Iterator[Interval]:
@@ -90,7 +90,7 @@ def common(intervals: Iterable[Interval], others: Iterable[Interval]) -> tuple[I
 
 
 def total(intervals: Iterable[Interval]) -> int:
-    """How many sequence numbers the intervals have, which do not overlap."""
+    """Counts the sequence numbers in intervals that do not overlap."""
     return sum(last - first + 1 for first, last in intervals)
 
 

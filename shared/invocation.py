@@ -1,4 +1,4 @@
-"""Runs one invocation of a function: reports what it raises, and sends the telemetry at its end.
+"""Runs one invocation of a function: reports what it raises, and sends telemetry at its end.
 
 The Functions host drops the log category of a failed invocation once the worker has announced OpenTelemetry,
 and counts endless retries as one request. So only what the app itself reports of a failure can be relied on.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 STALLED = 30 * 60
-"""Seconds that a partition with envelopes to commit may lie behind."""
+"""Seconds that a partition with envelopes to commit may lag behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,17 +11,17 @@ class Lag:
     """How far the commits of a partition are behind its hub."""
 
     envelopes: int
-    """In the hub and not committed."""
+    """Envelopes in the hub that are not committed."""
     seconds: float
-    """So long ago the oldest of them arrived, at most; 0: there is none."""
+    """Maximum age of the oldest of them in seconds; 0 if there are none."""
     records: int | None = None
-    """In them, by what an envelope of this partition held so far; None: nothing was committed of it."""
+    """Estimated records in them, from the average so far; None if nothing of the partition was committed."""
 
     @property
     def stalled(self) -> bool:
-        """Whether there are envelopes to commit, and for long nothing was."""
+        """Whether there are envelopes to commit, but nothing was committed for a long time."""
         return self.envelopes > 0 and self.seconds > STALLED
 
     def headroom(self, retention: float) -> float | None:
-        """Seconds until the hub may delete what is not committed; None: its retention is not known."""
+        """Seconds until the hub may delete uncommitted envelopes; None if its retention is unknown."""
         return retention - self.seconds if retention else None

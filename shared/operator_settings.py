@@ -4,7 +4,7 @@ from shared.settings import Settings
 
 
 class OperatorSettings(Settings):
-    """The settings of the function app; those of the hub may be missing."""
+    """The settings of the function app. Those of the hub may be missing."""
 
     EVENT_HUB_NAME: str = ""
     EVENT_HUB_CONSUMER_GROUP: str = ""
@@ -14,7 +14,7 @@ class OperatorSettings(Settings):
 
     @property
     def without(self) -> tuple[str, ...]:
-        """The settings that are missing to ask the hub; empty: it can be asked."""
+        """Names the settings that are missing to query the hub; empty if it can be queried."""
         connection = (
             ()
             if self.hub.string or self.hub.address

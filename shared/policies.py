@@ -23,7 +23,7 @@ class Connection:
     address: str | None = None
     """Fully qualified namespace (Event Hubs) or service URI (Blob Storage)."""
     client_id: str | None = None
-    """Of the user-assigned managed identity; None: the system-assigned one, or the developer's login."""
+    """Client id of the user-assigned identity; None for the system-assigned one or the developer's login."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class ChildLimits:
     batch: float = 30
     """Seconds in total of a batch, so that a run has time left for the message that breaks it."""
     memory: int = 1 << 30
-    """Bytes beyond what the process takes once everything is imported."""
+    """Bytes beyond what the process uses after all imports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +67,10 @@ class RedactionPolicy:
 
 @dataclass(frozen=True, slots=True)
 class ExportPolicy:
-    """The settings that `plan_commit` goes by: the part of the settings that decides what is exported."""
+    """The settings that decide what is exported; `plan_commit` uses them."""
 
     categories: tuple[str, ...] = ("WebSocketConnectionLogs",)
-    """Of the records that are exported; each is a table of its own."""
+    """The exported categories; each has its own table."""
     formats: tuple[str, ...] = ("parquet",)
     compression: Compression = "snappy"
     max_age: timedelta = timedelta(days=7)
@@ -79,13 +79,13 @@ class ExportPolicy:
     commit_bytes: int = 32 * MiB
     grace: timedelta = timedelta(minutes=15)
     column_keys: ColumnKeys = ()
-    """More keys for columns, looked at after those that the tables declare."""
+    """Additional keys for columns, tried after those that the tables declare."""
     redaction: RedactionPolicy = RedactionPolicy()
 
 
 @dataclass(frozen=True, slots=True)
 class FinishPolicy:
-    """The settings that finishing connections goes by."""
+    """The settings that decide when connections are finished."""
 
     formats: tuple[str, ...] = ("parquet",)
     compression: Compression = "snappy"
@@ -96,21 +96,21 @@ class FinishPolicy:
     quiet: timedelta = timedelta(minutes=60)
     late: timedelta = timedelta(hours=6)
     cap: int = 3_000_000
-    """Connections that are kept at most, so that made-up ids cannot fill the storage."""
+    """Maximum number of connections that are kept, so that invented ids cannot fill the storage."""
     retention: timedelta = timedelta(0)
-    """How long the hub keeps envelopes; 0: not known."""
+    """How long the hub keeps envelopes; 0 if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompactionPolicy:
-    """The settings that compaction goes by."""
+    """The settings that decide which files are merged."""
 
     enabled: bool = True
     compression: Compression = "snappy"
     quiet: timedelta = timedelta(hours=1)
     target: int = 128 * MiB
     reach: timedelta = timedelta(days=9)
-    """So far back a record's time may lie when it is committed."""
+    """Maximum age of a record when it is committed."""
     delta: bool = False
     """Whether to create the Delta log of a table that has none."""
     keep: timedelta = timedelta(0)

@@ -1,4 +1,4 @@
-"""Parses durations in settings, and explains in plain words why a setting is refused."""
+"""Parses durations in settings, and explains in plain words why a setting is rejected."""
 
 import re
 from collections.abc import Collection, Mapping

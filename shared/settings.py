@@ -224,12 +224,12 @@ class Settings(BaseSettings):
         return self
 
     def _services(self) -> tuple[tuple[str, str], ...]:
-        """What must be reachable: its setting, and what ends the name of its address."""
+        """The services that must be reachable: the setting, and the suffix of the setting of its address."""
         return ("EventHubConnection", "fullyQualifiedNamespace"), ("OutputStorage", "blobServiceUri")
 
     @property
     def export_policy(self) -> ExportPolicy:
-        """What decides which rows and files there will be."""
+        """The policy for validation and export."""
         return ExportPolicy(
             categories=self.EXPORT_CATEGORIES,
             formats=self.OUTPUT_FORMATS,
@@ -251,7 +251,7 @@ class Settings(BaseSettings):
 
     @property
     def finish_policy(self) -> FinishPolicy:
-        """What decides when a connection is finished, and what is said of it."""
+        """The policy for finishing connections."""
         return FinishPolicy(
             formats=self.OUTPUT_FORMATS,
             compression=self.PARQUET_COMPRESSION,
@@ -266,7 +266,7 @@ class Settings(BaseSettings):
 
     @property
     def compaction_policy(self) -> CompactionPolicy:
-        """What decides which files are put together."""
+        """The policy for compaction."""
         return CompactionPolicy(
             enabled=self.COMPACT_ENABLED,
             compression=self.PARQUET_COMPRESSION,
@@ -315,12 +315,12 @@ SECRETS = {
 
 
 def load() -> Settings:
-    """The settings from the environment. Raises SettingError, which names every wrong one."""
+    """Loads the settings from the environment. Raises SettingError, which names every wrong setting."""
     return load_as(Settings)
 
 
 def load_as[S: Settings](kind: type[S]) -> S:
-    """The settings from the environment, as this kind. Raises SettingError, which names every wrong one."""
+    """Loads settings of this class from the environment. Raises SettingError, which names every wrong setting."""
     try:
         return kind()
     except ValidationError as error:

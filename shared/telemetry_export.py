@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHATTY = ("azure.core", "azure.eventhub", "azure.identity", "azure.monitor.opentelemetry")
-"""Loggers of libraries that write a line, or many, for each request or connection."""
+"""Loggers of libraries that write at least one line for each request or connection."""
 OFF = {
     name: {"enabled": False}
     for name in (
@@ -31,18 +31,18 @@ OFF = {
         *("psycopg2", "requests", "urllib", "urllib3"),
     )
 }
-"""Instrumentations of the distribution: a span for each storage call would cost more than it tells."""
+"""Instrumentations to turn off: a span for each storage call would cost more than it is worth."""
 
 
 FLUSH_MS = 5_000
-"""Milliseconds that sending what was gathered may take, for metrics and log lines each."""
+"""Maximum milliseconds to send the collected metrics, and again the log lines."""
 
 _flushing = threading.Lock()
 _flushed_at = -math.inf
 
 
 def flush(after: float = 0) -> None:
-    """Sends what was gathered, unless that happened less than `after` seconds ago; never raises.
+    """Sends what was collected, unless that happened less than `after` seconds ago. Never raises.
 
     An instance may be frozen after an invocation until the next one.
     """
@@ -65,9 +65,9 @@ def flush(after: float = 0) -> None:
 
 
 def configure(settings: Settings) -> None:
-    """Begins to send metrics and logs where the settings say; once, before functions run.
+    """Starts sending metrics and logs to the configured destinations. Call it once, before functions run.
 
-    Imports nothing as long as they say nothing. Raises SettingError.
+    Imports nothing if no destination is configured. Raises SettingError.
     """
     logging.getLogger("shared").setLevel(logging.INFO)
     for name in CHATTY:

@@ -30,18 +30,18 @@ from shared.timeunits import SECOND
 
 ATTEMPTS = 5
 BUDGET = 240.0
-"""Seconds of the ten minutes between two runs after which a run begins nothing new."""
+"""Seconds after which a run starts nothing new; runs are ten minutes apart."""
 SECONDS = 480.0
-"""How long a run may take, whatever storage does; after its budget it ends what it has begun."""
+"""Maximum duration of a run in seconds; after its budget, it only finishes what it has started."""
 STUCK = 300
-"""Seconds after which a swap that cannot be ended is an alarm."""
+"""Seconds after which an unfinished swap raises an alarm."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Swapped:
-    """Files that were put together into one."""
+    """Files that were merged into one."""
 
     table: str
     files: int
@@ -71,18 +71,18 @@ class CompactionSummary:
     """What a run did."""
 
     swaps: list[Swapped] = field(default_factory=list)
-    """Those that it began."""
+    """Swaps that it started."""
     finished: int = 0
     """Swaps that were in progress when the run began, and that it finished."""
     pending_since: int | None = None
-    """When the swap was committed that is not done, µs since 1970 UTC."""
+    """When the unfinished swap was committed (µs since 1970 UTC)."""
     left: bool = False
-    """There was more to do than the time allowed."""
+    """Whether there was more to do than the time allowed."""
     alarms: list[str] = field(default_factory=list)
     """What an operator should look at."""
 
     def pending(self, now: int) -> float:
-        """The age of a swap that is not done, in seconds; 0: there is none."""
+        """Returns the age of the unfinished swap in seconds, or 0 if there is none."""
         return (now - self.pending_since) / SECOND if self.pending_since is not None else 0
 
     def alarm(self, text: str) -> None:
@@ -93,7 +93,7 @@ class CompactionSummary:
 
 
 class Compactor:
-    """The work of the timer `compact_logs`. Two may run at once: what decides is the state."""
+    """Does the work of the timer `compact_logs`. Two can run at once: the state blob decides."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class Compactor:
     ) -> None:
         """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside.
 
-        `seconds`: how long a run may take, whatever storage does.
+        `seconds`: the maximum duration of a run.
         """
         self._seconds = seconds
         self._target = policy.target
@@ -190,7 +190,7 @@ class Compactor:
         return (CompactionState.parse(blob.data), blob.etag) if blob else (CompactionState(), None)
 
     def _ripe(self) -> Iterator[tuple[str, list[BlobInfo]]]:
-        """Folders of hours that are over and quiet, with their files. Delta logs follow each listing."""
+        """Yields folders of past, quiet hours with their files. Delta logs follow each listing."""
         now, quiet = self._now(), int(self._policy.quiet.total_seconds() * SECOND)
         for prefix in swaps.days(now, self._policy):
             day = self._tables.begin(prefix)
@@ -206,9 +206,9 @@ class Compactor:
             self._tables.end(prefix, day)
 
     def _listed(self, files: Sequence[BlobInfo]) -> set[str]:
-        """The files that any ledger, or the manifest, lists.
+        """Returns the files that any ledger or the manifest lists.
 
-        Raises LedgerError: one cannot be read, or a partition of these files has none.
+        Raises LedgerError if one of them cannot be read, or a partition of these files has no ledger.
         """
         names = self._storage.names("ledgers/")
         *blobs, at_manifest = self._storage.read_all([*names, manifest.NAME])
@@ -238,7 +238,7 @@ class Compactor:
         group: Sequence[BlobInfo],
         summary: CompactionSummary,
     ) -> tuple[CompactionState, str]:
-        """Merges, stages, commits, publishes, deletes. Raises DamagedFile: then nothing has happened."""
+        """Merges, stages, commits, publishes, deletes. If it raises DamagedFile, nothing has changed."""
         began, table = perf_counter(), _table(folder)
         stamp = Stamp(self._new_id(), self._now())
         name = f"{folder}compacted-{state.ordinal + 1:012d}-{stamp.commit_id}.compact.parquet"
@@ -294,7 +294,7 @@ class Compactor:
         if outcome is Publication.BLOCKS_GONE and not self._storage.exists(name):
             current = self._storage.read(swaps.NAME)
             if (current.etag if current else None) != etag:
-                raise PreconditionFailed(f"{swaps.NAME}: another instance came between")
+                raise PreconditionFailed(f"{swaps.NAME}: another instance was faster")
             self._tables.log_given_up(swap, state)
             summary.alarm(f"{name}: neither visible nor staged: its blocks expired, or it was deleted")
         elif not self._tables.log_swap(swap, state, etag):

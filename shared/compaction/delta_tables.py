@@ -215,7 +215,7 @@ class DeltaTables:
         # Whoever paused after publishing might add an output that was itself compacted since.
         blob = self._storage.read(swaps.NAME)
         if blob is None or blob.etag != etag:
-            raise PreconditionFailed(f"{swaps.NAME}: another instance came between")
+            raise PreconditionFailed(f"{swaps.NAME}: another instance was faster")
         inputs = [name.removeprefix(delta_log.folder) for name in swap.names]
         output = swap.output.name.removeprefix(delta_log.folder)
         file = reconciliation.logged(int(swap.output.metadata["bytes"]), swap.output.metadata)

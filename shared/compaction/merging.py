@@ -1,8 +1,8 @@
 """Merge-sorts the rows of many Parquet files, a few row groups in memory at a time, the rest on disk.
 
-Rows are read in runs of some megabytes; each is sorted, and kept in a temporary file in small batches. The
-first key of each batch is remembered: between any two such keys lie at most so many batches, and one more of
-each run. So what is sorted at a time is bounded, however the keys are distributed.
+Rows are read in runs of some megabytes. Each run is sorted and stored in a temporary file in small batches,
+whose first keys stay in memory. Between two of these keys there is a limited number of batches, plus one of
+each run, so the amount sorted at a time is bounded for any distribution of keys.
 """
 
 from bisect import bisect_left

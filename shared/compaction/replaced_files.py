@@ -15,7 +15,7 @@ KEY = "replaces"
 
 @dataclass(frozen=True, slots=True)
 class ReplacedFile:
-    """A file as it was exported, whose rows are now in a compacted one."""
+    """An exported file whose rows are now in a compacted file."""
 
     name: str
     metadata: Mapping[str, str]
@@ -36,7 +36,7 @@ def dump(origins: Sequence[ReplacedFile]) -> str:
 
 
 def load(metadata: Mapping[bytes, bytes] | None, name: str) -> list[ReplacedFile]:
-    """From the key-value metadata of the Parquet file of this name. Raises DamagedFile."""
+    """Parses the key-value metadata of the Parquet file with this name. Raises DamagedFile."""
     try:
         data = orjson.loads(zlib.decompress(b64decode((metadata or {})[KEY.encode()], validate=True)))
         columns = data["metadata"]

@@ -26,9 +26,9 @@ from shared.tables.column import VERSION, Table
 
 PARALLEL = 8
 PIECE = 4 << 20
-"""Bytes that one call fetches at most."""
+"""Maximum number of bytes that one call fetches."""
 BLOCK = 16 << 20
-"""Bytes of a block, at most."""
+"""Maximum size of a block in bytes."""
 
 SCRATCH = "websocketlogs-compaction-"
 """What the name of a temporary folder begins with; then comes the process."""
@@ -82,7 +82,7 @@ def rewrite(
 
 
 def _sweep() -> None:
-    """Deletes what processes left that were killed on their way: an instance has little disk."""
+    """Deletes temporary files of killed processes, because an instance has little disk space."""
     processes = Path("/proc")
     if not (processes / "self").exists():  # no Linux, no way to tell who lives
         return
@@ -92,7 +92,7 @@ def _sweep() -> None:
 
 
 def _fetch(storage: Storage, files: Sequence[BlobInfo], scratch: Path) -> list[Path]:
-    """Copies the files to disk: all of them together are no more than the target."""
+    """Copies the files to disk. Their total size is at most the target."""
 
     def fetch(number: int, file: BlobInfo) -> Path:
         path = scratch / f"{number}.parquet"
@@ -164,7 +164,7 @@ def _times(origins: Sequence[ReplacedFile]) -> dict[str, str]:
 
 
 class _Blocks(io.RawIOBase):
-    """A file that is being written, and staged in blocks now and then."""
+    """A file that is written and staged in blocks from time to time."""
 
     def __init__(self, storage: Storage, name: str, commit_id: str) -> None:
         self._storage = storage

@@ -76,7 +76,7 @@ class Repair:
                 if ledger.files and age > publishing.PENDING:
                     repaired += publishing.repair_ledger(self._storage, name, stamp)
             except PreconditionFailed:
-                continue  # an exporter came between: it has done the same, or the next run does
+                continue  # an exporter was faster: it has done the same, or the next run does
         if state:
             self._begin(before, there, state, checkpoints, alarm)
         return repaired

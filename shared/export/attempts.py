@@ -1,4 +1,4 @@
-"""Tells from the host's account of the previous attempt whether the batch itself may be the cause."""
+"""Decides from the host's report on the previous attempt whether the batch itself may be the cause."""
 
 import re
 from typing import Protocol
@@ -21,7 +21,7 @@ class RetryContext(Protocol):
 
 
 def suspect(retry: RetryContext | None) -> bool:
-    """Whether an earlier attempt of this batch died, timed out, or raised what no storage or ledger causes.
+    """Whether an earlier attempt died, timed out, or raised an error not caused by storage or a ledger.
 
     The host keeps a batch in its memory while it retries, so this outlives the worker that died. Where it
     does not say what happened, the batch is suspect.

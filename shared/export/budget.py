@@ -12,7 +12,7 @@ WHAT = "MEMORY_BUDGET"
 
 
 class ByteBudget:
-    """A number of bytes; whoever needs some waits until they are free. First come, first served."""
+    """A number of bytes. Callers wait until the bytes they need are free, first come, first served."""
 
     def __init__(self, total: int) -> None:
         self._total = total
@@ -22,7 +22,7 @@ class ByteBudget:
 
     @contextmanager
     def hold(self, size: int) -> Iterator[None]:
-        """Takes `size` bytes, or all there are if it is more, during the with block.
+        """Holds `size` bytes (at most the whole budget) during the with block.
 
         Raises DeadlineExceeded if they are not free in the time that the current work has left.
         """

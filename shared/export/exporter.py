@@ -30,7 +30,7 @@ from shared.protocol.storage import Storage
 SECONDS = 120.0
 """How long a call of `run` may take: far less than `functionTimeout`, which would restart the worker."""
 ATTEMPTS = 10
-"""Refusals in a row after which the invocation fails, and the trigger's retry policy takes over."""
+"""Consecutive refusals after which the invocation fails and the trigger's retry policy takes over."""
 
 log = logging.getLogger(__name__)
 
@@ -190,7 +190,7 @@ class Exporter:
         return held
 
     def _load(self, partition: HubPartition) -> tuple[Ledger, str | None]:
-        """Step 1: the ledger as it stands, with every file that it lists published."""
+        """Step 1: loads the current ledger and publishes every file that it lists."""
         name = Ledger.name(partition)
         with self._lock:
             seen = self._seen.get(partition)
@@ -249,7 +249,7 @@ class Exporter:
             self._seen[partition] = (ledger.ledger_id, ledger.ordinal)
 
     def _need(self, envelopes: Sequence[Envelope]) -> int:
-        """Bytes that planning may work on at a time; what a compressed body comes to is not known before."""
+        """Returns the bytes to reserve for planning. The inflated size of a body is not known in advance."""
         if any(envelope.body.startswith(GZIP) for envelope in envelopes):
             return max(self._policy.commit_bytes, self._policy.max_inflated)
         return min(self._policy.commit_bytes, sum(len(envelope.body) for envelope in envelopes))

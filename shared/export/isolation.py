@@ -28,7 +28,7 @@ PLANNER = "shared.export.plan:plan_commit"
 START = 60
 """Seconds in which a child has imported what it needs."""
 KEPT = ("PATH", "LD_LIBRARY_PATH", "LANG", "TZ", "HOME")
-"""Variables that a child gets: no setting, and so no secret."""
+"""Environment variables that a child gets: no settings, and so no secrets."""
 
 
 class IsolatedPlanner:
@@ -50,7 +50,7 @@ class IsolatedPlanner:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Ends the child, if there is one."""
+        """Ends the child if there is one."""
         self._end()
 
     def make(

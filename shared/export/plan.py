@@ -32,7 +32,7 @@ from shared.timeunits import microseconds
 DERIVATIONS: dict[str, Callable[[pa.Table, observations.StartTimeLookup], tuple[pa.Table, pa.Table]]] = {
     "start_times": observations.enrich
 }
-"""What fills the derived columns of a table, by the name in its declaration; gives observations too."""
+"""The functions that fill derived columns and return observations, by the name that a table declares."""
 
 
 def plan_commit(

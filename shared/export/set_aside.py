@@ -8,11 +8,11 @@ from shared.protocol.selection import Selection, Verdict
 from shared.timeunits import HOUR
 
 MAX_BROKEN = 100
-"""Messages of a partition that may break planning in an hour, and are set aside."""
+"""Maximum number of messages of a partition that are set aside in an hour because they break planning."""
 
 
 def stale(selection: Selection) -> Validated:
-    """Envelopes of a hub that is no more: kept as dead letters, never exported."""
+    """Turns envelopes of a deleted hub into dead letters; they are never exported."""
     current = selection.ledger.incarnation.number
     return _dead(
         selection,
@@ -23,7 +23,7 @@ def stale(selection: Selection) -> Validated:
 
 
 def broken(selection: Selection, problem: str) -> Validated:
-    """Envelopes that break this program: kept as dead letters, so that their neighbors can go on."""
+    """Turns envelopes that break this program into dead letters, so that the others can be exported."""
     if selection.verdict is Verdict.LOST:
         raise PlanningBroke(f"what was lost of it cannot be written again: {problem}")
     return _dead(

@@ -1,4 +1,4 @@
-"""The registry of output formats: settings, planning, finishing, the audit and the report go by it."""
+"""The registry of output formats, which settings, planning, finishing, the audit and the report use."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from shared.policies import Compression
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A format that rows are written in. Adding one to FORMATS is all that it takes."""
+    """A format in which rows are written. To add one, list it in FORMATS."""
 
     name: str
-    """As `OUTPUT_FORMATS` names it, and the folder of its files in the container."""
+    """Its name in `OUTPUT_FORMATS`, and the folder of its files in the container."""
     extension: str
-    """How names of its files end, without the first dot: loaders that are fed by events can go by it."""
+    """The ending of its file names without the first dot; event-driven loaders can filter by it."""
     content_type: str
     encode: Callable[[pa.Table, Mapping[str, str], Compression], bytes]
-    """Takes a table, key-value metadata for formats that have them, and the codec of Parquet."""
+    """Encodes a table. Receives key-value metadata for formats that support them, and the Parquet codec."""
     count_rows: Callable[[BinaryIO], int]
-    """Reads how many rows a file has. Raises DamagedFile."""
+    """Counts the rows of a file. Raises DamagedFile."""
     read_keys: Callable[[BinaryIO], Iterator[Keys]]
     """Reads the keys of all rows of a file. Raises DamagedFile."""
 

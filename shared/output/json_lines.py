@@ -1,4 +1,4 @@
-"""Writes tables as JSON Lines, packed with gzip, and reads such files line by line."""
+"""Writes tables as JSON Lines compressed with gzip, and reads such files line by line."""
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,19 +15,19 @@ from shared.output.lineage import BATCH, KEY, Keys
 from shared.policies import Compression
 
 CONTENT_TYPE = "application/gzip"
-"""Without a content encoding: with `gzip`, HTTP clients would unpack what is called `.gz`."""
+"""Set without a content encoding: with `gzip`, HTTP clients would decompress a file named `.gz`."""
 PIECE = 4 << 20
-"""Maximum number of bytes that are read, and unpacked, at a time."""
+"""Maximum number of bytes that are read and decompressed at a time."""
 _LEVEL = 1
-"""Of ISA-L: a twentieth of the time that zlib takes at level 6, for 18 % more bytes."""
+"""Level of ISA-L. It takes a twentieth of the time of zlib at level 6, for 18 % more bytes."""
 _ROWS = 4_096
-"""Rows whose lines are made at a time."""
+"""Number of rows encoded at a time."""
 _BLOCK = 8 << 20
-"""Bytes, in memory, of such rows at most, unless a single row is larger."""
+"""Maximum size of these rows in memory (bytes), unless a single row is larger."""
 
 
 def encode(table: pa.Table, metadata: Mapping[str, str], compression: Compression) -> bytes:  # noqa: ARG001 - a format of FORMATS
-    """Encodes a table as JSON Lines, packed with gzip: times in ISO 8601 with `Z` and microseconds.
+    """Encodes a table as JSON Lines compressed with gzip. Times are ISO 8601 with `Z` and microseconds.
 
     Nulls are written, so that a reader that takes the columns from the first lines finds all of them.
     """
@@ -35,13 +35,13 @@ def encode(table: pa.Table, metadata: Mapping[str, str], compression: Compressio
 
 
 def pack(blocks: Iterable[bytes]) -> bytes:
-    """Packs one gzip member, whose time is 0."""
+    """Compresses data to one gzip member with time 0."""
     packer = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, 31)
     return b"".join([*map(packer.compress, blocks), packer.flush()])
 
 
 def _lines(table: pa.Table) -> Iterator[bytes]:
-    """The lines, some at a time, made by column: a value that occurs often is written out once."""
+    """Yields lines in chunks. They are encoded by column, so that a frequent value is converted once."""
     names = [f"{orjson.dumps(name).decode()}:" for name in table.column_names]
     rows = max(1, min(_ROWS, _BLOCK * table.num_rows // max(1, table.nbytes)))
     for batch in table.combine_chunks().to_batches(rows):
@@ -62,7 +62,7 @@ def _lines(table: pa.Table) -> Iterator[bytes]:
 
 
 def _values(column: pa.Array) -> pa.Array:
-    """Each value as JSON text; null stays null."""
+    """Converts each value to JSON text; null stays null."""
     coded = column.dictionary_encode()
     values = coded.dictionary
     if pa.types.is_timestamp(values.type):

@@ -19,24 +19,24 @@ _FOREIGN = re.compile(rb"[^a-z0-9-]")
 
 @dataclass(frozen=True, slots=True)
 class FolderRows:
-    """The rows of one hour, or a part of them."""
+    """The rows of one hour, or some of them."""
 
     date: str
     """`YYYY-MM-DD`, UTC."""
     hour: str
     """`00` to `23`, UTC."""
     part: int | None
-    """Counts from 0 where the size of files splits the hour; None: it does not."""
+    """Counts from 0 if the hour is split into several files; otherwise None."""
     table: pa.Table
 
 
 def split(table: pa.Table, by: str = "TimeGenerated", rows_per_file: int = ROWS_PER_FILE) -> list[FolderRows]:
-    """Every row in the folder of its hour, which come in order of time; rows keep their order inside.
+    """Splits a table by hour, in order of time. Rows keep their order within an hour.
 
     Args:
         table: Any table.
         by: A column of it, of type timestamp[us, UTC], without nulls.
-        rows_per_file: An hour with more rows comes in several parts.
+        rows_per_file: An hour with more rows is split into several parts.
 
     Raises:
         ValueError: The column has nulls, which belong to no hour.
@@ -80,14 +80,14 @@ def times(table: pa.Table, by: str) -> str:
 
 
 def folder(format: str, table_name: str, date: str, hour: str) -> str:  # noqa: A002 - the word of the design
-    """Folder of an hour of a table: `parquet/<table>/date=2026-11-20/hour=10/`."""
+    """Returns the folder of an hour of a table: `parquet/<table>/date=2026-11-20/hour=10/`."""
     return f"{format}/{table_name}/date={date}/hour={hour}/"
 
 
 def dead_letter_folder(enqueued_us: int) -> str:
-    """Folder of the dead letters that reached the hub then (µs since 1970 UTC).
+    """Returns the folder of the dead letters that reached the hub then (µs since 1970 UTC).
 
-    Spark, Hive and their friends skip names that begin with `_`.
+    Spark, Hive and similar readers skip names that begin with `_`.
     """
     date, hour = _date_and_hour(enqueued_us // HOUR)
     return f"{DEAD_LETTERS}/date={date}/hour={hour}/"
@@ -104,9 +104,9 @@ def file_name(
 ) -> str:
     """`<namespace>-<hub>-<id>-i<incarnation>-<first>-<last>-<commit id>[-part].<extension>`.
 
-    The namespace goes without its domain. What is not of `a-z`, `0-9` and `-` in the partition goes as `~`
-    and two hexadecimal digits for each of its UTF-8 bytes. The first sequence number has 20 digits, so that
-    names of a partition sort by it.
+    The namespace has no domain. Each UTF-8 byte of the partition that is not in `a-z`, `0-9` and `-` is
+    written as `~` and two hexadecimal digits. The first sequence number has 20 digits, so that the names of
+    a partition sort by it.
     """
     origin = "-".join(
         _escaped(part) for part in (partition.namespace.partition(".")[0], partition.hub, partition.id)

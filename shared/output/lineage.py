@@ -1,4 +1,4 @@
-"""The columns that say where a row came from, by which the audit knows it. Pure data."""
+"""The columns that identify the origin of a row, for the audit. Pure data."""
 
 from shared.arrays import Array
 
@@ -7,4 +7,4 @@ BATCH = 1 << 16
 """Maximum number of rows that are read at a time."""
 
 type Keys = tuple[set[str], Array, Array]
-"""Of some rows: all their partitions, and of each row the sequence number and the record index."""
+"""The partitions of some rows, and the sequence number and record index of each row."""

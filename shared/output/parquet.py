@@ -1,4 +1,4 @@
-"""Writes tables as Parquet that every reader opens, and reads what the audit asks of such a file."""
+"""Writes tables as Parquet that every reader can open, and reads what the audit needs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ COMPACTED_LEVELS = LEVELS | {"zstd": 3}
 
 
 def encode(table: pa.Table, metadata: Mapping[str, str], compression: Compression) -> bytes:
-    """Encodes a table as Parquet that every reader opens.
+    """Encodes a table as Parquet that every reader can open.
 
     Data pages are of version 1 with a checksum each; text is encoded as dictionaries, everything else
     plain. The file has statistics and a page index, and its Arrow schema describes the fields.
@@ -44,13 +44,13 @@ def writer(
     metadata: Mapping[str, str],
     compression: Compression,
 ) -> pq.ParquetWriter:
-    """Writes Parquet in row groups that are given one by one, sorted; close it.
+    """Writes Parquet row group by row group, in sorted order. Close it at the end.
 
     Args:
         sink: Takes bytes: a file, open for writing.
         schema: That of every table that is written.
         order: The columns that rows are sorted by. The first one gets a Bloom filter for each row group.
-        distinct: So many different values of that column a row group is expected to have.
+        distinct: Expected number of distinct values of that column in a row group.
         metadata: Goes beside the schema into the file's key-value metadata.
         compression: The codec of the data pages.
     """
@@ -69,7 +69,7 @@ def writer(
 def _options(
     schema: pa.Schema, compression: Compression, levels: Mapping[Compression, int | None]
 ) -> dict[str, Any]:
-    """What `pyarrow.parquet` is told; docs/reading.md says which readers this is for."""
+    """Returns the options for `pyarrow.parquet`. docs/reading.md lists the readers that they support."""
     return {
         "compression": compression,
         "compression_level": levels[compression],
@@ -81,7 +81,7 @@ def _options(
 
 
 def count_rows(file: BinaryIO) -> int:
-    """The rows of a file, as its footer says. Raises DamagedFile."""
+    """Counts the rows of a file by its footer. Raises DamagedFile."""
     rows: int = opened(file).metadata.num_rows
     return rows
 
@@ -95,14 +95,14 @@ def read_keys(file: BinaryIO) -> Iterator[Keys]:
 
 
 def opened(file: BinaryIO) -> pq.ParquetFile:
-    """A file of which only the footer is read. Raises DamagedFile."""
+    """Opens a file and reads only its footer. Raises DamagedFile."""
     with damage():
         return pq.ParquetFile(pa.PythonFile(file, "r"))
 
 
 @contextmanager
 def damage() -> Iterator[None]:
-    """What Arrow cannot read is a damaged file. Raises DamagedFile."""
+    """Turns Arrow's read errors into DamagedFile."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:

@@ -1,4 +1,4 @@
-"""The checkpoints of the Functions host: where it goes on in each partition."""
+"""The checkpoints of the Functions host: where it continues in each partition."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from shared.input.envelope import HubPartition
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Where the host goes on in a partition, after the event that is named here."""
+    """The host continues in a partition after the event that is named here."""
 
     partition: HubPartition
     sequence: int | None

@@ -1,4 +1,4 @@
-"""What the metadata of each file of a commit say about the commit. Pure data."""
+"""The metadata that every file of a commit has about that commit. Pure data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from shared.intervals import intervals, size
 
 @dataclass(frozen=True, slots=True)
 class CommitMetadata:
-    """What each file of a commit says of the commit in its metadata (shared/export/plan.py)."""
+    """The metadata that every file of a commit has about it (written by shared/export/plan.py)."""
 
     partition: str
     ledger_id: str
@@ -53,7 +53,7 @@ class CommitMetadata:
 
     @classmethod
     def of_connections(cls, metadata: Mapping[str, str]) -> Self | None:
-        """The same of a file of finished connections, which has no sequence numbers and no rejections."""
+        """The same for a file of finished connections, which has no sequence numbers and no rejections."""
         return cls.of(
             {
                 **_OF_CONNECTIONS,
@@ -79,4 +79,4 @@ _OF_CONNECTIONS = {
 
 
 CONNECTIONS = "connections"
-"""Stands for the finished connections where the name of a partition of the hub would."""
+"""Stands for the finished connections in place of a partition's name."""

@@ -7,18 +7,18 @@ from shared.protocol.ledger import Counts, Ledger, StagedFile
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What a commit tells of its envelopes beside its counts; times in µs since 1970 UTC."""
+    """Measurements of a commit besides its counts; times in µs since 1970 UTC."""
 
     bytes: int = 0
-    """Of the bodies, as they arrived."""
+    """Size of the bodies as they arrived."""
     late: int = 0
     """Rows that arrived more than `policy.grace` after their time."""
     arrived: int | None = None
-    """When the oldest envelope did."""
+    """When the oldest envelope arrived."""
     happened: int | None = None
-    """The median time of the rows, of two the upper one; None: there is no row."""
+    """The (upper) median time of the rows; None if there are none."""
     passed: int = 0
-    """Sequence numbers that the commit is the first to pass over, after the partition's first commit."""
+    """Sequence numbers newly found missing by this commit, after the partition's first commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,12 @@ class CommitPlan:
     segment: bytes | None
     """The observations, to be stored under the name of the ledger's last segment."""
     counts: Counts
-    """What this commit adds to the ledger's."""
+    """What this commit adds to the ledger's counts."""
     measures: Measures = Measures()
     index: bytes | None = None
-    """To be stored under the name of the ledger's last index: that is a new one."""
+    """The content of the ledger's last index, if that is new."""
 
     def without_data(self) -> "CommitPlan":
-        """The same without the bytes that are stored by now: what is kept of a commit."""
+        """Returns the plan without the bytes that are already stored."""
         files = tuple(replace(file, data=b"") for file in self.files)
         return replace(self, files=files, segment=None, index=None)

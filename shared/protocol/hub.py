@@ -1,4 +1,4 @@
-"""What the program asks of an Event Hub, and how far the hub's partitions go."""
+"""What the program needs from an Event Hub, and the state of the hub's partitions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,25 +13,25 @@ from shared.timeunits import SECOND
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The end of a partition, when it was asked for."""
+    """The state of a partition when the hub was queried."""
 
     last: int
-    """The highest sequence number in it; -1: none yet."""
+    """The highest sequence number in it; -1 if there was none yet."""
     enqueued: int
-    """When that was enqueued, µs since 1970 UTC."""
+    """When that event was enqueued (µs since 1970 UTC)."""
     empty: bool
-    """Nothing is in it: never was, or all of it expired."""
+    """Whether it holds no events, because none arrived or all expired."""
     first: int = 0
     """The lowest sequence number that it still holds."""
 
     def drained(self, incarnation: Incarnation) -> bool:
-        """Whether nothing is in it that was not committed."""
+        """Whether everything in it is committed."""
         if self.empty:
             return True
         return self.last < (incarnation.next or 0) and self.enqueued <= incarnation.newest
 
     def behind(self, incarnation: Incarnation) -> int:
-        """How many envelopes are in it, at least, that were not committed."""
+        """Returns the minimum number of envelopes in it that are not committed."""
         return 0 if self.drained(incarnation) else max(1, self.last + 1 - (incarnation.next or 0))
 
     def lag(self, ledger: Ledger | None, now: int) -> Lag:
@@ -59,7 +59,7 @@ class HubState:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """An event that was read from the hub once more."""
+    """An event that was read from the hub again."""
 
     envelope: Envelope
     offset: str
@@ -70,4 +70,4 @@ class Hub(Protocol):
     """The Event Hub that this app exports."""
 
     def ask(self) -> HubState | None:
-        """How it stands now; None: it did not answer."""
+        """Returns its current state, or None if it did not answer."""

@@ -1,4 +1,4 @@
-"""Makes sure that an output container has one state container, by a marker in it that names its state."""
+"""Ensures that an output container has one state container, with a marker that names it."""
 
 from collections.abc import Callable
 from typing import Self
@@ -17,12 +17,12 @@ MARKER = "_state.json"
 IDENTITY = "state.json"
 """In the state container."""
 CHECKED = MINUTE
-"""Microseconds for which a container that was found to belong here is not asked again."""
+"""Microseconds for which a container that was found to belong here is not checked again."""
 MAX_BYTES = 1 << 16
 
 
 class Identity(BaseModel):
-    """What tells a state container from others, also once it was copied to another account."""
+    """The identity of a state container, which distinguishes it even from a copy in another account."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -44,7 +44,7 @@ class Identity(BaseModel):
 
 
 class Ownership:
-    """Asks, once a minute at most, whether the output container belongs to this state container."""
+    """Checks, at most once a minute, whether the output container belongs to this state container."""
 
     def __init__(
         self, storage: Storage, name: str, now: Callable[[], int], new_id: Callable[[], str]

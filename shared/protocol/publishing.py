@@ -12,7 +12,7 @@ from shared.protocol.storage import Publication, Storage
 from shared.timeunits import DAY, MINUTE
 
 BLOCKS_LIVE = 6 * DAY
-"""Microseconds for which staged blocks are sure to be there: Azure keeps uncommitted ones for a week.
+"""Microseconds for which staged blocks surely exist: Azure keeps uncommitted blocks for a week.
 
 Source: learn.microsoft.com/rest/api/storageservices/put-block, remarks.
 """
@@ -37,11 +37,11 @@ class Publishable(Protocol):
 
 
 def publish[L: Publishable](storage: Storage, name: str, ledger: L, etag: str, stamp: Stamp) -> tuple[L, str]:
-    """Makes every listed file visible; the ledger and its ETag then, which change if a file is lost.
+    """Makes every listed file visible. Returns the ledger and its ETag, which change if a file is lost.
 
     Blocks that are gone mean that the file was published and then deleted, by a lifecycle rule or by
     compaction, unless they may have expired: then the file is lost, and the ledger says so.
-    Raises PreconditionFailed where another writer came between: begin again with the ledger as it is then.
+    Raises PreconditionFailed if another writer was faster: start again with the current ledger.
     """
     return _settle(storage, name, ledger, etag, stamp, storage.publish(ledger.files))
 
@@ -66,7 +66,7 @@ def _settle[L: Publishable](
         return ledger, etag
     current = storage.read(name)
     if current is None or current.etag != etag:
-        raise PreconditionFailed(f"{name}: another writer came between")
+        raise PreconditionFailed(f"{name}: another writer was faster")
     lost = [
         file for file in gone if stamp.now - file.staged_at >= BLOCKS_LIVE and not storage.exists(file.name)
     ]
@@ -92,8 +92,8 @@ def _settle[L: Publishable](
 def repair_ledger(storage: Storage, name: str, stamp: Stamp) -> bool:
     """Publishes what the ledger of this name lists and empties the list; whether there was anything to do.
 
-    Finishes what an exporter left that died between its ledger write and its last publish. Raises
-    PreconditionFailed where the exporter came between: then there is nothing to repair.
+    Completes the work of an exporter that died between its ledger write and its last publish. Raises
+    PreconditionFailed if the exporter was faster: then there is nothing to repair.
     """
     blob = storage.read(name)
     if blob is None:

@@ -21,7 +21,7 @@ class Verdict(Enum):
     RECREATED = auto()
     """The first envelope of a hub that was created again: sequence numbers began again, time did not."""
     STALE = auto()
-    """Of a hub that is no more, never committed: its owner came too late. Quarantined."""
+    """From a deleted hub and never committed, because its owner was too late. Quarantined."""
     LOST = auto()
     """Committed, but a file that held some of it could not be published: may refill that."""
     DUPLICATE = auto()

@@ -21,15 +21,15 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class BlobInfo:
-    """An output blob as a listing shows it."""
+    """An output blob as shown by a listing."""
 
     name: str
     size: int
     metadata: Mapping[str, str]
     visible: bool = True
-    """False: it has staged blocks only, which no reader can see."""
+    """False if it has only staged blocks, which no reader can see."""
     leased: bool = False
-    """Somebody's lease keeps it from being deleted."""
+    """Whether a lease prevents its deletion."""
 
 
 def is_directory(name: str, metadata: Mapping[str, str]) -> bool:
@@ -44,14 +44,14 @@ def is_directory(name: str, metadata: Mapping[str, str]) -> bool:
 
 
 class Publication(Enum):
-    """What became of a file that was to be published."""
+    """The outcome of publishing a file."""
 
     DONE = auto()
     """This call made it visible."""
     ALREADY = auto()
-    """It is visible, by an earlier call."""
+    """An earlier call made it visible."""
     BLOCKS_GONE = auto()
-    """Its blocks are not there: published and deleted since, or expired."""
+    """Its blocks do not exist: it was published and then deleted, or they expired."""
 
 
 class Storage(Protocol):

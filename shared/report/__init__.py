@@ -1,6 +1,6 @@
-"""The report: a page with plots of what was exported in a range of time.
+"""The report: a page with charts of what was exported in a time range.
 
-How the data flows, a day of output at a time so that neither memory nor disk goes by the length of the range:
+The data flow, one day of output at a time, so that memory and disk do not grow with the length of the range:
 
     write.write            the shell: progress, errors, the file
       -> places            which files of a day there are, in storage or in a folder
@@ -8,7 +8,7 @@ How the data flows, a day of output at a time so that neither memory nor disk go
       -> page              the sums, styles and scripts as one HTML file
            page.html, page.css, aggregates.js, plots.js, page.js
 
-DuckDB and the plots are no part of the function app: requirements-report.txt.
+DuckDB and the chart library are not part of the function app (see requirements-report.txt).
 """
 
 from importlib.util import find_spec

@@ -19,13 +19,13 @@ from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import DAY, HOUR, MINUTE
 
 MEMORY = "1GB"
-"""What DuckDB takes at most before it goes to its folder on disk."""
+"""Maximum memory of DuckDB before it spills to its folder on disk."""
 THREADS = 4
-"""Each takes a part of that."""
+"""Number of threads; each takes part of that memory."""
 LABELS, LONGEST = 12, 20
-"""How many destinations, regions and errors are told apart; how many connections of a group are listed."""
+"""Maximum number of destinations, regions and errors shown, and of connections listed in a group."""
 DIMENSIONS = ("Destination", "Region", "Source", "Instance")
-"""Columns that connections can be grouped by, the most telling ones first. Instance: of API Management."""
+"""Columns to group connections by, the most informative first. Instance means API Management instance."""
 
 type Rows = list[tuple[Any, ...]]
 type Aggregates = dict[str, Rows]
@@ -78,7 +78,7 @@ def distinguishing(columns: Rows) -> tuple[str, str]:
 
 
 class Database:
-    """A DuckDB file in a folder, gone with it; its memory is bounded."""
+    """A DuckDB file in a temporary folder, with bounded memory."""
 
     def __init__(self, folder: Path, range_: Range) -> None:
         self._connection = duckdb.connect(
@@ -88,14 +88,14 @@ class Database:
                 "threads": min(THREADS, os.cpu_count() or 1),
                 "temp_directory": str(folder / "spilled"),
                 "preserve_insertion_order": False,
-                # What it has built in is enough; nothing is fetched.
+                # The built-in extensions are enough; nothing is downloaded.
                 "autoinstall_known_extensions": False,
             },
         )
         self._load = _statements("load.sql")
         self._empty = {}
         for table in (CONNECTIONS, RECORDS):
-            # Beside files of an older schema: every column is there, perhaps null.
+            # With files of an older schema, every column exists but may be null.
             self._empty[table.name] = folder / f"{table.name}.parquet"
             pq.write_table(table.arrow.empty_table(), self._empty[table.name])
         grid, curve = bars(range_), points(range_)
@@ -140,7 +140,7 @@ class Database:
         self._run(self._load["letters"])
 
     def aggregates(self, progress: Callable[[int, int], None]) -> Aggregates:
-        """What the page shows, once all is loaded. `progress` takes how many are done, and of how many."""
+        """Returns what the page shows, once all is loaded. `progress` gets the number done and the total."""
         queries = _statements("aggregates.sql")
         found: Aggregates = {}
         for done, (name, query) in enumerate(queries.items()):

@@ -15,10 +15,10 @@ from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR, SECOND
 
 MARGIN = 24 * HOUR
-"""How far outside of the range to look for connections: they lie by their end, which a late record moves."""
+"""How far outside the range to look for connections: folders go by their end, which a late record moves."""
 PARALLEL = 8
 HOURS = "date=*/hour=*/"
-"""The folders of a table; what lies beside them is not read."""
+"""The folders of each table. Other folders are not read."""
 FOLDERS = {
     "connections": f"parquet/{CONNECTIONS.name}/",
     "records": f"parquet/{RECORDS.name}/",
@@ -27,7 +27,7 @@ FOLDERS = {
 MONTHLY, YEARLY = timedelta(days=31), timedelta(days=1500)
 
 type ListingProgress = Callable[[int], None]
-"""Takes how many files were seen by now."""
+"""Receives the number of files seen so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class ReportFile:
     name: str
     size: int
     hour: int
-    """Of its folder; µs since 1970 UTC."""
+    """The hour of its folder (µs since 1970 UTC)."""
     committed: int | None
     """When its commit was made, where that is known; µs since 1970 UTC."""
 
@@ -65,7 +65,7 @@ class Day:
 
 
 class Location(Protocol):
-    """Where the output lies."""
+    """The location of the output."""
 
     @property
     def dead_letters(self) -> bool:
@@ -75,7 +75,7 @@ class Location(Protocol):
         """The files whose folders the range touches, by date; connections with MARGIN on both sides."""
 
     def earliest(self) -> int | None:
-        """The first hour that there is a record of."""
+        """Returns the first hour that has a record."""
 
     def bring(self, files: Sequence[ReportFile], to: Path, brought: Callable[[], None]) -> list[Path]:
         """Makes files of one table readable here, in their order; what it puts into the folder can go again.
@@ -122,7 +122,7 @@ class Container:
             except StorageError as error:
                 if self._storage.exists(file.name):
                     raise
-                raise FileGone(f"{file.name}: was deleted or compacted meanwhile: try again") from error
+                raise FileGone(f"{file.name}: was deleted or compacted in the meantime: try again") from error
             return target
 
         paths = []
@@ -138,7 +138,7 @@ class Folder:
 
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
-            raise ReportError(f"expected a folder with a copy of the output container, there is none: {root}")
+            raise ReportError(f"expected a folder with a copy of the output container, but {root} is none")
         self._root = root
         self.dead_letters = (root / FOLDERS["letters"]).is_dir()
 
@@ -173,7 +173,7 @@ _PLACE = re.compile(r"(.+/)date=(\d{4}-\d\d-\d\d)/hour=(\d\d)/[^/]+\.(parquet|js
 
 
 def _file(name: str, size: int, committed: int | None) -> ReportFile | None:
-    """None: it is none of the report's."""
+    """Returns None if the file is not part of the report."""
     found = _PLACE.fullmatch(name)
     table = next((key for key, prefix in FOLDERS.items() if found and found[1] == prefix), None)
     if not (found and table):

@@ -23,7 +23,7 @@ _MARKUP = str.maketrans({one: f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"}
 
 @dataclass(frozen=True, slots=True)
 class PageFacts:
-    """What the page says beside the sums."""
+    """What the page shows besides the aggregates."""
 
     range: Range
     """What was asked for."""
@@ -35,7 +35,7 @@ class PageFacts:
     """Where the files lie."""
     files: int
     empty: bool
-    """Nothing at all is in the range."""
+    """Whether the range is empty."""
     earliest: int | None
     """The first hour that there is a record of, looked for if the range is empty; µs since 1970 UTC."""
     dead_letters: bool
@@ -99,7 +99,7 @@ def _text(name: str) -> str:
 
 
 def _closed(script: str) -> str:
-    """A script that cannot end the element it stands in; in a string, a backslash more is the same."""
+    """Escapes a script so that it cannot end its element. An extra backslash does not change a string."""
     return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 

@@ -19,18 +19,18 @@ from shared.report.page import PageFacts, page
 from shared.timeunits import HOUR
 
 SPARE = 64 << 20
-"""Bytes on disk beside the files of a day."""
+"""Free bytes needed on disk in addition to the files of a day."""
 TRIES = 5
-"""How often the files of a day are fetched, while compaction replaces some of them."""
+"""Maximum attempts to fetch the files of a day while compaction replaces some of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of it."""
+    """The result."""
 
     files: int
     size: int
-    """Of the report, in bytes."""
+    """Size of the report in bytes."""
     ended: int
     """Connections that ended in the range."""
     records: int
@@ -40,7 +40,7 @@ class Written:
 def write(
     location: Location, name: str, range_: Range, output: Path, *, force: bool, progress: Progress
 ) -> Written:
-    """Writes the report of a range; `name` says to its reader what the place is.
+    """Writes the report of a range. `name` is how the page names the location.
 
     Raises:
         ReportError: the range has no length, the file is there (without `force`) or has no folder,
@@ -163,7 +163,7 @@ def _covered(days: dict[date, Day], range_: Range) -> Range:
 
 
 def _replace(output: Path, text: str) -> None:
-    """At once, so that nobody finds half of it."""
+    """Writes the file atomically, so that nobody finds half of it."""
     beside = output.with_name(f".{output.name}.{os.getpid()}")
     try:
         beside.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What a table is: its columns, their types and meanings, and where their values come from. Pure data."""
+"""Describes tables: their columns, with types, meanings and the origin of the values. Pure data."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,9 +23,9 @@ class Role(StrEnum):
     INPUT = "input"
     """The record itself."""
     DERIVED = "derived"
-    """What is known of its connection."""
+    """What is known about its connection."""
     LINEAGE = "lineage"
-    """The envelope that it came in."""
+    """The envelope that contained it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Newest:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table that is exported. Validation, export, audit, compaction and schemas go by the declaration."""
+    """An exported table. Validation, export, audit, compaction and schemas follow this declaration."""
 
     name: str
     columns: tuple[Column, ...]

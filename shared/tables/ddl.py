@@ -64,7 +64,7 @@ DIALECTS: dict[str, tuple[Callable[[Table, str], str], str]] = {
     "synapse": (views.synapse, "https://ACCOUNT.blob.core.windows.net/CONTAINER"),
     "kql": (views.kql, "https://ACCOUNT.blob.core.windows.net/CONTAINER"),
 }
-"""Each with where the container lies by default, as far as that is part of it."""
+"""Each dialect with the default location of the container, if it needs one."""
 
 
 def _origin(column: Column) -> str:

@@ -1,4 +1,4 @@
-"""The registry of exported tables: everything that concerns all tables iterates over it."""
+"""The registry of exported tables; everything that concerns all tables iterates over it."""
 
 from collections.abc import Iterable
 
@@ -25,10 +25,10 @@ def of_categories(names: Iterable[str], column_keys: ColumnKeys = ()) -> tuple[T
 
 
 def names_of(tables: Iterable[Table]) -> set[str]:
-    """What records of these tables call themselves, by category or by table, in lower case."""
+    """Returns the names by which records of these tables identify themselves, in lower case."""
     return {name.lower() for table in tables for name in (table.category, table.name) if name}
 
 
 def table_of(file: str) -> Table | None:
-    """The table that an output file is of, by its name; None: it is of none."""
+    """Returns the table of an output file, by the file's name, or None."""
     return next((TABLES[part] for part in file.split("/")[1:2] if part in TABLES), None)

@@ -123,7 +123,7 @@ class Restless(CountingStorage):
 def test_files_that_are_replaced_all_the_time_are_an_error_in_the_end(tmp_path: Path) -> None:
     storage, output = Restless(), tmp_path / "report.html"
     storage.output[f"parquet/{RECORDS.name}/date=2030-03-17/hour=17/a.parquet"] = Output(b"x")
-    with pytest.raises(FileGone, match="was deleted or compacted meanwhile: try again"):
+    with pytest.raises(FileGone, match="was deleted or compacted in the meantime: try again"):
         write(Container(storage), "x", RANGE, output, force=False, progress=lambda *_: None)
     assert storage.calls["part"] == TRIES
     assert not output.exists()
@@ -161,7 +161,7 @@ def test_a_file_that_is_there_is_kept_unless_forced(
     ("more", "says"),
     [
         (("--until", "2026-10-01"), "--since must be before --until"),
-        (("--folder", "nowhere"), "there is none: nowhere"),
+        (("--folder", "nowhere"), "but nowhere is none"),
         (("--output", "nowhere/report.html"), "there is no folder nowhere"),
     ],
 )
