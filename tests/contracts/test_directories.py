@@ -3,7 +3,6 @@
 import itertools
 from datetime import timedelta
 
-import orjson
 import pytest
 from azure.storage.blob import BlobServiceClient
 
@@ -13,11 +12,12 @@ from shared.commands.status_data import status
 from shared.compaction.compactor import Compactor
 from shared.connections.timer import Finisher
 from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import HubPartition
 from shared.policies import CompactionPolicy, ExportPolicy, FinishPolicy
 from shared.protocol.hub import HubState
 from shared.protocol.storage import LogStorage
 from shared.timeunits import HOUR, SECOND
+from tests import records
 from tests.directories import azurite_with_directories
 from tests.memory import MemoryStorage
 
@@ -56,14 +56,8 @@ def test_export_finishing_compaction_status_and_audit_work(store: LogStorage) ->
     exporter = Exporter(store, ExportPolicy(), 1 << 26, lambda: now[0], new_id)
     for sequence in range(4):
         now[0] += SECOND
-        record = {
-            "time": "2030-03-17T17:46:40Z",
-            "category": "WebSocketConnectionLogs",
-            "correlationId": f"c{sequence}",
-            "properties": {"eventName": "ConnectionOpened"},
-        }
-        body = orjson.dumps({"records": [record]})
-        exporter.run(PARTITION, [Envelope(sequence, now[0], body)])
+        record = records.record(now[0], f"c{sequence}")
+        exporter.run(PARTITION, [records.envelope(sequence, now[0], record)])
     timer = Finisher(store, NoHub, FINISHING, lambda: now[0], new_id)
     for _ in range(4):
         now[0] += HOUR

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from datetime import timedelta
 from time import monotonic
 
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -30,6 +29,7 @@ from shared.protocol.hub import HubState
 from shared.protocol.storage import LogStorage
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR, SECOND
+from tests import records
 from tests.campaigns.faults.proxy import DRIP, LATE, STALLED, Proxy
 
 BEGAN = 1_900_000_000 * SECOND
@@ -102,16 +102,8 @@ class Account:
 
 
 def envelope(sequence: int) -> Envelope:
-    records = [
-        {
-            "time": f"2030-03-17T{17 - index}:46:40Z",
-            "category": "WebSocketConnectionLogs",
-            "correlationId": f"c{sequence}-{index}",
-            "properties": {"eventName": "ConnectionOpened"},
-        }
-        for index in range(2)
-    ]
-    return Envelope(sequence, BEGAN + sequence, orjson.dumps({"records": records}))
+    found = [records.record(BEGAN - index * HOUR, f"c{sequence}-{index}") for index in range(2)]
+    return records.envelope(sequence, BEGAN + sequence, *found)
 
 
 def new_id() -> str:

@@ -3,8 +3,6 @@
 import time
 import uuid
 
-import orjson
-
 from local.stack import OUTPUT, STATE, Stack
 from shared.audit.audit import audit
 from shared.azure import blob_storage
@@ -12,6 +10,7 @@ from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
 from shared.policies import Connection, ExportPolicy
 from shared.tables.websocket_connection_logs import RECORDS
+from tests import records
 
 HOURS = 3 * 3600 * 1_000_000
 
@@ -41,10 +40,4 @@ def test_the_host_compacts_a_past_hour(stack: Stack) -> None:
 
 
 def envelope(sequence: int, at: int) -> Envelope:
-    record = {
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at / 1e6)),
-        "category": "WebSocketConnectionLogs",
-        "correlationId": f"c-{sequence}",
-        "properties": {"eventName": "ConnectionOpened"},
-    }
-    return Envelope(sequence, at, orjson.dumps({"records": [record]}))
+    return records.envelope(sequence, at, records.record(at, f"c-{sequence}"))

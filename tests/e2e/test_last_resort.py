@@ -2,18 +2,17 @@
 
 import asyncio
 import shutil
+import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
-import orjson
 import pytest
 from azure.eventhub import EventData
 
 from local.stack import HUB, ROOT, Stack
 from local.traffic.send import producer
 from shared.tables.websocket_connection_logs import RECORDS
-from tests import breaking_planner
+from tests import breaking_planner, records
 
 APP = Path(__file__).with_name("breaking_app.py")
 
@@ -32,13 +31,7 @@ def breaking(tmp_path: Path) -> Iterator[Stack]:
 
 
 def record(name: str) -> bytes:
-    body = {
-        "time": datetime.now(UTC).isoformat(),
-        "category": "WebSocketConnectionLogs",
-        "correlationId": name,
-        "properties": {"eventName": "ConnectionOpened"},
-    }
-    return orjson.dumps({"records": [body]})
+    return records.body(records.record(time.time_ns() // 1000, name))
 
 
 @pytest.mark.timeout(600)

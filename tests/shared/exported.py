@@ -8,7 +8,6 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
-import orjson
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from local.emulators.azurite import Azurite
@@ -18,7 +17,8 @@ from shared.input.envelope import Envelope, HubPartition
 from shared.policies import Connection, ExportPolicy
 from shared.protocol.commit_plan import CommitPlan
 from shared.protocol.ledger import Ledger
-from shared.timeunits import SECOND
+from shared.timeunits import HOUR, SECOND
+from tests import records
 
 EPOCH = 1_900_000_000 * SECOND
 PARTITION = HubPartition("space.servicebus.windows.net", "logs", "0")
@@ -94,14 +94,14 @@ class Exported:
         self.service.close()
 
 
-def envelopes(first: int, last: int, records: int = 3) -> list[Envelope]:
+def envelopes(first: int, last: int, size: int = 3) -> list[Envelope]:
     """Of every seven one is unreadable, one has no records, one has other records, one has a bad one, too."""
-    return [envelope(sequence, records) for sequence in range(first, last + 1)]
+    return [envelope(sequence, size) for sequence in range(first, last + 1)]
 
 
-def envelope(sequence: int, records: int = 3) -> Envelope:
+def envelope(sequence: int, size: int = 3) -> Envelope:
     enqueued = EPOCH + sequence * SECOND
-    whole: list[dict[str, Any]] = [record(sequence, index) for index in range(records)]
+    whole: list[dict[str, Any]] = [record(sequence, index) for index in range(size)]
     match sequence % 7:
         case 1:
             return Envelope(sequence, enqueued, b'{"records": [' + b"\xff")
@@ -111,17 +111,12 @@ def envelope(sequence: int, records: int = 3) -> Envelope:
             whole = [one | {"category": "GatewayLogs"} for one in whole]
         case 4:
             del whole[1]["time"]
-    return Envelope(sequence, enqueued, orjson.dumps({"records": whole}))
+    return records.envelope(sequence, enqueued, *whole)
 
 
 def record(sequence: int, index: int, hours: int = 0) -> dict[str, Any]:
-    return {
-        "time": f"2030-03-17T{16 + sequence % 2 - hours:02}:46:40.0000000Z",
-        "category": "WebSocketConnectionLogs",
-        "resourceId": "/SUBSCRIPTIONS/S/RESOURCEGROUPS/G/PROVIDERS/MICROSOFT.APIMANAGEMENT/SERVICE/A",
-        "correlationId": f"c-{sequence}-{index}",
-        "properties": {"eventName": "ConnectionOpened"},
-    }
+    at = EPOCH - (1 - sequence % 2 + hours) * HOUR
+    return records.record(at, f"c-{sequence}-{index}", resourceId=records.RESOURCE)
 
 
 def lenient(policy: ExportPolicy = POLICY) -> ExportPolicy:

@@ -26,7 +26,7 @@ from shared.protocol.publishing import repair_ledger
 from shared.protocol.stamp import Stamp
 from shared.telemetry import TimerRun
 from shared.timeunits import HOUR, SECOND
-from tests import breaking_planner
+from tests import breaking_planner, records
 from tests.memory import WEEK, MemoryStorage
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "telemetry.md"
@@ -93,14 +93,13 @@ def exporter(storage: MemoryStorage, now: int = NOW) -> Exporter:
     return Exporter(storage, ExportPolicy(), 1 << 30, lambda: now, lambda: f"{next(ids):032x}")
 
 
-def record(age: float = 60, category: str = "WebSocketConnectionLogs", **other: object) -> dict[str, object]:
-    happened = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ARRIVED / SECOND - age))
+def record(age: float = 60, **more: Any) -> dict[str, Any]:
     properties = {"eventName": SECRET, "error": SECRET}
-    return {"time": happened, "category": category, "correlationId": SECRET, "properties": properties} | other
+    return records.record(ARRIVED - round(age * SECOND), SECRET, **{"properties": properties} | more)
 
 
-def envelope(sequence: int, *records: object) -> Envelope:
-    return Envelope(sequence, ARRIVED, orjson.dumps({"records": records}))
+def envelope(sequence: int, *of: object) -> Envelope:
+    return records.envelope(sequence, ARRIVED, *of)
 
 
 MIXED = [

@@ -8,8 +8,6 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-import numpy as np
-import orjson
 import pyarrow as pa
 import pytest
 
@@ -24,6 +22,7 @@ from shared.input.envelope import Envelope, HubPartition
 from shared.policies import ExportPolicy, FinishPolicy
 from shared.protocol.ledger import Counts, Ledger
 from shared.timeunits import SECOND
+from tests import records
 from tests.memory import MemoryStorage
 
 BEGAN = 1_900_000_000 * SECOND
@@ -70,16 +69,8 @@ class World:
 
     def envelope(self, *ids: str) -> Envelope:
         self.now += SECOND
-        records = [
-            {
-                "time": f"{np.datetime64(BEGAN, 'us')}Z",
-                "category": "WebSocketConnectionLogs",
-                "correlationId": one,
-                "properties": {"eventName": "Message"},
-            }
-            for one in ids
-        ]
-        return Envelope(next(self._sequences), self.now, orjson.dumps({"records": records}))
+        found = (records.record(BEGAN, id_, "Message") for id_ in ids)
+        return records.envelope(next(self._sequences), self.now, *found)
 
     def commit(self, *ids: str) -> None:
         self.first.run(ONE, [self.envelope(*ids)])

@@ -4,17 +4,16 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import numpy as np
-import orjson
 import pyarrow as pa
 
 from shared.connections.observations import OBSERVATIONS
 from shared.connections.services import SERVICES, ServiceActivity, activity, merged
 from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope
 from shared.policies import ExportPolicy
 from shared.protocol.hub import Position
 from shared.timeunits import DAY, HOUR, SECOND
 from tests.memory import MemoryStorage
+from tests.records import envelope, record
 from tests.shared.connections.test_timer import BEGAN, ONE, TWO, World
 
 NOW = 500_000 * HOUR
@@ -92,18 +91,12 @@ def test_the_timer_makes_as_many_calls_of_storage_for_many_services_as_for_one()
         world = World()
         world.storage = storage = Counting(lambda: world.now)
         exporter = Exporter(storage, ExportPolicy(), 1 << 20, lambda: world.now, world.new_id)
-        records = [
-            {
-                "time": f"{np.datetime64(BEGAN, 'us')}Z",
-                "category": "WebSocketConnectionLogs",
-                "correlationId": f"{number}",
-                "resourceId": f"/service/{number % services}",
-                "properties": {"eventName": "Opened"},
-            }
+        sent = [
+            record(BEGAN, f"{number}", "Opened", resourceId=f"/service/{number % services}")
             for number in range(20)
         ]
         world.positions[ONE] = Position(last=0, enqueued=BEGAN, empty=False)
-        exporter.run(ONE, [Envelope(0, BEGAN, orjson.dumps({"records": records}))])
+        exporter.run(ONE, [envelope(0, BEGAN, *sent)])
         before = storage.calls
         world.run()
         found = world.manifest().services

@@ -6,7 +6,6 @@ from itertools import count
 from typing import Any
 
 import numpy as np
-import orjson
 import pyarrow as pa
 import pytest
 
@@ -17,11 +16,12 @@ from shared.connections.start_times import StartTimeIndex, StartTimes
 from shared.connections.timer import Finisher
 from shared.errors import LedgerMissing, LedgerRolledBack
 from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import HubPartition
 from shared.policies import ExportPolicy, FinishPolicy
 from shared.protocol.hub import HubState
 from shared.protocol.ledger import Ledger
 from shared.timeunits import SECOND
+from tests import records
 from tests.memory import MemoryStorage
 from tests.shared.connections.test_observations import observed
 
@@ -58,17 +58,8 @@ class World:
     def commit(self, partition: HubPartition, *ids: str, time: int = 0) -> list[dict[str, Any]]:
         """One record each; what was exported."""
         self.now += SECOND
-        stamp = str(np.datetime64(BEGAN + time * SECOND, "us")) + "Z"
-        records = [
-            {
-                "time": stamp,
-                "category": "WebSocketConnectionLogs",
-                "correlationId": id_,
-                "properties": {"eventName": "e"},
-            }
-            for id_ in ids
-        ]
-        envelope = Envelope(next(self._sequences[partition]), self.now, orjson.dumps({"records": records}))
+        found = (records.record(BEGAN + time * SECOND, id_, "e") for id_ in ids)
+        envelope = records.envelope(next(self._sequences[partition]), self.now, *found)
         (commit,) = self.exporters[partition].run(partition, [envelope])
         rows: list[dict[str, Any]] = []
         for file in commit.files:

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -34,6 +32,8 @@ from shared.tables import views
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.timeunits import HOUR, MINUTE, SECOND
 from tests.memory import MemoryStorage
+from tests.records import envelope as made_envelope
+from tests.records import record
 
 BEGAN = 1_900_000_000 * SECOND
 ONE, TWO = (HubPartition("ns", "hub", n) for n in "01")
@@ -66,17 +66,9 @@ class World:
 
     def arrive(self, partition: HubPartition, *records: tuple[str, str, float]) -> Envelope:
         """An envelope: of each record id, event name and time in seconds."""
-        body = [
-            {
-                "time": f"{np.datetime64(BEGAN + round(time * SECOND), 'us')}Z",
-                "category": "WebSocketConnectionLogs",
-                "correlationId": id_,
-                "properties": {"eventName": name},
-            }
-            for id_, name, time in records
-        ]
+        found = (record(BEGAN + round(time * SECOND), id_, name) for id_, name, time in records)
         last = self.positions.get(partition, EMPTY).last
-        envelope = Envelope(last + 1, self.now, orjson.dumps({"records": body}))
+        envelope = made_envelope(last + 1, self.now, *found)
         self.positions[partition] = Position(last=envelope.sequence, enqueued=self.now, empty=False)
         return envelope
 

@@ -21,6 +21,8 @@ from shared.policies import ExportPolicy
 from shared.protocol.commit_plan import CommitPlan
 from shared.protocol.ledger import Ledger, Lost, StagedFile
 from shared.protocol.stamp import Stamp
+from shared.timeunits import MINUTE
+from tests import records
 
 PARTITION = HubPartition("ns.servicebus.windows.net", "apim-logs", "3")
 NOW = 1_795_168_800_000_000
@@ -38,18 +40,12 @@ class Nothing:
 
 
 def record(identity: str, minutes: int = 0, **more: Any) -> dict[str, Any]:
-    hour, minute = divmod(600 - minutes, 60)
-    return {
-        "time": f"2026-11-20T{hour:02}:{minute:02}:00.1234567Z",
-        "category": "WebSocketConnectionLogs",
-        "correlationId": identity,
-        "resourceId": "/SUBSCRIPTIONS/S/RESOURCEGROUPS/G/PROVIDERS/MICROSOFT.APIMANAGEMENT/SERVICE/A",
-        "properties": {"eventName": "MessageReceived"},
-    } | more
+    at = NOW - minutes * MINUTE
+    return records.record(at, identity, **{"resourceId": records.RESOURCE} | more)
 
 
-def envelope(sequence: int, *records: Any) -> Envelope:
-    return Envelope(sequence, NOW, orjson.dumps({"records": records}))
+def envelope(sequence: int, *of: Any) -> Envelope:
+    return records.envelope(sequence, NOW, *of)
 
 
 def make(

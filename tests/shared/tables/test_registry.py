@@ -23,6 +23,7 @@ from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR, SECOND
 from tests import test_docs_schema
 from tests.memory import MemoryStorage
+from tests.records import envelope, record
 
 NOW = 1_900_000_000 * SECOND
 TEN = "2030-03-17T17:46:40Z"
@@ -70,20 +71,11 @@ def made(name: object, size: object = None) -> dict[str, Any]:
 
 
 def log(id_: str) -> dict[str, Any]:
-    properties = {"eventName": "Opened"}
-    return {
-        "time": TEN,
-        "category": "WebSocketConnectionLogs",
-        "correlationId": id_,
-        "properties": properties,
-    }
+    return record(NOW, id_, "Opened")
 
 
 def envelopes(bodies: list[list[dict[str, Any]]]) -> list[Envelope]:
-    return [
-        Envelope(at, NOW + at * SECOND, orjson.dumps({"records": records}))
-        for at, records in enumerate(bodies)
-    ]
+    return [envelope(at, NOW + at * SECOND, *found) for at, found in enumerate(bodies)]
 
 
 BODIES = [
