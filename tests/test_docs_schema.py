@@ -1,4 +1,4 @@
-"""docs/schema.md has every table as declared; `python -m tests.test_docs_schema` writes it anew."""
+"""docs/schema.md has every table as declared; `python -m tests.test_docs_schema` rewrites it."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""docs/settings.md has every setting as declared; `python -m tests.test_docs_settings` writes it anew."""
+"""docs/settings.md has every setting as declared; `python -m tests.test_docs_settings` rewrites it."""
 
 import sys
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""The demonstration: traffic in at the hub, the function app in between, a check of what came out."""
+"""The demo: sends traffic to the hub, runs the function app, and checks the output."""

@@ -3,17 +3,17 @@
 import signal
 import sys
 
-# Until there is something to clean up, an interruption ends the process at once, without a word.
+# Until there is something to clean up, an interruption ends the process immediately and silently.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from local.emulators.child import Interrupted, interruptible  # noqa: E402
 
 
 def main() -> int:
-    """Run the demonstration until its end or a signal; returns the exit status."""
+    """Run the demo until it ends or a signal arrives; returns the exit status."""
     try:
         with interruptible():
-            # Imports take seconds, in which a Ctrl+C is as welcome as at any other time.
+            # Imports take seconds, and Ctrl+C must work during them as well.
             from local.demo.run import run  # noqa: PLC0415
 
             return run()

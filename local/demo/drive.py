@@ -8,30 +8,30 @@ from local.emulators.functions_host.process import HostProcess
 from local.stack import Stack
 
 PATIENCE = 120
-"""Seconds without any progress after which something is wrong."""
+"""Seconds without progress after which the demo fails."""
 TIMER = "finish_connections"
 QUIET_RUNS = 3
 MAX_RUNS = 120
 
 
 class DemoError(RuntimeError):
-    """It did not get on; the message holds the end of the host's log."""
+    """There was no progress; the message contains the end of the host's log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """How it went."""
+    """The result of the run."""
 
     host: HostProcess
-    """The one that is left."""
+    """The remaining host."""
     redelivered: int
-    """Envelopes that were handed over again, though they had been committed before the crash."""
+    """Envelopes that were delivered again although they had been committed before the crash."""
 
 
 def drain(stack: Stack, expected: Mapping[str, int], progress: Callable[[int], None]) -> Drained:
     """Exports until each partition is committed up to the expected sequence number and its files are visible.
 
-    When half is done, the host is killed: what it had not checkpointed comes again, in other batches.
+    Halfway, the host is killed: what it had not checkpointed is delivered again in other batches.
     """
     total = sum(expected.values())
     host = stack.host()
@@ -64,13 +64,13 @@ def _redelivered(host: HostProcess, committed: Mapping[str, int]) -> int:
 
 
 def finish(stack: Stack, host: HostProcess, connections: int, progress: Callable[[int], None]) -> None:
-    """Fires the timer until every connection is written and nothing new comes of it."""
+    """Fires the timer until every connection is written and a run changes nothing."""
     quiet = fired = written = 0
     last: list[str] = []
     while quiet < QUIET_RUNS or written < connections:
         fired += 1
         host.invoke(TIMER)
-        # Those on its schedule come in between.
+        # Scheduled runs occur in between.
         host.wait_for("invocation", count=fired, timeout=PATIENCE, function=TIMER, scheduled=False)
         files = stack.files("parquet/ApiManagementWebSocketConnectionRevisions/")
         quiet = quiet + 1 if files == last and files else 0

@@ -29,10 +29,10 @@ PARTITIONS = 4
 
 
 def run() -> int:
-    """Run the demonstration, and say in its last line what came of it; returns the exit status."""
+    """Run the demo and print the result in its last line; returns the exit status."""
     options = arguments()
     console = Console()
-    # Its name is known before it is there: whatever interrupts us, it is removed.
+    # The name is known before the folder exists, so that any interruption removes it.
     folder = Path(tempfile.gettempdir()) / f"websocket-logs-demo-{os.getpid()}"
     try:
         with Stack(folder, PARTITIONS, ports=(options.blob_port, options.hub_port)) as stack:
@@ -65,7 +65,7 @@ def arguments() -> argparse.Namespace:
 
 
 def demonstrate(stack: Stack, console: Console, options: argparse.Namespace) -> int:
-    """Traffic in, files out, and the comparison with the truth."""
+    """Send traffic, export it, and compare the output with the ground truth."""
     now = datetime.now(UTC)
     traffic = generate(
         options.seed,
@@ -138,7 +138,7 @@ def sent(stack: Stack, traffic: Traffic, bars: Progress) -> dict[str, int]:
 
 
 def stay(stack: Stack, console: Console) -> None:
-    """Leave the stand-ins up until Ctrl+C, with a copy of the output beside."""
+    """Keep the emulators running until Ctrl+C, with a copy of the output."""
     shutil.rmtree(show.COPY, ignore_errors=True)
     stack.download(stack.files(""), show.COPY)
     try:

@@ -22,7 +22,7 @@ COLUMNS = (
     "ConnectionDurationMs",
 )
 ID = 36
-"""Characters of a CorrelationId that are shown: a GUID whole."""
+"""Number of characters shown of a CorrelationId: enough for a GUID."""
 WIDTHS = {"TimeGenerated": 19, "StartTime": 19, "CorrelationId": 36, "EventName": 17, "Destination": 24}
 """Characters that a column takes, where its values are wider than its name."""
 COPY = Path(".demo/output")
@@ -77,14 +77,14 @@ def output(console: Console, files: Iterable[str], records: pa.Table, connection
     """Print all of it, as wide as the terminal is."""
     console.print(tree(files))
     console.print(rows(records, fitting(COLUMNS, console.width), "A few records"))
-    # Those whose end is known only by their silence, or not at all, would be the longest.
+    # Otherwise, connections without a known end would be the longest.
     ordinary = connections.filter(pc.equal(connections["Status"], "closed"))
     longest = ordinary.take(pc.sort_indices(ordinary, [("DurationMs", "descending")]))
     console.print(rows(longest, fitting(FINISHED, console.width), "The longest connections"))
 
 
 def fitting(columns: Sequence[str], width: int) -> list[str]:
-    """As many of the columns as fit, from the first on."""
+    """Return as many of the first columns as fit."""
     chosen: list[str] = []
     used = 1
     for name in columns:
@@ -96,7 +96,7 @@ def fitting(columns: Sequence[str], width: int) -> list[str]:
 
 
 def lead_on(console: Console, stack: Stack, *, kept: bool) -> None:
-    """Print how to go on: with the command line, Storage Explorer, and other tools."""
+    """Print the next steps with the command line, Storage Explorer and other tools."""
     if not kept:
         console.print(
             "To look around with your own tools, leave it running: make demo KEEP=1", highlight=False

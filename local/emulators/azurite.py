@@ -25,7 +25,7 @@ LISTENING = "successfully listens"
 
 
 class AzuriteError(RuntimeError):
-    """Azurite did not start: it is not installed, its port is taken, or it ended by itself."""
+    """Azurite did not start: it is not installed, its port is in use, or it exited."""
 
 
 def free_port() -> int:
@@ -102,7 +102,7 @@ class Azurite:
         except BaseException:
             child.end(process, signal.SIGKILL)
             raise
-        # Its own words, not an answer on the port: there, another server could have answered.
+        # Wait for its own log line: another server could have answered on the port.
         if LISTENING not in said:
             child.end(process, signal.SIGKILL)
             raise AzuriteError(
@@ -123,14 +123,14 @@ class Azurite:
         return said
 
     def stop(self) -> None:
-        """Ends the process in good order (SIGTERM), which writes a folder's index; twice is harmless."""
+        """Stops the process gracefully (SIGTERM), which writes a folder's index. Can be called twice."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Ends the process at once (SIGKILL); twice is harmless.
+        """Kills the process (SIGKILL). Can be called twice.
 
-        Azurite saves its index every five seconds: what it acknowledged since is lost, also with a folder.
-        Azure promises the contrary, so an outage to be survived is a `stop()`.
+        Azurite saves its index every five seconds. What it acknowledged later is lost, even with a folder.
+        Azure guarantees the opposite, so tests of outages must use `stop()`.
         """
         self._end(signal.SIGKILL)
 

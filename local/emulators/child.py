@@ -1,4 +1,4 @@
-"""Runs emulators as child processes, and ends all of them, also when whoever started them is interrupted."""
+"""Runs emulators as child processes, and ends all of them even if the parent is interrupted."""
 
 import signal
 import subprocess
@@ -9,7 +9,7 @@ from types import FrameType
 from typing import IO
 
 PATIENCE = 60.0
-"""Seconds that a child may take to end in good order: cut short, it loses what it has not saved yet."""
+"""Seconds that a child may take to exit gracefully. If killed earlier, it loses unsaved data."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 type Child = subprocess.Popen[bytes]
@@ -18,7 +18,7 @@ _running: set[Child] = set()
 
 
 class Interrupted(KeyboardInterrupt):
-    """SIGINT or SIGTERM came; `number` is the signal's."""
+    """SIGINT or SIGTERM was received; `number` is the signal's number."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -26,7 +26,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class _Hold:
-    """Puts an interruption off for the length of a with block."""
+    """Delays interruptions until the end of a with block."""
 
     depth = 0
     pending: int | None = None
@@ -54,7 +54,7 @@ def start(
 ) -> Child:
     """Start a child whose standard output is a pipe.
 
-    It gets a session of its own: a Ctrl+C in the terminal is for its parent, which ends it in its own time.
+    It gets its own session, so that Ctrl+C in the terminal reaches only its parent, which then ends it.
     """
     with _hold:
         process = subprocess.Popen(
@@ -103,7 +103,7 @@ def end_all() -> None:
 def interruptible() -> Iterator[None]:
     """Raise `Interrupted` in the with block at the first SIGINT or SIGTERM; at its end, no child is left.
 
-    Later signals are ignored: what is ended, is ended in good order. For the main thread of a program.
+    Later signals are ignored, so that children can exit gracefully. Use it only in the main thread.
     """
 
     def interrupt(number: int, _: FrameType | None) -> None:

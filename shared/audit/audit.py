@@ -178,8 +178,8 @@ def _judge(
         rows = sum(sum(commit.rows.values()) for commit in others)
         yield refuted(
             "other_ledger",
-            f"{len(others)} commits ({rows} rows) are of another ledger than the present one, which was "
-            "begun anew: rows may be there twice; bound the audit with --since",
+            f"{len(others)} commits ({rows} rows) are of an earlier ledger, which was replaced: "
+            "rows may be duplicated; limit the audit with --since",
         )
     own = [commit for commit in commits if commit.metadata.ledger_id == ledger.ledger_id]
     above = [commit.metadata.ordinal for commit in own if commit.metadata.ordinal > now.ordinal]
@@ -219,8 +219,8 @@ def _connections(
         one.findings.append(
             refuted(
                 "other_ledger",
-                f"{others} commits are of another state table than the present one, which was begun anew: "
-                "rows may be there twice; bound the audit with --since",
+                f"{others} commits are of an earlier state table, which was replaced: "
+                "rows may be duplicated; limit the audit with --since",
             )
         )
     above = [commit.metadata.ordinal for commit in own if commit.metadata.ordinal > now.ordinal]

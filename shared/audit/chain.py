@@ -96,7 +96,7 @@ def _missing(
     gaps += [(one.missing, f"{one.missing} files of {one.name} are gone") for one in chain if one.missing > 0]
     number, lost = sum(files for files, _ in gaps), tail.lost
     if number > lost or (since < 1 and number < lost):
-        hint = "" if since > 0 else "; if a lifecycle rule deleted them, bound the audit with --since"
+        hint = "" if since > 0 else "; if a lifecycle rule deleted them, limit the audit with --since"
         for _, text in gaps:
             yield refuted("missing_files", text + hint)
 

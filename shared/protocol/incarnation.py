@@ -10,7 +10,7 @@ from shared.intervals import Interval, removed, within
 from shared.protocol.packing import Intervals
 
 TOLERANCE = 10_000_000
-"""Microseconds by which the clocks of a hub's nodes may differ; making a hub anew takes longer."""
+"""Microseconds by which the clocks of a hub's nodes may differ; re-creating a hub takes longer."""
 PAUSE = 1_000_000
 """Microseconds without an event that may hide that the hub was deleted and created again."""
 MAX_RUNS = 512
@@ -149,7 +149,7 @@ class Progress:
 
 
 def _join_shortest_pause(runs: list[CommittedRun]) -> None:
-    """Forgets one pause: making a hub anew takes longer than most."""
+    """Forgets the shortest pause, because re-creating a hub takes longer than most pauses."""
 
     def pause(at: int) -> int:
         # The second run is the earlier one if an owner of the deleted hub committed last.

@@ -1,5 +1,5 @@
 "use strict";
-// Puts the sums into plots and tables, anew whenever a filter changes. Values of records only ever become text.
+// Renders the aggregates as charts and tables whenever a filter changes. Values of records only become text.
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const GROUPS = groupsOf(DATA);

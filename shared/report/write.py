@@ -135,7 +135,7 @@ def _bring(
     to: Path,
     brought: Callable[[], None],
 ) -> tuple[Sequence[ReportFile], list[Path]]:
-    """These files made readable; or those that are listed anew, where compaction has replaced some."""
+    """Fetches these files, or those of a new listing if compaction has replaced some."""
     for _ in range(TRIES - 1):
         try:
             return files, location.bring(files, to, brought)

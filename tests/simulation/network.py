@@ -334,7 +334,7 @@ class Committed(NamedTuple):
 
 
 class _Actor:
-    """A process: it goes on by one storage call at a time, and begins anew when it dies."""
+    """A process: it advances by one storage call at a time, and restarts when it dies."""
 
     def __init__(self, name: str, main: Callable[[], None], network: Network) -> None:
         self.name = name

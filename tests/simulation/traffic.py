@@ -15,7 +15,7 @@ AHEAD = 3 * HOUR
 USED_AGAIN = 14 * HOUR
 """How much later some ids occur again."""
 ANEW = 2 * MINUTE
-"""How long it takes to make a hub anew."""
+"""How long it takes to re-create a hub."""
 PARTITIONS = tuple(HubPartition("sim", "hub", str(n)) for n in range(4))
 RESOURCES = tuple(
     f"/subscriptions/s/resourcegroups/g/providers/microsoft.apimanagement/service/{n}" for n in "ab"

@@ -22,7 +22,7 @@ _LISTENING = f"listening on {HOST}:"
 
 
 class BrokerProcess:
-    """A broker in a process of its own. It keeps its port and its folder over `kill` and `start`."""
+    """A broker in its own process. It keeps its port and its folder across `kill` and `start`."""
 
     def __init__(
         self,
@@ -112,13 +112,13 @@ class BrokerProcess:
         self._end(signal.SIGKILL)
 
     def delete_hub(self, name: str) -> None:
-        """Delete a hub of a broker that is not running; the next start creates it anew, and empty."""
+        """Delete a hub of a broker that is not running; the next start creates an empty one."""
         if self._process is not None:
             raise RuntimeError("The broker is running: call stop() first.")
         shutil.rmtree(self.data / name.lower())
 
     def recreate_hub(self, name: str) -> None:
-        """Delete a hub and create it anew under its name, as an operator would.
+        """Delete a hub and re-create it under its name, as an operator would.
 
         Clients reconnect by themselves. The events are gone, sequence numbers and offsets
         begin at 0, and `created_at` is later.

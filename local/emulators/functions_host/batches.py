@@ -59,7 +59,7 @@ class Batches[Event]:
         ):
             return None
         self._first = False
-        # A full batch starts the timer anew.
+        # A full batch restarts the timer.
         self._asleep = False
         events = [self._held.popleft() for _ in range(min(self._maximum, len(self._held)))]
         self._since = now if self._held else None

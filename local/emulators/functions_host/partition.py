@@ -149,7 +149,7 @@ class Claim:
             self._report("receive_failed", error=str(errors.exceptions[0]))
 
     async def _watch_position(self) -> None:
-        """Raise `ValueError` once the hub ends before what was read, since it was made anew.
+        """Raise `ValueError` once the hub ends before what was read, since it was re-created.
 
         The .NET client opens its link again where it stopped, and is refused; then the partition is claimed
         anew. The Python SDK would try again for ever.

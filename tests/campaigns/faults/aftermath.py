@@ -81,7 +81,7 @@ def unbindable(stack: FaultyStack) -> Records:
 
 
 def made_anew(stack: FaultyStack) -> Records:
-    """Delete the hub under a running host, make it anew under its name, and send other traffic.
+    """Delete the hub under a running host, re-create it under its name, and send other traffic.
 
     The checkpoints of the old hub are kept. Each event must be exported, or be a gap. What is in a gap is
     left out of the comparison; raises `AftermathError` if everything is.

@@ -23,7 +23,7 @@ from shared.timeunits import SECOND
         (Position(4, 100, empty=False), Incarnation(next=3, newest=90), False, 2),
         (Position(4, 100, empty=False), Incarnation(), False, 5),
         (Position(-1, -1, empty=True), Incarnation(), True, 0),
-        # It was made anew, and holds less than was committed of the old one.
+        # It was re-created, and holds less than was committed of the old one.
         (Position(4, 200, empty=False), Incarnation(next=50, newest=100), False, 1),
     ],
 )
