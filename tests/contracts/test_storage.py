@@ -317,9 +317,7 @@ def test_a_part_of_a_file_that_is_not_visible_is_an_error(store: Storage) -> Non
         store.part("parquet/a", 0, 1)
 
 
-def test_a_container_that_is_not_there_is_an_error_that_names_it_and_not_a_missing_blob(
-    azurite: Azurite, unique: str
-) -> None:
+def test_a_missing_container_is_an_error_that_names_it(azurite: Azurite, unique: str) -> None:
     connection = Connection(string=azurite.connection_string)
     store = blob_storage.connect(connection, connection, unique, unique)
     with pytest.raises(StorageError, match="ContainerNotFound"):
@@ -349,7 +347,7 @@ def test_publishing_that_is_refused_for_another_cause_asks_whether_the_file_is_t
         assert store.publish([missing.pending]) == [Publication.DONE]
 
 
-def test_the_first_retry_comes_after_half_a_second_and_each_further_one_after_twice_as_long() -> None:
+def test_retries_wait_half_a_second_and_then_twice_as_long_each() -> None:
     retry = blob_calls.Retry(StorageTimeouts())
     for number, mean in ((1, 0.5), (2, 1), (3, 2), (6, 16)):
         waits = [retry.get_backoff_time({"count": number}) for _ in range(200)]

@@ -72,7 +72,7 @@ def test_the_page_shows_the_lines_as_the_calculator_computes_them() -> None:
     assert "\n".join(expected) in PAGE, "\n".join(expected)
 
 
-def test_the_page_says_what_small_and_large_users_pay_and_what_azures_own_ways_cost() -> None:
+def test_the_page_states_costs_for_small_and_large_users() -> None:
     expected = []
     for name, load in CASES.items():
         costs = [cost_model.total(load, PRICES), *cost_model.others(load, PRICES).values()]

@@ -214,7 +214,7 @@ def test_nothing_deletes_or_keeps_versions_of_the_state(scenario: str) -> None:
         assert policy.name.startswith("stout")
 
 
-def test_every_folder_of_the_output_has_a_retention_longer_than_a_commit_may_be_open() -> None:
+def test_every_folder_is_kept_longer_than_a_commit_may_be_open() -> None:
     rules = the(f"{ACCOUNTS}/managementPolicies", "everything").properties["policy"]["rules"]
     days = {}
     for rule in rules:
@@ -241,7 +241,7 @@ def test_the_parameters_refuse_a_retention_shorter_than_a_commit_may_be_open(kin
     assert template()["parameters"][f"{kind}RetentionDays"]["minValue"] > 7
 
 
-def test_the_namespace_takes_only_tls_1_2_and_keeps_the_key_that_azure_monitor_needs() -> None:
+def test_the_namespace_requires_tls_1_2_and_keeps_azure_monitors_key() -> None:
     namespace = the("Microsoft.EventHub/namespaces").properties
     assert namespace["minimumTlsVersion"] == "1.2"
     assert namespace["disableLocalAuth"] is False

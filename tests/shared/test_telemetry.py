@@ -304,7 +304,7 @@ def test_a_run_of_the_timer_reports_how_things_stand(collect: Collect) -> None:
     }
 
 
-def test_a_retention_that_is_not_known_and_a_hub_that_is_silent_are_not_reported(collect: Collect) -> None:
+def test_an_unknown_retention_and_a_silent_hub_are_not_reported(collect: Collect) -> None:
     telemetry.timer_ran(TimerRun(open=0, merged_age=None, lag={str(PARTITION): Lag(1, 1)}))
     telemetry.timer_ran(TimerRun(open=0, merged_age=None))
     assert not [name for name in collect() if name.startswith(("retention", "merged"))]

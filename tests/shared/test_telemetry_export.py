@@ -108,7 +108,7 @@ def test_an_endpoint_that_is_gone_does_not_hold_the_program_up() -> None:
     assert time.monotonic() - began < 45
 
 
-def test_a_flush_sends_what_was_gathered_at_once_and_is_nothing_while_nothing_is_set() -> None:
+def test_a_flush_sends_what_was_collected_at_once() -> None:
     assert run(f"{CONFIGURE}{REPORT}export.flush(); print('done')") == "done\n"
     with Collector() as collector:
         # Killed before its end, which would send as well.

@@ -198,7 +198,7 @@ def test_a_ledger_that_was_rolled_back_and_went_on_with_other_ordinals_is_found(
     assert "rolled_back" in codes(audited(filled))
 
 
-def test_a_roll_back_over_commits_without_files_is_found_by_what_the_timer_has_seen(filled: Exported) -> None:
+def test_the_timer_finds_a_rollback_over_commits_without_files(filled: Exported) -> None:
     ledger = filled.ledger()
     seen = PartitionProgress(ledger_id=ledger.ledger_id, ordinal=1, seen=ledger.ordinal + 1)
     filled.storage.put(manifest.NAME, Manifest(partitions={str(PARTITION): seen}).dump())

@@ -65,7 +65,7 @@ def status(exported: Exported) -> int:
     return audit(exported.storage, 0, deep=True, progress=lambda *_: None).status
 
 
-def test_what_was_rejected_and_fits_now_is_exported_once_with_its_place_in_the_hub(
+def test_a_rejected_record_that_passes_now_is_exported_once(
     exported: Exported,
 ) -> None:
     exported.export([mixed(0), mixed(1, old=()), mixed(2, old=(0, 2)), mixed(5)])
@@ -104,7 +104,7 @@ def test_a_dead_letter_of_which_nothing_fits_stays_with_todays_reason(exported: 
     assert done.reasons == {"missing_required_field": 1, "unreadable_envelope": 1}
 
 
-def test_what_still_does_not_fit_of_a_replayed_one_is_a_dead_letter_that_can_be_replayed(
+def test_what_a_replay_rejects_can_be_replayed_again(
     exported: Exported,
 ) -> None:
     # Rejected at first: 0 and 1 by their time, 1 for want of a correlation id later on.

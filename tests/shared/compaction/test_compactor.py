@@ -244,7 +244,7 @@ def test_files_of_a_source_without_a_ledger_here_are_another_apps(filled: Export
     assert filled.files() == before
 
 
-def test_what_a_killed_process_left_on_disk_is_deleted_and_a_living_ones_files_stay(
+def test_temporary_files_of_killed_processes_alone_are_deleted(
     filled: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -374,7 +374,7 @@ def test_rows_of_commits_before_since_are_not_read(filled: Exported) -> None:
     assert {"duplicates", "rows_differ"} == codes(audited(filled, EPOCH + 75 * SECOND))
 
 
-def test_of_files_committed_before_since_the_audit_keeps_the_last_that_each_compacted_one_stands_for(
+def test_the_audit_keeps_the_last_earlier_file_of_each_compacted_one(
     filled: Exported,
 ) -> None:
     def read(since: int) -> tuple[list[ReplacedFile], Listing]:
@@ -397,7 +397,7 @@ def test_of_files_committed_before_since_the_audit_keeps_the_last_that_each_comp
     assert after.anchors == before.anchors
 
 
-def test_what_is_committed_while_a_folder_is_listed_anew_is_no_ledger_that_was_rolled_back(
+def test_a_commit_during_a_second_listing_is_no_rollback(
     filled: Exported, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read, armed = filled.storage.read, [False]
@@ -557,7 +557,7 @@ def test_a_swap_that_takes_longer_than_a_run_may_deletes_some_files_in_each() ->
     assert [one.name for one in storage.outputs("f/")] == ["f/compacted"]
 
 
-def test_what_cannot_be_merged_in_the_time_of_a_run_is_merged_in_smaller_groups(filled: Exported) -> None:
+def test_a_merge_that_takes_too_long_is_split(filled: Exported) -> None:
     before = rows(filled, RECORDS)
 
     class Slow(BlobStorage):
@@ -597,7 +597,7 @@ def test_a_leased_file_is_left_alone_and_holds_up_nothing(filled: Exported) -> N
     assert rows(filled, RECORDS) == before
 
 
-def test_a_lease_that_comes_amid_a_swap_holds_it_until_it_is_broken_and_the_status_shows_it(
+def test_a_lease_holds_a_swap_and_the_status_shows_it(
     filled: Exported,
 ) -> None:
     before = rows(filled, RECORDS)

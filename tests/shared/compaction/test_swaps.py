@@ -113,7 +113,7 @@ def test_no_file_stands_for_more_than_so_many(monkeypatch: pytest.MonkeyPatch) -
     assert chosen(*[10] * 7) == [[10] * 3, [10] * 3]
 
 
-def test_a_file_that_stands_for_as_many_as_it_may_does_not_keep_larger_ones_apart(
+def test_a_full_compacted_file_does_not_block_larger_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(swaps, "ORIGINS", 10)

@@ -242,7 +242,7 @@ def test_what_is_lost_is_refilled_in_the_format_it_was_lost_in(world: World) -> 
     assert Ledger.parse(world.storage.state[Ledger.name(ONE)].data, "").lost == ()
 
 
-def test_a_head_that_is_gone_holds_finishing_back_with_an_alarm_until_it_is_adopted(world: World) -> None:
+def test_a_missing_manifest_holds_finishing_back_until_it_is_accepted(world: World) -> None:
     for _ in range(3):
         world.now += 120 * SECOND
         world.commit("c")

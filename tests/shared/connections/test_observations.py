@@ -157,7 +157,7 @@ def test_texts_are_cut_and_ids_are_not() -> None:
 
 
 @pytest.mark.parametrize("name", ["CorrelationId", "_ResourceId"])
-def test_a_hash_stands_for_the_rest_of_an_id_that_is_longer_than_any_real_one(name: str) -> None:
+def test_an_id_that_is_too_long_ends_in_a_hash(name: str) -> None:
     row = {"CorrelationId": "c", "EventName": "e", "TimeGenerated": 0, "_EnqueuedTime": 0}
     long = "é" * 1_000_000
     rows = [row | {name: id_} for id_ in (long + "a", long + "b", long + "a", "short")]

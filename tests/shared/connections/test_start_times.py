@@ -144,7 +144,7 @@ def test_an_absorbed_start_is_known_to_a_new_process(world: World) -> None:
     assert [start(new, id_) for id_ in "abcd"] == [3, 3, 4, None]
 
 
-def test_an_id_that_is_used_again_after_weeks_begins_anew_for_old_and_new_processes(world: World) -> None:
+def test_an_id_reused_after_weeks_starts_over_in_every_process(world: World) -> None:
     day = 24 * 3600
     world.commit(HERE, "a")
     world.finish()
@@ -232,7 +232,7 @@ def test_a_ledger_that_cannot_be_read_tells_nothing_and_stops_nobody(world: Worl
     assert start(new, "a") == 0
 
 
-def test_a_new_process_stops_at_a_ledger_that_the_timer_has_seen_and_is_gone(world: World) -> None:
+def test_a_new_process_stops_if_a_ledger_that_existed_is_gone(world: World) -> None:
     world.commit(HERE, "a")
     world.finish()
     del world.storage.state[Ledger.name(HERE)]
@@ -252,7 +252,7 @@ def test_a_new_process_stops_at_a_ledger_that_the_timer_has_seen_further(world: 
         world.commit(HERE, "b")
 
 
-def test_a_commit_that_does_not_follow_on_what_was_read_leaves_the_rest_to_be_read(world: World) -> None:
+def test_a_commit_that_does_not_follow_leaves_the_rest_to_be_read(world: World) -> None:
     world.commit(HERE, "a", time=1)
     start_times = world.known()
     start_times.refresh(world.ledger(HERE))

@@ -295,7 +295,7 @@ def test_what_was_written_too_much_of_waits_for_the_next_commit(
     assert len(world.rows()) == 40
 
 
-def test_what_is_absorbed_into_a_part_once_too_much_was_written_is_finished_in_the_next_commit(
+def test_rows_beyond_the_limit_are_finished_in_the_next_commit(
     world: World, patch: pytest.MonkeyPatch
 ) -> None:
     patch.setattr(state_merge, "ENOUGH", 5)
@@ -502,7 +502,7 @@ def test_what_the_host_has_passed_and_nobody_committed_is_a_gap_and_an_alarm(wor
     assert world.ledger(ONE).incarnation.gaps == ()
 
 
-def test_what_the_host_has_passed_before_the_first_commit_is_a_gap_of_a_new_ledger(world: World) -> None:
+def test_events_passed_before_the_first_commit_are_a_gap(world: World) -> None:
     passed = [world.arrive(ONE, ("a", "Message", 1)) for _ in range(3)]
     checkpoint = Checkpoint(ONE, passed[1].sequence, "100", world.now, "1")
     stale = Checkpoint(TWO, 5, "100", world.created - SECOND, "1")
@@ -567,7 +567,7 @@ def test_what_is_absorbed_is_swept_and_what_is_not_stays(world: World) -> None:
     assert world.storage.names("state-table/") == [part.name for part in world.manifest().parts]
 
 
-def test_a_part_that_is_of_no_head_any_more_stays_for_those_who_read_it_just_then(world: World) -> None:
+def test_an_unlisted_part_stays_for_those_who_still_read_it(world: World) -> None:
     world.commit(ONE, ("a", "Opened", 0))
     world.run()
     (part,) = world.manifest().parts
@@ -580,7 +580,7 @@ def test_a_part_that_is_of_no_head_any_more_stays_for_those_who_read_it_just_the
     assert part.name not in world.storage.names("state-table/")
 
 
-def test_a_source_that_is_wholly_absorbed_is_so_up_to_its_last_commit_that_had_nothing_to_absorb(
+def test_a_fully_merged_partition_is_merged_up_to_its_last_commit(
     world: World,
 ) -> None:
     world.commit(ONE, ("a", "Opened", 0))
@@ -610,7 +610,7 @@ def test_segments_in_an_index_are_kept_until_they_are_absorbed(
     assert not world.ledger(ONE).indexes
 
 
-def test_a_ledger_that_went_back_or_is_gone_is_an_alarm_and_holds_finishing_back(world: World) -> None:
+def test_a_ledger_that_is_gone_or_older_holds_finishing_back(world: World) -> None:
     world.commit(ONE, ("a", "Opened", 0))
     older = world.storage.state[Ledger.name(ONE)]
     world.commit(ONE, ("a", "Closed", 1))
@@ -645,7 +645,7 @@ def flipped(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("damage", [None, cut, flipped, lambda _: b""])
-def test_a_part_of_the_table_that_is_gone_or_damaged_is_an_alarm_and_finishing_goes_on(
+def test_a_lost_or_damaged_part_is_an_alarm_and_finishing_continues(
     world: World, damage: Callable[[bytes], bytes] | None
 ) -> None:
     world.commit(ONE, ("a", "Opened", 0))

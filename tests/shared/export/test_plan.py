@@ -99,7 +99,7 @@ def test_every_record_is_a_row_a_rejection_or_skipped() -> None:
     assert commit.ledger.counts == counts
 
 
-def test_files_lie_in_the_folders_of_their_rows_hours_and_dead_letters_in_that_of_their_arrival() -> None:
+def test_files_go_by_the_rows_hour_and_dead_letters_by_arrival() -> None:
     commit = make(BATCH)
     assert commit
     assert sorted(file.pending.name.rpartition("/")[0] for file in commit.files) == [
@@ -175,7 +175,7 @@ def test_one_envelope_may_be_larger_than_a_commit() -> None:
     assert [one.counts.rows for one in made] == [50]
 
 
-def test_an_envelope_of_a_hub_that_is_no_more_becomes_a_dead_letter_with_its_body() -> None:
+def test_an_envelope_of_a_deleted_hub_becomes_a_dead_letter() -> None:
     (first,) = commits([[envelope(0, record("a"))]])
     renewed = first.ledger.with_new_incarnation(NOW + 3_600_000_000)
     late = envelope(1, record("late"))

@@ -74,7 +74,7 @@ def test_what_an_owner_of_the_old_hub_commits_late_stays_the_old_ones(old: Ledge
     assert with_hub_created(late, CREATED).incarnation.gaps == ((0, 99),)
 
 
-def test_what_the_host_passed_in_the_old_hub_is_no_gap_of_the_new_one() -> None:
+def test_events_passed_in_the_old_hub_are_no_gap_of_the_new_one() -> None:
     empty = with_hub_created(Ledger(ledger_id="l", partition="ns/hub/0"), 1)
     passed = with_skipped(empty, 9, 500 * SECOND)
     after = with_hub_created(passed, CREATED)

@@ -26,7 +26,7 @@ def test_a_ledger_survives_being_stored() -> None:
     assert Ledger.parse(full.dump(), "name") == full
 
 
-def test_what_is_absorbed_is_listed_until_others_have_seen_it_and_then_leaves_a_mark() -> None:
+def test_a_merged_segment_is_listed_until_others_have_seen_it() -> None:
     full = LEDGER.model_copy(
         update={
             "indexes": tuple(Index(name="i", last=last, observations=1) for last in (2, 4)),
@@ -63,7 +63,7 @@ def test_unknown_keys_survive_at_every_level() -> None:
     assert b'"later":{"a":1}' in Ledger.parse(data, "x").written("id", 1).dump()
 
 
-def test_a_ledger_that_does_not_fit_one_put_blob_is_an_error_and_says_what_fills_it() -> None:
+def test_a_ledger_that_is_too_large_is_an_error_that_says_why() -> None:
     lost = (Lost(folder="f" * 1000, incarnation=0, sequences=()),) * (MAX_BYTES // 1000)
     large = LEDGER.model_copy(update={"lost": lost})
     with pytest.raises(LedgerTooLarge, match=f"{len(lost)} lost"):
@@ -94,7 +94,7 @@ def test_progress_notes_what_is_left_out_and_takes_it_later() -> None:
     assert not begun.has(envelope(7))
 
 
-def test_a_hub_made_anew_begins_again_and_the_old_progress_is_kept_for_a_while() -> None:
+def test_a_re_created_hub_starts_over_and_the_old_progress_is_kept() -> None:
     now = LEDGER
     for number in range(12):
         now = now.with_new_incarnation(number)

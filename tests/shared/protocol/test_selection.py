@@ -41,7 +41,7 @@ def test_sequence_and_time_tell_what_an_envelope_is(one: Envelope, verdict: Verd
     assert verdict_on(committed, one) is verdict
 
 
-def test_an_envelope_of_a_hub_that_is_no_more_is_stale_until_it_is_quarantined_and_then_a_duplicate() -> None:
+def test_an_envelope_of_a_deleted_hub_is_quarantined_once() -> None:
     renewed = ledger(envelope(0, 10)).with_new_incarnation(1000 * SECOND)
     renewed = advance(renewed, Verdict.NEW, [envelope(0, 1000)])
     late = envelope(1, 900)
@@ -82,7 +82,7 @@ def test_a_commit_has_one_incarnation() -> None:
     assert select(advance(second.ledger, second.verdict, second.envelopes), batch) is None
 
 
-def test_what_follows_in_number_but_is_far_older_is_of_a_hub_that_was_gone_before() -> None:
+def test_the_next_number_that_is_far_older_is_of_a_deleted_hub() -> None:
     renewed = ledger(envelope(0, 10)).with_new_incarnation(1000 * SECOND)
     batch = [envelope(0, 1000), envelope(1, 1001), envelope(2, 900), envelope(3, 1002)]
     first = select(renewed, batch)
@@ -143,7 +143,7 @@ def test_cutting_one_sequence_out_leaves_all_others(sequence: int) -> None:
         assert within(after, n) == (within(before, n) and n != sequence)
 
 
-def test_what_lies_above_but_is_far_older_is_of_a_hub_that_was_gone_before_the_first_commit() -> None:
+def test_a_higher_number_that_is_far_older_is_of_a_deleted_hub() -> None:
     begun = ledger(envelope(0, 1000))
     late = envelope(1, 900)
     assert verdict_on(begun, late) is Verdict.STALE

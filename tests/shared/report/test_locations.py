@@ -65,7 +65,7 @@ def test_a_container_and_a_copy_of_it_give_the_same(copy: Path, range_: Range) -
     assert Container(storage).earliest() == Folder(copy).earliest() == NOON - 36 * HOUR
 
 
-def test_the_time_of_a_commit_is_known_of_its_own_files_and_of_no_replay(exported: Exported) -> None:
+def test_only_files_of_a_commit_know_its_time_not_replays(exported: Exported) -> None:
     exported.export(envelopes(0, 20))
     range_ = Range(EPOCH - 24 * HOUR, EPOCH + 24 * HOUR)
     files = [

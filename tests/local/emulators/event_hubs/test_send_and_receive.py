@@ -131,7 +131,7 @@ async def partitions_of(broker: BrokerProcess, count: int) -> Counter[tuple[str,
         return reading.partitions
 
 
-def test_without_a_key_events_go_to_the_partitions_in_turn_or_to_the_one_asked_for(
+def test_events_without_a_key_go_round_robin_or_to_the_given_partition(
     broker: BrokerProcess,
 ) -> None:
     with producer(broker, "four") as client:
