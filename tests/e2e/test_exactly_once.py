@@ -60,7 +60,7 @@ def test_every_record_comes_out_once_though_the_host_is_killed_on_the_way(stack:
     assert_exact(stack, one)
 
 
-def test_two_hosts_share_the_sources_and_a_killed_worker_loses_nothing(stack: Stack) -> None:
+def test_two_hosts_share_the_partitions_and_a_killed_worker_loses_nothing(stack: Stack) -> None:
     one = traffic(2)
     first, second = stack.host(), stack.host()
     for host in (first, second):
@@ -110,7 +110,7 @@ def test_a_wrong_setting_leaves_no_functions_and_a_message_that_names_it(stack: 
     assert "OUTPUT_FORMATS: " in host.log
 
 
-def test_the_state_container_holds_ledgers_under_the_names_of_their_sources(stack: Stack) -> None:
+def test_the_state_container_holds_ledgers_under_the_names_of_their_partitions(stack: Stack) -> None:
     one = traffic(6, 20)
     expected = deliver(stack, one)
     stack.host()

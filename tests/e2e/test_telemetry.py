@@ -143,7 +143,7 @@ def test_what_is_delivered_again_is_reported_as_duplicates_alone(stack: Stack, c
     assert collector.total("websocketlogs.repairs") == 0
 
 
-def test_the_timer_reports_every_connection_and_how_far_each_source_is(
+def test_the_timer_reports_every_connection_and_how_far_each_partition_is(
     stack: Stack, collector: Collector
 ) -> None:
     stack._settings |= {"WS_GRACE": "00:00:02", "EVENT_HUB_RETENTION": "P1D"}

@@ -137,5 +137,5 @@ def test_every_parameter_is_explained() -> None:
         assert len(one["metadata"]["description"]) > 10, name
 
 
-def test_the_documentation_says_how_snapshots_are_made_anew() -> None:
+def test_the_documentation_says_how_snapshots_are_re_created() -> None:
     assert "make snapshots" in (ROOT / "CONTRIBUTING.md").read_text()

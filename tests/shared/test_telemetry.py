@@ -171,7 +171,7 @@ def test_a_gap_is_as_long_as_it_is_and_gone_when_it_is_filled(collect: Collect) 
     assert (seen[f"gaps {AT}"], seen[f"gaps.new {AT}"]) == (10, 0)
 
 
-def test_what_the_first_commit_of_a_hub_made_anew_passes_over_is_new(collect: Collect) -> None:
+def test_what_the_first_commit_of_a_re_created_hub_passes_over_is_new(collect: Collect) -> None:
     one = exporter(MemoryStorage(), NOW + HOUR)
     one.run(PARTITION, [Envelope(40_000, ARRIVED, MIXED[0].body)])
     collect()

@@ -147,7 +147,7 @@ def test_connections_say_what_their_records_say() -> None:
         assert one["error_seen"] == any(row["error"] for row in rows)
 
 
-def test_records_of_a_connection_spread_over_sources_and_lie_out_of_order() -> None:
+def test_records_of_a_connection_spread_over_partitions_and_lie_out_of_order() -> None:
     good = traffic(count=1000).truth.good().select(["connection", "partition", "time"]).to_pylist()
     partitions: dict[int, set[str]] = {}
     latest: dict[int, int] = {}

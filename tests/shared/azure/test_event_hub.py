@@ -27,7 +27,7 @@ from shared.timeunits import SECOND
         (Position(4, 200, empty=False), Incarnation(next=50, newest=100), False, 1),
     ],
 )
-def test_a_source_is_drained_when_its_last_envelope_is_committed(
+def test_a_partition_is_drained_when_its_last_envelope_is_committed(
     position: Position,
     incarnation: Incarnation,
     drained: bool,  # noqa: FBT001 - a parameter of the test

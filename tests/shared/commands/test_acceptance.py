@@ -24,7 +24,7 @@ def filled(exported: Exported) -> Exported:
     return exported
 
 
-def test_a_ledger_that_was_rolled_back_stops_its_source_until_it_is_adopted(filled: Exported) -> None:
+def test_a_ledger_that_was_rolled_back_stops_its_partition_until_it_is_accepted(filled: Exported) -> None:
     with pytest.raises(LedgerRolledBack):
         filled.export(envelopes(10, 12))
     (one,) = blocked(filled.storage)
@@ -34,7 +34,7 @@ def test_a_ledger_that_was_rolled_back_stops_its_source_until_it_is_adopted(fill
     assert filled.ledger().incarnation.next == 13
 
 
-def test_a_ledger_that_is_gone_stops_its_source_until_that_is_adopted(filled: Exported) -> None:
+def test_a_ledger_that_is_gone_stops_its_partition_until_that_is_accepted(filled: Exported) -> None:
     filled.storage.delete([filled.ledger_name])
     with pytest.raises(LedgerMissing):
         filled.export(envelopes(20, 22))
@@ -53,7 +53,7 @@ def test_before_one_decides_one_sees_what_may_come_out_twice(filled: Exported) -
     assert gone.rows > 0
 
 
-def test_a_ledger_that_changed_meanwhile_is_not_adopted(filled: Exported) -> None:
+def test_a_ledger_that_changed_meanwhile_is_not_accepted(filled: Exported) -> None:
     (one,) = blocked(filled.storage)
     filled.storage.delete([filled.ledger_name])
     with pytest.raises(PreconditionFailed, match="look at it again"):

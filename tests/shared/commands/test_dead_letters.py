@@ -209,7 +209,7 @@ def test_interrupted_anywhere_and_done_again_it_exports_once(calls: int) -> None
     assert sum(ledger.counts.rows for ledger in ledgers) == 12
 
 
-def test_a_source_and_its_replays_have_one_origin() -> None:
+def test_a_partition_and_its_replays_have_one_origin() -> None:
     partition = HubPartition("a.b", "c", "5")
     assert partition.replay(2).replay(0).origin == partition.origin == partition
     assert partition.replay(2) != partition.replay(1)

@@ -68,7 +68,7 @@ def ran(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
     return status, captured.out + captured.err
 
 
-def test_status_shows_each_source(filled: Exported, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_shows_each_partition(filled: Exported, capsys: pytest.CaptureFixture[str]) -> None:
     status, output = ran(capsys, "status")
     counts = filled.ledger().counts
     hub, _, id_ = str(PARTITION).rpartition("/")
@@ -182,7 +182,9 @@ def test_replay_says_what_became_of_them(capsys: pytest.CaptureFixture[str]) -> 
     assert "still rejected: missing_required_field" in output
 
 
-def test_adopt_changes_nothing_without_yes(filled: Exported, capsys: pytest.CaptureFixture[str]) -> None:
+def test_accept_ledger_changes_nothing_without_yes(
+    filled: Exported, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert ran(capsys, "accept-ledger") == (0, "0 partitions are stopped\n")
     seen = PartitionProgress(ledger_id="another", ordinal=1, seen=1)
     filled.storage.put(manifest.NAME, Manifest(partitions={str(PARTITION): seen}).dump())

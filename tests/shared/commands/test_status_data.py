@@ -36,7 +36,7 @@ def hub(last: int, *, partition: HubPartition = PARTITION) -> HubState:
     return HubState(0, {partition: Position(last, EPOCH + last * SECOND, empty=last < 0)})
 
 
-def test_a_source_stands_where_its_ledger_says(exported: Exported) -> None:
+def test_a_partition_stands_where_its_ledger_says(exported: Exported) -> None:
     exported.export([*envelopes(0, 9), *envelopes(12, 20)])
     one = standing(exported)
     assert one.ledger == exported.ledger()
@@ -65,7 +65,7 @@ def test_a_ledger_that_is_older_than_what_was_seen_or_gone_is_an_alarm(exported:
     assert "gone" in standing(exported).alarms[0]
 
 
-def test_a_ledger_that_cannot_be_read_is_an_alarm_of_its_source(exported: Exported) -> None:
+def test_a_ledger_that_cannot_be_read_is_an_alarm_of_its_partition(exported: Exported) -> None:
     exported.storage.put(exported.ledger_name, b"{")
     one = standing(exported)
     assert (one.partition, one.ledger) == (str(PARTITION), None)
@@ -97,7 +97,7 @@ def test_lag_is_what_the_hub_has_and_the_ledger_has_not(exported: Exported) -> N
     assert (done.envelopes, done.seconds, done.records) == (0, 0, 0)
 
 
-def test_a_source_of_which_nothing_is_committed_is_shown_with_its_lag(exported: Exported) -> None:
+def test_a_partition_of_which_nothing_is_committed_is_shown_with_its_lag(exported: Exported) -> None:
     exported.export(envelopes(0, 9))
     other = HubPartition(PARTITION.namespace, PARTITION.hub, "1")
     _, one = status(exported.storage, POLICY, hub(4, partition=other), NOW).partitions
@@ -106,7 +106,7 @@ def test_a_source_of_which_nothing_is_committed_is_shown_with_its_lag(exported: 
     assert (one.lag.envelopes, one.lag.records) == (5, None)
 
 
-def test_a_source_that_does_not_go_on_is_an_alarm(exported: Exported) -> None:
+def test_a_partition_that_does_not_go_on_is_an_alarm(exported: Exported) -> None:
     exported.export(envelopes(0, 9))
     (alarm,) = standing(exported, EPOCH + HOUR, hub(19)).alarms
     assert alarm.startswith("10 envelopes waiting for 60 min at most")
@@ -189,7 +189,7 @@ def test_a_state_of_compaction_that_cannot_be_read_is_an_alarm(exported: Exporte
     assert "nothing is compacted: compaction.json: not as expected" in alarm
 
 
-def test_connections_and_event_names_come_from_the_head(exported: Exported) -> None:
+def test_connections_and_event_names_come_from_the_manifest(exported: Exported) -> None:
     exported.export(envelopes(0, 9))
     seen = Manifest(
         parts=(

@@ -120,7 +120,7 @@ def test_compacted_files_have_the_codec_of_the_setting(filled: Exported, compres
         assert column.compression == compression.upper()
 
 
-def test_connections_are_compacted_but_for_what_the_head_lists(filled: Exported) -> None:
+def test_connections_are_compacted_but_for_what_the_manifest_lists(filled: Exported) -> None:
     before, files = rows(filled, CONNECTIONS), filled.files(CONNECTIONS)
     blob = filled.storage.read(manifest.NAME)
     assert blob
@@ -232,7 +232,7 @@ def test_files_whose_columns_do_not_go_together_stop_their_own_hour_only(filled:
     assert any("Logs" in one.table for one in summary.swaps)
 
 
-def test_files_of_a_source_without_a_ledger_here_are_another_apps(filled: Exported) -> None:
+def test_files_of_a_partition_without_a_ledger_here_are_another_apps(filled: Exported) -> None:
     stranger = replace(PARTITION, hub="other")
     filled.export(envelopes(0, 9), partition=stranger)
     filled.state.delete_blob(Ledger.name(stranger))
@@ -419,7 +419,7 @@ def test_a_commit_during_a_second_listing_is_no_rollback(
     assert (report.status, codes(report)) == (0, set())
 
 
-def test_adopting_counts_what_compaction_has_replaced(filled: Exported) -> None:
+def test_accepting_counts_what_compaction_has_replaced(filled: Exported) -> None:
     partition = Blocked(str(PARTITION), None, 1)
     before = forgotten(filled.storage, partition)
     assert before.files > 20

@@ -24,7 +24,7 @@ def test_it_reads_back_with_the_keys_of_a_newer_program() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"ordinal":"x"}'])
-def test_what_is_no_head_is_an_error(data: bytes) -> None:
+def test_what_is_no_manifest_is_an_error(data: bytes) -> None:
     with pytest.raises(LedgerError, match="not a manifest"):
         Manifest.parse(data)
 
@@ -39,7 +39,7 @@ def test_it_never_outgrows_one_put_blob() -> None:
         Manifest(lost=("x" * 1000,) * 5000).dump()
 
 
-def test_the_clock_is_the_earliest_progress_of_the_sources_of_the_hub() -> None:
+def test_the_clock_is_the_earliest_progress_of_the_partitions_of_the_hub() -> None:
     assert manifest(s0=PartitionProgress(progress=5), s1=PartitionProgress(progress=9)).clock == 5
     assert (
         manifest(
@@ -51,7 +51,7 @@ def test_the_clock_is_the_earliest_progress_of_the_sources_of_the_hub() -> None:
     )
 
 
-def test_a_source_of_which_nothing_is_known_stops_the_clock() -> None:
+def test_a_partition_of_which_nothing_is_known_stops_the_clock() -> None:
     assert manifest(s0=PartitionProgress(progress=5)).clock == -1
     assert Manifest().clock == -1
 
@@ -80,7 +80,7 @@ def test_a_ledger_that_lags_behind_what_was_seen_was_rolled_back(
     assert not Manifest().rolled_back(LEDGER)
 
 
-def test_an_adopted_ledger_keeps_what_was_absorbed_as_far_as_it_goes() -> None:
+def test_an_accepted_ledger_keeps_what_was_merged_as_far_as_it_goes() -> None:
     before = manifest(
         s0=PartitionProgress(ledger_id="a", ordinal=9, seen=9, progress=5), s1=PartitionProgress(progress=9)
     )

@@ -107,7 +107,7 @@ def world() -> World:
     return World()
 
 
-def test_the_start_that_another_source_committed_is_known_after_the_staleness(world: World) -> None:
+def test_the_start_that_another_partition_committed_is_known_after_the_staleness(world: World) -> None:
     world.commit(HERE, "x")
     world.commit(THERE, "a", time=-10)
     assert world.commit(HERE, "a", time=5)[0]["ConnectionDurationMs"] is None
@@ -129,7 +129,7 @@ def test_others_are_asked_once_in_the_staleness_however_many_batches(world: Worl
     assert len([call for call in world.storage.calls if call == "names ledgers/"]) == 2
 
 
-def test_an_absorbed_start_is_known_to_a_new_process(world: World) -> None:
+def test_a_merged_start_is_known_to_a_new_process(world: World) -> None:
     world.commit(HERE, "a", "b", time=3)
     world.finish()
     world.now += start_times.KEPT + STALENESS
@@ -198,7 +198,7 @@ def absorb_and_trim(world: World) -> Callable[[], None]:
     return happens
 
 
-def test_a_timer_that_absorbs_between_any_two_reads_takes_nothing_away(world: World) -> None:
+def test_a_timer_that_merges_between_any_two_reads_takes_nothing_away(world: World) -> None:
     world.commit(THERE, "a", time=3)
     new = world.known()
     world.storage.before = absorb_and_trim(world)

@@ -32,7 +32,7 @@ def part(table: pa.Table) -> Part:
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(RECORDS, min_size=1, max_size=4), st.integers(1, 5))
-def test_absorbing_step_by_step_and_part_by_part_folds_to_the_same(
+def test_merging_step_by_step_and_part_by_part_folds_to_the_same(
     batches: list[list[Any]], pieces: int
 ) -> None:
     tables = [STATE_TABLE.empty_table()]

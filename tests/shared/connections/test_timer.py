@@ -120,7 +120,7 @@ def patch(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_a_connection_of_two_sources_is_written_once(world: World) -> None:
+def test_a_connection_of_two_partitions_is_written_once(world: World) -> None:
     world.commit(ONE, ("a", "Opened", 0))
     world.commit(TWO, ("a", "Closed", 7.5))
     assert world.later(MINUTE).open == 1
@@ -156,7 +156,7 @@ def test_every_format_is_written(world: World) -> None:
     assert sorted(name.split("/")[0] for name in world.files()) == ["json", "parquet"]
 
 
-def test_a_source_with_envelopes_to_commit_holds_finishing_back_and_is_no_alarm(world: World) -> None:
+def test_a_partition_with_envelopes_to_commit_holds_finishing_back_and_is_no_alarm(world: World) -> None:
     world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 1))
     waiting = world.arrive(TWO, ("a", "Message", 0.5))
     held = world.later(2 * HOUR)
@@ -169,7 +169,7 @@ def test_a_source_with_envelopes_to_commit_holds_finishing_back_and_is_no_alarm(
     assert world.rows()[0]["EventCount"] == 3
 
 
-def test_a_source_that_the_hub_no_longer_has_is_absorbed_and_not_waited_for(world: World) -> None:
+def test_a_partition_that_the_hub_no_longer_has_is_merged_and_not_waited_for(world: World) -> None:
     world.commit(TWO, ("a", "Opened", 0), ("a", "Closed", 1))
     del world.positions[TWO]
     assert world.later(HOUR).finished == {"closed": 1}
@@ -218,7 +218,7 @@ def test_a_late_record_gives_a_revision_and_the_view_shows_the_newest(world: Wor
     assert newest == [("a", 1, 3), ("b", 0, 2)]
 
 
-def test_a_backlog_is_absorbed_in_chunks_within_the_budget(world: World, patch: pytest.MonkeyPatch) -> None:
+def test_a_backlog_is_merged_in_chunks_within_the_budget(world: World, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(timer, "CHUNK", 2)
     patch.setattr("shared.protocol.ledger.LISTED", 3)
     for n in range(10):
@@ -257,7 +257,7 @@ def test_a_step_that_does_not_end_in_its_time_is_tried_again_with_less(world: Wo
     assert len(world.rows()) == 8
 
 
-def test_a_backlog_of_many_small_commits_is_absorbed_some_commits_at_a_time(
+def test_a_backlog_of_many_small_commits_is_merged_some_commits_at_a_time(
     world: World, patch: pytest.MonkeyPatch
 ) -> None:
     patch.setattr(timer, "SEGMENTS", 4)
@@ -407,7 +407,7 @@ def test_a_list_that_is_an_hour_old_is_an_alarm(world: World) -> None:
     assert any("not published" in alarm for alarm in world.later(HOUR + SECOND).alarms)
 
 
-def test_a_hub_made_anew_begins_a_new_incarnation(world: World) -> None:
+def test_a_re_created_hub_begins_a_new_incarnation(world: World) -> None:
     world.commit(ONE, ("a", "Opened", 0))
     world.run()
     assert world.ledger(ONE).incarnation.number == 0
@@ -424,7 +424,7 @@ def test_a_hub_made_anew_begins_a_new_incarnation(world: World) -> None:
 
 
 @pytest.mark.parametrize("timer_first", [True, False])
-def test_events_of_a_hub_made_anew_are_exported_or_gaps_in_every_partition(
+def test_events_of_a_re_created_hub_are_exported_or_gaps_in_every_partition(
     world: World, *, timer_first: bool
 ) -> None:
     """The host goes on in the middle of the new hub, by the checkpoints of the old one."""
@@ -592,9 +592,7 @@ def test_a_fully_merged_partition_is_merged_up_to_its_last_commit(
     assert world.manifest().watermark(ledger) == ledger.ordinal
 
 
-def test_segments_in_an_index_are_kept_until_they_are_absorbed(
-    world: World, patch: pytest.MonkeyPatch
-) -> None:
+def test_segments_in_an_index_are_kept_until_they_are_merged(world: World, patch: pytest.MonkeyPatch) -> None:
     patch.setattr("shared.protocol.ledger.LISTED", 2)
     patch.setattr(timer, "CHUNK", 3)
     for n in range(8):

@@ -145,7 +145,7 @@ def test_a_writer_that_is_always_refused_gives_up(storage: Counting) -> None:
     assert storage.calls.count("write") == 10
 
 
-def test_a_known_ledger_that_is_gone_stops_the_source(storage: Counting) -> None:
+def test_a_known_ledger_that_is_gone_stops_the_partition(storage: Counting) -> None:
     one = exporter(storage)
     one.run(PARTITION, batch(0))
     storage.fails = lambda kind, _: PreconditionFailed("no") if kind == "write" else None
@@ -158,7 +158,7 @@ def test_a_known_ledger_that_is_gone_stops_the_source(storage: Counting) -> None
     assert NAME not in storage.state
 
 
-def test_an_older_ledger_in_the_place_of_a_known_one_stops_the_source(storage: Counting) -> None:
+def test_an_older_ledger_in_the_place_of_a_known_one_stops_the_partition(storage: Counting) -> None:
     one = exporter(storage)
     one.run(PARTITION, batch(0))
     old = storage.state[NAME].data

@@ -42,12 +42,12 @@ class Event:
 
 @pytest.mark.parametrize("key", ["PartitionContext", "TriggerPartitionContext", "partitionContext"])
 @pytest.mark.parametrize("form", [lambda c: c, json.dumps, lambda c: {k.lower(): v for k, v in c.items()}])
-def test_the_source_is_read_in_every_casing_and_is_lower_case(key: str, form: Any) -> None:
+def test_the_partition_is_read_in_every_casing_and_is_lower_case(key: str, form: Any) -> None:
     partition, _ = trigger.read([Event({key: form(CONTEXT)})])
     assert partition == HubPartition("ns.servicebus.windows.net", "apim-logs", "3")
 
 
-def test_the_consumer_group_is_no_part_of_the_source() -> None:
+def test_the_consumer_group_is_no_part_of_the_partition() -> None:
     other = CONTEXT | {"ConsumerGroup": "another"}
     assert (
         trigger.read([Event({"PartitionContext": CONTEXT})])[0]

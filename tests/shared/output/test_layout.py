@@ -99,7 +99,7 @@ NAME = st.text(st.characters(codec="utf-8") | st.sampled_from("a-~/_.7eE"), max_
 
 
 @given(NAME, NAME)
-def test_only_harmless_letters_reach_a_file_name_and_tell_sources_apart(one: str, other: str) -> None:
+def test_only_harmless_letters_reach_a_file_name_and_tell_partitions_apart(one: str, other: str) -> None:
     def name(hub: str) -> str:
         return layout.file_name(HubPartition("ns", hub, "0"), 0, 1, 2, "c", None, "parquet")
 

@@ -100,7 +100,7 @@ def test_gaps_that_the_new_hub_filled_too_early_are_the_old_ones_again() -> None
     assert after.incarnation.gaps == ((0, 4), (7, 99))
 
 
-def test_a_clock_an_hour_ahead_hides_no_hub_that_was_made_anew(old: Ledger) -> None:
+def test_a_clock_an_hour_ahead_hides_no_hub_that_was_re_created(old: Ledger) -> None:
     ahead = committed(old, [Envelope(100, 900 * SECOND + HOUR, b"")], now=900 * SECOND)
     after = with_hub_created(ahead, CREATED)
     assert (after.incarnation.number, after.incarnation.next) == (1, None)

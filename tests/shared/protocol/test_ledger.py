@@ -103,7 +103,7 @@ def test_a_re_created_hub_starts_over_and_the_old_progress_is_kept() -> None:
     assert [one.number for one in now.past] == list(range(4, 12))
 
 
-def test_a_ledger_has_its_place_by_its_source() -> None:
+def test_a_ledger_has_its_place_by_its_partition() -> None:
     assert Ledger.name(PARTITION) == "ledgers/ns/hub/0.json"
 
 

@@ -32,7 +32,7 @@ def listed(commit: CommitPlan) -> list[str]:
     return [file.pending.name for file in commit.files]
 
 
-def test_a_ledger_of_a_crashed_owner_is_healed_and_its_list_emptied(
+def test_a_ledger_of_a_crashed_owner_is_repaired_and_its_list_emptied(
     storage: MemoryStorage, commit: CommitPlan
 ) -> None:
     storage.stage(commit.files)

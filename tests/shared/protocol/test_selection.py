@@ -50,7 +50,7 @@ def test_an_envelope_of_a_deleted_hub_is_quarantined_once() -> None:
     assert verdict_on(advance(renewed, Verdict.STALE, [late]), late) is Verdict.DUPLICATE
 
 
-def test_before_any_hub_was_made_anew_nothing_is_stale() -> None:
+def test_before_any_hub_was_re_created_nothing_is_stale() -> None:
     rewound = ledger(envelope(10, 1000))
     assert verdict_on(rewound, envelope(3, 1)) is Verdict.NEW
 

@@ -196,7 +196,7 @@ def test_a_body_that_is_no_bytes_stops_its_partition_without_a_call(app: App, ki
         host.wait_for("checkpoint", sequence=1)
 
 
-def test_a_hub_made_anew_is_refused_until_it_has_outgrown_the_checkpoint(app: App) -> None:
+def test_a_re_created_hub_is_refused_until_it_has_outgrown_the_checkpoint(app: App) -> None:
     app.send(*events(100))
     with app.host() as host:
         host.wait_for("checkpoint", sequence=99)
@@ -220,7 +220,7 @@ def test_a_hub_made_anew_is_refused_until_it_has_outgrown_the_checkpoint(app: Ap
         assert not [call for call in calls[1:] if 0 in call]
 
 
-def test_a_checkpoint_that_is_deleted_frees_a_hub_made_anew_at_once(app: App) -> None:
+def test_a_checkpoint_that_is_deleted_frees_a_re_created_hub_at_once(app: App) -> None:
     app.send(*events(20))
     with app.host() as host:
         host.wait_for("checkpoint", sequence=19)

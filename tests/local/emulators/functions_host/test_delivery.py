@@ -8,7 +8,7 @@ from local.emulators.functions_host.process import HostError
 from .conftest import App
 
 
-def test_one_batch_at_a_time_per_source_and_all_in_order(app: App) -> None:
+def test_one_batch_at_a_time_per_partition_and_all_in_order(app: App) -> None:
     app.write_host_json(maxEventBatchSize=10)
     app.send(*[b"%d" % number for number in range(25)], partition="0")
     app.send(*[b"%d" % number for number in range(15)], partition="1")
@@ -100,7 +100,7 @@ def test_a_minimum_batch_is_waited_for_but_not_longer_than_the_wait(app: App) ->
     assert second["time"] - first["time"] >= 2
 
 
-def test_two_hosts_share_the_sources_and_one_takes_over_from_the_other(app: App) -> None:
+def test_two_hosts_share_the_partitions_and_one_takes_over_from_the_other(app: App) -> None:
     with app.host("one") as one:
         one.wait_for("claimed", 2)
         with app.host("two") as two:
