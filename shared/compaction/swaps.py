@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.connections.finishing import UNCLOSED_KEPT
-from shared.errors import LedgerError, LedgerTooLarge, LedgerTooNew
 from shared.policies import CompactionPolicy
+from shared.protocol import documents
 from shared.protocol.commit_metadata import CommitMetadata
-from shared.protocol.ledger import MAX_BYTES, PendingFile
+from shared.protocol.documents import Data, Document
+from shared.protocol.ledger import PendingFile
 from shared.protocol.storage import BlobInfo
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.registry import TABLES
@@ -40,12 +40,7 @@ ROUND = 18
 _SLACK = timedelta(days=1)
 
 
-class _Data(BaseModel):
-    # A newer program's keys survive a rewrite by this one.
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-
-class Swap(_Data):
+class Swap(Data):
     """One file that takes the place of several, in their folder."""
 
     folder: str
@@ -61,14 +56,14 @@ class Swap(_Data):
         return tuple(self.folder + name for name in self.inputs)
 
 
-class Touched(_Data):
+class Touched(Data):
     """A folder in which a swap was committed, and with which write."""
 
     ordinal: int
     folder: str
 
 
-class CompactionState(_Data):
+class CompactionState(Document):
     """What compaction is at. Immutable: each change is a new value."""
 
     format: int = 1
@@ -85,24 +80,11 @@ class CompactionState(_Data):
     @classmethod
     def parse(cls, data: bytes) -> Self:
         """The state in these bytes. Raises LedgerTooNew, LedgerError."""
-        try:
-            state = cls.model_validate_json(data)
-        except ValidationError as error:
-            raise LedgerError(f"{NAME}: not as expected ({error.error_count()} errors): {data[:60]!r}") from (
-                error
-            )
-        if state.format > FORMAT:
-            raise LedgerTooNew(
-                f"{NAME}: has format {state.format}, this program reads up to {FORMAT}: deploy the newer one"
-            )
-        return state
+        return documents.parse(cls, data, NAME, FORMAT)
 
     def dump(self) -> bytes:
         """As the bytes of one Put Blob. Raises LedgerTooLarge."""
-        data = self.model_dump_json().encode()
-        if len(data) > MAX_BYTES:
-            raise LedgerTooLarge(f"{NAME}: {len(data)} bytes, at most {MAX_BYTES}")
-        return data
+        return documents.dump(self, NAME)
 
     def beginning(self, swap: Swap) -> "CompactionState":
         """With this swap committed."""

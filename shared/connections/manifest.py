@@ -3,12 +3,13 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field
 
 from shared.connections.services import ServiceActivity
 from shared.digests import GENESIS, chained
-from shared.errors import LedgerError, LedgerTooLarge, LedgerTooNew
-from shared.protocol.ledger import MAX_BYTES, Ledger, PendingFile
+from shared.protocol import documents
+from shared.protocol.documents import Data, Document
+from shared.protocol.ledger import Ledger, PendingFile
 from shared.timeunits import DAY, MINUTE
 
 FORMAT = 1
@@ -22,12 +23,7 @@ FEW = 100
 """Connections a day below which the event names in use are not judged."""
 
 
-class _Data(BaseModel):
-    # Keys of a newer program survive when this one rewrites the blob.
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-
-class PartitionProgress(_Data):
+class PartitionProgress(Data):
     """How far the commits of a partition are merged."""
 
     ledger_id: str = ""
@@ -44,7 +40,7 @@ class PartitionProgress(_Data):
     """When it was asked, µs since 1970 UTC."""
 
 
-class Part(_Data):
+class Part(Data):
     """A range of the state table's keys, in an immutable state blob of its own."""
 
     name: str
@@ -57,7 +53,7 @@ class Part(_Data):
     """The clock (µs since 1970 UTC) at which the first of its rows must be finished or dropped."""
 
 
-class EventNameCounts(_Data):
+class EventNameCounts(Data):
     """How many finished connections have an event name."""
 
     connections: int = 0
@@ -79,7 +75,7 @@ class EventNameCounts(_Data):
         )
 
 
-class Totals(_Data):
+class Totals(Data):
     """Totals since the beginning."""
 
     observations: int = 0
@@ -102,7 +98,7 @@ class Totals(_Data):
         return Totals(**{name: mine.get(name, 0) + more.get(name, 0) for name in mine.keys() | more.keys()})
 
 
-class Manifest(_Data):
+class Manifest(Document):
     """What the timer has merged and written. Immutable: each change returns a new value."""
 
     format: int = FORMAT
@@ -110,7 +106,7 @@ class Manifest(_Data):
     """How many times it has been written."""
     commit_id: str = ""
     committed_at: int = 0
-    partitions: dict[str, PartitionProgress] = {}
+    partitions: dict[str, PartitionProgress] = Field(default_factory=dict)
     hub: tuple[str, ...] = ()
     """The partitions of the hub, for which the clock waits."""
     parts: tuple[Part, ...] = ()
@@ -121,10 +117,10 @@ class Manifest(_Data):
     """Files to publish. The list is replaced only after all of them are confirmed."""
     lost: tuple[str, ...] = ()
     """Files that could not be published because their blocks had expired."""
-    names: dict[str, EventNameCounts] = {}
-    began: dict[int, int] = {}
+    names: dict[str, EventNameCounts] = Field(default_factory=dict)
+    began: dict[int, int] = Field(default_factory=dict)
     """Connections that were first seen in each hour (since 1970) of the last day."""
-    services: dict[str, ServiceActivity] = {}
+    services: dict[str, ServiceActivity] = Field(default_factory=dict)
     """By `_ResourceId`; "" for records without one."""
     totals: Totals = Totals()
     manifest_id: str = ""
@@ -139,24 +135,11 @@ class Manifest(_Data):
     @classmethod
     def parse(cls, data: bytes) -> Self:
         """Parses a manifest. Raises LedgerTooNew or LedgerError."""
-        try:
-            manifest = cls.model_validate_json(data)
-        except ValidationError as error:
-            raise LedgerError(
-                f"{NAME}: not a manifest ({error.error_count()} errors): {data[:60]!r}"
-            ) from error
-        if manifest.format > FORMAT:
-            raise LedgerTooNew(
-                f"{NAME}: has format {manifest.format}, this program reads up to {FORMAT}: deploy a newer one"
-            )
-        return manifest
+        return documents.parse(cls, data, NAME, FORMAT)
 
     def dump(self) -> bytes:
         """Serializes the manifest for one Put Blob. Raises LedgerTooLarge."""
-        data = self.model_dump_json().encode()
-        if len(data) > MAX_BYTES:
-            raise LedgerTooLarge(f"{NAME}: {len(data)} bytes, at most {MAX_BYTES}: {len(self.files)} files")
-        return data
+        return documents.dump(self, NAME, f": {len(self.files)} files")
 
     @property
     def clock(self) -> int:

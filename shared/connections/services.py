@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from shared.arrays import Array, whole
+from shared.protocol.documents import Data
 from shared.timeunits import DAY, HOUR, SECOND
 
 SERVICES = 64
@@ -15,15 +16,12 @@ FORGOTTEN = 7 * DAY
 """A service is forgotten when the others are this far ahead of its last record (µs)."""
 
 
-class ServiceActivity(BaseModel):
+class ServiceActivity(Data):
     """What is known of one service."""
-
-    # Keys of a newer program survive when this one rewrites the blob.
-    model_config = ConfigDict(frozen=True, extra="allow")
 
     newest: int = -1
     """When its last record reached the hub (µs since 1970 UTC)."""
-    hours: dict[int, int] = {}
+    hours: dict[int, int] = Field(default_factory=dict)
     """Records that reached the hub in each hour (since 1970) of the last day."""
 
     def records(self, now: int) -> int:

@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict
-
 from shared.input.envelope import Envelope
 from shared.intervals import Interval, removed, within
+from shared.protocol.documents import Data
 from shared.protocol.packing import Intervals
 
 TOLERANCE = 10_000_000
@@ -16,12 +15,6 @@ PAUSE = 1_000_000
 MAX_RUNS = 512
 """Committed runs that an incarnation keeps until the timer has confirmed whose they are."""
 NEVER = 1 << 62
-
-
-class Data(BaseModel):
-    """A part of a state document: immutable, and a newer program's keys survive a rewrite by this one."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
 
 
 class CommittedRun(NamedTuple):

@@ -4,18 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from shared.digests import GENESIS
-from shared.errors import LedgerError, LedgerTooLarge, LedgerTooNew
 from shared.input.envelope import HubPartition
 from shared.intervals import Interval, common, difference, intervals
-from shared.protocol.incarnation import Data, Incarnation
+from shared.protocol import documents
+from shared.protocol.documents import Data, Document
+from shared.protocol.incarnation import Incarnation
 from shared.protocol.unclaimed_keys import UnclaimedKeys
 
 FORMAT = 1
-MAX_BYTES = 4 << 20
-"""A ledger holds kilobytes; far below what one Put Blob takes, so that it is never cut into blocks."""
 LISTED = 256
 """Segments that a ledger lists itself; with more of them, they go into an index."""
 REMEMBERED = 8
@@ -131,7 +130,7 @@ def _sum(some: Mapping[str, int], others: Mapping[str, int]) -> dict[str, int]:
     return {key: some.get(key, 0) + others.get(key, 0) for key in sorted(some.keys() | others.keys())}
 
 
-class Ledger(Data):
+class Ledger(Document):
     """What has been committed of one partition. Immutable: each change is a new value."""
 
     format: int = FORMAT
@@ -174,29 +173,16 @@ class Ledger(Data):
 
     @classmethod
     def parse(cls, data: bytes, name: str) -> Self:
-        """The ledger in these bytes. Raises LedgerTooNew, LedgerError."""
-        try:
-            ledger = cls.model_validate_json(data)
-        except ValidationError as error:
-            raise LedgerError(
-                f"{name}: not a ledger ({error.error_count()} errors): {data[:60]!r}"
-            ) from error
-        if ledger.format > FORMAT:
-            raise LedgerTooNew(
-                f"{name}: has format {ledger.format}, this program reads up to {FORMAT}: deploy the newer one"
-            )
-        return ledger
+        """Parses a ledger. Raises LedgerTooNew or LedgerError."""
+        return documents.parse(cls, data, name, FORMAT)
 
     def dump(self) -> bytes:
-        """As the bytes of one Put Blob. Raises LedgerTooLarge."""
-        data = self.model_dump_json().encode()
-        if len(data) > MAX_BYTES:
-            raise LedgerTooLarge(
-                f"ledger of {self.partition}: {len(data)} bytes, at most {MAX_BYTES}: "
-                f"{len(self.incarnation.gaps)} gaps, {len(self.files)} files, {len(self.segments)} segments, "
-                f"{len(self.lost)} lost; does finish_connections run?"
-            )
-        return data
+        """Serializes the ledger for one Put Blob. Raises LedgerTooLarge."""
+        contents = (
+            f": {len(self.incarnation.gaps)} gaps, {len(self.files)} files, {len(self.segments)} segments, "
+            f"{len(self.lost)} lost; does finish_connections run?"
+        )
+        return documents.dump(self, f"ledger of {self.partition}", contents)
 
     def with_new_incarnation(self, began: int | None, created: int | None = None) -> "Ledger":
         """With a new incarnation: the hub was created again at `began`. What was lost stays lost."""

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from shared import telemetry
 from shared.errors import LedgerError, OutputConflict, PreconditionFailed
+from shared.protocol.documents import Data
 from shared.protocol.ledger import PendingFile, StagedFile
 from shared.protocol.storage import Publication, Storage
 from shared.telemetry import FunctionName
@@ -21,10 +22,8 @@ CHECKED = MINUTE
 MAX_BYTES = 1 << 16
 
 
-class Identity(BaseModel):
+class Identity(Data):
     """The identity of a state container, which distinguishes it even from a copy in another account."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
 
     format: int = 1
     state_id: str

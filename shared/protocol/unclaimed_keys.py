@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from shared.protocol.incarnation import Data
+from shared.protocol.documents import Data
 
 KEPT = 32
 """Keys with a count; a key of most records is among them."""

@@ -69,7 +69,7 @@ def test_a_ledger_that_cannot_be_read_is_an_alarm_of_its_partition(exported: Exp
     exported.storage.put(exported.ledger_name, b"{")
     one = standing(exported)
     assert (one.partition, one.ledger) == (str(PARTITION), None)
-    assert "not a ledger" in one.alarms[0]
+    assert "is damaged" in one.alarms[0]
 
 
 def test_a_replay_is_known_as_such_and_has_no_gaps(exported: Exported) -> None:
@@ -186,7 +186,7 @@ def test_a_state_of_compaction_that_cannot_be_read_is_an_alarm(exported: Exporte
     exported.export(envelopes(0, 9))
     exported.storage.put(swaps.NAME, b"{")
     (alarm,) = status(exported.storage, POLICY, None, NOW).alarms
-    assert "nothing is compacted: compaction.json: not as expected" in alarm
+    assert "nothing is compacted: compaction.json: is damaged" in alarm
 
 
 def test_connections_and_event_names_come_from_the_manifest(exported: Exported) -> None:

@@ -25,7 +25,7 @@ def test_it_reads_back_with_the_keys_of_a_newer_program() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"ordinal":"x"}'])
 def test_what_is_no_manifest_is_an_error(data: bytes) -> None:
-    with pytest.raises(LedgerError, match="not a manifest"):
+    with pytest.raises(LedgerError, match="is damaged"):
         Manifest.parse(data)
 
 

@@ -4,8 +4,9 @@ import pytest
 
 from shared.errors import LedgerError, LedgerTooLarge, LedgerTooNew
 from shared.input.envelope import Envelope, HubPartition
+from shared.protocol.documents import MAX_BYTES
 from shared.protocol.incarnation import Incarnation
-from shared.protocol.ledger import MAX_BYTES, Counts, Index, Ledger, Lost, PendingFile, Segment
+from shared.protocol.ledger import Counts, Index, Ledger, Lost, PendingFile, Segment
 
 PARTITION = HubPartition("ns", "hub", "0")
 LEDGER = Ledger(ledger_id="l", partition=str(PARTITION))

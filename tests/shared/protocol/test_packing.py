@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from shared.errors import LedgerError
 from shared.input.envelope import Envelope
+from shared.protocol.documents import MAX_BYTES
 from shared.protocol.incarnation import Incarnation
-from shared.protocol.ledger import MAX_BYTES, Ledger
+from shared.protocol.ledger import Ledger
 from shared.protocol.packing import PLAIN, packed, unpacked
 from shared.protocol.selection import advance, select
 
