@@ -29,7 +29,7 @@ RETIRED = {
 """The word, and what to say instead."""
 ALLOWED = {"Source", "SourceSystem", "DurationSource"}
 """Columns: the first two are Azure's own, and say where an event or a duration comes from."""
-ALLOWED_IN = dict.fromkeys(("shared/commands/cost_model.py", "shared/commands/documents.py"), {"source"})
+ALLOWED_IN = {name: {"source"} for name in ("shared/commands/cost_model.py", "shared/commands/documents.py")}
 """Where the word means another thing: the page that a figure is from."""
 CODE = [
     path
