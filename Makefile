@@ -60,8 +60,9 @@ lock: $(READY) ## write requirements*.txt anew from requirements*.in (LOCK=--upg
 	@for name in $(LOCKS); do $(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
 		--custom-compile-command 'make lock' $(LOCK) $$name.in --output-file $$name.txt >/dev/null || exit 1; done
 
-schemas: $(READY) ## write docs/json anew, the JSON Schemas of what commands print with --json
+schemas: $(READY) ## write anew what is made of declarations: docs/json and infra/grafana.json
 	$(BIN)/python -m tests.shared.commands.test_json
+	$(BIN)/python -m tests.infra.grafana
 
 clean: ## remove what the other targets made
 	rm -rf .venv .venv-checkov node_modules site .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -14,6 +14,7 @@ from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.engine_types import engine_type
 from shared.tables.registry import TABLES
 from tests.documents import blocks
+from tests.infra import grafana
 from tests.infra.snapshots import INFRA, NAMES, ROOT, log_rules, of_type
 
 HERE = Path(__file__).parent / "kusto"
@@ -25,6 +26,7 @@ ALERTS = {
     for scenario in ("default", "everything")
     for severity, query in log_rules(scenario).items()
 }
+GRAFANA: dict[str, Any] = json.loads(grafana.DASHBOARD.read_text())
 VIEWS = {
     f"newest {table.name}": views.newest_kql(table, table.newest) for table in TABLES.values() if table.newest
 }
@@ -35,6 +37,14 @@ QUERIES = {
     **{name: panel["query"].replace("{TimeRange:grain}", "1h") for name, panel in PANELS.items()},
     **PAGES,
     **VIEWS,
+    # Grafana puts a condition and a time span in place of its macros.
+    **{
+        f"grafana: {one['title']}": one["targets"][0]["azureLogAnalytics"]["query"]
+        .replace(grafana.TIME_FILTER, "TimeGenerated > ago(1h)")
+        .replace(grafana.INTERVAL, "1m")
+        for one in GRAFANA["panels"]
+        if one["type"] != "row"
+    },
 }
 METRICS_TABLE = {**ALERTS, **{name: panel["query"] for name, panel in PANELS.items()}}
 
