@@ -23,6 +23,7 @@ COMMANDS = (
     "capture",
     "schema",
     "convert",
+    "backfill",
     "cost",
     "completion",
 )

@@ -11,6 +11,7 @@ ExporterError
 |-- CaptureError            a fixture cannot be written
 |-- ConvertError            a file cannot be read as log records
 |-- DeltaLogError           a Delta log is damaged, has a gap, or was written by another program
+|-- BackfillError           an archive cannot be read, or does not fit to the output
 |-- DamagedFile             an output file or a state blob is not as it was written
 |-- ReconcileError          a workspace export cannot be read, or has nothing to compare
 |-- ReportError             a report cannot be made as it was asked for
@@ -68,6 +69,10 @@ class CaptureError(ExporterError):
 
 class ConvertError(ExporterError):
     """A file cannot be read as log records, or the output folder cannot be used."""
+
+
+class BackfillError(ExporterError):
+    """An archive cannot be read, or does not fit to what is in the output container."""
 
 
 class DamagedFile(ExporterError):

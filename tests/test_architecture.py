@@ -31,6 +31,7 @@ BUILDING = {
             "capture",
             "convert",
             "reconcile",
+            "backfill",
             "commands",
         ),
     )
@@ -64,7 +65,10 @@ def importers(package: str) -> set[str]:
     [
         (
             "azure.storage",
-            {f"shared/azure/{name}.py" for name in ("access", "blob_storage", "blob_calls", "checkpoints")},
+            {
+                f"shared/azure/{name}.py"
+                for name in ("access", "archive", "blob_storage", "blob_calls", "checkpoints")
+            },
         ),
         ("azure.functions", {"function_app.py"}),
         ("azure.eventhub", {"shared/azure/event_hub.py"}),

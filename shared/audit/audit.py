@@ -12,8 +12,10 @@ from shared.audit.proof import prove, prove_connections
 from shared.connections import manifest
 from shared.connections.manifest import Manifest
 from shared.errors import LedgerError
+from shared.input.envelope import ARCHIVE, is_archive
 from shared.protocol.commit_metadata import CONNECTIONS
 from shared.protocol.ledger import Counts, Ledger
+from shared.protocol.nested_storage import NestedStorage
 from shared.protocol.storage import Storage
 
 OK, WRONG, UNKNOWN = 0, 1, 2
@@ -69,21 +71,21 @@ def audit(storage: Storage, since: int, *, deep: bool, progress: Progress) -> Re
     the partition, sequence number and index of every row; otherwise it reads only the footers of Parquet
     files.
     """
-    blob = storage.read(manifest.NAME)
-    seen = Manifest.parse(blob.data) if blob else Manifest()
-    before, problems = _ledgers(storage)
+    archive = NestedStorage(storage)
+    seen, seen_archive = _manifest(storage), _manifest(archive)
+    before, problems = _all_ledgers(storage, archive)
     listing = Listing()
     compacted = CompactedFiles(storage, listing, since, state(storage))
     _list(storage, listing, since, progress)
     compacted.run(deep=deep, progress=progress)
-    after, _ = _ledgers(storage)  # read after the listing, so that no listed file is of a later commit
+    after, _ = _all_ledgers(storage, archive)  # after the listing: no listed file is of a later commit
     for ledger in before.values():
         late(storage, ledger.files, listing, since)
-    late(storage, seen.files, listing, since)
+    late(storage, (*seen.files, *seen_archive.files), listing, since)
     found = read(storage, listing, deep=deep, progress=progress)
     audited = []
     shown = {one.metadata.partition for one in listing.commits.values()} - {CONNECTIONS}
-    for partition in sorted({*before, *seen.partitions, *shown}):
+    for partition in sorted({*before, *seen.partitions, *seen_archive.partitions, *shown}):
         one = Audited(partition, before.get(partition))
         commits = found.get(partition, [])
         for commit, findings in commits:
@@ -91,14 +93,26 @@ def audit(storage: Storage, since: int, *, deep: bool, progress: Progress) -> Re
             one.rows += sum(commit.rows.values())
             one.findings += findings
         one.findings += _judge(
-            partition, before, after, seen, [commit for commit, _ in commits], listing, since
+            partition,
+            before,
+            after,
+            seen_archive if is_archive(partition) else seen,
+            [commit for commit, _ in commits],
+            listing,
+            since,
         )
         one.findings = list(_shown(one.findings))
         if one.ledger or one.findings:
             audited.append(one)
-    connections = _connections(storage, seen, found.get(CONNECTIONS, []), listing, since)
-    if connections.files or connections.findings:
-        audited.append(connections)
+    of_archive = {seen_archive.manifest_id, _manifest(archive).manifest_id} - {""}
+    finished = found.get(CONNECTIONS, [])
+    live = [one for one in finished if one[0].metadata.ledger_id not in of_archive]
+    others = [one for one in finished if one[0].metadata.ledger_id in of_archive]
+    both = (
+        _connections(CONNECTIONS, storage, seen, live, listing, since),
+        _connections(f"{ARCHIVE}: {CONNECTIONS}", archive, seen_archive, others, listing, since),
+    )
+    audited += [connections for connections in both if connections.files or connections.findings]
     audited += [
         Audited(name, findings=[Finding(Level.UNCLEAR, "unreadable", text)]) for name, text in problems
     ]
@@ -134,6 +148,22 @@ def _list(storage: Storage, listing: Listing, since: int, progress: Progress) ->
         listing.take(file, since)
         if number % 1000 == 0:
             progress("list", number, 0)
+
+
+def _manifest(storage: Storage) -> Manifest:
+    blob = storage.read(manifest.NAME)
+    return Manifest.parse(blob.data) if blob else Manifest()
+
+
+def _all_ledgers(*storages: Storage) -> tuple[dict[str, Ledger], list[tuple[str, str]]]:
+    """Those of the app and those of backfills."""
+    ledgers: dict[str, Ledger] = {}
+    problems: list[tuple[str, str]] = []
+    for storage in storages:
+        some, unreadable = _ledgers(storage)
+        ledgers |= some
+        problems += unreadable
+    return ledgers, problems
 
 
 def _ledgers(storage: Storage) -> tuple[dict[str, Ledger], list[tuple[str, str]]]:
@@ -199,6 +229,7 @@ def _judge(
 
 
 def _connections(
+    name: str,
     storage: Storage,
     seen: Manifest,
     found: Sequence[tuple[Commit, list[Finding]]],
@@ -206,13 +237,12 @@ def _connections(
     since: int,
 ) -> Audited:
     """Audits the files of finished connections, given the manifest before they were listed."""
-    one = Audited(CONNECTIONS)
+    one = Audited(name)
     for commit, findings in found:
         one.files += commit.files
         one.rows += sum(commit.rows.values())
         one.findings += findings
-    blob = storage.read(manifest.NAME)
-    now = Manifest.parse(blob.data) if blob else Manifest()
+    now = _manifest(storage)
     own = [commit for commit, _ in found if commit.metadata.ledger_id == now.manifest_id]
     others = len(found) - len(own)
     if others:

@@ -225,7 +225,7 @@ def _strange(file: BlobInfo, lineage: Lineage, origins: Sequence[ReplacedFile]) 
 
 
 def _partition(origin: ReplacedFile) -> str:
-    return str(HubPartition(*origin.metadata["partition"].rsplit("/", 2)).origin)
+    return str(HubPartition.parse(origin.metadata["partition"]).origin)
 
 
 class _FileSpans:

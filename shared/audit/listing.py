@@ -263,7 +263,7 @@ def content(parts: Parts, file: BlobInfo) -> list[Finding]:
 def _keys(storage: Parts, file: BlobInfo, metadata: CommitMetadata) -> Array:
     """Reads the sequence number and index of each row. Raises DamagedFile if one is not of this commit."""
     spans, found = intervals(metadata.sequences), []
-    origin = str(HubPartition(*metadata.partition.rsplit("/", 2)).origin)
+    origin = str(HubPartition.parse(metadata.partition).origin)
     starts, ends = np.array([first for first, _ in spans]), np.array([last for _, last in spans])
     for partitions, sequences, indexes in contents.keys(storage, file):
         if partitions - {origin}:

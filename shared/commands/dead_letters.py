@@ -132,7 +132,7 @@ def _letter(line: dict[str, Any]) -> _Letter:
         amqp=str(line.get("amqp_body_type", "")),
         only=tuple((first, last) for first, last in line["rejected_indexes"]),
     )
-    partition = HubPartition(*str(line["partition"]).rsplit("/", 2)).replay(int(line["incarnation"]))
+    partition = HubPartition.parse(str(line["partition"])).replay(int(line["incarnation"]))
     return _Letter(partition, envelope, frozenset(line["counts"]), frozenset(line.get("redacted", ())), kept)
 
 

@@ -118,6 +118,45 @@ class ConvertDocument(Document):
     connections: int
 
 
+class BackfillDocument(Document):
+    """What `backfill --json` prints; times in µs since 1970 UTC."""
+
+    dry_run: bool
+    boundary: int
+    """Hours that ended at this time or before are taken."""
+    blobs: int
+    """Blobs that were exported, or would be."""
+    bytes: int
+    """Of these."""
+    first: int | None
+    """When the first of their hours began."""
+    last: int | None
+    """When the last of their hours ended."""
+    before: int
+    """Blobs that an earlier run exported."""
+    overlapping: int
+    """Blobs of the hour in which the live output begins, or later."""
+    at_boundary: list[str]
+    """Those of that hour."""
+    open: int
+    """Blobs of hours that may still grow."""
+    not_chosen: int
+    """Blobs outside of --since and --until."""
+    others: int
+    """Blobs that are no hours of an archive."""
+    grown: list[str]
+    """Blobs that have another size than when they were exported."""
+    records: int
+    rows: int
+    skipped: int
+    """Records of other categories."""
+    rejected: dict[str, int]
+    """Rejected records by reason."""
+    connections: int
+    """Connections that were finished."""
+    alarms: list[str]
+
+
 class CostPrice(Part):
     """A price."""
 
@@ -202,6 +241,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "replay": ReplayDocument,
     "redeliver": RedeliverDocument,
     "convert": ConvertDocument,
+    "backfill": BackfillDocument,
     "cost": CostDocument,
 }
 """By command."""

@@ -11,9 +11,11 @@ from shared.connections import manifest
 from shared.connections.finishing import Vocabulary
 from shared.connections.manifest import Manifest
 from shared.errors import LedgerError
+from shared.input.envelope import is_archive
 from shared.policies import FinishPolicy
 from shared.protocol import ownership
 from shared.protocol.ledger import Ledger
+from shared.protocol.nested_storage import NestedStorage
 from shared.protocol.storage import Storage
 from shared.protocol.unclaimed_keys import UnclaimedKeys
 from shared.timeunits import HOUR, MINUTE
@@ -56,21 +58,10 @@ def status(
     """
     blob = storage.read(manifest.NAME)
     seen = Manifest.parse(blob.data) if blob else Manifest()
-    standings: dict[str, Standing] = {}
-    names = storage.names("ledgers/")
-    for name, found in zip(names, storage.read_all(names), strict=True):
-        partition = name.removeprefix("ledgers/").removesuffix(".json")
-        try:
-            ledger = Ledger.parse(found.data, name) if found else None
-        except LedgerError as error:
-            standings[partition] = Standing(partition, None, alarms=[str(error)])
-            continue
-        if ledger:
-            standings[partition] = Standing(partition, ledger, alarms=list(_alarms(ledger, seen, now)))
-    for partition, merged in seen.partitions.items():
-        if merged.ledger_id and partition not in standings:
-            gone = "its ledger is gone: restore it, or see `python -m shared accept-ledger`"
-            standings[partition] = Standing(partition, None, alarms=[gone])
+    standings = _standings(storage, seen, now)
+    archive = NestedStorage(storage)
+    at_archive = archive.read(manifest.NAME)
+    standings |= _standings(archive, Manifest.parse(at_archive.data) if at_archive else Manifest(), now)
     if state:
         _compare(standings, state, policy.retention.total_seconds(), now)
         _note_checkpoints(standings, state, checkpoints or {})
@@ -100,6 +91,26 @@ def status(
         keys=list(_keys(standings.values())),
         alarms=alarms,
     )
+
+
+def _standings(storage: Storage, seen: Manifest, now: int) -> dict[str, Standing]:
+    """By partition, as ledgers and manifest say."""
+    standings: dict[str, Standing] = {}
+    names = storage.names("ledgers/")
+    for name, found in zip(names, storage.read_all(names), strict=True):
+        partition = name.removeprefix("ledgers/").removesuffix(".json")
+        try:
+            ledger = Ledger.parse(found.data, name) if found else None
+        except LedgerError as error:
+            standings[partition] = Standing(partition, None, alarms=[str(error)])
+            continue
+        if ledger:
+            standings[partition] = Standing(partition, ledger, alarms=list(_alarms(ledger, seen, now)))
+    for partition, merged in seen.partitions.items():
+        if merged.ledger_id and partition not in standings:
+            gone = "its ledger is gone: restore it, or see `python -m shared accept-ledger`"
+            standings[partition] = Standing(partition, None, alarms=[gone])
+    return standings
 
 
 def _keys(standings: Iterable[Standing]) -> Iterator[Key]:
@@ -172,6 +183,7 @@ def _alarms(ledger: Ledger, seen: Manifest, now: int) -> Iterator[str]:
         are = "is" if len(ledger.lost) == 1 else "are"
         yield f"{counted(len(ledger.lost), 'file')} {are} lost: `python -m shared audit` says which"
     age = now - ledger.committed_at
+    why = "run backfill again" if is_archive(ledger.partition) else "does the timer run?"
     if ledger.files and age > HOUR:
         files = counted(len(ledger.files), "file")
-        yield f"{files} may be unpublished for {age // MINUTE:,} min: does the timer run?"
+        yield f"{files} may be unpublished for {age // MINUTE:,} min: {why}"

@@ -8,6 +8,7 @@ from shared.audit.audit import OK, UNKNOWN, WRONG
 from shared.commands.console import counted
 from shared.connections.manifest import EventNameCounts, Manifest
 from shared.connections.services import ServiceActivity
+from shared.input.envelope import is_of_hub
 from shared.lag import Lag
 from shared.protocol.ledger import Ledger
 
@@ -39,8 +40,8 @@ class Standing:
 
     @property
     def replay(self) -> bool:
-        """Whether these are dead letters of another partition, replayed."""
-        return "~" in self.partition
+        """Whether these are dead letters of another partition, replayed, or an archive, backfilled."""
+        return not is_of_hub(self.partition)
 
     @property
     def gaps(self) -> int:

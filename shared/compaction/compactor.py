@@ -20,10 +20,12 @@ from shared.errors import (
     PreconditionFailed,
     StorageError,
 )
+from shared.input.envelope import is_archive
 from shared.policies import CompactionPolicy
 from shared.protocol.ledger import Ledger, PendingFile
+from shared.protocol.nested_storage import NestedStorage
 from shared.protocol.stamp import Stamp
-from shared.protocol.storage import BlobInfo, LogStorage, Publication
+from shared.protocol.storage import BlobInfo, LogStorage, Publication, Storage
 from shared.tables.column import Table
 from shared.tables.registry import table_of
 from shared.timeunits import SECOND
@@ -210,9 +212,12 @@ class Compactor:
 
         Raises LedgerError if one of them cannot be read, or a partition of these files has no ledger.
         """
-        names = self._storage.names("ledgers/")
-        *blobs, at_manifest = self._storage.read_all([*names, manifest.NAME])
-        ledgers = [Ledger.parse(blob.data, name) for name, blob in zip(names, blobs, strict=True) if blob]
+        ledgers, now = self._state(self._storage)
+        manifests = [now]
+        # The archive's are read only where a file may be of an archive: most apps have none.
+        if any(_may_be_of_archive(file, now) for file in files):
+            more, other = self._state(NestedStorage(self._storage))
+            ledgers, manifests = ledgers + more, [now, other]
         here = {ledger.partition for ledger in ledgers}
         for file in files:
             partition = file.metadata.get("partition")
@@ -223,10 +228,16 @@ class Compactor:
                     "(restore it), or another app, with another state container, exports to here "
                     "(give it another output)"
                 )
-        lists = [ledger.files for ledger in ledgers]
-        if at_manifest:
-            lists.append(Manifest.parse(at_manifest.data).files)
+        lists = [*(one.files for one in ledgers), *(one.files for one in manifests)]
         return {file.name for files in lists for file in files}
+
+    @staticmethod
+    def _state(storage: Storage) -> tuple[list[Ledger], Manifest]:
+        """All ledgers of a state, and its manifest."""
+        names = storage.names("ledgers/")
+        *blobs, last = storage.read_all([*names, manifest.NAME])
+        ledgers = [Ledger.parse(blob.data, name) for name, blob in zip(names, blobs, strict=True) if blob]
+        return ledgers, Manifest.parse(last.data) if last else Manifest()
 
     # -- one swap ----------------------------------------------------------------------------------
 
@@ -308,3 +319,10 @@ def _table(folder: str) -> Table:
     table = table_of(folder)
     assert table
     return table
+
+
+def _may_be_of_archive(file: BlobInfo, now: Manifest) -> bool:
+    return (
+        is_archive(file.metadata.get("partition", ""))
+        or file.metadata.get("manifest_id", now.manifest_id) != now.manifest_id
+    )

@@ -92,11 +92,12 @@ class Finisher:
         new_id: Callable[[], str],
         seconds: float = SECONDS,
         watch: CheckpointWatch | None = None,
+        asked: Callable[[], int] | None = None,
     ) -> None:
         """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside.
 
-        `seconds`: how long a run may take, whatever storage does. `watch`: of the host's checkpoints; None:
-        they cannot be reached.
+        `seconds`: the most that a run may take. `watch`: of the host's checkpoints; None: they cannot be
+        reached. `asked`: the time that the hub's answer is of, if it is not that of `now`.
         """
         self._seconds = seconds
         self._storage = storage
@@ -105,7 +106,7 @@ class Finisher:
         self._vocabulary = finishing.Vocabulary.of(policy)
         self._now = now
         self._new_id = new_id
-        self._watch = watch
+        self._watch, self._asked = watch, asked or now
         self._share = 1
         """A commit merges this part (1/n) of what it may: more than 1 after a step for which time ran out."""
         self._repair = Repair(storage, now, new_id)
@@ -121,8 +122,7 @@ class Finisher:
     def _run(self, budget_seconds: float) -> FinishSummary:
         summary = FinishSummary()
         until = self._now() + int(budget_seconds * SECOND)
-        asked = self._now()
-        state = self._hub.ask()
+        asked, state = self._asked(), self._hub.ask()
         before, _ = self._load(Stamp(self._new_id(), self._now()))
         summary.repaired = self._repair_ledgers(before, state, summary)
         refusals = 0

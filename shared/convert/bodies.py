@@ -3,7 +3,7 @@
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import orjson
@@ -66,11 +66,19 @@ def _bodies(lines: list[bytes]) -> Iterator[bytes]:
     """Lines as bodies; those that are records come together, as `{"records": […]}`."""
     for start in range(0, len(lines), TOGETHER):
         some = lines[start : start + TOGETHER]
-        joined = b",\n".join(some)
-        if len(some) > 1 and _are_records(joined, len(some)):
-            yield b'{"records":[' + joined + b"]}"
-        else:
+        body = together(some)
+        if body is None:
             yield from some
+        else:
+            yield body
+
+
+def together(lines: Sequence[bytes]) -> bytes | None:
+    """Lines that are one record each as `{"records": […]}`, which is decoded faster; None: they are not."""
+    joined = b",\n".join(lines)
+    if len(lines) > 1 and _are_records(joined, len(lines)):
+        return b'{"records":[' + joined + b"]}"
+    return None
 
 
 def _are_records(joined: bytes, number: int) -> bool:

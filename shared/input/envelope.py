@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 GZIP = b"\x1f\x8b"
+ARCHIVE = "archive"
+"""The namespace of partitions that stand for archives: one for each service and month."""
 _PIECE = 1 << 14
 _QUOTED = 80
 
@@ -34,6 +36,11 @@ class HubPartition:
         """
         return HubPartition(self.namespace, self.hub, f"{self.id}~{incarnation}")
 
+    @classmethod
+    def parse(cls, text: str) -> "HubPartition":
+        """The partition that `str` gives this text."""
+        return cls(*text.rsplit("/", 2))
+
     @property
     def origin(self) -> "HubPartition":
         """The partition that its envelopes came from at first: of no replay, itself."""
@@ -52,6 +59,16 @@ class Envelope:
     """Of its records, those in these closed intervals: the others were exported before. Empty: all."""
     amqp: str = ""
     """The kind of its AMQP body if that is no data: `value` or `sequence`; `body` is then made as JSON."""
+
+
+def is_archive(partition: str) -> bool:
+    """Whether a partition, as text, stands for an archive: its ledger is in the state of `backfill`."""
+    return partition.startswith(f"{ARCHIVE}/") and "~" not in partition
+
+
+def is_of_hub(partition: str) -> bool:
+    """Whether a hub delivers the envelopes of a partition; not so of replays and archives."""
+    return "~" not in partition and not partition.startswith(f"{ARCHIVE}/")
 
 
 class Reason(StrEnum):

@@ -14,6 +14,7 @@ from shared.timeunits import HOUR
 
 ROWS_PER_FILE = 1_000_000
 
+_HOUR = re.compile(r"/date=(\d{4}-\d\d-\d\d)/hour=(\d\d)/")
 _FOREIGN = re.compile(rb"[^a-z0-9-]")
 
 
@@ -82,6 +83,12 @@ def times(table: pa.Table, by: str) -> str:
 def folder(format: str, table_name: str, date: str, hour: str) -> str:  # noqa: A002 - the word of the design
     """Returns the folder of an hour of a table: `parquet/<table>/date=2026-11-20/hour=10/`."""
     return f"{format}/{table_name}/date={date}/hour={hour}/"
+
+
+def hour_of(name: str) -> int | None:
+    """When the hour of a file's folder begins, µs since 1970 UTC; None: its name says none."""
+    found = _HOUR.search(name)
+    return int(np.datetime64(f"{found[1]}T{found[2]}", "h").astype(np.int64)) * HOUR if found else None
 
 
 def dead_letter_folder(enqueued_us: int) -> str:

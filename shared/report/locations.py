@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from shared.errors import FileGone, ReportError, StorageError
+from shared.input.envelope import is_of_hub
 from shared.protocol.storage import BlobInfo, Storage
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.websocket_connection_logs import RECORDS
@@ -183,9 +184,9 @@ def _file(name: str, size: int, committed: int | None) -> ReportFile | None:
 
 
 def _committed(file: BlobInfo) -> int | None:
-    """Known of files of one commit alone, and meaningless for replays."""
+    """Known of files of one commit alone, and meaningless for replays and archives."""
     metadata = file.metadata
-    own = metadata.get("commit_id", "-") in file.name and "~" not in metadata.get("partition", "~")
+    own = metadata.get("commit_id", "-") in file.name and is_of_hub(metadata.get("partition", "~"))
     return int(metadata["committed_at"]) if own and metadata.get("committed_at", "").isdigit() else None
 
 

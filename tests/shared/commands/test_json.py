@@ -28,6 +28,7 @@ ARGUMENTS = {
     "replay": ["--dry-run"],
     "redeliver": ["--dry-run"],
     "convert": [str(ROOT / "samples" / "PT1H.json")],
+    "backfill": ["--dry-run"],
     "cost": [],
 }
 
@@ -76,8 +77,11 @@ def test_what_a_command_prints_is_one_document_as_its_schema_says(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("EventHubConnection", broker.connection_string)
     monkeypatch.setenv("EVENT_HUB_NAME", "apim-logs")
-    output = ["--output", str(tmp_path / "out")] if command == "convert" else []
-    found = printed(capsys, command, *ARGUMENTS[command], *output)
+    more = {
+        "convert": ["--output", str(tmp_path / "out")],
+        "backfill": ["--from-container", exported.environment["OUTPUT_CONTAINER"]],
+    }
+    found = printed(capsys, command, *ARGUMENTS[command], *more.get(command, []))
     validator = Draft202012Validator(schema(command))
     assert [error.message for error in validator.iter_errors(found)] == []
     assert found["version"] == 1

@@ -1,0 +1,1 @@
+"""Exports an archive of a diagnostic setting into the running container, exactly once."""

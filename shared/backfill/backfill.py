@@ -1,0 +1,298 @@
+"""Exports the hours of an archive that lie before the live output, and finishes their connections."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from shared.backfill.archive import ArchiveHour, envelopes, hour_of
+from shared.backfill.documents import BOUNDARY, FORMAT, Boundary, DoneBlobs
+from shared.connections import manifest
+from shared.connections.finishing import UNCLOSED_KEPT
+from shared.connections.manifest import MARGIN, Manifest
+from shared.connections.timer import Finisher
+from shared.errors import BackfillError, PreconditionFailed
+from shared.export.exporter import Exporter
+from shared.input.envelope import Envelope, HubPartition
+from shared.output import layout
+from shared.output.formats import FORMATS
+from shared.policies import ExportPolicy, FinishPolicy
+from shared.protocol.archive import Archive
+from shared.protocol.documents import dump, parse
+from shared.protocol.hub import HubState, Position
+from shared.protocol.incarnation import Incarnation
+from shared.protocol.ledger import Ledger
+from shared.protocol.nested_storage import NestedStorage
+from shared.protocol.publishing import repair_ledger
+from shared.protocol.stamp import Stamp
+from shared.protocol.storage import Storage
+from shared.tables.registry import of_categories
+from shared.timeunits import DAY, HOUR, microseconds
+
+CLOSED = HOUR
+"""How long an hour must be over before its blob counts as complete (µs)."""
+BATCH = 20_000
+"""Messages that are committed at a time at most."""
+SILENT = DAY + HOUR
+"""After this long without records it does not matter how fast the clock goes on (µs)."""
+ATTEMPTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which hours to export."""
+
+    since: int = 0
+    """Those that began at this time or later, µs since 1970 UTC."""
+    until: int = 1 << 62
+    """Those that ended at this time or before."""
+
+
+@dataclass(slots=True)
+class Backfilled:
+    """What became of the blobs of the archive."""
+
+    boundary: int
+    """Hours that ended at this time or before are taken, µs since 1970 UTC."""
+    blobs: int = 0
+    """Exported by this run, or to be exported by it."""
+    bytes: int = 0
+    """Of these."""
+    first: int | None = None
+    """When the first of their hours began, µs since 1970 UTC."""
+    last: int | None = None
+    """When the last of their hours ended."""
+    before: int = 0
+    """Blobs that were exported by an earlier run."""
+    overlapping: int = 0
+    """Blobs of the hour that holds the boundary, or later: the hub delivered these records."""
+    at_boundary: list[str] = field(default_factory=list)
+    """Of the overlapping blobs, those of the hour in which the live output begins."""
+    open: int = 0
+    """Blobs of hours that may still grow."""
+    not_chosen: int = 0
+    """Blobs outside of the chosen time."""
+    others: int = 0
+    """Blobs that are no hours of an archive."""
+    grown: list[str] = field(default_factory=list)
+    """Blobs that have another size than when they were exported."""
+    records: int = 0
+    rows: int = 0
+    skipped: int = 0
+    """Records of other categories."""
+    rejected: Counter[str] = field(default_factory=Counter)
+    """By reason."""
+    connections: int = 0
+    """Rows of connections that were written with Revision 0."""
+    alarms: list[str] = field(default_factory=list)
+
+
+class Backfill:
+    """One run. Breaking it off and running it again, or two at a time, exports each record once."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        archive: Archive,
+        policy: ExportPolicy,
+        finishing: FinishPolicy,
+        memory: int,
+        now: Callable[[], int],
+        new_id: Callable[[], str],
+    ) -> None:
+        """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside.
+
+        `memory`: bytes of messages that are worked on at a time.
+        """
+        self._live = storage
+        self._storage = NestedStorage(storage)
+        self._archive = archive
+        self._policy = policy
+        self._finishing = finishing
+        self._now = now
+        self._new_id = new_id
+        self._begun: set[HubPartition] = set()
+        self._ended: list[int] = []
+        """When the hours ended that were exported by an earlier run."""
+        self._time = 0
+        """The archive's clock, µs since 1970 UTC."""
+        self._exporter = Exporter(self._storage, policy, memory, now, new_id)
+        self._finisher = Finisher(self._storage, self, finishing, now, new_id, asked=lambda: self._time)
+
+    def run(self, choice: Choice, progress: Callable[[int, int], None], *, dry_run: bool) -> Backfilled:
+        """Exports the chosen hours, the oldest first; `dry_run`: only says which these are.
+
+        Raises BackfillError, StorageError, LedgerError: the next run goes on from what was committed.
+        """
+        done = Backfilled(self._boundary(write=not dry_run))
+        chosen = self._chosen(choice, done)
+        if dry_run:
+            return done
+        read, previous = 0, self._last_done(chosen)
+        for _, group in groupby(chosen, lambda hour: hour.began):
+            for number, hour in enumerate(group):
+                if not number and previous is not None:
+                    self._finish(previous, done)
+                self._export(hour, done)
+                read += hour.size
+                progress(read, done.bytes)
+                previous = hour.ended
+        if previous is not None:
+            self._finish(previous, done, merge=True)
+        if not done.open and choice.until >= done.boundary:
+            kept = max(UNCLOSED_KEPT, self._finishing.late, self._finishing.grace)
+            self._finish(done.boundary + microseconds(self._finishing.idle + kept), done)
+        self._settle(done)
+        return done
+
+    def ask(self) -> HubState:
+        """See Hub: the archive holds nothing for any ledger beyond what was exported by its clock."""
+        names = self._storage.names("ledgers/")
+        partitions = [HubPartition.parse(name[len("ledgers/") : -len(".json")]) for name in names]
+        drained = Position(last=-1, enqueued=0, empty=True)
+        return HubState(created=0, positions=dict.fromkeys(partitions, drained))
+
+    def _boundary(self, *, write: bool) -> int:
+        """The beginning of the hour of the earliest record in the output, before the first backfill."""
+        blob = self._storage.read(BOUNDARY)
+        if blob:
+            return parse(Boundary, blob.data, BOUNDARY, FORMAT).before
+        before = min(self._first_hours(), default=None)
+        if before is None:
+            raise BackfillError(
+                "the output container has no records yet, so it cannot be told which hours the hub delivers: "
+                "let the exporter catch up with the hub first"
+            )
+        if write:
+            data = dump(Boundary(before=before), BOUNDARY)
+            try:
+                self._storage.write(BOUNDARY, data, None)
+            except PreconditionFailed:
+                return self._boundary(write=False)
+        return before
+
+    def _first_hours(self) -> Iterator[int]:
+        for table in of_categories(self._policy.categories):
+            for format_ in FORMATS:
+                files = self._live.outputs(f"{format_}/{table.name}/")
+                hours = (layout.hour_of(file.name) for file in files if file.visible)
+                yield from (
+                    hour for hour in [next((hour for hour in hours if hour is not None), None)] if hour
+                )
+
+    def _chosen(self, choice: Choice, done: Backfilled) -> list[ArchiveHour]:
+        """The hours to export, by time and service; counts all blobs."""
+        found: dict[tuple[int, str], ArchiveHour] = {}
+        for blob in self._archive.blobs():
+            hour = hour_of(blob)
+            if hour is None:
+                done.others += 1
+            elif (other := found.setdefault((hour.began, hour.service), hour)) is not hour:
+                raise BackfillError(f"two blobs are of the same hour and service: {other.name}, {hour.name}")
+        chosen = [hour for hour in sorted(found.values()) if self._is_chosen(hour, choice, done)]
+        done.blobs, done.bytes = len(chosen), sum(hour.size for hour in chosen)
+        if chosen:
+            done.first, done.last = chosen[0].began, chosen[-1].ended
+        return chosen
+
+    def _is_chosen(self, hour: ArchiveHour, choice: Choice, done: Backfilled) -> bool:
+        if hour.ended > done.boundary:
+            done.overlapping += 1
+            if hour.began <= done.boundary:
+                done.at_boundary.append(hour.name)
+        elif hour.ended + CLOSED > self._now():
+            done.open += 1
+        elif hour.began < choice.since or hour.ended > choice.until:
+            done.not_chosen += 1
+        elif (size := self._done(hour.partition)[0].sizes.get(hour.key)) is not None:
+            done.before += 1
+            self._ended.append(hour.ended)
+            if size != hour.size:
+                done.grown.append(hour.name)
+        else:
+            return True
+        return False
+
+    def _last_done(self, chosen: Sequence[ArchiveHour]) -> int | None:
+        """When the last hour ended that was exported before the chosen ones."""
+        return max((ended for ended in self._ended if not chosen or ended <= chosen[0].began), default=None)
+
+    def _begin(self, partition: HubPartition) -> None:
+        """Creates the ledger of a partition if there never was one; its "hub" has always been there."""
+        name, blob = Ledger.name(partition), self._storage.read(manifest.NAME)
+        merged = Manifest.parse(blob.data).partitions.get(str(partition)) if blob else None
+        if self._storage.read(name) is None and not (merged and merged.ledger_id):
+            life = Incarnation(began=0, created=0)
+            ledger = Ledger(ledger_id=self._new_id(), partition=str(partition), incarnation=life)
+            with suppress(PreconditionFailed):  # another run was faster
+                self._storage.write(name, ledger.dump(), None)
+
+    def _export(self, hour: ArchiveHour, done: Backfilled) -> None:
+        if hour.partition not in self._begun:
+            self._begin(hour.partition)
+            self._begun.add(hour.partition)
+        for batch in self._batches(hour):
+            for commit in self._exporter.run(hour.partition, batch):
+                done.records += commit.counts.records
+                done.rows += commit.counts.rows
+                done.skipped += commit.counts.skipped
+                done.rejected.update(commit.counts.rejected)
+        self._mark(hour)
+
+    def _batches(self, hour: ArchiveHour) -> Iterator[Sequence[Envelope]]:
+        """Messages of a blob, as many as one commit takes."""
+        batch: list[Envelope] = []
+        size = 0
+        for envelope in envelopes(hour, self._archive.chunks(hour.name)):
+            batch.append(envelope)
+            size += len(envelope.body)
+            if size >= self._policy.commit_bytes or len(batch) >= BATCH:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
+
+    def _done(self, partition: HubPartition) -> tuple[DoneBlobs, str | None]:
+        name = DoneBlobs.name(str(partition))
+        blob = self._storage.read(name)
+        return (parse(DoneBlobs, blob.data, name, FORMAT), blob.etag) if blob else (DoneBlobs(), None)
+
+    def _mark(self, hour: ArchiveHour) -> None:
+        """Notes that a blob is exported to its end."""
+        for _ in range(ATTEMPTS):
+            document, etag = self._done(hour.partition)
+            sizes = document.sizes | {hour.key: hour.size}
+            name = DoneBlobs.name(str(hour.partition))
+            data = dump(document.model_copy(update={"sizes": sizes}), name)
+            with suppress(PreconditionFailed):  # another run came between
+                self._storage.write(name, data, etag)
+                return
+        raise BackfillError(f"{hour.name}: is exported, but other runs keep this one from noting it")
+
+    def _finish(self, until: int, done: Backfilled, *, merge: bool = False) -> None:
+        """Finishes connections by the archive's clock at this time, unless it is beyond that.
+
+        `merge`: in any case merges what was exported. The clock passes hours without records one by one, as
+        the timer's does: if it jumped, it would look as if closing events had stopped.
+        """
+        blob = self._storage.read(manifest.NAME)
+        clock = Manifest.parse(blob.data).clock if blob else -1
+        if clock >= until and not merge:
+            return
+        silent = range(clock + HOUR, min(until, clock + SILENT), HOUR) if clock >= 0 else ()
+        for self._time in (*(at + MARGIN for at in silent), max(until, clock) + MARGIN):
+            complete = False
+            while not complete:
+                run = self._finisher.run(0)
+                done.connections += run.finished.total()
+                done.alarms += [alarm for alarm in run.alarms if alarm not in done.alarms]
+                complete = run.complete or bool(run.alarms)
+
+    def _settle(self, done: Backfilled) -> None:
+        """Empties the lists of files of all ledgers: their files are visible."""
+        for name in self._storage.names("ledgers/"):
+            try:
+                repair_ledger(self._storage, name, Stamp(self._new_id(), self._now()))
+            except PreconditionFailed:
+                done.alarms.append(f"{name}: another run exports to it")

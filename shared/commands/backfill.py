@@ -1,0 +1,135 @@
+"""`backfill`: exports the hours of an archive that lie before the live output."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+from shared.audit.audit import OK, WRONG
+from shared.backfill.backfill import Backfill, Backfilled, Choice
+from shared.commands import console
+from shared.commands.base import SETTINGS, command, configured, connect, moment, new_id, now, say_json
+from shared.commands.console import RED, YELLOW, paint, say
+from shared.commands.documents import BackfillDocument
+from shared.policies import ExportPolicy, FinishPolicy
+from shared.protocol.archive import Archive
+from shared.protocol.ownership import Ownership
+from shared.protocol.storage import Storage
+
+CONTAINER = "insights-logs-websocketconnectionlogs"
+SHOWN = 5
+"""Names of blobs that are printed of each kind."""
+
+
+def declare(commands: Any) -> None:
+    """Adds it to the command line."""
+
+    def run(options: argparse.Namespace) -> int:
+        from shared.azure import archive  # noqa: PLC0415 - for a fast --help
+
+        config = configured()
+        storage = connect(config)
+        return backfill(
+            storage,
+            archive.connect(options.from_container, config.output),
+            (config.export_policy, config.finish_policy),
+            config.MEMORY_BUDGET,
+            Choice(options.since, options.until),
+            dry_run=options.dry_run,
+            as_json=options.json,
+            now=now,
+            new_id=new_id,
+        )
+
+    parser = command(
+        commands,
+        "backfill",
+        run,
+        "Exports an archive of a diagnostic setting into the output container, each record once.",
+        "It takes the hours before the first record of the live output, and finishes their connections\n"
+        "among themselves. Breaking it off and running it again changes nothing. It writes to the\n"
+        "containers: try --dry-run first.\n"
+        f"Exit status: 0 done, 1 something was rejected or needs a look, 2 it could not be done.\n{SETTINGS}",
+        f"  python -m shared backfill --from-container {CONTAINER} --dry-run\n"
+        f"  python -m shared backfill --from-container {CONTAINER} --since 2026-11-01\n"
+        f"  python -m shared backfill --from-container https://archive.blob.core.windows.net/{CONTAINER}",
+    )
+    parser.add_argument(
+        "--from-container",
+        required=True,
+        metavar="CONTAINER",
+        help="a container of the output account, or the URL of another one (read with your sign-in or a SAS)",
+    )
+    parser.add_argument(
+        "--since", type=moment, default=0, metavar="TIME", help="only hours that began since: 30d, 2026-11-20"
+    )
+    parser.add_argument(
+        "--until", type=moment, default=1 << 62, metavar="TIME", help="only hours that ended before"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be exported, and export nothing"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON; times in µs since 1970 UTC")
+
+
+def backfill(
+    storage: Storage,
+    archive: Archive,
+    policies: tuple[ExportPolicy, FinishPolicy],
+    memory: int,
+    choice: Choice,
+    *,
+    dry_run: bool,
+    as_json: bool,
+    now: Callable[[], int],
+    new_id: Callable[[], str],
+) -> int:
+    """Backfills, and prints what became of the archive."""
+    if not dry_run:
+        Ownership(storage, "", now, new_id).check("export_logs")
+    run = Backfill(storage, archive, *policies, memory, now, new_id)
+    done = run.run(choice, lambda read, total: console.progress("backfill", read, total), dry_run=dry_run)
+    console.progressed()
+    if as_json:
+        said = {each.name: getattr(done, each.name) for each in fields(done)}
+        say_json(BackfillDocument(dry_run=dry_run, **said))
+    else:
+        _say(done, dry_run=dry_run)
+    return WRONG if done.rejected or done.grown or done.alarms else OK
+
+
+def _say(done: Backfilled, *, dry_run: bool) -> None:
+    did = "would be exported" if dry_run else "exported"
+    span = f", {console.time(done.first)} to {console.time(done.last)}" if done.first and done.last else ""
+    say(f"{done.blobs:,} blobs ({done.bytes:,} bytes) {did}{span}; {done.before:,} were exported before")
+    say(
+        f"The live output begins at {console.time(done.boundary)}: {done.overlapping:,} blobs of that "
+        "hour or later are left out"
+    )
+    _names(
+        "of the hour in which the live output begins; what came before its first record is missing",
+        done.at_boundary,
+    )
+    if done.open:
+        say(f"{done.open:,} blobs may still grow: run it again in an hour")
+    if done.not_chosen:
+        say(f"{done.not_chosen:,} blobs are outside of --since and --until")
+    if done.others:
+        say(f"{done.others:,} blobs are no hours of an archive")
+    _names("grew after they were exported; what was added is not exported", done.grown)
+    if not dry_run:
+        say(
+            f"{done.rows:,} rows, {done.skipped:,} records of other categories, "
+            f"{done.connections:,} connections"
+        )
+        for reason, number in done.rejected.most_common():
+            say(paint(f"  {number:,} rejected: {reason} (see _dead_letters)", YELLOW))
+    for alarm in done.alarms:
+        say(paint(alarm, RED))
+
+
+def _names(what: str, names: list[str]) -> None:
+    for name in names[:SHOWN]:
+        say(paint(f"  {name}: {what}", YELLOW))
+    if len(names) > SHOWN:
+        say(paint(f"  … and {len(names) - SHOWN:,} more", YELLOW))

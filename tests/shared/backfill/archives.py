@@ -1,0 +1,126 @@
+"""Archives in memory, and the output that they are exported beside."""
+
+import io
+import itertools
+import random
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shared.backfill.backfill import Backfill, Backfilled, Choice
+from shared.export.exporter import Exporter
+from shared.input.envelope import Envelope, HubPartition
+from shared.policies import ExportPolicy, FinishPolicy
+from shared.protocol.archive import ArchiveBlob
+from shared.protocol.storage import Storage
+from shared.tables.column import Table
+from shared.timeunits import SECOND
+from tests.memory import MemoryStorage
+
+BEGAN = datetime(2026, 10, 31, 20, tzinfo=UTC)
+"""The first hour of the archive, a few hours before a new month."""
+LIVE = BEGAN + timedelta(hours=9, minutes=30)
+"""When the live output begins."""
+NOW = BEGAN + timedelta(days=3)
+HUB = HubPartition("ns.servicebus.windows.net", "logs", "0")
+POLICY = ExportPolicy(commit_bytes=4000)
+"""Small commits, so that there are many."""
+CLOSED = "ConnectionClosed"
+SERVICES = ("/SUBSCRIPTIONS/S/RESOURCEGROUPS/R/PROVIDERS/MICROSOFT.APIMANAGEMENT/SERVICE/ONE", "/S/TWO")
+
+
+def micros(time: datetime) -> int:
+    return round(time.timestamp()) * SECOND
+
+
+class MemoryArchive:
+    """An archive as a mapping of names to bytes. Implements `Archive`."""
+
+    def __init__(self, content: Mapping[str, bytes]) -> None:
+        self.content = dict(content)
+        self.read: list[str] = []
+
+    def blobs(self) -> Iterator[ArchiveBlob]:
+        for name, data in self.content.items():
+            yield ArchiveBlob(name, len(data))
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        self.read.append(name)
+        for piece in itertools.batched(self.content[name], 1000, strict=False):
+            yield bytes(piece)
+
+
+def path(service: str, hour: datetime) -> str:
+    return f"resourceId={service}/y={hour:%Y}/m={hour:%m}/d={hour:%d}/h={hour:%H}/m=00/PT1H.json"
+
+
+def record(service: str, time: datetime, connection: str, event: str) -> dict[str, Any]:
+    return {
+        "time": f"{time:%Y-%m-%dT%H:%M:%S.%f}0Z",
+        "resourceId": service,
+        "category": "WebSocketConnectionLogs",
+        "correlationId": connection,
+        "properties": {"eventName": event, "padding": "x" * 40},
+    }
+
+
+def archive(hours: int = 12, connections: int = 60, seed: int = 1) -> MemoryArchive:
+    """Hours of two services, with connections of three hours; some have a late record.
+
+    One line in each blob is no JSON.
+    """
+    chance = random.Random(seed)
+    lines: dict[str, list[bytes]] = {}
+    for service in SERVICES:
+        for number in range(connections):
+            opened = BEGAN + timedelta(minutes=chance.randrange(60 * (hours - 3)))
+            late = [(330, "Message")] if number % 5 == 0 else []
+            told = [(0, "ConnectionOpened"), (chance.randrange(1, 180), "Message"), (180, CLOSED), *late]
+            for minutes, event in told:
+                time = opened + timedelta(minutes=minutes, seconds=chance.randrange(60))
+                hour = time.replace(minute=0, second=0)
+                if number % 7 or event != CLOSED:
+                    text = orjson.dumps(record(service, time, f"{service[-3:]}-{number}", event))
+                    lines.setdefault(path(service, hour), []).append(text)
+    return MemoryArchive({name: b"\n".join([*some, b"{no JSON"]) for name, some in lines.items()})
+
+
+def with_live_output(storage: Storage) -> None:
+    """Exports what the hub delivered, from `LIVE` on."""
+    body = orjson.dumps({"records": [record(SERVICES[0], LIVE, "live", "ConnectionOpened")]})
+    exporter = Exporter(storage, POLICY, 1 << 24, lambda: micros(NOW), ids())
+    exporter.run(HUB, [Envelope(0, micros(LIVE) + SECOND, body)])
+
+
+def ids() -> Callable[[], str]:
+    number = itertools.count()
+    chance = random.Random()
+    return lambda: f"{next(number):08x}{chance.getrandbits(96):024x}"
+
+
+def run(
+    storage: Storage,
+    source: MemoryArchive,
+    choice: Choice | None = None,
+    *,
+    dry_run: bool = False,
+    now: datetime = NOW,
+    policy: ExportPolicy = POLICY,
+) -> Backfilled:
+    """A run of a new process."""
+    backfill = Backfill(storage, source, policy, FinishPolicy(), 1 << 24, lambda: micros(now), ids())
+    return backfill.run(choice or Choice(), lambda _, __: None, dry_run=dry_run)
+
+
+def rows(storage: MemoryStorage, table: Table) -> list[dict[str, Any]]:
+    """All that readers see."""
+    found = [
+        pq.read_table(io.BytesIO(blob.data))
+        for name, blob in storage.output.items()
+        if blob.data is not None and name.startswith(f"parquet/{table.name}/")
+    ]
+    return pa.concat_tables(found).to_pylist() if found else []

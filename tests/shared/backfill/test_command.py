@@ -1,0 +1,120 @@
+"""`backfill` on Azurite, as an operator runs it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from azure.storage.blob import ContainerSasPermissions, generate_container_sas
+
+from shared import __main__
+from shared.azure.archive import connect
+from shared.errors import BackfillError
+from shared.input.envelope import Envelope
+from tests.shared.backfill.archives import HUB, LIVE, POLICY, SERVICES, archive, micros, record
+from tests.shared.exported import Exported
+
+ROOT = Path(__file__).resolve().parents[3]
+NAME = "insights-logs-websocketconnectionlogs"
+
+
+@pytest.fixture
+def filled(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> Exported:
+    """Live output, and an archive in the same account."""
+    body = orjson.dumps({"records": [record(SERVICES[0], LIVE, "live", "ConnectionOpened")]})
+    exported.export([Envelope(0, micros(LIVE), body)], POLICY, HUB)
+    container = exported.service.get_container_client(NAME)
+    if not container.exists():
+        container.create_container()
+        for name, data in archive().content.items():
+            container.upload_blob(name, data)
+        container.upload_blob("notes.txt", b"no hour")
+    for name, value in exported.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("COMMIT_BYTES", str(1 << 20))
+    return exported
+
+
+def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any]:
+    status = __main__.main([*arguments, "--json"])
+    return status, orjson.loads(capsys.readouterr().out)
+
+
+def test_an_archive_is_exported_once_and_audited(
+    filled: Exported, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("backfill", "--from-container", NAME)
+    files = filled.files()
+    status, told = command(capsys, *arguments, "--dry-run")
+    assert (status, told["others"], filled.files()) == (0, 1, files)
+    status, done = command(capsys, *arguments)
+    assert status == 1
+    assert done["rejected"] == {"malformed_record": done["blobs"]}
+    assert (done["blobs"], done["rows"]) == (told["blobs"], done["records"] - done["blobs"])
+    files = filled.files()
+    status, again = command(capsys, *arguments)
+    assert (status, again["blobs"], again["before"], filled.files()) == (0, 0, done["blobs"], files)
+    status, found = command(capsys, "audit", "--deep")
+    assert status == 0, found
+    assert __main__.main(arguments) == 0
+    assert "of the hour in which the live output begins" in capsys.readouterr().out
+
+
+def test_a_process_that_is_killed_loses_and_doubles_nothing(
+    filled: Exported, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("backfill", "--from-container", NAME)
+    for _ in range(2):
+        before = len(filled.files())
+        with subprocess.Popen(
+            [sys.executable, "-m", "shared", *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, env=os.environ
+        ) as process:
+            until = time.monotonic() + 60
+            while len(filled.files()) < before + 3 and process.poll() is None and time.monotonic() < until:
+                time.sleep(0.02)
+            process.send_signal(signal.SIGKILL)
+        assert process.returncode == -signal.SIGKILL
+    status, done = command(capsys, *arguments)
+    assert (status, done["alarms"]) == (1, [])
+    assert done["before"] > 0
+    status, found = command(capsys, "audit", "--deep")
+    assert status == 0, found
+    rows = sum(one["rows"] for one in found["partitions"] if one["partition"].startswith("archive/"))
+    lines = [
+        line
+        for name, data in archive().content.items()
+        for line in data.split(b"\n")[:-1]
+        if any(f"/d={hour:%d}/h={hour:%H}/" in name for hour in hours())
+    ]
+    assert rows == len(lines)
+
+
+def hours() -> list[datetime]:
+    return [LIVE.replace(minute=0) - timedelta(hours=number) for number in range(1, 10)]
+
+
+def test_an_archive_is_found_by_its_url(filled: Exported) -> None:
+    account = filled.service
+    sas = generate_container_sas(
+        str(account.account_name),
+        NAME,
+        account_key=account.credential.account_key,
+        permission=ContainerSasPermissions(read=True, list=True),
+        expiry=datetime.now(UTC) + timedelta(hours=1),
+    )
+    source = connect(f"{account.get_container_client(NAME).url}?{sas}", filled.connection)
+    found = {blob.name: blob.size for blob in source.blobs()}
+    name, data = next(iter(archive().content.items()))
+    assert found[name] == len(data)
+    assert b"".join(source.chunks(name)) == data
+
+
+def test_an_archive_that_is_not_there_is_named(filled: Exported) -> None:
+    with pytest.raises(BackfillError, match=r"cannot read nowhere in .*Check the name"):
+        list(connect("nowhere", filled.connection).blobs())
