@@ -56,7 +56,7 @@ def test_before_one_decides_one_sees_what_may_come_out_twice(filled: Exported) -
 def test_a_ledger_that_changed_meanwhile_is_not_accepted(filled: Exported) -> None:
     (one,) = blocked(filled.storage)
     filled.storage.delete([filled.ledger_name])
-    with pytest.raises(PreconditionFailed, match="look at it again"):
+    with pytest.raises(PreconditionFailed, match="check it again"):
         accept(filled.storage, one, "a" * 32, filled.now())
 
 

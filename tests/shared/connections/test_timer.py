@@ -553,7 +553,7 @@ def test_a_partition_that_fell_asleep_is_named(world: World) -> None:
     assert not named(behind), "they are a full batch"
 
 
-def test_what_is_absorbed_is_swept_and_what_is_not_stays(world: World) -> None:
+def test_what_is_merged_is_swept_and_what_is_not_stays(world: World) -> None:
     world.commit(ONE, ("a", "Opened", 0))
     orphan = world.ledger(ONE).segments[0].name.replace("-", "-0")
     world.storage.put(orphan, b"")
