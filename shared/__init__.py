@@ -15,6 +15,7 @@ How the data flows:
       -> connections/timer                 the shell: merge observations, write finished connections, repair
     function_app.compact_logs              a timer
       -> compaction/compactor              the shell: replace many small files by a few large ones
+           compaction/delta_tables         keeps the Delta logs (delta/) in line with the folders
 
 Used everywhere: settings (the only module that reads the environment), policies, tables/, errors, telemetry.
 azure/ is the only package that reaches Blob Storage and Event Hubs.

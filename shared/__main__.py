@@ -19,6 +19,7 @@ COMMANDS = (
     "reset-checkpoint",
     "finish",
     "compact",
+    "delta",
     "report",
     "capture",
     "schema",

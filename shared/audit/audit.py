@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
+from shared.audit import delta_logs
 from shared.audit.chain import Tail
 from shared.audit.compacted_files import CompactedFiles, state
 from shared.audit.evidence import Commit, Finding, Level, refuted
@@ -11,12 +12,12 @@ from shared.audit.listing import Listing, Progress, late, read
 from shared.audit.proof import prove, prove_connections
 from shared.connections import manifest
 from shared.connections.manifest import Manifest
-from shared.errors import LedgerError
+from shared.errors import DeltaLogError, LedgerError
 from shared.input.envelope import ARCHIVE, is_archive
 from shared.protocol.commit_metadata import CONNECTIONS
 from shared.protocol.ledger import Counts, Ledger
 from shared.protocol.nested_storage import NestedStorage
-from shared.protocol.storage import Storage
+from shared.protocol.storage import LogStorage, Storage
 
 OK, WRONG, UNKNOWN = 0, 1, 2
 """Exit statuses: proven, refuted, undecided."""
@@ -64,7 +65,7 @@ class Report:
         return WRONG if WRONG in each else UNKNOWN if UNKNOWN in each or not judged else OK
 
 
-def audit(storage: Storage, since: int, *, deep: bool, progress: Progress) -> Report:
+def audit(storage: LogStorage, since: int, *, deep: bool, progress: Progress) -> Report:
     """Audits everything committed at `since` (µs since 1970 UTC; 0: the beginning) or later. Writes nothing.
 
     The exporter may keep running: the audit ignores commits made after it began. With `deep`, it also reads
@@ -116,6 +117,7 @@ def audit(storage: Storage, since: int, *, deep: bool, progress: Progress) -> Re
     audited += [
         Audited(name, findings=[Finding(Level.UNCLEAR, "unreadable", text)]) for name, text in problems
     ]
+    audited += _delta(storage, compacted)
     strange = listing.foreign + compacted.findings
     if strange:
         audited.append(Audited("files", findings=list(_shown(strange))))
@@ -127,6 +129,20 @@ def audit(storage: Storage, since: int, *, deep: bool, progress: Progress) -> Re
             ]
     listed = {file.name for ledger in (*before.values(), *after.values()) for file in ledger.files}
     return Report(tuple(audited), len(listing.staged - listed), tuple(_unread(listing, since, deep=deep)))
+
+
+def _delta(storage: LogStorage, compacted: CompactedFiles) -> Iterator[Audited]:
+    """What the newest snapshot of each Delta log proves."""
+    for delta_log in delta_logs.logs(storage, compacted.known):
+        one = Audited(f"{delta_log.folder}_delta_log")
+        try:
+            snapshot, findings = delta_logs.prove(delta_log, storage, compacted.known, compacted.replaced)
+            one.findings = list(_shown(findings))
+            one.files = snapshot.files
+            one.rows = sum(file.rows for files in snapshot.live.values() for file in files.values())
+        except DeltaLogError as error:
+            one.findings = [refuted("delta_unreadable", str(error))]
+        yield one
 
 
 def _unread(listing: Listing, since: int, *, deep: bool) -> Iterator[str]:

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from shared.arrays import Array
-from shared.audit import contents
+from shared.audit import contents, delta_logs
 from shared.audit.contents import Lineage
 from shared.audit.evidence import Finding, Level, refuted
 from shared.audit.listing import CONNECTIONS, PARALLEL, Listing, Progress, attempt, content
@@ -20,7 +20,7 @@ from shared.errors import DamagedFile, StorageError
 from shared.input.envelope import HubPartition
 from shared.intervals import intervals
 from shared.protocol.commit_metadata import CommitMetadata
-from shared.protocol.storage import BlobInfo, Storage
+from shared.protocol.storage import BlobInfo, LogStorage, Storage
 
 TRIES = 5
 
@@ -45,7 +45,7 @@ class Replaced:
 class CompactedFiles:
     """Lists folders again where compaction changed something, until the listing is consistent."""
 
-    storage: Storage
+    storage: LogStorage
     listing: Listing
     since: int
     known: CompactionState
@@ -66,6 +66,7 @@ class CompactedFiles:
             self._unclear("compaction goes on all the time: audit again later")
         if self.known.swap:
             self._under_way()
+        self._drop_kept()
         for file in self.listing.compacted:
             if file.name in self._damaged:
                 self.findings.append(refuted("damaged", self._damaged[file.name]))
@@ -140,6 +141,26 @@ class CompactedFiles:
                     f"{name}: readers see its rows twice: {left} of the files that it replaces are not "
                     "deleted yet; the timer does that within minutes: audit again then"
                 )
+
+    @property
+    def replaced(self) -> dict[str, list[str]]:
+        """For each compacted file that is listed, the names of the files that it stands for."""
+        return {file.name: [origin.name for origin in self._origins(file)] for file in self.listing.compacted}
+
+    def _drop_kept(self) -> None:
+        """What compaction replaced and left for readers of older snapshots: another file has its rows."""
+        kept = delta_logs.kept_files(self.storage, self.known) if self.known.delta else set()
+        if not kept:
+            return
+        elsewhere = {
+            origin for name, origins in self.replaced.items() if name not in kept for origin in origins
+        }
+        of_compacted = {
+            name
+            for name, origins in self.replaced.items()
+            if name in kept and origins and elsewhere.issuperset(origins)
+        }
+        self.listing.drop((kept & elsewhere) | of_compacted)
 
     def _rows(self) -> Iterator[Finding]:
         """Checks that each has the rows it was written with, those of replaced files in the same folder."""

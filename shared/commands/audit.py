@@ -11,7 +11,7 @@ from shared.commands import console
 from shared.commands.base import SETTINGS, command, configured, connect, moment, say_json
 from shared.commands.console import GREEN, RED, YELLOW, counted, paint, say
 from shared.commands.documents import AuditDocument, AuditFinding, AuditPartition, Proof
-from shared.protocol.storage import Storage
+from shared.protocol.storage import LogStorage
 
 COLOURS = {Level.REFUTED: RED, Level.UNCLEAR: YELLOW, Level.NOTE: "0"}
 PROOFS: dict[int, Proof] = {OK: "proven", WRONG: "refuted", UNKNOWN: "undecided"}
@@ -46,7 +46,7 @@ def declare(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def audit(storage: Storage, since: int, *, deep: bool, as_json: bool) -> int:
+def audit(storage: LogStorage, since: int, *, deep: bool, as_json: bool) -> int:
     """Runs the audit and prints its result."""
     report = auditing.audit(storage, since, deep=deep, progress=console.progress)
     console.progressed()

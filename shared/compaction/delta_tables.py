@@ -6,7 +6,7 @@ from functools import partial
 from itertools import groupby
 
 from shared.compaction import swaps
-from shared.compaction.swaps import CompactionState, Swap, is_own
+from shared.compaction.swaps import NEW, CompactionState, Swap, is_own
 from shared.delta import reconciliation, table_metadata
 from shared.delta.log import DeltaLog
 from shared.delta.reconciliation import ListedDay
@@ -68,13 +68,13 @@ class DeltaTables:
     def _create(
         self, delta_log: DeltaLog, table: str, state: CompactionState, etag: str | None
     ) -> tuple[CompactionState, str | None]:
-        if table in state.delta and self._policy.keep:
+        if state.delta.get(table, NEW) != NEW and self._policy.keep:
             raise DeltaLogError(
                 f"{delta_log.folder}_delta_log is gone, and with it the list of replaced files that are "
                 "kept: run `python -m shared delta --rebuild`"
             )
         # Before version 0, so that an older program, which logs no swap, begins none.
-        state, etag = self._note(table, 0, state, etag)
+        state, etag = self._note(table, NEW, state, etag)
         try:
             delta_log.create(self._new_id())
         except PreconditionFailed:
@@ -212,10 +212,7 @@ class DeltaTables:
         delta_log = self._for_swap(swap, state)
         if delta_log is None:
             return False
-        # Whoever paused after publishing might add an output that was itself compacted since.
-        blob = self._storage.read(swaps.NAME)
-        if blob is None or blob.etag != etag:
-            raise PreconditionFailed(f"{swaps.NAME}: another instance was faster")
+        self._check_unchanged(etag)
         inputs = [name.removeprefix(delta_log.folder) for name in swap.names]
         output = swap.output.name.removeprefix(delta_log.folder)
         file = reconciliation.logged(int(swap.output.metadata["bytes"]), swap.output.metadata)
@@ -225,6 +222,12 @@ class DeltaTables:
             "COMPACT",
         )
         return kept
+
+    def _check_unchanged(self, etag: str) -> None:
+        """Raises PreconditionFailed if another process ended the swap: its output may be compacted by now."""
+        blob = self._storage.read(swaps.NAME)
+        if blob is None or blob.etag != etag:
+            raise PreconditionFailed(f"{swaps.NAME}: another instance was faster")
 
     def log_given_up(self, swap: Swap, state: CompactionState) -> None:
         """Lists what is left of a swap's inputs again, because its output is lost."""

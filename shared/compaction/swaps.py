@@ -32,6 +32,8 @@ ORIGINS = 5000
 """Files, as they were exported, that one file may stand for: it names them all in its footer."""
 ROWS = 5_000_000
 """Rows of one swap at most: its time goes by them, and the host kills a run that takes ten minutes."""
+NEW = -1
+"""In place of the version of a Delta log that no swap has been written to."""
 SLOT = 10 * MINUTE
 """Microseconds between two runs of the timer."""
 ROUND = 18
@@ -75,7 +77,7 @@ class CompactionState(Document):
     touched: tuple[Touched, ...] = ()
     """By the last swaps, this one too: who lists the container meanwhile looks there again."""
     delta: Mapping[str, int] = {}
-    """The tables that have a Delta log, each with a version that the log had reached."""
+    """The tables that have a Delta log, each with a version that it had reached when a swap was written."""
 
     @classmethod
     def parse(cls, data: bytes) -> Self:

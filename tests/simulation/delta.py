@@ -10,6 +10,7 @@ from shared.compaction.swaps import CompactionState
 from shared.errors import LedgerTooNew
 from shared.output.layout import is_delta_log
 from shared.tables.registry import TABLES
+from shared.timeunits import DAY
 from tests import delta_reader
 from tests.delta_reader import LogBroken
 
@@ -20,6 +21,7 @@ class Watched(Protocol):
     now: int
     storage: Any
     removed: Counter[str]
+    deleted: set[str]
     log: list[str]
 
     def rows(self, name: str) -> Iterator[str]: ...
@@ -32,6 +34,8 @@ class DeltaWatch:
     world: Watched
     keep: int = 0
     """How long files that were replaced are promised to readers of older snapshots, in µs."""
+    retention: int = 0
+    """The age at which lifecycle rules delete files, in µs; 0: there is no rule."""
     broken: list[str] = field(default_factory=list)
     versions: int = 0
     _rows: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -71,7 +75,11 @@ class DeltaWatch:
             self._fail("readers that go by _last_checkpoint and by listings differ")
         self.versions = max(self.versions, table.version)
         names = [folder + path for path in table.live]
-        gone = [name for name in names if not storage.visible(name)]
+        gone = [
+            name
+            for name in names
+            if not storage.visible(name) and (self.retention or name not in self.world.deleted)
+        ]
         if gone:
             self._fail(f"a file of the newest snapshot is gone: {gone[0]}")
         seen = Counter(row for name in names for row in self._rows.get(name, ()))
@@ -81,7 +89,7 @@ class DeltaWatch:
         version, before = self._last.get(folder, (-1, set()))
         if table.version < version:
             self._fail("the version went back")
-        vanished = before - seen.keys() - self.world.removed.keys()
+        vanished = before - seen.keys() - self.world.removed.keys() - self._old()
         if vanished:
             self._fail(f"a row vanished from the newest snapshot: {min(vanished)}")
         if table.version != version:
@@ -91,7 +99,7 @@ class DeltaWatch:
         while len(history) > 1 and history[1][0] < self.world.now - self.keep:
             del history[0]
         for _, files in history if self.keep else ():
-            if any(not storage.visible(name) for name in files):
+            if any(not storage.visible(name) for name in files - self.world.deleted):
                 self._fail("a snapshot that readers were promised lost a file")
 
     def at_rest(self) -> Iterator[str]:
@@ -103,10 +111,23 @@ class DeltaWatch:
                 for name, blob in self.world.storage.output.items()
                 if name.startswith(f"{folder}date=") and blob.data is not None
             ]
-            rows = {row for name in names for row in self._rows[name]}
-            logged = self._last.get(folder, (-1, set()))[1]
+            rows = {row for name in names for row in self._rows[name]} - self._old()
+            logged = self._last.get(folder, (-1, set()))[1] - self._old() - self.world.removed.keys()
             if rows != logged:
                 yield f"the folders have rows that the log lacks, or the other way: {min(rows ^ logged)}"
+
+    def _old(self) -> set[str]:
+        """Rows that the log may leave out, because a lifecycle rule is about to delete them."""
+        if not self.retention:
+            return set()
+        oldest = self.world.now - self.retention + DAY
+        return {
+            row
+            for name, rows in self._rows.items()
+            if (blob := self.world.storage.output.get(name)) is None
+            or int(blob.metadata.get("committed_at", 0)) < oldest
+            for row in rows
+        }
 
     def laws(self) -> Iterator[str]:
         """All that is wrong, once all is done."""

@@ -44,9 +44,9 @@ def broken(world: World) -> Iterator[str]:
     if world.options.compact:
         if world.swap():
             yield "a swap was left under way"
-        if world.alarms and not world.options.week:
+        if world.alarms and not world.options.week and not world.options.hand:
             yield f"an alarm without a cause: {world.alarms[0]}"
-    for message in world.refuted if not world.options.week else ():
+    for message in world.refuted if not (world.options.week or world.options.hand) else ():
         yield f"refuted while all went on: {message}"
     yield from world.delta.laws() if world.delta else ()
     for missing in world.unlisted:

@@ -42,7 +42,9 @@ def play(world: World) -> None:
         world.produce(2 + choices.below(5))
         world.come_to_rest()
         world.start_compactor()
-        for _ in range(20 + choices.below(50)):
+        for _ in range(2 if options.rivals else 0):
+            world.run_compactor(enabled=True)
+        for _ in range((100 if options.rivals else 20) + choices.below(50)):
             turn(world)
     for _ in range(0 if options.compact else 50 + choices.below(200)):
         turn(world)
@@ -71,10 +73,12 @@ def play(world: World) -> None:
         world.start_compactor()
         finish(world)
     # A day later all folders are compared with the log, and what was kept for older snapshots goes.
-    for _ in range(3 if options.delta else 0):
+    for _ in range((5 if options.retention else 3) if options.delta else 0):
         world.now += DAY
-        world.run_compactor()
+        world.run_compactor(enabled=not options.keep)
         finish(world)
+    if options.retention:
+        world.expire_files()
 
 
 def reach(world: World) -> None:
@@ -106,6 +110,8 @@ def turn(world: World) -> None:
                 world.pass_a_week()
             case 10 | 11 if world.late:
                 world.deliver_late()
+            case 10 | 11 if options.hand and choices.happens(500):
+                world.delete_output()
             case 12 | 13 if options.compact and len(world.actors) < 6:
                 for _ in range(choices.one((1, 1, 2))):
                     world.start_compactor()

@@ -91,6 +91,8 @@ class Options:
     """The hub is re-created, and the checkpoint of the old one is kept, as Azure does."""
     delta: bool = False
     """Compactors keep Delta logs, once they are of the newer program."""
+    rivals: bool = False
+    """Three compactors at a time."""
     keep: int = 0
     """Hours that replaced files stay for readers of older snapshots."""
     retention: int = 0
@@ -188,6 +190,8 @@ class World:
     """Of compactors, and of publishers whose files are gone."""
     refuted: list[str] = field(default_factory=list)
     """By auditors while all this went on."""
+    deleted: set[str] = field(default_factory=set)
+    """Files that others deleted."""
     cut_off: set[str] = field(default_factory=set)
     """Owners that cannot reach storage."""
     removed: Counter[str] = field(default_factory=Counter)
@@ -205,11 +209,16 @@ class World:
         self.storage.abandon = self._abandon
         formats: tuple[str, ...] = ("parquet",) if self.options.compact else ("json",)
         self.policy = ExportPolicy(formats=formats, commit_bytes=self.options.commit_bytes)
-        self.delta = DeltaWatch(self, self.options.keep * HOUR) if self.options.delta else None
+        keep, retention = self.options.keep * HOUR, self.options.retention * HOUR
+        self.delta = DeltaWatch(self, keep, retention) if self.options.delta else None
         self.compacting = COMPACTING
         if self.options.delta:
-            keep, retention = timedelta(hours=self.options.keep), timedelta(hours=self.options.retention)
-            self.compacting = replace(COMPACTING, delta=True, keep=keep, retention=retention)
+            self.compacting = replace(
+                COMPACTING,
+                delta=True,
+                keep=timedelta(microseconds=keep),
+                retention=timedelta(microseconds=retention),
+            )
         self._ids = 0
         self._names = 0
 
@@ -279,10 +288,11 @@ class World:
         run = partial(self._compact, OlderCompactor, COMPACTING) if older else self._compact
         self.actors.append(Actor(f"compactor{self._names}", run))
 
-    def run_compactor(self) -> None:
+    def run_compactor(self, *, enabled: bool) -> None:
         """One of the newest program."""
         self._names += 1
-        self.actors.append(Actor(f"compactor{self._names}", self._compact))
+        run = partial(self._compact, Compactor, replace(self.compacting, enabled=enabled))
+        self.actors.append(Actor(f"compactor{self._names}", run))
 
     def start_auditor(self) -> None:
         self._names += 1
@@ -540,6 +550,29 @@ class World:
             self.removed += Counter(self.rows(name))
             self.storage.remove_output(name)
             self.log.append(f"deleted by lifecycle or compaction: {name}")
+
+    def delete_output(self) -> None:
+        """Somebody deletes the output of the swap in progress, which may have replaced some files already."""
+        swap = self.swap()
+        if swap and self.storage.visible(swap.output.name):
+            self.delete_file(swap.output.name)
+
+    def expire_files(self) -> None:
+        """A lifecycle rule deletes what is old enough."""
+        oldest = self.now - self.options.retention * HOUR
+        for name, blob in sorted(self.storage.output.items()):
+            if self.storage.visible(name) and int(blob.metadata.get("committed_at", oldest)) < oldest:
+                self.delete_file(name)
+        assert self.delta
+        self.delta.look()
+
+    def delete_file(self, name: str) -> None:
+        """Not by the program: its rows are gone, unless another file has them, too."""
+        rows = Counter(self.rows(name))
+        self.storage.remove_output(name)
+        self.removed += Counter(rows.keys() - self.visible().keys())
+        self.deleted.add(name)
+        self.log.append(f"deleted: {name}")
 
     def pass_a_week(self) -> None:
         for actor in self.actors:

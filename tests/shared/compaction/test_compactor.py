@@ -36,7 +36,7 @@ from shared.errors import DeadlineExceeded, PreconditionFailed, StorageError
 from shared.export.exporter import Exporter
 from shared.policies import CompactionPolicy, Compression, Connection, ExportPolicy, FinishPolicy
 from shared.protocol.ledger import Ledger, PendingFile, StagedFile
-from shared.protocol.storage import Blob, BlobInfo, Publication, Storage
+from shared.protocol.storage import Blob, BlobInfo, LogStorage, Publication
 from shared.timeunits import SECOND
 from tests import memory
 from tests.memory import WEEK, CountingStorage, MemoryStorage
@@ -513,7 +513,7 @@ def test_a_swap_that_ends_while_its_folder_is_listed_leaves_nothing_unclear(fill
                 assert compact(filled, replace(COMPACTING, enabled=False)).finished == 1
             yield from found
 
-    report = audit(cast("Storage", Ending()), 0, deep=True, progress=lambda *_: None)
+    report = audit(cast("LogStorage", Ending()), 0, deep=True, progress=lambda *_: None)
     assert (report.status, codes(report), codes(report, Level.UNCLEAR)) == (0, set(), set())
 
 
