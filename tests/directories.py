@@ -1,5 +1,7 @@
 """Blob Storage that lists directories, as an account with a hierarchical namespace does."""
 
+from collections.abc import Mapping
+
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from local.emulators.azurite import Azurite
@@ -23,6 +25,11 @@ class WithDirectories(BlobStorage):
         """See Storage."""
         self._mark(self._output, name)
         super().stage_block(name, block_id, data)
+
+    def put_output(self, name: str, data: bytes, metadata: Mapping[str, str], *, replace: bool) -> None:
+        """See LogStorage."""
+        self._mark(self._output, name)
+        super().put_output(name, data, metadata, replace=replace)
 
     @staticmethod
     def _mark(container: ContainerClient, name: str) -> None:

@@ -12,7 +12,7 @@ from shared.azure import blob_calls, blob_storage
 from shared.errors import OutcomeUnknown, PreconditionFailed, StorageError
 from shared.policies import Connection, StorageTimeouts
 from shared.protocol.ledger import PendingFile, StagedFile
-from shared.protocol.storage import Publication, Storage
+from shared.protocol.storage import LogStorage, Publication, Storage
 from tests.campaigns.faults.proxy import Proxy
 from tests.directories import azurite_with_directories
 from tests.memory import MemoryStorage
@@ -21,7 +21,7 @@ BLOCK = "0123456789abcdef0123456789abcdef-00000"
 
 
 @pytest.fixture(params=["memory", "memory, hierarchical", "azurite", "azurite, with directories"])
-def store(request: pytest.FixtureRequest, unique: str) -> Storage:
+def store(request: pytest.FixtureRequest, unique: str) -> LogStorage:
     if request.param.startswith("memory"):
         return MemoryStorage(hierarchical="hierarchical" in request.param)
     azurite: Azurite = request.getfixturevalue("azurite")
@@ -385,3 +385,16 @@ def content(store: Storage, name: str) -> bytes:
         return store.output[name].data or b""
     assert isinstance(store, blob_storage.BlobStorage)
     return store._output.download_blob(name).readall()
+
+
+def test_a_whole_output_file_is_put_once_unless_it_may_be_replaced(store: LogStorage) -> None:
+    name = "parquet/t/_delta_log/00000000000000000000.json"
+    store.put_output(name, b"one", {"written_at": "1"}, replace=False)
+    with pytest.raises(PreconditionFailed):
+        store.put_output(name, b"two", {}, replace=False)
+    assert store.read_outputs([name, f"{name}.not"]) == [b"one", None]
+    (listed,) = store.outputs("parquet/t/_delta_log/")
+    assert (listed.visible, listed.size, listed.metadata) == (True, 3, {"written_at": "1"})
+    store.put_output(name, b"three", {}, replace=True)
+    assert store.read_outputs([name]) == [b"three"]
+    assert store.read_outputs([]) == []
