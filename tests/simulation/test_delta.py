@@ -32,7 +32,7 @@ SCENARIOS = {
     "lifecycle deletes": Options(compact=True, delta=True, retention=60, faults=200),
     "outputs are deleted": Options(compact=True, delta=True, hand=True, faults=200),
 }
-SCHEDULES = 15
+SCHEDULES = 4
 PAGE = 8
 """Blobs in a page of a listing: so few that things happen while somebody lists the container."""
 type Patch = Callable[[pytest.MonkeyPatch], None]
@@ -54,7 +54,7 @@ def test_readers_see_each_row_once_at_every_moment(options: Options) -> None:
 
 def test_schedules_reach_what_they_are_for() -> None:
     seen: Counter[str] = Counter()
-    for seed in range(10):
+    for seed in range(5):
         world = run(Choices(seed), SCENARIOS["many faults"])
         assert world.delta
         seen["versions"] += world.delta.versions
