@@ -53,7 +53,7 @@ def test_readers_see_each_row_once_at_every_moment(options: Options) -> None:
 
 
 def test_schedules_reach_what_they_are_for() -> None:
-    seen = Counter({"late": 0})
+    seen: Counter[str] = Counter()
     for seed in range(8):
         world = run(Choices(seed), replace(SCENARIOS["three compactors"], faults=250))
         assert world.delta
@@ -62,8 +62,7 @@ def test_schedules_reach_what_they_are_for() -> None:
             if "put output" in line:
                 seen["checkpoints"] += "_last_checkpoint" in line and line.endswith("ok")
                 seen["faults"] += line.startswith("compactor") and "[none]" not in line
-                seen["late"] += line.startswith("late call of")
-    assert min(seen.values()) >= 2, seen
+    assert min(seen.values()) >= 3, seen
 
 
 def versions_replace_each_other(patch: pytest.MonkeyPatch) -> None:
