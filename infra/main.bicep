@@ -2,7 +2,7 @@
 // Deployed by `azd up` or `az deployment sub create`: docs/deploy.md.
 targetScope = 'subscription'
 
-import { AlertThresholds, RuleRight, Settings, StorageSku, Tags } from 'types.bicep'
+import { AlertThresholds, EncryptionKey, RuleRight, Settings, StorageSku, Tags } from 'types.bicep'
 
 @description('Name of this deployment, `dev` or `prod` for example: part of the resource group name and of the token in all names.')
 @minLength(1)
@@ -140,6 +140,9 @@ param deployerPrincipalId string = ''
 
 @description('Kind of that principal.')
 param deployerPrincipalType 'User' | 'Group' | 'ServicePrincipal' = 'User'
+
+@description('Your own key for both storage accounts; without it, Microsoft\'s keys are used. The account of outputStorageAccountId keeps what its owner chose.')
+param encryptionKey EncryptionKey?
 
 @description('Whether a lock keeps the output account from being deleted, also by `azd down`.')
 param lockOutput bool = false
@@ -317,6 +320,7 @@ module hostStorage 'modules/host-storage.bicep' = {
     location: location
     tags: allTags
     sku: sku
+    encryptionKey: encryptionKey
     stateContainer: stateContainer
     packageContainer: packageContainer
     private: vnetEnabled
@@ -338,6 +342,7 @@ module outputStorage 'modules/output-storage.bicep' = if (empty(outputStorageAcc
     location: location
     tags: allTags
     sku: sku
+    encryptionKey: encryptionKey
     container: outputContainer
     deadLetterContainer: deadLetterContainer
     parquetRetentionDays: parquetRetentionDays

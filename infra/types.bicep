@@ -102,3 +102,15 @@ type Principal = {
   @description('Kind of the principal.')
   type: 'ServicePrincipal' | 'User' | 'Group'
 }
+
+@export()
+@sealed()
+@description('A key of your own that storage accounts are encrypted with, and the identity that may use it.')
+type EncryptionKey = {
+  @description('Address of the Key Vault, `https://<name>.vault.azure.net` for example. It needs soft delete and purge protection.')
+  vaultUri: string
+  @description('Name of the key. Its newest version is used, so that rotation needs no deployment.')
+  keyName: string
+  @description('Resource id of a user-assigned identity with the role Key Vault Crypto Service Encryption User on the key.')
+  identityId: string
+}

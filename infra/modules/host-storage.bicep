@@ -1,7 +1,7 @@
 // The storage that the app lives on: the Functions host's own blobs and checkpoints, the deployed package, and
 // the exporter's state. An account apart from the output: no lifecycle rule, versioning or soft delete may touch
 // ledgers and checkpoints, and readers of the output get no access to them.
-import { Principal, Tags } from '../types.bicep'
+import { EncryptionKey, Principal, Tags } from '../types.bicep'
 
 @description('Name of the storage account.')
 param name string
@@ -9,6 +9,8 @@ param name string
 param location string
 @description('Tags of the account.')
 param tags Tags
+@description('Key that the account is encrypted with; null: Microsoft\'s.')
+param encryptionKey EncryptionKey?
 @description('Redundancy of the account.')
 param sku string
 @description('Container of the ledgers.')
@@ -41,7 +43,37 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   sku: {
     name: sku
   }
+  identity: encryptionKey == null
+    ? null
+    : {
+        type: 'UserAssigned'
+        userAssignedIdentities: {
+          '${encryptionKey!.identityId}': {}
+        }
+      }
   properties: {
+    encryption: {
+      keySource: encryptionKey == null ? 'Microsoft.Storage' : 'Microsoft.Keyvault'
+      identity: encryptionKey == null
+        ? null
+        : {
+            userAssignedIdentity: encryptionKey!.identityId
+          }
+      keyvaultproperties: encryptionKey == null
+        ? null
+        : {
+            keyvaulturi: encryptionKey!.vaultUri
+            keyname: encryptionKey!.keyName
+          }
+      services: {
+        blob: {
+          enabled: true
+        }
+        file: {
+          enabled: true
+        }
+      }
+    }
     accessTier: 'Hot'
     supportsHttpsTrafficOnly: true
     minimumTlsVersion: 'TLS1_2'

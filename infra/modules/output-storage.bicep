@@ -1,5 +1,5 @@
 // Where the files go. Deleted by age, folder by folder.
-import { Principal, Tags } from '../types.bicep'
+import { EncryptionKey, Principal, Tags } from '../types.bicep'
 
 @description('Name of the storage account.')
 param name string
@@ -7,6 +7,8 @@ param name string
 param location string
 @description('Tags of the account.')
 param tags Tags
+@description('Key that the account is encrypted with; null: Microsoft\'s.')
+param encryptionKey EncryptionKey?
 @description('Redundancy of the account.')
 param sku string
 @description('Container of the files.')
@@ -67,7 +69,37 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   sku: {
     name: sku
   }
+  identity: encryptionKey == null
+    ? null
+    : {
+        type: 'UserAssigned'
+        userAssignedIdentities: {
+          '${encryptionKey!.identityId}': {}
+        }
+      }
   properties: {
+    encryption: {
+      keySource: encryptionKey == null ? 'Microsoft.Storage' : 'Microsoft.Keyvault'
+      identity: encryptionKey == null
+        ? null
+        : {
+            userAssignedIdentity: encryptionKey!.identityId
+          }
+      keyvaultproperties: encryptionKey == null
+        ? null
+        : {
+            keyvaulturi: encryptionKey!.vaultUri
+            keyname: encryptionKey!.keyName
+          }
+      services: {
+        blob: {
+          enabled: true
+        }
+        file: {
+          enabled: true
+        }
+      }
+    }
     accessTier: 'Hot'
     supportsHttpsTrafficOnly: true
     minimumTlsVersion: 'TLS1_2'

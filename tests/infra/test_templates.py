@@ -199,6 +199,23 @@ def test_storage_is_closed_to_keys_old_tls_and_anonymous_readers(scenario: str) 
     assert all(one.properties["publicAccess"] == "None" for one in containers)
 
 
+def test_both_accounts_are_encrypted_with_the_key_that_is_given_and_no_other() -> None:
+    for account in of_type(ACCOUNTS, "default"):
+        assert account.properties["encryption"]["keySource"] == "Microsoft.Storage"
+    accounts = of_type(ACCOUNTS, "everything")
+    assert len(accounts) == 2
+    for account in accounts:
+        encryption = account.properties["encryption"]
+        assert encryption["keySource"] == "Microsoft.Keyvault"
+        # No version: a rotated key is taken up without a deployment.
+        assert encryption["keyvaultproperties"] == {
+            "keyvaulturi": "https://kv-company.vault.azure.net",
+            "keyname": "storage",
+        }
+        assert encryption["identity"]["userAssignedIdentity"].endswith("/id-storage-key")
+        assert encryption["services"]["blob"]["enabled"] is True
+
+
 def test_telemetry_needs_a_token() -> None:
     assert the("Microsoft.Insights/components").properties["DisableLocalAuth"] is True
     workspace = the("Microsoft.OperationalInsights/workspaces")

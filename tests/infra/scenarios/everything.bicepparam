@@ -59,3 +59,8 @@ param runbookUrl = 'https://wiki.example.com/exporter'
 param otherWorkspaceIds = [
   '/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg-exporter-us/providers/Microsoft.OperationalInsights/workspaces/log-us'
 ]
+param encryptionKey = {
+  vaultUri: 'https://kv-company.vault.azure.net'
+  keyName: 'storage'
+  identityId: '/subscriptions/44444444-4444-4444-4444-444444444444/resourceGroups/rg-keys/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-storage-key'
+}
