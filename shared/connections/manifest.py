@@ -10,7 +10,7 @@ from shared.digests import GENESIS, chained
 from shared.protocol import documents
 from shared.protocol.documents import Data, Document
 from shared.protocol.ledger import Ledger, PendingFile
-from shared.timeunits import DAY, MINUTE
+from shared.timeunits import DAY, HOUR, MINUTE
 
 FORMAT = 1
 NAME = "manifest.json"
@@ -198,7 +198,8 @@ class Manifest(Document):
         matched = any(
             name.lower() in closing and one.newest >= self.clock - DAY for name, one in self.names.items()
         )
-        return not matched and sum(self.began.values()) >= FEW
+        began = sum(number for hour, number in self.began.items() if hour * HOUR >= self.clock - DAY)
+        return not matched and began >= FEW
 
     def counting(
         self, names: Mapping[str, EventNameCounts], vocabulary: Collection[str]

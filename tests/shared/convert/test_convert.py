@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,16 @@ def test_standard_input_is_read_and_arrival_can_be_given(tmp_path: Path) -> None
     assert (status, done["rows"], done["rejected"]) == (0, 3, {})
     (seen,) = {row["_EnqueuedTime"].isoformat() for row in rows(tmp_path / "out", RECORDS.name)}
     assert seen == "2030-03-17T18:00:00+00:00"
+
+
+def test_connections_without_an_end_have_timed_out_where_others_closed(tmp_path: Path) -> None:
+    some = [record(number, 0) for number in range(150)]
+    ends = [each | {"properties": {"eventName": "ConnectionClosed"}} for each in some[:20]]
+    arguments = ("-", "--output", str(tmp_path / "out"), "--arrived", "2030-03-17T18:00Z")
+    status, done, _ = run(*arguments, stdin=b"\n".join(map(orjson.dumps, [*some, *ends])))
+    assert (status, done["connections"]) == (0, 150)
+    found = Counter(row["Status"] for row in rows(tmp_path / "out", CONNECTIONS.name))
+    assert found == {"timed_out": 130, "closed": 20}
 
 
 def test_columns_can_be_given_other_keys(tmp_path: Path) -> None:
