@@ -21,7 +21,7 @@ from tests.shared.backfill.archives import HUB, LIVE, POLICY, SERVICES, archive,
 from tests.shared.exported import Exported
 
 ROOT = Path(__file__).resolve().parents[3]
-NAME = "insights-logs-websocketconnectionlogs"
+NAME = "insights-logs-of-a-test"
 
 
 @pytest.fixture
