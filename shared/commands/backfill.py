@@ -91,8 +91,8 @@ def backfill(
     done = run.run(choice, lambda read, total: console.progress("backfill", read, total), dry_run=dry_run)
     console.progressed()
     if as_json:
-        said = {each.name: getattr(done, each.name) for each in fields(done)}
-        say_json(BackfillDocument(dry_run=dry_run, **said))
+        counts = {each.name: getattr(done, each.name) for each in fields(done)}
+        say_json(BackfillDocument(dry_run=dry_run, **counts))
     else:
         _say(done, dry_run=dry_run)
     return WRONG if done.rejected or done.grown or done.alarms else OK
