@@ -52,6 +52,8 @@ class DeltaTables:
             try:
                 snapshot = delta_log.load()
                 known = state.delta.get(table.name)
+                if snapshot is None and known is None and not self._has_files(delta_log):
+                    continue
                 if snapshot is None:
                     state, etag = self._create(delta_log, table.name, state, etag)
                 elif known is None:
@@ -64,6 +66,10 @@ class DeltaTables:
             except DeltaLogError as error:
                 self._stop(table.name, error)
         return state, etag
+
+    def _has_files(self, delta_log: DeltaLog) -> bool:
+        """Whether the table has any file: one whose category is not exported needs no log."""
+        return next(iter(self._storage.outputs(f"{delta_log.folder}date=")), None) is not None
 
     def _create(
         self, delta_log: DeltaLog, table: str, state: CompactionState, etag: str | None
