@@ -54,7 +54,7 @@ FRAME = {
 
 
 def gateway(id_: str, **inner: Any) -> dict[str, Any]:
-    """The form of the samples that Elastic and Dynatrace test with; the values are invented."""
+    """The common form of resource logs with the columns of the table reference; the values are invented."""
     return FRAME | {
         "category": "GatewayLogs",
         "operationName": "Microsoft.ApiManagement/GatewayLogs",
