@@ -74,12 +74,12 @@ def test_finish_writes_a_finished_connection_once(
     # The stand-in's hub is younger than what was committed of it, which is an alarm.
     assert __main__.main(["finish"]) == 1
     said = capsys.readouterr().out
-    assert "1 connections were finished" in said
+    assert "1 connection finished" in said
     assert "re-created" in said
     (row,) = connections(exported).to_pylist()
     assert (row["CorrelationId"], row["Status"], row["DurationMs"]) == ("c", "closed", 120_000)
     assert __main__.main(["finish", "--seconds", "5"]) == 0
-    assert "0 connections were finished" in capsys.readouterr().out
+    assert "0 connections finished" in capsys.readouterr().out
     assert connections(exported).num_rows == 1
 
 
