@@ -106,6 +106,8 @@ class CompactionPolicy:
     """The settings that decide which files are merged."""
 
     enabled: bool = True
+    categories: tuple[str, ...] = ("WebSocketConnectionLogs",)
+    """The exported categories: their tables, and that of connections, are compacted."""
     compression: Compression = "snappy"
     quiet: timedelta = timedelta(hours=1)
     target: int = 128 * MiB

@@ -269,6 +269,7 @@ class Settings(BaseSettings):
         """The policy for compaction."""
         return CompactionPolicy(
             enabled=self.COMPACT_ENABLED,
+            categories=self.EXPORT_CATEGORIES,
             compression=self.PARQUET_COMPRESSION,
             quiet=self.COMPACT_QUIET,
             target=self.COMPACT_TARGET,

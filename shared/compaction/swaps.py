@@ -14,7 +14,7 @@ from shared.protocol.documents import Data, Document
 from shared.protocol.ledger import PendingFile
 from shared.protocol.storage import BlobInfo
 from shared.tables.connection_revisions import CONNECTIONS
-from shared.tables.registry import TABLES
+from shared.tables.registry import of_categories
 from shared.timeunits import DAY, HOUR, MINUTE, SECOND
 
 FORMAT = 2
@@ -127,11 +127,12 @@ def days(now: int, policy: CompactionPolicy) -> Iterator[str]:
 
     They reach back as far as a late record may lie: what is older is left as it is.
     """
+    tables = (*of_categories(policy.categories), CONNECTIONS)
     reach = policy.reach + UNCLOSED_KEPT + _SLACK
     for age in range(-(-reach // timedelta(days=1)) + 1):
         if age <= 1 or age % ROUND == now // SLOT % ROUND:
             date = str(np.datetime64((now - age * DAY) // DAY, "D"))
-            yield from (f"parquet/{table}/date={date}/" for table in TABLES)
+            yield from (f"parquet/{table.name}/date={date}/" for table in tables)
 
 
 def ripe(folder: str, files: Sequence[BlobInfo], now: int, quiet: int) -> list[BlobInfo]:

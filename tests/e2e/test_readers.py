@@ -26,7 +26,11 @@ from shared.timeunits import HOUR
 from tests.documents import Block, blocks
 from tests.memory import MemoryStorage
 
-SNIPPETS = [(one.about.splitlines()[-1], one.code) for one in blocks("python") if one.exercised]
+SNIPPETS = [
+    (one.about.splitlines()[-1], one.code)
+    for one in blocks("python")
+    if one.exercised and "result" in one.code
+]
 QUERIES = [one for one in blocks("sql") if one.exercised]
 NOW = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
 

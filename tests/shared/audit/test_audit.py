@@ -287,7 +287,11 @@ def test_since_leaves_out_what_a_lifecycle_rule_deleted(filled: Exported) -> Non
     assert audited(filled, later).status == 1
 
 
-@pytest.mark.parametrize("options", SCENARIOS.values(), ids=SCENARIOS.keys())
+LASTING = {name: options for name, options in SCENARIOS.items() if not options.restored}
+"""What was restored from an older copy differs from the chain: see docs/audit-and-replay.md."""
+
+
+@pytest.mark.parametrize("options", LASTING.values(), ids=LASTING.keys())
 def test_after_any_schedule_it_is_proven_unless_files_were_deleted(options: Options) -> None:
     for seed in range(1000, effort(1003, 1040)):
         world = run(Choices(seed), options)

@@ -14,7 +14,7 @@ from shared import __main__
 from shared.azure.checkpoints import CONTAINER
 from tests.shared.exported import PARTITION, Exported, envelopes
 
-STORAGE = ("status", "audit", "replay", "redeliver", "accept-ledger", "finish", "compact", "report")
+STORAGE = ("status", "audit", "delta", "replay", "redeliver", "accept-ledger", "finish", "compact", "report")
 """Commands that need the containers."""
 HUB = ("redeliver", "reset-checkpoint", "finish", "capture")
 """Commands that need the hub."""

@@ -18,6 +18,7 @@ from shared.protocol.stamp import Stamp
 from shared.tables.column import Role, Table
 from shared.tables.gateway_llm_log import GATEWAY_LLM_LOG
 from shared.tables.gateway_logs import GATEWAY_LOGS
+from shared.tables.registry import categories
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR, SECOND
 from tests.memory import MemoryStorage
@@ -209,7 +210,8 @@ def test_all_tables_share_commits_and_are_audited_and_compacted() -> None:
     now = EPOCH + 5 * HOUR
     repair_ledger(world.storage, Ledger.name(PARTITION), Stamp("d" * 32, now))
     ids = (f"{number:032x}" for number in range(5000, 6000))
-    Compactor(world.storage, CompactionPolicy(), lambda: now, lambda: next(ids)).run(60)
+    policy = CompactionPolicy(categories=categories())
+    Compactor(world.storage, policy, lambda: now, lambda: next(ids)).run(60)
     compacted = {name.split("/")[1] for name in world.storage.output if ".compact." in name}
     assert compacted == {table.name for table in tables}
     after = {table.name: sorted(row["CorrelationId"] for row in world.rows(table)) for table in tables}
