@@ -235,7 +235,7 @@ MUTATIONS: list[tuple[Patch, Options, int]] = [
     (a_conflict_does_not_change_what_is_written, RIVALS, 4),
     (tombstones_do_not_count, DELTA, 0),
     (what_was_added_while_a_day_is_listed_counts_as_gone, DELTA, 0),
-    (the_output_of_a_swap_in_progress_is_added, RIVALS, 56),
+    (the_output_of_a_swap_in_progress_is_added, RIVALS, 16),
     (a_swap_is_logged_before_its_output_is_published, DELTA, 0),
     (inputs_are_deleted_before_the_swap_is_logged, DELTA, 0),
     (files_that_are_not_in_the_log_are_compacted, DELTA, 1),

@@ -243,6 +243,7 @@ FIRST: dict[Patch, int] = {
     an_older_hubs_envelopes_are_taken_for_new_ones: 66,
     what_the_host_has_passed_is_not_noted: 39,
     no_ledger_begins_with_a_gap: 172,
+    files_that_are_being_published_are_taken_for_gone: 336,
 }
 """The seeds to begin with where the first that breaks a law is a high one."""
 
