@@ -327,5 +327,4 @@ def load_as[S: Settings](kind: type[S]) -> S:
     except ValidationError as error:
         problems = {problem["loc"][:1]: problem for problem in error.errors(include_url=False)[::-1]}
         messages = [explain(problem, Settings.model_fields, SECRETS) for problem in problems.values()]
-        messages.reverse()
-        raise SettingError("\n".join(messages)) from None
+        raise SettingError("\n".join(reversed(messages))) from None
