@@ -44,7 +44,7 @@ format: $(READY) ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix
 
 # What takes too long for `test`: every schedule and seed of the simulations, a week of alerts, the campaigns.
-proof: $(READY) ## about two hours of proof: all schedules and all campaigns (SHORT=1: about 40 minutes)
+proof: $(READY) ## what takes too long for `test`: all schedules and all campaigns (SHORT=1: a shorter `faults`)
 	PROOF=1 $(BIN)/pytest -q -n 2 --dist worksteal tests/simulation tests/shared/audit tests/infra/test_alerts.py \
 		tests/campaigns/fuzz/test_bodies.py tests/campaigns/fuzz/test_bounds.py
 	$(MAKE) faults $(if $(SHORT),,LONG=1)
