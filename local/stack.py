@@ -141,7 +141,7 @@ class Stack:
         return total
 
     def compaction(self) -> swaps.CompactionState:
-        """What compaction is at."""
+        """The state of compaction."""
         blob = self.container(STATE).get_blob_client(swaps.NAME)
         return (
             swaps.CompactionState.parse(blob.download_blob().readall())

@@ -31,7 +31,7 @@ FILES = 1000
 ORIGINS = 5000
 """Files, as they were exported, that one file may stand for: it names them all in its footer."""
 ROWS = 5_000_000
-"""Rows of one swap at most: its time goes by them, and the host kills a run that takes ten minutes."""
+"""Maximum rows of one swap: its time depends on them, and the host kills a run that takes ten minutes."""
 NEW = -1
 """In place of the version of a Delta log that no swap has been written to."""
 SLOT = 10 * MINUTE
@@ -66,7 +66,7 @@ class Touched(Data):
 
 
 class CompactionState(Document):
-    """What compaction is at. Immutable: each change is a new value."""
+    """The state of compaction. Immutable: each change is a new value."""
 
     format: int = 1
     """2 once a table has a Delta log."""

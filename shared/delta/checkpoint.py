@@ -13,7 +13,7 @@ from shared.delta.snapshot import Add, Remove, Snapshot, Swept
 from shared.errors import DeltaLogError
 
 ROWS = 8192
-"""Rows of a row group: so many are Python objects at a time."""
+"""Rows of a row group, which is how many are Python objects at a time."""
 _TEXTS = pa.map_(pa.string(), pa.string())
 SCHEMA = pa.schema(
     [

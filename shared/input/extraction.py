@@ -24,9 +24,9 @@ from shared.tables.registry import names_of
 type Record = dict[str, Any]
 
 _WAITING = 512
-"""So many records are taken apart at a time, at least; few enough to stay in the processor's cache."""
+"""Minimum number of records that are split at a time; few enough to stay in the processor's cache."""
 _TOGETHER = 4096
-"""So many at most: what is made of them on the way takes several times their own memory."""
+"""Maximum number: intermediate results take several times the memory of the records."""
 _CREDIT = 1 << 15
 """Bytes of bodies that a template may try in vain; those that it reads earn a quarter of their own."""
 _SIZE = 1 << 20

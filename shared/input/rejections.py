@@ -9,7 +9,7 @@ from shared.input.envelope import Envelope, Reason, Rejected, Rejection
 from shared.intervals import runs
 
 MESSAGES = 100
-"""So many rejections of an envelope are told one by one."""
+"""Maximum number of rejections of an envelope that are listed one by one."""
 
 type RejectionDetail = tuple[str, str] | tuple[str, str, str]
 """A message, a JSON pointer, and the text of a record that is no JSON."""

@@ -19,11 +19,11 @@ from shared.input.shapes import Keys, RecordKeys, Shape
 from shared.tables.column import Column, Table
 
 _KEYS = 32
-"""So many keys a template has at most: each that a record lacks costs a little."""
+"""Maximum number of keys of a template: each key that a record lacks costs a little."""
 _LETTERS = 4096
-"""So many letters they have together."""
+"""Maximum number of letters in all keys of a template."""
 _PAUSE = 4096
-"""So many records lie between two templates at least: making one costs as much as reading some thousand."""
+"""Minimum records between two templates: making one costs as much as reading thousands of records."""
 _AGE = 1 << 16
 """The number of records after which a template is built again from the keys that still occur."""
 

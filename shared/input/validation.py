@@ -17,7 +17,7 @@ from shared.tables.column import Table
 from shared.tables.registry import of_categories
 
 _RECORDS = 1 << 14
-"""So many records wait for their checks at most, and those of one group: this bounds memory."""
+"""Maximum number of records that wait for their checks, beside one group: this bounds memory."""
 _TOGETHER = 1 << 14
 """Bytes of bodies after which a group of envelopes ends."""
 
