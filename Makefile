@@ -46,7 +46,7 @@ format: $(READY) ## format the code and mend what ruff can mend
 # What takes too long for `test`: every schedule and seed of the simulations, a week of alerts, the campaigns.
 proof: $(READY) ## what takes too long for `test`: all schedules and all campaigns (SHORT=1: a shorter `faults`)
 	PROOF=1 $(BIN)/pytest -q -n 2 --dist worksteal tests/simulation tests/shared/audit tests/infra/test_alerts.py \
-		tests/campaigns/fuzz/test_bodies.py tests/campaigns/fuzz/test_bounds.py
+		tests/campaigns/fuzz
 	$(MAKE) faults $(if $(SHORT),,LONG=1)
 	$(MAKE) fuzz
 	$(MAKE) load

@@ -1,7 +1,7 @@
-"""Exports 256 envelopes of 1 MB with the default settings, and prints the most memory that took, in MB.
+"""Exports envelopes of 1 MB with the default settings, and prints the peak memory of the process in MB.
 
-A process of its own: `python -m tests.campaigns.fuzz.footprint <kind> <storage connection string>
-<container>`.
+Run it as a separate process: `python -m tests.campaigns.fuzz.footprint <kind> <number of envelopes>
+<storage connection string> <container>`.
 """
 
 import random
@@ -20,7 +20,7 @@ from shared.policies import Connection
 from shared.settings import Settings
 
 NOW = 1_795_168_800_000_000
-ENVELOPES, SIZE = 256, 1 << 20
+SIZE = 1 << 20
 
 
 def record(identity: str, minute: int = 0, **more: str) -> dict[str, object]:
@@ -62,8 +62,8 @@ def numbers(_: int) -> bytes:
 KINDS = {one.__name__: one for one in (records, wide, rejected, numbers)}
 
 
-def main(kind: str, connection: str, container: str) -> int:
-    """The most memory of this process so far, in MB: what it held in between as well."""
+def main(kind: str, count: str, connection: str, container: str) -> int:
+    """Returns the peak memory of this process in MB."""
     settings = Settings(
         EventHubConnection="-", EVENT_HUB_NAME="-", EVENT_HUB_CONSUMER_GROUP="-", OutputStorage=connection
     )
@@ -76,10 +76,10 @@ def main(kind: str, connection: str, container: str) -> int:
         lambda: time.time_ns() // 1000,
         lambda: uuid.uuid4().hex,
     )
-    envelopes = [Envelope(n, NOW, KINDS[kind](n)) for n in range(ENVELOPES)]
+    envelopes = [Envelope(n, NOW, KINDS[kind](n)) for n in range(int(count))]
     commits = exporter.run(HubPartition("ns", "hub", "0"), envelopes)
-    assert sum(one.counts.envelopes for one in commits) == ENVELOPES
-    # Not getrusage: its peak is inherited from the process that started this one (proc(5), getrusage(2)).
+    assert sum(one.counts.envelopes for one in commits) == len(envelopes)
+    # getrusage would not do: it inherits its peak from the parent process (proc(5), getrusage(2)).
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found
     return int(found[1]) // 1024

@@ -1,4 +1,4 @@
-"""What arrives bounds what is held: 256 envelopes of the largest size fit into 700 MB."""
+"""The memory of a batch is bounded by what arrived: an exporter does not keep what it has committed."""
 
 import subprocess
 import sys
@@ -8,17 +8,29 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 
 from local.emulators.azurite import Azurite
+from tests.effort import FULL
 
 ROOT = Path(__file__).resolve().parents[3]
-MOST = 700
+ENVELOPES = 256
+MOST = 760
+"""MB for the whole process. Measured: 659 to 728, and 797 to 816 if commits are kept with their data."""
+KINDS = ["wide", "records"] if FULL else ["wide"]
 
 
-@pytest.mark.parametrize("kind", ["records", "wide"])
-def test_256_envelopes_of_1_mb_take_less_than_700_mb(kind: str, azurite: Azurite, unique: str) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_batch_of_1_mb_envelopes_fits_into_memory(kind: str, azurite: Azurite, unique: str) -> None:
     with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
         service.create_container(unique)
     run = subprocess.run(
-        [sys.executable, "-m", "tests.campaigns.fuzz.footprint", kind, azurite.connection_string, unique],
+        [
+            sys.executable,
+            "-m",
+            "tests.campaigns.fuzz.footprint",
+            kind,
+            str(ENVELOPES),
+            azurite.connection_string,
+            unique,
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
