@@ -79,16 +79,16 @@ class CheckpointWatch:
                     continue  # the host has written it meanwhile
                 except StorageError as error:
                     alarm(f"{partition}: its checkpoint cannot be deleted: {error}")
-        for partition, after, next_ in islice(self._standing(state, found), LOOKED_INTO):
+        for partition, numbers, next_ in islice(self._standing(state, found), LOOKED_INTO):
             try:
-                fetched = self._fetcher.fetch(partition, after, after + BATCH - 1)
+                fetched = self._fetcher.fetch(partition, numbers[0], numbers[-1])
             except HubError as error:
                 log.warning("%s: cannot be looked into: %s", partition, error)
                 continue
             old = [one for one in fetched if self._now() - one.envelope.enqueued >= STANDING]
             unbindable = next((one.envelope for one in old if one.envelope.amqp), None)
             waiting = sum(one.envelope.sequence >= next_ for one in fetched)
-            asleep = after < next_ and waiting < MINIMUM  # its last checkpoint was not written
+            asleep = numbers[0] < next_ and waiting < MINIMUM  # its last checkpoint was not written
             if unbindable:
                 number = unbindable.sequence
                 alarm(
@@ -105,8 +105,11 @@ class CheckpointWatch:
 
     def _standing(
         self, state: HubState, found: Mapping[HubPartition, Checkpoint]
-    ) -> Iterator[tuple[HubPartition, int, int]]:
-        """The partitions that may stand still, with the numbers after the checkpoint and the commits."""
+    ) -> Iterator[tuple[HubPartition, range, int]]:
+        """Yields the partitions that may stand still, each with a batch of the numbers after its checkpoint.
+
+        The batch ends where the hub ends: a reader would wait for more. Last comes the ledger's next number.
+        """
         for partition, position in state.positions.items():
             checkpoint = found.get(partition)
             if checkpoint and checkpoint.stale(state.created):
@@ -119,7 +122,11 @@ class CheckpointWatch:
             blob = self._storage.read(Ledger.name(partition))
             ledger = Ledger.parse(blob.data, Ledger.name(partition)) if blob else None
             if self._now() - (ledger.committed_at if ledger else 0) >= STANDING:
-                yield partition, after, (ledger.incarnation.next or 0) if ledger else 0
+                yield (
+                    partition,
+                    range(after, min(after + BATCH, position.last + 1)),
+                    (ledger.incarnation.next or 0) if ledger else 0,
+                )
 
 
 def connect(storage: Storage, config: Settings, now: Callable[[], int]) -> CheckpointWatch | None:

@@ -6,7 +6,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import duckdb
@@ -37,6 +38,7 @@ PAGES = [
     ROOT / "docs" / name for name in ("command-line.md", "audit-and-replay.md", "capture.md", "report.md")
 ]
 COMMANDS = __main__.COMMANDS
+ARCHIVE = "insights-logs-websocketconnectionlogs"
 
 
 @pytest.fixture
@@ -45,6 +47,18 @@ def filled(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> Exported:
     for name, value in exported.environment.items():
         monkeypatch.setenv(name, value)
     return exported
+
+
+@pytest.fixture(scope="module")
+def shown_commands(azurite: Azurite) -> Iterator[Mapping[str, str]]:
+    """The environment of a container that all commands of the docs share, those that write to it as well."""
+    one = Exported(azurite, f"docs-{uuid.uuid4().hex[:12]}")
+    one.export([*envelopes(0, 9), *envelopes(12, 20)])
+    for name in (CONTAINER, ARCHIVE):
+        if not one.service.get_container_client(name).exists():
+            one.service.create_container(name)
+    yield one.environment
+    one.close()
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -377,9 +391,9 @@ COMMANDS_SHOWN = [
 
 
 @pytest.mark.parametrize("command", COMMANDS_SHOWN)
-@pytest.mark.usefixtures("filled")
 def test_every_command_in_the_docs_runs(
     command: str,
+    shown_commands: Mapping[str, str],
     broker: BrokerProcess,
     azurite: Azurite,
     capsys: pytest.CaptureFixture[str],
@@ -395,6 +409,8 @@ def test_every_command_in_the_docs_runs(
     (tmp_path / "attempts.json").write_text('{"value": []}')
     (tmp_path / "samples").symlink_to(ROOT / "samples")
     monkeypatch.chdir(tmp_path)  # where a report goes
+    for name, value in shown_commands.items():
+        monkeypatch.setenv(name, value)
     arguments = command.partition(" > ")[0].split()
     if arguments[0] == "accept-ledger":
         arguments = [one.replace("PARTITION", str(PARTITION)) for one in arguments]
@@ -419,15 +435,8 @@ def test_every_command_in_the_docs_runs(
         )
         places = {"PARTITION": str(partition), "4711": "0"}
         arguments = [places.get(one, one) for one in arguments]
-        with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
-            if not service.get_container_client(CONTAINER).exists():
-                service.create_container(CONTAINER)
     if arguments[0] == "backfill":
-        archive = "insights-logs-websocketconnectionlogs"
-        with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
-            if not service.get_container_client(archive).exists():
-                service.create_container(archive)
-        arguments = [archive if one.startswith("https://") else one for one in arguments]
+        arguments = [ARCHIVE if one.startswith("https://") else one for one in arguments]
     status, output = ran(capsys, *arguments)
     # Nothing was committed of this hub, which redeliver cannot say anything about.
     assert status in ({0, 1, 2} if arguments[0] == "redeliver" else {0, 1}), output

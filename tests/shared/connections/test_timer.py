@@ -60,8 +60,9 @@ class World:
     def ask(self) -> HubState | None:
         return HubState(self.created, dict(self.positions)) if self.answers else None
 
-    def fetch(self, _partition: HubPartition, first: int, last: int) -> list[Fetched]:
+    def fetch(self, partition: HubPartition, first: int, last: int) -> list[Fetched]:
         """See shared.connections.checkpoint_watch.Fetcher."""
+        assert last <= self.positions[partition].last, "a reader would wait for what does not exist"
         return [one for one in self.held if one.envelope.sequence in range(first, last + 1)]
 
     def arrive(self, partition: HubPartition, *records: tuple[str, str, float]) -> Envelope:
