@@ -143,7 +143,7 @@ def test_the_formulas_hold_for_the_runs_of_compaction() -> None:
     assert LINES["executions"][0].endswith(f"+ {runs}")
 
 
-@pytest.mark.parametrize("row", rows("| records/s at the peak |"), ids=lambda row: row[0])
+@pytest.mark.parametrize("row", rows("| peak records/s |"), ids=lambda row: row[0])
 def test_a_row_of_the_sizing_table_holds_what_the_page_says_of_it(row: list[str]) -> None:
     records, megabytes, units, partitions, memory = row
     least, most = map(int, units.split(" to "))
