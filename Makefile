@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready node_modules/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs format clean faults fuzz load lock picture proof schemas snapshots
+.PHONY: help demo test check bench docs format clean faults fuzz load lock mutants picture proof schemas snapshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ fuzz: $(READY) ## a million hostile bodies, each accounted for
 
 load: $(READY) ## two million records through the whole stack, with kills, audited at the end
 	@$(BIN)/python -m tests.campaigns.load $(LOAD)
+
+mutants: $(READY) .venv-mutants/ready ## change 300 places in shared/, one at a time; list what no test notices
+	.venv-mutants/bin/python -m tests.campaigns.mutants $(MUTANTS)
 
 check: $(READY) ## ruff, format, mypy --strict
 	$(BIN)/ruff check
@@ -50,12 +53,13 @@ proof: $(READY) ## what takes too long for `test`: all schedules and all campaig
 	$(MAKE) faults $(if $(SHORT),,LONG=1)
 	$(MAKE) fuzz
 	$(MAKE) load
+	$(MAKE) mutants $(if $(SHORT),MUTANTS='--count 30')
 
 snapshots: $(READY) ## evaluate the templates anew for tests/infra (needs the Bicep compiler)
 	tests/infra/snapshot.sh
 
 # Each short list becomes a lock: every package with its version and hashes, for every platform.
-LOCKS := requirements requirements-report requirements-dev requirements-checkov
+LOCKS := requirements requirements-report requirements-dev requirements-checkov requirements-mutants
 lock: $(READY) ## write requirements*.txt anew from requirements*.in (LOCK=--upgrade: the newest that fit)
 	@for name in $(LOCKS); do $(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
 		--custom-compile-command 'make lock' $(LOCK) $$name.in --output-file $$name.txt >/dev/null || exit 1; done
@@ -65,7 +69,7 @@ schemas: $(READY) ## write anew what is made of declarations: docs/json and infr
 	$(BIN)/python -m tests.infra.grafana
 
 clean: ## remove what the other targets made
-	rm -rf .venv .venv-checkov node_modules site .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-checkov .venv-mutants node_modules site .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/ready: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' || \
@@ -74,10 +78,10 @@ clean: ## remove what the other targets made
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-# In an environment of its own: it needs other versions of what the program uses.
-.venv-checkov/ready: requirements-checkov.txt
-	$(PYTHON) -m venv .venv-checkov
-	.venv-checkov/bin/pip install --quiet --disable-pip-version-check -r requirements-checkov.txt
+# Separate environments: these tools need other versions of what the program uses, or many packages.
+.venv-%/ready: requirements-%.txt
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/pip install --quiet --disable-pip-version-check -r requirements-$*.txt
 	@touch $@
 
 node_modules/ready: package.json package-lock.json
