@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 PATH = re.compile(r"(date=(\d{4}-\d\d-\d\d))/hour=(\d\d)/[A-Za-z0-9~.-]+\.parquet")
@@ -25,6 +25,10 @@ class LoggedFile:
     """The latest one."""
     since: int = -1
     """The version in which it was added, or the checkpoint that it was read from."""
+
+    def added_in(self, version: int) -> "LoggedFile":
+        """The same file with another `since`; `dataclasses.replace` takes ten times as long."""
+        return LoggedFile(self.size, self.committed_at, self.rows, self.first, self.last, version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ class Snapshot:
         for action in actions:
             match action:
                 case Add(path, file):
-                    self.live.setdefault(day_of(path), {})[path] = replace(file, since=version)
+                    self.live.setdefault(day_of(path), {})[path] = file.added_in(version)
                     self.tombstones.pop(path, None)
                 case Remove(path, tombstone):
                     self.live.get(day_of(path), {}).pop(path, None)

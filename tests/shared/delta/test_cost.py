@@ -1,0 +1,63 @@
+"""What Delta logs cost does not grow with the table: calls of storage, counted."""
+
+import uuid
+from collections import Counter
+from datetime import timedelta
+
+from benchmarks.delta import LEDGER, NOW, PARTITION, MadeUpStorage, Size
+from shared.compaction.compactor import Compactor
+from shared.delta import checkpoint
+from shared.delta.log import DeltaLog
+from shared.delta.snapshot import Tombstone
+from shared.policies import CompactionPolicy
+from shared.protocol.ledger import Ledger
+from shared.tables.websocket_connection_logs import RECORDS
+from shared.timeunits import MINUTE
+
+LISTINGS = 10
+"""Of a usual run: three days of each table at most, and whether a table without a log has files."""
+
+
+def compact(storage: MadeUpStorage, now: int) -> Counter[str]:
+    storage.calls.clear()
+    policy = CompactionPolicy(delta=True, reach=timedelta(days=8), quiet=timedelta(days=1000))
+    summary = Compactor(storage, policy, lambda: now, lambda: uuid.uuid4().hex).run(600)
+    assert summary.alarms == []
+    return Counter(storage.calls)
+
+
+def filled(files: int) -> MadeUpStorage:
+    storage = MadeUpStorage(Size(files, days=10, minute=1))
+    storage.put(Ledger.name(PARTITION), LEDGER.dump())
+    compact(storage, NOW)
+    return storage
+
+
+def test_a_usual_run_makes_as_many_calls_for_many_files_as_for_few() -> None:
+    costs = []
+    for files in (300, 3_000):
+        storage = filled(files)
+        storage.upto = NOW + 10 * MINUTE
+        costs.append(compact(storage, NOW + 10 * MINUTE))
+    few, many = costs
+    assert few == many
+    assert many["put output"] == 1
+    # The pointer, the checkpoint, eight versions at a time, and one more before each of three listings.
+    assert many["read output"] <= 2 + 8 + 6
+    assert many["outputs"] <= LISTINGS
+
+
+def test_a_checkpoint_holds_all_that_the_snapshot_says() -> None:
+    log = DeltaLog(filled(300), RECORDS, lambda: NOW)
+    snapshot = log.load()
+    assert snapshot
+    assert snapshot.files == 300
+    for number, kept in enumerate((False, True)):
+        snapshot.tombstones[f"date=2026-11-20/hour=0{number}/a.parquet"] = Tombstone(NOW, kept, kept)
+    found = checkpoint.decode(
+        checkpoint.encode(snapshot, RECORDS.time_column), snapshot.version, RECORDS.time_column
+    )
+    snapshot.checkpoint, snapshot.checkpointed_at = snapshot.version, 0
+    for files in snapshot.live.values():
+        files.update({path: file.added_in(snapshot.version) for path, file in files.items()})
+    assert found == snapshot
