@@ -1,7 +1,7 @@
 """Measures what a Delta log costs: runs of compact_logs, and opening it, by the number of files.
 
-Run it on demand: `python -m benchmarks.delta`. Listings are made up as they are read, so memory is that of the
-run alone; data files are never opened.
+Run it on demand: `python -m benchmarks.delta`. Listings are made up as they are read, so memory is that of
+the run alone; data files are never opened.
 """
 
 import resource
@@ -10,7 +10,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
@@ -30,7 +30,7 @@ from shared.policies import CompactionPolicy
 from shared.protocol.ledger import Ledger
 from shared.protocol.storage import Blob, BlobInfo
 from shared.tables.websocket_connection_logs import RECORDS
-from shared.timeunits import DAY, HOUR, MINUTE
+from shared.timeunits import HOUR, MINUTE
 from tests.memory import PAGE, CountingStorage, Output
 
 BEGAN = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -102,6 +102,11 @@ class DeltaWatch:
             if any(not storage.visible(name) for name in files - self.world.deleted):
                 self._fail("a snapshot that readers were promised lost a file")
 
+    def forget(self, folder: str) -> None:
+        """The log of this table was deleted by hand, and the next one is another table."""
+        self._last.pop(folder, None)
+        self._history.pop(folder, None)
+
     def at_rest(self) -> Iterator[str]:
         """What is wrong once all is done: every row of the folders is in the log."""
         for table in TABLES:

@@ -98,10 +98,6 @@ def tombstones_do_not_count(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Snapshot, "knows", Snapshot.is_live)
 
 
-def tombstones_are_in_no_checkpoint(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(log, "TOMBSTONES", -1)
-
-
 def what_was_added_while_a_day_is_listed_counts_as_gone(patch: pytest.MonkeyPatch) -> None:
     def hasty(day: str, base: int) -> ListedDay:
         return ListedDay(day, base + (1 << 60))
@@ -111,21 +107,6 @@ def what_was_added_while_a_day_is_listed_counts_as_gone(patch: pytest.MonkeyPatc
 
 def the_output_of_a_swap_in_progress_is_added(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(DeltaTables, "_pending_output", lambda _self, _log: None)
-
-
-def the_swap_in_progress_is_read_before_the_listing(patch: pytest.MonkeyPatch) -> None:
-    begin, pending = DeltaTables.begin, DeltaTables._pending_output
-    known: dict[str, str | None] = {}
-
-    def early(self: DeltaTables, prefix: str) -> ListedDay | None:
-        listed = begin(self, prefix)
-        delta_log = self._log_of(prefix)
-        if delta_log:
-            known[delta_log.table] = pending(self, delta_log)
-        return listed
-
-    patch.setattr(DeltaTables, "begin", early)
-    patch.setattr(DeltaTables, "_pending_output", lambda _self, delta_log: known.get(delta_log.table))
 
 
 def a_swap_is_logged_before_its_output_is_published(patch: pytest.MonkeyPatch) -> None:
@@ -152,10 +133,6 @@ def inputs_are_deleted_before_the_swap_is_logged(patch: pytest.MonkeyPatch) -> N
     patch.setattr(DeltaTables, "log_swap", late)
 
 
-def a_swap_is_logged_though_it_has_ended(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(DeltaTables, "_check_unchanged", lambda _self, _etag: None)
-
-
 def files_that_are_not_in_the_log_are_compacted(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(DeltaTables, "live", lambda _self, files: list(files))
 
@@ -167,10 +144,6 @@ def an_older_program_goes_on_compacting(patch: pytest.MonkeyPatch) -> None:
         return with_delta(self, table, version).model_copy(update={"format": 1})
 
     patch.setattr(CompactionState, "with_delta", open_to_all)
-
-
-def inputs_of_a_swap_that_is_given_up_stay_out(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(DeltaTables, "log_given_up", lambda _self, _swap, _state: None)
 
 
 def the_pointer_is_written_before_its_checkpoint(patch: pytest.MonkeyPatch) -> None:
@@ -188,16 +161,8 @@ def the_pointer_is_written_before_its_checkpoint(patch: pytest.MonkeyPatch) -> N
     patch.setattr(DeltaLog, "_put", swapped)
 
 
-def versions_are_deleted_at_once(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(log, "VERSIONS", -1)
-
-
 def all_folders_are_never_compared(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(DeltaTables, "_sweep", lambda _self, _log: None)
-
-
-def replaced_files_are_not_kept_for_late_versions(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(log, "LATE", 0)
 
 
 def checkpoints_forget_which_files_are_kept(patch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,8 @@ import uuid
 from collections import Counter
 from datetime import timedelta
 
-from benchmarks.delta import LEDGER, NOW, PARTITION, MadeUpStorage, Size
+from benchmarks.delta import NOW, MadeUpStorage, Size
+from benchmarks.workload import LEDGER, PARTITION
 from shared.compaction.compactor import Compactor
 from shared.delta import checkpoint
 from shared.delta.log import DeltaLog
