@@ -21,8 +21,8 @@ Used everywhere: settings (the only module that reads the environment), policies
 azure/ is the only package that reaches Blob Storage and Event Hubs.
 
 For operators, `python -m shared` (commands/) reports (status, report/, audit/), repairs (replay, redeliver,
-accept-ledger, reset-checkpoint), converts files (convert/), prints the tables (tables/), and saves
-envelopes as fixtures (capture/).
+accept-ledger, reset-checkpoint), erases rows (erasure/), converts files (convert/), prints the tables
+(tables/), and saves envelopes as fixtures (capture/).
 """
 
 __version__ = "0.1.0"

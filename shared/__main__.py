@@ -19,6 +19,7 @@ COMMANDS = (
     "reset-checkpoint",
     "finish",
     "compact",
+    "erase",
     "delta",
     "report",
     "capture",

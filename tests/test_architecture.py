@@ -26,6 +26,7 @@ BUILDING = {
             "connections",
             "export",
             "compaction",
+            "erasure",
             "audit",
             "report",
             "capture",

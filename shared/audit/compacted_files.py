@@ -1,26 +1,23 @@
 """Resolves compacted files back to the files they replaced, for the audit; safe while compaction runs."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
-from shared.arrays import Array
 from shared.audit import contents, delta_logs
-from shared.audit.contents import Lineage
 from shared.audit.evidence import Finding, Level, refuted
-from shared.audit.listing import CONNECTIONS, PARALLEL, Listing, Progress, attempt, content
-from shared.compaction import swaps
+from shared.audit.listing import CONNECTIONS, PARALLEL, Listing, Progress, attempt, content, keys
+from shared.audit.row_origins import strange
+from shared.compaction import erasures, swaps
+from shared.compaction.erasures import ErasedFile
 from shared.compaction.replaced_files import ReplacedFile
 from shared.compaction.swaps import CompactionState
 from shared.errors import DamagedFile, StorageError
-from shared.input.envelope import HubPartition
-from shared.intervals import intervals
 from shared.protocol.commit_metadata import CommitMetadata
-from shared.protocol.storage import BlobInfo, LogStorage, Storage
+from shared.protocol.storage import DEAD_LETTERS, BlobInfo, LogStorage, Storage
 
 TRIES = 5
 
@@ -53,6 +50,7 @@ class CompactedFiles:
     findings: list[Finding] = field(default_factory=list)
     settled: bool = True
     """Whether the listing is consistent. If not, a file may be missing although its rows always existed."""
+    _erasures: Mapping[str, ErasedFile] = field(default_factory=dict)
     _replaced: dict[str, Replaced] = field(default_factory=dict)
     _damaged: dict[str, str] = field(default_factory=dict)
 
@@ -72,7 +70,11 @@ class CompactedFiles:
                 self.findings.append(refuted("damaged", self._damaged[file.name]))
             for origin in self._origins(file):
                 self.listing.take(BlobInfo(origin.name, 0, origin.metadata), self.since, merged=True)
+        # A file appears after its erasure was noted.
+        if any(_needs_note(file) for file in self.listing.compacted):
+            self._erasures = erasures.known(self.storage)
         self.findings += self._rows()
+        self.findings += self._texts(deep=deep)
         if deep:
             self.findings += list(self._deep(progress))
 
@@ -163,17 +165,49 @@ class CompactedFiles:
         self.listing.drop((kept & elsewhere) | of_compacted)
 
     def _rows(self) -> Iterator[Finding]:
-        """Checks that each has the rows it was written with, those of replaced files in the same folder."""
+        """Checks that each has the rows of replaced files in the same folder, except erased ones."""
+        gone = letters = files = 0
         for file in self.listing.compacted:
-            metadata, replaced = file.metadata["rows"], self._replaced.get(file.name)
+            replaced = self._replaced.get(file.name)
             strangers = {one.metadata["folder"] for one in self._origins(file)} - {file.metadata["folder"]}
             if strangers:
                 yield refuted("moved", f"{file.name}: replaced files of {min(strangers)}: move it back there")
-            if replaced and metadata != str(replaced.rows):
+            if _needs_note(file) and not erasures.vouched(file, self._erasures):
+                yield refuted(
+                    "not_erased",
+                    f"{file.name}: takes the place of files that had more, and no erasure says so",
+                )
+                continue
+            if replaced and int(file.metadata["rows"]) + erasures.erased(file) != replaced.rows:
+                erased = f", of which {erasures.erased(file)} were erased" if erasures.erased(file) else ""
                 yield refuted(
                     "rows_differ",
-                    f"{file.name}: was written with {metadata} rows, replaced files of {replaced.rows}",
+                    f"{file.name}: was written with {file.metadata['rows']} rows, replaced files of "
+                    f"{replaced.rows}{erased}",
                 )
+            gone += erasures.erased(file)
+            letters += int(file.metadata.get("letters", "0"))
+            files += _needs_note(file)
+        if files:
+            more = f", and the bodies of {letters} dead letters" if letters else ""
+            yield Finding(Level.NOTE, "erased", f"{gone} rows{more} were erased from {files} files")
+
+    def _texts(self, *, deep: bool) -> Iterator[Finding]:
+        """Checks the bytes of erased files that are not Parquet, as of those that they replaced."""
+        for file in self.listing.compacted:
+            if file.name.endswith(".parquet"):
+                continue
+            fetched = contents.Fetched(self.storage, file)
+            yield from attempt(self.storage, file, self.findings, partial(content, fetched, file)) or ()
+            if not deep or CONNECTIONS in f"/{file.name}" or file.name.startswith(DEAD_LETTERS):
+                continue
+            for origin in self._origins(file):
+                metadata = CommitMetadata.of(origin.metadata)
+                if metadata is None:
+                    continue
+                found = attempt(self.storage, file, self.findings, partial(keys, fetched, file, metadata))
+                if found is not None and len(np.unique(found, axis=0)) != len(found):
+                    yield refuted("duplicates", f"{file.name}: rows are twice in it")
 
     def _deep(self, progress: Progress) -> Iterator[Finding]:
         """Checks the bytes of each file, and that each row comes from a replaced file and occurs once.
@@ -183,7 +217,8 @@ class CompactedFiles:
         files = [
             one
             for one in self.listing.compacted
-            if any(int(origin.metadata["committed_at"]) >= self.since for origin in self._origins(one))
+            if one.name.endswith(".parquet")
+            and any(int(origin.metadata["committed_at"]) >= self.since for origin in self._origins(one))
         ]
         for number, file in enumerate(files):
             progress("rows", number, len(files))
@@ -194,10 +229,15 @@ class CompactedFiles:
                 self.storage, file, self.findings, partial(contents.lineage, self.storage, file)
             )
             if lineage:
-                yield from _strange(file, lineage, self._origins(file))
+                yield from strange(file, lineage, self._origins(file))
 
     def _unclear(self, message: str) -> None:
         self.findings.append(Finding(Level.UNCLEAR, "compaction", message))
+
+
+def _needs_note(file: BlobInfo) -> bool:
+    """Whether rows were erased from it: only an erasure replaces files that are not Parquet."""
+    return "erased" in file.metadata or not file.name.endswith(".parquet")
 
 
 def _asked_for(file: BlobInfo, origins: list[ReplacedFile], since: int) -> list[ReplacedFile]:
@@ -216,76 +256,3 @@ def _asked_for(file: BlobInfo, origins: list[ReplacedFile], since: int) -> list[
         if known is None or metadata.committed_at > known[0]:
             last[metadata.partition, metadata.ledger_id] = metadata.committed_at, origin
     return [origin for _, origin in last.values()]
-
-
-def _strange(file: BlobInfo, lineage: Lineage, origins: Sequence[ReplacedFile]) -> Iterator[Finding]:
-    places = {partition: _FileSpans(partition, origins) for partition in set(lineage.partitions)}
-    counted: Counter[int] = Counter()
-    for code, partition in enumerate(lineage.partitions):
-        sequences = lineage.sequences[lineage.codes == code]
-        found = places[partition].of(sequences)
-        if (found < 0).any():
-            yield refuted(
-                "damaged",
-                f"{file.name}: holds sequence {sequences[found < 0][0]} of {partition}, which none of the "
-                "files that it replaced had",
-            )
-        counted.update(dict(zip(*map(np.ndarray.tolist, np.unique(found, return_counts=True)), strict=True)))
-    expected: Counter[int] = Counter()
-    for number, origin in enumerate(origins):
-        root = places[_partition(origin)].roots[number] if _partition(origin) in places else number
-        expected[root] += origin.rows
-    for root, rows in expected.items():
-        if counted[root] != rows:
-            yield refuted(
-                "rows_differ",
-                f"{file.name}: has {counted[root]} rows of {origins[root].name}, which had {rows}",
-            )
-    if lineage.duplicates:
-        yield refuted("duplicates", f"{file.name}: {lineage.duplicates} rows are twice in it")
-
-
-def _partition(origin: ReplacedFile) -> str:
-    return str(HubPartition.parse(origin.metadata["partition"]).origin)
-
-
-class _FileSpans:
-    """Finds which of these files held a sequence number of one partition; the first one if several did.
-
-    Files overlap if a hub was created again, and if dead letters were replayed.
-    """
-
-    def __init__(self, partition: str, origins: Sequence[ReplacedFile]) -> None:
-        spans = sorted(
-            (first, last, number)
-            for number, origin in enumerate(origins)
-            if _partition(origin) == partition
-            for first, last in intervals(origin.metadata["sequences"])
-        )
-        self.roots = {number: number for _, _, number in spans}
-        joined: list[tuple[int, int, int]] = []
-        for first, last, number in spans:
-            if joined and first <= joined[-1][1]:
-                begin, end, other = joined.pop()
-                self.roots[max(self._root(other), self._root(number))] = min(
-                    self._root(other), self._root(number)
-                )
-                first, last, number = begin, max(end, last), other  # noqa: PLW2901 - the joined span
-            joined.append((first, last, number))
-        for number in self.roots:
-            self.roots[number] = self._root(number)
-        self._starts = np.array([first for first, _, _ in joined], np.int64)
-        self._ends = np.array([last for _, last, _ in joined], np.int64)
-        self._numbers = np.array([self.roots[number] for _, _, number in joined], np.int64)
-
-    def _root(self, number: int) -> int:
-        while self.roots[number] != number:
-            number = self.roots[number]
-        return number
-
-    def of(self, sequences: Array) -> Array:
-        """Returns the number of the file for each; -1 means none."""
-        if not len(self._starts):
-            return np.full(len(sequences), -1)
-        at = np.searchsorted(self._starts, sequences, "right") - 1
-        return np.where((at >= 0) & (sequences <= self._ends[at]), self._numbers[at], -1)

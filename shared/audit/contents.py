@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol, cast
@@ -73,7 +73,12 @@ def _format(file: BlobInfo) -> Format:
 
 
 def files_replaced(storage: Parts, file: BlobInfo) -> list[ReplacedFile]:
-    """Returns the files that a compacted file replaced, and checks its number of rows. Raises DamagedFile."""
+    """Returns the files that a file replaced, and checks its number of rows. Raises DamagedFile."""
+    if replaced_files.KEY in file.metadata:
+        rows = count(storage, file)
+        if str(rows) != file.metadata["rows"]:
+            raise DamagedFile(f"{file.name}: has {rows} rows, was written with {file.metadata['rows']}")
+        return replaced_files.parse(file.metadata[replaced_files.KEY], file.name)
     with _damage(file):
         metadata = parquet.opened(_opened(storage, file)).metadata
         if str(metadata.num_rows) != file.metadata["rows"]:
@@ -126,6 +131,27 @@ def lines(storage: Parts, file: BlobInfo) -> Iterator[Any]:
     """Yields the values of a dead-letter file. Raises DamagedFile."""
     with _damage(file):
         yield from json_lines.read_lines(_opened(storage, file))
+
+
+def texts(storage: Parts, file: BlobInfo) -> Iterator[bytes]:
+    """Yields the lines of a JSON Lines file as they are. Raises DamagedFile."""
+    with _damage(file):
+        yield from json_lines.split_lines(_opened(storage, file))
+
+
+def columns(
+    storage: Parts, file: BlobInfo, names: Sequence[str], wanted: Callable[[Any], bool]
+) -> Iterator[pa.Table]:
+    """Yields columns of a Parquet file, as far as it has them, by row group. Raises DamagedFile.
+
+    `wanted` is asked with the metadata of each row group (pyarrow.parquet.RowGroupMetaData).
+    """
+    with _damage(file), parquet.damage():
+        opened = parquet.opened(_opened(storage, file))
+        there = [name for name in names if name in opened.schema_arrow.names]
+        for number in range(opened.num_row_groups):
+            if wanted(opened.metadata.row_group(number)):
+                yield opened.read_row_group(number, columns=there)
 
 
 @contextmanager

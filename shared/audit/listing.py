@@ -177,12 +177,14 @@ def _commit(storage: Storage, files: Files, *, deep: bool) -> tuple[Commit, list
     commit.digests = [bytes.fromhex(file.metadata["digest"]) for file in (*files.merged, *files.files)]
     for file in files.merged:
         rows, format_ = int(file.metadata["rows"]), file.name.partition("/")[0]
+        if format_ == DEAD_LETTERS:  # the erasure vouches for what is left of them
+            commit.rejected = None
         commit.lines += rows
         commit.rows[format_] = commit.rows.get(format_, 0) + rows
     for format_, group in groupby(
         sorted(files.files, key=lambda one: one.name), lambda one: one.name.partition("/")[0]
     ):
-        keys: list[Array] = []
+        found: list[Array] = []
         for file in group:
             held = attempt(storage, file, findings, partial(_held, storage, file, commit.metadata, deep=deep))
             if held is None:
@@ -192,7 +194,7 @@ def _commit(storage: Storage, files: Files, *, deep: bool) -> tuple[Commit, list
             findings += held.findings
             if commit.rejected is not None:
                 commit.rejected += held.rejected
-            keys += held.keys
+            found += held.keys
             if rows != int(file.metadata["rows"]):
                 findings.append(
                     refuted(
@@ -203,7 +205,7 @@ def _commit(storage: Storage, files: Files, *, deep: bool) -> tuple[Commit, list
             commit.lines += rows
             if format_ != DEAD_LETTERS:
                 commit.rows[format_] = commit.rows.get(format_, 0) + rows
-        twice = sum(map(len, keys)) - len(np.unique(np.concatenate(keys), axis=0)) if keys else 0
+        twice = sum(map(len, found)) - len(np.unique(np.concatenate(found), axis=0)) if found else 0
         if twice:
             findings.append(
                 refuted(
@@ -250,7 +252,7 @@ def _held(storage: Storage, file: BlobInfo, metadata: CommitMetadata, *, deep: b
         return _Held(rows, findings=findings)
     if file.name.startswith(DEAD_LETTERS):
         return _Held(rows, rejected=_rejected(fetched, file, metadata), findings=findings)
-    return _Held(rows, keys=(_keys(fetched, file, metadata),), findings=findings)
+    return _Held(rows, keys=(keys(fetched, file, metadata),), findings=findings)
 
 
 def content(parts: Parts, file: BlobInfo) -> list[Finding]:
@@ -260,7 +262,7 @@ def content(parts: Parts, file: BlobInfo) -> list[Finding]:
     return [refuted("content_differs", f"{file.name}: its bytes are not those that were committed")]
 
 
-def _keys(storage: Parts, file: BlobInfo, metadata: CommitMetadata) -> Array:
+def keys(storage: Parts, file: BlobInfo, metadata: CommitMetadata) -> Array:
     """Reads the sequence number and index of each row. Raises DamagedFile if one is not of this commit."""
     spans, found = intervals(metadata.sequences), []
     origin = str(HubPartition.parse(metadata.partition).origin)

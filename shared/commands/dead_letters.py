@@ -123,7 +123,8 @@ def _chosen(storage: Storage, file: BlobInfo, choice: Choice) -> Iterator[_Lette
 
 def _letter(line: dict[str, Any]) -> _Letter:
     """As `shared.output.dead_letters` wrote it."""
-    kept = "body_sha256" not in line or "body" in line
+    erased = bool(line.get("erased"))
+    kept = not erased and ("body_sha256" not in line or "body" in line)
     body = line["body_base64"] if "body_base64" in line else line["body"] if kept else ""
     envelope = Envelope(
         sequence=int(line["sequence"]),

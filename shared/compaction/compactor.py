@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import astuple, dataclass, field
 from itertools import groupby
 from time import perf_counter
 
 from shared import deadline, metrics, telemetry
-from shared.compaction import rewriting, swaps
+from shared.compaction import erasures, rewriting, swaps
 from shared.compaction.delta_tables import DeltaTables
+from shared.compaction.erasures import ErasedFile
+from shared.compaction.summary import CompactionSummary, Swapped
 from shared.compaction.swaps import CompactionState, Swap
 from shared.connections import manifest
 from shared.connections.manifest import Manifest
@@ -39,59 +40,6 @@ STUCK = 300
 """Seconds after which an unfinished swap raises an alarm."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Swapped:
-    """Files that were merged into one."""
-
-    table: str
-    files: int
-    bytes_in: int
-    bytes_out: int
-    rows: int
-    seconds: float
-    """From reading the files to the end of the swap."""
-    swap_seconds: float
-    """Of those, from the commit of the swap on: a reader saw its rows twice for less."""
-
-    def report(self) -> None:
-        """To the metrics."""
-        at = {"table": self.table}
-        metrics.FILES_IN.record(self.files, at)
-        metrics.FILES_OUT.record(1, at)
-        metrics.SIZE_IN.record(self.bytes_in, at)
-        metrics.SIZE_OUT.record(self.bytes_out, at)
-        metrics.ROWS_AGAIN.record(self.rows, at)
-        metrics.SWAP_WORK.record(self.seconds, at)
-        metrics.SWAP_TIME.record(self.swap_seconds, at)
-        log.info("%s: %d files (%d bytes) are one (%d bytes)", *astuple(self)[:4])
-
-
-@dataclass(slots=True)
-class CompactionSummary:
-    """What a run did."""
-
-    swaps: list[Swapped] = field(default_factory=list)
-    """Swaps that it started."""
-    finished: int = 0
-    """Swaps that were in progress when the run began, and that it finished."""
-    pending_since: int | None = None
-    """When the unfinished swap was committed (µs since 1970 UTC)."""
-    left: bool = False
-    """Whether there was more to do than the time allowed."""
-    alarms: list[str] = field(default_factory=list)
-    """What an operator should look at."""
-
-    def pending(self, now: int) -> float:
-        """Returns the age of the unfinished swap in seconds, or 0 if there is none."""
-        return (now - self.pending_since) / SECOND if self.pending_since is not None else 0
-
-    def alarm(self, text: str) -> None:
-        """Notes it, once."""
-        if text not in self.alarms:
-            log.error("%s", text)
-            self.alarms.append(text)
 
 
 class Compactor:
@@ -251,17 +199,12 @@ class Compactor:
     ) -> tuple[CompactionState, str]:
         """Merges, stages, commits, publishes, deletes. If it raises DamagedFile, nothing has changed."""
         began, table = perf_counter(), _table(folder)
+        self._check_erased(group)
         stamp = Stamp(self._new_id(), self._now())
         name = f"{folder}compacted-{state.ordinal + 1:012d}-{stamp.commit_id}.compact.parquet"
         output, size = self._rewrite(table, group, name, stamp)
-        inputs = tuple(one.name.removeprefix(folder) for one in group)
-        swap = Swap(folder=folder, inputs=inputs, output=output, began=self._now())
-        state = state.with_versions(self._tables.versions).beginning(swap)
-        etag = self._storage.write(swaps.NAME, state.dump(), etag)
         shown = perf_counter()
-        summary.pending_since = swap.began
-        state, etag = self._finish(state, etag, summary)
-        summary.pending_since = None
+        state, etag = self._commit(state, etag, group, output, summary)
         done = perf_counter()
         swapped = Swapped(
             table.name,
@@ -274,6 +217,41 @@ class Compactor:
         )
         swapped.report()
         summary.swaps.append(swapped)
+        return state, etag
+
+    def _check_erased(self, group: Sequence[BlobInfo]) -> None:
+        """Raises DamagedFile if rows of these files are gone, and no erasure says so."""
+        if erasures.any_erased(group):
+            known = erasures.known(self._storage)
+            for file in group:
+                if erasures.any_erased([file]) and not erasures.vouched(file, known):
+                    raise DamagedFile(f"{file.name}: lacks rows that were not erased: see the audit")
+
+    def _commit(
+        self,
+        state: CompactionState,
+        etag: str | None,
+        group: Sequence[BlobInfo],
+        output: PendingFile,
+        summary: CompactionSummary,
+        *,
+        erases: bool = False,
+    ) -> tuple[CompactionState, str]:
+        """Commits the swap of files of one folder for an output that is staged, and finishes it."""
+        if "erased" in output.metadata or erases:
+            erased, letters = (int(output.metadata.get(name, "0")) for name in ("erased", "letters"))
+            noted = ErasedFile(
+                name=output.name, sha256=output.metadata["sha256"], erased=erased, letters=letters
+            )
+            erasures.note(self._storage, noted, output.metadata["commit_id"])
+        folder = output.metadata["folder"]
+        inputs = tuple(one.name.removeprefix(folder) for one in group)
+        swap = Swap(folder=folder, inputs=inputs, output=output, began=self._now(), erases=erases)
+        state = state.with_versions(self._tables.versions).beginning(swap)
+        etag = self._storage.write(swaps.NAME, state.dump(), etag)
+        summary.pending_since = swap.began
+        state, etag = self._finish(state, etag, summary)
+        summary.pending_since = None
         return state, etag
 
     def _rewrite(

@@ -222,10 +222,12 @@ class DeltaTables:
         inputs = [name.removeprefix(delta_log.folder) for name in swap.names]
         output = swap.output.name.removeprefix(delta_log.folder)
         file = reconciliation.logged(int(swap.output.metadata["bytes"]), swap.output.metadata)
-        kept = bool(self._policy.keep)
+        kept = bool(self._policy.keep) and not swap.erases
         delta_log.append(
-            lambda snapshot: reconciliation.swapped(snapshot, inputs, output, file, self._now(), kept=kept),
-            "COMPACT",
+            lambda snapshot: reconciliation.swapped(
+                snapshot, inputs, output, file, self._now(), kept=kept, same_rows=not swap.erases
+            ),
+            "DELETE" if swap.erases else "COMPACT",
         )
         return kept
 
@@ -252,7 +254,7 @@ class DeltaTables:
 
     def _for_swap(self, swap: Swap, state: CompactionState) -> DeltaLog | None:
         """The newest version of the log that this swap belongs in; None if its table has none."""
-        table = table_of(swap.folder)
+        table = table_of(swap.folder) if swap.folder.startswith("parquet/") else None
         if table is None or table.name not in state.delta:
             return None
         delta_log = self._logs.get(table.name)

@@ -10,7 +10,7 @@ import orjson
 from shared.errors import DamagedFile
 
 KEY = "replaces"
-"""In the key-value metadata of the Parquet file, beside the schema."""
+"""In the key-value metadata of a Parquet file, beside the schema; in the metadata of another file's blob."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,13 @@ def dump(origins: Sequence[ReplacedFile]) -> str:
 
 def load(metadata: Mapping[bytes, bytes] | None, name: str) -> list[ReplacedFile]:
     """Parses the key-value metadata of the Parquet file with this name. Raises DamagedFile."""
+    return parse((metadata or {}).get(KEY.encode(), b""), name)
+
+
+def parse(text: bytes | str, name: str) -> list[ReplacedFile]:
+    """Parses what `dump` wrote for the file with this name. Raises DamagedFile."""
     try:
-        data = orjson.loads(zlib.decompress(b64decode((metadata or {})[KEY.encode()], validate=True)))
+        data = orjson.loads(zlib.decompress(b64decode(text, validate=True)))
         columns = data["metadata"]
         return [
             ReplacedFile(name, {key: values[n] for key, values in columns.items() if values[n] is not None})

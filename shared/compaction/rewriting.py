@@ -3,18 +3,21 @@
 import hashlib
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from shared import __version__, deadline
-from shared.compaction import merging, replaced_files
+from shared.arrays import integers
+from shared.compaction import erasures, merging, replaced_files
 from shared.compaction.replaced_files import ReplacedFile
 from shared.errors import DamagedFile, PreconditionFailed
 from shared.output import parquet
@@ -33,6 +36,14 @@ BLOCK = 16 << 20
 SCRATCH = "websocketlogs-compaction-"
 """What the name of a temporary folder begins with; then comes the process."""
 
+type Drop = Callable[[pa.Table], pa.Array]
+"""Says of each row of a table whether it is left out."""
+
+
+def nothing(rows: pa.Table) -> pa.Array:
+    """Leaves out no row."""
+    return pa.repeat(pa.scalar(value=False), rows.num_rows)
+
 
 def rewrite(
     storage: Storage,
@@ -41,8 +52,9 @@ def rewrite(
     name: str,
     stamp: Stamp,
     compression: Compression,
+    drop: Drop = nothing,
 ) -> tuple[PendingFile, int]:
-    """Stages all rows of these files, sorted, under one name; what is to be published, and its bytes.
+    """Stages the rows of these files, sorted, under one name; what is to be published, and its bytes.
 
     Raises DamagedFile: one of them is not as it was written, or two hold the same rows.
     """
@@ -52,14 +64,18 @@ def rewrite(
         origins = [origin for file, path in zip(files, paths, strict=True) for origin in _origins(file, path)]
         if len({origin.name for origin in origins}) < len(origins):
             raise DamagedFile(f"{files[0].name} and others: hold rows of the same file: see the audit")
-        rows = sum(origin.rows for origin in origins)
-        blocks = _Blocks(storage, name, stamp.commit_id)
+        rows = sum(origin.rows for origin in origins) - sum(map(erasures.erased, files))
+        blocks = Blocks(storage, name, stamp.commit_id)
+        merged = _Merged(table.time_column)
         try:
-            written = _merge(table, paths, Path(scratch) / "runs", origins, blocks, compression)
+            _merge(table, paths, Path(scratch) / "runs", origins, blocks, compression, drop, merged)
         except pa.ArrowException as error:
             raise DamagedFile(f"{files[0].name} and others: do not go together: {error}") from error
-    if written != rows:
-        raise DamagedFile(f"{files[0].name} and others: {written} rows were read of {rows}: see the audit")
+    if merged.read != rows:
+        raise DamagedFile(
+            f"{files[0].name} and others: {merged.read} rows were read of {rows}: see the audit"
+        )
+    erased = sum(map(erasures.erased, files)) + merged.dropped
     listed = PendingFile(
         name=name,
         block_ids=tuple(blocks.ids),
@@ -68,11 +84,12 @@ def rewrite(
             "compacted": str(len(origins)),
             "commit_id": stamp.commit_id,
             "committed_at": str(stamp.now),
-            "rows": str(rows),
+            "rows": str(merged.read - merged.dropped),
             "bytes": str(blocks.size),
             "folder": name[: name.rindex("/") + 1],
             "sha256": blocks.digest.hexdigest(),
-            **_times(origins),
+            **merged.times,
+            **({"erased": str(erased)} if erased else {}),
             "schema_version": str(VERSION),
             "program_version": __version__,
         },
@@ -121,23 +138,25 @@ def _merge(
     paths: Sequence[Path],
     scratch: Path,
     origins: Sequence[ReplacedFile],
-    blocks: "_Blocks",
+    blocks: "Blocks",
     compression: Compression,
-) -> int:
-    """Stages the merged rows, row group by row group; how many there were."""
+    drop: Drop,
+    merged: "_Merged",
+) -> None:
+    """Stages the merged rows, row group by row group, and notes how many there were."""
     scratch.mkdir()
     arrow, order = merging.schema_of(table, paths), table.sort_key
     # Two records of a connection, or more, in each row group: what a Bloom filter is made for.
     distinct = min(merging.ROWS, sum(origin.rows for origin in origins)) // 2
     metadata = {replaced_files.KEY: replaced_files.dump(origins), "program_version": __version__}
-    rows = 0
     with parquet.writer(blocks, arrow, order, distinct, metadata, compression) as writer:
         for group in merging.merge(table, paths, arrow, scratch):
-            writer.write_table(group, row_group_size=group.num_rows)
-            blocks.stage()
-            rows += group.num_rows
+            left = group if drop is nothing else group.filter(pc.invert(drop(group)))
+            merged.take(group.num_rows, left)
+            if left.num_rows:
+                writer.write_table(left, row_group_size=left.num_rows)
+                blocks.stage()
     blocks.stage()
-    return rows
 
 
 def _origins(file: BlobInfo, path: Path) -> list[ReplacedFile]:
@@ -155,18 +174,36 @@ def _origins(file: BlobInfo, path: Path) -> list[ReplacedFile]:
     return replaced_files.load(metadata.metadata, file.name)
 
 
-def _times(origins: Sequence[ReplacedFile]) -> dict[str, str]:
-    """The metadata `times` of all rows; none if a file does not say it, as those of older versions."""
-    ranges = [origin.metadata.get("times", "").split("-") for origin in origins]
-    if any(len(times) != 2 for times in ranges):  # noqa: PLR2004 - the earliest and the latest
-        return {}
-    return {"times": f"{min(int(one[0]) for one in ranges)}-{max(int(one[1]) for one in ranges)}"}
+@dataclass(slots=True)
+class _Merged:
+    """What was written of the rows that were read."""
+
+    time_column: str
+    read: int = 0
+    dropped: int = 0
+    first: int | None = None
+    last: int = 0
+
+    def take(self, read: int, left: pa.Table) -> None:
+        """Notes rows that were read, and those of them that were written."""
+        self.read += read
+        self.dropped += read - left.num_rows
+        if left.num_rows:
+            times = integers(left[self.time_column])
+            self.first = int(times.min()) if self.first is None else min(self.first, int(times.min()))
+            self.last = max(self.last, int(times.max()))
+
+    @property
+    def times(self) -> dict[str, str]:
+        """The metadata `times` of the rows that were written; none if there are none."""
+        return {} if self.first is None else {"times": f"{self.first}-{self.last}"}
 
 
-class _Blocks(io.RawIOBase):
+class Blocks(io.RawIOBase):
     """A file that is written and staged in blocks from time to time."""
 
     def __init__(self, storage: Storage, name: str, commit_id: str) -> None:
+        """An output file of this name; the commit's id makes the names of its blocks unique."""
         self._storage = storage
         self._name = name
         self._commit_id = commit_id
@@ -177,12 +214,15 @@ class _Blocks(io.RawIOBase):
         """Of what was written."""
 
     def writable(self) -> bool:
+        """See io.RawIOBase."""
         return True
 
     def tell(self) -> int:
+        """See io.RawIOBase."""
         return self.size
 
     def write(self, data: Any) -> int:
+        """See io.RawIOBase."""
         with memoryview(data) as view:
             self._waiting += view
             self.digest.update(view)

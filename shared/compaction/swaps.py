@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 
+from shared.compaction import replaced_files
 from shared.connections.finishing import UNCLOSED_KEPT
 from shared.policies import CompactionPolicy
 from shared.protocol import documents
@@ -51,6 +52,8 @@ class Swap(Data):
     output: PendingFile
     began: int
     """When it was committed, µs since 1970 UTC."""
+    erases: bool = False
+    """Rows of its inputs are not in the output: nobody is to see them again."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -178,13 +181,13 @@ def groups(files: Sequence[BlobInfo], target: int) -> Iterator[list[BlobInfo]]:
 
 
 def is_own(file: BlobInfo) -> bool:
-    """Whether its metadata are those of an exported or a compacted Parquet file."""
+    """Whether its metadata are those of an exported or a compacted Parquet file, or of another erased one."""
     metadata = file.metadata
     numbers = (metadata.get("rows", ""), metadata.get("committed_at", ""), metadata.get("compacted", "1"))
     of_connections = f"/{CONNECTIONS.name}/" in file.name
     read = CommitMetadata.of_connections if of_connections else CommitMetadata.of
     return (
-        file.name.endswith(".parquet")
+        (file.name.endswith(".parquet") or replaced_files.KEY in metadata)
         and all(number.isdecimal() for number in numbers)
         and {"bytes", "folder", "sha256"} <= metadata.keys()
         and "commit_id" in metadata

@@ -273,6 +273,11 @@ def _bounded(ids: pa.StringArray) -> pa.StringArray:
     return ids if short else pa.array(map(_short, ids.to_pylist()), pa.string())
 
 
+def kept(value: str, column: str) -> str:
+    """What observations, and rows of connections, keep of a text in this column."""
+    return str(_short(value)) if column in {"_ResourceId", "CorrelationId"} else value[:MAX_TEXT]
+
+
 def _short(id_: str | None) -> str | None:
     if id_ is None or len(id_) <= MAX_ID:
         return id_

@@ -75,13 +75,22 @@ def expired(snapshot: Snapshot, oldest: int, now: int) -> list[Add | Remove]:
 
 
 def swapped(
-    snapshot: Snapshot, inputs: Collection[str], output: str, file: LoggedFile, now: int, *, kept: bool
+    snapshot: Snapshot,
+    inputs: Collection[str],
+    output: str,
+    file: LoggedFile,
+    now: int,
+    *,
+    kept: bool,
+    same_rows: bool = True,
 ) -> list[Add | Remove]:
-    """The actions of a swap: they replace inputs by the output, and change no rows."""
+    """The actions of a swap: they replace inputs by the output, which has the same rows, or fewer."""
     actions: list[Add | Remove] = [
-        Remove(path, Tombstone(now, swapped=True, kept=kept)) for path in inputs if snapshot.is_live(path)
+        Remove(path, Tombstone(now, swapped=same_rows, kept=kept))
+        for path in inputs
+        if snapshot.is_live(path)
     ]
-    return actions if snapshot.knows(output) else [*actions, Add(output, file, swapped=True)]
+    return actions if snapshot.knows(output) else [*actions, Add(output, file, swapped=same_rows)]
 
 
 def given_up(snapshot: Snapshot, left: Mapping[str, LoggedFile], output: str, now: int) -> list[Add | Remove]:

@@ -134,10 +134,12 @@ def _text(column: pa.StringArray) -> bytes:
     return b"" if buffer is None else buffer.to_pybytes().lower()
 
 
+def hashed(value: str, key: bytes) -> str:
+    """What HASH_COLUMNS makes of a value."""
+    return hmac.digest(key, value.encode(), "sha256").hex()[:HASH_DIGITS]
+
+
 def _hashed(column: pa.ChunkedArray, key: bytes) -> pa.StringArray:
     encoded = whole(column).dictionary_encode()
-    digests = [
-        None if value is None else hmac.digest(key, value.encode(), "sha256").hex()[:HASH_DIGITS]
-        for value in encoded.dictionary.to_pylist()
-    ]
+    digests = [None if value is None else hashed(value, key) for value in encoded.dictionary.to_pylist()]
     return pa.array(digests, pa.string()).take(encoded.indices)

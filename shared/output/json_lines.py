@@ -94,18 +94,24 @@ def read_keys(file: BinaryIO) -> Iterator[Keys]:
 
 def read_lines(file: BinaryIO) -> Iterator[Any]:
     """The values of a file, line by line. Raises DamagedFile."""
+    return map(parse_line, split_lines(file))
+
+
+def split_lines(file: BinaryIO) -> Iterator[bytes]:
+    """The lines of a file as they are, without line breaks. Raises DamagedFile."""
     rest: list[bytes] = []
     for piece in _unpacked(file):
         first, *others = piece.split(b"\n")
         rest.append(first)
         for other in others:
-            yield _value(b"".join(rest))
+            yield b"".join(rest)
             rest = [other]
     if any(rest):
         raise DamagedFile("it ends inside a line")
 
 
-def _value(line: bytes) -> Any:
+def parse_line(line: bytes) -> Any:
+    """The value of a line. Raises DamagedFile."""
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError as error:

@@ -13,7 +13,8 @@ from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMet
 
 from shared import telemetry
 from shared.compaction import swaps
-from shared.compaction.compactor import Compactor, Swapped
+from shared.compaction.compactor import Compactor
+from shared.compaction.summary import Swapped
 from shared.errors import LedgerMissing, OutcomeUnknown
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition, Reason

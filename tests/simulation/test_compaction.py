@@ -7,7 +7,8 @@ import pytest
 
 from shared.audit.audit import audit
 from shared.compaction import swaps
-from shared.compaction.compactor import CompactionSummary, Compactor
+from shared.compaction.compactor import Compactor
+from shared.compaction.summary import CompactionSummary
 from shared.compaction.swaps import CompactionState
 from tests import memory
 from tests.effort import effort

@@ -14,7 +14,10 @@ from shared import __main__
 from shared.azure.checkpoints import CONTAINER
 from tests.shared.exported import PARTITION, Exported, envelopes
 
-STORAGE = ("status", "audit", "delta", "replay", "redeliver", "accept-ledger", "finish", "compact", "report")
+STORAGE = (
+    *("status", "audit", "delta", "replay", "redeliver", "accept-ledger", "finish", "compact", "erase"),
+    "report",
+)
 """Commands that need the containers."""
 HUB = ("redeliver", "reset-checkpoint", "finish", "capture")
 """Commands that need the hub."""
@@ -29,6 +32,7 @@ NEEDED: dict[str, list[str]] = {
     "convert": ["PT1H.json", "--output", "converted"],
     "reconcile": ["--against", "full/file"],
     "backfill": ["--from-container", "archive"],
+    "erase": ["--column", "Source", "--value", "203.0.113.7", "--yes"],
 }
 """Arguments that a command cannot go without."""
 KEY = "AccountKey=a2V5"

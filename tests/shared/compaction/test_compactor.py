@@ -26,8 +26,9 @@ from shared.azure.blob_storage import BlobStorage, connect
 from shared.commands.acceptance import Blocked, forgotten
 from shared.commands.status_data import status
 from shared.compaction import rewriting, swaps
-from shared.compaction.compactor import CompactionSummary, Compactor
+from shared.compaction.compactor import Compactor
 from shared.compaction.replaced_files import ReplacedFile
+from shared.compaction.summary import CompactionSummary
 from shared.compaction.swaps import CompactionState
 from shared.connections import manifest
 from shared.connections.manifest import Manifest

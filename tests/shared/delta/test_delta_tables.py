@@ -15,7 +15,8 @@ from shared.audit.audit import Report, audit
 from shared.audit.evidence import Level
 from shared.commands import delta as command
 from shared.compaction import swaps
-from shared.compaction.compactor import CompactionSummary, Compactor
+from shared.compaction.compactor import Compactor
+from shared.compaction.summary import CompactionSummary
 from shared.compaction.swaps import CompactionState
 from shared.delta import log, table_metadata
 from shared.errors import SettingError

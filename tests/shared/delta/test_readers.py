@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from local.emulators.azurite import ACCOUNT, KEY
-from shared.compaction.compactor import CompactionSummary, Compactor
+from shared.compaction.compactor import Compactor
+from shared.compaction.summary import CompactionSummary
 from shared.connections.timer import Finisher
 from shared.delta import log
 from shared.policies import CompactionPolicy, FinishPolicy

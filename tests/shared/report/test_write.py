@@ -8,12 +8,13 @@ import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 import pytest
 
 from shared import __main__
-from shared.compaction.compactor import Compactor, Swapped
+from shared.compaction.compactor import Compactor
 from shared.errors import FileGone, OutcomeUnknown
 from shared.policies import CompactionPolicy
 from shared.report.locations import Container, Range
@@ -24,6 +25,9 @@ from shared.timeunits import HOUR
 from tests.memory import CountingStorage, Output
 from tests.shared.exported import EPOCH, PARTITION, Exported, envelopes
 from tests.shared.report import made
+
+if TYPE_CHECKING:
+    from shared.compaction.summary import Swapped
 
 ROOT = Path(__file__).resolve().parents[3]
 BEGIN = 1_795_053_600

@@ -1,0 +1,92 @@
+"""The documents that say how many rows were erased from which files, so that the audit can prove the rest.
+
+A file from which rows were erased replaces the file that held them. It is noted here, with its checksum,
+before its swap is committed. A note of a swap that was never committed says nothing: its file never appears.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from shared.errors import LedgerError
+from shared.protocol import documents
+from shared.protocol.documents import Data, Document
+from shared.protocol.storage import BlobInfo, Storage
+
+FORMAT = 1
+PREFIX = "erasures/"
+"""What the names of these blobs in the state container begin with."""
+GATHERED = 5_000
+"""Maximum number of files in one document."""
+TRIES = 5
+
+
+class ErasedFile(Data):
+    """A file that was written without some rows of the files that it replaced."""
+
+    name: str
+    sha256: str
+    erased: int
+    """How many rows the replaced files had, as they were exported, that this one does not have."""
+    letters: int = 0
+    """Dead letters in it whose bodies were erased."""
+
+
+class Erasures(Document):
+    """Some of these files."""
+
+    format: int = FORMAT
+    files: tuple[ErasedFile, ...] = ()
+
+
+def note(storage: Storage, file: ErasedFile, commit_id: str) -> None:
+    """Notes a file before the swap that makes it visible is committed. Raises StorageError."""
+    name = f"{PREFIX}{commit_id}.json"
+    storage.put(name, documents.dump(Erasures(files=(file,)), name))
+
+
+def known(storage: Storage) -> dict[str, ErasedFile]:
+    """All of them, by name. Raises LedgerError, StorageError."""
+    for _ in range(TRIES):
+        names = storage.names(PREFIX)
+        found: dict[str, ErasedFile] = {}
+        blobs = storage.read_all(names)
+        for name, blob in zip(names, blobs, strict=True):
+            if blob:
+                found |= {one.name: one for one in documents.parse(Erasures, blob.data, name, FORMAT).files}
+        if all(blobs):  # otherwise they were gathered in the meantime
+            return found
+    raise LedgerError(f"{PREFIX}: documents disappear all the time: try again")
+
+
+def gather(storage: Storage, new_id: str) -> None:
+    """Puts the notes of single files together, so that an audit reads few documents."""
+    names = storage.names(PREFIX)
+    read = zip(names, storage.read_all(names), strict=True)
+    found = {name: documents.parse(Erasures, blob.data, name, FORMAT).files for name, blob in read if blob}
+    small = {name: files for name, files in found.items() if len(files) == 1}
+    files = [file for some in small.values() for file in some][:GATHERED]
+    if len(files) > 1:
+        name = f"{PREFIX}{new_id}.json"
+        storage.put(name, documents.dump(Erasures(files=tuple(files)), name))
+        storage.delete([name for name, some in small.items() if some[0] in files])
+
+
+def vouched(file: BlobInfo, erasures: Mapping[str, ErasedFile]) -> bool:
+    """Whether this is a file as it was noted."""
+    noted = erasures.get(file.name)
+    return (
+        noted is not None
+        and noted.sha256 == file.metadata.get("sha256")
+        and noted.erased == erased(file)
+        and noted.letters == int(file.metadata.get("letters", "0"))
+    )
+
+
+def erased(file: BlobInfo) -> int:
+    """How many rows its metadata say were erased."""
+    number = file.metadata.get("erased", "0")
+    return int(number) if number.isdecimal() else 0
+
+
+def any_erased(files: Sequence[BlobInfo]) -> bool:
+    """Whether rows were erased from one of these files."""
+    return any("erased" in file.metadata for file in files)

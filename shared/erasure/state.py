@@ -1,0 +1,128 @@
+"""Erases connections from the state table, so that no row is written of them any more."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import batched
+
+import numpy as np
+import pyarrow as pa
+
+from shared.connections import manifest, observations, segments, start_times, state_table
+from shared.connections.manifest import Manifest, Part
+from shared.erasure.selection import Selection
+from shared.errors import DamagedFile, PreconditionFailed
+from shared.protocol.ledger import Ledger
+from shared.protocol.stamp import Stamp
+from shared.protocol.storage import Storage
+
+ATTEMPTS = 20
+"""How often the timer may be faster."""
+CHUNK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class StateMatches:
+    """What the state of connections holds of what is to be erased."""
+
+    connections: int = 0
+    """Rows of the state table."""
+    waiting: int = 0
+    """Observations of commits that the timer has not merged yet."""
+
+
+def find(storage: Storage, selection: Selection) -> StateMatches:
+    """Counts them. Raises StorageError, LedgerError, DamagedFile."""
+    before = _manifest(storage)
+    rows = sum(int(selection.state(_read(storage, part)).sum()) for part in before.parts)
+    waiting = 0
+    for _, ledger, _ in _ledgers(storage):
+        listed, _ = segments.waiting(storage, ledger, before.watermark(ledger))
+        for some in batched(listed, CHUNK, strict=False):
+            for blob in storage.read_all([segment.name for segment in some]):
+                if blob:
+                    waiting += int(selection.state(observations.load(blob.data)).sum())
+    return StateMatches(rows, waiting)
+
+
+def forget(storage: Storage, stamp: Callable[[], Stamp]) -> None:
+    """Takes merged observations off the ledgers, so that the timer deletes them soon.
+
+    A partition that is at rest lists its last ones until its next commit.
+    """
+    before = _manifest(storage)
+    for name, ledger, etag in _ledgers(storage):
+        current = stamp()
+        after = ledger.without_merged(before.watermark(ledger), current.now - start_times.KEPT)
+        if after is not ledger and after != ledger:
+            after = after.written(current.commit_id, ledger.committed_at)
+            with suppress(PreconditionFailed):  # an exporter has committed, and done the same
+                storage.write(name, after.dump(), etag)
+
+
+def _manifest(storage: Storage) -> Manifest:
+    blob = storage.read(manifest.NAME)
+    return Manifest.parse(blob.data) if blob else Manifest()
+
+
+def _ledgers(storage: Storage) -> Iterator[tuple[str, Ledger, str]]:
+    names = storage.names("ledgers/")
+    for name, blob in zip(names, storage.read_all(names), strict=True):
+        if blob:
+            yield name, Ledger.parse(blob.data, name), blob.etag
+
+
+def erase(storage: Storage, selection: Selection, stamp: Callable[[], Stamp]) -> int:
+    """Erases rows of the state table; how many. Raises PreconditionFailed if the timer is always faster."""
+    for attempt in range(1, ATTEMPTS + 1):
+        blob = storage.read(manifest.NAME)
+        if blob is None:
+            return 0
+        before = Manifest.parse(blob.data)
+        current = stamp()
+        try:
+            parts = list(_parts(storage, selection, before, current))
+            if (rows := sum(erased for _, erased in parts)) == 0:
+                return 0
+            left = tuple(part for part, _ in parts if part is not None)
+            after = before.model_copy(update={"parts": left}).written(current.commit_id, current.now)
+            storage.write(manifest.NAME, after.dump(), blob.etag)
+        except PreconditionFailed:
+            if attempt == ATTEMPTS:
+                raise
+        else:
+            return rows
+    raise AssertionError
+
+
+def _parts(
+    storage: Storage, selection: Selection, before: Manifest, stamp: Stamp
+) -> Iterator[tuple[Part | None, int]]:
+    """Each part without what is erased (None: nothing is left of it), and how many rows were."""
+    for number, part in enumerate(before.parts):
+        rows = _read(storage, part)
+        hits = selection.state(rows)
+        if not hits.any():
+            yield part, 0
+            continue
+        left = rows.filter(pa.array(~hits)).combine_chunks()
+        erased = int(hits.sum())
+        if not left.num_rows:
+            yield None, erased
+            continue
+        data = observations.dump(left)
+        name = state_table.name_of(f"state-table/{stamp.now:020d}-{stamp.commit_id}-{number:05d}", data)
+        storage.put(name, data)
+        low = state_table.key_of(left.slice(0, 1)).tobytes().hex()
+        waiting = int(np.asarray(left["pending"]).sum())
+        yield Part(name=name, low=low, rows=left.num_rows, open=waiting, due=part.due), erased
+
+
+def _read(storage: Storage, part: Part) -> pa.Table:
+    blob = storage.read(part.name)
+    if blob is None:
+        raise PreconditionFailed(f"{part.name}: is gone: the timer has replaced it")
+    try:
+        return observations.load(state_table.checked(part.name, blob.data))
+    except DamagedFile as error:
+        raise DamagedFile(f"{part.name}: {error}") from error

@@ -1,0 +1,300 @@
+"""Exactly the matching rows go, from every file and the state, and the audit proves what is left."""
+
+import gzip
+import json
+import re
+from base64 import b64encode
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pytest
+
+from shared.audit.evidence import Level
+from shared.commands import missing_files
+from shared.commands.dead_letters import _letter
+from shared.connections import manifest
+from shared.connections.manifest import Manifest, Part
+from shared.erasure import files, state
+from shared.erasure.selection import Selection, moment
+from shared.input import redaction
+from shared.policies import RedactionPolicy
+from shared.protocol.ledger import Ledger
+from shared.protocol.stamp import Stamp
+from shared.protocol.storage import Storage
+from shared.timeunits import HOUR, SECOND
+from tests.shared.erasure.made import EXPORTING, HER, HIM, LATER, PARTITION, Made, filled, findings
+
+RECORDS = "ApiManagementWebSocketConnectionLogs/"
+CONNECTIONS = "ApiManagementWebSocketConnectionRevisions/"
+TABLES = [f"{format_}/{table}" for format_ in ("parquet", "json") for table in (RECORDS, CONNECTIONS)]
+SELECTION = Selection("Source", (HIM,))
+
+
+def others(made: Made, prefix: str) -> Counter[str]:
+    return Counter(row["CorrelationId"] for row in made.rows(prefix) if row["Source"] != HIM)
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_the_matching_rows_go_and_the_audit_proves_the_others(compacted: bool) -> None:  # noqa: FBT001
+    made = filled()
+    if compacted:
+        assert not made.compact()
+        made.now += 2 * 3600 * 1_000_000
+    before = {prefix: others(made, prefix) for prefix in TABLES}
+    expected = {
+        prefix.rstrip("/"): sum(row["Source"] == HIM for row in made.rows(prefix)) for prefix in TABLES
+    }
+    done = made.erase(SELECTION)
+    assert {name: rows for name, rows in done.rows.items() if name != "_dead_letters"} == expected
+    assert not done.left
+    assert all(expected.values())
+    assert {prefix: made.ids(prefix) for prefix in TABLES} == before
+    assert not any(row["Source"] == HIM for prefix in TABLES for row in made.rows(prefix))
+    for deep in (False, True):
+        report = made.audit(deep=deep)
+        assert (report.status, findings(report), findings(report, Level.UNCLEAR)) == (0, [], [])
+    (note,) = [one for one in findings(report, Level.NOTE) if one.code == "erased"]
+    assert note.message.startswith(f"{sum(expected.values())} rows")
+
+
+def letters(made: Made) -> list[dict[str, Any]]:
+    return sorted(made.rows("_dead_letters/"), key=lambda letter: letter["sequence"])
+
+
+def test_a_dead_letter_loses_its_body_and_is_counted_as_before() -> None:
+    made = filled()
+    before = letters(made)
+    done = made.erase(SELECTION)
+    after = letters(made)
+    erased = [letter for letter in after if letter.get("erased")]
+    assert 0 < done.rows["_dead_letters"] == len(erased) < len(after) == len(before)
+    said = re.compile(rf'"{re.escape(HIM)}"')
+    for old, new in zip(before, after, strict=True):
+        assert bool(said.search(old["body"])) == bool(new.get("erased"))
+        assert old["counts"] == new["counts"]
+        if new.get("erased"):
+            assert not {"body", "body_base64", "body_sha256"} & new.keys()
+            assert HIM not in repr(new)
+        else:
+            assert new == old
+    assert made.audit().status == 0
+    assert made.erase(SELECTION).rows["_dead_letters"] == 0
+    letter = _letter(erased[0])
+    assert not letter.kept
+
+
+def test_values_are_found_in_any_encoding_of_a_message() -> None:
+    letter = {"enqueued": "2026-11-20T10:00:00.000000Z", "rejections": [{"reason": "r"}]}
+    chosen = Selection("Source", ("é:1",))
+    inner = orjson.dumps({"source": "é:1"}).decode()
+    for body in (
+        '{"source": "é:1"}'.encode(),
+        b'{"source": "\\u00e9:1"}',
+        json.dumps({"log": inner}).encode(),
+        json.dumps({"log": json.dumps({"log": json.dumps(inner)})}).encode(),
+        b"\xff\xfe" + "é:1".encode("utf-16-le"),
+        b"\xff \xc3\xa9:1 \xff",
+    ):
+        assert chosen.letter(letter, body), body
+    for body in (b'{"source": "\\u00e9:10"}', '{"source": "aé:1"}'.encode(), b"", b'"\\u00e9'):
+        assert not chosen.letter(letter, body), body
+    quoted = letter | {"rejections": [{"reason": "r", "message": 'got "é:1"'}]}
+    assert chosen.letter(quoted, b"")
+    late = Selection("Source", ("é:1",), since=moment("2026-11-20T10:00:00.000001Z"))
+    assert not late.letter(quoted, b"")
+
+
+def test_a_compressed_message_is_searched() -> None:
+    line = {
+        "enqueued": "2026-11-20T10:00:00.000000Z",
+        "rejections": [],
+        "body_base64": b64encode(gzip.compress(HIM.encode())).decode(),
+    }
+    assert files._is_hit(SELECTION, line)
+    assert not files._is_hit(Selection("Source", ("10.0.0.2",)), line)
+
+
+def test_hashed_values_go_with_the_plain_ones() -> None:
+    key = b"k"
+    hashing = RedactionPolicy(hash_columns=("Source",), hash_key=key)
+    made = filled()
+    made.policy = replace(EXPORTING, redaction=hashing)
+    made.export(20, 25)
+    made.finish()
+    made.now += 6 * HOUR
+    his = {HIM, redaction.hashed(HIM, key)}
+    assert {row["Source"] for row in made.rows("parquet/" + RECORDS)} == {
+        *his,
+        HER,
+        redaction.hashed(HER, key),
+    }
+    made.erase(Selection("Source", (HIM,), (redaction.hashed(HIM, key),)))
+    for prefix in TABLES:
+        assert not his & {row["Source"] for row in made.rows(prefix)}
+        assert {row["Source"] for row in made.rows(prefix)} == {HER, redaction.hashed(HER, key)}
+    assert made.audit().status == 0
+
+
+def test_older_rows_stay() -> None:
+    made = filled()
+    times = sorted(row["TimeGenerated"] for row in made.rows("parquet/" + RECORDS) if row["Source"] == HIM)
+    middle = times[len(times) // 2]
+    made.erase(Selection("Source", (HIM,), since=int(middle.timestamp()) * SECOND))
+    left = [row["TimeGenerated"] for row in made.rows("parquet/" + RECORDS) if row["Source"] == HIM]
+    assert sorted(left) == [time for time in times if time < middle]
+    assert len({row["CorrelationId"] for row in made.rows("json/" + RECORDS) if row["Source"] == HIM}) == len(
+        left
+    )
+    assert made.audit().status == 0
+
+
+def test_a_file_of_which_nothing_is_left_stays_empty_and_is_compacted_like_others() -> None:
+    made = filled()
+    made.erase(Selection("Source", (HIM, HER)))
+    assert not any(made.ids(prefix) for prefix in TABLES)
+    assert made.audit().status == 0
+    made.export(20, 24)
+    made.finish()
+    made.now += 6 * HOUR
+    assert not made.compact()
+    assert set(made.ids("parquet/" + RECORDS)) == set(made.ids("json/" + RECORDS)) != set()
+    assert made.audit().status == 0
+
+
+def test_erased_files_are_compacted_and_erased_again() -> None:
+    made = filled()
+    made.erase(SELECTION)
+    made.now += 2 * HOUR
+    assert not made.compact()
+    assert len([name for name in made.files() if name.startswith("parquet/" + RECORDS)]) == 2
+    assert made.audit().status == 0
+    made.now += 2 * HOUR
+    left = {prefix: made.ids(prefix) for prefix in TABLES}
+    gone = min(made.ids("parquet/" + RECORDS))
+    made.erase(Selection("CorrelationId", (gone,)))
+    for prefix in TABLES:
+        assert made.ids(prefix) == left[prefix] - Counter({gone: 1})
+    assert made.audit().status == 0
+
+
+def test_young_files_are_left_for_another_run() -> None:
+    made = filled()
+    made.export(20, 25)
+    made.finish()
+    first = made.erase(SELECTION)
+    assert first.left
+    assert set(first.left.values()) == {"is younger than COMPACT_QUIET"}
+    assert made.now < first.until <= made.now + HOUR
+    young = [row for row in made.rows("parquet/" + RECORDS) if row["Source"] == HIM]
+    assert {row["_SequenceNumber"] for row in young} <= set(range(20, 26))
+    assert young
+    assert made.audit().status == 0
+    made.now = first.until
+    assert not made.erase(SELECTION).left
+    assert not [row for prefix in TABLES for row in made.rows(prefix) if row["Source"] == HIM]
+
+
+def test_what_a_ledger_lists_is_left() -> None:
+    made = Made()
+    made.export(0, 5)
+    made.now = LATER
+    left = made.erase(SELECTION).left
+    assert any("is listed in a ledger" in reason for reason in left.values())
+    made.finish()
+    made.now += 2 * HOUR
+    assert not made.erase(SELECTION).left
+    assert made.audit().status == 0
+
+
+def test_redelivery_takes_erased_files_for_complete() -> None:
+    made = filled()
+    made.erase(Selection("Source", (HIM, HER)))
+    blob = made.storage.read(Ledger.name(PARTITION))
+    assert blob
+    ledger = Ledger.parse(blob.data, "ledger")
+    assert missing_files.exported(made.storage, ledger).lacking(ledger) == ()
+
+
+# -- the state table -----------------------------------------------------------------------------------
+
+
+def test_open_connections_go_from_the_state_table_and_are_never_written() -> None:
+    made = Made()
+    made.export(0, 11)
+    made.finish(idle=timedelta(hours=24))
+    assert not made.ids("parquet/" + CONNECTIONS)
+    made.now = LATER
+    his = {row["CorrelationId"] for row in made.rows("parquet/" + RECORDS) if row["Source"] == HIM}
+    hers = set(made.ids("parquet/" + RECORDS)) - his
+    assert state.find(made.storage, SELECTION) == state.StateMatches(len(his), 0)
+    assert state.erase(made.storage, SELECTION, lambda: Stamp(made.new_id(), made.tick())) == len(his)
+    assert state.find(made.storage, SELECTION) == state.StateMatches()
+    made.erase(SELECTION)
+    made.export(20, 22)
+    made.finish()
+    written = set(made.ids("parquet/" + CONNECTIONS))
+    assert hers <= written
+    assert not his & written
+    assert HIM in {row["Source"] for row in made.rows("parquet/" + CONNECTIONS)}  # of later records
+    assert made.audit().status == 0
+
+
+def test_observations_that_the_timer_has_not_merged_are_counted() -> None:
+    made = Made()
+    made.export(0, 5)
+    his = sum(row["Source"] == HIM for row in made.rows("parquet/" + RECORDS))
+    assert state.find(made.storage, SELECTION) == state.StateMatches(0, his)
+
+
+def test_merged_observations_go_even_if_the_partition_is_at_rest() -> None:
+    made = Made()
+    made.export(0, 5)
+    made.finish()
+    assert made.storage.names("segments/")
+    state.forget(made.storage, lambda: Stamp(made.new_id(), made.tick()))
+    made.finish()
+    assert not made.storage.names("segments/")
+    made.export(6, 9)
+    made.finish()
+    assert {f"c-{number}-1" for number in range(7)} <= set(made.ids("parquet/" + CONNECTIONS))
+    assert made.audit().status == 0
+
+
+def test_a_part_of_which_nothing_is_left_goes() -> None:
+    made = Made()
+    made.export(0, 11)
+    made.finish(idle=timedelta(hours=24))
+    chosen = Selection("Source", (HIM, HER))
+    assert state.erase(made.storage, chosen, lambda: Stamp(made.new_id(), made.tick()))
+    blob = made.storage.read(manifest.NAME)
+    assert blob
+    assert Manifest.parse(blob.data).parts == ()
+    made.export(12, 16)
+    made.finish()
+    assert made.ids("parquet/" + CONNECTIONS)
+
+
+def test_a_timer_that_was_faster_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Made()
+    made.export(0, 11)
+    made.finish(idle=timedelta(hours=24))
+    made.export(12, 14)
+    read = state._read
+    done: list[Part] = []
+
+    def overtaken(storage: Storage, part: Part) -> pa.Table:
+        if not done:
+            done.append(part)
+            made.finish(idle=timedelta(hours=24))
+        return read(storage, part)
+
+    monkeypatch.setattr(state, "_read", overtaken)
+    state.erase(made.storage, SELECTION, lambda: Stamp(made.new_id(), made.tick()))
+    assert state.find(made.storage, SELECTION).connections == 0
+    monkeypatch.undo()
+    made.finish()
+    assert {row["Source"] for row in made.rows("parquet/" + CONNECTIONS)} == {HER}
