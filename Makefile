@@ -47,8 +47,8 @@ format: $(READY) ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix
 
 # What takes too long for `test`: every schedule and seed of the simulations, a week of alerts, the campaigns.
-proof: $(READY) ## what takes too long for `test`: all schedules and all campaigns (SHORT=1: a shorter `faults`)
-	PROOF=1 $(BIN)/pytest -q -n 2 --dist worksteal tests/simulation tests/shared/audit tests/infra/test_alerts.py \
+proof: $(READY) .venv-duckdb/ready ## what takes too long for `test`: all schedules and all campaigns (SHORT=1: a shorter `faults`)
+	PROOF=1 $(BIN)/pytest -q -n 2 --dist worksteal tests/simulation tests/shared/audit tests/shared/delta tests/infra/test_alerts.py \
 		tests/campaigns/fuzz
 	$(MAKE) faults $(if $(SHORT),,LONG=1)
 	$(MAKE) fuzz
@@ -59,7 +59,7 @@ snapshots: $(READY) ## evaluate the templates anew for tests/infra (needs the Bi
 	tests/infra/snapshot.sh
 
 # Each short list becomes a lock: every package with its version and hashes, for every platform.
-LOCKS := requirements requirements-report requirements-dev requirements-checkov requirements-mutants
+LOCKS := requirements requirements-report requirements-dev requirements-checkov requirements-mutants requirements-duckdb
 lock: $(READY) ## write requirements*.txt anew from requirements*.in (LOCK=--upgrade: the newest that fit)
 	@for name in $(LOCKS); do $(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
 		--custom-compile-command 'make lock' $(LOCK) $$name.in --output-file $$name.txt >/dev/null || exit 1; done
@@ -69,7 +69,7 @@ schemas: $(READY) ## write anew what is made of declarations: docs/json and infr
 	$(BIN)/python -m tests.infra.grafana
 
 clean: ## remove what the other targets made
-	rm -rf .venv .venv-checkov .venv-mutants node_modules site .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-checkov .venv-duckdb .venv-mutants node_modules site .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/ready: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' || \
@@ -82,6 +82,12 @@ clean: ## remove what the other targets made
 .venv-%/ready: requirements-%.txt
 	$(PYTHON) -m venv .venv-$*
 	.venv-$*/bin/pip install --quiet --disable-pip-version-check -r requirements-$*.txt
+	@touch $@
+
+# In an environment of its own: the extension comes with a version of DuckDB that lags behind.
+.venv-duckdb/ready: requirements-duckdb.txt
+	$(PYTHON) -m venv .venv-duckdb
+	.venv-duckdb/bin/pip install --quiet --disable-pip-version-check -r requirements-duckdb.txt
 	@touch $@
 
 node_modules/ready: package.json package-lock.json

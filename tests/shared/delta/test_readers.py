@@ -1,9 +1,11 @@
-"""Delta readers see each row once: a container that existed, swaps, a checkpoint, a new column."""
+"""Delta readers see each row once: a container that existed, swaps, checkpoints, a new column."""
 
+import subprocess
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import deltalake
@@ -16,14 +18,19 @@ from local.emulators.azurite import ACCOUNT, KEY
 from shared.compaction.compactor import Compactor
 from shared.compaction.summary import CompactionSummary
 from shared.connections.timer import Finisher
-from shared.delta import log
+from shared.delta import log, table_metadata
 from shared.policies import CompactionPolicy, FinishPolicy
 from shared.protocol.ledger import Ledger
+from shared.tables.column import TEXT, Column
 from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables.registry import TABLES
 from shared.tables.websocket_connection_logs import RECORDS
-from shared.timeunits import HOUR
+from shared.timeunits import HOUR, SECOND
+from tests import records
 from tests.shared.exported import EPOCH, Exported, envelopes
 
+DUCKDB = Path(__file__).parents[3] / ".venv-duckdb" / "bin" / "python"
+QUALITY = Column("Quality", TEXT, "A column of a newer schema.", resource_log=("properties.quality",))
 LATER = EPOCH + 6 * HOUR
 POLICY = CompactionPolicy(reach=timedelta(days=1), target=1 << 20, delta=True)
 LISTING = replace(POLICY, enabled=False)
@@ -103,32 +110,84 @@ def rows(table: pa.Table) -> list[list[tuple[str, Any]]]:
     return sorted((sorted(row.items()) for row in found), key=repr)
 
 
-READERS = {"deltalake": by_deltalake, "polars": by_polars}
+def by_duckdb(exported: Exported, table: str, folder: Path) -> pa.Table:
+    """DuckDB's extension on a copy of the table, in its own environment: it lags behind the pinned DuckDB."""
+    root = folder / uuid.uuid4().hex
+    for name in exported.files(f"parquet/{table}/"):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(exported.read(name))
+    found = root / "found.parquet"
+    subprocess.run([DUCKDB, "-c", SCAN, root / "parquet" / table, found], check=True)
+    return pq.read_table(found)
 
 
-@pytest.mark.parametrize("reader", READERS.values(), ids=READERS.keys())
-def test_readers_agree_with_the_folders(
-    filled: Exported,
-    reader: Callable[[Exported, str], pa.Table],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def agree(table: str = RECORDS.name) -> None:
-        assert rows(reader(filled, table)) == rows(by_folders(filled, table))
+SCAN = """
+import sys, duckdb, duckdb_extension_delta, pathlib
+(extension,) = pathlib.Path(duckdb_extension_delta.__file__).parent.rglob("delta.duckdb_extension")
+with duckdb.connect() as database:
+    database.execute(f"LOAD '{extension}'; SET TimeZone = 'UTC'")
+    database.execute(f"COPY (FROM delta_scan('{sys.argv[1]}')) TO '{sys.argv[2]}' (FORMAT parquet)")
+"""
 
-    run(filled, LISTING)
+
+def through_all(exported: Exported, patch: pytest.MonkeyPatch, agree: Callable[[str], pa.Table]) -> None:
+    """Takes a container through all that its log may see; `agree` compares a table and returns it."""
+    patch.setattr(log, "CHECKPOINT_VERSIONS", 1)
+    run(exported, LISTING)
     for table in (RECORDS.name, CONNECTIONS.name):
         agree(table)
-    assert run(filled).swaps
+    assert run(exported).swaps
     for table in (RECORDS.name, CONNECTIONS.name):
         agree(table)
-    # Later commits, a swap and a checkpoint.
-    monkeypatch.setattr(log, "CHECKPOINT_VERSIONS", 1)
-    filled.export(envelopes(40, 49))
-    confirm(filled)
-    run(filled, LISTING, LATER + HOUR)
+    # Later commits, a checkpoint, a swap.
+    exported.export(envelopes(40, 49))
+    confirm(exported)
+    run(exported, LISTING, LATER + HOUR)
     assert any(
-        name.endswith(".checkpoint.parquet") for name in filled.files(f"parquet/{RECORDS.name}/_delta")
+        name.endswith(".checkpoint.parquet") for name in exported.files(f"parquet/{RECORDS.name}/_delta")
     )
-    agree()
-    assert run(filled, now=LATER + 3 * HOUR).swaps
-    agree()
+    agree(RECORDS.name)
+    assert run(exported, now=LATER + 3 * HOUR).swaps
+    agree(RECORDS.name)
+    # A newer program with one more column, whose values come from records; then files of both in one.
+    newer = replace(RECORDS, columns=(*RECORDS.columns, QUALITY))
+    patch.setitem(TABLES, RECORDS.name, newer)
+    patch.setattr(table_metadata, "VERSION", 2)
+    exported.export([records.envelope(n, EPOCH + n * SECOND, graded(n)) for n in range(50, 59)])
+    confirm(exported)
+    for policy, later in ((LISTING, 4), (POLICY, 7)):
+        assert len(run(exported, policy, LATER + later * HOUR).swaps) == bool(policy.enabled)
+        column = agree(RECORDS.name)[QUALITY.name].to_pylist()
+        assert sorted(filter(None, column)) == [f"grade {n}" for n in range(50, 59)]
+        assert None in column
+
+
+def graded(number: int) -> dict[str, Any]:
+    properties = {"eventName": "Message", "quality": f"grade {number}"}
+    return records.record(EPOCH - HOUR, f"q-{number}", properties=properties)
+
+
+def test_readers_agree_with_the_folders(filled: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
+    def agree(table: str) -> pa.Table:
+        found = by_deltalake(filled, table)
+        expected = rows(by_folders(filled, table))
+        assert rows(found) == expected
+        assert rows(by_polars(filled, table)) == expected
+        return found
+
+    through_all(filled, monkeypatch, agree)
+
+
+@pytest.mark.skipif(
+    not DUCKDB.exists(), reason="DuckDB's delta extension is not there: make .venv-duckdb/ready installs it"
+)
+def test_duckdb_agrees_with_the_folders(
+    filled: Exported, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def agree(table: str) -> pa.Table:
+        found = by_duckdb(filled, table, tmp_path)
+        assert rows(found) == rows(by_folders(filled, table))
+        return found
+
+    through_all(filled, monkeypatch, agree)
