@@ -6,19 +6,31 @@ from typing import Any
 from shared.commands import console
 from shared.commands.base import command
 from shared.tables.connection_revisions import CONNECTIONS
-from shared.tables.ddl import DIALECTS
+from shared.tables.ddl import DIALECTS, JOINS
 from shared.tables.registry import TABLES
 from shared.tables.websocket_connection_logs import RECORDS
+
+SHORT = {
+    "records": (RECORDS,),
+    "connections": (CONNECTIONS,),
+    "both": (RECORDS, CONNECTIONS),
+    "requests": (CONNECTIONS, *(table for table in TABLES.values() if table.join)),
+    "all": tuple(TABLES.values()),
+}
+"""Short names of tables, and of several."""
 
 
 def declare(commands: Any) -> None:
     """Adds it to the command line."""
 
     def run(options: argparse.Namespace) -> int:
-        short = {"records": [RECORDS], "connections": [CONNECTIONS], "both": [RECORDS, CONNECTIONS]}
-        for table in short.get(options.table) or [TABLES[options.table]]:
-            render, location = DIALECTS[options.dialect]
+        render, location = DIALECTS[options.dialect]
+        tables = SHORT.get(options.table) or (TABLES[options.table],)
+        for table in tables:
             console.say(render(table, options.location or location))
+        for table in tables:
+            if table.join and table.join.left in tables and options.dialect in JOINS:
+                console.say(JOINS[options.dialect](table, table.join))
         return 0
 
     parser = command(
@@ -35,9 +47,10 @@ def declare(commands: Any) -> None:
     )
     parser.add_argument(
         "--table",
-        choices=["records", "connections", "both", *TABLES],
+        choices=[*SHORT, *TABLES],
         default="records",
         metavar="TABLE",
-        help=f"records, connections, both, or a table's name: {', '.join(TABLES)} (default: records)",
+        help="records, connections, both, requests (connections, gateway logs and the view that joins them),"
+        f" all, or a table's name: {', '.join(TABLES)} (default: records)",
     )
     parser.add_argument("--location", help="the container: a folder or an address")

@@ -7,6 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from shared.timeunits import MINUTE
+
 VERSION = 1
 """Grows with every change; changes only ever add nullable columns."""
 
@@ -72,6 +74,33 @@ class Newest:
     """The column whose highest value is the newest revision."""
 
 
+@dataclass(frozen=True, slots=True)
+class Join:
+    """A view of another table's rows, each with columns of the row of this table that has the same identity.
+
+    If there are several such rows, it is the earliest one.
+    """
+
+    view: str
+    """Name of the view."""
+    left: "Table"
+    """The other table. Its rows that have no counterpart are in the view, too."""
+    identity: tuple[str, ...]
+    """Columns of both tables that are equal in rows that belong together. Null is equal to nothing."""
+    begin: str
+    """A time of the other table: this table's time is not earlier by more than `JOIN_MARGIN`."""
+    end: str
+    """A time of the other table: this table's time is not later by more than `JOIN_MARGIN`."""
+    time_name: str
+    """The name that this table's time gets in the view; null: there is no such row."""
+    columns: tuple[str, ...]
+    """The columns of this table that the view shows. The other table has none of these names."""
+
+
+JOIN_MARGIN = 5 * MINUTE
+"""How far outside of the other row's times the time of a row that belongs to it may lie (µs)."""
+
+
 @dataclass(frozen=True, eq=False)
 class Table:
     """An exported table. Validation, export, audit, compaction and schemas follow this declaration."""
@@ -90,6 +119,8 @@ class Table:
     """What fills its derived columns: a name that `shared.export.plan` binds to code; None: it has none."""
     newest: Newest | None = None
     """None: its rows are never revised."""
+    join: Join | None = None
+    """None: no view adds its columns to those of another table."""
 
     @cached_property
     def input(self) -> tuple[Column, ...]:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import orjson
 
-from shared.tables import views
-from shared.tables.column import VERSION, Column, Table
+from shared.tables import join_views, views
+from shared.tables.column import VERSION, Column, Join, Table
 from shared.tables.engine_types import engine_type
 
 
@@ -65,6 +65,13 @@ DIALECTS: dict[str, tuple[Callable[[Table, str], str], str]] = {
     "kql": (views.kql, "https://ACCOUNT.blob.core.windows.net/CONTAINER"),
 }
 """Each dialect with the default location of the container, if it needs one."""
+JOINS: dict[str, Callable[[Table, Join], str]] = {
+    "duckdb": join_views.duckdb,
+    "spark": join_views.spark,
+    "fabric": join_views.fabric,
+    "kql": join_views.kql,
+}
+"""The dialects that have views of joined tables."""
 
 
 def _origin(column: Column) -> str:

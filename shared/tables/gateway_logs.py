@@ -2,7 +2,8 @@
 
 import pyarrow as pa
 
-from shared.tables.column import TEXT, TIME, Column, Role, Table
+from shared.tables.column import TEXT, TIME, Column, Join, Role, Table
+from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.websocket_connection_logs import RECORDS
 
 _NUMBER = pa.float64()
@@ -86,4 +87,16 @@ GATEWAY_LOGS = Table(
     time_column="TimeGenerated",
     sort_key=("CorrelationId", "TimeGenerated", "_SequenceNumber", "_RecordIndex"),
     category="GatewayLogs",
+    join=Join(
+        view="ApiManagementWebSocketConnectionRequests",
+        left=CONNECTIONS,
+        identity=("_ResourceId", "CorrelationId"),
+        begin="StartTime",
+        end="EndTime",
+        time_name="RequestTime",
+        columns=(
+            "ApiId", "ApiRevision", "OperationId", "ProductId", "UserId", "ApimSubscriptionId",
+            "CallerIpAddress", "Method", "Url", "ResponseCode", "BackendId", "BackendUrl", "LastErrorReason",
+        ),
+    ),
 )  # fmt: skip

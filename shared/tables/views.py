@@ -81,10 +81,11 @@ def kql(table: Table, location: str) -> str:
     return made
 
 
-def newest_kql(table: Table, newest: Newest) -> str:
-    """The query of the newest revisions."""
+def newest_kql(table: Table, newest: Newest, condition: str = "") -> str:
+    """The query of the newest revisions. `condition`: lines of KQL that say which rows to read."""
     by = ", ".join(f"['{name}']" for name in (*FOLDER, *newest.identity))
-    return f"    external_table('{table.name}')\n    | summarize arg_max({newest.revision}, *) by {by}"
+    summary = f"    | summarize arg_max({newest.revision}, *) by {by}"
+    return f"    external_table('{table.name}')\n{condition}{summary}"
 
 
 def _spark_view(table: Table, kind: str) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from shared.metrics import METRICS, SCOPE
-from shared.tables import views
+from shared.tables import join_views, views
+from shared.tables.column import Table
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.engine_types import engine_type
 from shared.tables.registry import TABLES
@@ -30,6 +31,12 @@ GRAFANA: dict[str, Any] = json.loads(grafana.DASHBOARD.read_text())
 VIEWS = {
     f"newest {table.name}": views.newest_kql(table, table.newest) for table in TABLES.values() if table.newest
 }
+JOINS = {
+    table.join.view: "let since = datetime(2026-11-20);\nlet until = datetime(2026-11-21);\n"
+    + join_views.kql_query(table, table.join)
+    for table in TABLES.values()
+    if table.join
+}
 PAGES = {str(block): block.code for block in blocks("kusto", "kql")}
 QUERIES = {
     **ALERTS,
@@ -37,6 +44,7 @@ QUERIES = {
     **{name: panel["query"].replace("{TimeRange:grain}", "1h") for name, panel in PANELS.items()},
     **PAGES,
     **VIEWS,
+    **JOINS,
     # Grafana puts a condition and a time span in place of its macros.
     **{
         f"grafana: {one['title']}": one["targets"][0]["azureLogAnalytics"]["query"]
@@ -98,6 +106,19 @@ def test_the_parser_finds_nothing_wrong_with_any_query(analyzed: dict[str, Any])
 def test_the_view_of_the_newest_revisions_has_the_columns_of_the_table(analyzed: dict[str, Any]) -> None:
     columns = analyzed[f"newest {CONNECTIONS.name}"]["columns"]
     assert {*columns} == {"date", "hour", *CONNECTIONS.arrow.names}
+
+
+@pytest.mark.parametrize(
+    "table", [table for table in TABLES.values() if table.join], ids=lambda one: one.name
+)
+def test_a_joined_view_adds_its_columns_to_those_of_the_other_table(
+    table: Table, analyzed: dict[str, Any]
+) -> None:
+    join = table.join
+    assert join
+    columns = analyzed[join.view]["columns"]
+    assert {*columns} == {"date", "hour", *join.left.arrow.names, join.time_name, *join.columns}
+    assert columns[join.time_name] == "datetime"
 
 
 MISTAKES = {
