@@ -20,9 +20,9 @@ How the data flows:
 Used everywhere: settings (the only module that reads the environment), policies, tables/, errors, telemetry.
 azure/ is the only package that reaches Blob Storage and Event Hubs.
 
-For operators, `python -m shared` (commands/) reports (status, report/, audit/), repairs (replay, redeliver,
-accept-ledger, reset-checkpoint), erases rows (erasure/), converts files (convert/), prints the tables
-(tables/), and saves envelopes as fixtures (capture/).
+For operators, `python -m shared` (commands/) reports (status, matching/, report/, audit/), repairs (replay,
+redeliver, accept-ledger, reset-checkpoint), erases rows (erasure/), converts files (convert/), prints the
+tables (tables/), and saves envelopes as fixtures (capture/).
 """
 
 __version__ = "0.1.0"

@@ -33,6 +33,7 @@ BUILDING = {
             "convert",
             "reconcile",
             "backfill",
+            "matching",
             "commands",
         ),
     )

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Protocol, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from shared.arrays import Array
 from shared.compaction import replaced_files
@@ -125,6 +126,13 @@ def keys(storage: Parts, file: BlobInfo) -> Iterator[Keys]:
     """Yields partitions, sequence numbers and record indexes of rows in batches. Raises DamagedFile."""
     with _damage(file):
         yield from _format(file).read_keys(_opened(storage, file))
+
+
+@contextmanager
+def parquet_file(storage: Parts, file: BlobInfo) -> Iterator[pq.ParquetFile]:
+    """Opens a Parquet file. Of a large one only the columns that are read are fetched. Raises DamagedFile."""
+    with _damage(file), parquet.damage():
+        yield parquet.opened(_opened(Fetched(storage, file), file))
 
 
 def lines(storage: Parts, file: BlobInfo) -> Iterator[Any]:

@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from shared import settings
@@ -11,9 +11,11 @@ from shared.commands import status_data as standing
 from shared.commands.base import SETTINGS, command, connect, now, say_json, seconds
 from shared.commands.console import say
 from shared.commands.status_model import Status
-from shared.errors import HubError, StorageError
+from shared.errors import DamagedFile, HubError, StorageError
+from shared.matching.sample import Sample, samples
 from shared.operator_settings import OperatorSettings
 from shared.protocol.storage import Storage
+from shared.timeunits import HOUR
 
 if TYPE_CHECKING:  # what needs no hub is quicker without its library
     from shared.protocol.hub import HubState
@@ -39,8 +41,10 @@ def declare(commands: Any) -> None:
         store = connect(config, dead_letters=False)
         if options.watch is None:
             return status(store, config, now(), as_json=options.json)
+        known = Matches()
         while True:
-            found = look(store, config, now())
+            known = known if now() - known.at < HOUR else matches(store, now())
+            found = with_matches(look(store, config, now()), known)
             console.redraw([*status_text.lines(found, _retention(config), now())])
             time.sleep(options.watch)
 
@@ -66,12 +70,36 @@ def declare(commands: Any) -> None:
 
 def status(storage: Storage, config: OperatorSettings, now: int, *, as_json: bool) -> int:
     """Prints the status once, and returns the exit status."""
-    found = look(storage, config, now)
+    found = with_matches(look(storage, config, now), matches(storage, now))
     if as_json:
         say_json(status_json.document(found, _retention(config), now))
     else:
         say("\n".join(status_text.lines(found, _retention(config), now)))
     return found.verdict[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """How many connections have a request, as of some time."""
+
+    at: int = 0
+    """µs since 1970 UTC."""
+    samples: tuple[Sample, ...] = ()
+    unknown: tuple[str, ...] = ()
+    """Why this is unknown; empty: it is known."""
+
+
+def matches(storage: Storage, now: int) -> Matches:
+    """Takes samples of the views that join tables."""
+    try:
+        return Matches(now, tuple(samples(storage, now)))
+    except (StorageError, DamagedFile) as error:
+        return Matches(now, unknown=(f"How many connections have a request is unknown: {error}",))
+
+
+def with_matches(found: Status, known: Matches) -> Status:
+    """Returns the status with these samples."""
+    return replace(found, matches=list(known.samples), unknown=(*found.unknown, *known.unknown))
 
 
 def look(storage: Storage, config: OperatorSettings, now: int) -> Status:

@@ -152,6 +152,20 @@ class KeyStatus(Part):
     """Recent records."""
 
 
+class MatchStatus(Part):
+    """How many connections of a sample have a row in the table that a view joins to them."""
+
+    view: str
+    table: str
+    """The joined table."""
+    hour: int
+    """Start of the hour in which the connections of the sample ended (µs since 1970 UTC)."""
+    connections: int
+    """Connections in the sample."""
+    matched: int
+    """Of these, those with a row of the same _ResourceId and CorrelationId."""
+
+
 class StatusDocument(Document):
     """What `status --json` prints."""
 
@@ -165,5 +179,7 @@ class StatusDocument(Document):
     """null: none is under way."""
     names: list[NameStatus]
     keys: list[KeyStatus]
+    matches: list[MatchStatus]
+    """Empty: not both tables of a view have files of the last two days."""
     alarms: list[str]
     """All alarms, those of partitions too."""

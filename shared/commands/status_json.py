@@ -10,6 +10,7 @@ from shared.commands.status_document import (
     KeyStatus,
     LagStatus,
     LedgerStatus,
+    MatchStatus,
     NameStatus,
     PartitionStatus,
     ServiceStatus,
@@ -58,6 +59,12 @@ def document(found: Status, retention: float, now: int) -> StatusDocument:
             for one in found.names
         ],
         keys=[KeyStatus(**asdict(each)) for each in found.keys],
+        matches=[
+            MatchStatus(
+                view=one.view, table=one.table, hour=one.hour, connections=one.rows, matched=one.matched
+            )
+            for one in found.matches
+        ],
         alarms=found.all_alarms,
     )
 

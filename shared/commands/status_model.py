@@ -10,6 +10,7 @@ from shared.connections.manifest import EventNameCounts, Manifest
 from shared.connections.services import ServiceActivity
 from shared.input.envelope import is_of_hub
 from shared.lag import Lag
+from shared.matching.sample import Sample
 from shared.protocol.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -111,6 +112,8 @@ class Status:
     swap: Pending | None = None
     keys: list[Key] = field(default_factory=list)
     """Most records first."""
+    matches: list[Sample] = field(default_factory=list)
+    """How many rows have a counterpart, for each view that joins tables."""
     alarms: list[str] = field(default_factory=list)
     """Of no one partition."""
     unknown: tuple[str, ...] = ()

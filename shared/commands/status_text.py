@@ -99,6 +99,8 @@ def _connections(found: Status, now: int) -> Iterator[str]:
             f" {found.estimate:,.0f} s on average (ArrivalDurationMs)",
             YELLOW,
         )
+    for sample in found.matches:
+        yield from wrapped(f"requests: {sample.sentence}", YELLOW if not sample.matched else "")
     if found.swap:
         since = console.time(found.swap.since)
         yield from wrapped(f"compaction: {found.swap.folder} since {since}: {found.swap.waits_for}")

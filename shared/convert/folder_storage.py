@@ -95,7 +95,7 @@ class FolderStorage:
 
     def outputs(self, prefix: str) -> Iterator[BlobInfo]:
         """See Storage. Files on disk have no metadata."""
-        for name in sorted(_files(self._output)):
+        for name in sorted(_files(self._output, prefix.rpartition("/")[0])):
             if name.startswith(prefix):
                 size = (self._output / name).stat().st_size
                 yield BlobInfo(name, size, {}, visible=not name.endswith(STAGED))
@@ -112,7 +112,7 @@ def _write(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def _files(folder: Path) -> Iterator[str]:
-    for at, _, names in os.walk(folder):
+def _files(folder: Path, inside: str = "") -> Iterator[str]:
+    for at, _, names in os.walk(folder / inside):
         for name in names:
             yield Path(at, name).relative_to(folder).as_posix()

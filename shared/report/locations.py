@@ -8,8 +8,10 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from shared.convert.folder_storage import FolderStorage
 from shared.errors import FileGone, ReportError, StorageError
 from shared.input.envelope import is_of_hub
+from shared.matching.sample import Files
 from shared.protocol.storage import BlobInfo, Storage
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.websocket_connection_logs import RECORDS
@@ -75,6 +77,10 @@ class Location(Protocol):
     def find(self, range_: Range, listed: ListingProgress) -> dict[date, Day]:
         """The files whose folders the range touches, by date; connections with MARGIN on both sides."""
 
+    @property
+    def files(self) -> Files:
+        """All files, to take samples of."""
+
     def earliest(self) -> int | None:
         """Returns the first hour that has a record."""
 
@@ -92,8 +98,13 @@ class Container:
         self._storage = storage
         self.dead_letters = dead_letters
 
+    @property
+    def files(self) -> Files:
+        """See Location."""
+        return self._storage
+
     def find(self, range_: Range, listed: ListingProgress) -> dict[date, Day]:
-        """See Place."""
+        """See Location."""
 
         def stored() -> Iterator[BlobInfo]:
             for key, prefix in FOLDERS.items():
@@ -106,7 +117,7 @@ class Container:
         return _by_date(files, range_, listed)
 
     def earliest(self) -> int | None:
-        """See Place."""
+        """See Location."""
         for one in self._storage.outputs(f"{FOLDERS['records']}date="):
             file = _file(one.name, one.size, None)
             if file:
@@ -114,7 +125,7 @@ class Container:
         return None
 
     def bring(self, files: Sequence[ReportFile], to: Path, brought: Callable[[], None]) -> list[Path]:
-        """See Place."""
+        """See Location."""
 
         def one(at: int, file: ReportFile) -> Path:
             target = to / f"{file.table}-{at}"
@@ -143,8 +154,13 @@ class Folder:
         self._root = root
         self.dead_letters = (root / FOLDERS["letters"]).is_dir()
 
+    @property
+    def files(self) -> Files:
+        """See Location."""
+        return FolderStorage(self._root, self._root)
+
     def find(self, range_: Range, listed: ListingProgress) -> dict[date, Day]:
-        """See Place."""
+        """See Location."""
         paths = (path for prefix in FOLDERS.values() for path in (self._root / prefix).glob(HOURS + "*.*"))
         files = (
             _file(path.relative_to(self._root).as_posix(), path.stat().st_size, None)
@@ -154,13 +170,13 @@ class Folder:
         return _by_date(files, range_, listed)
 
     def earliest(self) -> int | None:
-        """See Place."""
+        """See Location."""
         paths = (self._root / FOLDERS["records"]).glob(HOURS + "*.parquet")
         files = (_file(path.relative_to(self._root).as_posix(), 0, None) for path in paths)
         return min((file.hour for file in files if file), default=None)
 
     def bring(self, files: Sequence[ReportFile], to: Path, brought: Callable[[], None]) -> list[Path]:
-        """See Place. Linked to, as a name may hold what DuckDB takes for a pattern."""
+        """See Location. Linked to, as a name may hold what DuckDB takes for a pattern."""
         paths = []
         for at, file in enumerate(files):
             target = to / f"{file.table}-{at}"

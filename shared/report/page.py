@@ -40,6 +40,8 @@ class PageFacts:
     """The first hour that there is a record of, looked for if the range is empty; µs since 1970 UTC."""
     dead_letters: bool
     """Whether dead letters could be read."""
+    matches: tuple[str, ...]
+    """How many connections have a request, a sentence each; empty: not both are exported."""
     commits: bool
     """Whether files say when they were committed."""
 
@@ -82,6 +84,7 @@ def page(aggregates: Aggregates, facts: PageFacts) -> str:
         since=_time(facts.range.since),
         until=_time(facts.range.until),
         origin=escape(origin),
+        matches="".join(f'<p class="muted matches">{escape(one)}</p>' for one in facts.matches),
         earliest=earliest,
         notes="Connections that ended over a day after the range count as unfinished.",
         program=f"apim-websocket-log-exporter {__version__}",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from shared.audit.listing import Progress
 from shared.errors import FileGone, ReportError
+from shared.matching.sample import samples
 from shared.report.database import Database, bars, points
 from shared.report.locations import Day, Location, Range, ReportFile
 from shared.report.page import PageFacts, page
@@ -46,6 +47,7 @@ def write(
         ReportError: the range has no length, the file is there (without `force`) or has no folder,
             a day does not fit on the disk, or a file is not as it was written.
         StorageError: a storage call failed.
+        DamagedFile: a file of which a sample is taken is not as it was written.
     """
     if range_.since >= range_.until:
         raise ReportError("expected a range with a length: --since must be before --until")
@@ -73,6 +75,7 @@ def write(
         empty=empty,
         earliest=location.earliest() if empty else None,
         dead_letters=location.dead_letters,
+        matches=tuple(one.sentence for one in samples(location.files, covered.until)),
         commits=any(leg == "exporter" for leg, *_ in aggregates["delays"]),
     )
     text = page(aggregates, facts)

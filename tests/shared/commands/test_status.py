@@ -17,6 +17,7 @@ from shared.commands.status_model import Meaning, Name, Pending, Standing, Statu
 from shared.connections.manifest import EventNameCounts, Manifest, Part, Totals
 from shared.connections.services import ServiceActivity
 from shared.lag import Lag
+from shared.matching.sample import Sample
 from shared.protocol.incarnation import Incarnation
 from shared.protocol.ledger import Counts, Ledger
 from shared.timeunits import DAY, HOUR, MINUTE, SECOND
@@ -62,6 +63,7 @@ FULL = Status(
         )
     ],
     manifest=MANIFEST,
+    matches=[Sample("View", "ApiManagementGatewayLogs", NOW, 1000, 0)],
     swap=Pending("parquet/Table/date=2026-11-20/hour=09/", "a", NOW, 5, visible=True, left=("b" * 70,)),
     alarms=["its ledger is not the one that was seen before, or it is older: see accept-ledger"],
     unknown=("Lag is unknown, because the hub has not answered in so many words that they need two lines",),

@@ -2,10 +2,12 @@
 
 from dataclasses import asdict, replace
 from datetime import timedelta
+from pathlib import Path
 
 import orjson
 import pytest
 
+from shared.audit.audit import OK
 from shared.commands import status as command
 from shared.commands.status_data import STALE, status
 from shared.commands.status_model import Key, Meaning, Standing
@@ -17,9 +19,12 @@ from shared.operator_settings import OperatorSettings
 from shared.policies import FinishPolicy
 from shared.protocol.checkpoints import Checkpoint
 from shared.protocol.hub import HubState, Position
+from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables.gateway_logs import GATEWAY_LOGS
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR, MINUTE, SECOND
 from tests.shared.exported import EPOCH, PARTITION, Exported, envelopes
+from tests.shared.report import made
 
 NOW = EPOCH + 600 * SECOND
 POLICY = FinishPolicy()
@@ -254,3 +259,35 @@ def test_where_most_connections_have_no_duration_the_estimate_is_told(
         assert ("11 of 20 connections have none" in printed) is (estimate is not None)
         assert ("60 s on average" in printed) is (estimate is not None)
         assert "(no EventName)" in printed
+
+
+def test_it_says_how_many_connections_have_a_request_if_both_tables_are_exported(
+    exported: Exported, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = OperatorSettings(OutputStorage="UseDevelopmentStorage=true")
+    exported.export(envelopes(0, 3))
+    command.status(exported.storage, config, NOW, as_json=False)
+    assert "requests:" not in capsys.readouterr().out
+    began = EPOCH / SECOND - 2 * 3600
+    rows = [made.connection(id_, began, 60) for id_ in ("a", "b", "c")]
+    requests = [
+        {"TimeGenerated": began * SECOND, "CorrelationId": id_, "_ResourceId": rows[0]["_ResourceId"]}
+        for id_ in ("a", "c", "x")
+    ]
+    made.write(tmp_path, CONNECTIONS, rows, "EndTime")
+    made.write(tmp_path, GATEWAY_LOGS, requests, "TimeGenerated")
+    for path in tmp_path.rglob("*.parquet"):
+        exported.output.upload_blob(path.relative_to(tmp_path).as_posix(), path.read_bytes())
+    command.status(exported.storage, config, NOW, as_json=False)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert (
+        "requests: 2 of 3 sampled connections that ended in the hour from 2030-03-17 15:00Z have a row"
+        in printed
+    )
+    command.status(exported.storage, config, NOW, as_json=True)
+    (found,) = orjson.loads(capsys.readouterr().out)["matches"]
+    assert (found["connections"], found["matched"], found["table"]) == (3, 2, GATEWAY_LOGS.name)
+    for name in exported.files(f"parquet/{GATEWAY_LOGS.name}/"):
+        exported.overwrite(name, b"PAR1")
+    assert command.status(exported.storage, config, NOW, as_json=False) == OK
+    assert "How many connections have a request is unknown" in " ".join(capsys.readouterr().out.split())

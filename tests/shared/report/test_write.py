@@ -20,8 +20,9 @@ from shared.policies import CompactionPolicy
 from shared.report.locations import Container, Range
 from shared.report.write import TRIES, write
 from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables.gateway_logs import GATEWAY_LOGS
 from shared.tables.websocket_connection_logs import RECORDS
-from shared.timeunits import HOUR
+from shared.timeunits import HOUR, SECOND
 from tests.memory import CountingStorage, Output
 from tests.shared.exported import EPOCH, PARTITION, Exported, envelopes
 from tests.shared.report import made
@@ -87,6 +88,17 @@ def test_a_container_makes_a_page_with_all_that_was_exported(
     said = capsys.readouterr()
     assert f"{output}: 0 connections that ended, {counts.rows} records" in said.out
     assert str(PARTITION) not in output.read_text()
+
+
+def test_the_page_says_how_many_connections_have_a_request(copy: Path, tmp_path: Path) -> None:
+    output = tmp_path / "report.html"
+    assert run(copy, output, "--force") == 0
+    assert "CorrelationId." not in output.read_text().partition("<main>")[0]
+    row = {"TimeGenerated": BEGIN * SECOND, "CorrelationId": "a", "_ResourceId": f"{made.RESOURCE}one"}
+    made.write(copy, GATEWAY_LOGS, [row], "TimeGenerated")
+    assert run(copy, output, "--force") == 0
+    sentence = "1 of 1 sampled connections that ended in the hour from"
+    assert sentence in output.read_text().partition("<main>")[0]
 
 
 RANGE = Range(EPOCH - HOUR, EPOCH + HOUR)

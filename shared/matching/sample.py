@@ -1,0 +1,206 @@
+"""Counts in a sample how many rows of a table have a row of the table that a view joins to it.
+
+Only the data tell whether the identities of two categories match. The sample is the newest settled hour,
+and of its rows those with the lowest ids. Of the joined table only identities and times are read, and of
+files that are sorted by id only the row groups that can have these ids. So a command that is run often can
+do it.
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shared.audit import contents
+from shared.errors import StorageError
+from shared.output import layout
+from shared.protocol.storage import BlobInfo
+from shared.tables.column import JOIN_MARGIN, Join, Table
+from shared.tables.registry import TABLES
+from shared.timeunits import DAY, HOUR, SECOND
+
+ROWS = 1000
+"""Rows of a sample, at most."""
+REACH = 3 * HOUR
+"""How long before the sampled hour its rows may have begun: it bounds the folders of the joined table."""
+SETTLED = HOUR
+"""How long after the end of an hour most of its records have arrived, by either way."""
+HOURS = 12
+"""Hours that are tried, the newest first."""
+FILES = 300
+"""Files of the joined table that are read, at most. An hour that needs more waits for compaction."""
+TRIES = 3
+"""Attempts while compaction replaces the files that were listed."""
+PARALLEL = 8
+
+type Identity = tuple[Any, ...]
+type Span = tuple[int, int]
+"""First and last time at which the joined row may lie (µs since 1970 UTC)."""
+
+
+class Files(Protocol):
+    """The output, as `shared.protocol.storage.Storage` has it."""
+
+    def outputs(self, prefix: str) -> Iterator[BlobInfo]:
+        """See Storage."""
+
+    def part(self, name: str, offset: int, length: int) -> bytes:
+        """See Storage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """How many rows of one hour have a counterpart."""
+
+    view: str
+    """The view that joins them."""
+    table: str
+    """The joined table."""
+    hour: int
+    """Start of the hour (µs since 1970 UTC)."""
+    rows: int
+    """Rows that were looked at."""
+    matched: int
+    """Of these, those that have a counterpart."""
+
+    @property
+    def sentence(self) -> str:
+        """The same for people."""
+        hour = datetime.fromtimestamp(self.hour // SECOND, UTC)
+        none = "" if self.matched else " The ids of the two tables may not be the same."
+        return (
+            f"{self.matched:,} of {self.rows:,} sampled connections that ended in the hour"
+            f" from {hour:%Y-%m-%d %H:%M}Z have a row in {self.table} with their _ResourceId and"
+            f" CorrelationId.{none}"
+        )
+
+
+def samples(files: Files, until: int) -> list[Sample]:
+    """A sample for each join of which both tables have files.
+
+    Args:
+        files: the output.
+        until: the sampled hour lies in the day before this time, or the day of it (µs since 1970 UTC).
+
+    Raises:
+        StorageError: a storage call failed.
+        DamagedFile: a file is not as it was written.
+    """
+    found = (_sample(files, table, table.join, until) for table in TABLES.values() if table.join)
+    return [sample for sample in found if sample]
+
+
+def _sample(files: Files, table: Table, join: Join, until: int) -> Sample | None:
+    days = (until - DAY, until)
+    if not any(True for day in days for _ in _listed(files, table, day)):
+        return None
+    found = {layout.hour_of(file.name) for day in days for file in _listed(files, join.left, day)}
+    hours = sorted(hour for hour in found if hour is not None)
+    settled = [hour for hour in hours if hour + HOUR + SETTLED <= until]
+    for hour in (settled or [hour for hour in hours if hour < until])[: -HOURS - 1 : -1]:
+        for attempt in range(TRIES):
+            try:
+                sample = _of_hour(files, table, join, hour)
+            except StorageError:
+                if attempt == TRIES - 1:
+                    raise
+            else:
+                if sample:
+                    return sample
+                break
+    return None
+
+
+def _of_hour(files: Files, table: Table, join: Join, hour: int) -> Sample | None:
+    """Returns None if the hour does not tell: no rows, no files of the joined table, or too many."""
+    spans = _spans(files, join, hour)
+    if not spans:
+        return None
+    first, last = min(begin for begin, _ in spans.values()), max(end for _, end in spans.values())
+    hours = range(first // HOUR * HOUR, last + 1, HOUR)
+    listed = {one: [*_listed(files, table, one, hourly=True)] for one in hours}
+    number = sum(map(len, listed.values()))
+    if not 0 < number <= FILES:
+        return None
+    # What began before the first of them was made before the table was exported.
+    exported = min(one for one in hours if listed[one])
+    spans = {one: span for one, span in spans.items() if span[0] + JOIN_MARGIN >= exported}
+    if not spans:
+        return None
+    column = table.sort_key[0]
+    ids = sorted(identity[join.identity.index(column)] for identity in spans)
+
+    def matches(file: BlobInfo) -> set[Identity]:
+        return {
+            identity
+            for *identity_, time in _rows(files, file, (*join.identity, table.time_column), column, ids)
+            for identity in [tuple(identity_)]
+            if None not in identity and identity in spans and spans[identity][0] <= time <= spans[identity][1]
+        }
+
+    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="matching") as pool:
+        matched = set[Identity]().union(*pool.map(matches, itertools.chain(*listed.values())))
+    return Sample(join.view, table.name, hour, len(spans), len(matched))
+
+
+def _spans(files: Files, join: Join, hour: int) -> dict[Identity, Span]:
+    """When the counterparts of the sampled rows of the hour may be, by identity."""
+    columns = [*join.identity, join.begin, join.end]
+    key = join.left.sort_key[0]
+    whole: pa.Table | None = None
+    for file in _listed(files, join.left, hour, hourly=True):
+        with contents.parquet_file(files, file) as opened:
+            table = _plain(opened.read(columns=columns), columns)
+        table = table.filter(pc.greater_equal(table[join.begin], hour - REACH))
+        both = pa.concat_tables([whole, table]) if whole else table
+        whole = both.sort_by([(key, "ascending"), *((name, "ascending") for name in columns)]).slice(0, ROWS)
+    found: dict[Identity, Span] = {}
+    for *names, begin, end in _tuples(whole) if whole else ():
+        known = found.get(tuple(names), (begin, end))
+        found[tuple(names)] = min(known[0], begin), max(known[1], end)
+    return {one: (begin - JOIN_MARGIN, end + JOIN_MARGIN) for one, (begin, end) in found.items()}
+
+
+def _rows(
+    files: Files, file: BlobInfo, columns: Sequence[str], key: str, wanted: Sequence[str]
+) -> Iterable[tuple[Any, ...]]:
+    """The rows of a file whose `key` is among the wanted values, which are sorted."""
+    with contents.parquet_file(files, file) as opened:
+        at = opened.schema_arrow.get_field_index(key)
+        groups = [
+            one
+            for one in range(opened.num_row_groups)
+            if _may_have(opened.metadata.row_group(one).column(at), wanted)
+        ]
+        table = _plain(opened.read_row_groups(groups, columns=list(columns)), columns)
+    return _tuples(table.filter(pc.is_in(table[key], pa.array(wanted, table[key].type))))
+
+
+def _plain(table: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """These columns in their order, times as µs since 1970 UTC."""
+    types = {pa.timestamp("us", "UTC"): pa.int64()}
+    chosen = table.select(columns)
+    return chosen.cast(pa.schema([(one.name, types.get(one.type, one.type)) for one in chosen.schema]))
+
+
+def _tuples(table: pa.Table) -> Iterable[tuple[Any, ...]]:
+    return zip(*(column.to_pylist() for column in table.columns), strict=True)
+
+
+def _may_have(column: Any, wanted: Sequence[str]) -> bool:
+    """Whether a value from the first to the last of these may be in a column of a row group."""
+    limits = column.statistics
+    return not (limits and limits.has_min_max) or bool(limits.min <= wanted[-1] and wanted[0] <= limits.max)
+
+
+def _listed(files: Files, table: Table, time: int, *, hourly: bool = False) -> Iterator[BlobInfo]:
+    """The Parquet files of a table in the folders of a day or an hour."""
+    moment = datetime.fromtimestamp(time // SECOND, UTC)
+    folder = layout.folder("parquet", table.name, f"{moment:%Y-%m-%d}", f"{moment:%H}" if hourly else "")
+    prefix = folder if hourly else folder.removesuffix("/")
+    return (file for file in files.outputs(prefix) if file.visible and file.name.endswith(".parquet"))
