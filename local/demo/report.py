@@ -12,13 +12,18 @@ from shared.report.write import write
 REPORT = Path(".demo/report.html")
 
 
+def location(stack: Stack) -> Container:
+    """The containers that the demo fills."""
+    connection = Connection(string=stack.azurite.connection_string)
+    return Container(
+        blob_storage.connect(connection, connection, STATE, OUTPUT, dead_letter_container=REJECTED)
+    )
+
+
 def report(stack: Stack, since: datetime, until: datetime) -> Path:
     """The page, which it writes over; its path as seen from the repository."""
     (ROOT / REPORT).parent.mkdir(exist_ok=True)
-    connection = Connection(string=stack.azurite.connection_string)
-    place = Container(
-        blob_storage.connect(connection, connection, STATE, OUTPUT, dead_letter_container=REJECTED)
-    )
+    place = location(stack)
     range_ = Range(_microseconds(since), _microseconds(until))
     write(place, f"container {OUTPUT}", range_, ROOT / REPORT, force=True, progress=lambda *_: None)
     return REPORT

@@ -7,22 +7,29 @@ import shutil
 import signal
 import tempfile
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from local.demo import drive, show
-from local.demo.report import report
+from local.demo.report import location, report
 from local.emulators import child
 from local.emulators.azurite import AzuriteError
 from local.stack import HUB, Stack
-from local.traffic.check import check, check_durations
+from local.traffic.check import Records, check, check_durations
 from local.traffic.generate import Traffic, generate
 from local.traffic.send import next_sequences, producer, send
+from local.traffic.truth import OTHER_ROWS, ROW
+from shared.matching.sample import samples
+from shared.tables.column import Table
 from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables.registry import TABLES, categories, of_categories
 from shared.tables.websocket_connection_logs import RECORDS
+from shared.timeunits import SECOND
 
 EXIT_WRONG, EXIT_FAILED = 1, 2
 PARTITIONS = 4
@@ -35,7 +42,8 @@ def run() -> int:
     # The name is known before the folder exists, so that any interruption removes it.
     folder = Path(tempfile.gettempdir()) / f"websocket-logs-demo-{os.getpid()}"
     try:
-        with Stack(folder, PARTITIONS, ports=(options.blob_port, options.hub_port)) as stack:
+        settings = {"EXPORT_CATEGORIES": ",".join(categories())}
+        with Stack(folder, PARTITIONS, settings, ports=(options.blob_port, options.hub_port)) as stack:
             status = demonstrate(stack, console, options)
             show.lead_on(console, stack, kept=options.keep)
             if options.keep:
@@ -55,7 +63,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--connections", type=int, default=10_000, help="connections to make traffic of")
     parser.add_argument("--seed", type=int, default=1, help="of the traffic: the same gives the same")
     parser.add_argument("--bad", type=float, default=0.01, help="share of bad records")
-    parser.add_argument("--foreign", type=float, default=0.2, help="share of records of other categories")
+    parser.add_argument("--foreign", type=float, default=0.45, help="share of records of other categories")
     parser.add_argument("--blob-port", type=int, default=0, help="port of Azurite; 0: a free one")
     parser.add_argument(
         "--hub-port", type=int, default=0, help="port of the Event Hubs broker; 0: a free one"
@@ -74,6 +82,7 @@ def demonstrate(stack: Stack, console: Console, options: argparse.Namespace) -> 
         now,
         bad=options.bad,
         foreign=options.foreign,
+        exported=categories(),
     )
     bars = Progress(
         TextColumn("{task.description:<8}"),
@@ -93,7 +102,8 @@ def demonstrate(stack: Stack, console: Console, options: argparse.Namespace) -> 
             stack, drained.host, options.connections, lambda done: bars.update(finished, completed=done)
         )
     drained.host.stop()
-    records, connections = stack.table(RECORDS.name), stack.table(CONNECTIONS.name)
+    tables = {table: stack.table(table.name) for table in TABLES.values()}
+    records, connections = tables[RECORDS], tables[CONNECTIONS]
     counts = stack.counts()
     rejected = stack.rejected()
     show.output(console, stack.files(""), records, connections)
@@ -103,11 +113,11 @@ def demonstrate(stack: Stack, console: Console, options: argparse.Namespace) -> 
         f"{drained.redelivered:,} envelopes came again",
         highlight=False,
     )
+    for sample in samples(location(stack).files, int(time.time()) * SECOND):
+        console.print(sample.sentence, highlight=False)
     page = report(stack, now - timedelta(hours=5), datetime.now(UTC))
     console.print(f"report: {page}, open it in a browser", highlight=False)
-    result = check(traffic.truth, records, rejected=rejected, skipped=counts.skipped)
-    for example in result.examples:
-        console.print(f"[red]{example}[/]", highlight=False)
+    results = compared(traffic, tables, rejected, counts.skipped, console)
     durations = check_durations(traffic.truth, connections)
     for example in durations.examples:
         console.print(f"[red]{example}[/]", highlight=False)
@@ -116,13 +126,38 @@ def demonstrate(stack: Stack, console: Console, options: argparse.Namespace) -> 
         f"durations: {durations.connections} connections, {durations.exact} exact, {durations.wrong} wrong, "
         f"{durations.missing} missing"
     )
+    rows, lost, duplicated = (
+        sum(getattr(one, name) for one in results) for name in ("rows", "lost", "duplicated")
+    )
     print(
-        f"demo: {counts.records} records in, {result.rows} rows, {sum(rejected.values())} rejected, "
-        f"{counts.skipped} skipped, {result.lost} lost, {result.duplicated} duplicated",
+        f"demo: {counts.records} records in, {rows} rows, {sum(rejected.values())} rejected, "
+        f"{counts.skipped} skipped, {lost} lost, {duplicated} duplicated",
         flush=True,
     )
-    good = result.exact and balanced and not (durations.wrong or durations.missing)
+    good = all(one.exact for one in results) and balanced and not (durations.wrong or durations.missing)
     return 0 if good else EXIT_WRONG
+
+
+def compared(
+    traffic: Traffic,
+    tables: Mapping[Table, pa.Table],
+    rejected: Mapping[str, int],
+    skipped: int,
+    console: Console,
+) -> list[Records]:
+    """Compares the rows of each category with the truth, and prints the result of each."""
+    results = []
+    for category, table in zip(categories(), of_categories(categories()), strict=True):
+        outcome = OTHER_ROWS.get(category, ROW)
+        found = check(traffic.truth, tables[table], outcome=outcome, rejected=rejected, skipped=skipped)
+        console.print(
+            f"{table.name}: {found.rows:,} rows, {found.lost} lost, {found.duplicated} duplicated",
+            highlight=False,
+        )
+        for example in found.examples:
+            console.print(f"[red]{example}[/]", highlight=False)
+        results.append(found)
+    return results
 
 
 def sent(stack: Stack, traffic: Traffic, bars: Progress) -> dict[str, int]:

@@ -30,12 +30,14 @@ FINISHED = ("CorrelationId", "StartTime", "DurationMs", "Status", "EventCount", 
 
 
 def tree(files: Iterable[str]) -> Tree:
-    """The folders of the container, each with how many files it holds."""
+    """The folders of the container with how many files they hold; the hours of the records' table alone."""
     root = Tree("[bold]websocket-logs[/]")
     nodes: dict[str, Tree] = {}
     inside: dict[str, int] = {}
     for file in files:
         folder = file.rpartition("/")[0]
+        if RECORDS.name not in folder or not folder.startswith("parquet/"):
+            folder = folder.partition("/date=")[0]
         inside[folder] = inside.get(folder, 0) + 1
     for folder, count in sorted(inside.items()):
         parent, path = root, ""

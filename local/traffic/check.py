@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from local.traffic.connections import Flags, Ints
-from local.traffic.truth import Truth
+from local.traffic.truth import ROW, Truth
 
 EXAMPLES = 5
 """How many of each difference are quoted."""
@@ -98,6 +98,7 @@ def check(
     truth: Truth,
     rows: Rows,
     *,
+    outcome: str = ROW,
     rejected: Mapping[str, int] | int | None = None,
     skipped: int | None = None,
 ) -> Records:
@@ -106,10 +107,13 @@ def check(
     Args:
         truth: what was sent; its `first_sequences` say where sequence numbers began.
         rows: with the columns of `ROWS`; the last part of `_EventHubPartition` is the partition id.
+        outcome: which records they are: `ROW`, or one of `OTHER_ROWS`, whose rows have no event name.
         rejected: how many rejections were found, by reason or in all; None: not compared.
         skipped: how many records of other categories were counted; None: not compared.
     """
-    table, good = _table(rows, ROWS), truth.good()
+    names = [name for name in VALUES if outcome == ROW or name != "EventName"]
+    schema = pa.schema([one for one in ROWS if one.name not in VALUES.keys() - {*names}])
+    table, good = _table(rows, schema), truth.good(outcome)
     partitions = {name: code for code, name in enumerate(good["partition"].unique().to_pylist())}
     begins = np.array([truth.first_sequences.get(name, 0) for name in partitions] or [0], np.int64)
     partition = _codes(good["partition"], partitions)
@@ -131,8 +135,8 @@ def check(
     times = np.bincount(matched, minlength=len(wanted))
     expected, actual = good.take(pa.array(matched)), table.filter(pa.array(hit))
     differs = np.zeros(len(matched), bool)
-    for column, name in VALUES.items():
-        unequal = pc.not_equal(actual[column], expected[name].cast(ROWS.field(column).type))
+    for column in names:
+        unequal = pc.not_equal(actual[column], expected[VALUES[column]].cast(ROWS.field(column).type))
         differs |= pc.fill_null(unequal, fill_value=True).to_numpy()
     return Records(
         expected=len(wanted),

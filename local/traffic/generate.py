@@ -1,6 +1,6 @@
 """Generates traffic from a seed: which record goes into which envelope of which partition, in which form."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -43,6 +43,7 @@ def generate(
     bad: float = 0.01,
     foreign: float = 0.2,
     mix: Mix | None = None,
+    exported: Collection[str] = (records.CATEGORY,),
 ) -> Traffic:
     """Traffic of `count` connections between `start` and `end`; the same for the same arguments.
 
@@ -57,6 +58,7 @@ def generate(
         bad: bad records for each good one, and unreadable envelopes for each readable one.
         foreign: records of other categories for each good one; half of them in envelopes of their own.
         mix: shares of the forms.
+        exported: categories of which the truth expects rows; others are skipped.
 
     Raises:
         ValueError: the times are too far from `now`, or not in order.
@@ -76,7 +78,16 @@ def generate(
 
     elements, sizes, own = _elements(rng, events, mix, bad, foreign)
     envelopes = _envelopes(rng, elements, sizes, own, mix=mix, bad=bad, partitions=len(partitions))
-    sends = Sends(tuple(partitions), events, elements, envelopes, time_form, _microseconds(now), mix)
+    sends = Sends(
+        tuple(partitions),
+        events,
+        elements,
+        envelopes,
+        time_form,
+        _microseconds(now),
+        mix,
+        frozenset(exported),
+    )
     return Traffic(sends, _truth(sends))
 
 
@@ -88,10 +99,12 @@ def _elements(
     damaged = max(int(bad * total), len(records.BAD)) if bad else 0
     mixed, apart = int(foreign * total / 2), int(foreign * total) - int(foreign * total / 2)
     variants = np.arange(damaged) % len(records.BAD)
+    kinds = spread(rng, mixed + apart, mix.foreign)
+    told = _told(rng, events, kinds, mix)
     main = Elements(
-        np.concatenate((np.arange(total), rng.integers(0, total, damaged + mixed))),
+        np.concatenate((np.arange(total), rng.integers(0, total, damaged), told[:mixed])),
         np.concatenate((np.full(total, ROW), REASON_OF[variants], np.full(mixed, SKIPPED))),
-        np.concatenate((spread(rng, total, mix.forms), variants, np.arange(mixed) % len(records.FOREIGN))),
+        np.concatenate((spread(rng, total, mix.forms), variants, kinds[:mixed])),
     )
     # Delivery usually takes 3 to 10 minutes, rarely up to 90.
     late = rng.random(len(main.event)) < LATE
@@ -99,12 +112,22 @@ def _elements(
         rng.exponential(1800, len(main.event)), 4800
     )
     main = main.take(np.argsort(events.time[main.event] + (delay * SECOND).astype(np.int64), kind="stable"))
-    extra = Elements(
-        rng.integers(0, total, apart), np.full(apart, SKIPPED), np.arange(apart) % len(records.FOREIGN)
-    )
+    extra = Elements(told[mixed:], np.full(apart, SKIPPED), kinds[mixed:])
     sizes, own = _sizes(rng, len(main.event), mix), _sizes(rng, apart, mix)
     elements = Elements(*(np.concatenate(pair) for pair in zip(main, extra, strict=True)))
     return elements, np.concatenate((sizes, own)), len(own)
+
+
+def _told(rng: np.random.Generator, events: Events, kinds: Ints, mix: Mix) -> Ints:
+    """The event whose time and ids a foreign record has.
+
+    Requests that began connections have that of the first event of different ones, as long as there are any.
+    """
+    found: Ints = rng.integers(0, len(events.time), len(kinds))
+    firsts = np.flatnonzero(np.diff(events.connection, prepend=-1))
+    requests = np.flatnonzero(np.array([records.FOREIGN[name].of_connection for name in mix.foreign])[kinds])
+    found[requests] = np.resize(rng.permutation(firsts), len(requests))
+    return found
 
 
 def _sizes(rng: np.random.Generator, total: int, mix: Mix) -> Ints:
@@ -169,9 +192,23 @@ def _truth(sends: Sends) -> Truth:
     index = np.arange(len(envelope)) - np.repeat(np.cumsum(size) - size, size)
     whole = broken[envelope]
     found = sends.elements.take(envelopes.first[envelope] + index)
-    outcome = np.where(whole, UNREADABLE, found.outcome)
+    # By kind of foreign record: its outcome, and whether its id is that of no connection.
+    kinds = [records.FOREIGN[name] for name in sends.mix.foreign]
+    rows = [
+        OUTCOMES.index(truth.OTHER_ROWS[one.category])
+        if one.category in sends.exported & truth.OTHER_ROWS.keys()
+        else SKIPPED
+        for one in kinds
+    ]
+    foreign = ~whole & (found.outcome == SKIPPED)
+    kind = np.where(foreign, found.variant, 0)
+    outcome = np.where(whole, UNREADABLE, np.where(foreign, np.array(rows)[kind], found.outcome))
     missing = outcome != ROW
+    no_row = ~np.isin(outcome, [OUTCOMES.index(name) for name in truth.ROWS])
+    other = foreign & ~np.array([one.of_connection for one in kinds])[kind]
     connection = events.connection[found.event]
+    ids = [*events.correlation_ids, *map(records.unrelated, events.correlation_ids)]
+    id_ = events.id_of[connection] + other * len(events.correlation_ids)
     return Truth(
         pa.table(
             {
@@ -181,11 +218,11 @@ def _truth(sends: Sends) -> Truth:
                 "outcome": _named(outcome, OUTCOMES),
                 "connection": pa.array(connection, mask=missing),
                 "resource_id": _named(
-                    events.resource_of[connection], [one.lower() for one in connections.RESOURCES], missing
+                    events.resource_of[connection], [one.lower() for one in connections.RESOURCES], no_row
                 ),
-                "correlation_id": _named(events.id_of[connection], events.correlation_ids, missing),
+                "correlation_id": _named(id_, ids, no_row),
                 "event_name": _named(events.name[found.event], list(connections.EVENT_NAMES), missing),
-                "time": pa.array(events.time[found.event], mask=missing),
+                "time": pa.array(events.time[found.event], mask=no_row),
                 "error": pa.array(events.error[found.event], mask=missing),
             }
         )

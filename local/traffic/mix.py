@@ -22,6 +22,15 @@ class Mix:
     )
     encodings: Mapping[str, float] = field(default_factory=lambda: _shares("plain", bodies.ENCODINGS, 0.03))
     forms: Mapping[str, float] = field(default_factory=lambda: _shares("standard", records.FORMS, 0.03))
+    foreign: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "connection_request": 1.0,
+            "other_request": 0.3,
+            "gateway_table": 0.03,
+            "language_model": 0.05,
+            "audit_log": 0.05,
+        }
+    )
     times: Mapping[str, float] = field(default_factory=lambda: _shares("seven_digits", times.WAYS, 0.01))
     empty: float = 0.01
     """Envelopes with no records, for each envelope with some."""

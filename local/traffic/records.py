@@ -8,6 +8,7 @@ type Json = bool | int | float | str | list[Json] | Mapping[str, Json] | None
 type Record = dict[str, Json]
 
 CATEGORY = "WebSocketConnectionLogs"
+GATEWAY, LANGUAGE = "GatewayLogs", "GatewayLlmLogs"
 TABLE = "ApiManagementWebSocketConnectionLogs"
 
 
@@ -106,25 +107,99 @@ FORMS: dict[str, Callable[[Facts], Record]] = {
 }
 
 
-def _gateway_log(facts: Facts) -> Record:
-    return standard(facts) | {
-        "category": "GatewayLogs",
-        "operationName": "Microsoft.ApiManagement/GatewayLogs",
-        "callerIpAddress": "192.0.2.7",
-        "durationMs": 12,
-        "properties": {"method": "GET", "url": "https://synthetic.example/ws", "responseCode": 101},
+APIS = (("chat", "connect"), ("prices", "subscribe"), ("orders", "track"))
+"""API and operation, one for each request."""
+
+
+def unrelated(correlation: str) -> str:
+    """The id of a request that is none of a connection: one of a connection, backwards."""
+    return correlation[::-1]
+
+
+def _request(facts: Facts, *, upgrade: bool) -> Record:
+    api, operation = APIS[sum(map(ord, facts.correlation)) % len(APIS)]
+    code = 500 if facts.error else 101 if upgrade else 200
+    return {
+        "method": "GET",
+        "url": f"https://synthetic.example/{api}/{operation}",
+        "backendResponseCode": code,
+        "responseCode": code,
+        "requestSize": 812,
+        "responseSize": 1113,
+        "cache": "none",
+        "backendTime": 11,
+        "clientProtocol": "HTTP/1.1",
+        "clientTlsVersion": "1.2",
+        "apiId": api,
+        "apiRevision": "1",
+        "operationId": operation,
+        "apimSubscriptionId": "synthetic",
+        "backendId": f"{api}-backend",
     }
 
 
-def _audit_log(facts: Facts) -> Record:
-    return standard(facts) | {"category": "DeveloperPortalAuditLogs", "properties": None}
+def _of_category(category: str, facts: Facts, properties: Json) -> Record:
+    return standard(facts) | {
+        "category": category,
+        "operationName": f"Microsoft.ApiManagement/{category}",
+        "properties": properties,
+    }
+
+
+def _connection_request(facts: Facts) -> Record:
+    return _of_category(GATEWAY, facts, _request(facts, upgrade=True)) | {
+        "callerIpAddress": "192.0.2.7",
+        "durationMs": 12,
+        "isRequestSuccess": not facts.error,
+    }
+
+
+def _other_request(facts: Facts) -> Record:
+    return _of_category(GATEWAY, facts, _request(facts, upgrade=False)) | {
+        "callerIpAddress": "198.51.100.23",
+        "durationMs": 12,
+        "isRequestSuccess": not facts.error,
+        "correlationId": unrelated(facts.correlation),
+    }
 
 
 def _gateway_table(facts: Facts) -> Record:
     return _table_columns(facts) | {"Type": "ApiManagementGatewayLogs", "ResponseCode": 101}
 
 
-FOREIGN: tuple[Callable[[Facts], Record], ...] = (_gateway_log, _audit_log, _gateway_table)
+def _language_model(facts: Facts) -> Record:
+    properties: Record = {
+        "modelName": "synthetic-model",
+        "deploymentName": "chat",
+        "isStreamCompletion": False,
+        "promptTokens": 26,
+        "completionTokens": 5,
+        "totalTokens": 31,
+        "requestMessages": [{"role": "user", "content": "hello"}],
+    }
+    return _of_category(LANGUAGE, facts, properties) | {"correlationId": unrelated(facts.correlation)}
+
+
+def _audit_log(facts: Facts) -> Record:
+    return _of_category("DeveloperPortalAuditLogs", facts, None)
+
+
+class Foreign(NamedTuple):
+    """A kind of record that is none of a WebSocket connection."""
+
+    category: str
+    make: Callable[[Facts], Record]
+    of_connection: bool = False
+    """Whether it tells of the request that began a connection; otherwise its id is that of no connection."""
+
+
+FOREIGN: dict[str, Foreign] = {
+    "connection_request": Foreign(GATEWAY, _connection_request, of_connection=True),
+    "other_request": Foreign(GATEWAY, _other_request),
+    "gateway_table": Foreign(GATEWAY, _gateway_table, of_connection=True),
+    "language_model": Foreign(LANGUAGE, _language_model),
+    "audit_log": Foreign("DeveloperPortalAuditLogs", _audit_log),
+}
 
 
 def _without(key: str) -> Callable[[Facts], Json]:

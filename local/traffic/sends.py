@@ -16,7 +16,7 @@ BLOCK = 2000
 """Envelopes that are built at a time: enough for vectors to pay, few enough to fit into memory."""
 
 REASONS = list(dict.fromkeys(reason for reason, _ in records.BAD))
-OUTCOMES = [truth.ROW, truth.SKIPPED, truth.UNREADABLE, *REASONS]
+OUTCOMES = [truth.ROW, truth.SKIPPED, truth.UNREADABLE, *REASONS, *truth.OTHER_ROWS.values()]
 ROW, SKIPPED, UNREADABLE = range(3)
 REASON_OF = np.array([OUTCOMES.index(reason) for reason, _ in records.BAD])
 
@@ -36,7 +36,7 @@ class Elements(NamedTuple):
     outcome: Ints
     """Place in `OUTCOMES`."""
     variant: Ints
-    """Place in `records.FORMS`, `records.FOREIGN` or `records.BAD`, by the outcome."""
+    """Place in `Mix.forms`, `Mix.foreign` or `records.BAD`, by the outcome."""
 
     def take(self, places: Ints) -> "Elements":
         """The elements at these places."""
@@ -67,6 +67,8 @@ class Sends(Sequence[Send]):
     time_form: Ints
     now: int
     mix: Mix
+    exported: frozenset[str]
+    """The categories of which rows are expected."""
 
     def __len__(self) -> int:
         return len(self.envelopes.partition)
@@ -118,10 +120,11 @@ class Sends(Sequence[Send]):
             events.error[place].tolist(),
         )
         forms = [records.FORMS[name] for name in self.mix.forms]
+        foreign = [records.FOREIGN[name].make for name in self.mix.foreign]
         return [
             forms[variant](fact)
             if outcome == ROW
-            else records.FOREIGN[variant](fact)
+            else foreign[variant](fact)
             if outcome == SKIPPED
             else records.BAD[variant][1](fact)
             for outcome, variant, fact in zip(outcomes, variants, facts, strict=True)

@@ -11,6 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 ROW, SKIPPED, UNREADABLE = "row", "skipped", "unreadable_envelope"
+OTHER_ROWS = {"GatewayLogs": "gateway_row", "GatewayLlmLogs": "language_model_row"}
+"""Outcomes of records of other categories that are exported, too, by category."""
+ROWS = {ROW, *OTHER_ROWS.values()}
 WHOLE_ENVELOPE = -1
 _FIRST_SEQUENCES = b"first_sequences"
 
@@ -23,9 +26,11 @@ class Truth:
 
     - partition: partition id; position: of the envelope among those of its partition, from 0;
       record_index: among all elements of the envelope, from 0, or `WHOLE_ENVELOPE`
-    - outcome: `ROW`, `SKIPPED` (another category), or the reason of its rejection
-    - connection, resource_id (lower case), correlation_id, event_name, time (microseconds since
-      1970-01-01 UTC), error (the record has an error text): null unless the outcome is `ROW`
+    - outcome: `ROW` (of a WebSocket connection), one of `OTHER_ROWS`, `SKIPPED` (a category that is not
+      exported), or the reason of its rejection
+    - resource_id (lower case), correlation_id, time (microseconds since 1970-01-01 UTC): null unless the
+      outcome is one of `ROWS`
+    - connection, event_name, error (the record has an error text): null unless the outcome is `ROW`
 
     `first_sequences` says which sequence number each partition's first envelope got; 0 where nothing is said.
     """
@@ -41,8 +46,8 @@ class Truth:
 
     @property
     def rows(self) -> int:
-        """How many rows must be exported."""
-        return self.outcomes.get(ROW, 0)
+        """How many rows must be exported, of all tables."""
+        return sum(number for outcome, number in self.outcomes.items() if outcome in ROWS)
 
     @property
     def skipped(self) -> int:
@@ -52,11 +57,11 @@ class Truth:
     @property
     def rejected(self) -> dict[str, int]:
         """How many rejections there must be, by reason."""
-        return {name: count for name, count in self.outcomes.items() if name not in {ROW, SKIPPED}}
+        return {name: count for name, count in self.outcomes.items() if name not in {*ROWS, SKIPPED}}
 
-    def good(self) -> pa.Table:
-        """The records that must become rows."""
-        return self.records.filter(pc.equal(self.records["outcome"], ROW))
+    def good(self, outcome: str = ROW) -> pa.Table:
+        """The records that must become rows of one table."""
+        return self.records.filter(pc.equal(self.records["outcome"], outcome))
 
     def connections(self) -> pa.Table:
         """One row per connection: the raw facts, from which a status follows.

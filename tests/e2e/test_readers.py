@@ -14,13 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from local.traffic.generate import Traffic, generate
+from local.traffic.truth import ROW
 from shared.connections.timer import Finisher
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
 from shared.policies import ExportPolicy, FinishPolicy
 from shared.protocol.hub import HubState, Position
-from shared.tables import views
-from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables import join_views, views
+from shared.tables.registry import TABLES, categories
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR
 from tests.documents import Block, blocks
@@ -32,12 +33,13 @@ SNIPPETS = [
     if one.exercised and "result" in one.code
 ]
 QUERIES = [one for one in blocks("sql") if one.exercised]
+CATEGORIES = categories()
 NOW = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
 def traffic() -> Traffic:
-    return generate(1, 800, NOW - timedelta(hours=26), NOW)
+    return generate(1, 800, NOW - timedelta(hours=26), NOW, exported=CATEGORIES)
 
 
 class Drained:
@@ -57,7 +59,11 @@ def output(traffic: Traffic, tmp_path_factory: pytest.TempPathFactory) -> Path:
     storage = MemoryStorage(lambda: now)
     ids = iter(range(1, 1000))
     exporter = Exporter(
-        storage, ExportPolicy(formats=("parquet", "json")), 1 << 26, lambda: now, lambda: f"{next(ids):032x}"
+        storage,
+        ExportPolicy(formats=("parquet", "json"), categories=CATEGORIES),
+        1 << 26,
+        lambda: now,
+        lambda: f"{next(ids):032x}",
     )
     bodies: dict[str, list[bytes]] = {}
     for one in traffic.sends:
@@ -117,7 +123,7 @@ def test_a_documented_reader_sees_date_and_hour_and_every_row(
     scope: dict[str, Any] = {}
     exec(snippet, scope)
     result = {(str(date)[:10], int(hour)): count for date, hour, count in scope["result"]}
-    assert sum(result.values()) == traffic.truth.rows
+    assert sum(result.values()) == traffic.truth.outcomes[ROW]
     assert result == hours(inside)
 
 
@@ -125,8 +131,11 @@ def test_a_documented_reader_sees_date_and_hour_and_every_row(
 @pytest.mark.usefixtures("inside")
 def test_a_documented_query_finds_something(query: Block) -> None:
     with duckdb.connect() as database:
-        for table in (RECORDS, CONNECTIONS):
+        for table in TABLES.values():
             database.execute(views.duckdb(table, "."))
+        for table in TABLES.values():
+            if table.join:
+                database.execute(join_views.duckdb(table, table.join))
         # Not as Python objects: for times, DuckDB would need one more package.
         found = database.sql(query.code).to_arrow_table()
     assert found.num_rows

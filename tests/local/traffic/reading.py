@@ -34,7 +34,11 @@ class Malformed(NamedTuple):
     text: str
 
 
-def read(body: bytes, enqueued: int) -> Read:
+WEBSOCKET = frozenset({"websocketconnectionlogs", "apimanagementwebsocketconnectionlogs"})
+
+
+def read(body: bytes, enqueued: int, names: frozenset[str] = WEBSOCKET) -> Read:
+    """`names`: of the category and its table, in lower case; all else is skipped."""
     try:
         elements = _elements(body)
     except (ValueError, EOFError, OSError, RecursionError):
@@ -42,7 +46,7 @@ def read(body: bytes, enqueued: int) -> Read:
     result = Read([], [], 0)
     for index, element in enumerate(elements):
         try:
-            found = _record(element, enqueued)
+            found = _record(element, enqueued, names)
         except Rejected as rejected:
             result.rejections.append((index, str(rejected)))
             continue
@@ -138,14 +142,16 @@ def _lower(value: dict[str, Any]) -> dict[str, Any]:
     return {key.lower(): one for key, one in value.items()}
 
 
-def _record(element: Json, enqueued: int) -> tuple[str | None, str, str | None, int] | None:
+def _record(
+    element: Json, enqueued: int, names: frozenset[str]
+) -> tuple[str | None, str, str | None, int] | None:
     if isinstance(element, Malformed):
         raise Rejected("malformed_record")
     if not isinstance(element, dict):
         raise Rejected("record_not_an_object")
     outer = _lower(element)
     category = outer.get("category", outer.get("type", "")).strip().lower()
-    if category not in {"websocketconnectionlogs", "apimanagementwebsocketconnectionlogs"}:
+    if category not in names:
         return None
     inner = _properties(outer.get("properties"))
     correlation = _text(_first(outer.get("correlationid"), inner.get("correlationid")))

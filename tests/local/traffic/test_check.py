@@ -9,7 +9,7 @@ import pytest
 
 from local.traffic.check import CONNECTIONS, ROWS, check, check_durations
 from local.traffic.generate import generate
-from local.traffic.truth import Truth
+from local.traffic.truth import OTHER_ROWS, ROW, Truth
 
 NOW = datetime(2030, 1, 2, 3, tzinfo=UTC)
 TRUTH = generate(1, 200, NOW - timedelta(hours=6), NOW).truth
@@ -17,7 +17,7 @@ TRUTH = generate(1, 200, NOW - timedelta(hours=6), NOW).truth
 type Row = dict[str, Any]
 
 
-def exported(truth: Truth = TRUTH) -> list[Row]:
+def exported(truth: Truth = TRUTH, outcome: str = ROW) -> list[Row]:
     rows = [
         {
             "_EventHubPartition": f"namespace/hub/{row['partition']}",
@@ -28,7 +28,7 @@ def exported(truth: Truth = TRUTH) -> list[Row]:
             "EventName": row["event_name"],
             "TimeGenerated": row["time"],
         }
-        for row in truth.good().to_pylist()
+        for row in truth.good(outcome).to_pylist()
     ]
     random.Random(1).shuffle(rows)
     return rows
@@ -43,6 +43,23 @@ def test_the_truth_itself_is_exact() -> None:
     assert found.exact
     assert found.expected == found.rows == TRUTH.rows > 0
     assert found.examples == []
+
+
+def test_rows_of_another_category_are_compared_without_an_event_name() -> None:
+    truth = generate(
+        1, 200, NOW - timedelta(hours=6), NOW, exported=("WebSocketConnectionLogs", "GatewayLogs")
+    ).truth
+    outcome = OTHER_ROWS["GatewayLogs"]
+    rows = exported(replace(truth, records=truth.good(outcome)), outcome)
+    for row in rows:
+        del row["EventName"]
+    found = check(truth, rows, outcome=outcome, rejected=truth.rejected, skipped=truth.skipped)
+    assert found.exact
+    assert found.expected == truth.outcomes[outcome] > 20
+    assert check(truth, rows[2:], outcome=outcome).lost == 2
+    assert check(truth, [*rows, rows[0]], outcome=outcome).duplicated == 1
+    assert check(truth, [rows[0] | {"CorrelationId": "x"}, *rows[1:]], outcome=outcome).wrong == 1
+    assert check(truth, exported(truth), outcome=outcome).unexpected == truth.outcomes["row"]
 
 
 def test_rows_may_be_mappings_with_more_columns_and_texts_as_times() -> None:

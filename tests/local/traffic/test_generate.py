@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from local.traffic import records
 from local.traffic.generate import Traffic, generate
 from local.traffic.mix import Mix
-from local.traffic.truth import ROW, WHOLE_ENVELOPE, Truth
+from local.traffic.truth import OTHER_ROWS, ROW, WHOLE_ENVELOPE, Truth
 from tests.local.traffic.reading import EPOCH, read
 
 NOW = datetime(2030, 1, 2, 3, tzinfo=UTC)
@@ -57,6 +57,49 @@ def test_a_second_reading_of_the_bodies_finds_the_truth(
     assert rejections == [row for row in wanted if row[3] not in {ROW, "skipped"}]
     assert skipped == made.truth.skipped
     assert len(rows) + len(rejections) + skipped == made.truth.records.num_rows
+
+
+@pytest.mark.parametrize(
+    ("category", "table"),
+    [("GatewayLogs", "ApiManagementGatewayLogs"), ("GatewayLlmLogs", "ApiManagementGatewayLlmLog")],
+)
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_second_reading_finds_the_rows_of_other_categories(
+    category: str, table: str, *, alone: bool
+) -> None:
+    exported = {category} if alone else {"WebSocketConnectionLogs", "GatewayLogs", "GatewayLlmLogs"}
+    made = generate(3, 400, NOW - timedelta(hours=6), NOW, foreign=0.4, exported=exported)
+    names = frozenset({category.lower(), table.lower()})
+    rows: list[tuple[object, ...]] = []
+    positions: Counter[str] = Counter()
+    for partition, body in made.sends:
+        found = read(body, ENQUEUED, names).rows
+        rows += [
+            (partition, positions[partition], index, resource, id_, time)
+            for index, resource, id_, _, time in found
+        ]
+        positions[partition] += 1
+    columns = ("partition", "position", "record_index", "resource_id", "correlation_id", "time")
+    good = made.truth.good(OTHER_ROWS[category])
+    assert rows == [tuple(row.values()) for row in good.select(columns).to_pylist()]
+    assert len(rows) > 20
+    assert made.truth.skipped == made.truth.outcomes["skipped"] > 5
+    assert (made.truth.outcomes.keys() >= {*OTHER_ROWS.values()}) is not alone
+    assert good["event_name"].null_count == good["connection"].null_count == len(rows)
+    assert not {*made.truth.rejected} & {*OTHER_ROWS.values()}
+
+
+def test_nearly_each_connection_has_one_request_and_others_have_ids_of_their_own() -> None:
+    made = generate(3, 400, NOW - timedelta(hours=6), NOW, foreign=0.4, exported=("GatewayLogs",)).truth
+    ids = {(row["resource_id"], row["correlation_id"]) for row in made.connections().to_pylist()}
+    requests = Counter(
+        (row["resource_id"], row["correlation_id"])
+        for row in made.good(OTHER_ROWS["GatewayLogs"]).to_pylist()
+    )
+    matched = ids & requests.keys()
+    assert 0.9 * len(ids) < len(matched) <= len(ids)
+    assert max(requests[one] for one in matched) <= 2
+    assert len(requests.keys() - ids) > 0.3 * len(ids)
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
