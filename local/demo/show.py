@@ -36,6 +36,8 @@ def tree(files: Iterable[str]) -> Tree:
     inside: dict[str, int] = {}
     for file in files:
         folder = file.rpartition("/")[0]
+        if not folder:
+            continue
         if RECORDS.name not in folder or not folder.startswith("parquet/"):
             folder = folder.partition("/date=")[0]
         inside[folder] = inside.get(folder, 0) + 1

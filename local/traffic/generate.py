@@ -106,16 +106,20 @@ def _elements(
         np.concatenate((np.full(total, ROW), REASON_OF[variants], np.full(mixed, SKIPPED))),
         np.concatenate((spread(rng, total, mix.forms), variants, kinds[:mixed])),
     )
-    # Delivery usually takes 3 to 10 minutes, rarely up to 90.
-    late = rng.random(len(main.event)) < LATE
-    delay = rng.uniform(180, 600, len(main.event)) + late * np.minimum(
-        rng.exponential(1800, len(main.event)), 4800
-    )
-    main = main.take(np.argsort(events.time[main.event] + (delay * SECOND).astype(np.int64), kind="stable"))
-    extra = Elements(told[mixed:], np.full(apart, SKIPPED), kinds[mixed:])
+    main = _delivered(rng, events, main)
+    extra = _delivered(rng, events, Elements(told[mixed:], np.full(apart, SKIPPED), kinds[mixed:]))
     sizes, own = _sizes(rng, len(main.event), mix), _sizes(rng, apart, mix)
     elements = Elements(*(np.concatenate(pair) for pair in zip(main, extra, strict=True)))
     return elements, np.concatenate((sizes, own)), len(own)
+
+
+def _delivered(rng: np.random.Generator, events: Events, elements: Elements) -> Elements:
+    """In the order of their arrival. Delivery usually takes 3 to 10 minutes, rarely up to 90."""
+    number = len(elements.event)
+    late = rng.random(number) < LATE
+    delay = rng.uniform(180, 600, number) + late * np.minimum(rng.exponential(1800, number), 4800)
+    arrival = events.time[elements.event] + (delay * SECOND).astype(np.int64)
+    return elements.take(np.argsort(arrival, kind="stable"))
 
 
 def _told(rng: np.random.Generator, events: Events, kinds: Ints, mix: Mix) -> Ints:
@@ -174,7 +178,8 @@ def _envelopes(
         np.concatenate((spread(rng, filled, mix.encodings), nothing)),
         np.concatenate((np.full(filled, -1), np.arange(broken) % len(bodies.UNREADABLE), np.full(empty, -1))),
     )
-    when = np.concatenate((np.arange(filled - own) / (filled - own), rng.random(own + broken + empty)))
+    main = filled - own
+    when = np.concatenate((np.arange(main) / main, np.arange(own) / max(1, own), rng.random(broken + empty)))
     order = np.argsort(when, kind="stable")
     return Envelopes(*(column[order] for column in columns))
 
