@@ -37,7 +37,16 @@ JOINS = {
     for table in TABLES.values()
     if table.join
 }
-PAGES = {str(block): block.code for block in blocks("kusto", "kql")}
+FUNCTIONS = "".join(
+    f"let {table.join.view} = (since: datetime, until: datetime) {{\n"
+    f"{join_views.kql_query(table, table.join)}\n}};\n"
+    for table in TABLES.values()
+    if table.join
+)
+PAGES = {
+    str(block): (FUNCTIONS if "(datetime(" in block.code else "") + block.code
+    for block in blocks("kusto", "kql")
+}
 QUERIES = {
     **ALERTS,
     # A parameter of the workbook; Azure puts a time span in its place.
