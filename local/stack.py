@@ -186,7 +186,7 @@ class Stack:
         output = self.container(OUTPUT)
         tables = [
             pq.read_table(pa.BufferReader(output.download_blob(file).readall()))
-            for file in self.files(f"parquet/{name}/")
+            for file in self.files(f"parquet/{name}/date=")
         ]
         return pa.concat_tables(tables)
 

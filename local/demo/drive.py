@@ -72,7 +72,7 @@ def finish(stack: Stack, host: HostProcess, connections: int, progress: Callable
         host.invoke(TIMER)
         # Scheduled runs occur in between.
         host.wait_for("invocation", count=fired, timeout=PATIENCE, function=TIMER, scheduled=False)
-        files = stack.files("parquet/ApiManagementWebSocketConnectionRevisions/")
+        files = stack.files("parquet/ApiManagementWebSocketConnectionRevisions/date=")
         quiet = quiet + 1 if files == last and files else 0
         if files != last:
             written = stack.table("ApiManagementWebSocketConnectionRevisions").num_rows

@@ -15,7 +15,7 @@ import pyarrow as pa
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from local.demo import drive, show
+from local.demo import delta, drive, show
 from local.demo.report import location, report
 from local.emulators import child
 from local.emulators.azurite import AzuriteError
@@ -42,7 +42,7 @@ def run() -> int:
     # The name is known before the folder exists, so that any interruption removes it.
     folder = Path(tempfile.gettempdir()) / f"websocket-logs-demo-{os.getpid()}"
     try:
-        settings = {"EXPORT_CATEGORIES": ",".join(categories())}
+        settings = {"EXPORT_CATEGORIES": ",".join(categories()), "DELTA_LOG": "true"}
         with Stack(folder, PARTITIONS, settings, ports=(options.blob_port, options.hub_port)) as stack:
             status = demonstrate(stack, console, options)
             show.lead_on(console, stack, kept=options.keep)
@@ -101,6 +101,7 @@ def demonstrate(stack: Stack, console: Console, options: argparse.Namespace) -> 
         drive.finish(
             stack, drained.host, options.connections, lambda done: bars.update(finished, completed=done)
         )
+    delta.bring_up_to_date(drained.host)
     drained.host.stop()
     tables = {table: stack.table(table.name) for table in TABLES.values()}
     records, connections = tables[RECORDS], tables[CONNECTIONS]
@@ -129,12 +130,14 @@ def demonstrate(stack: Stack, console: Console, options: argparse.Namespace) -> 
     rows, lost, duplicated = (
         sum(getattr(one, name) for one in results) for name in ("rows", "lost", "duplicated")
     )
+    same = delta.compare(stack, traffic.truth)
     print(
         f"demo: {counts.records} records in, {rows} rows, {sum(rejected.values())} rejected, "
         f"{counts.skipped} skipped, {lost} lost, {duplicated} duplicated",
         flush=True,
     )
-    good = all(one.exact for one in results) and balanced and not (durations.wrong or durations.missing)
+    exact = all(one.exact for one in results) and not (durations.wrong or durations.missing)
+    good = exact and balanced and same
     return 0 if good else EXIT_WRONG
 
 

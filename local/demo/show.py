@@ -111,14 +111,16 @@ def lead_on(console: Console, stack: Stack, *, kept: bool) -> None:
         for name, value in stack.settings.items()
         if not name.startswith("AzureFunctionsJobHost")
     )
-    files = f"{COPY}/parquet/{RECORDS.name}/**/*.parquet"
+    files = f"{COPY}/parquet/{RECORDS.name}/date=*/hour=*/*.parquet"
     query = f"duckdb.read_parquet('{files}').aggregate('EventName, count(*)').show()"
+    history = f"print(deltalake.DeltaTable('{COPY}/parquet/{RECORDS.name}').history(3))"
     console.print(
         f"""
 [bold]The command line[/], in another terminal:
 {exports}
 .venv/bin/python -m shared status
 .venv/bin/python -m shared audit
+.venv/bin/python -m shared delta
 .venv/bin/python -m shared report --output report.html
 
 [bold]Azure Storage Explorer[/]: choose "Connect to Azure Storage", "Local storage emulator", blobs port
@@ -129,6 +131,9 @@ Any other tool connects with OutputStorage above.
 
 [bold]DuckDB[/], on a copy of the output in {COPY}:
 .venv/bin/python -c "import duckdb; {query}"
+
+[bold]deltalake[/], on the same copy:
+.venv/bin/python -c "import deltalake; {history}"
 
 Ctrl+C stops the stand-ins.""",
         highlight=False,

@@ -102,7 +102,7 @@ def test_a_demo_that_is_kept_leads_on_to_the_command_line(tmp_path: Path) -> Non
             for line in said.splitlines()
             if line.startswith(".venv/bin/python -m shared ")
         ]
-        assert [command.split()[1] for command in commands] == ["status", "audit", "report"]
+        assert [command.split()[1] for command in commands] == ["status", "audit", "delta", "report"]
         for command in commands:
             run = subprocess.run(
                 [sys.executable, "-m", *command.replace("report.html", str(tmp_path / "page.html")).split()],

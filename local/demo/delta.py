@@ -1,0 +1,51 @@
+"""Reads the newest snapshots of the Delta tables with deltalake and compares them with the ground truth."""
+
+import deltalake
+import pyarrow as pa
+
+from local.demo.drive import PATIENCE
+from local.emulators.azurite import ACCOUNT, KEY
+from local.emulators.functions_host.process import HostProcess
+from local.stack import OUTPUT, Stack
+from local.traffic.check import check, check_durations
+from local.traffic.truth import OTHER_ROWS, ROW, Truth
+from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables.registry import categories, of_categories
+
+TIMER = "compact_logs"
+
+
+def bring_up_to_date(host: HostProcess) -> None:
+    """Fires the timer that keeps the Delta logs, and waits for the end of its run."""
+    host.invoke(TIMER)
+    host.wait_for("invocation", timeout=PATIENCE, function=TIMER, scheduled=False)
+
+
+def snapshot(stack: Stack, table: str) -> pa.Table:
+    """All rows of the newest version of a table, as a Delta reader sees them."""
+    container = stack.container(OUTPUT)
+    options = {
+        "azure_storage_account_name": ACCOUNT,
+        "azure_storage_account_key": KEY,
+        "azure_storage_endpoint": container.primary_endpoint.rsplit("/", 1)[0],
+        "allow_http": "true",
+    }
+    found = deltalake.DeltaTable(f"az://{OUTPUT}/parquet/{table}", storage_options=options)
+    return found.to_pyarrow_table()
+
+
+def compare(stack: Stack, truth: Truth) -> bool:
+    """Compares all tables with what was sent and prints the result; returns whether nothing differs."""
+    results = [
+        check(truth, snapshot(stack, table.name), outcome=OTHER_ROWS.get(category, ROW))
+        for category, table in zip(categories(), of_categories(categories()), strict=True)
+    ]
+    connections = check_durations(truth, snapshot(stack, CONNECTIONS.name))
+    rows, lost, duplicated = (
+        sum(getattr(one, name) for one in results) for name in ("rows", "lost", "duplicated")
+    )
+    print(
+        f"delta: {rows} rows, {lost} lost, {duplicated} duplicated; "
+        f"{connections.exact} of {connections.connections} connections exact"
+    )
+    return all(one.exact for one in results) and not (connections.wrong or connections.missing)
