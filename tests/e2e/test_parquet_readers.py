@@ -2,9 +2,13 @@
 
 import io
 import math
+import re
+import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,7 @@ import pytest
 
 from shared.tables.column import Table
 from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables.registry import TABLES
 from shared.tables.websocket_connection_logs import RECORDS
 from tests.shared.audit.test_tampering import made
 
@@ -141,7 +146,28 @@ def test_a_reader_gives_every_value(
     assert values(READERS[reader](path), table) == expected
 
 
-def test_the_page_names_every_reader_that_is_tried_here() -> None:
+SPARK = """
+import sys
+from pyspark.sql import SparkSession, functions
+
+spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").config(
+    "spark.sql.session.timeZone", "UTC").getOrCreate()
+times = {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"}
+for path in sys.argv[1:]:
+    rows = spark.read.parquet(path).select(functions.to_json(functions.struct("*"), times)).collect()
+    print("[" + ",".join(row[0] for row in rows) + "]")
+"""
+
+
+@pytest.mark.skipif(not find_spec("pyspark") or not shutil.which("java"), reason="needs pyspark and Java")
+def test_spark_gives_every_value(files: dict[tuple[str, str], Path]) -> None:
+    done = subprocess.run([sys.executable, "-c", SPARK, *files.values()], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()[-3000:]
+    for ((_, name), path), line in zip(files.items(), done.stdout.splitlines(), strict=True):
+        expected = pq.read_table(io.BytesIO(path.read_bytes())).to_pylist()
+        assert values(orjson.loads(line), TABLES[name]) == values(expected, TABLES[name])
+
+
+def test_the_page_names_the_readers_that_are_tried_here() -> None:
     page = (ROOT / "docs" / "reading.md").read_text()
-    for reader in READERS:
-        assert f"| {reader} | by a test |" in page, reader
+    assert re.findall(r"^\| (.+?) \| by a test \|", page, re.MULTILINE) == [*READERS]
