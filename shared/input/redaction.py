@@ -107,13 +107,11 @@ def _policy(policy: RedactionPolicy) -> Iterator[_Rule]:
 
 
 def _redacted(column: pa.StringArray, policy: list[_Rule], counts: Counter[str]) -> pa.StringArray | None:
-    """None: nothing in this column has anything to redact."""
-    text = _text(column)
-    policy = [rule for rule in policy if rule.hint in text]
-    if not policy:
-        return None
+    """None: nothing in this column has anything to redact. Each different value is looked at once."""
     encoded = column.dictionary_encode()
     values, changed = encoded.dictionary, False
+    text = _text(values)
+    policy = [rule for rule in policy if rule.hint in text]
     for rule in policy:
         pattern = f"(?i){rule.pattern}"
         found = pc.count_substring_regex(values, pattern)
