@@ -24,7 +24,7 @@ import pyarrow as pa
 from benchmarks import batching, compaction, footprint, growth, outage, rivals, stack
 from benchmarks import connections as opened
 from benchmarks.timing import HEADER, Figure, Job, Times, interleaved
-from benchmarks.workload import LEDGER, NOW, PARTITION, STAMP, Nothing, envelopes, foreign, rejected
+from benchmarks.workload import LEDGER, NOW, PARTITION, STAMP, Nothing, envelopes, foreign, gateway, rejected
 from shared.connections.observations import StartTimeLookup, enrich
 from shared.connections.start_times import StartTimes
 from shared.export import plan
@@ -32,6 +32,7 @@ from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope
 from shared.input.validation import validate
 from shared.policies import ExportPolicy
+from shared.tables.websocket_connection_logs import RECORDS
 from tests.memory import CountingStorage, MemoryStorage
 
 PARQUET, JSON, BOTH = (
@@ -54,6 +55,7 @@ GOALS = {
     "commit with 600k open/with none": ("<=", 1.2),
     "rejecting 1 %/clean": ("<=", 1.3),
     "foreign record/exported record": ("<=", 0.5),
+    "WebSocket records, both exported/one exported": ("<=", 1.05),
     "small batch": ("<=", 12),
     "cold start": ("<=", 1.5),
 }
@@ -134,6 +136,33 @@ def of_content(rounds: int) -> None:
     RESULTS["small batch"] = Figure(times["small batch"].cpu, "ms")
 
 
+def of_mixture(rounds: int) -> None:
+    """A stream with both categories exported, of which 90 % are the gateway's records."""
+    batch, alone = envelopes(100, 50, gateway), envelopes(100, 50)
+    policy = ExportPolicy(categories=("WebSocketConnectionLogs", "GatewayLogs"))
+    valid = validate(PARTITION, batch, policy)
+    tables = [
+        enrich(rows, Nothing())[0] if name == RECORDS.name else rows for name, rows in valid.tables.items()
+    ]
+    times = shown(
+        "90 % of the gateway, 5,000 records",
+        interleaved(
+            {
+                "floor": partial(rivals.floor, batch, *tables),
+                "pipeline": partial(make, batch, policy),
+                "WebSocket records alone": partial(make, alone),
+                "the same, both exported": partial(make, alone, policy),
+            },
+            rounds,
+        ),
+    )
+    RESULTS["90 % gateway/floor"] = times["pipeline"].over(times["floor"])
+    RESULTS["90 % gateway/WebSocket records alone"] = times["pipeline"].over(times["WebSocket records alone"])
+    RESULTS["WebSocket records, both exported/one exported"] = times["the same, both exported"].over(
+        times["WebSocket records alone"]
+    )
+
+
 def of_open_connections(rounds: int) -> None:
     """A commit in a process that knows many open connections, and in one that knows none."""
     batch = envelopes(100, 50)
@@ -192,6 +221,7 @@ def main() -> None:
     print(f"{datetime.now(UTC):%Y-%m-%d}, Python {sys.version.split()[0]}, {os.cpu_count()} cores")
     against_others(rounds)
     of_content(rounds)
+    of_mixture(rounds)
     of_open_connections(rounds)
     RESULTS.update(compaction.compare())
     of_storage()

@@ -47,11 +47,12 @@ _RECORD_SQL = json.dumps(
 )
 
 
-def floor(envelopes: Sequence[Envelope], table: pa.Table) -> None:
+def floor(envelopes: Sequence[Envelope], *tables: pa.Table) -> None:
     """What can't be left out: the JSON of the bodies parsed, the rows written."""
     for envelope in envelopes:
         orjson.loads(envelope.body)
-    pq.write_table(table, pa.BufferOutputStream(), compression="zstd")
+    for table in tables:
+        pq.write_table(table, pa.BufferOutputStream(), compression="zstd")
 
 
 def polars(envelopes: Sequence[Envelope]) -> None:

@@ -85,3 +85,37 @@ def rejected(n: int, record: Record) -> Record:
 def foreign(n: int, record: Record) -> Record:
     """Nine in ten are of another category."""
     return record | {"category": "GatewayLogs"} if n % 10 else record
+
+
+def gateway(n: int, record: Record) -> Record:
+    """Nine in ten are the gateway's records of other requests, with the keys that public samples have."""
+    if n % 10 == 0:
+        return record
+    return record | {
+        "category": "GatewayLogs",
+        "operationName": "Microsoft.ApiManagement/GatewayLogs",
+        "correlationId": str(uuid.UUID(int=n * 0x9E3779B97F4A7C15 << 60 & (1 << 128) - 1)),
+        "resultType": "Succeeded",
+        "isRequestSuccess": True,
+        "durationMs": n % 700,
+        "properties": {
+            "method": "GET",
+            "url": f"https://contoso.example/orders/{n}?page={n % 7}",
+            "backendMethod": "GET",
+            "backendUrl": f"https://backend.example/orders/{n}",
+            "backendResponseCode": 200,
+            "backendProtocol": "HTTP/1.1",
+            "responseCode": 200,
+            "requestSize": 700 + n % 300,
+            "responseSize": 1000 + n % 4000,
+            "cache": "none",
+            "backendTime": n % 690,
+            "apiId": f"api-{n % 12}",
+            "apiRevision": "1",
+            "operationId": f"operation-{n % 40}",
+            "productId": "unlimited",
+            "apimSubscriptionId": f"subscription-{n % 90}",
+            "clientProtocol": "HTTP/1.1",
+            "clientTlsVersion": "1.2",
+        },
+    }

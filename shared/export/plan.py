@@ -121,8 +121,10 @@ def _derived(
     observed: list[pa.Table] = []
     redacted: Counter[str] = Counter()
     for name, rows in tables.items():
-        done[name], counts = redaction.redact(rows, policy.redaction)
-        redacted.update(counts)
+        done[name] = rows
+        if rows.num_rows:
+            done[name], counts = redaction.redact(rows, policy.redaction)
+            redacted.update(counts)
         if derive := TABLES[name].derive:
             done[name], seen = DERIVATIONS[derive](done[name], known)
             observed.append(seen)

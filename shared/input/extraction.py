@@ -95,7 +95,8 @@ class Rows:
         if len(self.exported) == 1 or template is None or template.category is None:
             return False
         others = names_of(set(self.exported) - {template.shape.table})
-        return any(template.category(record).strip().lower() in others for body in found for record in body)
+        named = set(map(template.category, chain.from_iterable(found)))
+        return not others.isdisjoint(name.strip().lower() for name in named)
 
     def add(
         self, envelopes: Sequence[Envelope], found: Sequence[list[object]], problems: Mapping[int, str]
