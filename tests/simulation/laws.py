@@ -8,7 +8,7 @@ import orjson
 from shared.input.envelope import Envelope
 from shared.intervals import within
 from shared.output.layout import is_delta_log
-from tests.simulation.world import World
+from tests.simulation.world import World, is_his
 
 
 def expected(envelope: Envelope, generation: int) -> list[str]:
@@ -52,6 +52,8 @@ def broken(world: World) -> Iterator[str]:
     for missing in world.unlisted:
         yield f"neither exported nor listed as a gap: {missing}"
     seen = world.visible() + world.removed
+    if world.options.erase:
+        yield from _not_erased(world, seen)
     for name, times in seen.items():
         if times > 1:
             yield f"visible {times} times: {name}"
@@ -86,6 +88,21 @@ def broken(world: World) -> Iterator[str]:
                 yield f"the ledger counts {counts.rejected}, {kinds['quarantined']} are quarantined"
         if any(one.incarnation == ledger.incarnation.number for one in ledger.lost):
             yield f"lost and not refilled by a redelivery: {ledger.lost}"
+
+
+def _not_erased(world: World, seen: Counter[str]) -> Iterator[str]:
+    """What is wrong with the rows that were to be erased; counts them as visible for the other laws."""
+    for name in sorted(world.his()):
+        yield f"was not erased: {name}"
+    for name in world.returned:
+        yield f"was erased, and came back: {name}"
+    for name, reason in world.left.items():
+        yield f"was left by the last eraser: {name} {reason}"
+    for generation, hub in enumerate(world.hubs):
+        for envelope in hub:
+            seen.update(
+                {name: 1 for name in expected(envelope, generation) if is_his(name) and not seen[name]}
+            )
 
 
 def _mixed_hubs(world: World) -> Iterator[str]:

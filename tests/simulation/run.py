@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from shared.timeunits import DAY
+from shared.timeunits import DAY, HOUR
 from tests.simulation.laws import broken, unlisted
 from tests.simulation.schedule import Choices, shrink
 from tests.simulation.world import Options, World
@@ -42,6 +42,8 @@ def play(world: World) -> None:
         world.produce(2 + choices.below(5))
         world.come_to_rest()
         world.start_compactor()
+        if options.erase:
+            world.run_eraser()
         for _ in range(2 if options.rivals else 0):
             world.run_compactor(enabled=True)
         for _ in range((100 if options.rivals else 20) + choices.below(50)):
@@ -76,6 +78,11 @@ def play(world: World) -> None:
     for _ in range((5 if options.retention else 3) if options.delta else 0):
         world.now += DAY
         world.run_compactor(enabled=not options.keep)
+        finish(world)
+    if options.erase:
+        world.returned = sorted(world.erased & world.his())
+        world.now += 4 * HOUR
+        world.run_eraser()
         finish(world)
     if options.retention:
         world.expire_files()
@@ -117,6 +124,8 @@ def turn(world: World) -> None:
                     world.start_compactor()
             case 14 if options.compact and choices.happens(400):
                 world.start_auditor()
+            case 14 if options.erase and len(world.actors) < 6:
+                world.start_eraser()
             case 12 | 13 if options.restored:
                 world.save_or_restore()
             case 12 | 13 if options.lost_ownership:

@@ -29,6 +29,8 @@ from shared.compaction.swaps import CompactionState, Swap
 from shared.connections.checkpoint_watch import CheckpointWatch
 from shared.connections.manifest import Manifest
 from shared.connections.repair import Repair
+from shared.erasure.eraser import Eraser
+from shared.erasure.selection import Selection
 from shared.errors import HubError, LedgerError, OutcomeUnknown, PreconditionFailed, StorageError
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition, Reason
@@ -50,6 +52,8 @@ PARTITION = HubPartition("sim", "hub", "0")
 QUIET = 3600 * SECOND
 COMPACTING = CompactionPolicy(quiet=timedelta(microseconds=QUIET), target=40_000, reach=timedelta(days=1))
 EPOCH = 1_900_000_000 * SECOND
+HIM, HER = "10.0.0.1", "10.0.0.11"
+ERASING = Selection("Source", (HIM,))
 
 FAULTS = (
     "none",
@@ -101,6 +105,8 @@ class Options:
     """Somebody deletes outputs of swaps that are in progress."""
     restored: str = ""
     """`output` or `state`: that account is restored to an earlier state, once, and the other one is not."""
+    erase: str = ""
+    """Somebody erases the rows of one client from files of this format, again and again."""
     ledger_lost: str = ""
     """`deleted` or `restored`: what an operator's hand does to the ledger."""
 
@@ -198,6 +204,12 @@ class World:
     log: list[str] = field(default_factory=list)
     stuck: str = ""
     snapshots: list[bytes] = field(default_factory=list)
+    erased: set[str] = field(default_factory=set)
+    """Rows that were visible before a run of an eraser, and not after it."""
+    returned: list[str] = field(default_factory=list)
+    """Of these, those that were visible again later."""
+    left: dict[str, str] = field(default_factory=dict)
+    """What the last eraser could not replace, and why."""
     saved: dict[str, Blob] | dict[str, Output] | None = None
     """An earlier state of the account that is restored."""
     restorations: int = 0
@@ -207,10 +219,12 @@ class World:
         hierarchical = self.choices.happens(500)
         self.storage = SimulatedStorage(lambda: self.now, hierarchical=hierarchical)
         self.storage.abandon = self._abandon
-        formats: tuple[str, ...] = ("parquet",) if self.options.compact else ("json",)
+        formats = (self.options.erase or ("parquet" if self.options.compact else "json"),)
         self.policy = ExportPolicy(formats=formats, commit_bytes=self.options.commit_bytes)
         keep, retention = self.options.keep * HOUR, self.options.retention * HOUR
-        self.delta = DeltaWatch(self, keep, retention) if self.options.delta else None
+        self.delta = (
+            DeltaWatch(self, keep, retention, may_erase=self.may_erase) if self.options.delta else None
+        )
         self.compacting = COMPACTING
         if self.options.delta:
             self.compacting = replace(
@@ -235,6 +249,7 @@ class World:
             sequence = len(hub)
             records = [
                 self._record(f"g{generation}-s{sequence}-i{index}", enqueued, self.choices.below(12))
+                | self._client(sequence + index)
                 for index in range(self.choices.one((1, 0, 2, 3)))
             ]
             whole = orjson.dumps({"records": records})
@@ -253,6 +268,11 @@ class World:
         if kind == 11:
             del record["time"]
         return record
+
+    def _client(self, number: int) -> dict[str, Any]:
+        """Whose record it is, which matters where somebody erases."""
+        client = HIM if number % 3 == 0 else HER
+        return {"properties": {"eventName": "M", "source": client}} if self.options.erase else {}
 
     # -- actors ----------------------------------------------------------------------------------
 
@@ -293,6 +313,15 @@ class World:
         self._names += 1
         run = partial(self._compact, Compactor, replace(self.compacting, enabled=enabled))
         self.actors.append(Actor(f"compactor{self._names}", run))
+
+    def start_eraser(self) -> None:
+        """Most files are old enough by now."""
+        self.now += self.choices.one((10, 70, 190)) * 60 * SECOND
+        self.run_eraser()
+
+    def run_eraser(self) -> None:
+        self._names += 1
+        self.actors.append(Actor(f"eraser{self._names}", self._erase))
 
     def start_auditor(self) -> None:
         self._names += 1
@@ -403,6 +432,26 @@ class World:
         except StorageError as error:
             self.log.append(f"  compactor: {type(error).__name__}")
 
+    def _erase(self) -> None:
+        eraser = Eraser(self.storage, self.compacting, ERASING, lambda: self.now, self._new_id)
+        before = self.his()
+        try:
+            done = eraser.erase(lambda *_: None)
+        except (StorageError, LedgerError) as error:
+            self.log.append(f"  eraser: {type(error).__name__}")
+            return
+        self.alarms += done.alarms + done.unreadable
+        self.left = done.left
+        self.erased |= before - self.his()
+
+    def may_erase(self, name: str) -> bool:
+        """Whether this row may be gone because of an eraser."""
+        return bool(self.options.erase) and is_his(name)
+
+    def his(self) -> set[str]:
+        """The rows that are to be erased and are visible."""
+        return {name for name in self.visible() if is_his(name)}
+
     def _audit(self) -> None:
         with suppress(StorageError):
             report = audit(self.storage, 0, deep=False, progress=lambda *_: None)
@@ -508,7 +557,8 @@ class World:
         before = self.visible() if call.kind == "remove" else Counter()
         answer = attempt(call)
         if before:
-            self.hidden += before.keys() - self.visible().keys()
+            gone = before.keys() - self.visible().keys()
+            self.hidden += [name for name in gone if not self.may_erase(name)]
         if self.delta and call.kind in {"remove", "publish", "put output"}:
             self.delta.look()
         return answer
@@ -654,8 +704,9 @@ class World:
                 yield row["CorrelationId"]
             else:
                 kind = "quarantined" if row["rejections"][0]["reason"] == Reason.OLDER_INCARNATION else "dead"
-                found = re.search(r"g\d+-s\d+", row["body"])
-                yield f"{kind} {found[0] if found else row}"
+                found = re.search(r"g\d+-s\d+", row.get("body", ""))
+                erased = f"g{row['incarnation']}-s{row['sequence']}" if "erased" in row else row
+                yield f"{kind} {found[0] if found else erased}"
 
     def visible(self) -> Counter[str]:
         found: Counter[str] = Counter()
@@ -669,6 +720,12 @@ class World:
 def _ids(data: bytes) -> list[str]:
     ids: list[str] = pq.read_table(pa.BufferReader(data), columns=["CorrelationId"])[0].to_pylist()
     return ids
+
+
+def is_his(name: str) -> bool:
+    """Whether this is a record of the client whose rows are erased."""
+    found = re.fullmatch(r"g\d+-s(\d+)-i(\d+)", name)
+    return found is not None and (int(found[1]) + int(found[2])) % 3 == 0
 
 
 def attempt(call: Call) -> tuple[Any, StorageError | None]:

@@ -18,6 +18,7 @@ from shared.commands import missing_files
 from shared.commands.dead_letters import _letter
 from shared.connections import manifest
 from shared.connections.manifest import Manifest, Part
+from shared.delta.log import DeltaLog
 from shared.erasure import files, state
 from shared.erasure.selection import Selection, moment
 from shared.input import redaction
@@ -25,6 +26,7 @@ from shared.policies import RedactionPolicy
 from shared.protocol.ledger import Ledger
 from shared.protocol.stamp import Stamp
 from shared.protocol.storage import Storage
+from shared.tables.registry import TABLES as TABLES_BY_NAME
 from shared.timeunits import HOUR, SECOND
 from tests.shared.erasure.made import EXPORTING, HER, HIM, LATER, PARTITION, Made, filled, findings
 
@@ -217,6 +219,40 @@ def test_redelivery_takes_erased_files_for_complete() -> None:
     assert blob
     ledger = Ledger.parse(blob.data, "ledger")
     assert missing_files.exported(made.storage, ledger).lacking(ledger) == ()
+
+
+def test_a_delta_table_changes_in_one_version_and_kept_files_are_named() -> None:
+    made = filled()
+    made.compacting = replace(made.compacting, delta=True, keep=timedelta(hours=6))
+    assert not made.compact()
+    made.now += 2 * HOUR
+    found = made.eraser(SELECTION).find(lambda *_: None)
+    done = made.erase(SELECTION)
+    assert done.rows == found.rows
+    assert not done.left
+    assert found.kept == done.kept > 0
+    assert made.now + HOUR < done.kept_until < made.now + 7 * HOUR
+    logs = [DeltaLog(made.storage, TABLES_BY_NAME[name.split("/")[1]], made.tick) for name in TABLES[:2]]
+    for delta_log in logs:
+        snapshot = delta_log.load()
+        assert snapshot
+        live = [delta_log.folder + path for paths in snapshot.live.values() for path in paths]
+        rows = [row for name in live for row in made.rows(name)]
+        assert {row["Source"] for row in rows} == {HER}
+        (actions,) = [
+            [orjson.loads(line) for line in made.storage.output[name].data.splitlines()]  # type: ignore[union-attr]
+            for name in made.storage.output
+            if name.startswith(f"{delta_log.folder}_delta_log/0")
+            and b'"DELETE"' in (made.storage.output[name].data or b"")
+        ][:1]
+        changes = [one.get("add") or one.get("remove") for one in actions if not one.get("commitInfo")]
+        assert [one["dataChange"] for one in changes] == [True, True]
+    assert made.audit().status == 0
+    kept = [name for name in made.files() if any(row.get("Source") == HIM for row in made.rows(name))]
+    assert len(kept) == done.kept
+    made.now = done.kept_until
+    assert not made.compact()
+    assert not [name for name in kept if name in made.files()]
 
 
 # -- the state table -----------------------------------------------------------------------------------

@@ -1,0 +1,102 @@
+"""Erasing takes exactly the matching rows, whatever goes wrong beside it; each of its rules is needed."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from shared.audit.audit import audit
+from shared.compaction import erasures, swaps
+from shared.erasure.eraser import Eraser
+from tests import memory
+from tests.effort import effort
+from tests.memory import MemoryStorage
+from tests.simulation.laws import broken
+from tests.simulation.run import explain, run
+from tests.simulation.schedule import Choices
+from tests.simulation.world import Options, World
+
+PARQUET, JSON = Options(compact=True, erase="parquet"), Options(compact=True, erase="json")
+SCENARIOS = {
+    "Parquet": PARQUET,
+    "JSON Lines": JSON,
+    "many faults": Options(compact=True, erase="parquet", faults=300),
+    "one envelope a commit": Options(compact=True, erase="json", commit_bytes=1, faults=200),
+    "blocks expire": Options(compact=True, erase="parquet", week=True, faults=250),
+    "Delta log": Options(compact=True, erase="parquet", delta=True),
+}
+SCHEDULES = effort(2, 200)
+ENOUGH = 100
+type Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+@pytest.fixture
+def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "PAGE", 8)
+
+
+@pytest.mark.usefixtures("short_pages")
+@pytest.mark.parametrize("options", SCENARIOS.values(), ids=SCENARIOS.keys())
+def test_exactly_the_matching_rows_go(options: Options) -> None:
+    for seed in range(SCHEDULES):
+        failure = explain(seed, options)
+        assert failure is None, failure
+
+
+@pytest.mark.parametrize("options", SCENARIOS.values(), ids=SCENARIOS.keys())
+def test_what_is_left_is_proven_row_by_row(options: Options) -> None:
+    for seed in range(1000, effort(1001, 1040)):
+        assert refuted(run(Choices(seed), options)) == [], seed
+
+
+def refuted(world: World) -> list[str]:
+    report = audit(world.storage, 0, deep=True, progress=lambda *_: None)
+    return [one.message for part in report.partitions for one in part.findings if report.status]
+
+
+def test_schedules_reach_what_they_are_for() -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(5):
+        log = run(Choices(seed), SCENARIOS["many faults"]).log
+        for line in log[: log.index("--- from here on nothing goes wrong")]:
+            if "eraser" in line:
+                seen["committed"] += "write compaction.json" in line and line.endswith("ok")
+                seen["late"] += line.startswith("late call of eraser")
+                seen["died"] += line.endswith("died")
+                seen["deleted"] += ": remove" in line
+    assert min(seen[what] for what in ("committed", "late", "died", "deleted")) >= 1, seen
+
+
+def what_a_ledger_lists_is_erased_too(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Eraser, "_listed", lambda _self, _files: set())
+
+
+def the_state_is_written_whoever_wrote_it_before(patch: pytest.MonkeyPatch) -> None:
+    write = MemoryStorage.write
+
+    def unconditional(self: MemoryStorage, name: str, data: bytes, etag: str | None) -> str:
+        if name != swaps.NAME:
+            return write(self, name, data, etag)
+        return self.call("write", name, lambda: self._put(name, data))
+
+    patch.setattr(MemoryStorage, "write", unconditional)
+
+
+def erasures_are_not_noted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(erasures, "note", lambda _storage, _file, _commit_id: None)
+
+
+MUTATIONS: list[tuple[Patch, Options]] = [
+    (what_a_ledger_lists_is_erased_too, Options(compact=True, erase="parquet", faults=250)),
+    (the_state_is_written_whoever_wrote_it_before, Options(compact=True, erase="parquet", faults=250)),
+    (erasures_are_not_noted, PARQUET),
+]
+
+
+@pytest.mark.parametrize(("mutate", "options"), MUTATIONS, ids=[mutate.__name__ for mutate, _ in MUTATIONS])
+def test_without_the_rule_a_law_is_broken(
+    mutate: Patch, options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutate(monkeypatch)
+    worlds = (run(Choices(seed), options) for seed in range(ENOUGH))
+    assert any(next(broken(world), None) or refuted(world) for world in worlds)
