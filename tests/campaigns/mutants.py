@@ -5,10 +5,13 @@ repository. Each mutant runs against the test files nearest to its module, as ma
 """
 
 import argparse
+import contextlib
 import difflib
+import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -64,7 +67,7 @@ def mutants(module: Path, rng: random.Random) -> Iterator[Mutant]:
 
 
 def tests_of(module: str) -> list[str]:
-    """The test files of a module, the nearest first: its own, its package's, and others that import it."""
+    """The test files of a module, the nearest first: its own, those that import it, its package's."""
     package, _, name = module.removesuffix(".py").replace("/", ".").rpartition(".")
     pattern = re.compile(
         rf"^\s*(from {re.escape(package)}\.{name} import|from {re.escape(package)} import .*\b{name}\b)",
@@ -72,7 +75,7 @@ def tests_of(module: str) -> list[str]:
     )
     mirror = ROOT / "tests" / Path(module).parent
     found = []
-    for file in (ROOT / "tests").rglob("test_*.py"):
+    for file in (ROOT / "tests/shared").rglob("test_*.py"):
         own = file == mirror / f"test_{name}.py"
         imports = pattern.search(file.read_text()) is not None
         if own or imports or file.parent == mirror:
@@ -82,13 +85,20 @@ def tests_of(module: str) -> list[str]:
 
 def run(folder: Path, tests: Sequence[str], seconds: float) -> bool:
     """Whether these tests pass in this copy of the repository within a time."""
-    try:
-        done = subprocess.run(
-            [*PYTEST, *tests], cwd=folder, capture_output=True, timeout=seconds, check=False, text=True
-        )
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
+    with subprocess.Popen(
+        [*PYTEST, *tests],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        try:
+            return process.wait(seconds) == 0
+        except subprocess.TimeoutExpired:
+            return False
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # and the servers that the tests started
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 class Copies:
