@@ -14,9 +14,10 @@ from shared.input.validation import validate
 from shared.policies import ExportPolicy
 from shared.tables.websocket_connection_logs import RECORDS
 from tests.campaigns.fuzz.forms import FORMS
+from tests.effort import effort
 from tests.shared.export.test_plan import NOW, PARTITION, record
 
-MOST = 1 << 16
+MOST = effort(1 << 14, 1 << 16)
 RATIO = 3
 """Twice the length takes at most so many times the time: linear 2, quadratic 4."""
 PLACES = sorted(
