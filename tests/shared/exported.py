@@ -1,14 +1,13 @@
 """Containers on Azurite that the real exporter filled, for those who read them."""
 
-import itertools
 import uuid
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
-from azure.storage.blob import BlobServiceClient, ContainerClient
+from azure.storage.blob import BlobProperties, BlobServiceClient, ContainerClient
 
 from local.emulators.azurite import Azurite
 from shared.azure import blob_storage
@@ -24,6 +23,15 @@ EPOCH = 1_900_000_000 * SECOND
 PARTITION = HubPartition("space.servicebus.windows.net", "logs", "0")
 POLICY = ExportPolicy(formats=("parquet", "json"), commit_bytes=2000)
 """Small commits, so that there are many."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """The blobs of state and output, and the clock: what it takes to have the same containers once more."""
+
+    state: list[tuple[BlobProperties, bytes]]
+    output: list[tuple[BlobProperties, bytes]]
+    clock: int
 
 
 class Exported:
@@ -43,11 +51,32 @@ class Exported:
             "DEAD_LETTER_CONTAINER": f"{name}-output",
             "STATE_CONTAINER": f"{name}-state",
         }
-        self._clock = itertools.count(EPOCH + 60 * SECOND, SECOND)
+        self._clock = EPOCH + 59 * SECOND
 
     def now(self) -> int:
         """A second later each time."""
-        return next(self._clock)
+        self._clock += SECOND
+        return self._clock
+
+    def save(self) -> Saved:
+        """Returns the contents, for `load`: loading is much faster than exporting."""
+        state, output = (
+            [
+                (blob, container.download_blob(blob.name).readall())
+                for blob in container.list_blobs(include=["metadata"])
+            ]
+            for container in (self.state, self.output)
+        )
+        return Saved(state, output, self._clock)
+
+    def load(self, saved: Saved) -> None:
+        """Fills the containers, which are empty."""
+        self._clock = saved.clock
+        for container, blobs in ((self.state, saved.state), (self.output, saved.output)):
+            for blob, data in blobs:
+                container.upload_blob(
+                    blob.name, data, metadata=blob.metadata, content_settings=blob.content_settings
+                )
 
     def exporter(self, policy: ExportPolicy = POLICY) -> Exporter:
         """That of a new process."""
@@ -91,6 +120,9 @@ class Exported:
         return Ledger.parse(blob.data, "ledger")
 
     def close(self) -> None:
+        """Deletes the containers, too: Azurite takes longer for a request the more blobs it holds."""
+        for container in (self.state, self.output):
+            container.delete_container()
         self.service.close()
 
 

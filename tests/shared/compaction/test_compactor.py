@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from azure.storage.blob import AccountSasPermissions, BlobLeaseClient, ResourceTypes, generate_account_sas
 
+from local.emulators.azurite import Azurite
 from shared.audit import compacted_files
 from shared.audit.audit import Report, audit
 from shared.audit.evidence import Level
@@ -41,7 +42,7 @@ from shared.protocol.storage import Blob, BlobInfo, LogStorage, Publication
 from shared.timeunits import SECOND
 from tests import memory
 from tests.memory import WEEK, CountingStorage, MemoryStorage
-from tests.shared.exported import EPOCH, PARTITION, POLICY, Exported, envelopes
+from tests.shared.exported import EPOCH, PARTITION, POLICY, Exported, Saved, envelopes
 
 RECORDS = "parquet/ApiManagementWebSocketConnectionLogs/"
 CONNECTIONS = "parquet/ApiManagementWebSocketConnectionRevisions/"
@@ -83,9 +84,10 @@ def rows(exported: Exported, prefix: str) -> list[dict[str, object]]:
     return sorted(found, key=repr)
 
 
-@pytest.fixture
-def filled(exported: Exported) -> Exported:
+@pytest.fixture(scope="module")
+def saved(azurite: Azurite) -> Saved:
     """Commits of small batches, none of which a ledger lists any more, and finished connections."""
+    exported = Exported(azurite, f"compactor-{new_id()}")
     policy = FinishPolicy(opening=("ConnectionOpened",), closing=(), idle=timedelta(seconds=1))
     finisher = Finisher(exported.storage, Hub(), policy, exported.now, lambda: uuid.uuid4().hex)
     for first in range(0, 50, 10):
@@ -95,6 +97,14 @@ def filled(exported: Exported) -> Exported:
         blob = exported.storage.read(name)
         assert blob
         exported.storage.write(name, exported.ledger().confirmed("0" * 32, LATER).dump(), blob.etag)
+    contents = exported.save()
+    exported.close()
+    return contents
+
+
+@pytest.fixture
+def filled(exported: Exported, saved: Saved) -> Exported:
+    exported.load(saved)
     return exported
 
 
