@@ -2,6 +2,7 @@
 
 import deltalake
 import pyarrow as pa
+from azure.storage.blob import ContainerClient
 
 from local.demo.drive import PATIENCE
 from local.emulators.azurite import ACCOUNT, KEY
@@ -21,17 +22,20 @@ def bring_up_to_date(host: HostProcess) -> None:
     host.wait_for("invocation", timeout=PATIENCE, function=TIMER, scheduled=False)
 
 
-def snapshot(stack: Stack, table: str) -> pa.Table:
-    """All rows of the newest version of a table, as a Delta reader sees them."""
-    container = stack.container(OUTPUT)
-    options = {
+def options(output: ContainerClient) -> dict[str, str]:
+    """What deltalake needs to reach a container of Azurite."""
+    return {
         "azure_storage_account_name": ACCOUNT,
         "azure_storage_account_key": KEY,
-        "azure_storage_endpoint": container.primary_endpoint.rsplit("/", 1)[0],
+        "azure_storage_endpoint": output.primary_endpoint.rsplit("/", 1)[0],
         "allow_http": "true",
     }
-    found = deltalake.DeltaTable(f"az://{OUTPUT}/parquet/{table}", storage_options=options)
-    return found.to_pyarrow_table()
+
+
+def snapshot(stack: Stack, table: str) -> pa.Table:
+    """All rows of the newest version of a table, as a Delta reader sees them."""
+    address = f"az://{OUTPUT}/parquet/{table}"
+    return deltalake.DeltaTable(address, storage_options=options(stack.container(OUTPUT))).to_pyarrow_table()
 
 
 def compare(stack: Stack, truth: Truth) -> bool:

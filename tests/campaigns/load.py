@@ -32,11 +32,11 @@ def main() -> int:
         with FaultyStack(folder, options.seed) as stack:
             one = traffic(options.seed, int(options.records / RECORDS_PER_CONNECTION))
             say(f"{one.truth.records.num_rows} records in {len(one.sends)} envelopes")
-            outcome = campaign(stack, one, options.kills, say)
+            outcome = campaign(stack, one, options.kills, say, observe=False)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     say(", ".join(f"{what}: {number}" for what, number in sorted(outcome.done.items())))
-    for example in (*outcome.found.examples, outcome.audit):
+    for example in (*outcome.found.examples, *outcome.delta.examples, outcome.audit):
         if example:
             print(example)
     counts = outcome.counts

@@ -23,6 +23,7 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed_stopped_or_cut(stack: Fau
     assert outcome.exact, outcome
     assert outcome.kills >= 2
     assert outcome.swaps >= 1
+    assert outcome.versions >= 1
     assert any("/compacted-" in name for name in stack.files(f"parquet/{RECORDS.name}/"))
     assert outcome.counts.rows == one.truth.rows
     assert outcome.counts.rejected == one.truth.rejected

@@ -41,12 +41,18 @@ def main() -> int:
     for text in (
         *failures[:1],
         *found.examples,
+        *outcome.delta.examples,
+        *outcome.broken[:5],
         outcome.audit,
         *(example for records in after for example in records.examples),
     ):
         if text:
             say(text)
-    say(f"{outcome.swaps} swaps of compaction")
+    say(
+        f"{outcome.swaps} swaps of compaction; readers looked at {outcome.versions} versions of the Delta "
+        f"table: {outcome.delta.lost} rows lost, {outcome.delta.duplicated} duplicated, "
+        f"{len(outcome.broken)} violations"
+    )
     for name, records in outcome.aftermath.items():
         say(f"{name}: {records.expected} rows, {records.lost} lost, {records.duplicated} duplicated")
     lost = found.lost + counts.lost + sum(records.lost for records in after)

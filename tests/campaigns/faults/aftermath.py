@@ -156,6 +156,6 @@ def _outside(truth: Truth, gaps: Mapping[str, set[int]]) -> Truth:
 def _checked(stack: FaultyStack, before: set[str], truth: Truth) -> Records:
     """Compare the rows in files that are new with what is expected of them."""
     container = stack.container(OUTPUT)
-    new = [name for name in stack.files(f"parquet/{RECORDS.name}/") if name not in before]
+    new = [name for name in stack.files(f"parquet/{RECORDS.name}/date=") if name not in before]
     tables = [pq.read_table(pa.BufferReader(container.download_blob(name).readall())) for name in new]
     return check(truth, pa.concat_tables(tables))

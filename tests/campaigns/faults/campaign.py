@@ -8,9 +8,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from local.demo import delta
 from local.demo.drive import DemoError
 from local.emulators.functions_host.process import HostProcess
 from local.stack import HUB, ROOT
@@ -22,10 +24,13 @@ from shared.tables.websocket_connection_logs import RECORDS
 from tests.campaigns.faults.aftermath import made_anew, unbindable
 from tests.campaigns.faults.checkpoints import forget
 from tests.campaigns.faults.fault_injector import COMPACT, EVERY, FINISH, FaultInjector
+from tests.campaigns.faults.observer import Observer
 from tests.campaigns.faults.stack import FaultyStack
 
 PATIENCE = 180
 """Seconds without any progress after which something is wrong: the SDK alone tries for a minute."""
+DAY = 24 * 3600
+"""Seconds."""
 TURNS = 30
 """So often hosts may compact without a swap once all is sent and harmed: three turns make an hour quiet."""
 
@@ -44,6 +49,12 @@ class Outcome:
     """From the first host's start to the last commit."""
     swaps: int
     """Of compaction, begun while harm was done."""
+    delta: Records
+    """How the newest snapshot of the Delta table differs from the truth."""
+    versions: int = 0
+    """Of the Delta table, those that a reader looked at meanwhile."""
+    broken: list[str] = field(default_factory=list)
+    """What readers saw meanwhile and must never see."""
     aftermath: dict[str, Records] = field(default_factory=dict)
     """What came of the faults that change the hub, by name."""
 
@@ -53,6 +64,7 @@ class Outcome:
         counts = self.counts
         balanced = counts.records == counts.rows + sum(counts.rejected.values()) + counts.skipped
         proven = self.found.exact and balanced and not self.audit and not counts.lost
+        proven = proven and self.delta.exact and not self.broken
         return proven and self.swaps > 0 and all(found.exact for found in self.aftermath.values())
 
 
@@ -72,12 +84,13 @@ def campaign(
     twice: bool = False,
     only: Collection[str] = (),
     aftermath: bool = False,
+    observe: bool = True,
 ) -> Outcome:
     """Does harm until so many processes were killed and all is sent, and compares what came of it.
 
     `rate`: envelopes sent in a second; None: as fast as it goes. `twice`: at the end, all is delivered again.
     `only`: the faults to inject. `aftermath`: in the end, an event comes that no host can bind, and then
-    the hub is re-created.
+    the hub is re-created. `observe`: readers look all the time, which takes memory for each row.
     """
     expected: dict[str, int] = {}
 
@@ -86,42 +99,58 @@ def campaign(
             await send(one.sends, client, rate=rate)
             expected.update(await next_sequences(client))
 
-    sender = threading.Thread(target=lambda: asyncio.run(deliver()), daemon=True)
-    sender.start()
-    began = time.monotonic()
-    injector = FaultInjector(stack, stack.seed, only)
-    shown = 0
-    while not injector.has_done(kills) or sender.is_alive():
-        if not injector.has_done(kills):
-            injector.turn()
-        else:
-            injector.work()
-        if injector.kills >= shown + 10:
-            shown = injector.kills
-            say(f"{shown} kills, {sum(stack.committed().values())} envelopes committed, {swaps(stack)} swaps")
-    sender.join()
-    if not expected:
-        raise DemoError("the traffic could not be sent")
-    for _ in range(TURNS):
-        if not swaps(stack):
-            injector.work()
-    begun = swaps(stack)
-    host = injector.end()
-    drain(stack, expected, host, say)
-    seconds = time.monotonic() - began
-    if twice:
-        host.kill()
-        forget(stack)
-        host = stack.host()
-        again(stack, host, expected)
-    wait(stack.published, host, "files are not published")
-    compact(stack, host)
-    host.stop()
+    observer = Observer(stack)
+    with observer if observe else nullcontext():
+        sender = threading.Thread(target=lambda: asyncio.run(deliver()), daemon=True)
+        sender.start()
+        began = time.monotonic()
+        injector = FaultInjector(stack, stack.seed, only)
+        shown = 0
+        while not injector.has_done(kills) or sender.is_alive():
+            if not injector.has_done(kills):
+                injector.turn()
+            else:
+                injector.work()
+            if injector.kills >= shown + 10:
+                shown = injector.kills
+                envelopes = sum(stack.committed().values())
+                say(f"{shown} kills, {envelopes} envelopes committed, {swaps(stack)} swaps")
+        sender.join()
+        if not expected:
+            raise DemoError("the traffic could not be sent")
+        for _ in range(TURNS):
+            if not swaps(stack):
+                injector.work()
+        begun = swaps(stack)
+        host = injector.end()
+        drain(stack, expected, host, say)
+        seconds = time.monotonic() - began
+        if twice:
+            host.kill()
+            forget(stack)
+            host = stack.host()
+            again(stack, host, expected)
+        wait(stack.published, host, "files are not published")
+        compact(stack, host)
+        host.stop()
     counts = stack.counts()
     found = check(one.truth, stack.table(RECORDS.name), rejected=stack.rejected(), skipped=counts.skipped)
+    newest = check(one.truth, delta.snapshot(stack, RECORDS.name))
     audit = audited(stack)
     after = {"unbindable event": unbindable(stack), "hub re-created": made_anew(stack)} if aftermath else {}
-    return Outcome(injector.done, injector.kills, counts, found, audit, seconds, begun, after)
+    return Outcome(
+        injector.done,
+        injector.kills,
+        counts,
+        found,
+        audit,
+        seconds,
+        begun,
+        newest,
+        len(observer.versions),
+        observer.broken,
+        after,
+    )
 
 
 def drain(
@@ -160,8 +189,8 @@ def again(stack: FaultyStack, host: HostProcess, expected: dict[str, int]) -> No
 
 
 def swaps(stack: FaultyStack) -> int:
-    """How many were begun; each is two writes of the state."""
-    return (stack.compaction().ordinal + 1) // 2
+    """How many were begun, of the last 512."""
+    return len(stack.compaction().touched)
 
 
 def compact(stack: FaultyStack, host: HostProcess) -> None:
@@ -169,8 +198,11 @@ def compact(stack: FaultyStack, host: HostProcess) -> None:
     stack.later(6 * EVERY)
     host.invoke(FINISH)
     wait(lambda: not host.busy(FINISH), host, "the lists of the ledgers are not emptied")
-    host.invoke(COMPACT)
-    wait(lambda: not host.busy(COMPACT), host, "compaction does not end")
+    # A day later all folders are compared with the Delta log: the clock is far ahead of the files' days.
+    for later in (0, DAY):
+        stack.later(later)
+        host.invoke(COMPACT)
+        wait(lambda: not host.busy(COMPACT), host, "compaction does not end")
 
 
 def wait(until: Callable[[], bool], host: HostProcess, problem: str) -> None:

@@ -40,6 +40,7 @@ class FaultyStack(Stack):
             "AzureWebJobsStorage": storage,
             "EventHubConnection": hub,
             "COMPACT_QUIET": "00:15:00",
+            "DELTA_LOG": "true",
             "APP": str(ROOT / "function_app.py"),
             "CLOCK_AHEAD": str(self._clock),
         }
