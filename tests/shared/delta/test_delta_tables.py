@@ -153,7 +153,7 @@ def test_the_greatest_time_is_rounded_up_to_milliseconds(last: int, shown: str) 
 def test_files_without_times_have_a_number_of_rows_only(account: Account) -> None:
     for blob in account.storage.output.values():
         blob.metadata = {key: value for key, value in blob.metadata.items() if key != "times"}
-    account.compact()
+    account.compact(LISTING)
     assert {tuple(orjson.loads(add["stats"])) for add in account.table().live.values()} == {("numRecords",)}
 
 
