@@ -26,10 +26,10 @@ from shared.protocol.ownership import Ownership
 from shared.timeunits import microseconds
 
 FLUSH_SECONDS = 10
-"""How often a busy export_logs sends telemetry at most, besides once a minute."""
+"""Minimum seconds after which a busy export_logs sends telemetry again, in addition to once a minute."""
 
-# Of each event's time, azure-functions 2.3.0 tries 13 formats (meta.py, `_parse_datetime`), and Python keeps
-# six compiled. All are then compiled anew for each event: 75 µs, as much as 15 records take.
+# azure-functions 2.3.0 tries 13 formats for each event's time (meta.py, `_parse_datetime`), but Python
+# caches only six compiled ones, so all are recompiled for each event: 75 µs, as much as 15 records take.
 _strptime._CACHE_MAX_SIZE = 32  # noqa: SLF001 - there is no public name for it
 
 
@@ -81,7 +81,7 @@ app = func.FunctionApp()
     maximum_interval="00:01:00",
 )
 def export_logs(events: List[func.EventHubEvent], context: func.Context) -> None:
-    """Commits a batch; returns once every record of it is visible, or raises, and the batch comes again."""
+    """Commits a batch; returns once all its records are visible, or raises, and the batch is retried."""
     with invocation("export_logs", FLUSH_SECONDS), deadline.within(EXPORT_SECONDS):
         ownership.check("export_logs")
         if events:
@@ -91,7 +91,7 @@ def export_logs(events: List[func.EventHubEvent], context: func.Context) -> None
 
 @app.timer_trigger(arg_name="timer", schedule="0 * * * * *")
 def finish_connections(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the worker passes it by name
-    """Writes connections that are finished, and repairs what exporters left; goes on in the next minute."""
+    """Writes finished connections, and publishes what exporters left; continues in the next minute."""
     with invocation("finish_connections"), deadline.within(FINISH_SECONDS):
         ownership.check("finish_connections")
         finisher.run(FINISH_BUDGET)
@@ -99,7 +99,7 @@ def finish_connections(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the 
 
 @app.timer_trigger(arg_name="timer", schedule="30 */10 * * * *")
 def compact_logs(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the worker passes it by name
-    """Puts the small files of quiet hours together; goes on at the next run."""
+    """Merges the small files of quiet hours; continues at the next run."""
     with invocation("compact_logs"), deadline.within(COMPACT_SECONDS):
         ownership.check("compact_logs")
         compactor.run(COMPACT_BUDGET)

@@ -5,7 +5,7 @@ How the data flows:
     function_app.export_logs               the trigger
       -> input/trigger                     events -> partition, envelopes
       -> export/exporter                   the shell: load ledger, plan, stage, commit, publish
-           export/plan                     pure: what one commit makes visible
+           export/plan                     pure: plans one commit
              protocol/selection            which envelopes are new
              input/validation              envelopes -> table | rejections
              connections/observations      table -> table with durations, observations
@@ -14,7 +14,7 @@ How the data flows:
     function_app.finish_connections        a timer
       -> connections/timer                 the shell: merge observations, write finished connections, repair
     function_app.compact_logs              a timer
-      -> compaction/compactor              the shell: replace many small files by a few large ones
+      -> compaction/compactor              the shell: replace many small files with a few large ones
            compaction/delta_tables         keeps the Delta logs (delta/) in line with the folders
 
 Used everywhere: settings (the only module that reads the environment), policies, tables/, errors, telemetry.

@@ -1,4 +1,4 @@
-"""Limits the time that a piece of work may take: everything that waits asks how much time is left."""
+"""Limits the time that a piece of work may take: all code that waits checks how much time is left."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ def left() -> float:
 def check(what: str) -> None:
     """Raises DeadlineExceeded if the time of the current work is up. `what` names the next step."""
     if left() <= 0:
-        raise DeadlineExceeded(f"{what}: not begun, because the time of this run is up")
+        raise DeadlineExceeded(f"{what}: not started, because the time of this run is up")
 
 
 @contextmanager
@@ -58,8 +58,8 @@ def carried[**P, T](call: Callable[P, T]) -> Callable[P, T]:
 def bounded[T](call: Callable[[], T], seconds: float) -> T:
     """Returns what `call` returns, or raises what it raises, within this time.
 
-    Raises TimeoutError otherwise. The call then goes on in a thread of its own, and may still take effect:
-    nothing can end it, because a peer that sends a byte now and then keeps every time-out of a socket at bay.
+    Otherwise raises TimeoutError. The call then continues in its thread, and may still take effect: nothing
+    can end it, because a peer that sends a byte now and then never triggers a time-out of the socket.
     """
     outcome: Future[T] = Future()
     context = copy_context()

@@ -1,8 +1,8 @@
-"""Computes the digests that tie a file to the commit that wrote it, and each commit to the one before. Pure.
+"""Computes the digests that link a file to its commit, and each commit to the previous one. Pure.
 
 A file's metadata has the SHA-256 of its bytes and the chain value before its commit. A commit's own value is
-a SHA-256 over the names and metadata of all its files. The ledger holds the value of its newest commit alone,
-and yet it proves the name, the metadata and the bytes of every file ever committed.
+a SHA-256 over the names and metadata of all its files. The ledger holds only the value of its newest commit,
+which proves the name, the metadata and the bytes of every file ever committed.
 """
 
 import hashlib
@@ -16,35 +16,35 @@ GENESIS = "0" * 64
 
 
 class Named(Protocol):
-    """A file with its metadata: as a commit lists it, or as it lies in storage."""
+    """A file with its metadata, either listed in a commit or in storage."""
 
     @property
     def name(self) -> str:
-        """With its folder."""
+        """The name including the folder."""
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        """That of its blob."""
+        """The metadata of its blob."""
 
 
 def of_bytes(data: bytes) -> str:
-    """The SHA-256 of a file's bytes, hexadecimal, as `sha256sum` prints it."""
+    """Returns the SHA-256 of a file's bytes in hexadecimal, as printed by `sha256sum`."""
     return hashlib.sha256(data).hexdigest()
 
 
 def of_file(file: Named) -> bytes:
-    """The digest of a file's name and metadata, which contain its folder and the SHA-256 of its bytes."""
+    """Returns the digest of a file's name and metadata, which contain its folder and its SHA-256."""
     return hashlib.sha256(
         orjson.dumps([file.name, dict(file.metadata)], option=orjson.OPT_SORT_KEYS)
     ).digest()
 
 
 def of_commit(files: Iterable[bytes]) -> str:
-    """The chain value after a commit, from the digests of all its files in any order."""
+    """Returns the chain value after a commit, from the digests of all its files in any order."""
     return hashlib.sha256(b"".join(sorted(files))).hexdigest()
 
 
 def chained(before: str, files: Iterable[Named]) -> str:
-    """The chain value after a commit of these files; without files it stays as it was."""
+    """Returns the chain value after a commit of these files; without files, it is unchanged."""
     digests = [of_file(file) for file in files]
     return of_commit(digests) if digests else before

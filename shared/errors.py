@@ -3,23 +3,23 @@
 ExporterError
 |-- SettingError            a setting is missing or its value is not allowed; the app does not start
 |-- TriggerError            a batch has no partition or no sequence numbers
-|-- HubError                the Event Hub did not answer, or refused the request
+|-- HubError                the Event Hub did not answer, or rejected the request
 |-- PlanningBroke           planning one message raised, or exceeded its CPU or memory limit
-|-- LastResortError         planning a batch message by message did not finish
-|-- PartitionUnknown        a partition was named that does not exist
+|-- LastResortError         planning a batch in a child process did not finish
+|-- PartitionUnknown        a requested partition does not exist
 |-- AccessError             a container cannot be read: sign-in, network, name or role
 |-- CaptureError            a fixture cannot be written
 |-- ConvertError            a file cannot be read as log records
 |-- DeltaLogError           a Delta log is damaged, has a gap, or was written by another program
-|-- BackfillError           an archive cannot be read, or does not fit to the output
-|-- DamagedFile             an output file or a state blob is not as it was written
+|-- BackfillError           an archive cannot be read, or does not match the output
+|-- DamagedFile             an output file or a state blob differs from what was written
 |-- ReconcileError          a workspace export cannot be read, or has nothing to compare
-|-- ReportError             a report cannot be made as it was asked for
+|-- ReportError             the requested report cannot be created
 |   `-- FileGone            a file was deleted or compacted since it was listed
 |-- StorageError            a storage call did not succeed
-|   |-- PreconditionFailed             its condition was not met, or it is not allowed: it had no effect
-|   |-- OutcomeUnknown             no answer, or an unclear one: the call may have taken effect
-|   `-- DeadlineExceeded    the time of a run is up, before what would come next has begun
+|   |-- PreconditionFailed  its condition was not met, or it is not allowed: it had no effect
+|   |-- OutcomeUnknown      no answer, or an unclear one: the call may have taken effect
+|   `-- DeadlineExceeded    the time of a run is up, so the next step was not started
 `-- LedgerError             a ledger cannot be trusted; an operator decides
     |-- LedgerMissing       it existed before
     |-- LedgerRolledBack    it is older than the version that was seen
@@ -44,7 +44,7 @@ class TriggerError(ExporterError):
 
 
 class HubError(ExporterError):
-    """The Event Hub did not answer, or refused the request."""
+    """The Event Hub did not answer, or rejected the request."""
 
 
 class PlanningBroke(ExporterError):
@@ -52,11 +52,11 @@ class PlanningBroke(ExporterError):
 
 
 class LastResortError(ExporterError):
-    """Planning a batch message by message did not finish: the next attempt repeats it."""
+    """Planning a batch in a child process did not finish: the next attempt repeats it."""
 
 
 class PartitionUnknown(ExporterError):
-    """A partition was named that does not exist; the text lists those that do."""
+    """A requested partition does not exist; the text lists those that do."""
 
 
 class AccessError(ExporterError):
@@ -72,11 +72,11 @@ class ConvertError(ExporterError):
 
 
 class BackfillError(ExporterError):
-    """An archive cannot be read, or does not fit to what is in the output container."""
+    """An archive cannot be read, or does not match the output container."""
 
 
 class DamagedFile(ExporterError):
-    """An output file or a state blob differs from what was written: it was cut off or changed."""
+    """An output file or a state blob differs from what was written: it was truncated or changed."""
 
 
 class DeltaLogError(ExporterError):
@@ -116,7 +116,7 @@ class LedgerError(ExporterError):
 
 
 class LedgerMissing(LedgerError):
-    """The ledger was there before and is gone."""
+    """The ledger existed before and is missing."""
 
 
 class LedgerRolledBack(LedgerError):

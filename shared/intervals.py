@@ -1,4 +1,4 @@
-"""Closed intervals of sequence numbers, and how they are written as text."""
+"""Closed intervals of sequence numbers, and their text form."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,7 +8,7 @@ type Interval = tuple[int, int]
 
 
 def runs(numbers: Iterable[int]) -> Iterator[Interval]:
-    """The intervals that ascending numbers from 0 on make up."""
+    """Yields the intervals that ascending numbers from 0 on form."""
     first, last = 0, -2
     for number in numbers:
         if number != last + 1:
@@ -21,24 +21,24 @@ def runs(numbers: Iterable[int]) -> Iterator[Interval]:
 
 
 def spanned(sequences: Iterable[int]) -> str:
-    """Ascending sequence numbers as text, such as `5-9,12`: the metadata `sequences` of a file."""
+    """Formats ascending sequence numbers as text, such as `5-9,12`: the metadata `sequences` of a file."""
     return ",".join(f"{first}-{last}" if last > first else f"{first}" for first, last in runs(sequences))
 
 
 def intervals(text: str) -> tuple[Interval, ...]:
-    """The intervals that `spanned` wrote."""
+    """Parses the text that `spanned` returns."""
     parts = (part.partition("-") for part in text.split(",") if part)
     return tuple((int(first), int(last or first)) for first, _, last in parts)
 
 
 def within(intervals: Sequence[Interval], sequence: int) -> bool:
-    """Whether one of the ascending intervals has the sequence number."""
+    """Whether one of the ascending intervals contains a sequence number."""
     at = bisect_right(intervals, sequence, key=_first) - 1
     return at >= 0 and sequence <= intervals[at][1]
 
 
 def removed(intervals: list[Interval], sequence: int) -> None:
-    """Takes one sequence number out of ascending intervals, in place."""
+    """Removes one sequence number from ascending intervals, in place."""
     at = bisect_right(intervals, sequence, key=_first) - 1
     if at >= 0 and sequence <= intervals[at][1]:
         first, last = intervals[at]
@@ -47,14 +47,14 @@ def removed(intervals: list[Interval], sequence: int) -> None:
 
 
 def without(intervals: Sequence[Interval], sequence: int) -> tuple[Interval, ...]:
-    """The ascending intervals less one sequence number."""
+    """Returns the ascending intervals without one sequence number."""
     left = list(intervals)
     removed(left, sequence)
     return tuple(left)
 
 
 def merged(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
-    """The same sequence numbers as ascending intervals that neither overlap nor touch."""
+    """Returns the same sequence numbers as ascending intervals that neither overlap nor touch."""
     done: list[Interval] = []
     for first, last in sorted(intervals):
         if done and first <= done[-1][1] + 1:
@@ -65,7 +65,7 @@ def merged(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
 
 
 def difference(intervals: Iterable[Interval], others: Iterable[Interval]) -> tuple[Interval, ...]:
-    """The sequence numbers that the first intervals have and the others do not, ascending."""
+    """Returns the sequence numbers that are in the first intervals but not in the others, ascending."""
     left: list[Interval] = []
     cuts = merged(others)
     at = 0
@@ -84,7 +84,7 @@ def difference(intervals: Iterable[Interval], others: Iterable[Interval]) -> tup
 
 
 def common(intervals: Iterable[Interval], others: Iterable[Interval]) -> tuple[Interval, ...]:
-    """The sequence numbers that both have, ascending."""
+    """Returns the sequence numbers that both have, ascending."""
     mine = merged(intervals)
     return difference(mine, difference(mine, others))
 
@@ -99,5 +99,5 @@ def _first(interval: Interval) -> int:
 
 
 def size(spans: Iterable[Interval]) -> int:
-    """How many numbers lie in these closed intervals."""
+    """Counts the numbers in closed intervals."""
     return sum(last - first + 1 for first, last in spans)

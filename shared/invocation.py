@@ -1,7 +1,7 @@
-"""Runs one invocation of a function: reports what it raises, and sends telemetry at its end.
+"""Runs one invocation of a function: reports errors, and sends telemetry at the end.
 
 The Functions host drops the log category of a failed invocation once the worker has announced OpenTelemetry,
-and counts endless retries as one request. So only what the app itself reports of a failure can be relied on.
+and counts endless retries as one request. So only the app's own reports of failures are reliable.
 """
 
 import logging
@@ -14,25 +14,25 @@ from shared.telemetry import FunctionName
 log = logging.getLogger(__name__)
 
 SHOWN = 500
-"""Characters of each message that the line shows; the log record's exception has all of them."""
+"""Maximum characters of each message in the log line; the log record's exception has all of them."""
 
 
 @contextmanager
 def invocation(function: FunctionName, flush_after: float = 0) -> Iterator[None]:
-    """Logs and counts what the block raises, with its causes, and raises it again.
+    """Logs and counts an exception of the block with its causes, and raises it again.
 
-    `flush_after`: telemetry is sent at the end if the last time was that many seconds ago. A platform that
-    freezes the instance after an invocation would otherwise keep it until the next one.
+    `flush_after`: telemetry is sent at the end if that last happened at least this many seconds ago.
+    Otherwise, a platform that freezes the instance after an invocation would delay it until the next one.
 
-    Raises RuntimeError in place of SystemExit and its like: the worker does not catch these, and the
-    invocation would hang until its time-out.
+    Raises RuntimeError instead of SystemExit and similar exceptions, because the worker does not catch
+    these, and the invocation would hang until its time-out.
     """
     at = {"function": function}
     try:
         yield
     except BaseException as error:
         metrics.FAILURES.record(1, at)
-        log.exception("%s failed: %s", function, describe(error))  # noqa: TRY401 - its causes, in one line
+        log.exception("%s failed: %s", function, describe(error))  # noqa: TRY401 - with its causes, on one line
         if isinstance(error, Exception):
             raise
         raise RuntimeError(f"{type(error).__name__}: {error}") from error

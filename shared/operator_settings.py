@@ -14,7 +14,7 @@ class OperatorSettings(Settings):
 
     @property
     def without(self) -> tuple[str, ...]:
-        """Names the settings that are missing to query the hub; empty if it can be queried."""
+        """Returns the settings that are missing for querying the hub; empty if it can be queried."""
         connection = (
             ()
             if self.hub.string or self.hub.address

@@ -9,7 +9,7 @@ from shared.tables.column_keys import ColumnKeys
 Compression = Literal["snappy", "gzip", "zstd"]
 """Codecs of Parquet files."""
 Redaction = Literal["credentials", "queries", "off"]
-"""What is replaced in texts: credentials, and also all values of query strings, or nothing."""
+"""What is replaced in texts: credentials, also all values of query strings, or nothing."""
 DeadLetterBodies = Literal["raw", "redacted"]
 """What dead letters keep of a message: its bytes, or its redacted text."""
 MiB = 1 << 20
@@ -17,13 +17,13 @@ MiB = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """How to reach an Azure service: a connection string, or an address with an identity."""
+    """How to reach an Azure service: a connection string, or an address and an identity."""
 
     string: str | None = None
     address: str | None = None
     """Fully qualified namespace (Event Hubs) or service URI (Blob Storage)."""
     client_id: str | None = None
-    """Client id of the user-assigned identity; None for the system-assigned one or the developer's login."""
+    """Client id of the user-assigned identity; None for the system-assigned one or your own sign-in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +40,16 @@ class StorageTimeouts:
 
 @dataclass(frozen=True, slots=True)
 class ChildLimits:
-    """What planning in a child process may take."""
+    """The limits of planning in a child process."""
 
     cpu: int = 30
-    """Seconds of CPU, of a batch or of one message."""
+    """Maximum CPU seconds for a batch or for one message."""
     wall: float = 50
-    """Seconds in total of one message."""
+    """Maximum seconds in total for one message."""
     batch: float = 30
-    """Seconds in total of a batch, so that a run has time left for the message that breaks it."""
+    """Maximum seconds in total for a batch, so that a run has time left for the message that breaks it."""
     memory: int = 1 << 30
-    """Bytes beyond what the process uses after all imports."""
+    """Maximum bytes beyond what the process uses after all imports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class RedactionPolicy:
     """Text columns whose values are replaced by a keyed hash."""
     hash_key: bytes = field(default=b"", repr=False)
     drop_columns: tuple[str, ...] = ()
-    """Text columns that stay empty."""
+    """Text columns that are left empty."""
     bodies: DeadLetterBodies = "raw"
 
 

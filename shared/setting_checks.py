@@ -17,12 +17,13 @@ HASH_KEY_LENGTH = 16
 
 
 def contradictions(values: Mapping[str, Any], services: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """One line for each problem: the setting, what is wrong, what to do.
+    """Yields one line for each problem: the setting, what is wrong, what to do.
 
     Args:
-        values: All settings by name.
-        services: For each service that must be reachable, the setting of its connection string and the ending
-            of the setting of its address.
+        values: all settings by name.
+        services: for each service that must be reachable, the setting of its connection string and the
+        suffix of
+            the setting of its address.
     """
     for name, address in services:
         if not (values[name] or values[f"{name}__{address}"]):
@@ -46,20 +47,20 @@ def contradictions(values: Mapping[str, Any], services: Sequence[tuple[str, str]
     closing = {name.casefold() for name in values["WS_CLOSING_EVENTS"]}
     for name in values["WS_OPENING_EVENTS"]:
         if name.casefold() in closing:
-            yield f"WS_OPENING_EVENTS: {name!r} is in WS_CLOSING_EVENTS too; remove it from one of them"
+            yield f"WS_OPENING_EVENTS: {name!r} is also in WS_CLOSING_EVENTS; remove it from one of them"
 
 
 def _delta(values: Mapping[str, Any]) -> Iterator[str]:
-    """Durations that do not go with a Delta log."""
+    """Yields durations that contradict the settings of the Delta log."""
     if values["COMPACT_KEEP"] and not values["DELTA_LOG"]:
-        yield "COMPACT_KEEP: must be 0 unless DELTA_LOG is true: only the log lists what is kept"
+        yield "COMPACT_KEEP: must be 0 unless DELTA_LOG is true: only the log lists the kept files"
     retention = values["PARQUET_RETENTION"]
     if retention and retention <= values["COMPACT_KEEP"] + timedelta(days=1):
         yield "PARQUET_RETENTION: must be more than a day longer than COMPACT_KEEP"
 
 
 def _storage(values: Mapping[str, Any]) -> Iterator[str]:
-    """Storage accounts and containers that cannot be used."""
+    """Yields storage accounts and containers that cannot be used."""
     for name in ("OutputStorage", "StateStorage"):
         if values[name] and not STORAGE_STRING.search(values[name]):
             yield (
@@ -71,7 +72,7 @@ def _storage(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _columns(values: Mapping[str, Any]) -> Iterator[str]:
-    """Columns that cannot be hashed or left empty."""
+    """Yields columns that cannot be hashed or left empty."""
     texts = {
         column.name: column
         for table in of_categories(values["EXPORT_CATEGORIES"])

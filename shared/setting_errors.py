@@ -21,14 +21,14 @@ LIMITS = {
 
 
 def duration(value: Any) -> Any:
-    """`90s`, `15m`, `24h` and `7d` as a timedelta; pydantic parses all other forms."""
+    """Converts `90s`, `15m`, `24h` and `7d` to a timedelta; pydantic parses all other forms."""
     if isinstance(value, str) and (short := SHORT.fullmatch(value.strip())):
         return timedelta(**{UNITS[short[2]]: int(short[1])})
     return value
 
 
 def written(value: object) -> str:
-    """A setting's value as it is written in the environment: durations as HH:MM:SS, lists with commas."""
+    """Formats a setting's value as in the environment: durations as HH:MM:SS, lists with commas."""
     match value:
         case timedelta():
             hours, rest = divmod(int(value.total_seconds()), 3600)
@@ -41,12 +41,12 @@ def written(value: object) -> str:
 
 
 def explain(problem: ErrorDetails, fields: Mapping[str, FieldInfo], secrets: Collection[str]) -> str:
-    """One line: the setting, what is allowed, what was found, the default, the meaning.
+    """Returns one line: the setting, what is allowed, what was found, the default, the meaning.
 
     Args:
-        problem: What pydantic found.
-        fields: The declared settings by name.
-        secrets: Names of settings whose values are not shown.
+        problem: pydantic's error.
+        fields: the declared settings by name.
+        secrets: names of settings whose values are not shown.
     """
     if not problem["loc"]:
         return str(problem["ctx"]["error"])

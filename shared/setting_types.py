@@ -15,7 +15,7 @@ from shared.tables.registry import categories
 
 
 def one_of(names: Callable[[], Collection[str]]) -> AfterValidator:
-    """A name of a registry."""
+    """Returns a validator for names of a registry."""
 
     def known(name: str) -> str:
         if name not in names():
@@ -27,7 +27,7 @@ def one_of(names: Callable[[], Collection[str]]) -> AfterValidator:
 
 
 def column_keys(value: Any) -> Any:
-    """The text of a setting as `ColumnKeys`."""
+    """Parses the text of a setting as `ColumnKeys`."""
     if not isinstance(value, str):
         return value
     try:
@@ -38,7 +38,7 @@ def column_keys(value: Any) -> Any:
 
 
 def names(value: Any) -> Any:
-    """The names in a comma-separated text, each once."""
+    """Returns the distinct names in a comma-separated text."""
     if isinstance(value, str):
         return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
     return value

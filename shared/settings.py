@@ -81,26 +81,26 @@ class Settings(BaseSettings):
     EXPORT_CATEGORIES: Categories = Field(
         ("WebSocketConnectionLogs",),
         min_length=1,
-        description="Categories of log records that are exported, each to a table of its own.",
+        description="Categories of log records that are exported, each to a separate table.",
     )
     COLUMN_KEYS: MoreKeys = Field(
         (),
-        description="More keys for columns, looked at after those that the program knows: `EventName=properties.event|operation;TimeGenerated=timeStamp`. `Table.Column` names a column of one table.",
+        description="Additional keys for columns, tried after the known ones: `EventName=properties.event|operation;TimeGenerated=timeStamp`. `Table.Column` limits a key to one table.",
     )
     OUTPUT_FORMATS: OutputFormats = Field(
         ("parquet",), min_length=1, description="`parquet`, `json`, or both."
     )
     PARQUET_COMPRESSION: Compression = Field(
         "snappy",
-        description="`snappy`, which every reader opens; `gzip` or `zstd`, whose files are a third smaller.",
+        description="`snappy`, which every reader supports; `gzip` or `zstd`, whose files are a third smaller.",
     )
 
     REDACT: Redaction = Field(
         "credentials",
-        description="What is replaced by a marker in texts before they are written: `credentials`, `queries` (also all values of query strings) or `off`.",
+        description="Parts of texts that are replaced with a marker before they are written: `credentials`, `queries` (also all values of query strings) or `off`.",
     )
     HASH_COLUMNS: Columns = Field(
-        (), description="Text columns whose values are replaced by a keyed hash (HMAC-SHA256, 32 digits)."
+        (), description="Text columns whose values are replaced with a keyed hash (HMAC-SHA256, 32 digits)."
     )
     HASH_KEY: str = Field(
         "", description="Key of the hash, at least 16 characters. It can be a Key Vault reference."
@@ -108,7 +108,7 @@ class Settings(BaseSettings):
     DROP_COLUMNS: Columns = Field((), description="Text columns that are left empty.")
     DEAD_LETTER_BODIES: DeadLetterBodies = Field(
         "raw",
-        description="What dead letters keep of a message: `raw`, the original bytes, or `redacted`, its text after REDACT, HASH_COLUMNS and DROP_COLUMNS (if it is no text: its length and SHA-256).",
+        description="What dead letters keep of a message: `raw`, the original bytes, or `redacted`, its text after REDACT, HASH_COLUMNS and DROP_COLUMNS (if it is not text: its length and SHA-256).",
     )
 
     RECORD_MAX_AGE: Span = Field(
@@ -192,13 +192,13 @@ class Settings(BaseSettings):
 
     DELTA_LOG: bool = Field(
         False,  # noqa: FBT003 - a default
-        description="Whether to create a Delta log (`_delta_log`) for each table. A log that exists is kept up to date, whatever this says.",
+        description="Whether to create a Delta log (`_delta_log`) for each table. An existing log is kept up to date regardless of this setting.",
     )
     COMPACT_KEEP: Duration = Field(
         timedelta(0),
         ge=timedelta(0),
         le=timedelta(days=30),
-        description="How long a file stays in its folder after compaction replaced it, for readers of older Delta snapshots (at most 30 days). Readers of the folders see its rows twice meanwhile, so it requires `DELTA_LOG`.",
+        description="How long a file stays in its folder after compaction replaced it, for readers of older Delta snapshots (at most 30 days). During that time, readers of the folders see its rows twice, so it requires `DELTA_LOG`.",
     )
     PARQUET_RETENTION: Duration = Field(
         timedelta(0),
@@ -229,7 +229,7 @@ class Settings(BaseSettings):
 
     @property
     def export_policy(self) -> ExportPolicy:
-        """The policy for validation and export."""
+        """Returns the policy for validation and export."""
         return ExportPolicy(
             categories=self.EXPORT_CATEGORIES,
             formats=self.OUTPUT_FORMATS,
@@ -251,7 +251,7 @@ class Settings(BaseSettings):
 
     @property
     def finish_policy(self) -> FinishPolicy:
-        """The policy for finishing connections."""
+        """Returns the policy for finishing connections."""
         return FinishPolicy(
             formats=self.OUTPUT_FORMATS,
             compression=self.PARQUET_COMPRESSION,
@@ -266,7 +266,7 @@ class Settings(BaseSettings):
 
     @property
     def compaction_policy(self) -> CompactionPolicy:
-        """The policy for compaction."""
+        """Returns the policy for compaction."""
         return CompactionPolicy(
             enabled=self.COMPACT_ENABLED,
             categories=self.EXPORT_CATEGORIES,
@@ -297,7 +297,7 @@ class Settings(BaseSettings):
 
     @property
     def checkpoints(self) -> Connection:
-        """The storage account of the Functions host; empty: the checkpoints cannot be reached."""
+        """The storage account of the Functions host; empty if the checkpoints cannot be reached."""
         return self._connection("AzureWebJobsStorage", "blobServiceUri")
 
     def _connection(self, name: str, address: str) -> Connection:

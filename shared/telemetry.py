@@ -24,7 +24,7 @@ _SERVICE = re.compile(
     r"/subscriptions/[0-9a-f-]{36}/resourcegroups/[\w.()-]{1,90}"
     r"/providers/microsoft\.apimanagement/service/[a-z0-9-]{1,50}"
 )
-"""The resource id of an API Management service, as rows have it."""
+"""The resource id of an API Management service, as in rows."""
 COMMIT = "commit"
 """Each commit logs one line to the logger `shared.export`: this word and a JSON object."""
 
@@ -157,7 +157,7 @@ def timer_ran(run: TimerRun) -> None:
     alarmed("finish_connections", run.alarms)
     for service, seconds in run.silence.items():
         if not _SERVICE.fullmatch(service):
-            continue  # The text of a record, which no metric may carry.
+            continue  # The text of a record, which must not be in a metric.
         metrics.SILENCE.record(seconds, {"service": service})
     for partition, lag in run.lag.items():
         at = {"partition": partition}

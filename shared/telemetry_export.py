@@ -1,7 +1,7 @@
-"""Where telemetry goes: Application Insights, an OTLP endpoint or the console; nowhere if none is configured.
+"""Sends telemetry to Application Insights, an OTLP endpoint or the console, if one is configured.
 
-The app owns its telemetry. A worker that was told to send it (PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY)
-has begun to before it loads the app, which then adds nothing: see docs/telemetry.md.
+The app owns its telemetry. If PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY tells the worker to send it, the
+worker starts that before it loads the app, which then adds nothing (see docs/telemetry.md).
 """
 
 import logging
@@ -76,7 +76,7 @@ def configure(settings: Settings) -> None:
     console = settings.OTEL_METRICS_EXPORTER == "console"
     if not (insights or settings.OTEL_EXPORTER_OTLP_ENDPOINT or console):
         return
-    # Up to a second of imports, which an app without telemetry need not wait for.
+    # These imports take up to a second, which an app without telemetry need not wait for.
     from opentelemetry.sdk._logs.export import BatchLogRecordProcessor  # noqa: PLC0415
     from opentelemetry.sdk.metrics import MeterProvider, _Gauge  # noqa: PLC0415
     from opentelemetry.sdk.metrics.export import (  # noqa: PLC0415
@@ -89,8 +89,8 @@ def configure(settings: Settings) -> None:
         log.info("the worker sends the telemetry")
         return
     # By default (cumulative temporality) each process sends every gauge that it ever set again each minute
-    # (opentelemetry-sdk, `_LastValueAggregation.collect`): a timer that has stopped would not go silent, and
-    # a partition that moved to another instance would have the lag of both.
+    # (opentelemetry-sdk, `_LastValueAggregation.collect`): a stopped timer would not go silent, and a
+    # partition that moved to another instance would have two values of lag.
     once: dict[type, AggregationTemporality] = {_Gauge: AggregationTemporality.DELTA}
     readers: list[MetricReader] = []
     processors: list[BatchLogRecordProcessor] = []
@@ -124,14 +124,14 @@ def _to_application_insights(
     processors: "list[BatchLogRecordProcessor]",
     temporality: "dict[type, AggregationTemporality]",
 ) -> None:
-    """Sends there what the readers and processors get, too.
+    """Adds exporters to Application Insights to the readers and processors.
 
-    With an identity, as APPLICATIONINSIGHTS_AUTHENTICATION_STRING says, which the exporter reads.
+    They use the identity in APPLICATIONINSIGHTS_AUTHENTICATION_STRING, which the exporter reads.
     """
     from azure.monitor.opentelemetry import configure_azure_monitor  # noqa: PLC0415
     from azure.monitor.opentelemetry.exporter.export.metrics import _exporter  # noqa: PLC0415
 
-    # The exporter's own table, which has no line for `Gauge` and cannot be given one otherwise.
+    # The exporter's own table has no entry for `Gauge`, and there is no other way to add one.
     _exporter.APPLICATION_INSIGHTS_METRIC_TEMPORALITIES.update(temporality)  # type: ignore[arg-type]
 
     try:
@@ -140,7 +140,7 @@ def _to_application_insights(
             metric_readers=readers,
             log_record_processors=processors,
             instrumentation_options=OFF,
-            # The host and the platform report the same of the whole instance.
+            # The host and the platform report the same for the whole instance.
             enable_live_metrics=False,
             enable_performance_counters=False,
         )

@@ -1,4 +1,4 @@
-"""Units of time as counts of microseconds, in which the program keeps every time since 1970 UTC."""
+"""Units of time in microseconds; all times in the program are microseconds since 1970 UTC."""
 
 from datetime import timedelta
 
@@ -9,5 +9,5 @@ DAY = 24 * HOUR
 
 
 def microseconds(span: timedelta) -> int:
-    """How many microseconds this span of time has."""
+    """Returns the number of microseconds in a span of time."""
     return span // timedelta(microseconds=1)

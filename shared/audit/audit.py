@@ -79,7 +79,9 @@ def audit(storage: LogStorage, since: int, *, deep: bool, progress: Progress) ->
     compacted = CompactedFiles(storage, listing, since, state(storage))
     _list(storage, listing, since, progress)
     compacted.run(deep=deep, progress=progress)
-    after, _ = _all_ledgers(storage, archive)  # after the listing: no listed file is of a later commit
+    after, _ = _all_ledgers(
+        storage, archive
+    )  # after the listing, so no listed file belongs to a later commit
     for ledger in before.values():
         late(storage, ledger.files, listing, since)
     late(storage, (*seen.files, *seen_archive.files), listing, since)
@@ -132,7 +134,7 @@ def audit(storage: LogStorage, since: int, *, deep: bool, progress: Progress) ->
 
 
 def _delta(storage: LogStorage, compacted: CompactedFiles) -> Iterator[Audited]:
-    """What the newest snapshot of each Delta log proves."""
+    """Audits the newest snapshot of each Delta log."""
     for delta_log in delta_logs.logs(storage, compacted.known):
         one = Audited(f"{delta_log.folder}_delta_log")
         try:
@@ -172,7 +174,7 @@ def _manifest(storage: Storage) -> Manifest:
 
 
 def _all_ledgers(*storages: Storage) -> tuple[dict[str, Ledger], list[tuple[str, str]]]:
-    """Those of the app and those of backfills."""
+    """Returns the ledgers of the app and of backfills."""
     ledgers: dict[str, Ledger] = {}
     problems: list[tuple[str, str]] = []
     for storage in storages:
@@ -211,12 +213,14 @@ def _judge(
         if ledger or commits or seen.partitions[partition].ledger_id:
             yield refuted(
                 "no_ledger",
-                "its ledger is gone: restore it, or accept that it is gone (python -m shared accept-ledger)",
+                "its ledger is missing: restore it, or accept its loss (python -m shared accept-ledger)",
             )
         return
     replaced = ledger and (ledger.ledger_id != now.ledger_id or ledger.ordinal > now.ordinal)
     if replaced or seen.rolled_back(now):
-        yield refuted("rolled_back", "its ledger is older than what the timer has seen of it, or another one")
+        yield refuted(
+            "rolled_back", "its ledger is older than the one that the timer has seen, or a different one"
+        )
     if ledger is None:
         return
     others = [commit for commit in commits if commit.metadata.ledger_id != ledger.ledger_id]
@@ -224,7 +228,7 @@ def _judge(
         rows = sum(sum(commit.rows.values()) for commit in others)
         yield refuted(
             "other_ledger",
-            f"{len(others)} commits ({rows} rows) are of an earlier ledger, which was replaced: "
+            f"{len(others)} commits ({rows} rows) belong to an earlier ledger, which was replaced: "
             "rows may be duplicated; limit the audit with --since",
         )
     own = [commit for commit in commits if commit.metadata.ledger_id == ledger.ledger_id]
@@ -232,7 +236,7 @@ def _judge(
     if above:
         yield refuted(
             "rolled_back",
-            f"files of {len(above)} commits up to ordinal {max(above)} are there, its ledger is at "
+            f"files of {len(above)} commits up to ordinal {max(above)} exist, but its ledger is at "
             f"{now.ordinal}: it was rolled back; restore it",
         )
     for commit in own:
@@ -265,7 +269,7 @@ def _connections(
         one.findings.append(
             refuted(
                 "other_ledger",
-                f"{others} commits are of an earlier state table, which was replaced: "
+                f"{others} commits belong to an earlier state table, which was replaced: "
                 "rows may be duplicated; limit the audit with --since",
             )
         )
@@ -305,4 +309,4 @@ def _shown(findings: Iterable[Finding]) -> Iterator[Finding]:
         some = list(group)
         yield from some[:SHOWN]
         if some[SHOWN:]:
-            yield Finding(level, code, f"… and {len(some) - SHOWN} more of these")
+            yield Finding(level, code, f"… and {len(some) - SHOWN} more of this kind")

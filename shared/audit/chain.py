@@ -1,6 +1,6 @@
 """Proves that the commits form an unbroken chain: none with files is missing, none is surplus. Pure.
 
-The metadata of each file state how many files and rows its commit has, and how many the ledger had counted
+The metadata of each file states how many files and rows its commit has, and how many the ledger had counted
 before it. The counts before one commit plus its own are the counts before the next commit that has files, or
 the ledger's counts after the last one. Each file also states the chain value before its commit, which covers
 the names, metadata and checksums of all earlier commits (shared/digests.py). Commits without files (all
@@ -75,7 +75,7 @@ def unbroken(
     metadata = [*([anchor] if anchor else []), *(commit.metadata for commit in chain)]
     if since > 0 and not metadata:
         if tail.files and tail.committed_at >= since:
-            yield _unanchored("nothing is left to hold the ledger against")
+            yield _unanchored("no file is left to compare the ledger with")
         return
     breaks = list(_breaks(tail, metadata, metadata[0].files_before if since > 0 else 0))
     if anchor and breaks and breaks[0].after is anchor:
@@ -91,9 +91,11 @@ def unbroken(
 def _missing(
     tail: Tail, chain: Sequence[Commit], breaks: Sequence["_Break"], since: int
 ) -> Iterator[Finding]:
-    """Finds the files that are gone, except those that the ledger lists as lost."""
+    """Finds missing files, except those that the ledger lists as lost."""
     gaps = [(one.files, one.text) for one in breaks if one.files > 0]
-    gaps += [(one.missing, f"{one.missing} files of {one.name} are gone") for one in chain if one.missing > 0]
+    gaps += [
+        (one.missing, f"{one.missing} files of {one.name} are missing") for one in chain if one.missing > 0
+    ]
     number, lost = sum(files for files, _ in gaps), tail.lost
     if number > lost or (since < 1 and number < lost):
         hint = "" if since > 0 else "; if a lifecycle rule deleted them, limit the audit with --since"
@@ -134,7 +136,5 @@ def _breaks(tail: Tail, chain: Sequence[CommitMetadata], before: int) -> Iterato
 
 def _gone(number: int, after: str, before: str) -> str:
     if number < 0:
-        return (
-            f"{before} counts {-number} files less than there are after {after}: the ledger was rolled back"
-        )
-    return f"{number} files are gone that were committed between {after} and {before}"
+        return f"{before} counts {-number} files fewer than exist after {after}: the ledger was rolled back"
+    return f"{number} files that were committed between {after} and {before} are missing"

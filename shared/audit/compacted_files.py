@@ -1,4 +1,4 @@
-"""Resolves compacted files back to the files they replaced, for the audit; safe while compaction runs."""
+"""Resolves compacted files to the files that they replaced, for the audit; safe while compaction runs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +33,7 @@ class Replaced:
     """The files that a compacted file replaced."""
 
     rows: int
-    """Of all of them."""
+    """The number of rows of all of them."""
     origins: list[ReplacedFile]
     """Those committed at `since` or later: memory does not grow with what was committed before."""
 
@@ -61,7 +61,7 @@ class CompactedFiles:
                 break
         else:
             self.settled = False
-            self._unclear("compaction goes on all the time: audit again later")
+            self._unclear("compaction keeps changing folders: audit again later")
         if self.known.swap:
             self._under_way()
         self._drop_kept()
@@ -84,7 +84,7 @@ class CompactedFiles:
         folders = now.touched_since(self.known.ordinal)
         if folders is None:
             self.settled = False
-            self._unclear("compaction has done too much meanwhile: audit again")
+            self._unclear("compaction has changed too many folders in the meantime: audit again")
             folders = set()
         if self.known.swap:
             folders.add(self.known.swap.folder)
@@ -132,7 +132,7 @@ class CompactedFiles:
         name = swap.output.name
         self.listing.staged.discard(name)
         if not self.listing.has(name) and self.storage.exists(name):
-            # Published while its folder was listed, so some of its inputs may be gone already.
+            # Published while its folder was listed, so some of its inputs may already be deleted.
             for file in self.storage.outputs(name):
                 self.listing.take(file, self.since)
             self._read(lambda *_: None)
@@ -146,11 +146,11 @@ class CompactedFiles:
 
     @property
     def replaced(self) -> dict[str, list[str]]:
-        """For each compacted file that is listed, the names of the files that it stands for."""
+        """Returns for each listed compacted file the names of the files that it replaces."""
         return {file.name: [origin.name for origin in self._origins(file)] for file in self.listing.compacted}
 
     def _drop_kept(self) -> None:
-        """What compaction replaced and left for readers of older snapshots: another file has its rows."""
+        """Drops files that were replaced but kept for older snapshots: another file has their rows."""
         kept = delta_logs.kept_files(self.storage, self.known) if self.known.delta else set()
         if not kept:
             return
@@ -171,7 +171,7 @@ class CompactedFiles:
             replaced = self._replaced.get(file.name)
             strangers = {one.metadata["folder"] for one in self._origins(file)} - {file.metadata["folder"]}
             if strangers:
-                yield refuted("moved", f"{file.name}: replaced files of {min(strangers)}: move it back there")
+                yield refuted("moved", f"{file.name}: replaced files in {min(strangers)}: move it back there")
             if _needs_note(file) and not erasures.vouched(file, self._erasures):
                 yield refuted(
                     "not_erased",

@@ -21,7 +21,7 @@ from shared.output.lineage import BATCH, KEY, Keys
 from shared.protocol.storage import DEAD_LETTERS, BlobInfo
 
 PIECE = 4 << 20
-"""Bytes that one call fetches at most."""
+"""Maximum bytes that one call fetches."""
 
 
 class Parts(Protocol):
@@ -32,7 +32,7 @@ class Parts(Protocol):
 
 
 class Fetched:
-    """The bytes of a file. A small file is fetched once, however often it is read."""
+    """The bytes of a file. A small file is fetched only once, even if it is read repeatedly."""
 
     def __init__(self, storage: Parts, file: BlobInfo) -> None:
         self._storage = storage
@@ -66,7 +66,7 @@ def _count_rows(file: BlobInfo) -> Callable[[BinaryIO], int]:
 
 
 def _format(file: BlobInfo) -> Format:
-    """Returns the format of a file, which its folder names. Raises DamagedFile."""
+    """Returns the format that a file's folder names. Raises DamagedFile."""
     name = file.name.partition("/")[0]
     if name not in FORMATS:
         raise DamagedFile(f"no format is named {name!r}: was it written by another program?")
@@ -83,7 +83,9 @@ def files_replaced(storage: Parts, file: BlobInfo) -> list[ReplacedFile]:
     with _damage(file):
         metadata = parquet.opened(_opened(storage, file)).metadata
         if str(metadata.num_rows) != file.metadata["rows"]:
-            raise DamagedFile(f"it has {metadata.num_rows} rows, was written with {file.metadata['rows']}")
+            raise DamagedFile(
+                f"it has {metadata.num_rows} rows, but was written with {file.metadata['rows']}"
+            )
     return replaced_files.load(metadata.metadata, file.name)
 
 

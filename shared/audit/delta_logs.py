@@ -17,14 +17,14 @@ SETTLED = HOUR
 
 
 def logs(storage: LogStorage, state: CompactionState) -> Iterator[DeltaLog]:
-    """The logs that compaction keeps, not read yet."""
+    """Yields the logs that compaction maintains, not read yet."""
     for name in sorted(state.delta):
         if name in TABLES:
             yield DeltaLog(storage, TABLES[name], lambda: 0)
 
 
 def kept_files(storage: LogStorage, state: CompactionState) -> set[str]:
-    """The files that compaction replaced and left in their folders for readers of older snapshots."""
+    """Returns the files that compaction replaced and kept in their folders for readers of older snapshots."""
     kept: set[str] = set()
     for delta_log in logs(storage, state):
         try:
@@ -39,34 +39,36 @@ def kept_files(storage: LogStorage, state: CompactionState) -> set[str]:
 def prove(
     delta_log: DeltaLog, storage: LogStorage, state: CompactionState, replaced: Mapping[str, Iterable[str]]
 ) -> tuple[Snapshot, list[Finding]]:
-    """The newest snapshot, and what is wrong with it.
+    """Returns the newest snapshot and its problems.
 
-    Every file of it is there, no row is in two of them, and every file that was committed before the last
-    complete comparison is in it. Raises DeltaLogError.
+    In a correct snapshot, every file exists, no row is in two files, and every file that was committed
+    before the last complete comparison is included. Raises DeltaLogError.
 
     Args:
-        delta_log: Not read yet.
-        storage: Where it is.
-        state: That of compaction, read before.
-        replaced: For each compacted file, the names of the files that it replaced.
+        delta_log: a log that is not read yet.
+        storage: the storage of the log.
+        state: that of compaction, read before.
+        replaced: for each compacted file, the names of the files that it replaced.
     """
     snapshot, known = delta_log.load(), state.delta[delta_log.table]
     if snapshot is None:
         if known == NEW:
             note = Finding(Level.NOTE, "delta_new", f"{delta_log.folder}_delta_log: is about to be created")
             return Snapshot(), [note]
-        raise DeltaLogError(f"{delta_log.folder}_delta_log is gone; the next run of compact_logs creates it")
+        raise DeltaLogError(
+            f"{delta_log.folder}_delta_log is missing; the next run of compact_logs creates it"
+        )
     if snapshot.version < known:
         raise DeltaLogError(
-            f"{delta_log.folder}_delta_log ends at version {snapshot.version}, was at {known}: the next run "
-            "of compact_logs compares all folders with it"
+            f"{delta_log.folder}_delta_log ends at version {snapshot.version}, but was at {known}: the next "
+            "run of compact_logs compares all folders with it"
         )
     listed: dict[str, ListedDay] = {}
     for file in storage.outputs(f"{delta_log.folder}date="):
         path = file.name.removeprefix(delta_log.folder)
         day = day_of(path)
         listed.setdefault(day, ListedDay(day, 0)).take(path, file, own=is_own(file))
-    # What both the snapshot before the listing and the one after it say is no matter of timing.
+    # A difference in the snapshots before and after the listing cannot be due to timing.
     before = {day: dict(files) for day, files in snapshot.live.items()}
     swept_at = snapshot.swept_at
     delta_log.follow()
@@ -83,7 +85,7 @@ def _gone(
             if path not in present and delta_log.snapshot.is_live(path):
                 yield refuted(
                     "delta_file_gone",
-                    f"{delta_log.folder}{path}: is in the Delta log and not in its folder; the next run of "
+                    f"{delta_log.folder}{path}: is in the Delta log but not in its folder; the next run of "
                     "compact_logs removes it from the log",
                 )
 
@@ -127,5 +129,6 @@ def _twice(delta_log: DeltaLog, replaced: Mapping[str, Iterable[str]]) -> Iterat
         for origin in origins:
             if delta_log.snapshot.is_live(origin.removeprefix(delta_log.folder)):
                 yield refuted(
-                    "delta_duplicates", f"{origin}: is in the Delta log beside {path}, which replaced it"
+                    "delta_duplicates",
+                    f"{origin}: is in the Delta log together with {path}, which replaced it",
                 )

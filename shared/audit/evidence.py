@@ -24,7 +24,7 @@ class Finding:
 
 
 def refuted(code: str, message: str) -> Finding:
-    """What is wrong."""
+    """Returns a finding that refutes the audit."""
     return Finding(Level.REFUTED, code, message)
 
 

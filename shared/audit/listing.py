@@ -37,12 +37,12 @@ type Progress = Callable[[str, int, int], None]
 
 @dataclass(slots=True)
 class Files:
-    """The files of one commit, and what their metadata say about it."""
+    """The files of one commit, and what their metadata says about it."""
 
     metadata: CommitMetadata
     files: list[BlobInfo] = field(default_factory=list)
     merged: list[BlobInfo] = field(default_factory=list)
-    """Files whose rows are in a compacted file, which was found to have the right number of rows."""
+    """Files whose rows are in a compacted file that has the correct number of rows."""
 
 
 @dataclass(slots=True)
@@ -58,9 +58,9 @@ class Listing:
     foreign: list[Finding] = field(default_factory=list)
 
     def take(self, file: BlobInfo, since: int, *, merged: bool = False) -> None:
-        """Adds a file. Memory grows with the number of files: what files of a commit share is kept once.
+        """Adds a file. Memory grows with the number of files; the shared metadata of a commit is kept once.
 
-        `merged`: the file itself is gone, and a compacted file has its rows.
+        `merged`: the file itself was replaced, and a compacted file has its rows.
         """
         if is_delta_log(file.name):
             return
@@ -82,7 +82,7 @@ class Listing:
                 self.foreign.append(
                     refuted(
                         "foreign_file",
-                        f"{file.name}: is of no commit, but readers take its rows; move it away",
+                        f"{file.name}: belongs to no commit, but readers read its rows; move it away",
                     )
                 )
             return
@@ -93,11 +93,13 @@ class Listing:
             return
         files = self.commits.setdefault(metadata.commit_id, Files(metadata))
         if files.metadata != metadata:
-            self.foreign.append(refuted("altered", f"{file.name}: its metadata is not that of its commit"))
+            self.foreign.append(
+                refuted("altered", f"{file.name}: its metadata differs from that of its commit")
+            )
         kept = {name: file.metadata[name] for name in OWN}
         if not merged:
             self._place(file)
-        # Treated as if it were where it was written, so that a moved file gives only that finding.
+        # Treated like a file in its original folder, so that a moved file gives only that finding.
         written = BlobInfo(file.metadata["folder"] + file.name.rpartition("/")[2], 0, file.metadata)
         kept["digest"] = of_file(written).hex()
         (files.merged if merged else files.files).append(BlobInfo(file.name, file.size, kept))
@@ -111,7 +113,7 @@ class Listing:
             self.foreign.append(
                 refuted(
                     "content_differs",
-                    f"{file.name}: has {file.size} bytes, was written with {file.metadata['bytes']}",
+                    f"{file.name}: has {file.size} bytes, but was written with {file.metadata['bytes']}",
                 )
             )
 
@@ -199,7 +201,7 @@ def _commit(storage: Storage, files: Files, *, deep: bool) -> tuple[Commit, list
                 findings.append(
                     refuted(
                         "rows_differ",
-                        f"{file.name}: has {rows} rows, was written with {file.metadata['rows']}",
+                        f"{file.name}: has {rows} rows, but was written with {file.metadata['rows']}",
                     )
                 )
             commit.lines += rows
@@ -210,7 +212,7 @@ def _commit(storage: Storage, files: Files, *, deep: bool) -> tuple[Commit, list
             findings.append(
                 refuted(
                     "duplicates",
-                    f"commit {commit.metadata.commit_id}: {twice} rows are twice in its {format_} files",
+                    f"commit {commit.metadata.commit_id}: its {format_} files contain {twice} rows twice",
                 )
             )
     return commit, findings
@@ -227,14 +229,14 @@ def attempt[T](
     except StorageError:
         if storage.exists(file.name):
             raise
-        gone = f"{file.name}: was deleted or compacted while the audit went on: audit again"
+        gone = f"{file.name}: was deleted or compacted during the audit: audit again"
         findings.append(Finding(Level.UNCLEAR, "deleted", gone))
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """Reads what a file holds."""
+    """The content of a file."""
 
     rows: int
     rejected: int = 0
@@ -259,34 +261,36 @@ def content(parts: Parts, file: BlobInfo) -> list[Finding]:
     """Reads all bytes of a file, and checks that they are the bytes that were written."""
     if contents.sha256(parts, file) == file.metadata["sha256"]:
         return []
-    return [refuted("content_differs", f"{file.name}: its bytes are not those that were committed")]
+    return [refuted("content_differs", f"{file.name}: its bytes differ from those that were committed")]
 
 
 def keys(storage: Parts, file: BlobInfo, metadata: CommitMetadata) -> Array:
-    """Reads the sequence number and index of each row. Raises DamagedFile if one is not of this commit."""
+    """Reads the sequence number and index of each row. Raises DamagedFile for rows of other commits."""
     spans, found = intervals(metadata.sequences), []
     origin = str(HubPartition.parse(metadata.partition).origin)
     starts, ends = np.array([first for first, _ in spans]), np.array([last for _, last in spans])
     for partitions, sequences, indexes in contents.keys(storage, file):
         if partitions - {origin}:
             raise DamagedFile(
-                f"{file.name}: holds rows of {min(partitions - {origin})!r}, is of {metadata.partition}"
+                f"{file.name}: holds rows of {min(partitions - {origin})!r}, not of {metadata.partition}"
             )
         at = np.searchsorted(starts, sequences, "right") - 1
         strange = sequences[(at < 0) | (sequences > ends[at])]
         if len(strange):
-            raise DamagedFile(f"{file.name}: holds sequence {strange[0]}, is of {metadata.sequences}")
+            raise DamagedFile(
+                f"{file.name}: holds sequence {strange[0]}, but belongs to {metadata.sequences}"
+            )
         found.append(np.column_stack([sequences, indexes]))
     return np.concatenate(found) if found else np.empty((0, 2), np.int64)
 
 
 def _rejected(storage: Parts, file: BlobInfo, metadata: CommitMetadata) -> int:
-    """Counts the rejections in its dead letters. Raises DamagedFile if one is not of this commit."""
+    """Counts the rejections in its dead letters. Raises DamagedFile for dead letters of other commits."""
     number = 0
     for line in contents.lines(storage, file):
         if line.get("partition") != metadata.partition:
             raise DamagedFile(
-                f"{file.name}: holds a dead letter of {line.get('partition')!r}, is of {metadata.partition}"
+                f"{file.name}: holds a dead letter of {line.get('partition')!r}, not of {metadata.partition}"
             )
         number += sum(line["counts"].values())
     return number

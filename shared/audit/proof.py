@@ -22,9 +22,9 @@ def prove(
 
     Args:
         ledger: as it was before the files were listed.
-        commits: those of this ledger that the container shows, committed at `since` or later.
-        anchor: the last commit before `since` that the container shows.
-        since: µs since 1970 UTC; below 1, all is to be proven.
+        commits: the commits of this ledger in the container, committed at `since` or later.
+        anchor: the last commit before `since` in the container.
+        since: µs since 1970 UTC; below 1, everything is to be proven.
     """
     chain = sorted(commits, key=lambda commit: commit.metadata.ordinal)
     yield from _balance(ledger)
@@ -48,10 +48,10 @@ def prove_connections(
     """Returns the findings on the files of finished connections.
 
     Args:
-        tail: what the state table's manifest says of them.
-        commits: those of this state table that the container shows, committed at `since` or later.
-        anchor: the last commit before `since` that the container shows.
-        since: µs since 1970 UTC; below 1, all is to be proven.
+        tail: what the state table's manifest states about them.
+        commits: the commits of this state table in the container, committed at `since` or later.
+        anchor: the last commit before `since` in the container.
+        since: µs since 1970 UTC; below 1, everything is to be proven.
     """
     chain = sorted(commits, key=lambda commit: commit.metadata.ordinal)
     yield from _each(chain)
@@ -72,11 +72,11 @@ def _balance(ledger: Ledger) -> Iterator[Finding]:
         )
     lives = [*ledger.past, ledger.incarnation]
     taken = sum((life.next or 0) - size(life.gaps) for life in lives)
-    # Quarantined envelopes may be of a hub of which nothing else was committed.
+    # Quarantined envelopes may belong to a hub of which nothing else was committed.
     if lives[0].number == 0 and not 0 <= counts.envelopes - taken <= counts.rejected.get(STALE, 0):
         yield refuted(
             "unbalanced",
-            f"{counts.envelopes} envelopes counted, but sequence numbers say {taken}",
+            f"{counts.envelopes} envelopes counted, but sequence numbers show {taken}",
         )
 
 
@@ -87,7 +87,7 @@ def _each(chain: Sequence[Commit]) -> Iterator[Finding]:
         if commit.missing < 0:
             yield refuted(
                 "too_many_files",
-                f"{metadata.name}: has {commit.files} files, but made {metadata.commit_files}: "
+                f"{metadata.name}: has {commit.files} files, but wrote {metadata.commit_files}: "
                 "one was copied; delete the copy",
             )
         elif (
@@ -98,7 +98,7 @@ def _each(chain: Sequence[Commit]) -> Iterator[Finding]:
         ):
             yield refuted(
                 "rows_differ",
-                f"{metadata.name}: its files have {commit.lines} rows, it made {metadata.commit_rows}",
+                f"{metadata.name}: its files have {commit.lines} rows, but it wrote {metadata.commit_rows}",
             )
 
 
@@ -113,7 +113,7 @@ def _counted(ledger: Ledger, chain: Sequence[Commit]) -> Iterator[Finding]:
     for commit, (envelopes, rejected, skipped, files) in zip(chain, [*starts[1:], end], strict=False):
         metadata = commit.metadata
         if metadata.files_before + metadata.commit_files != files:
-            continue  # another commit lies between them, which is missing
+            continue  # a commit between them is missing
         hidden = envelopes - metadata.envelopes_before - metadata.envelopes
         more = skipped - metadata.skipped_before - metadata.commit_skipped
         if (
@@ -126,12 +126,12 @@ def _counted(ledger: Ledger, chain: Sequence[Commit]) -> Iterator[Finding]:
                 "counts_differ",
                 f"{metadata.name}: the next one counts {hidden} envelopes, {more} skipped records and "
                 f"{rejected - metadata.rejected_before - metadata.commit_rejected} rejections"
-                " that no commit made",
+                " that belong to no commit",
             )
 
 
 def _sequences(ledger: Ledger, chain: Sequence[Commit]) -> Iterator[Finding]:
-    """Checks that no sequence number was exported twice, and none that the ledger has not committed."""
+    """Checks that no sequence number was exported twice, or without being committed in the ledger."""
     lives = {life.number: life for life in (*ledger.past, ledger.incarnation)}
     spans = sorted(
         (
@@ -149,7 +149,7 @@ def _sequences(ledger: Ledger, chain: Sequence[Commit]) -> Iterator[Finding]:
         if one[0] == next_[0] and next_[1] <= one[2]:
             yield refuted(
                 "overlap",
-                f"sequence {next_[1]} is in {one[3].name} and in {next_[3].name}: its rows are there twice",
+                f"sequence {next_[1]} is in {one[3].name} and in {next_[3].name}: its rows exist twice",
             )
     for number, first, last, metadata in spans:
         life = lives.get(number)
@@ -163,7 +163,7 @@ def _sequences(ledger: Ledger, chain: Sequence[Commit]) -> Iterator[Finding]:
 
 
 def _rows(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Finding]:
-    """Checks that each format has the rows that the ledger counted, and dead letters the rejections."""
+    """Checks that each format has the rows, and dead letters the rejections, that the ledger counted."""
     if any(commit.unpublished or not commit.whole for commit in chain):
         return
     if ledger.counts.lost:
@@ -172,7 +172,8 @@ def _rows(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Findi
             rows = sum(commit.rows.get(format_, 0) for commit in chain)
             if rows != ledger.counts.rows:
                 yield refuted(
-                    "rows_differ", f"{rows} rows in {format_} files, the ledger counts {ledger.counts.rows}"
+                    "rows_differ",
+                    f"{rows} rows in {format_} files, but the ledger counts {ledger.counts.rows}",
                 )
         return
     rejected = sum(ledger.counts.rejected.values())
@@ -187,13 +188,13 @@ def _rows(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Findi
                 yield refuted(
                     "rows_differ",
                     f"{metadata.name}: {rows} rows in {format_} files, "
-                    f"the ledger counted {rows_after - metadata.rows_before}",
+                    f"but the ledger counted {rows_after - metadata.rows_before}",
                 )
         if commit.rejected is not None and commit.rejected != rejected_after - metadata.rejected_before:
             yield refuted(
                 "rejections_differ",
                 f"{metadata.name}: {commit.rejected} rejections, "
-                f"the ledger counted {rejected_after - metadata.rejected_before}",
+                f"but the ledger counted {rejected_after - metadata.rejected_before}",
             )
 
 
@@ -204,7 +205,7 @@ def _common(chain: Sequence[Commit]) -> set[str]:
 
 
 def _noted(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Finding]:
-    """Reports the problems that the ledger itself states, and what the audit cannot check against it."""
+    """Reports problems that the ledger itself states, and claims of the ledger that cannot be checked."""
     for lost in ledger.lost:
         spans = ", ".join(f"{first}-{last}" for first, last in lost.sequences)
         yield refuted(
@@ -212,7 +213,7 @@ def _noted(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Find
             f"{lost.folder}: sequences {spans} are lost: their blocks expired; redeliver them to refill it",
         )
     yield from _unpublished(chain)
-    if is_archive(ledger.partition):  # its sequence numbers leave room for every minute
+    if is_archive(ledger.partition):  # its sequence numbers have gaps by design
         return
     if not is_of_hub(ledger.partition):
         yield Finding(Level.NOTE, "replay", f"{ledger.counts.envelopes} dead letters were replayed")
@@ -224,7 +225,8 @@ def _noted(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Find
             yield Finding(
                 Level.NOTE,
                 "gaps",
-                f"{size(life.gaps)} sequence numbers of incarnation {life.number} never came: {spans}{more}",
+                f"{size(life.gaps)} sequence numbers of incarnation {life.number} never arrived: "
+                f"{spans}{more}",
             )
     if since < 1:
         shown = sum(
@@ -235,7 +237,7 @@ def _noted(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Find
             yield Finding(
                 Level.NOTE,
                 "no_trace",
-                f"{hidden} envelopes left no file: the ledger says that they held nothing of ours",
+                f"{hidden} envelopes left no file: according to the ledger, they held no exported records",
             )
 
 

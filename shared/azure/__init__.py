@@ -1,1 +1,1 @@
-"""Calls Azure: Blob Storage and Event Hubs."""
+"""Calls Azure services: Blob Storage and Event Hubs."""

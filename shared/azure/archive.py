@@ -1,4 +1,4 @@
-"""Reads the container that a diagnostic setting archives to."""
+"""Reads the container to which a diagnostic setting archives records."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from shared.protocol.archive import ArchiveBlob
 
 
 class ArchiveContainer:
-    """The blobs of a container. Implements `shared.protocol.archive.Archive`; writes nothing."""
+    """The blobs of a container. Implements `shared.protocol.archive.Archive` and writes nothing."""
 
     def __init__(self, container: ContainerClient) -> None:
         """`container` need not exist."""
@@ -41,7 +41,7 @@ class ArchiveContainer:
 
 
 def connect(container: str, connection: Connection) -> ArchiveContainer:
-    """A container by its name, in the account of this connection, or by its URL, with a SAS or without."""
+    """Returns a container by its name in this connection's account, or by its URL, with or without a SAS."""
     if "://" in container:
         signed = "?" in container
         return ArchiveContainer(

@@ -57,7 +57,7 @@ def make[T](what: str, call: Callable[[], T], timeouts: StorageTimeouts) -> T:
 
 def code(error: HttpResponseError) -> str:
     """Returns the service's code of an error, such as `BlobNotFound`."""
-    # Only azure-storage-blob sets it, so the base class does not declare it. It is text or an enum of text.
+    # Only azure-storage-blob sets it, so the base class does not declare it. It is text, or an enum of text.
     found = getattr(error, "error_code", None) or error.reason
     return str(getattr(found, "value", found))
 

@@ -1,4 +1,4 @@
-"""The few Blob Storage operations the commit protocol needs; the only module that imports azure.storage."""
+"""Implements the storage calls that the commit protocol needs with Azure Blob Storage."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -120,7 +120,7 @@ class BlobStorage:
         self._call(f"stage {name}", lambda: blob.stage_block(block_id, data))
 
     def _places(self, name: str) -> tuple[ContainerClient, ...]:
-        """Where an output file of this name can be: where it is written, then where it was before."""
+        """Returns the containers in which an output file can be: its current one, then the former one."""
         if self._dead_letters is not None and name.startswith(f"{DEAD_LETTERS}/"):
             return self._dead_letters, self._output
         return (self._output,)
@@ -149,7 +149,7 @@ class BlobStorage:
                     match_condition=MatchConditions.IfMissing,
                 )
             except HttpResponseError as error:
-                # The SDK raises ResourceExistsError for every 409: only the code says which it is.
+                # The SDK raises ResourceExistsError for every 409; only the code distinguishes them.
                 match blob_calls.code(error):
                     case "BlobAlreadyExists":
                         return Publication.ALREADY
@@ -188,7 +188,7 @@ class BlobStorage:
 
     def _outputs(self, container: ContainerClient, prefix: str) -> Iterator[BlobInfo]:
         for blob in self._list(container, prefix, ["metadata", "uncommittedblobs"]):
-            # Azure lists a blob without committed blocks as one of 0 bytes without metadata.
+            # Azure lists a blob without committed blocks with 0 bytes and no metadata.
             metadata = blob.metadata or {}
             yield BlobInfo(
                 str(blob.name),
@@ -233,9 +233,9 @@ def connect(
     dead_letter_container: str | None = None,
     **options: Any,
 ) -> BlobStorage:
-    """Storage on these containers; nothing is asked of the service yet.
+    """Creates the storage on these containers without a call.
 
-    Dead letters go to a container of their own in the output account; None: to the output container.
+    Dead letters go to a separate container in the output account (None: to the output container).
     `options` go to BlobServiceClient.
     """
     timeouts = timeouts or StorageTimeouts()

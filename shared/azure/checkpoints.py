@@ -40,7 +40,7 @@ class BlobCheckpoints:
         prefix = next(iter(names), "").rpartition("/")[0] + "/"  # partitions share the hub's prefix
 
         def listed() -> list[BlobProperties]:
-            with suppress(ResourceNotFoundError):  # no container: nothing was ever read
+            with suppress(ResourceNotFoundError):  # no container means that nothing was ever read
                 return list(self._container.list_blobs(prefix, include=["metadata"]))
             return []
 
@@ -86,7 +86,7 @@ class BlobCheckpoints:
 
 
 def connect(connection: Connection, consumer_group: str) -> BlobCheckpoints | None:
-    """Returns the checkpoints in this storage account, or None if the settings do not say how to reach it."""
+    """Returns the checkpoints in this storage account, or None if the settings do not name it."""
     return BlobCheckpoints(connection, consumer_group) if connection.string or connection.address else None
 
 

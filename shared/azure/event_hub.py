@@ -1,4 +1,4 @@
-"""Queries the Event Hub for its extent and reads its events; the only module that imports azure.eventhub."""
+"""Queries the state of the Event Hub and reads its events; the only module that imports azure.eventhub."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -19,12 +19,12 @@ from shared.protocol.hub import Fetched, HubState, Position
 from shared.timeunits import SECOND
 
 RETRIES = 1
-"""The next run of the timer asks again."""
+"""Retries of a query; the next run of the timer queries again."""
 
 CLOSING = 5
 """Seconds that the library may take to stop reading."""
 PREFETCH = 50
-"""Events of a partition that are prefetched; each may have 1 MB."""
+"""Events of a partition that are prefetched; each may be 1 MB."""
 
 IDLE = 60.0
 """Seconds within which existing events of a partition must arrive."""
@@ -48,11 +48,11 @@ class EventHub:
         try:
             return self.state()
         except HubError as error:
-            log.warning("%s, so idle partitions hold back", error)
+            log.warning("%s, so idle partitions delay finishing", error)
             return None
 
     def state(self) -> HubState:
-        """How it stands now. Raises HubError."""
+        """Returns the current state of the hub. Raises HubError."""
         try:
             with self._client() as client:
                 hub: Mapping[str, Any] = client.get_eventhub_properties()
@@ -67,13 +67,13 @@ class EventHub:
                     },
                 )
         except EventHubError as error:
-            raise HubError(f"{self._name}: does not say how far it goes: {_message(error)}") from error
+            raise HubError(f"{self._name}: cannot be queried: {_message(error)}") from error
 
     def fetch(self, partition: HubPartition, first: int, last: int, limit: int = FETCHED) -> list[Fetched]:
-        """The events that the hub holds from one sequence number to another, or the first of them.
+        """Returns the events from one sequence number to another that the hub holds, or the first of them.
 
-        `limit`: bytes of bodies after which it stops; one event at least is returned, if there is one. Raises
-        HubError, also if nothing comes for a minute though the partition goes on after `last`.
+        `limit`: bytes of bodies after which it stops; at least one event is returned, if there is one.
+        Raises HubError, also if nothing arrives for a minute although the partition continues after `last`.
         """
         found: list[Fetched] = []
         size = 0
@@ -93,20 +93,22 @@ class EventHub:
             "starting_position_inclusive": True,
         }
         if not self._receive(start, take, IDLE) and not found:
-            raise HubError(f"{partition}: no event from sequence number {first} on came within {IDLE:.0f} s")
+            raise HubError(
+                f"{partition}: no event from sequence number {first} on arrived within {IDLE:.0f} s"
+            )
         return found
 
     def read(self, start: datetime | None, take: Callable[[Envelope], bool], seconds: float) -> None:
-        """Gives what the hub holds from `start` on (None: what comes from now on), until `take` says no.
+        """Passes envelopes from `start` on (None: new ones only) to `take` until it returns False.
 
-        Or until the time is up. There is no checkpoint and no owner level: who owns a partition keeps it, and
-        what was read is not marked. Raises HubError.
+        Stops when the time is up. Uses no checkpoint and no owner level, so it neither claims partitions nor
+        records its progress. Raises HubError.
         """
         position = "@latest" if start is None else start
         self._receive({"starting_position": position}, lambda event: take(_envelope(event)), seconds)
 
     def _receive(self, start: Mapping[str, Any], take: Callable[[EventData], bool], seconds: float) -> bool:
-        """Gives events until `take` says no or the time is up; whether it said no. Raises HubError."""
+        """Passes events to `take` until it returns False (then True) or the time is up. Raises HubError."""
         done = Event()
         errors: list[Exception] = []
 
@@ -118,7 +120,7 @@ class EventHub:
             errors.append(error)
             done.set()
 
-        # The library's receive hangs where it retries: azure-sdk-for-python, issue 27137.
+        # The library's receive hangs while it retries: azure-sdk-for-python, issue 27137.
         with self._client(retries=0) as client:
             thread = Thread(
                 target=client.receive,
@@ -129,7 +131,7 @@ class EventHub:
             thread.start()
             ended = done.wait(seconds)
         thread.join(CLOSING)
-        client.close()  # what the library was opening when it was closed
+        client.close()  # closes what the library was opening during the first close
         if errors:
             raise HubError(
                 f"{self._name}: cannot be read in consumer group {self._consumer_group}: "
@@ -145,7 +147,9 @@ class EventHub:
                     to.string, group, eventhub_name=hub, retry_total=retries
                 )
             except ValueError as error:
-                raise SettingError(f"EventHubConnection: is no connection string of a hub: {error}") from None
+                raise SettingError(
+                    f"EventHubConnection: is not the connection string of a hub: {error}"
+                ) from None
         return EventHubConsumerClient(str(to.address), hub, group, credential(to), retry_total=retries)
 
 
@@ -175,5 +179,5 @@ def _microseconds(time: datetime) -> int:
 
 
 def _message(error: Exception) -> str:
-    """What the service said, on one line; the library says it twice."""
+    """Returns the service's message on one line; the library repeats it."""
     return " ".join(str(error).split()).partition(" Error condition:")[0] or type(error).__name__

@@ -67,7 +67,7 @@ class Compactor:
     def run(self, budget_seconds: float) -> CompactionSummary:
         """Finishes a swap in progress, then compacts until everything is done or the time is used up.
 
-        Raises StorageError: the next run goes on from what was committed.
+        Raises StorageError. The next run continues from what was committed.
         """
         with deadline.within(self._seconds):
             return self._run(budget_seconds)
@@ -82,8 +82,8 @@ class Compactor:
                     self._target = min(self._policy.target, 2 * self._target)
                     break
                 except PreconditionFailed as refusal:
-                    # By another instance, which has got on; or by something that keeps a file from going.
-                    log.warning("refused (%d): %s", attempt, refusal)
+                    # By another instance, which has made progress, or by something that prevents a deletion.
+                    log.warning("conflict (%d): %s", attempt, refusal)
                     if attempt == ATTEMPTS:
                         self._stuck(summary, refusal)
         except (LedgerError, DeltaLogError) as error:
@@ -98,10 +98,10 @@ class Compactor:
 
     def _stuck(self, summary: CompactionSummary, error: StorageError) -> None:
         if summary.pending(self._now()) > STUCK:
-            summary.alarm(f"a swap cannot be ended, readers see its rows twice: {error}")
+            summary.alarm(f"a swap cannot be finished, readers see its rows twice: {error}")
 
     def _pass(self, until: int, summary: CompactionSummary) -> None:
-        """One look at the container, and a swap for all that is found."""
+        """Lists the container once, and swaps the groups of files that it finds."""
         summary.pending_since = None
         state, etag = self._load()
         self._tables = DeltaTables(self._storage, self._policy, self._now, self._new_id, summary.alarm)
@@ -114,12 +114,12 @@ class Compactor:
         self._tables.sweep()
         if not self._policy.enabled and not self._tables.versions:
             return
-        # Hour by hour: a day of a busy hub has more files than memory should hold.
+        # Hour by hour, because a day of a busy hub has more files than memory should hold.
         for folder, files in self._ripe():
             if summary.left or not any(swaps.groups(files, self._target)):
                 continue
-            # After the listing: a ledger lists a file before it is visible, and never again once it is off
-            # the list. So what was visible and is not listed now is done with.
+            # After the listing: a ledger lists a file before it becomes visible, and never again after
+            # removing it. So files that were visible and are not listed now belong to complete commits.
             listed = self._listed(files)
             free = [file for file in files if file.name not in listed]
             for group in swaps.groups(free, self._target):
@@ -162,7 +162,7 @@ class Compactor:
         """
         ledgers, now = self._state(self._storage)
         manifests = [now]
-        # The archive's are read only where a file may be of an archive: most apps have none.
+        # The archive's ledgers are read only if a file may belong to one: most apps have no archive.
         if any(_may_be_of_archive(file, now) for file in files):
             more, other = self._state(NestedStorage(self._storage))
             ledgers, manifests = ledgers + more, [now, other]
@@ -170,18 +170,18 @@ class Compactor:
         for file in files:
             partition = file.metadata.get("partition")
             if partition is not None and partition not in here:
-                # Two that compact the same files with a state each would keep every row twice.
+                # Two apps with different states that compact the same files would keep every row twice.
                 raise LedgerError(
                     f"{file.name}: {partition} has no ledger in the state container: it is lost "
-                    "(restore it), or another app, with another state container, exports to here "
-                    "(give it another output)"
+                    "(restore it), or an app with another state container exports to this output "
+                    "(give it another output container)"
                 )
         lists = [*(one.files for one in ledgers), *(one.files for one in manifests)]
         return {file.name for files in lists for file in files}
 
     @staticmethod
     def _state(storage: Storage) -> tuple[list[Ledger], Manifest]:
-        """All ledgers of a state, and its manifest."""
+        """Returns all ledgers of a state, and its manifest."""
         names = storage.names("ledgers/")
         *blobs, last = storage.read_all([*names, manifest.NAME])
         ledgers = [Ledger.parse(blob.data, name) for name, blob in zip(names, blobs, strict=True) if blob]
@@ -257,7 +257,7 @@ class Compactor:
     def _rewrite(
         self, table: Table, group: Sequence[BlobInfo], name: str, stamp: Stamp
     ) -> tuple[PendingFile, int]:
-        """Stages the merged file. If time runs out, the next attempt takes half as much."""
+        """Stages the merged file. If time runs out, the next attempt merges half as much."""
         try:
             return rewriting.rewrite(self._storage, table, group, name, stamp, self._policy.compression)
         except StorageError as error:
@@ -268,12 +268,12 @@ class Compactor:
     def _finish(
         self, state: CompactionState, etag: str | None, summary: CompactionSummary
     ) -> tuple[CompactionState, str]:
-        """Publishes the output, logs it, then deletes the inputs; only once they are gone it is done.
+        """Publishes the output, logs it, and deletes the inputs; the swap ends once they are gone.
 
-        That may take several runs if storage is slow: each deletes only what is left.
+        That may take several runs if storage is slow; each deletes the remaining inputs.
 
-        An output that is neither staged nor visible is given up: its blocks expired, or somebody deleted it.
-        What is left of the inputs stays then.
+        A swap whose output is neither staged nor visible is abandoned: its blocks expired, or somebody
+        deleted it. The remaining inputs then stay.
         """
         swap = state.swap
         assert swap

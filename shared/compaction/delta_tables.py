@@ -18,13 +18,13 @@ from shared.tables.registry import TABLES, table_of
 from shared.timeunits import DAY, microseconds
 
 MARGIN = DAY
-"""How long before lifecycle rules delete a file the log drops it (µs)."""
+"""The log drops a file this long (µs) before lifecycle rules delete it."""
 
 log = logging.getLogger(__name__)
 
 
 class DeltaTables:
-    """The Delta logs in one pass of a run. A table without a log is left as it is."""
+    """The Delta logs in one pass of a run. A table without a log is left alone."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class DeltaTables:
         new_id: Callable[[], str],
         alarm: Callable[[str], None],
     ) -> None:
-        """Takes its clock (µs since 1970 UTC) and random ids from outside; `alarm` takes what is wrong."""
+        """Takes its clock (µs since 1970 UTC) and random ids from outside; `alarm` receives problems."""
         self._storage = storage
         self._policy = policy
         self._now = now
@@ -44,7 +44,7 @@ class DeltaTables:
         self._stopped: set[str] = set()
 
     def open(self, state: CompactionState, etag: str | None) -> tuple[CompactionState, str | None]:
-        """Loads the logs, and creates those that are to be. No swap may be in progress."""
+        """Loads the logs, and creates missing ones. No swap may be in progress."""
         for table in TABLES.values():
             if not self._policy.delta and table.name not in state.delta:
                 continue
@@ -57,7 +57,7 @@ class DeltaTables:
                 if snapshot is None:
                     state, etag = self._create(delta_log, table.name, state, etag)
                 elif known is None:
-                    # Its state was lost; from here on an older program begins no swap.
+                    # Its state was lost. After this write, an older program begins no swap.
                     state, etag = self._note(table.name, snapshot.version, state, etag)
                 elif snapshot.version < known:
                     self._cut_off(delta_log, known)
@@ -68,7 +68,7 @@ class DeltaTables:
         return state, etag
 
     def _has_files(self, delta_log: DeltaLog) -> bool:
-        """Whether the table has any file: one whose category is not exported needs no log."""
+        """Whether the table has any file: a table whose category is not exported needs no log."""
         return next(iter(self._storage.outputs(f"{delta_log.folder}date=")), None) is not None
 
     def _create(
@@ -76,8 +76,8 @@ class DeltaTables:
     ) -> tuple[CompactionState, str | None]:
         if state.delta.get(table, NEW) != NEW and self._policy.keep:
             raise DeltaLogError(
-                f"{delta_log.folder}_delta_log is gone, and with it the list of replaced files that are "
-                "kept: run `python -m shared delta --rebuild`"
+                f"{delta_log.folder}_delta_log is missing, and with it the list of replaced files that "
+                "are kept: run `python -m shared delta --rebuild`"
             )
         # Before version 0, so that an older program, which logs no swap, begins none.
         state, etag = self._note(table, NEW, state, etag)
@@ -98,24 +98,24 @@ class DeltaTables:
         found = delta_log.snapshot.version
         if self._policy.keep:
             raise DeltaLogError(
-                f"{delta_log.folder}_delta_log ends at version {found}, was at {known}: replaced files that "
-                "are kept may be missing from it: run `python -m shared delta --rebuild`"
+                f"{delta_log.folder}_delta_log ends at version {found}, but was at {known}: it may lack "
+                "replaced files that are kept: run `python -m shared delta --rebuild`"
             )
-        log.warning("%s_delta_log ends at version %d, was at %d", delta_log.folder, found, known)
-        delta_log.snapshot.swept_at = 0  # so that all days are compared now
+        log.warning("%s_delta_log ends at version %d, but was at %d", delta_log.folder, found, known)
+        delta_log.snapshot.swept_at = 0  # compares all days now
 
     @property
     def versions(self) -> dict[str, int]:
-        """The newest version of each table's log."""
+        """Returns the newest version of each table's log."""
         return {name: delta_log.snapshot.version for name, delta_log in self._logs.items()}
 
     def allows(self, folder: str) -> bool:
-        """Whether files of this folder may be compacted: not while its table's log cannot be trusted."""
+        """Whether files of this folder may be compacted: not if its table's log cannot be trusted."""
         table = table_of(folder)
         return table is not None and table.name not in self._stopped
 
     def live(self, files: Sequence[BlobInfo]) -> list[BlobInfo]:
-        """Of these files of one table those that may be replaced: with a log, the ones that it lists."""
+        """Returns the files of one table that may be replaced: if there is a log, those that it lists."""
         delta_log = self._log_of(files[0].name) if files else None
         if delta_log is None:
             return list(files)
@@ -138,7 +138,7 @@ class DeltaTables:
         return ListedDay(day_of(prefix.removeprefix(delta_log.folder)), delta_log.snapshot.version)
 
     def take(self, listed: ListedDay | None, files: Sequence[BlobInfo]) -> None:
-        """Notes files of that listing."""
+        """Adds files of that listing."""
         for file in files if listed else ():
             assert listed
             listed.take(file.name.split("/", 2)[2], file, own=is_own(file))
@@ -162,13 +162,13 @@ class DeltaTables:
         return reconciliation.reconcile(snapshot, listed, pending, self._oldest, self._now())
 
     def _pending_output(self, delta_log: DeltaLog) -> str | None:
-        """The output of the swap in progress, read after the listing."""
+        """Reads the output of the swap in progress, after the listing."""
         blob = self._storage.read(swaps.NAME)
         swap = CompactionState.parse(blob.data).swap if blob else None
         return swap.output.name.removeprefix(delta_log.folder) if swap else None
 
     def sweep(self) -> None:
-        """Once a day, compares all folders with the log: files of any age, and days that are gone."""
+        """Once a day, compares all folders with the log: files of any age, and deleted days."""
         for table, delta_log in list(self._logs.items()):
             try:
                 self._expire(delta_log)
@@ -192,7 +192,7 @@ class DeltaTables:
         delta_log.append(partial(_swept, now), "SWEEP")
 
     def _expire(self, delta_log: DeltaLog) -> None:
-        """Drops what lifecycle rules will delete within a day, so that no reader asks for it."""
+        """Drops files that lifecycle rules will delete within a day, so that no reader requests them."""
         if self._oldest:
             delta_log.append(
                 lambda snapshot: reconciliation.expired(snapshot, self._oldest, self._now()), "EXPIRE"
@@ -204,14 +204,14 @@ class DeltaTables:
         return self._now() - retention + MARGIN if retention else 0
 
     def tidy(self) -> None:
-        """Writes checkpoints that are due, and deletes what nobody needs any more."""
+        """Writes checkpoints that are due, and deletes old versions and replaced files."""
         for delta_log in self._logs.values():
             delta_log.checkpoint(microseconds(self._policy.keep))
 
     # -- swaps -------------------------------------------------------------------------------------
 
     def log_swap(self, swap: Swap, state: CompactionState, etag: str) -> bool:
-        """Replaces a swap's inputs by its output, which is visible; whether the inputs are to be kept.
+        """Replaces a swap's inputs with its visible output; returns whether to keep the inputs.
 
         Raises DeltaLogError, and PreconditionFailed if another process ended the swap.
         """
@@ -238,7 +238,7 @@ class DeltaTables:
             raise PreconditionFailed(f"{swaps.NAME}: another instance was faster")
 
     def log_given_up(self, swap: Swap, state: CompactionState) -> None:
-        """Lists what is left of a swap's inputs again, because its output is lost."""
+        """Adds the remaining inputs of a swap again, because its output is lost."""
         delta_log = self._for_swap(swap, state)
         if delta_log is None:
             return
@@ -253,7 +253,7 @@ class DeltaTables:
         )
 
     def _for_swap(self, swap: Swap, state: CompactionState) -> DeltaLog | None:
-        """The newest version of the log that this swap belongs in; None if its table has none."""
+        """Loads the newest version of the log of a swap's table; None if there is no log."""
         table = table_of(swap.folder) if swap.folder.startswith("parquet/") else None
         if table is None or table.name not in state.delta:
             return None
@@ -265,7 +265,7 @@ class DeltaTables:
         if delta_log.load() is None:
             if self._policy.keep:
                 raise DeltaLogError(
-                    f"{delta_log.folder}_delta_log is gone: run `python -m shared delta --rebuild`"
+                    f"{delta_log.folder}_delta_log is missing: run `python -m shared delta --rebuild`"
                 )
             return None
         return delta_log

@@ -21,22 +21,22 @@ from shared.errors import DamagedFile
 from shared.tables.column import Table
 
 RUN = 32 << 20
-"""Bytes, in memory, of a run."""
+"""Size of a run in memory, in bytes."""
 RANGE = 16 << 20
-"""Bytes, in memory, of what is merged at a time, beside a batch of each run."""
+"""Size in memory of the rows that are merged at a time, in addition to a batch of each run, in bytes."""
 BATCH = 256 << 10
-"""Bytes, in memory, of a batch of a run: of each run one is in memory that is not wholly needed."""
+"""Size of a batch in memory, in bytes: one partly needed batch of each run is in memory."""
 ROWS = 1 << 17
-"""Of a row group of the outcome, at most."""
+"""Maximum rows of a row group of the output."""
 GROUP = 64 << 20
-"""Bytes, in memory, of such a row group, at most."""
+"""Maximum size of such a row group in memory, in bytes."""
 _READ = 1 << 14
 
 type Key = tuple[Any, ...]
 
 
 def schema_of(table: Table, files: Sequence[Path]) -> pa.Schema:
-    """The declared schema, and behind it, nullable, what a newer program's files have beyond it."""
+    """Returns the declared schema, followed by nullable columns that only files of a newer program have."""
     declared = table.arrow
     found = pa.unify_schemas(
         [pa.schema(declared), *(pq.read_schema(file) for file in files)], promote_options="permissive"
@@ -46,7 +46,7 @@ def schema_of(table: Table, files: Sequence[Path]) -> pa.Schema:
 
 
 def merge(table: Table, files: Sequence[Path], schema: pa.Schema, scratch: Path) -> Iterator[pa.Table]:
-    """The rows of all files, sorted, each piece to be a row group. `scratch`: an empty folder.
+    """Yields the rows of all files, sorted, in pieces for row groups. `scratch`: an empty folder.
 
     Columns that an older program's file does not have are null. Raises DamagedFile.
     """
@@ -66,7 +66,7 @@ def merge(table: Table, files: Sequence[Path], schema: pa.Schema, scratch: Path)
 
 
 def _runs(files: Sequence[Path], schema: pa.Schema, order: Sequence[str]) -> Iterator[pa.Table]:
-    """All rows, in sorted pieces of about RUN bytes."""
+    """Yields all rows, in sorted pieces of about RUN bytes."""
     waiting: list[pa.RecordBatch] = []
     size = 0
     for file in files:
@@ -101,7 +101,7 @@ def _sorted(table: pa.Table, order: Sequence[str]) -> pa.Table:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Sorted rows in a file, a batch of which is read at a time."""
+    """Sorted rows in a file, which is read one batch at a time."""
 
     reader: Any
     firsts: list[Key]
@@ -109,7 +109,7 @@ class _Run:
 
     @classmethod
     def kept(cls, table: pa.Table, order: Sequence[str], path: Path, stack: ExitStack) -> "_Run":
-        """Writes it to a file."""
+        """Writes sorted rows to a file."""
         rows = max(1, table.num_rows * BATCH // max(1, table.nbytes))
         with pa.ipc.new_file(path, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as sink:
             sink.write_table(table, rows)
@@ -117,7 +117,7 @@ class _Run:
         return cls(pa.ipc.open_file(stack.enter_context(pa.OSFile(str(path)))), firsts)
 
     def between(self, low: Key, high: Key | None, order: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Its rows from one key on, up to another one (None: to the end)."""
+        """Yields the rows from one key up to another one (None: to the end)."""
         # The batch before the first one that begins at `low` may reach beyond it.
         start = max(0, bisect_left(self.firsts, low) - 1)
         stop = len(self.firsts) if high is None else bisect_left(self.firsts, high)
@@ -130,20 +130,20 @@ class _Run:
 
 
 def _merged(runs: Sequence[_Run], order: Sequence[str]) -> Iterator[pa.Table]:
-    """The rows of all runs, sorted, in pieces."""
+    """Yields the rows of all runs, sorted, in pieces."""
     firsts = sorted(key for run in runs for key in run.firsts)
     bounds = [*firsts[:: RANGE // BATCH], None]
     for low, high in pairwise(bounds):
         if low is None or low == high:
             continue
-        # No names for them: each copy goes as soon as the next one is made.
+        # Not assigned to variables, so that each copy is freed as soon as the next one exists.
         yield _sorted(
             pa.Table.from_batches([piece for run in runs for piece in run.between(low, high, order)]), order
         )
 
 
 def _cut(tables: Iterator[pa.Table] | list[pa.Table]) -> Iterator[pa.Table]:
-    """The same rows in pieces of ROWS, or fewer if rows are large; only the last one may be smaller."""
+    """Yields the rows in pieces of ROWS, or fewer if rows are large; only the last one may be smaller."""
     rest: pa.Table | None = None
     for table in tables:
         rest = table if rest is None else pa.concat_tables([rest, table])
@@ -156,7 +156,7 @@ def _cut(tables: Iterator[pa.Table] | list[pa.Table]) -> Iterator[pa.Table]:
 
 
 def _place(batch: pa.RecordBatch, key: Key, order: Sequence[str]) -> int:
-    """How many rows of a sorted batch are below a key."""
+    """Returns how many rows of a sorted batch are below a key."""
     low, high = 0, batch.num_rows
     while low < high:
         middle = (low + high) // 2

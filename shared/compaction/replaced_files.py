@@ -1,4 +1,4 @@
-"""The record, kept in a compacted file, of the files it replaced; all the audit knows about them. Pure."""
+"""The list of replaced files in a compacted file, which is all that the audit knows about them. Pure."""
 
 import zlib
 from base64 import b64decode, b64encode
@@ -19,16 +19,16 @@ class ReplacedFile:
 
     name: str
     metadata: Mapping[str, str]
-    """That of its blob, with its number of `rows`."""
+    """The metadata of its blob, including its number of `rows`."""
 
     @property
     def rows(self) -> int:
-        """How many it had."""
+        """The number of its rows."""
         return int(self.metadata["rows"])
 
 
 def dump(origins: Sequence[ReplacedFile]) -> str:
-    """As text. By columns, which compress three times as well: names and metadata of neighbours are alike."""
+    """Serializes it by column, which compresses three times as well, because neighbors are similar."""
     keys = sorted({key for one in origins for key in one.metadata})
     columns = {key: [one.metadata.get(key) for one in origins] for key in keys}
     data = orjson.dumps({"names": [one.name for one in origins], "metadata": columns})

@@ -34,7 +34,7 @@ BLOCK = 16 << 20
 """Maximum size of a block in bytes."""
 
 SCRATCH = "websocketlogs-compaction-"
-"""What the name of a temporary folder begins with; then comes the process."""
+"""The prefix of the name of a temporary folder, followed by the process id."""
 
 type Drop = Callable[[pa.Table], pa.Array]
 """Says of each row of a table whether it is left out."""
@@ -63,14 +63,14 @@ def rewrite(
         paths = _fetch(storage, files, Path(scratch))
         origins = [origin for file, path in zip(files, paths, strict=True) for origin in _origins(file, path)]
         if len({origin.name for origin in origins}) < len(origins):
-            raise DamagedFile(f"{files[0].name} and others: hold rows of the same file: see the audit")
+            raise DamagedFile(f"{files[0].name} and others: hold rows of the same file: run the audit")
         rows = sum(origin.rows for origin in origins) - sum(map(erasures.erased, files))
         blocks = Blocks(storage, name, stamp.commit_id)
         merged = _Merged(table.time_column)
         try:
             _merge(table, paths, Path(scratch) / "runs", origins, blocks, compression, drop, merged)
         except pa.ArrowException as error:
-            raise DamagedFile(f"{files[0].name} and others: do not go together: {error}") from error
+            raise DamagedFile(f"{files[0].name} and others: have incompatible columns: {error}") from error
     if merged.read != rows:
         raise DamagedFile(
             f"{files[0].name} and others: {merged.read} rows were read of {rows}: see the audit"
@@ -101,7 +101,7 @@ def rewrite(
 def _sweep() -> None:
     """Deletes temporary files of killed processes, because an instance has little disk space."""
     processes = Path("/proc")
-    if not (processes / "self").exists():  # no Linux, no way to tell who lives
+    if not (processes / "self").exists():  # not Linux: no way to tell which processes exist
         return
     for folder in Path(gettempdir()).glob(f"{SCRATCH}*"):
         if not (processes / folder.name.removeprefix(SCRATCH).partition("-")[0]).exists():
@@ -118,15 +118,15 @@ def _fetch(storage: Storage, files: Sequence[BlobInfo], scratch: Path) -> list[P
             for offset in range(0, file.size, PIECE):
                 try:
                     piece = storage.part(file.name, offset, PIECE)
-                except PreconditionFailed as error:  # archived, for example: that is no matter of other hours
+                except PreconditionFailed as error:  # archived, for example; other hours are not affected
                     raise DamagedFile(f"{file.name}: cannot be read: {error}") from error
                 digest.update(piece)
                 copy.write(piece)
-        # Otherwise the merged file would vouch for what was done to this one.
+        # Otherwise the merged file would hide the change to this one.
         if digest.hexdigest() != file.metadata["sha256"]:
-            raise DamagedFile(f"{file.name}: its bytes are not those that were written: see the audit")
+            raise DamagedFile(f"{file.name}: its bytes differ from those that were written: run the audit")
         if not file.name.startswith(file.metadata["folder"]):
-            raise DamagedFile(f"{file.name}: was written to {file.metadata['folder']}: see the audit")
+            raise DamagedFile(f"{file.name}: was written to {file.metadata['folder']}: run the audit")
         return path
 
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="fetch") as pool:
@@ -146,7 +146,7 @@ def _merge(
     """Stages the merged rows, row group by row group, and notes how many there were."""
     scratch.mkdir()
     arrow, order = merging.schema_of(table, paths), table.sort_key
-    # Two records of a connection, or more, in each row group: what a Bloom filter is made for.
+    # A row group has at least two records of each connection, so a Bloom filter pays off.
     distinct = min(merging.ROWS, sum(origin.rows for origin in origins)) // 2
     metadata = {replaced_files.KEY: replaced_files.dump(origins), "program_version": __version__}
     with parquet.writer(blocks, arrow, order, distinct, metadata, compression) as writer:
@@ -160,14 +160,14 @@ def _merge(
 
 
 def _origins(file: BlobInfo, path: Path) -> list[ReplacedFile]:
-    """What a file stands for: itself, or what it replaced. Raises DamagedFile: its rows are others."""
+    """Returns the files that a file represents: itself, or those it replaced. Raises DamagedFile."""
     try:
         metadata = pq.read_metadata(path)
     except (pa.ArrowException, OSError) as error:
         raise DamagedFile(f"{file.name}: is damaged: {error}") from error
     if str(metadata.num_rows) != file.metadata["rows"]:
         raise DamagedFile(
-            f"{file.name}: has {metadata.num_rows} rows, was written with {file.metadata['rows']}"
+            f"{file.name}: has {metadata.num_rows} rows, but was written with {file.metadata['rows']}"
         )
     if "compacted" not in file.metadata:
         return [ReplacedFile(file.name, file.metadata)]
@@ -200,7 +200,7 @@ class _Merged:
 
 
 class Blocks(io.RawIOBase):
-    """A file that is written and staged in blocks from time to time."""
+    """A file that collects what is written, and stages it in blocks."""
 
     def __init__(self, storage: Storage, name: str, commit_id: str) -> None:
         """An output file of this name; the commit's id makes the names of its blocks unique."""
@@ -211,7 +211,7 @@ class Blocks(io.RawIOBase):
         self.ids: list[str] = []
         self.size = 0
         self.digest = hashlib.sha256()
-        """Of what was written."""
+        """The digest of what was written."""
 
     def writable(self) -> bool:
         """See io.RawIOBase."""
@@ -230,7 +230,7 @@ class Blocks(io.RawIOBase):
             return view.nbytes
 
     def stage(self) -> None:
-        """Puts what was written since the last time. Apart from `write`, which is called by foreign code."""
+        """Stages what was written since the last call; separate from `write`, which foreign code calls."""
         data = bytes(self._waiting)
         self._waiting = bytearray()
         for at in range(0, len(data), BLOCK):

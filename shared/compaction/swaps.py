@@ -19,80 +19,80 @@ from shared.tables.registry import of_categories
 from shared.timeunits import DAY, HOUR, MINUTE, SECOND
 
 FORMAT = 2
-"""The newest format that this program reads. Format 2 has Delta logs: an older program, which would swap
-files without logging it, begins no swap then."""
+"""The newest format that this program reads. Format 2 has Delta logs: it stops an older program, which would
+swap files without logging it, from beginning a swap."""
 NAME = "compaction.json"
-"""Its blob in the state container."""
+"""The name of its blob in the state container."""
 REMEMBERED = 512
-"""Swaps whose folders are still known."""
+"""The number of recent swaps whose folders are remembered."""
 RATIO = 4
 """A file is merged with smaller ones if it is at most this many times as large as all of them together."""
 FILES = 1000
-"""Files that one swap replaces at most: a reader sees rows twice for as long as it takes to delete them."""
+"""Maximum files that one swap replaces: readers see rows twice while they are being deleted."""
 ORIGINS = 5000
-"""Files, as they were exported, that one file may stand for: it names them all in its footer."""
+"""Maximum exported files that one file may replace in total: its footer lists them all."""
 ROWS = 5_000_000
 """Maximum rows of one swap: its time depends on them, and the host kills a run that takes ten minutes."""
 NEW = -1
-"""In place of the version of a Delta log that no swap has been written to."""
+"""Represents the version of a Delta log to which no swap has been written."""
 SLOT = 10 * MINUTE
 """Microseconds between two runs of the timer."""
 ROUND = 18
-"""Runs in which all days but today and yesterday are looked at once."""
+"""Number of runs in which all days except today and yesterday are listed once."""
 
 _SLACK = timedelta(days=1)
 
 
 class Swap(Data):
-    """One file that takes the place of several, in their folder."""
+    """One file that replaces several files of its folder."""
 
     folder: str
     inputs: tuple[str, ...]
     """Their names in the folder."""
     output: PendingFile
     began: int
-    """When it was committed, µs since 1970 UTC."""
+    """When it was committed (µs since 1970 UTC)."""
     erases: bool = False
     """Rows of its inputs are not in the output: nobody is to see them again."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The whole names of its inputs."""
+        """The full names of its inputs."""
         return tuple(self.folder + name for name in self.inputs)
 
 
 class Touched(Data):
-    """A folder in which a swap was committed, and with which write."""
+    """A folder in which a swap was committed, and the ordinal of that write."""
 
     ordinal: int
     folder: str
 
 
 class CompactionState(Document):
-    """The state of compaction. Immutable: each change is a new value."""
+    """The state of compaction. Immutable: each change returns a new value."""
 
     format: int = 1
     """2 once a table has a Delta log."""
     ordinal: int = 0
-    """How often it was written."""
+    """The number of times it was written."""
     swap: Swap | None = None
-    """Committed, and not known to be done."""
+    """The swap that is committed and not known to be finished."""
     touched: tuple[Touched, ...] = ()
-    """By the last swaps, this one too: who lists the container meanwhile looks there again."""
+    """Folders of the last swaps, including the current one, which concurrent listings must list again."""
     delta: Mapping[str, int] = {}
     """The tables that have a Delta log, each with a version that it had reached when a swap was written."""
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
-        """The state in these bytes. Raises LedgerTooNew, LedgerError."""
+        """Parses a state. Raises LedgerTooNew or LedgerError."""
         return documents.parse(cls, data, NAME, FORMAT)
 
     def dump(self) -> bytes:
-        """As the bytes of one Put Blob. Raises LedgerTooLarge."""
+        """Serializes the state for one Put Blob. Raises LedgerTooLarge."""
         return documents.dump(self, NAME)
 
     def beginning(self, swap: Swap) -> "CompactionState":
-        """With this swap committed."""
+        """Commits a swap."""
         ordinal = self.ordinal + 1
         touched = (*self.touched, Touched(ordinal=ordinal, folder=swap.folder))[-REMEMBERED:]
         return self.model_copy(update={"ordinal": ordinal, "swap": swap, "touched": touched})
@@ -117,7 +117,7 @@ class CompactionState(Document):
         return self.model_copy(update=update)
 
     def touched_since(self, ordinal: int) -> set[str] | None:
-        """Folders that may have changed since this write; None: too much has happened to tell."""
+        """Returns the folders that may have changed since this write; None if there were too many."""
         folders = {one.folder for one in self.touched if one.ordinal > ordinal}
         if self.swap:
             folders.add(self.swap.folder)
@@ -126,9 +126,9 @@ class CompactionState(Document):
 
 
 def days(now: int, policy: CompactionPolicy) -> Iterator[str]:
-    """The prefixes of the folders to look at now: today's and yesterday's, and in turn those of older days.
+    """Yields the prefixes of folders to list now: today's, yesterday's, and in turn those of older days.
 
-    They reach back as far as a late record may lie: what is older is left as it is.
+    They reach back as far as a late record can; older folders are left alone.
     """
     tables = (*of_categories(policy.categories), CONNECTIONS)
     reach = policy.reach + UNCLOSED_KEPT + _SLACK
@@ -139,15 +139,15 @@ def days(now: int, policy: CompactionPolicy) -> Iterator[str]:
 
 
 def ripe(folder: str, files: Sequence[BlobInfo], now: int, quiet: int) -> list[BlobInfo]:
-    """The files of an hour's folder that may be put together now: none until it is over, and was quiet.
+    """Returns the files of an hour that may be merged now: none until the hour is over and was quiet.
 
-    A leased one is left alone: it could not be deleted, and its swap would hold up all others.
+    Leased files are left alone: they could not be deleted, and their swap would block all others.
 
     Args:
         folder: `…/date=2026-11-20/hour=10/`.
-        files: what a listing shows of it.
+        files: its files in a listing.
         now: µs since 1970 UTC.
-        quiet: µs. Calls whose sender gave them up are sure to have arrived, or never to do so, by then.
+        quiet: µs, after which calls that their sender abandoned have arrived or never will.
     """
     own = [file for file in files if file.visible and is_own(file)]
     exported = [file for file in own if "compacted" not in file.metadata]
@@ -157,11 +157,11 @@ def ripe(folder: str, files: Sequence[BlobInfo], now: int, quiet: int) -> list[B
 
 
 def groups(files: Sequence[BlobInfo], target: int) -> Iterator[list[BlobInfo]]:
-    """Which of these files are put together, each group into one file.
+    """Yields groups of files to merge, each into one file.
 
-    Files below half the target, from the smallest on: as many as the target holds, but none much larger than
-    all smaller ones together. So late rows, one by one, do not rewrite a large file each time (it waits until
-    they are a quarter of it), and of n rows that come one at a time, each is written O(log n) times.
+    Takes files below half the target, smallest first, as many as fit, but none much larger than all smaller
+    ones together. So single late rows do not rewrite a large file each time (it waits until they are a
+    quarter of it), and of n rows that arrive individually, each is written O(log n) times.
     """
     small = sorted((one for one in files if 2 * one.size < target), key=lambda one: (one.size, one.name))
     while small:
@@ -176,7 +176,7 @@ def groups(files: Sequence[BlobInfo], target: int) -> Iterator[list[BlobInfo]]:
             below += file.size
         if best:
             yield small[:best]
-        # One that fits with none stays, and must not keep apart those that are larger.
+        # A file that fits with no other one stays, and must not prevent larger ones from being merged.
         small = small[best or 1 :]
 
 
@@ -205,7 +205,7 @@ def _origins(file: BlobInfo) -> int:
 
 
 def _end(folder: str) -> int:
-    """When the hour of a folder ends, µs since 1970 UTC; never, if its name says none."""
+    """Returns when the hour of a folder ends (µs since 1970 UTC); never, if its name has no hour."""
     hour = "/".join(folder.split("/")[-3:-1])
     try:
         began = datetime.strptime(hour, "date=%Y-%m-%d/hour=%H").replace(tzinfo=UTC)

@@ -1,8 +1,8 @@
 """Watches the checkpoints of the Functions host: stale ones, and the event that stops a partition.
 
 An event whose AMQP body is a value or a sequence cannot be bound to a function (NotSupportedException of the
-Event Hubs extension). The host then never calls the function, and tries the same batch again for ever. Anyone
-who may send to the hub can send such an event.
+Event Hubs extension). The host then never calls the function, and retries the same batch forever. Anyone who
+may send to the hub can send such an event.
 """
 
 import logging
@@ -22,13 +22,13 @@ from shared.settings import Settings
 from shared.timeunits import MINUTE
 
 STANDING = 5 * MINUTE
-"""Microseconds without a commit or a checkpoint after which a partition that has events is looked into."""
+"""Microseconds without a commit or a checkpoint after which a partition with events is examined."""
 BATCH = 256
 """Events of a batch (`maxEventBatchSize` of host.json): one that cannot be bound stops all of them."""
 MINIMUM = 64
-"""`minEventBatchSize` of host.json: a partition that is asleep goes on once it has this many events."""
+"""`minEventBatchSize` of host.json: a partition whose timer has stopped resumes at this many events."""
 LOOKED_INTO = 3
-"""Partitions that a run looks into: each may take some seconds."""
+"""Maximum partitions that a run examines; each may take a few seconds."""
 
 type Alarm = Callable[[str], None]
 
@@ -36,10 +36,10 @@ log = logging.getLogger(__name__)
 
 
 class Fetcher(Protocol):
-    """The hub, read in a consumer group of its own."""
+    """The hub, read in a separate consumer group."""
 
     def fetch(self, partition: HubPartition, first: int, last: int) -> list[Fetched]:
-        """The events from one sequence number to another, or the first of them. Raises HubError."""
+        """Returns the events from one sequence number to another, or the first of them. Raises HubError."""
 
 
 class CheckpointWatch:
@@ -55,7 +55,7 @@ class CheckpointWatch:
         self._now = now
 
     def read(self, state: HubState, alarm: Alarm) -> Mapping[HubPartition, Checkpoint]:
-        """Those of the hub's partitions; none where they cannot be read."""
+        """Returns the checkpoints of the hub's partitions, or none if they cannot be read."""
         try:
             return self._checkpoints.read(state.positions)
         except StorageError as error:
@@ -63,27 +63,27 @@ class CheckpointWatch:
             return {}
 
     def run(self, state: HubState, found: Mapping[HubPartition, Checkpoint], alarm: Alarm) -> None:
-        """Deletes checkpoints of an older hub, and names the events that stop partitions.
+        """Deletes checkpoints of an older hub, and reports the events that stop partitions.
 
-        With a checkpoint of an older hub, the host reads nothing, or begins in the middle.
+        With a checkpoint of an older hub, the host reads nothing, or begins in the middle of the new one.
         """
         for partition, checkpoint in found.items():
             if checkpoint.stale(state.created):
                 alarm(
-                    f"{partition}: its checkpoint is older than the hub, which was re-created since: it "
-                    "is deleted, so that the host reads the hub from its beginning"
+                    f"{partition}: its checkpoint is older than the hub, which was re-created: it is "
+                    "deleted, so that the host reads the hub from its beginning"
                 )
                 try:
                     self._checkpoints.delete(checkpoint)
                 except PreconditionFailed:
-                    continue  # the host has written it meanwhile
+                    continue  # the host has written it in the meantime
                 except StorageError as error:
                     alarm(f"{partition}: its checkpoint cannot be deleted: {error}")
         for partition, numbers, next_ in islice(self._standing(state, found), LOOKED_INTO):
             try:
                 fetched = self._fetcher.fetch(partition, numbers[0], numbers[-1])
             except HubError as error:
-                log.warning("%s: cannot be looked into: %s", partition, error)
+                log.warning("%s: cannot be examined: %s", partition, error)
                 continue
             old = [one for one in fetched if self._now() - one.envelope.enqueued >= STANDING]
             unbindable = next((one.envelope for one in old if one.envelope.amqp), None)
@@ -92,23 +92,24 @@ class CheckpointWatch:
             if unbindable:
                 number = unbindable.sequence
                 alarm(
-                    f"{partition}: stands still at sequence number {number}, whose body is an AMQP "
+                    f"{partition}: has stopped at sequence number {number}, whose body is an AMQP "
                     f"{unbindable.amqp} that the Functions host cannot read: stop the app, run "
                     f"`reset-checkpoint {partition} --after {number} --yes`, start it, and run `redeliver`"
                 )
             elif asleep and any(one.envelope.sequence >= next_ for one in old):
                 alarm(
-                    f"{partition}: {waiting} events wait, fewer than a batch, for more than "
+                    f"{partition}: {waiting} events, fewer than a batch, have been waiting for more than "
                     f"{STANDING // MINUTE} minutes: the trigger has stopped its timer for this partition, "
-                    "since its last checkpoint could not be written. Restart the app"
+                    "because its last checkpoint could not be written. Restart the app"
                 )
 
     def _standing(
         self, state: HubState, found: Mapping[HubPartition, Checkpoint]
     ) -> Iterator[tuple[HubPartition, range, int]]:
-        """Yields the partitions that may stand still, each with a batch of the numbers after its checkpoint.
+        """Yields partitions that may have stopped, with a batch of numbers after the checkpoint.
 
-        The batch ends where the hub ends: a reader would wait for more. Last comes the ledger's next number.
+        The batch ends where the hub ends, because a reader would wait for more. The last item is the
+        ledger's next number.
         """
         for partition, position in state.positions.items():
             checkpoint = found.get(partition)
@@ -130,7 +131,7 @@ class CheckpointWatch:
 
 
 def connect(storage: Storage, config: Settings, now: Callable[[], int]) -> CheckpointWatch | None:
-    """The watch of the hub and the consumer group of the settings; None: no access to the host's storage."""
+    """Returns the watch for the settings' hub and group; None without access to the host's storage."""
     found = checkpoints.connect(config.checkpoints, config.EVENT_HUB_CONSUMER_GROUP)
     hub = EventHub(config.hub, config.EVENT_HUB_NAME, config.EVENT_HUB_OPERATOR_CONSUMER_GROUP)
     return CheckpointWatch(storage, found, hub, now) if found else None

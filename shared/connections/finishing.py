@@ -78,7 +78,7 @@ def finish(
     facts = _Facts.of(rows, Vocabulary.of(policy))
     closed = facts.closing >= 0
     revision, pending, shown = (np.asarray(rows[name]) for name in ("revision", "pending", "closed"))
-    # The settings may have changed since it was written, and with them whether it is closed.
+    # The settings, and with them whether a connection is closed, may have changed since it was written.
     pending = pending | ((revision >= 0) & (closed != shown))
     idle = min(policy.idle, policy.quiet) if quiet else policy.idle
     seen = np.asarray(rows["last_seen"])
@@ -123,7 +123,7 @@ def finish(
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What the event names of rows tell. Positions refer to the flat list of all names; -1 means none."""
+    """Facts derived from the event names of rows. Positions are those in the list of all names; -1: none."""
 
     texts: list[str]
     code: Array

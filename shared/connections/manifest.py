@@ -35,13 +35,13 @@ class PartitionProgress(Data):
     progress: int = -1
     """Everything that arrived at the hub before this time (µs since 1970 UTC) is merged."""
     hub_created: int | None = None
-    """When the hub was created, as it said last; None: it has not said yet. µs since 1970 UTC."""
+    """When the hub was created, as last reported by it; None if it has not reported it. µs since 1970 UTC."""
     hub_asked: int = 0
-    """When it was asked, µs since 1970 UTC."""
+    """When it was queried, µs since 1970 UTC."""
 
 
 class Part(Data):
-    """A range of the state table's keys, in an immutable state blob of its own."""
+    """A range of the state table's keys, in a separate immutable state blob."""
 
     name: str
     low: str
@@ -90,7 +90,7 @@ class Totals(Data):
     capped: int = 0
     """Connections that were written and dropped early because there were too many."""
     missing: int = 0
-    """Segments, indexes and parts of the state table that were gone or damaged."""
+    """Segments, indexes and parts of the state table that were missing or damaged."""
 
     def plus(self, other: "Totals") -> "Totals":
         """The sum."""
@@ -124,13 +124,13 @@ class Manifest(Document):
     """By `_ResourceId`; "" for records without one."""
     totals: Totals = Totals()
     manifest_id: str = ""
-    """The first commit's id, for life: tells this state from another one in its place."""
+    """The first commit's id, kept permanently; distinguishes this state from another one in its place."""
     written_files: int = 0
-    """Files of finished connections that were ever committed."""
+    """All files of finished connections ever committed."""
     written_rows: int = 0
     """Rows of those files."""
     chain: str = GENESIS
-    """Over all those files: see shared/digests.py."""
+    """The chain value over all those files (see shared/digests.py)."""
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
@@ -157,18 +157,18 @@ class Manifest(Document):
         return merged.ordinal if merged and merged.ledger_id == ledger.ledger_id else 0
 
     def confirm(self, ledger: Ledger) -> Ledger:
-        """The ledger without what it remembers in case the hub was created again, up to where it was not."""
+        """Removes what a ledger keeps in case the hub was created again, up to where that is ruled out."""
         merged = self.partitions.get(ledger.partition)
         if merged is None or merged.hub_created is None:
             return ledger
         return ledger.with_hub_confirmed(merged.hub_created, merged.hub_asked - MARGIN)
 
     def behind(self, ledger: Ledger) -> bool:
-        """Whether the ledger dropped segments that this manifest, an older one then, has not merged."""
+        """Whether the ledger dropped segments that this manifest has not merged, because it is outdated."""
         return ledger.trimmed > self.watermark(ledger)
 
     def rolled_back(self, ledger: Ledger) -> bool:
-        """Whether a later state of this ledger, or another ledger of the partition, was seen before."""
+        """Whether a later version of this ledger, or another ledger of the partition, was seen before."""
         merged = self.partitions.get(ledger.partition)
         if merged is None or not merged.ledger_id:
             return False
@@ -222,7 +222,7 @@ class Manifest(Document):
         return dict(sorted(ranked[:NAMES]))
 
     def with_files(self, files: Sequence[PendingFile]) -> "Manifest":
-        """With these files to publish, which its next commit writes."""
+        """Adds files to publish, which its next commit writes."""
         return self.model_copy(
             update={
                 "files": tuple(files),

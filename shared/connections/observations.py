@@ -21,7 +21,7 @@ FORMAT = b"1"
 MAX_NAMES = 8
 """Maximum number of distinct event names in an observation. The first ones in alphabetical order are kept."""
 NO_NAME = ""
-"""Stands for the missing EventName of a record. It neither opens nor closes a connection."""
+"""Represents the missing EventName of a record. It neither opens nor closes a connection."""
 MAX_TEXT = 256
 """Maximum length of an event name or another text in an observation; the exported record has all of it."""
 MAX_ID = 512
@@ -74,8 +74,9 @@ def enrich(table: pa.Table, known: StartTimeLookup) -> tuple[pa.Table, pa.Table]
     """Fills the derived columns of a table of records, and returns one observation for each connection.
 
     ConnectionStartTime is the earliest time in this table or in `known`. ConnectionDurationMs is the record's
-    time minus that: a lower bound of the connection's duration. It is null where it would be 0, because one
-    time measures nothing. That includes opening events: only the timer knows which names open a connection.
+    time minus that: a lower bound of the connection's duration. It is null instead of 0, because a single
+    time measures no duration. That includes opening events: only the timer knows which names open a
+    connection.
     ConnectionArrivalDurationMs is the record's arrival minus the earliest known arrival.
     """
     if not table.num_rows:

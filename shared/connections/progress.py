@@ -15,9 +15,9 @@ class Taken:
     ledger: Ledger
     segments: tuple[Segment, ...]
     unreadable: tuple[Index, ...]
-    """Indexes that are gone or damaged. `segments` has every segment of the readable ones before them."""
+    """Indexes that are missing or damaged. `segments` has every segment of the readable ones before them."""
     all: bool
-    """Whether nothing of the ledger is left to merge."""
+    """Whether everything in the ledger is merged."""
 
 
 def advanced(
@@ -30,8 +30,8 @@ def advanced(
 ) -> Manifest:
     """Returns the manifest after merging these segments, except for what depends on the state table.
 
-    `names`: when each event name last occurred in them. `asked`: when the hub said its `state`, µs since 1970
-    UTC.
+    `names`: when each event name last occurred in them. `asked`: when the hub reported its `state`, µs since
+    1970 UTC.
     """
     partitions = dict(before.partitions)
     positions = {str(partition): position for partition, position in state.positions.items()} if state else {}

@@ -1,4 +1,4 @@
-"""Repairs what exporters left behind: unpublished files, re-created hubs, and orphaned state blobs."""
+"""Publishes files that exporters left unpublished, handles re-created hubs, deletes orphaned state blobs."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ type Alarm = Callable[[str], None]
 
 
 class Repair:
-    """The part of the timer's work that concerns ledgers one by one."""
+    """The part of the timer's work that concerns individual ledgers."""
 
     def __init__(self, storage: Storage, now: Callable[[], int], new_id: Callable[[], str]) -> None:
         """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside."""
@@ -50,15 +50,16 @@ class Repair:
         checkpoints: Mapping[HubPartition, Checkpoint],
         alarm: Alarm,
     ) -> int:
-        """Publishes what ledgers list for too long, and opens incarnations; how many ledgers were repaired.
+        """Publishes files that were listed for too long, and begins incarnations; counts repaired ledgers.
 
-        Ledgers that were rolled back are left alone: written again, they would look like what they replaced.
+        Ledgers that were rolled back are left alone: if they were written again, they would look like those
+        they replaced.
 
         Args:
             before: the manifest.
             state: the hub (None: it did not answer).
-            checkpoints: as they were after that, and before now.
-            alarm: takes what an operator should look at.
+            checkpoints: those read after that, and before now.
+            alarm: receives problems for an operator.
         """
         repaired = 0
         there = set()
@@ -76,7 +77,7 @@ class Repair:
                 if ledger.files and age > publishing.PENDING:
                     repaired += publishing.repair_ledger(self._storage, name, stamp)
             except PreconditionFailed:
-                continue  # an exporter was faster: it has done the same, or the next run does
+                continue  # an exporter was faster: it has done the same, or the next run will
         if state:
             self._begin(before, there, state, checkpoints, alarm)
         return repaired
@@ -110,7 +111,7 @@ class Repair:
         checkpoints: Mapping[HubPartition, Checkpoint],
         alarm: Alarm,
     ) -> None:
-        """Notes in the ledger when the hub was created, and which of its events the host has passed."""
+        """Records in the ledger when the hub was created, and which of its events the host has passed."""
         partition = next((one for one in state.positions if str(one) == ledger.partition), None)
         if partition is None:
             return
@@ -126,7 +127,9 @@ class Repair:
         if made_anew:
             alarm(f"{ledger.partition}: the hub was deleted and re-created at {_utc(state.created)}")
         if missing:
-            alarm(f"{ledger.partition}: {missing} events that are in the hub were skipped: run `redeliver`")
+            alarm(
+                f"{ledger.partition}: {missing} events that the hub still has were skipped: run `redeliver`"
+            )
 
     def sweep(self, alarm: Alarm) -> int:
         """Deletes segments that were merged and are no longer listed, and those of failed attempts.
@@ -161,9 +164,9 @@ class Repair:
 
 
 def _passed(state: HubState, partition: HubPartition, checkpoint: Checkpoint | None) -> int:
-    """The sequence number up to which the host has passed the events of this hub; 0: none, or unknown.
+    """Returns the sequence number up to which the host has passed this hub's events; 0: none, or unknown.
 
-    The host writes a checkpoint after the commit: what it has passed was committed, or skipped.
+    The host writes a checkpoint after the commit, so events that it has passed were committed or skipped.
     """
     if checkpoint is None or checkpoint.sequence is None or checkpoint.stale(state.created):
         return 0

@@ -1,4 +1,4 @@
-"""Reads which segments of a partition wait to be merged, from its ledger and its indexes."""
+"""Reads from a partition's ledger and indexes which segments are waiting to be merged."""
 
 from pydantic import ValidationError
 
@@ -12,8 +12,8 @@ def waiting(
 ) -> tuple[list[Segment], list[Index]]:
     """Returns the segments above the watermark, in order: all, or the oldest ones with enough observations.
 
-    Returns at most `most` of them, and reads only as many indexes as that takes. Also returns the
-    indexes among these that are gone or damaged: their segments were merged meanwhile, or are lost.
+    Returns at most `most` of them, and reads only as many indexes as that takes. Also returns the indexes
+    among these that are missing or damaged: their segments were merged in the meantime, or are lost.
     """
     indexes: list[Index] = []
     for index in ledger.indexes:

@@ -1,4 +1,4 @@
-"""Keeps when each API Management service last sent a record, and its records of the last day. Pure."""
+"""Tracks when each API Management service last sent a record, and its records of the last day. Pure."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from shared.protocol.documents import Data
 from shared.timeunits import DAY, HOUR, SECOND
 
 SERVICES = 64
-"""Maximum number of services that are kept; those that sent records last."""
+"""Maximum number of services that are kept: those that sent records most recently."""
 FORGOTTEN = 7 * DAY
 """A service is forgotten when the others are this far ahead of its last record (µs)."""
 

@@ -1,4 +1,4 @@
-"""The connection start times this process knows: from its commits, other processes', and the state table."""
+"""The connection start times that a process knows, from its own and other commits and the state table."""
 
 import logging
 import threading
@@ -31,7 +31,7 @@ ATTEMPTS = 5
 AT_ONCE = 64
 """Segments that are read at a time, so that other callers of the thread pool get their turn."""
 MOST = 10_000
-"""Maximum waiting segments that are read, the newest ones: they pile up while the timer is stopped."""
+"""Maximum waiting segments that are read, newest first; they accumulate while the timer is stopped."""
 
 _NONE = (UNKNOWN, UNKNOWN)
 
@@ -81,7 +81,7 @@ class StartTimeIndex:
             self._recent = {}
 
     def extend(self, more: Iterable[tuple[Array, Array, Array]]) -> None:
-        """Sorts many connections in at once."""
+        """Adds many connections at once."""
         keys, times, arrivals = (
             np.concatenate(parts)
             for parts in zip((self._keys, self._times, self._arrivals), *more, strict=True)
@@ -96,14 +96,15 @@ class StartTimeIndex:
 
 
 class StartTimes:
-    """The starts that were committed anywhere until at most `staleness` ago. Thread-safe; one for a process.
+    """The start times committed anywhere until at most `staleness` ago. Thread-safe; one per process.
 
-    Readers go the way that observations go: ledgers first, then the manifest and its state table. What a
-    ledger no longer lists was merged before, so it is in a state table that is read afterwards.
+    Reads in the order in which observations move: ledgers first, then the manifest and its state table.
+    Segments that a ledger no longer lists were merged before, so a state table that is read afterwards has
+    them.
     """
 
     def __init__(self, storage: Storage, staleness: int, now: Callable[[], int]) -> None:
-        """`staleness` in microseconds; `now` as those since 1970 UTC."""
+        """`staleness` is in microseconds; `now` returns microseconds since 1970 UTC."""
         self._storage = storage
         self._staleness = staleness
         self._now = now
@@ -123,17 +124,19 @@ class StartTimes:
             return self._starts.earliest(keys)
 
     def seen(self, partition: HubPartition) -> tuple[str, int] | None:
-        """The id and the ordinal of this partition's ledger as the timer last saw it; None: it saw none."""
-        # Not kept as the manifest of this object: another thread may be folding what it has not merged.
+        """Returns the id and ordinal of the partition's ledger that the timer last saw, or None."""
+        # Not stored as this object's manifest, because another thread may be folding segments that it has
+        # not merged.
         merged = self._stored_manifest().partitions.get(str(partition))
         return (merged.ledger_id, merged.seen) if merged and merged.ledger_id else None
 
     def refresh(self, ledger: Ledger) -> Ledger:
         """Learns what this ledger lists and, if the staleness has passed, what all others list.
 
-        Returns the ledger to go on with, without segments that are merged and that other processes have seen.
+        Returns the ledger to continue from, without segments that are merged and that other processes have
+        seen.
         """
-        with deadline.hold(self._reading, "starts of connections"):
+        with deadline.hold(self._reading, "start times of connections"):
             asked = self._now()
             if self._refreshed is None or abs(asked - self._refreshed) >= self._staleness:
                 self._follow(self._ledgers(ledger), whole=self._refreshed is None)
@@ -145,7 +148,7 @@ class StartTimes:
 
     def committed(self, before: Ledger, ledger: Ledger, segment: bytes | None) -> None:
         """Learns from a commit of this process that follows `before`."""
-        with deadline.hold(self._reading, "starts of connections"):
+        with deadline.hold(self._reading, "start times of connections"):
             if self._read.get(before.partition, (before.ledger_id, 0)) == (before.ledger_id, before.ordinal):
                 if segment is not None:
                     self._learn(observations.load(segment))
@@ -159,7 +162,7 @@ class StartTimes:
             try:
                 ledger = Ledger.parse(blob.data, name) if blob else None
             except LedgerError as error:
-                log.warning("starts of its connections are not known: %s", error)
+                log.warning("start times of its connections are unknown: %s", error)
                 continue
             if ledger:
                 ledgers[ledger.partition] = ledger
@@ -171,7 +174,7 @@ class StartTimes:
         if not whole and self._fold(ledgers) and self._read_manifest().clock < self._loaded_at + REMEMBERED:
             return
         for attempt in range(ATTEMPTS):
-            # What is still missing at the last attempt is lost, not merged meanwhile.
+            # Segments that are still missing at the last attempt are lost, not merged in the meantime.
             lost = attempt == ATTEMPTS - 1
             if self._load(lost=lost) and self._fold(ledgers, again=True, lost=lost):
                 break
@@ -181,7 +184,7 @@ class StartTimes:
     def _fold(self, ledgers: Mapping[str, Ledger], *, again: bool = False, lost: bool = False) -> bool:
         """Learns the segments that are not known yet. Returns False if some are gone because they are merged.
 
-        With `lost`, goes on without those that cannot be read.
+        With `lost`, continues without those that cannot be read.
         """
         missing: list[Segment] = []
         read = {}
@@ -200,12 +203,14 @@ class StartTimes:
                 return False
             if unreadable:
                 names = [index.name for index in unreadable]
-                log.error("%s: cannot be read: starts of connections may be missing", names)
+                log.error("%s: cannot be read: start times of connections may be missing", names)
             missing += waiting
             read[partition] = (ledger.ledger_id, max(ordinal, ledger.ordinal))
         if passed or len(missing) > MOST:
             number = len(missing) + passed * LISTED
-            log.error("%d segments wait: starts may be missing; does finish_connections run?", number)
+            log.error(
+                "%d segments are waiting: start times may be missing; does finish_connections run?", number
+            )
             missing = sorted(missing, key=lambda one: one.committed_at)[-MOST:]
         if not self._learn_all([one.name for one in missing], lost=lost):
             return False
@@ -213,7 +218,7 @@ class StartTimes:
         return True
 
     def _learn_all(self, names: Sequence[str], *, lost: bool) -> bool:
-        """Learns these segments. Returns False if one is gone, unless `lost` says to go on without it."""
+        """Learns these segments. Returns False if one is gone, unless `lost` allows that."""
         for some in batched(names, AT_ONCE, strict=False):
             for name, blob in zip(some, self._storage.read_all(some), strict=True):
                 if blob is None and not lost:
@@ -221,7 +226,7 @@ class StartTimes:
                 try:
                     self._learn(observations.load(blob.data if blob else b""))
                 except DamagedFile as error:
-                    log.warning("%s: starts of connections may be missing: %s", name, error)
+                    log.warning("%s: start times of connections may be missing: %s", name, error)
         return True
 
     def _learn(self, observed: pa.Table) -> None:
@@ -231,7 +236,7 @@ class StartTimes:
             self._starts.learn(keys, times, arrivals)
 
     def _load(self, *, lost: bool = False) -> bool:
-        """Starts over from the state table. Returns False if a part is gone, unless `lost` says to go on."""
+        """Starts over from the state table. Returns False if a part is gone, unless `lost` allows that."""
         current = self._read_manifest()
         starts, parts = StartTimeIndex(), []
         for part in current.parts:
@@ -241,7 +246,7 @@ class StartTimes:
             try:
                 parts.append(state_table.starts(state_table.checked(part.name, blob.data if blob else b"")))
             except DamagedFile as error:
-                log.warning("starts of connections may be missing: %s", error)
+                log.warning("start times of connections may be missing: %s", error)
         starts.extend(parts)
         with self._changing:
             self._starts = starts

@@ -1,4 +1,4 @@
-"""Walks the state table part by part: merges new records, finishes due connections, stores new parts."""
+"""Processes the state table in parts: merges new records, finishes due connections, stores new parts."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from shared.tables.connection_revisions import CONNECTIONS
 from shared.timeunits import DAY, HOUR
 
 ENOUGH = 250_000
-"""Rows after which one commit of the manifest writes no more, to bound memory."""
+"""A commit of the manifest writes no more after this many rows, to bound memory."""
 
 
 class StateMerge:
@@ -50,7 +50,7 @@ class StateMerge:
         self.durations: list[tuple[str, float]] = []
         """Status and seconds of those whose duration is known."""
         self.damaged: list[str] = []
-        """Parts of the state table that could not be read. What was known of their connections is lost."""
+        """Parts of the state table that could not be read. The state of their connections is lost."""
         self.left = False
         """Whether some connections are due but have to wait for the next commit."""
 
@@ -67,7 +67,7 @@ class StateMerge:
         if part is not None:
             blob = self._storage.read(part.name)
             if blob is None:
-                raise PreconditionFailed(f"{part.name}: is gone: another instance has replaced it")
+                raise PreconditionFailed(f"{part.name}: does not exist: another instance has replaced it")
             try:
                 rows = observations.load(state_table.checked(part.name, blob.data))
             except DamagedFile:
@@ -109,7 +109,7 @@ class StateMerge:
         self._waiting, self._due = [], UNKNOWN
 
     def _count(self, finished: finishing.Finished, rows: pa.Table, new: pa.Table) -> None:
-        """Counts what was done to a part: `new` rows were merged into `rows`."""
+        """Counts the changes to a part: `new` rows were merged into `rows`."""
         after = self._after
         first = np.asarray(finished.written["Revision"]) == 0
         statuses = finished.written["Status"].filter(pa.array(first)).value_counts().to_pylist()
@@ -167,7 +167,7 @@ class StateMerge:
             "commit_files": str(len(outputs)),
             "commit_rows": str(sum(rows for _, rows, *_ in outputs)),
             "formats": ",".join(self._policy.formats),
-            # Of all commits before: by them a missing one shows (shared/audit/chain.py).
+            # Counts of all earlier commits, which reveal a missing one (shared/audit/chain.py).
             "files_before": str(after.written_files),
             "rows_before": str(after.written_rows),
             "chain_before": after.chain,
@@ -196,7 +196,7 @@ class StateMerge:
         )
 
     def _outputs(self) -> Iterator[tuple[str, int, bytes, str, str]]:
-        """Name, rows, bytes, content type and times of each file."""
+        """Yields the name, rows, bytes, content type and times of each file."""
         table = pa.concat_tables([finishing.WRITTEN.empty_table(), *self.written])
         for group in layout.split(table, "folder"):
             rows = group.table.drop_columns(["folder"]).cast(CONNECTIONS.arrow)

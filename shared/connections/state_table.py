@@ -1,4 +1,4 @@
-"""The state table: every unfinished or still-revisable connection, keyed and split into parts. Pure."""
+"""The state table: every unfinished or still revisable connection, keyed and split into parts. Pure."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -24,15 +24,15 @@ STATE = (
     pa.field("since", pa.int64(), nullable=False),
     pa.field("written_by", pa.binary(16), nullable=False),
 )
-"""What was written of a connection: the last revision (-1: none), whether records came since (`pending`),
-and whether it had a closing event then. Fixed at Revision 0: the time of its folder, FirstSeen (µs since 1970
-UTC), and the id of the commit that wrote it."""
+"""What was written for a connection: the last revision (-1: none), whether records arrived since then
+(`pending`), and whether it had a closing event then. Fixed at Revision 0: the time of its folder, FirstSeen
+(µs since 1970 UTC), and the id of the commit that wrote it."""
 
 STATE_TABLE = pa.schema([KEY, *OBSERVATIONS, *STATE])
 
 
 def keyed(observations: Sequence[pa.Table]) -> pa.Table:
-    """Folds observations into rows of the state table of which nothing is written yet."""
+    """Folds observations into rows of the state table for which nothing is written yet."""
     merged = merge(observations)
     unsorted = keys(merged)
     order = np.argsort(unsorted)
@@ -80,7 +80,7 @@ def merge_into(part: pa.Table, new: pa.Table) -> pa.Table:
 
 
 def found(old_keys: Array, new_keys: Array) -> tuple[Array, Array]:
-    """Finds each new key among the old ones, which are sorted: its position, and whether it is there."""
+    """Finds each new key among the sorted old ones: its position, and whether it exists."""
     at = np.searchsorted(old_keys, new_keys)
     there = at < len(old_keys)
     there[there] = old_keys[at[there]] == new_keys[there]

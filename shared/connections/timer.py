@@ -29,13 +29,13 @@ from shared.timeunits import SECOND
 CHUNK = 250_000
 """Maximum observations that one commit of the manifest merges, to bound memory."""
 SEGMENTS = 5_000
-"""Maximum segments that one commit merges. Each takes 35 KB of memory, however few observations it has."""
+"""Maximum segments that one commit merges. Each takes 35 KB of memory, even with few observations."""
 ATTEMPTS = 10
 BUDGET = 50.0
-"""Seconds of the minute between two runs of the timer after which a run begins nothing new."""
+"""Seconds after which a run begins nothing new; runs are a minute apart."""
 SECONDS = 240.0
-"""How long a run may take, whatever storage does; after its budget it ends what it has begun."""
-LOST = "what was known of its connections is lost: they have no row, or rows without their earlier records"
+"""Maximum duration of a run in seconds; after its budget, it only finishes what it has begun."""
+LOST = "the state of its connections is lost: they get no row, or rows without their earlier records"
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class FinishSummary:
     open: int = 0
     """How many of these are unfinished connections, or have a revision to write."""
     unknown_names: int = 0
-    """Event names that the settings name neither as opening nor as closing."""
+    """Event names that the settings list neither as opening nor as closing."""
     clock: int = -1
     """Everything that arrived before this time (µs since 1970 UTC) is merged."""
     lag: dict[str, Lag] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class FinishSummary:
     repaired: int = 0
     swept: int = 0
     alarms: list[str] = field(default_factory=list)
-    """What an operator should look at."""
+    """Problems that need an operator."""
     complete: bool = False
     """Whether all commits from before the run are merged, and all due connections are written."""
 
@@ -81,7 +81,7 @@ class FinishSummary:
 
 
 class Finisher:
-    """Does the work of the timer. Two can run at once, in one process or several: the manifest decides."""
+    """Does the work of the timer. Two can run at once, in one or several processes: the manifest decides."""
 
     def __init__(
         self,
@@ -96,8 +96,8 @@ class Finisher:
     ) -> None:
         """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside.
 
-        `seconds`: the most that a run may take. `watch`: of the host's checkpoints; None: they cannot be
-        reached. `asked`: the time that the hub's answer is of, if it is not that of `now`.
+        `seconds`: the maximum duration of a run. `watch`: that of the host's checkpoints; None if they
+        cannot be reached. `asked`: the time of the hub's answer, if it differs from `now`.
         """
         self._seconds = seconds
         self._storage = storage
@@ -108,13 +108,13 @@ class Finisher:
         self._new_id = new_id
         self._watch, self._asked = watch, asked or now
         self._share = 1
-        """A commit merges this part (1/n) of what it may: more than 1 after a step for which time ran out."""
+        """A commit merges this part (1/n) of its limits; more than 1 after time ran out in a step."""
         self._repair = Repair(storage, now, new_id)
 
     def run(self, budget_seconds: float) -> FinishSummary:
         """Repairs, merges, finishes, publishes and sweeps step by step until all is done or the time is up.
 
-        Raises StorageError or LedgerError. The next run goes on from what was committed.
+        Raises StorageError or LedgerError. The next run continues from what was committed.
         """
         with deadline.within(self._seconds):
             return self._run(budget_seconds)
@@ -130,12 +130,12 @@ class Finisher:
             try:
                 self._step(asked, state, summary)
             except DeadlineExceeded:
-                # A step that never ends in its time would be tried for ever.
+                # A step that never ends in time would be retried forever.
                 self._share *= 2
                 raise
             except PreconditionFailed as refusal:
                 refusals += 1
-                log.warning("refused (%d): %s", refusals, refusal)
+                log.warning("conflict (%d): %s", refusals, refusal)
                 if refusals == ATTEMPTS:
                     summary.alarm(f"no connections are finished: {refusal}")
             if self._now() >= until:
@@ -162,7 +162,7 @@ class Finisher:
         return summary
 
     def _repair_ledgers(self, before: Manifest, state: HubState | None, summary: FinishSummary) -> int:
-        """Repairs what exporters and re-created hubs left behind; returns the number of repaired ledgers."""
+        """Repairs ledgers after crashed exporters and re-created hubs; returns the number of repairs."""
         watch = self._watch
         found = watch.read(state, summary.alarm) if state and watch else {}
         repaired = self._repair.repair(before, state, found, summary.alarm)
@@ -223,12 +223,13 @@ class Finisher:
         for name, ledger in ledgers.items():
             if before.rolled_back(ledger):
                 summary.alarm(
-                    f"{name}: is older than what was seen, or another one: restore it, or accept it as it is"
+                    f"{name}: is older than the version seen before, or a different one: "
+                    "restore it, or accept it"
                 )
             elif before.behind(ledger):
                 self._check_manifest(etag)
                 summary.alarm(
-                    f"{manifest.NAME}: is gone or older than {name}, which dropped what was merged: "
+                    f"{manifest.NAME}: is missing, or older than {name}, which dropped merged segments: "
                     "restore it, or accept the ledger"
                 )
             else:
@@ -236,7 +237,8 @@ class Finisher:
         for partition, merged in before.partitions.items():
             if merged.ledger_id and f"ledgers/{partition}.json" not in ledgers:
                 summary.alarm(
-                    f"ledgers/{partition}.json: was there, and cannot be read: restore it, or accept its loss"
+                    f"ledgers/{partition}.json: existed before and cannot be read: "
+                    "restore it, or accept its loss"
                 )
 
     def _take(self, before: Manifest, ledgers: Sequence[Ledger]) -> Iterator[Taken]:
@@ -273,19 +275,19 @@ class Finisher:
         if unreadable:
             self._check_manifest(etag)
             for name in unreadable:
-                summary.alarm(f"{name}: is gone or damaged: rows of its connections miss records")
+                summary.alarm(f"{name}: is missing or damaged: rows of its connections lack records")
         return state_table.keyed(found), len(unreadable)
 
     def _without_missing(
         self, before: Manifest, names: Sequence[str], etag: str | None, summary: FinishSummary
     ) -> Manifest:
-        """Removes the parts of the state table that are gone, with an alarm for each."""
+        """Removes missing parts of the state table, with an alarm for each."""
         gone = {part.name for part in before.parts} - set(names)
         if not gone:
             return before
         self._check_manifest(etag)
         for name in sorted(gone):
-            summary.alarm(f"{name}: is gone: {LOST}")
+            summary.alarm(f"{name}: is missing: {LOST}")
         return before.without_parts(gone)
 
     def _check_manifest(self, etag: str | None) -> None:
@@ -303,7 +305,7 @@ def _report(
     state: HubState | None,
     now: int,
 ) -> None:
-    """Adds a commit to the summary, and raises alarms for what stalls."""
+    """Adds a commit to the summary, and raises alarms for stalls."""
     done, was = after.totals, before.totals
     summary.segments += sum(len(one.segments) for one in taken)
     summary.observations += done.observations - was.observations
@@ -316,15 +318,16 @@ def _report(
     summary.silence = {name: one.silence(after.clock) for name, one in known.items()}
     if done.capped > was.capped:
         summary.alarm(
-            "too many connections: some were written and dropped early. Does a client make up CorrelationIds?"
+            "too many connections: some were written and dropped early. Does a client invent CorrelationIds?"
         )
     ledgers = {one.ledger.partition: one.ledger for one in taken}
     summary.stalled = 0
     for partition, position in (state.positions if state else {}).items():
         lag = summary.lag[str(partition)] = position.lag(ledgers.get(str(partition)), now)
         if lag.stalled:
-            # No alarm: one event that waits after quiet hours looks the same. Its age and count have gauges.
+            # No alarm, because one event that waits after quiet hours looks the same. Gauges report age and
+            # count.
             summary.stalled += 1
             log.warning(
-                "%s: has at least %d envelopes to commit, and holds finishing back", partition, lag.envelopes
+                "%s: has at least %d envelopes to commit, and delays finishing", partition, lag.envelopes
             )

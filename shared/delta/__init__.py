@@ -1,1 +1,1 @@
-"""Keeps a Delta log over the Parquet files of each table."""
+"""Maintains a Delta log over the Parquet files of each table."""

@@ -24,9 +24,9 @@ from shared.errors import DeltaLogError
 from shared.timeunits import DAY
 
 PROTOCOL = {"minReaderVersion": 1, "minWriterVersion": 2}
-"""No features: every reader of Delta tables knows this protocol."""
+"""Without table features: every reader of Delta tables supports this protocol."""
 SWEEP = "apim-websocket-logs.sweep"
-"""Application id of the `txn` action that says when all folders were compared with the log."""
+"""Application id of the `txn` action that records when all folders were compared with the log."""
 KEPT = "kept"
 """Tag of a removed file that stays in its folder for readers of older snapshots."""
 MILLISECOND = 1000
@@ -48,7 +48,7 @@ def encode(actions: Sequence[Action], operation: str, now: int, time_column: str
 
 
 def as_dict(action: Action, time_column: str) -> dict[str, Any]:
-    """One action as the protocol names its fields."""
+    """Returns an action with the field names of the protocol."""
     match action:
         case Add(path, file, swapped):
             return {
@@ -78,7 +78,7 @@ def as_dict(action: Action, time_column: str) -> dict[str, Any]:
 
 
 def decode(data: bytes, time_column: str) -> Iterator[Action]:
-    """Decodes one version. Raises DeltaLogError: damaged, or written by another program."""
+    """Decodes one version. Raises DeltaLogError if it is damaged, or written by another program."""
     for line in data.splitlines():
         try:
             (item,) = orjson.loads(line).items()
@@ -88,7 +88,7 @@ def decode(data: bytes, time_column: str) -> Iterator[Action]:
 
 
 def from_dict(name: str, values: dict[str, Any], time_column: str) -> Iterable[Action]:
-    """One action of the protocol. Raises DeltaLogError, or the errors of missing and malformed fields."""
+    """Parses an action of the protocol. Raises DeltaLogError, or errors of missing and malformed fields."""
     match name:
         case "add":
             if values.get("deletionVector") or values["partitionValues"] != partition_values(values["path"]):
@@ -115,7 +115,7 @@ def from_dict(name: str, values: dict[str, Any], time_column: str) -> Iterable[A
 
 
 def _stats(file: LoggedFile, time_column: str) -> str:
-    """Statistics let readers skip files: the minimum is cut to milliseconds, the maximum rounded up."""
+    """Returns statistics, with the minimum rounded down to milliseconds, and the maximum rounded up."""
     stats: dict[str, Any] = {"numRecords": file.rows}
     if file.last:
         stats["minValues"] = {time_column: _time(file.first)}
@@ -125,7 +125,7 @@ def _stats(file: LoggedFile, time_column: str) -> str:
 
 
 def _of_stats(text: str | None, time_column: str) -> tuple[int, int, int]:
-    """Rows, first and last time."""
+    """Parses the number of rows, and the first and last time."""
     stats = orjson.loads(text or "{}")
     rows = stats.get("numRecords", 0)
     try:

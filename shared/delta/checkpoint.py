@@ -13,7 +13,7 @@ from shared.delta.snapshot import Add, Remove, Snapshot, Swept
 from shared.errors import DeltaLogError
 
 ROWS = 8192
-"""Rows of a row group, which is how many are Python objects at a time."""
+"""Rows of a row group, and maximum number that are Python objects at the same time."""
 _TEXTS = pa.map_(pa.string(), pa.string())
 SCHEMA = pa.schema(
     [
@@ -62,7 +62,7 @@ SCHEMA = pa.schema(
 
 
 def encode(snapshot: Snapshot, time_column: str) -> bytes:
-    """A classic checkpoint (V1) with all that the snapshot has."""
+    """Encodes a snapshot as a classic checkpoint (V1)."""
     sink = io.BytesIO()
     with pq.ParquetWriter(sink, SCHEMA, compression="snappy") as writer:
         for rows in batched(_rows(snapshot, time_column), ROWS, strict=False):
@@ -71,7 +71,7 @@ def encode(snapshot: Snapshot, time_column: str) -> bytes:
 
 
 def size(snapshot: Snapshot) -> int:
-    """How many actions a checkpoint of it has."""
+    """Returns the number of actions in a checkpoint of a snapshot."""
     return snapshot.files + len(snapshot.tombstones) + 2 + bool(snapshot.swept_at)
 
 
@@ -91,7 +91,7 @@ def _rows(snapshot: Snapshot, time_column: str) -> Iterator[dict[str, Any]]:
 
 
 def decode(data: bytes, version: int, time_column: str) -> Snapshot:
-    """The snapshot of a checkpoint. Raises DeltaLogError: damaged, or written by another program."""
+    """Decodes a checkpoint. Raises DeltaLogError if it is damaged, or written by another program."""
     snapshot = Snapshot(checkpoint=version)
     try:
         file = pq.ParquetFile(pa.BufferReader(data))

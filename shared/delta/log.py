@@ -16,11 +16,11 @@ from shared.timeunits import DAY, HOUR
 FOLDER = "_delta_log/"
 POINTER = "_last_checkpoint"
 WRITTEN_AT = "written_at"
-"""Metadata of the log's own blobs: when they were written, µs since 1970 UTC."""
+"""Key in the metadata of the log's blobs: when they were written, µs since 1970 UTC."""
 CHUNK = 10_000
 """Maximum number of actions in a version."""
 TRIES = 5
-"""How often a version is decided anew because others wrote one."""
+"""Maximum attempts to write a version while other processes write versions, too."""
 PIPELINED = 16
 """Versions that are read at a time."""
 CHECKPOINT_VERSIONS, CHECKPOINT_AGE = 20, HOUR
@@ -28,7 +28,7 @@ CHECKPOINT_VERSIONS, CHECKPOINT_AGE = 20, HOUR
 TOMBSTONES = 3 * HOUR
 """How long checkpoints keep tombstones (µs): longer than any listing or late call lasts."""
 LATE = HOUR
-"""How late a version can arrive (µs). Files are kept this much longer than readers were promised."""
+"""How late a version can arrive (µs). Files are kept this much longer than COMPACT_KEEP."""
 VERSIONS = 2 * DAY
 """How long versions and checkpoints are kept (µs)."""
 
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 class DeltaLog:
-    """The log of one table, for one run: what a run has read is not used by the next one."""
+    """The log of one table, for one run: the next run reads it again."""
 
     def __init__(self, storage: LogStorage, table: Table, now: Callable[[], int]) -> None:
         """Takes its clock (µs since 1970 UTC) from outside."""
@@ -70,11 +70,11 @@ class DeltaLog:
         if self.snapshot.metadata is None:
             raise DeltaLogError(f"{self._name(FOLDER)}: no version describes the table")
         if self.snapshot.metadata.schema_version is None:
-            raise DeltaLogError(f"{self._name(FOLDER)}: another program made this Delta log")
+            raise DeltaLogError(f"{self._name(FOLDER)}: another program created this Delta log")
         return self.snapshot
 
     def follow(self, size: int = 1) -> None:
-        """Reads the versions after the one that is known, at first `size` of them at a time."""
+        """Reads the versions after the known one, at first `size` at a time."""
         gap = False
         while True:
             first = self.snapshot.version + 1
@@ -95,10 +95,10 @@ class DeltaLog:
             size = PIPELINED
 
     def append(self, decide: Callable[[Snapshot], Sequence[Action]], operation: str) -> int:
-        """Writes what `decide` makes of the newest version; how many actions that took.
+        """Writes the actions that `decide` returns for the newest version; returns their number.
 
-        If others were faster, it reads what they wrote, and decides anew. Raises StorageError; if the outcome
-        of a write is not known, the next run finds that everything is known already, or decides anew.
+        If another process was faster, reads its versions and decides again. Raises StorageError; if the
+        outcome of a write is unknown, the next run finds that the files are already known, or decides again.
         """
         written = tries = 0
         while found := decide(self.snapshot)[:CHUNK]:
@@ -127,9 +127,9 @@ class DeltaLog:
         self.snapshot.apply(found, 0)
 
     def checkpoint(self, keep: int) -> None:
-        """Writes a checkpoint when one is due, and deletes what nobody needs any more.
+        """Writes a checkpoint if one is due, and deletes old versions and replaced files.
 
-        `keep`: how long files that compaction replaced stay in their folders, where they do, in µs.
+        `keep`: how long files that compaction replaced stay in their folders, in µs.
         """
         snapshot, now = self.snapshot, self._now()
         behind = snapshot.version - snapshot.checkpoint
@@ -140,7 +140,7 @@ class DeltaLog:
             for path, tombstone in snapshot.tombstones.items()
             if tombstone.kept and tombstone.at < now - keep - LATE
         }
-        # Before the checkpoint: once the tombstone is gone, such a file would be added again.
+        # Before the checkpoint: without its tombstone, such a file would be added again.
         self._storage.remove([self.folder + path for path in sorted(due)])
         pruned = Snapshot(
             snapshot.version,
@@ -183,7 +183,7 @@ class DeltaLog:
             self._storage.remove([name])
 
     def _from_pointer(self) -> Snapshot | None:
-        """The newest checkpoint as `_last_checkpoint` names it; None if either is missing."""
+        """Reads the checkpoint that `_last_checkpoint` names; None if either is missing."""
         (data,) = self._storage.read_outputs([self._name(FOLDER + POINTER)])
         if data is None:
             return None
@@ -200,7 +200,7 @@ class DeltaLog:
         return snapshot
 
     def _from_listing(self) -> Snapshot | None:
-        """What a listing of the log begins with; None if there is nothing at all."""
+        """Reads the newest checkpoint or version 0 from a listing; None if there is no log."""
         names = [
             blob.name.removeprefix(self._name(FOLDER)) for blob in self._storage.outputs(self._name(FOLDER))
         ]

@@ -9,19 +9,19 @@ from shared.protocol.storage import BlobInfo
 
 @dataclass(slots=True)
 class ListedDay:
-    """What a listing shows of one day of a table; `take` is called for each blob of it."""
+    """The listing of one day of a table; `take` is called for each of its blobs."""
 
     day: str
     """`date=2026-11-20`."""
     base: int
     """The newest version that was read before the listing began."""
     own: dict[str, LoggedFile] = field(default_factory=dict)
-    """This program's visible files that lie where they were written, by path."""
+    """This program's visible files in their original folders, by path."""
     present: set[str] = field(default_factory=set)
     """The paths of all visible files."""
 
     def take(self, path: str, blob: BlobInfo, *, own: bool) -> None:
-        """Notes one blob. `own`: its metadata are those of a file that this program wrote."""
+        """Adds one blob. `own`: its metadata is that of a file that this program wrote."""
         if not blob.visible:
             return
         self.present.add(path)
@@ -30,7 +30,7 @@ class ListedDay:
 
 
 def logged(size: int, metadata: Mapping[str, str]) -> LoggedFile:
-    """A file as the log describes it, from its size in bytes and its blob's metadata."""
+    """Describes a file for the log, from its size in bytes and its blob's metadata."""
     first, _, last = metadata.get("times", "").partition("-")
     times = (int(first), int(last)) if first.isdecimal() and last.isdecimal() else (0, 0)
     return LoggedFile(size, int(metadata["committed_at"]), int(metadata["rows"]), *times)
@@ -39,18 +39,19 @@ def logged(size: int, metadata: Mapping[str, str]) -> LoggedFile:
 def reconcile(
     snapshot: Snapshot, listed: ListedDay, pending_output: str | None, oldest: int, now: int
 ) -> list[Add | Remove]:
-    """The actions that make the log say of this day what its folders hold.
+    """Returns the actions that bring the log of a day in line with its folders.
 
     Args:
-        snapshot: The newest version.
-        listed: The listing of the day, which began after `listed.base` was read.
-        pending_output: The output of the swap that `compaction.json` names, read after the listing. That swap
+        snapshot: the newest version.
+        listed: the listing of the day, which began after `listed.base` was read.
+        pending_output: the output of the swap that `compaction.json` names, read after the listing. That
+        swap
             logs it together with its inputs.
-        oldest: Files committed before are about to be deleted by lifecycle rules, µs since 1970 UTC.
+        oldest: lifecycle rules will soon delete files committed before this time (µs since 1970 UTC).
         now: µs since 1970 UTC.
     """
     live = snapshot.live.get(listed.day, {})
-    # A file that was added while the listing went on may be missing from it.
+    # A file that was added during the listing may be missing from it.
     gone: list[Add | Remove] = [
         Remove(path, Tombstone(now, swapped=False, kept=False))
         for path, file in live.items()
@@ -94,7 +95,7 @@ def swapped(
 
 
 def given_up(snapshot: Snapshot, left: Mapping[str, LoggedFile], output: str, now: int) -> list[Add | Remove]:
-    """The actions after a swap whose output is lost: what is left of its inputs counts again."""
+    """Returns the actions after a swap whose output is lost, which add its remaining inputs again."""
     actions: list[Add | Remove] = [
         Add(path, file) for path, file in left.items() if not snapshot.is_live(path)
     ]

@@ -1,4 +1,4 @@
-"""What a Delta log says at one version: live files, tombstones, metadata. Pure data."""
+"""The state of a Delta log at one version: live files, tombstones, metadata. Pure data."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 PATH = re.compile(r"(date=(\d{4}-\d\d-\d\d))/hour=(\d\d)/[A-Za-z0-9~.-]+\.parquet")
-"""A data file's path in its table: what this program writes, and the only paths that it logs."""
+"""The paths of data files that this program writes; it logs no others."""
 SCHEMA_VERSION = "apimWebsocketLogs.schemaVersion"
-"""Key of a table's configuration; its presence says that this program made the log."""
+"""Key of a table's configuration; its presence shows that this program created the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,9 @@ class LoggedFile:
     committed_at: int
     rows: int
     first: int = 0
-    """The earliest value of the table's time column; 0 if not known."""
+    """The earliest value of the table's time column; 0 if unknown."""
     last: int = 0
-    """The latest one."""
+    """The latest value of that column."""
     since: int = -1
     """The version in which it was added, or the checkpoint that it was read from."""
 
@@ -36,11 +36,11 @@ class Tombstone:
     """A file that was removed from the table."""
 
     at: int
-    """When, µs since 1970 UTC."""
+    """When it was removed (µs since 1970 UTC)."""
     swapped: bool
-    """Compaction replaced it, so its rows are in another file."""
+    """Whether compaction replaced it, so that its rows are in another file."""
     kept: bool
-    """It stays in its folder for readers of older snapshots."""
+    """Whether it stays in its folder for readers of older snapshots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Metadata:
 
     @property
     def schema_version(self) -> int | None:
-        """The version of this program's schema; None if another program made the table."""
+        """The version of this program's schema; None if another program created the table."""
         found = self.values.get("configuration", {}).get(SCHEMA_VERSION, "")
         return int(found) if str(found).isdecimal() else None
 
@@ -98,10 +98,10 @@ class Snapshot:
     checkpoint: int = -1
     """The version of the checkpoint that was read."""
     checkpointed_at: int = 0
-    """When that was written, µs since 1970 UTC."""
+    """When that checkpoint was written, µs since 1970 UTC."""
 
     def apply(self, actions: Iterable[Action], version: int) -> None:
-        """Moves to this version, which has these actions."""
+        """Advances to this version, which has these actions."""
         for action in actions:
             match action:
                 case Add(path, file):
@@ -126,17 +126,17 @@ class Snapshot:
 
     @property
     def files(self) -> int:
-        """How many files the table has."""
+        """Returns the number of live files."""
         return sum(map(len, self.live.values()))
 
 
 def day_of(path: str) -> str:
-    """`date=2026-11-20` of a path in the table."""
+    """Returns the day of a path, such as `date=2026-11-20`."""
     return path.partition("/")[0]
 
 
 def partition_values(path: str) -> dict[str, str]:
-    """The values of the partition columns, `date` and `hour`. Raises ValueError for any other path."""
+    """Returns the values of the partition columns `date` and `hour`. Raises ValueError for other paths."""
     found = PATH.fullmatch(path)
     if not found:
         raise ValueError(f"{path!r} is not date=…/hour=…/….parquet")

@@ -12,11 +12,11 @@ from shared.tables.column import VERSION, Table
 RETENTION = "interval 2 days"
 """How long versions are kept (shared/delta/log.py)."""
 _TYPES = {"string": "string", "double": "double", "int64": "long", "int32": "integer"}
-"""Arrow's name of a type: Delta's."""
+"""Delta's names of types, by Arrow's."""
 
 
 def describe(table: Table, table_id: str, now: int) -> Metadata:
-    """The metadata of a new table. `now` is µs since 1970 UTC."""
+    """Returns the metadata of a new table. `now` is µs since 1970 UTC."""
     return Metadata(
         {
             "id": table_id,
@@ -31,9 +31,9 @@ def describe(table: Table, table_id: str, now: int) -> Metadata:
 
 
 def extended(table: Table, snapshot: Snapshot) -> list[Metadata]:
-    """The metadata with this program's columns if it has a newer schema; otherwise nothing.
+    """Returns the metadata with this program's columns if its schema is newer; otherwise nothing.
 
-    An older instance of the program must not take columns away from the table.
+    An older instance of the program must not remove columns from the table.
     """
     before = snapshot.metadata
     if before is None or before.schema_version is None or before.schema_version >= VERSION:

@@ -11,8 +11,9 @@ _RAISED = re.compile(r"^Exception: ([A-Za-z_]+)", re.MULTILINE)
 class RetryContext(Protocol):
     """The part of `azure.functions.RetryContext` that every version has.
 
-    What ended the attempt before is `exception` by the documentation, and `rpc_exception` in
-    azure-functions-runtime 1.3.0; its `message` holds the type of what a function raised after `Exception: `.
+    The error that ended the previous attempt is in `exception` according to the documentation, but in
+    `rpc_exception` in azure-functions-runtime 1.3.0. Its `message` has the type of the exception after
+    `Exception: `.
     """
 
     @property
@@ -23,7 +24,7 @@ class RetryContext(Protocol):
 def suspect(retry: RetryContext | None) -> bool:
     """Whether an earlier attempt died, timed out, or raised an error not caused by storage or a ledger.
 
-    The host keeps a batch in its memory while it retries, so this outlives the worker that died. Where it
+    The host keeps a batch in its memory while it retries, so this works even if the worker died. If the host
     does not say what happened, the batch is suspect.
     """
     if retry is None or not retry.retry_count:
@@ -34,7 +35,7 @@ def suspect(retry: RetryContext | None) -> bool:
 
 
 def _outside() -> set[str]:
-    """The names of the errors that say nothing about a batch."""
+    """Returns the names of errors that a batch cannot cause."""
     names, kinds = set(), [StorageError, LedgerError]
     while kinds:
         kind = kinds.pop()

@@ -12,7 +12,7 @@ WHAT = "MEMORY_BUDGET"
 
 
 class ByteBudget:
-    """A number of bytes. Callers wait until the bytes they need are free, first come, first served."""
+    """A number of bytes. Callers wait until the bytes that they need are free: first come, first served."""
 
     def __init__(self, total: int) -> None:
         self._total = total

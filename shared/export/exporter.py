@@ -28,9 +28,9 @@ from shared.protocol.stamp import Stamp
 from shared.protocol.storage import Storage
 
 SECONDS = 120.0
-"""How long a call of `run` may take: far less than `functionTimeout`, which would restart the worker."""
+"""Maximum seconds of a call of `run`; far less than `functionTimeout`, which would restart the worker."""
 ATTEMPTS = 10
-"""Consecutive refusals after which the invocation fails and the trigger's retry policy takes over."""
+"""Consecutive conflicts after which the invocation fails and the trigger's retry policy takes over."""
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +52,10 @@ class Exporter:
     ) -> None:
         """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside.
 
-        `memory`: bytes of envelopes that all calls of `run` together work on at a time. `staleness`: so old,
-        in µs, its knowledge of other partitions' connections may be. `seconds`: how long `run` may take,
-        whatever storage does, with waiting for memory. `limits`: of planning one message in a child process.
-        `planner`: the `module:function` that plans, for tests that need one that breaks.
+        `memory`: maximum bytes of envelopes that all calls of `run` work on at the same time. `staleness`:
+        maximum age in µs of the cached start times of other partitions. `seconds`: maximum duration of
+        `run`, including the wait for memory. `limits`: those of planning in a child process. `planner`: the
+        `module:function` that plans, for tests that need one that breaks.
         """
         self._storage = storage
         self._policy = policy
@@ -72,21 +72,22 @@ class Exporter:
         self._known = StartTimes(storage, staleness, now)
 
     def run(self, partition: HubPartition, envelopes: Sequence[Envelope]) -> list[CommitPlan]:
-        """Commits what is not committed yet of these envelopes, and returns the commits made, without data.
+        """Commits the envelopes that are not committed yet, and returns the commits, without data.
 
-        When it returns, all of them are committed and their files are visible. Raises StorageError or
-        LedgerError: then some may be; call it again with these or any other envelopes of the partition.
-        Raises PlanningBroke if planning takes longer than the run may: then call `run_isolated`.
+        When it returns, all envelopes are committed and their files are visible. If it raises StorageError
+        or LedgerError, some may be committed; call it again with these or any other envelopes of the
+        partition. It raises PlanningBroke if planning takes longer than the run may; then call
+        `run_isolated`.
         """
         with deadline.within(self._seconds):
             return self._run(partition, envelopes)
 
     def run_isolated(self, partition: HubPartition, envelopes: Sequence[Envelope]) -> list[CommitPlan]:
-        """As `run`, for a batch that may break this process: it is planned in a child process with limits.
+        """Like `run`, for a batch that may break this process: plans it in a child process with limits.
 
-        If the batch breaks the child, each message is planned and committed alone, and one that breaks it
-        again becomes a dead letter with the reason `internal_error`. Raises LastResortError: then some are
-        committed, and the next attempt should come here again.
+        If the batch breaks the child, each message is planned and committed individually, and one that
+        breaks it again becomes a dead letter with the reason `internal_error`. If it raises LastResortError,
+        some are committed, and the next attempt should call this method again.
         """
         commits: list[CommitPlan] = []
         try:
@@ -98,7 +99,7 @@ class Exporter:
                 try:
                     return self._run(partition, envelopes, planner)
                 except PlanningBroke as error:
-                    log.warning("%s: goes on message by message: %s", partition, error)
+                    log.warning("%s: continues with individual messages: %s", partition, error)
                 for envelope in envelopes:
                     commits += self._run(partition, [envelope], planner)
         except ExporterError as error:
@@ -116,10 +117,10 @@ class Exporter:
         arguments = (partition, envelopes, ledger, self._known, self._policy, self.stamp())
         if planner is None:
             commit: CommitPlan | None = resolved(self._planner)(*arguments)
-            if commit and deadline.left() <= 0:  # no fault of storage: the next attempt isolates the batch
+            if commit and deadline.left() <= 0:  # not storage's fault: the next attempt isolates the batch
                 raise PlanningBroke(f"{partition}: the time of this run was up while the batch was planned")
             return commit
-        if select(ledger, envelopes) is None:  # not worth a process
+        if select(ledger, envelopes) is None:  # needs no process
             return None
         try:
             return planner.make(*arguments)
@@ -154,14 +155,14 @@ class Exporter:
                     etag = self._commit(partition, commit, ledger, etag, steps)
                     commits.append(commit.without_data())
                     held = self._publish(partition, commit, etag, steps)
-                    del commit  # its bytes are stored: the next plan needs the room
+                    del commit  # its bytes are stored, and the next plan needs the memory
             except LedgerError:
                 telemetry.alarmed("export_logs")
                 raise
             except PreconditionFailed as refusal:
                 telemetry.conflicted(partition)
                 refusals += 1
-                log.warning("%s: refused (%d): %s", partition, refusals, refusal)
+                log.warning("%s: conflict (%d): %s", partition, refusals, refusal)
                 if refusals == ATTEMPTS:
                     raise
                 continue
@@ -174,14 +175,14 @@ class Exporter:
 
     @property
     def policy(self) -> ExportPolicy:
-        """What decides what is exported."""
+        """The policy that decides what is exported."""
         return self._policy
 
     def _cached(self, partition: HubPartition) -> tuple[Ledger, str | None] | None:
-        """The ledger and its ETag as this process left them, taken out of the cache.
+        """Removes and returns the cached ledger and its ETag.
 
-        None if there is no such entry, or if the timer may have emptied the ledger's list since: a write with
-        this ETag would be refused, and everything before it done twice.
+        Returns None if there is no entry, or if the timer may have emptied the ledger's list since: a write
+        with this ETag would fail, and everything before it would be repeated.
         """
         with self._lock:
             held = self._cache.pop(partition, None)
@@ -194,19 +195,21 @@ class Exporter:
         name = Ledger.name(partition)
         with self._lock:
             seen = self._seen.get(partition)
-        seen = seen or self._known.seen(partition)  # asked before the ledger, which may go on meanwhile
+        seen = seen or self._known.seen(
+            partition
+        )  # read before the ledger, which may advance in the meantime
         blob = self._storage.read(name)
         if blob is None:
             if seen:
                 raise LedgerMissing(
-                    f"{name}: was there with ordinal {seen[1]} and is gone: restore it, or accept a new one"
+                    f"{name}: existed with ordinal {seen[1]} and is missing: restore it, or accept a new one"
                 )
             return Ledger(ledger_id=self._new_id(), partition=str(partition)), None
         ledger = Ledger.parse(blob.data, name)
         if seen and (ledger.ledger_id != seen[0] or ledger.ordinal < seen[1]):
             raise LedgerRolledBack(
                 f"{name}: is {ledger.ledger_id} ordinal {ledger.ordinal}, was {seen[0]} ordinal {seen[1]}: "
-                "restore it, or accept what is there"
+                "restore it, or accept the current one"
             )
         self._saw(partition, ledger)
         return repair(self._storage, name, ledger, blob.etag, self.stamp())
@@ -219,7 +222,7 @@ class Exporter:
         etag: str | None,
         steps: telemetry.Steps,
     ) -> str:
-        """Steps 3 and 4: stage, write the ledger; its ETag then."""
+        """Steps 3 and 4: stages the files and writes the ledger; returns its ETag."""
         name = Ledger.name(partition)
         data = commit.ledger.dump()
         with steps("stage"):
@@ -241,7 +244,7 @@ class Exporter:
         try:
             with steps("publish"):
                 return publish(self._storage, Ledger.name(partition), commit.ledger, etag, self.stamp())
-        finally:  # what was committed counts, published or not
+        finally:  # a commit counts even if publishing failed
             telemetry.committed(partition, commit, steps, self._now())
 
     def _saw(self, partition: HubPartition, ledger: Ledger) -> None:
@@ -255,16 +258,16 @@ class Exporter:
         return min(self._policy.commit_bytes, sum(len(envelope.body) for envelope in envelopes))
 
     def stamp(self) -> Stamp:
-        """The id and the time of the next write."""
+        """Returns the id and the time of the next write."""
         return Stamp(self._new_id(), self._now())
 
 
 def _check_progress(
     partition: HubPartition, commits: Sequence[CommitPlan], envelopes: Sequence[Envelope]
 ) -> None:
-    """Raises LedgerError for commits without end: a message is new once, and refills what was lost once."""
+    """Raises LedgerError if commits never end: a message can be new once, and refill lost files once."""
     if len(commits) > 2 * len(envelopes):
         raise LedgerError(
-            f"{partition}: {len(commits)} commits of {len(envelopes)} messages, and no end:"
-            " this is a fault of the program"
+            f"{partition}: {len(commits)} commits of {len(envelopes)} messages without an end:"
+            " this is a bug in the program"
         )

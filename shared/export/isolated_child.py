@@ -1,4 +1,4 @@
-"""The child process of isolation.py: limits itself, then plans what it is sent until the parent closes."""
+"""The child process of isolation.py: limits itself, then plans batches until the parent disconnects."""
 
 import resource
 import sys
@@ -50,7 +50,7 @@ def _attempt(make: Any, *arguments: Any) -> tuple[str, Any]:
 
 
 def _limit(memory: int) -> None:
-    """Limits memory to this many bytes above current use, and lets the kernel end this process first."""
+    """Limits memory to this many bytes above current use, and lets the kernel kill this process first."""
     pa.set_cpu_count(1)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     _lower(resource.RLIMIT_AS, pages * resource.getpagesize() + memory)

@@ -26,13 +26,13 @@ CHILD = "from shared.export.isolated_child import serve; serve()"
 ROOT = Path(__file__).resolve().parents[2]
 PLANNER = "shared.export.plan:plan_commit"
 START = 60
-"""Seconds in which a child has imported what it needs."""
+"""Maximum seconds that the imports of a child may take."""
 KEPT = ("PATH", "LD_LIBRARY_PATH", "LANG", "TZ", "HOME")
 """Environment variables that a child gets: no settings, and so no secrets."""
 
 
 class IsolatedPlanner:
-    """Makes plans in a child process, which it starts at need: `with IsolatedPlanner(limits) as planner`.
+    """Plans in a child process, which it starts when needed: `with IsolatedPlanner(limits) as planner`.
 
     `planner`: the `module:function` to call in the child.
     """
@@ -62,7 +62,7 @@ class IsolatedPlanner:
         policy: ExportPolicy,
         stamp: Stamp,
     ) -> CommitPlan | None:
-        """As `plan_commit`. Raises PlanningBroke if it raises, or takes too much; DeadlineExceeded."""
+        """Like `plan_commit`. Raises PlanningBroke if that raises or exceeds a limit; DeadlineExceeded."""
         connection = self._connection or self._start()
         seconds = self._limits.wall if len(envelopes) == 1 else self._limits.batch
         until = monotonic() + seconds
@@ -81,12 +81,12 @@ class IsolatedPlanner:
             raise PlanningBroke(self._ended()) from None
 
     def _start(self) -> Connection:
-        """Starts a child, and waits until it is ready: what happens before is no message's fault."""
+        """Starts a child and waits until it is ready, because no message can cause earlier failures."""
         ours, theirs = socket.socketpair()
         with theirs:
             environment = {name: os.environ[name] for name in KEPT if name in os.environ} | {
                 "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)]),
-                # Little that is reserved and never used: the limit is on addresses.
+                # Reserves little unused memory, because the limit applies to addresses.
                 "ARROW_DEFAULT_MEMORY_POOL": "system",
                 "MALLOC_ARENA_MAX": "1",
                 "OMP_NUM_THREADS": "1",
@@ -104,7 +104,7 @@ class IsolatedPlanner:
             self._receive(self._connection, monotonic() + START, START)
         except (EOFError, OSError, PlanningBroke) as error:
             self._end()
-            raise DeadlineExceeded("the child process that plans message by message did not start") from error
+            raise DeadlineExceeded("the child process for planning did not start") from error
         return self._connection
 
     def _receive(self, connection: Connection, until: float, seconds: float) -> Any:
@@ -113,12 +113,12 @@ class IsolatedPlanner:
         if not connection.poll(max(0, min(left, until - monotonic()))):
             self._end()
             if deadline.left() <= 0:
-                raise DeadlineExceeded("planning message by message: the time of this run is up")
+                raise DeadlineExceeded("planning in a child process: the time of this run is up")
             raise PlanningBroke(f"it took more than {seconds:g} s")
         return connection.recv()
 
     def _ended(self) -> str:
-        """How the child ended; the next plan starts another one."""
+        """Returns how the child ended; the next plan starts another one."""
         assert self._process
         try:
             status = self._process.wait(10)
@@ -128,7 +128,7 @@ class IsolatedPlanner:
         if status == -signal.SIGXCPU:
             return f"it took more than {self._limits.cpu} s of CPU"
         if status < 0:
-            return f"its process was ended by {signal.Signals(-status).name}"
+            return f"its process was killed by {signal.Signals(-status).name}"
         return f"its process ended with status {status}"
 
     def _end(self) -> None:
@@ -142,6 +142,6 @@ class IsolatedPlanner:
 
 
 def resolved(planner: str) -> Any:
-    """The function that `module:function` names."""
+    """Returns the function that `module:function` names."""
     module, _, function = planner.partition(":")
     return getattr(import_module(module), function)

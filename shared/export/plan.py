@@ -1,4 +1,4 @@
-"""Decides what one commit makes visible: envelopes and a ledger in, files and the next ledger out. Pure."""
+"""Plans one commit: turns envelopes and a ledger into files and the next ledger. Pure."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ from shared.timeunits import microseconds
 DERIVATIONS: dict[str, Callable[[pa.Table, observations.StartTimeLookup], tuple[pa.Table, pa.Table]]] = {
     "start_times": observations.enrich
 }
-"""The functions that fill derived columns and return observations, by the name that a table declares."""
+"""Functions that fill derived columns and return observations, by the name that a table declares."""
 
 
 def plan_commit(
@@ -45,13 +45,13 @@ def plan_commit(
     *,
     broken: str = "",
 ) -> CommitPlan | None:
-    """The next commit; None when all envelopes are committed already.
+    """Plans the next commit; returns None if all envelopes are already committed.
 
-    `broken`: why planning these envelopes is not possible; each becomes a dead letter, and nothing of it is
-    read. Raises PlanningBroke beyond 100 of them an hour.
+    A commit may cover only the first envelopes: those of one incarnation up to `policy.commit_bytes`. Plan
+    again with the ledger of this plan until it returns None.
 
-    It may cover only the first of the envelopes: those of one incarnation that `policy.commit_bytes` holds.
-    Make the next plan with the ledger of this one, until nothing is left.
+    `broken`: why these envelopes cannot be planned; each becomes a dead letter without being read. Raises
+    PlanningBroke beyond 100 of them in an hour.
     """
     selection = select(ledger, envelopes)
     if selection is None:
@@ -73,7 +73,9 @@ def plan_commit(
         late = unfit(partition, covered, valid, lost, policy)
         outputs = list(_refill(partition, selection, tables, valid.rejected, policy))
         outputs += _outputs(partition, selection.incarnation, {}, late, policy)
-        letters = sum(one.counts[Reason.IMPLAUSIBLE_TIME] for one in late)  # they were counted as rows
+        letters = sum(
+            one.counts[Reason.IMPLAUSIBLE_TIME] for one in late
+        )  # they were already counted as rows
         rejected = {str(Reason.IMPLAUSIBLE_TIME): letters} if letters else {}
         counts, measures = Counts(files=len(outputs), rows=-letters, rejected=rejected), Measures()
         observed = observed.slice(0, 0)
@@ -105,7 +107,7 @@ def plan_commit(
             }
         ),
         files=files,
-        # Twice as large as with zstd, in a third of the time; each process reads it once, then it is gone.
+        # LZ4: twice as large as with zstd, in a third of the time; each process reads a segment only once.
         segment=observations.dump(observed, "lz4") if observed.num_rows else None,
         counts=counts,
         measures=measures,
@@ -116,7 +118,7 @@ def plan_commit(
 def _derived(
     tables: Mapping[str, pa.Table], known: observations.StartTimeLookup, policy: ExportPolicy
 ) -> tuple[dict[str, pa.Table], pa.Table, Counter[str]]:
-    """The tables redacted and with their derived columns, the observations, and what was redacted."""
+    """Returns the redacted tables with derived columns, the observations, and the counts of redactions."""
     done: dict[str, pa.Table] = {}
     observed: list[pa.Table] = []
     redacted: Counter[str] = Counter()
@@ -181,7 +183,7 @@ def _refill(
     rejected: Sequence[Rejected],
     policy: ExportPolicy,
 ) -> Iterator[_Output]:
-    """Of the envelopes' files, only what is noted as lost: in those folders, of those sequence numbers."""
+    """Yields only the lost parts of the envelopes' files: these folders and these sequence numbers."""
     lost: dict[str, tuple[Interval, ...]] = {}
     for one in selection.ledger.lost:
         if one.incarnation == selection.incarnation:
@@ -190,7 +192,7 @@ def _refill(
         intervals = merged(parts)
         rows = {name: _within(table, intervals) for name, table in tables.items()}
         lines = [one for one in rejected if within(intervals, one.envelope.sequence)]
-        # In the format it was lost in, whatever the setting says by now.
+        # In the format of the lost file, even if the setting has changed.
         formats_ = tuple(name for name in FORMATS if folder.startswith(f"{name}/"))
         for output in _outputs(
             partition, selection.incarnation, rows, lines, replace(policy, formats=formats_)
@@ -220,9 +222,10 @@ def _counts(valid: Validated, redacted: Mapping[str, int], files: int) -> Counts
 
 
 def _passed(before: Incarnation, after: Incarnation) -> int:
-    """How many sequence numbers `after` passes over that `before` had not reached.
+    """Returns how many sequence numbers `after` skips that `before` had not reached.
 
-    None before the first commit of all: what a hub had deleted before anybody read it was never ours to lose.
+    Returns 0 for the very first commit: events that a hub deleted before the exporter first read it are not
+    losses.
     """
     if before.next is None and before.number == 0:
         return 0
@@ -273,7 +276,7 @@ def _files(
         "committed_at": str(stamp.now),
         "formats": ",".join(policy.formats),
         "verdict": selection.verdict.name.lower(),
-        # Of all commits before: by them a missing one shows (shared/audit/chain.py).
+        # Counts of all earlier commits, which reveal a missing one (shared/audit/chain.py).
         "files_before": str(after.counts.files),
         "rows_before": str(after.counts.rows),
         "rejected_before": str(sum(after.counts.rejected.values())),

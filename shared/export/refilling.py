@@ -1,4 +1,4 @@
-"""Finds what lost files held: their folders, and rows that no longer fit today's settings. Pure."""
+"""Finds the folders of lost files, and their rows that the current settings would reject. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ ANY_AGE = timedelta(days=36_500)
 def folders(
     partition: HubPartition, envelopes: Sequence[Envelope], policy: ExportPolicy
 ) -> dict[str, tuple[Interval, ...]]:
-    """The folders that these envelopes are exported to, each with the sequence numbers that it has."""
+    """Returns the folders to which these envelopes are exported, with the sequence numbers in each."""
     found: dict[str, set[int]] = {}
     left = list(envelopes)
     while left:
@@ -46,10 +46,10 @@ def unfit(
     lost: Sequence[Lost],
     policy: ExportPolicy,
 ) -> tuple[Rejected, ...]:
-    """What of these envelopes was a row of a lost file and is rejected today, because of its time.
+    """Returns records of these envelopes that were rows of a lost file but are now rejected for their time.
 
-    A shortened `RECORD_MAX_AGE` must not make records vanish that were exported once. `lost`: what is lost of
-    the incarnation of the envelopes.
+    A shortened `RECORD_MAX_AGE` must not make records vanish that were already exported. `lost`: the losses
+    in the incarnation of the envelopes.
     """
     if not any(Reason.IMPLAUSIBLE_TIME in one.counts for one in valid.rejected):
         return ()
@@ -80,7 +80,7 @@ def _records(table: pa.Table) -> list[tuple[int, int]]:
 
 def _rejected(envelope: Envelope, indexes: Sequence[int]) -> Rejected:
     message = (
-        "was exported in a file that is lost, and its time is no longer within RECORD_MAX_AGE and "
+        "was exported in a file that is lost, but its time is no longer within RECORD_MAX_AGE and "
         "RECORD_MAX_LEAD of its arrival; replay it with the former settings"
     )
     rejections = tuple(Rejection(Reason.IMPLAUSIBLE_TIME, message, index) for index in indexes[:100])

@@ -1,4 +1,4 @@
-"""Makes dead letters of whole envelopes that must not or cannot be read. Pure."""
+"""Turns whole envelopes that must not or cannot be read into dead letters. Pure."""
 
 from shared.errors import PlanningBroke
 from shared.input.envelope import Reason, Rejected, Rejection
@@ -17,7 +17,7 @@ def stale(selection: Selection) -> Validated:
     return _dead(
         selection,
         Reason.OLDER_INCARNATION,
-        f"of incarnation {selection.incarnation} of this partition, which is at incarnation {current}: "
+        f"belongs to incarnation {selection.incarnation}, but the partition is at incarnation {current}: "
         "the hub was re-created before this was committed; replay it if it belongs in the output",
     )
 
@@ -25,19 +25,19 @@ def stale(selection: Selection) -> Validated:
 def broken(selection: Selection, problem: str) -> Validated:
     """Turns envelopes that break this program into dead letters, so that the others can be exported."""
     if selection.verdict is Verdict.LOST:
-        raise PlanningBroke(f"what was lost of it cannot be written again: {problem}")
+        raise PlanningBroke(f"its lost part cannot be written again: {problem}")
     return _dead(
         selection,
         Reason.INTERNAL_ERROR,
-        f"planning it failed: {problem}; this is a fault of the program: report it, and replay it with a"
-        " version that has it fixed",
+        f"planning it failed: {problem}; this is a bug in the program: report it, and replay the"
+        " message with a version that fixes it",
     )
 
 
 def counted(before: Broken, letters: int, problem: str, now: int) -> Broken:
-    """The count for this hour with these letters; `now` in µs since 1970 UTC.
+    """Returns the count for this hour with these letters added; `now` in µs since 1970 UTC.
 
-    Raises PlanningBroke if it is too high: then the fault is hardly a message's, and a bad release must not
+    Raises PlanningBroke if it is too high: then messages are hardly the cause, and a bad release must not
     empty the stream into dead letters.
     """
     hour = now // HOUR

@@ -12,7 +12,7 @@ def as_json(
 ) -> bytes:
     """The event as a JSON object: `amqp_body_type`, `body`, `application_properties`, `annotations`.
 
-    Bytes that are UTF-8 become text, other bytes `{"base64": …}`; what JSON has no form for becomes text.
+    UTF-8 bytes become text, other bytes `{"base64": …}`; values that JSON cannot represent become text.
     """
     parts = {
         "amqp_body_type": kind,

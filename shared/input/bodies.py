@@ -21,18 +21,18 @@ _SEPARATORS = b" \t\r\n\0\x1e"
 _LINE = re.compile(rb"[^\n]+")
 _ALL = tuple(TABLES.values())
 _NESTED = 3
-"""Levels of JSON text inside of JSON text that are looked into."""
+"""Maximum levels of JSON text inside JSON text that are parsed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """A value in the place of a record that can be none; its message says why."""
+    """A value in place of a record that cannot be one; its message says why."""
 
     message: str
 
 
 _EMPTY = re.compile(rb'(?:[ \t\r\n\0\x1e,]*+\{\s*+"(?i:records)"\s*+:\s*+\[\s*+\]\s*+\}[ \t\r\n\0\x1e,]*+)++')
-"""Several envelopes without records, one after the other: nothing to read, and nothing wrong."""
+"""Several envelopes without records, in sequence: there is nothing to read, but no problem either."""
 
 
 class _Reading(NamedTuple):
@@ -41,21 +41,21 @@ class _Reading(NamedTuple):
 
 
 def records(text: bytes, limit: int, tables: tuple[Table, ...] = _ALL, *, exact: bool = False) -> list[Any]:
-    """The records of an inflated body, flat and in order: what JSON made of them, whatever that is.
+    """Returns the records of an inflated body as parsed JSON values of any type, flat and in order.
 
-    Read are `{"records": […]}` (the documented form), arrays and lines of such envelopes or of records, one
-    record, any of these one after the other or as JSON text inside JSON. What an envelope says beside its
-    records counts for each of them. If the body as a whole is no JSON, its records are read one by one: a
-    malformed one comes as `Malformed`, and a line that is nothing of the kind as its bytes.
+    Reads `{"records": […]}` (the documented form), arrays and lines of such envelopes or of records, a
+    single record, and any sequence of these, also as JSON text inside JSON. The other keys of an envelope
+    apply to each of its records. If the body as a whole is not JSON, its records are read individually: a
+    malformed one is returned as `Malformed`, and a line that does not look like a record as its bytes.
 
     Args:
-        text: The body.
-        limit: Bytes of memory that its records may take.
-        tables: Those whose columns may be filled by what an envelope says.
-        exact: Integers beyond 64 bits are wanted as they are, which takes longer.
+        text: the body.
+        limit: the maximum bytes of memory that its records may take.
+        tables: those whose columns may be filled from the keys of an envelope.
+        exact: whether to keep integers beyond 64 bits exact, which takes longer.
 
     Raises:
-        Unreadable: It holds no record at all, or its records may take more memory.
+        Unreadable: the body holds no record, or its records may take more memory than `limit`.
     """
     if not text.startswith(b"{"):
         text = text.lstrip(_SPACE).removeprefix(_BYTE_ORDER_MARK)
@@ -74,7 +74,7 @@ def records(text: bytes, limit: int, tables: tuple[Table, ...] = _ALL, *, exact:
         if not found and not _EMPTY.fullmatch(text):
             raise Unreadable(problem) from None
     else:
-        # Asked for here too: most envelopes are so, and may hold one record only.
+        # Handled here, too: most envelopes look like this, and may hold only one record.
         if type(value) is dict and len(value) == 1 and type(inner := value.get("records")) is list:
             found = list(_elements(inner, reading)) if str in set(map(type, inner)) else inner
             bounds.check_count(len(found), limit)
@@ -98,7 +98,7 @@ def _counted(found: Iterable[Any], reading: _Reading) -> list[Any]:
 
 
 def _salvaged(text: bytes, reading: _Reading) -> Iterator[Any]:
-    """The records of text that is no JSON as a whole."""
+    """Yields the records of text that is not JSON as a whole."""
     if not _is_lines(text):
         yield from _walked(text, reading)
         return
@@ -115,7 +115,7 @@ def _salvaged(text: bytes, reading: _Reading) -> Iterator[Any]:
 
 
 def _is_lines(text: bytes) -> bool:
-    """Whether each line is a value of its own: one is JSON, and none goes on in the next one."""
+    """Whether each line is a separate value: one of them is JSON, and none continues in the next one."""
     if b"\n" not in text.strip(_SEPARATORS):
         return False
     if any(line[-1:] in {b",", b"[", b"{"} or line[:1] in {b"]", b"}"} for line in _lines(text)):
@@ -159,7 +159,7 @@ def _walked(text: bytes, reading: _Reading) -> Iterator[Any]:
 
 
 def _fields(members: bytes) -> bytes:
-    """Members of an envelope as a JSON object; empty: they are none, or no JSON."""
+    """Returns members of an envelope as a JSON object, or nothing if there are none or they are not JSON."""
     text = b"{" + members.strip(b", \t\r\n") + b"}"
     try:
         return text if orjson.loads(text) else b""
@@ -168,7 +168,7 @@ def _fields(members: bytes) -> bytes:
 
 
 def _elements(values: list[Any], reading: _Reading, depth: int = 0) -> Iterator[Any]:
-    """The records of an array, whose elements are envelopes, records, or their JSON text."""
+    """Yields the records of an array, whose elements are envelopes, records, or their JSON text."""
     for value in values:
         if type(value) is dict:
             yield from _opened(value, reading, depth)
@@ -179,7 +179,7 @@ def _elements(values: list[Any], reading: _Reading, depth: int = 0) -> Iterator[
 
 
 def _opened(value: Any, reading: _Reading, depth: int = 0) -> Iterator[Any]:
-    """The records of an envelope, of JSON text, or a record alone."""
+    """Yields the records of an envelope or of JSON text, or a single record."""
     if type(value) is str and depth < _NESTED:
         unfit = Unfit(f"expected a JSON object or array, got {quote(value)}")
         yield from (unfit if record is value else record for record in _text(value, reading, depth + 1))
@@ -215,7 +215,7 @@ def _texts(values: list[Any], reading: _Reading, depth: int) -> Iterator[Any]:
 
 
 def _text(text: str, reading: _Reading, depth: int) -> Iterator[Any]:
-    """The records of JSON text inside of JSON; the text itself where it is none."""
+    """Yields the records of JSON text inside JSON, or the text itself if it is not JSON."""
     value = _parsed(text, reading)
     if type(value) is list:
         yield from _elements(value, reading, depth)
@@ -235,7 +235,7 @@ def _parsed(text: str, reading: _Reading) -> Any:
 
 
 def _wraps(value: dict[str, Any]) -> bool:
-    """Whether it is an event around an envelope, or around records of ours."""
+    """Whether it is an event that wraps an envelope or records."""
     data = next((each for key, each in value.items() if key.lower() == "data"), None)
     if type(data) is str:
         return any(category.lower() in data.lower() for category in categories())
@@ -251,7 +251,7 @@ def _wraps(value: dict[str, Any]) -> bool:
 
 
 def _filled(record: dict[str, Any], fields: bytes, tables: tuple[Table, ...]) -> dict[str, Any]:
-    """A record with what its envelope says: columns that it lacks, and the rest under `envelope`."""
+    """Returns a record with the keys of its envelope: columns that it lacks, and others under `envelope`."""
     columns: dict[str, Any] = {}
     rest: dict[str, Any] = {}
     for key, value in loads(fields).items():

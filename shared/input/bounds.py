@@ -1,8 +1,8 @@
-"""Bounds the memory that a body may take, before it is unfolded into Python objects.
+"""Bounds the memory that a body may take before it is parsed into Python objects.
 
-64 KB of gzip can hold 22 million lines or 20 million `{}`. So the text is measured first: what
-would take more than `PARSED` times `ENVELOPE_MAX_INFLATED` is rejected. With what comes before and after
-parsing, a body takes at most 12 times `ENVELOPE_MAX_INFLATED` (768 MiB at its default), as a test measures.
+64 KB of gzip can hold 22 million lines or 20 million `{}`. So the text is measured first: a body that would
+take more than `PARSED` times `ENVELOPE_MAX_INFLATED` is rejected. Including the steps before and after
+parsing, a body takes at most 12 times `ENVELOPE_MAX_INFLATED` (768 MiB by default); a test measures that.
 """
 
 import re
@@ -11,20 +11,20 @@ from collections.abc import Iterable
 from shared.input.envelope import Unreadable
 
 PARSED = 8
-"""Times `ENVELOPE_MAX_INFLATED` that the records of one body may take."""
+"""The records of one body may take this many times `ENVELOPE_MAX_INFLATED`."""
 _RECORD = 1024
-"""Bytes that a record takes on its way into a table or a dead letter, whatever it holds."""
+"""Bytes that a record takes on its way into a table or a dead letter, regardless of its content."""
 _LETTER = 20
-"""Bytes that a letter of a long value takes on its way into a file: Arrow and Parquet make copies."""
+"""Bytes that a character of a long value takes on its way into a file: Arrow and Parquet make copies."""
 _LONG = 1024
 _MOST = 128
-"""Bytes that one byte of JSON takes at most."""
+"""Maximum bytes that one byte of JSON takes."""
 _FLAT = re.compile(rb"[^{]{2048,}")
 """May hold many keys of one object."""
 
 
 def parsed(text: bytes) -> int:
-    """The bytes that JSON text takes as Python objects, at most: measured with CPython 3.13, 64 bits.
+    """Returns the maximum bytes that JSON text takes as Python objects, measured with 64-bit CPython 3.13.
 
     An object takes 184, an array 80, a value 60, a member of an object 30 more or, among many, 170.
     """
@@ -56,7 +56,7 @@ def check_count(records: int, limit: int) -> None:
 
 
 def check_values(records: Iterable[object], size: int, limit: int) -> None:
-    """Raises Unreadable if long values of records may take more than `limit`; `size`: bytes of their body."""
+    """Raises Unreadable if long values may take more than `limit` bytes; `size`: that of the body."""
     if size * _LETTER <= limit:
         return
     found = 0
@@ -79,9 +79,9 @@ def check_values(records: Iterable[object], size: int, limit: int) -> None:
 
 
 def check_copies(size: int, copies: int, limit: int) -> None:
-    """Raises Unreadable if what an envelope says of all its records takes more than `limit` bytes in them."""
+    """Raises Unreadable if an envelope's fields, copied to all its records, take more than `limit` bytes."""
     if size * copies * _LETTER > limit:
         raise Unreadable(
-            f"expected fields beside `records` that take at most {limit} bytes of memory in all {copies}"
+            f"expected fields next to `records` that take at most {limit} bytes of memory in all {copies}"
             f" records, got fields of {size} bytes: send smaller envelopes"
         )

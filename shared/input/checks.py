@@ -35,9 +35,9 @@ _SUBSCRIPTION = re.compile("/subscriptions/([^/]{1,128})(?:/|$)")
 def checked(
     partition: HubPartition, rows: TableRows, origins: Origins, policy: ExportPolicy, keys: KeyCounts
 ) -> pa.Table:
-    """The rows that pass, as a table; the others go to the rejections of their envelopes.
+    """Returns the rows that pass as a table, and adds the others to the rejections of their envelopes.
 
-    Keys that no column took are counted in `keys`.
+    Keys that belong to no column are counted in `keys`.
     """
     check = _Check(rows, origins, policy)
     columns = {column.name: check.column(at) for at, column in enumerate(rows.table.input)}
@@ -70,7 +70,7 @@ def checked(
 
 
 class _Check:
-    """Rows under check, and which of them failed."""
+    """Rows that are being checked, and which of them failed."""
 
     def __init__(self, rows: TableRows, origins: Origins, policy: ExportPolicy) -> None:
         self._rows = rows
@@ -80,12 +80,12 @@ class _Check:
         self._numbers = np.frombuffer(rows.numbers, np.int32)
         self._failed = np.zeros(len(self._numbers), np.bool_)
         self._kept: list[tuple[int, str, Any]] = []
-        """Rows, JSON pointers and values that their columns cannot take."""
+        """Rows, JSON pointers and values that do not fit their columns."""
         envelopes, self.indexes = origins.positions(self._numbers)
         self.sequences, self.enqueued = origins.lineage(envelopes)
 
     def column(self, at: int) -> pa.Array:
-        """A column as its type; the rows whose values do not fit have failed."""
+        """Converts a column to its type, and fails rows whose values do not fit."""
         column, values = self._input[at], self._rows.columns.column(at)
         if column.type == _NUMBER:
             return self._doubles(at, values)
@@ -98,7 +98,7 @@ class _Check:
         return self._times(at, texts) if column.type == _TIME else texts
 
     def rest(self) -> pa.Array:
-        """What no column took, and what columns could not take."""
+        """Returns the additional properties, including values that did not fit their columns."""
         rest = self._rows.columns.column(self._rows.rest)
         if not self._kept:
             return rest
@@ -108,14 +108,14 @@ class _Check:
         return pa.array(texts, _TEXT)
 
     def passed(self) -> np.ndarray | None:
-        """The rows that passed, in order of envelopes and records; None: all, as they are."""
+        """Returns the rows that passed, in order of envelopes and records; None means all, unchanged."""
         if (self._numbers[1:] < self._numbers[:-1]).any():
             order = np.argsort(self._numbers)
             return order[~self._failed[order]]
         return np.flatnonzero(~self._failed) if self._failed.any() else None
 
     def _texts(self, at: int, values: list[Any]) -> pa.Array:
-        """Values that are not all text: what is another type, as JSON text; but no CorrelationId is."""
+        """Converts values of other types to JSON text; a CorrelationId must be text."""
         if self._input[at].name == "CorrelationId":
             wrong = [type(value) is not str and value is not None for value in values]
             self._fail(Reason.WRONG_TYPE, at, wrong, "text", values)
@@ -125,13 +125,13 @@ class _Check:
         )
 
     def _doubles(self, at: int, values: Values) -> pa.Array:
-        """Numbers, and texts that are one; what is none is kept in AdditionalProperties."""
+        """Converts numbers, and text that is a number; other values are kept in AdditionalProperties."""
         if isinstance(values, pa.Array):
             if values.null_count == len(values):
                 return pa.nulls(len(values), _NUMBER)
             values = values.to_pylist()
         if set(map(type, values)) <= {int, float, type(None)}:
-            with suppress(pa.ArrowInvalid, OverflowError):  # an integer that is no double
+            with suppress(pa.ArrowInvalid, OverflowError):  # an integer that is too large for a double
                 return pa.array(values, _NUMBER)
         found = [None if value is None else numbers.read(value) for value in values]
         self._kept += [
@@ -164,7 +164,7 @@ class _Check:
         expected: str,
         values: Values,
     ) -> None:
-        """Rejects the rows that are wrong, and have not failed before."""
+        """Rejects the rows that are wrong and have not failed before."""
         wrong = np.asarray(wrong)
         if not wrong.any():
             return
@@ -192,7 +192,7 @@ def _time(microseconds: np.ndarray) -> pa.Array:
 
 
 def _resources(ids: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Resource ids in their one form (lower case, a slash before and none behind), and the subscriptions."""
+    """Normalizes resource ids (lower case, a leading slash, no trailing one), and returns subscriptions."""
     encoded = ids.dictionary_encode()
     trimmed = pc.utf8_trim(pc.utf8_lower(encoded.dictionary), "/ \t\r\n")
     some = pc.if_else(pc.equal(pc.binary_length(trimmed), 0), pa.scalar(None, _TEXT), trimmed)
@@ -203,7 +203,7 @@ def _resources(ids: pa.Array) -> tuple[pa.Array, pa.Array]:
 
 
 def json_text(value: Any) -> str:
-    """A value as JSON; numbers that JSON does not have, as Python writes them."""
+    """Serializes a value as JSON; numbers that JSON lacks are written like Python's."""
     if value is True or value is False:  # of each request: worth a short cut
         return "true" if value else "false"
     try:
@@ -213,13 +213,13 @@ def json_text(value: Any) -> str:
 
 
 def _kept(rest: str | bytes | None, pointer: str, value: Any) -> str:
-    """AdditionalProperties with a value under the key that it came under."""
+    """Returns AdditionalProperties with a value under its original key."""
     *outer, key = pointer.split("/")[1:]
     if isinstance(value, float) and not math.isfinite(value):
         value = str(value)
     try:
         found = json.loads(rest or b"{}")
-    except (ValueError, RecursionError):  # integers of more than 4,300 digits; more levels than Python reads
+    except (ValueError, RecursionError):  # integers of more than 4,300 digits; more levels than Python parses
         return f"{str(rest)[:-1]},{json.dumps('.'.join([*outer, key]))}:{json_text(value)}}}"
     inner = found.setdefault("properties", {}) if outer else found
     (inner if type(inner) is dict else found)[key] = value
@@ -227,7 +227,7 @@ def _kept(rest: str | bytes | None, pointer: str, value: Any) -> str:
 
 
 def _filled(column: Column, values: pa.Array | None, rows: int) -> pa.Array:
-    """A column with its default for what is null."""
+    """Replaces nulls in a column with its default."""
     if values is None:
         return pa.nulls(rows, column.type) if column.default is None else pa.repeat(column.default, rows)
     return values if column.default is None else values.fill_null(column.default)

@@ -7,27 +7,27 @@ from typing import Any
 import pyarrow as pa
 
 _WAITING = 512
-"""Rows that wait to be packed: so few that their values are still in the processor's cache then."""
+"""Rows that wait to be packed; few enough that their values are still in the processor's cache."""
 
 type Values = pa.StringArray | list[Any]
-"""Of one column: text, or a list where not all of it is."""
+"""The values of one column: Arrow text, or a list if some are not text."""
 
 
 class Columns:
-    """Columns that grow by some rows at a time; a value that is not given is None."""
+    """Columns to which rows are added in groups; a missing value is None."""
 
     def __init__(self, number: int) -> None:
         self._waiting: list[list[Any]] = [[] for _ in range(number)]
         self._packed: list[list[Values]] = [[] for _ in range(number)]
         self._lengths = [0] * number
-        """Rows that are packed of each column; what it lacks of `_done` is null."""
+        """The number of packed rows of each column; if it is below `_done`, the others are null."""
         self._done = 0
-        """Rows that ended and wait no more."""
+        """Rows that were ended and packed."""
         self._rows = 0
-        """Those that ended since then."""
+        """Rows that were ended since then."""
 
     def extend(self, at: int, values: Iterable[Any]) -> None:
-        """Takes the values that a column has in the next rows; `end` says how many these are."""
+        """Adds the values of a column in the next rows; `end` says how many rows there are."""
         waiting = self._waiting[at]
         if len(waiting) < self._rows:
             waiting.extend(repeat(None, self._rows - len(waiting)))
@@ -40,7 +40,7 @@ class Columns:
             self._pack()
 
     def column(self, at: int) -> Values:
-        """All values of a column."""
+        """Returns all values of a column."""
         if self._rows:
             self._pack()
         self._fill(at)
@@ -72,7 +72,7 @@ class Columns:
 
 def _packed(values: list[Any], rows: int) -> Values:
     values.extend(repeat(None, rows - len(values)))
-    if type(values[0]) is bytes and None not in values:  # JSON of our own making: no need to validate it
+    if type(values[0]) is bytes and None not in values:  # JSON that we wrote: no need to validate it
         return pa.array(values, pa.binary()).view(pa.string())
     try:
         return pa.array(values, pa.string())

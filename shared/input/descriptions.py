@@ -1,4 +1,4 @@
-"""Says in words why something is no record."""
+"""Describes why a value is not a record."""
 
 import orjson
 
@@ -12,7 +12,7 @@ TEXT_QUOTED = 8192
 
 
 def malformed(record: Malformed) -> RejectionDetail:
-    """Describes a record that is no JSON: the problem, and the beginning of its text."""
+    """Describes a record that is not JSON: the problem, and the beginning of its text."""
     try:
         orjson.loads(record.text)
         problem = "it is not closed"
@@ -23,7 +23,7 @@ def malformed(record: Malformed) -> RejectionDetail:
 
 
 def no_object(value: object) -> str:
-    """Describes a value in the place of a record that is no object."""
+    """Describes a value that stands in place of a record but is not an object."""
     if type(value) is Unfit:
         return value.message
     if type(value) is bytes:

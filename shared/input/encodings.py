@@ -29,13 +29,13 @@ _MAGIC = {
     b"%7B": "percent-encoded text",
     b"%5B": "percent-encoded text",
 }
-"""What each begins with."""
+"""The first bytes of each encoding or format."""
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{16,64}")
 _JSON = re.compile(rb"(?:\xef\xbb\xbf)?\s*[{\[]|\x1f\x8b|\x78[\x01\x5e\x9c\xda]")
 
 
 def named(text: bytes) -> str | None:
-    """The encoding or format of text that is no JSON; None: it cannot be told."""
+    """Returns the encoding or format of text that is not JSON, or None if it is unknown."""
     for magic, name in _MAGIC.items():
         if text.startswith(magic):
             return name

@@ -14,7 +14,7 @@ _QUOTED = 80
 
 
 class Unreadable(Exception):
-    """A body that has no records to be had; its text is the rejection's message."""
+    """A body from which no records can be read; the exception's text is the rejection's message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +30,21 @@ class HubPartition:
         return f"{self.namespace}/{self.hub}/{self.id}"
 
     def replay(self, incarnation: int) -> "HubPartition":
-        """The partition whose ledger counts what is replayed of this one's dead letters.
+        """Returns the partition whose ledger counts replays of this partition's dead letters.
 
-        `~` is in no partition id. What was rejected in a replay is replayed as of that partition again.
+        No partition id contains `~`. Records that a replay rejects are replayed under the same partition
+        again.
         """
         return HubPartition(self.namespace, self.hub, f"{self.id}~{incarnation}")
 
     @classmethod
     def parse(cls, text: str) -> "HubPartition":
-        """The partition that `str` gives this text."""
+        """Parses the text that `str` returns."""
         return cls(*text.rsplit("/", 2))
 
     @property
     def origin(self) -> "HubPartition":
-        """The partition that its envelopes came from at first: of no replay, itself."""
+        """Returns the partition from which its envelopes came originally; itself, unless it is a replay."""
         return HubPartition(self.namespace, self.hub, self.id.partition("~")[0])
 
 
@@ -56,18 +57,18 @@ class Envelope:
     """Microseconds since 1970-01-01 UTC."""
     body: bytes
     only: tuple[tuple[int, int], ...] = ()
-    """Of its records, those in these closed intervals: the others were exported before. Empty: all."""
+    """The indexes of the records to export, as closed intervals: others were exported before. Empty: all."""
     amqp: str = ""
-    """The kind of its AMQP body if that is no data: `value` or `sequence`; `body` is then made as JSON."""
+    """The kind of its AMQP body if it is not data: `value` or `sequence`; `body` is then its JSON form."""
 
 
 def is_archive(partition: str) -> bool:
-    """Whether a partition, as text, stands for an archive: its ledger is in the state of `backfill`."""
+    """Whether a partition (as text) stands for an archive, whose ledger is in the state of `backfill`."""
     return partition.startswith(f"{ARCHIVE}/") and "~" not in partition
 
 
 def is_of_hub(partition: str) -> bool:
-    """Whether a hub delivers the envelopes of a partition; not so of replays and archives."""
+    """Whether a hub delivers the envelopes of a partition, which is false for replays and archives."""
     return "~" not in partition and not partition.startswith(f"{ARCHIVE}/")
 
 
@@ -91,18 +92,18 @@ class Rejection:
 
     reason: Reason
     message: str
-    """What was expected and what was found; quotes at most a short, escaped piece of the value."""
+    """What was expected and what was found, with a short, escaped part of the value."""
     index: int | None = None
     """The record's position in its envelope; None: the whole envelope."""
     pointer: str = ""
     """JSON pointer (RFC 6901) to the offending value inside the record."""
     text: str = ""
-    """The record's own text, if it is no JSON: at most 8 KB of it."""
+    """At most 8 KB of the record's text, if it is not JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """What of one envelope was rejected."""
+    """The rejections of one envelope."""
 
     envelope: Envelope
     rejections: tuple[Rejection, ...]
@@ -110,13 +111,13 @@ class Rejected:
     indexes: tuple[tuple[int, int], ...]
     """All rejected record indexes as closed intervals; empty: the whole envelope."""
     counts: Mapping[Reason, int]
-    """All of them, by reason."""
+    """The number of all rejections, by reason."""
 
 
 def quote(value: object) -> str:
-    """A value for a message: at most 80 characters, all of them printable ASCII.
+    """Formats a value for a message: at most 80 characters of printable ASCII.
 
-    Text comes as a JSON string with escapes, cut with `...`; objects and arrays as their size alone.
+    Text becomes a JSON string with escapes, truncated with `...`; objects and arrays show only their size.
     """
     match value:
         case dict():
@@ -134,10 +135,10 @@ def quote(value: object) -> str:
 
 
 def inflate(body: bytes, limit: int) -> bytes:
-    """A gzip body (RFC 1952, several members and zeros at the end too) inflated; any other body itself.
+    """Inflates a gzip body (RFC 1952, with several members or trailing zeros); returns others unchanged.
 
     Raises:
-        Unreadable: It is cut off or damaged, or inflates to more than `limit` bytes.
+        Unreadable: the body is truncated or damaged, or inflates to more than `limit` bytes.
     """
     if not body.startswith(GZIP):
         return body

@@ -15,7 +15,7 @@ _DIGITS = bytes(ord("0") if chr(letter).isdigit() else ord(".") for letter in ra
 
 
 def loads(text: bytes, *, exact: bool = True) -> Any:
-    """The value of JSON text; unless `exact`, integers beyond 64 bits are floats. Raises JSONDecodeError."""
+    """Parses JSON text; unless `exact`, integers beyond 64 bits become floats. Raises JSONDecodeError."""
     value = orjson.loads(text)
     if (repeats(text) if _BEGUN.match(text) else len(_KEY.findall(text)) > 1) or (
         exact and _LONG in text.translate(_DIGITS)
@@ -40,7 +40,7 @@ def rounded(value: Any) -> bool:
 
 
 def restored(value: Any, exact: Any) -> Any:
-    """A value with the integers of another one, which was read of the same text."""
+    """Returns a value with the integers of `exact`, which was parsed from the same text."""
     if type(value) is float and type(exact) is int:
         return exact
     if type(value) is dict and type(exact) is dict:
@@ -51,7 +51,7 @@ def restored(value: Any, exact: Any) -> Any:
 
 
 def dumps(value: Any) -> bytes:
-    """JSON text of any value that `loads` gave; orjson writes 254 levels and integers of 64 bits at most."""
+    """Serializes any value that `loads` returns; orjson is limited to 254 levels and 64-bit integers."""
     try:
         return orjson.dumps(value)
     except orjson.JSONEncodeError:
@@ -59,12 +59,12 @@ def dumps(value: Any) -> bytes:
 
 
 def repeats(text: bytes) -> bool:
-    """Whether an envelope that begins with its records has others behind them."""
+    """Whether an envelope that begins with `records` has another `records` after it."""
     return text.find(b"]") < len(text) - 3 and _AGAIN.search(text) is not None
 
 
 def _exact(text: bytes, value: Any) -> Any:
-    """The same with integers beyond 64 bits as they are, and with all of the `records` of one object."""
+    """Parses the text again with exact integers, and with all `records` of an object."""
     try:
         return json.loads(text, parse_int=_integer, object_pairs_hook=_merged)
     except RecursionError:

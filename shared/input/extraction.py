@@ -24,40 +24,40 @@ from shared.tables.registry import names_of
 type Record = dict[str, Any]
 
 _WAITING = 512
-"""Minimum number of records that are split at a time; few enough to stay in the processor's cache."""
+"""Minimum number of records that are split at a time; small enough for the processor's cache."""
 _TOGETHER = 4096
 """Maximum number: intermediate results take several times the memory of the records."""
 _CREDIT = 1 << 15
-"""Bytes of bodies that a template may try in vain; those that it reads earn a quarter of their own."""
+"""Bytes of bodies that a template may fail to read; each body that it reads adds a quarter of its size."""
 _SIZE = 1 << 20
-"""Larger bodies are left to `shared.input.envelope`, which bounds what they take."""
+"""Larger bodies are left to `shared.input.envelope`, which bounds their memory."""
 _LACKING = 64
-"""Shapes without a required column that are remembered, of one check."""
+"""Maximum number of shapes without a required column that are remembered per check."""
 _WRONG = "\0"
 """No category, no table."""
 
 
 @dataclass(slots=True)
 class Rows:
-    """Values as they came, and where they came from."""
+    """The raw values of records, and where they came from."""
 
     limit: int
     """Bytes of memory that JSON text inside a record may take."""
     exported: tuple[Table, ...]
-    """The tables whose records are taken; a record that does not say its category is of the first one."""
+    """The exported tables; a record without a category belongs to the first one."""
     origins: Origins = field(default_factory=Origins)
     tables: dict[str, TableRows] = field(default_factory=dict)
-    """By the name of the table, those that have any rows."""
+    """The tables that have rows, by name."""
     foreign: int = 0
     """Records of other categories and tables."""
     lacking: dict[Shape, int] = field(default_factory=dict)
-    """Shapes of records that were rejected because a required column has no key, with their number."""
+    """Shapes of records that were rejected because a required column has no key, with their count."""
     template: Template | None = field(default_factory=lambda: templates.cache.template)
-    """For the envelopes to come."""
+    """The budget for the next envelopes."""
     _rereader: Rereader = field(init=False)
     _waiting: list[object] = field(default_factory=list)
     _alike: bool = True
-    """The template has read all of the last bodies: it may read the next ones together."""
+    """Whether the template has read all of the last bodies, so that it may read the next ones together."""
     _credit: int = _CREDIT
     _seen: list[Seen] = field(default_factory=list)
 
@@ -65,17 +65,18 @@ class Rows:
         self._rereader = Rereader(self.limit, self.exported)
 
     def read(self, texts: Sequence[bytes]) -> Sequence[list[object] | None]:
-        """The records of each body by the template; None: it has others, or too many had of late."""
+        """Reads each body with the template; None if it does not fit, or if too many recent ones did not."""
         together = self._tried(texts) if self._alike and len(texts) > 1 else None
         if together is not None:
             return together
-        # And so are the next ones, unless all of these fit: no more than every other group is tried in vain.
+        # Unless all of these fit, the next group is not tried: at most every other group is tried without
+        # success.
         one_by_one = [self._tried([text]) for text in texts]
         self._alike = None not in one_by_one
         return [each[0] if each else None for each in one_by_one]
 
     def _tried(self, texts: Sequence[bytes]) -> list[list[object]] | None:
-        """The records of bodies by the template, all or none."""
+        """Reads all bodies with the template, or none."""
         if self.template is None or self._credit < 0 or self.template.shape.table not in self.exported:
             return None
         if (size := sum(map(len, texts))) > _SIZE:
@@ -90,7 +91,7 @@ class Rows:
         return found
 
     def _mixed(self, found: list[list[object]]) -> bool:
-        """Whether there are records of another exported table than the template's."""
+        """Whether some records belong to an exported table other than the template's."""
         template = self.template
         if len(self.exported) == 1 or template is None or template.category is None:
             return False
@@ -101,7 +102,7 @@ class Rows:
     def add(
         self, envelopes: Sequence[Envelope], found: Sequence[list[object]], problems: Mapping[int, str]
     ) -> None:
-        """Takes the records of envelopes, of which some may have problems; lists and dicts are emptied."""
+        """Adds the records of envelopes, some of which may have problems; empties lists and dicts."""
         self.origins.add(envelopes, list(map(len, found)), problems)
         self._waiting += chain.from_iterable(found)
         if len(self._waiting) >= _TOGETHER:
@@ -111,12 +112,12 @@ class Rows:
             self.take()
 
     def take(self) -> None:
-        """Takes the records apart that wait, rejects those that have no columns, and learns of their keys."""
+        """Splits the waiting records into columns, rejects those without columns, and learns their keys."""
         waiting, self._waiting = self._waiting, []
         first = self.origins.records - len(waiting)
         for start in range(0, len(waiting), _TOGETHER):
             found = waiting[start : start + _TOGETHER]
-            if len(found) < len(waiting):  # so that the memory is free when they are done
+            if len(found) < len(waiting):  # frees their memory when they are done
                 waiting[start : start + _TOGETHER] = [None] * len(found)
             numbers: Sequence[int] = range(first + start, first + start + len(found))
             for kind, at in _groups(list(map(type, found))):
@@ -127,7 +128,7 @@ class Rows:
             self.template, self._credit = templates.cache.template, _CREDIT
 
     def _add(self, kind: type, found: list[Any], where: Sequence[int]) -> None:
-        """Takes what orjson or a template has made of records, all of one type."""
+        """Adds records that orjson or a template has decoded, all of one type."""
         if kind is dict:
             for keys, at in _groups([(*member,) for member in found]):
                 self._add_with_keys(shapes.record_keys(keys), keys, _pick(found, at), _pick(where, at))
@@ -144,7 +145,7 @@ class Rows:
             self.origins.reject(Reason.RECORD_NOT_AN_OBJECT, where, lambda at: (no_object(found[at]), ""))
 
     def _add_structs(self, template: Template, members: list[Any], where: Sequence[int]) -> None:
-        """Takes records that a template has read."""
+        """Adds records that a template has read."""
         if template.category:
             found = self._by_table(template.record_keys, list(map(template.category, members)), where)
             ours = next((at for table, at in found if table is template.shape.table), ())
@@ -169,7 +170,7 @@ class Rows:
     def _add_with_keys(
         self, record_keys: RecordKeys, keys: Keys, members: list[Record], where: Sequence[int]
     ) -> None:
-        """Takes records with the same keys."""
+        """Adds records with the same keys."""
         if record_keys.foreign:
             self.foreign += len(members)
             return
@@ -185,7 +186,7 @@ class Rows:
     def _add_of_table(
         self, table: Table, record_keys: RecordKeys, keys: Keys, members: list[Record], where: Sequence[int]
     ) -> None:
-        """Takes records of one table with the same keys."""
+        """Adds records of one table with the same keys."""
         if record_keys.properties is None:
             self._add_shaped(shapes.shape(table, keys, None), members, [], where)
             return
@@ -207,7 +208,7 @@ class Rows:
     def _by_table(
         self, record_keys: RecordKeys, values: list[Any], where: Sequence[int]
     ) -> list[tuple[Table, Sequence[int] | None]]:
-        """Which records are of which exported table (None: all), by the value that says so."""
+        """Assigns records to exported tables (None: all records) by their category or table name."""
         tables = {
             str(table.category if record_keys.category else table.name).lower(): table
             for table in self.exported
@@ -230,7 +231,7 @@ class Rows:
             if wrong
             else values
         )
-        # null says nothing of a category: such a record is checked, not skipped.
+        # null does not name a category: such a record is checked, not skipped.
         of = {
             value: self.exported[0] if value is None else tables.get(value.strip().lower())
             for value in set(known)
@@ -251,7 +252,7 @@ class Rows:
         *,
         rest: bool = False,
     ) -> None:
-        """Takes records of one shape; `rest`: they have more than the shape says."""
+        """Adds records of one shape; `rest`: they have keys beyond the shape."""
         if not members:
             return
         if shape.missing is not None:
@@ -279,7 +280,7 @@ class Rows:
         rows.columns.end(len(members))
 
     def _reject_shape(self, shape: Shape, missing: int, where: Sequence[int]) -> None:
-        """Rejects records that have no key of a required column."""
+        """Rejects records that lack all keys of a required column."""
         paths = shapes.paths(shape.table, missing)
         message = f"expected {shape.table.input[missing].name} under one of {paths}, got none of them"
         self.origins.reject(Reason.MISSING_REQUIRED_FIELD, where, lambda _: (message, ""))
@@ -287,13 +288,13 @@ class Rows:
             self.lacking[shape] = self.lacking.get(shape, 0) + len(where)
 
     def _restore(self, members: list[Record], where: Sequence[int]) -> None:
-        """Reads what no column took again, where integers were too large."""
+        """Reads additional properties again if their integers were too large."""
         for at in suspects(members):
             members[at] = self._rereader.restored(members[at], *self.origins.envelope(where[at]))
 
 
 def _fill(shape: Shape, members: list[Record], inner: list[Any]) -> None:
-    """Exchanges values where the first key of a column is null or empty, and another one is not."""
+    """Swaps values if the first key of a column is null or empty, and another one is not."""
     for first_inner, first, other_inner, other in shape.others:
         for one, another in zip(
             inner if first_inner else members, inner if other_inner else members, strict=True
@@ -310,7 +311,7 @@ def _dumped(members: list[Record]) -> list[bytes]:
 
 
 def _groups[K](keys: list[K]) -> list[tuple[K, Sequence[int] | None]]:
-    """Each distinct key and where it is, in order of appearance; None: everywhere."""
+    """Returns each distinct key with its positions (None: all), in order of appearance."""
     if keys and keys.count(keys[0]) == len(keys):
         return [(keys[0], None)]
     groups: dict[K, list[int]] = {}

@@ -4,13 +4,13 @@ import math
 import re
 
 NUMERIC = re.compile(r"[+-]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?", re.ASCII)
-"""A decimal number. Possessive, so that matching takes time linear in the length of the text."""
+"""A decimal number. Its quantifiers are possessive, so that matching takes linear time."""
 
 
 def read(value: object) -> float | None:
-    """A finite number, or one in text; None: it is neither."""
+    """Returns a finite number, also one in text, or None."""
     if type(value) is str and NUMERIC.fullmatch(text := value.strip()):
-        number = float(text)  # which itself strips less: not U+001C to U+001F
+        number = float(text)  # which strips fewer characters: not U+001C to U+001F
     elif type(value) in {int, float}:
         try:
             number = float(value)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from shared.input.rejections import RejectionDetail, Rejections
 
 
 class Origins:
-    """The envelopes of a batch; its records are numbered from 0 on, in order of envelopes."""
+    """The envelopes of a batch; its records are numbered from 0, in order of envelopes."""
 
     def __init__(self) -> None:
         self._envelopes: list[Envelope] = []
@@ -20,12 +20,12 @@ class Origins:
         self.records = 0
 
     def add(self, envelopes: Sequence[Envelope], counts: Sequence[int], problems: Mapping[int, str]) -> None:
-        """Numbers the records of the next envelopes, and rejects those as a whole that have problems.
+        """Numbers the records of the next envelopes, and rejects envelopes that have problems as a whole.
 
         Args:
-            envelopes: The next ones.
-            counts: How many records each has.
-            problems: Why some are unreadable, by position in `envelopes`.
+            envelopes: the next ones.
+            counts: the number of records of each.
+            problems: why some are unreadable, by position in `envelopes`.
         """
         for at, message in problems.items():
             self._rejections[len(self._envelopes) + at] = rejections = Rejections(envelopes[at])
@@ -49,25 +49,25 @@ class Origins:
             self._of(int(of[start])).add(reason, indexes[start:end].tolist(), describe_one)
 
     def envelope(self, number: int) -> tuple[Envelope, int]:
-        """The envelope of a record, and the record's position in it."""
+        """Returns the envelope of a record, and the record's position in it."""
         of, index = self.positions(np.array([number]))
         return self._envelopes[int(of[0])], int(index[0])
 
     def positions(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Of each record its envelope's position in the batch, and its own in the envelope."""
+        """Returns for each record its envelope's position in the batch, and its position in the envelope."""
         counts = np.array(self._counts, np.int32)
         ends = np.cumsum(counts, dtype=np.int32)
         of = np.searchsorted(ends, numbers, "right")
         return of, numbers - (ends - counts)[of]
 
     def lineage(self, of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Sequence numbers and enqueued times of envelopes by position."""
+        """Returns the sequence numbers and enqueued times of envelopes by position."""
         sequences = np.array([envelope.sequence for envelope in self._envelopes], np.int64)
         enqueued = np.array([envelope.enqueued for envelope in self._envelopes], np.int64)
         return sequences[of], enqueued[of]
 
     def rejected(self) -> Iterator[Rejected]:
-        """What of the envelopes was rejected, in their order."""
+        """Yields the rejections of the envelopes, in their order."""
         for _, rejections in sorted(self._rejections.items()):
             rejected = rejections.rejected()
             if rejected:

@@ -1,4 +1,4 @@
-"""Reads the properties of a record: an object, or its text, which Azure also writes with single quotes."""
+"""Reads the properties of a record: an object, or its text, which Azure may write with single quotes."""
 
 import re
 from typing import Any
@@ -13,7 +13,7 @@ _SINGLE_QUOTED = re.compile(rb"""'((?:[^'\\]++|\\.)*+)'|"(?:[^"\\]++|\\.)*+\""""
 
 
 def opened(value: Any, limit: int) -> Any:
-    """The value of JSON text; other values as they are, and text that may take more than `limit` bytes."""
+    """Parses JSON text; returns other values, and text that may take more than `limit` bytes, unchanged."""
     if type(value) is not str:
         return value
     text = value.encode()

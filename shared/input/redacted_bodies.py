@@ -1,8 +1,8 @@
-r"""Redacts the text of a whole message for its dead letter, and keeps JSON what was JSON. Pure.
+r"""Redacts the text of a whole message for its dead letter, so that JSON stays valid. Pure.
 
 A rule that ran over the raw text would miss what JSON escapes (`\u0026token=`), and could swallow the
 backslash of an escaped quote. So each string literal is decoded, redacted and encoded again; everything else
-stays as it is, byte for byte. Text that is no JSON is redacted as it stands.
+stays unchanged, byte for byte. Text that is not JSON is redacted as plain text.
 """
 
 import json
@@ -20,26 +20,26 @@ _LITERAL = re.compile(r'("(?:[^"\\]++|\\.?+)*+"?)', re.DOTALL)
 """A string literal, or the beginning of one that never ends: each attempt matches, so time is linear."""
 _QUOTED = re.compile(r'"(?:[^"\\]++|\\.?+)*+"?', re.DOTALL)
 _DEPTH = 4
-"""JSON in a string of JSON in a string, and so on: Azure Monitor's exports have two levels."""
+"""Maximum levels of JSON inside JSON strings; Azure Monitor's exports have two."""
 COLUMN = "column"
-"""The kind of what HASH_COLUMNS and DROP_COLUMNS remove."""
+"""The kind of marker for values that HASH_COLUMNS and DROP_COLUMNS remove."""
 VALUE = "[redacted:value]"
 
 
 @dataclass(frozen=True, slots=True)
 class RedactedBody:
-    """What a dead letter may keep of a message."""
+    """The part of a message that a dead letter may keep."""
 
     text: str | None
-    """None: the body is no text, and nothing of it is kept."""
+    """None if the body is not text; then nothing of it is kept."""
     replaced: Counter[str] = field(default_factory=Counter)
-    """How many texts were replaced, by kind."""
+    """The number of replaced texts, by kind."""
 
 
 def redact_body(body: bytes, policy: RedactionPolicy, tables: Iterable[Table]) -> RedactedBody:
-    """The text of a message without what the policy removes from rows of these tables.
+    """Removes from the text of a message what the policy removes from rows of these tables.
 
-    Values of hashed and dropped columns are replaced by a marker wherever their keys are.
+    Values of hashed and dropped columns are replaced by a marker wherever their keys occur.
     """
     try:
         text = body.decode()
@@ -52,12 +52,12 @@ def redact_body(body: bytes, policy: RedactionPolicy, tables: Iterable[Table]) -
 
 
 def redact_message(message: str) -> str:
-    """The message of a rejection without the values that it quotes."""
+    """Removes quoted values from the message of a rejection."""
     return _QUOTED.sub(VALUE, message)
 
 
 def _keys(policy: RedactionPolicy, tables: Iterable[Table]) -> Iterator[str]:
-    """The names under which messages have columns that are hashed or dropped."""
+    """Yields the keys under which messages have hashed or dropped columns."""
     removed = {*policy.hash_columns, *policy.drop_columns}
     for table in tables:
         for column in table.columns:
@@ -68,7 +68,7 @@ def _keys(policy: RedactionPolicy, tables: Iterable[Table]) -> Iterator[str]:
 def _redacted(
     texts: list[str], policy: RedactionPolicy, keys: list[str], replaced: Counter[str], depth: int
 ) -> list[str]:
-    """All texts of one depth at a time: a call for each would be slow in a body of many small ones."""
+    """Redacts all texts of one depth at once: a call for each would be slow if there are many small ones."""
     texts = [_without_columns(text, keys, replaced) for text in texts]
     if not texts or (policy.level == "off" and not keys):
         return texts
@@ -104,7 +104,7 @@ def _without_columns(text: str, keys: list[str], replaced: Counter[str]) -> str:
 
 
 def _decoded(literal: str) -> str | None:
-    """The text of a string literal; None: it is none, or no text that can be encoded."""
+    """Decodes a string literal; None if it is not one, or if its text cannot be encoded."""
     try:
         value = json.loads(literal, strict=False)
         value.encode()

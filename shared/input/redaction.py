@@ -1,8 +1,8 @@
 """Removes credentials and chosen columns from rows before anything is written. Pure.
 
 Browsers cannot set headers on a WebSocket, so tokens travel in query strings; Azure Monitor cannot mask this
-table. Patterns run in RE2, in time linear in the length of the text. Each replaced text leaves a marker such
-as `[redacted:jwt]` that says what was there.
+table. Patterns run in RE2, in time linear in the length of the text. Each replaced text leaves a marker with
+its kind, such as `[redacted:jwt]`.
 """
 
 import hmac
@@ -17,14 +17,14 @@ from shared.arrays import whole
 from shared.policies import RedactionPolicy
 
 HASH_DIGITS = 32
-"""Hexadecimal digits that are kept of a keyed hash: 128 bits."""
+"""Hexadecimal digits of a keyed hash that are kept: 128 bits."""
 
 _NAMES = (
     "access[_-]?token|id[_-]?token|refresh[_-]?token|token|auth|authorization|bearer|jwt|"
     "api[_-]?key|(?:ocp-apim-)?subscription-key|x-functions-key|client[_-]?secret|secret|"
     "password|passwd|pwd|credential|sas|sig|signature|session(?:[_-]?id)?|ticket"
 )
-"""Names of parameters and properties that mean a credential."""
+"""Names of parameters and properties that indicate a credential."""
 _VALUE = r"""[^&#\s"'<>;,]+"""
 
 
@@ -32,9 +32,9 @@ _VALUE = r"""[^&#\s"'<>;,]+"""
 class _Rule:
     kind: str
     hint: bytes
-    """Text without which the pattern cannot match, in lower case."""
+    """Text that every match contains, in lower case."""
     pattern: str
-    """An RE2 pattern. Group 1 stays."""
+    """An RE2 pattern. Group 1 is kept."""
 
 
 CREDENTIALS = (
@@ -51,18 +51,18 @@ CREDENTIALS = (
     ),
 )
 QUERY = _Rule("query", b"=", r"([?&#;][^=&#\s\"']+=)" + _VALUE)
-"""The value of any parameter, those that mean a credential included."""
+"""The value of any parameter, including credentials."""
 PROPERTIES = (_Rule("property", b'":', rf'("(?:{_NAMES})":\s*)"(?:[^"\\]|\\.)*"'),)
-"""Of a JSON object: values of properties whose names mean a credential."""
+"""The values of JSON properties whose names indicate a credential."""
 SPACED_PROPERTIES = (_Rule("property", b'"', rf'("(?:{_NAMES})"\s*:\s*)"(?:[^"\\]|\\.)*"'),)
-"""The same in JSON that others wrote."""
+"""The same in JSON that other programs wrote."""
 
 
 def redact(table: pa.Table, policy: RedactionPolicy) -> tuple[pa.Table, Counter[str]]:
-    """The same rows without what the policy removes, and how many texts were replaced, by kind.
+    """Returns the rows without what the policy removes, and the number of replaced texts by kind.
 
-    Columns that are dropped become null, columns that are hashed hold 32 hexadecimal digits: the same value
-    gives the same digits under the same key. Times, numbers and lineage columns stay.
+    Dropped columns become null. Hashed columns hold 32 hexadecimal digits, which are equal for equal values
+    and the same key. Times, numbers and lineage columns are not changed.
     """
     counts: Counter[str] = Counter()
     for at, field in enumerate(table.schema):
@@ -80,20 +80,20 @@ def redact(table: pa.Table, policy: RedactionPolicy) -> tuple[pa.Table, Counter[
 
 
 def redact_texts(texts: list[str], policy: RedactionPolicy, counts: Counter[str]) -> list[str]:
-    """Texts without credentials, which are counted by kind."""
+    """Removes credentials from texts, and counts them by kind."""
     found = _redacted(pa.array(texts, pa.string()), list(_policy(policy)), counts)
     return list(texts if found is None else found.to_pylist())
 
 
 def redact_properties(texts: list[str], policy: RedactionPolicy, counts: Counter[str]) -> list[str]:
-    """JSON texts without the values of properties whose names mean a credential."""
+    """Removes the values of properties whose names indicate a credential from JSON texts."""
     rules = [] if policy.level == "off" else list(SPACED_PROPERTIES)
     found = _redacted(pa.array(texts, pa.string()), rules, counts)
     return list(texts if found is None else found.to_pylist())
 
 
 def redact_text(text: str, policy: RedactionPolicy) -> str:
-    """One text by the same rules, those for JSON properties included."""
+    """Redacts one text by the same rules, including those for JSON properties."""
     found = _redacted(pa.array([text]), list(_policy(policy)), Counter())
     return text if found is None else str(found[0].as_py())
 
@@ -127,7 +127,7 @@ def _redacted(column: pa.StringArray, policy: list[_Rule], counts: Counter[str])
 
 
 def _text(column: pa.StringArray) -> bytes:
-    """All characters of a column, in lower case, without looking at each value."""
+    """Returns all characters of a column in lower case, without looping over its values."""
     buffer = column.buffers()[2]
     return b"" if buffer is None else buffer.to_pybytes().lower()
 

@@ -1,4 +1,4 @@
-"""Collects one envelope's problems: the index of every rejected record, but only the first few messages."""
+"""Collects one envelope's problems: the index of every rejected record, and the first few messages."""
 
 from array import array
 from collections.abc import Callable, Sequence
@@ -9,14 +9,14 @@ from shared.input.envelope import Envelope, Reason, Rejected, Rejection
 from shared.intervals import runs
 
 MESSAGES = 100
-"""Maximum number of rejections of an envelope that are listed one by one."""
+"""Maximum number of rejections of an envelope that are described individually."""
 
 type RejectionDetail = tuple[str, str] | tuple[str, str, str]
-"""A message, a JSON pointer, and the text of a record that is no JSON."""
+"""A message, a JSON pointer, and the text of a record that is not JSON."""
 
 
 class Rejections:
-    """What is wrong with one envelope; its memory is bounded, however many of the records are wrong."""
+    """The rejections of one envelope; memory is bounded, no matter how many records are rejected."""
 
     def __init__(self, envelope: Envelope) -> None:
         self.envelope = envelope
@@ -33,9 +33,9 @@ class Rejections:
         """Rejects records by index, ascending.
 
         Args:
-            reason: Why.
-            indexes: Positions of records in the envelope.
-            describe: Makes the message for a position in `indexes`; called for the first few only.
+            reason: why they are rejected.
+            indexes: positions of records in the envelope.
+            describe: returns the message for a position in `indexes`; called only for the first few.
         """
         if not len(indexes):
             return
@@ -48,7 +48,7 @@ class Rejections:
             self._keep_first()
 
     def rejected(self) -> Rejected | None:
-        """All of it; None: nothing is wrong."""
+        """Returns all rejections, or None if there are none."""
         if self._whole:
             return Rejected(self.envelope, (self._whole,), (), {self._whole.reason: 1})
         if not self._indexes:

@@ -1,4 +1,4 @@
-"""Reads records again whose integers do not fit into 64 bits, which the quick parser makes floats of."""
+"""Reads records again whose integers exceed 64 bits, because the fast parser turns these into floats."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ _NESTING = {float, dict, list}
 
 
 def suspects(members: list[dict[str, Any]]) -> Iterable[int]:
-    """Which of these may hold a float that was an integer."""
+    """Yields the indexes of records that may hold a float that was an integer."""
     if _NESTING.isdisjoint(map(type, chain.from_iterable(map(dict.values, members)))):
         return ()
     return (at for at, member in enumerate(members) if rounded(member))
@@ -23,16 +23,16 @@ def suspects(members: list[dict[str, Any]]) -> Iterable[int]:
 
 @dataclass(slots=True)
 class Rereader:
-    """Reads the records of envelopes again; it remembers those of the last one."""
+    """Reads the records of envelopes again, and remembers those of the last one."""
 
     limit: int
-    """Bytes of memory that the records of one body may take."""
+    """Maximum bytes of memory that the records of one body may take."""
     tables: tuple[Table, ...]
     _envelope: Envelope | None = None
     _records: list[Any] = field(default_factory=list)
 
     def restored(self, rest: dict[str, Any], envelope: Envelope, index: int) -> dict[str, Any]:
-        """What no column took of the record at this index, with its integers as they were written."""
+        """Returns the additional properties of the record at this index, with exact integers."""
         if envelope is not self._envelope:
             text = inflate(envelope.body, self.limit // bounds.PARSED)
             self._envelope, self._records = envelope, records(text, self.limit, self.tables, exact=True)

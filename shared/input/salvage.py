@@ -1,4 +1,4 @@
-"""Walks text that is no JSON as a whole, value by value: a malformed record does not cost its neighbors."""
+"""Reads text that is not JSON as a whole value by value, so that only malformed records are lost."""
 
 import re
 from collections.abc import Iterator
@@ -21,39 +21,39 @@ _MEMBERS = rb"((?:\s*+%b\s*+:\s*+%b\s*+,)*+)" % (_STRING, _SCALAR)
 _RECORDS = rb'\s*+"(?i:records)"\s*+:\s*+\['
 _ENVELOPE = re.compile(rb"\{%b%b" % (_MEMBERS, _RECORDS), re.DOTALL)
 _AGAIN = re.compile(rb"\s*+,%b%b" % (_MEMBERS, _RECORDS), re.DOTALL)
-"""More records of the same envelope, behind the end of an array."""
+"""More records of the same envelope, after the end of an array."""
 _START = re.compile(rb'[]}",{\n]\s*+(?=\{\s*+")')
-"""Where another record may begin inside of a malformed one."""
+"""Where another record may begin inside a malformed one."""
 _RECORD = {b"category", b"type", b"resourceid", b"_resourceid", b"correlationid", b"records"}
 _CATEGORIES = re.compile(rb"""["'](?i:category|type)["']\s*+:\s*+["']\s*+([^"'\\]{0,200}?)\s*+["']""")
 _BEFORE = {ord("}"): (b":",), ord("]"): (b"[", b",")}
-"""What comes before an object or array inside of an object, and inside of an array."""
+"""What may precede an object or array inside an object, and inside an array."""
 _DEPTH = 1024
 _NESTED = 3
-"""Envelopes inside of arrays and envelopes that are looked into."""
+"""Maximum depth at which envelopes inside arrays and envelopes are parsed."""
 _WORK = 16
-"""Times the length of the text that may be read in vain, looking for the ends of malformed records."""
+"""The search for the ends of malformed records may read this many times the length of the text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """The text of a record that is no JSON."""
+    """The text of a record that is not JSON."""
 
     text: bytes
 
     def foreign(self, ours: AbstractSet[bytes]) -> bool:
-        """Whether it can be told that it is of another category than these; in lower case."""
+        """Whether it clearly belongs to another category than these (in lower case)."""
         categories = {found.lower() for found in _CATEGORIES.findall(self.text)}
         return bool(categories) and not categories & ours
 
 
 type Item = tuple[Any, bytes]
-"""What JSON made of a value, or `Malformed`, or the bytes of what begins like no record; and the members of
-the envelope around it, as text."""
+"""A parsed JSON value, or `Malformed`, or the bytes of text that does not begin like a record; and the
+members of the envelope around it, as text."""
 
 
 def walk(text: bytes) -> Iterator[Item]:
-    """The values of the text in order, in time linear in its length."""
+    """Yields the values of the text in order, in time linear in its length."""
     return _Walk(text).values()
 
 
@@ -63,25 +63,25 @@ class _Walk:
         self._at = 0
         self._work = _WORK * len(text)
         self._broken = len(text)
-        """Where brackets opened that could not open there, when their end was looked for last."""
+        """The positions of misplaced opening brackets that the last search for an end found."""
 
     def values(self) -> Iterator[Item]:
-        """Values one after the other, whatever separates them."""
+        """Yields the values in sequence, whatever separates them."""
         while self._next():
             yield from self._value()
 
     def _next(self) -> int:
-        """The first byte of the next value; 0 at the end."""
+        """Returns the first byte of the next value, or 0 at the end."""
         found = _SPACE.match(self._text, self._at)
         self._at = found.end() if found else self._at
         return self._text[self._at] if self._at < len(self._text) else 0
 
     def _value(self, members: bytes = b"", depth: int = 0) -> Iterator[Item]:
-        """An envelope, an array, a record, or a line that is none of them.
+        """Yields an envelope, an array, a record, or a line that is none of them.
 
         Args:
-            members: Of the envelope around it.
-            depth: Envelopes and arrays around it.
+            members: the members of the envelope around it.
+            depth: the number of envelopes and arrays around it.
         """
         text, start = self._text, self._at
         if text[start] not in b"{[":
@@ -108,7 +108,7 @@ class _Walk:
             yield self._malformed(start)
 
     def _elements(self, members: bytes, depth: int) -> Iterator[Item]:
-        """The elements of an array up to its end, or that of the text."""
+        """Yields the elements of an array up to its end or the end of the text."""
         while (first := self._next()) and first not in b"]}":
             start = self._at
             if first in b"{[":
@@ -128,7 +128,7 @@ class _Walk:
             return piece
 
     def _whole(self, start: int, stop: int) -> Any:
-        """The object or array that begins here, and is JSON; None: it is not."""
+        """Returns the object or array that begins here, or None if it is not JSON."""
         end = self._end(start, stop) if self._work > 0 else None
         if end is None:
             return None
@@ -141,7 +141,7 @@ class _Walk:
         return value
 
     def _end(self, start: int, stop: int) -> int | None:
-        """Where the brackets that open here are closed; None: they are not, or not as in JSON."""
+        """Returns the position at which the brackets that open here are closed as in JSON, or None."""
         opened = bytearray()
         at, before = start, b""
         self._broken = stop
@@ -168,7 +168,7 @@ class _Walk:
         return None
 
     def _malformed(self, start: int) -> Item:
-        """A malformed record: up to the next one that is JSON, or else to where its brackets are closed."""
+        """Returns a malformed record: up to the next valid one, or else to where its brackets are closed."""
         stop = len(self._text)
         if self._work > 0:
             end = self._end(start, stop)

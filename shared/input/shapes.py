@@ -18,20 +18,20 @@ _shapes: dict[tuple[Table, Keys, Keys | None], "Shape"] = {}
 
 @dataclass(frozen=True, slots=True)
 class RecordKeys:
-    """What the keys of a record alone say."""
+    """What follows from the keys of a record alone."""
 
     category: str | None
     """The key of its category."""
     table: str | None
-    """The key of its table's name, where it has no category."""
+    """The key of its table's name, if it has no category."""
     properties: str | None
     foreign: bool
-    """A platform metric, which comes without a category."""
+    """Whether it is a platform metric, which has no category."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Where the columns lie: indexes into the table's `input`, each with its key."""
+    """The key of each column, by index into the table's `input`."""
 
     table: Table
     keys: Keys
@@ -40,19 +40,19 @@ class Shape:
     inner: tuple[tuple[int, str], ...]
     """Those inside the properties."""
     others: tuple[tuple[bool, str, bool, str], ...]
-    """Of columns that have several keys: whether the first one is inside the properties, it, and the same of
-    another one, which counts where the first is null or empty."""
+    """For columns with several keys: whether the first is inside the properties, its key, and the same for
+    another one, whose value counts if the first is null or empty."""
     absent: tuple[int, ...]
     missing: int | None
-    """The first required column that is absent."""
+    """The first required column that is missing."""
     rest: Keys
-    """The keys that no column claims."""
+    """The keys that belong to no column."""
     rest_inner: Keys
     """Those inside the properties."""
     properties: str | None
 
     def pointer(self, column: int) -> str:
-        """JSON pointer to a column's value; empty where it is absent."""
+        """Returns the JSON pointer to a column's value; empty if it is absent."""
         for at, key in self.outer:
             if at == column:
                 return f"/{key}"
@@ -60,7 +60,7 @@ class Shape:
 
 
 def record_keys(keys: Keys) -> RecordKeys:
-    """What a record with these keys is."""
+    """Returns what follows from these keys of a record."""
     found = _cached_keys.get(keys)
     if found is None:
         found = _record_keys(keys)
@@ -69,9 +69,9 @@ def record_keys(keys: Keys) -> RecordKeys:
 
 
 def shape(table: Table, keys: Keys, inner: Keys | None) -> Shape:
-    """Where a table's columns lie in a record with these keys, and these in its properties (None: has none).
+    """Maps a table's columns to the keys of a record and of its properties (None: it has none).
 
-    Letter case is ignored; a key that matches exactly wins. What loses is left for AdditionalProperties.
+    Letter case is ignored, but a key that matches exactly wins. The others go to AdditionalProperties.
     """
     found = _shapes.get((table, keys, inner))
     if found is None:
@@ -81,7 +81,7 @@ def shape(table: Table, keys: Keys, inner: Keys | None) -> Shape:
 
 
 def _keep[K, V](cache: dict[K, V], key: K, value: V, letters: Keys) -> None:
-    """Caches what is small enough: what arrives must not decide how much memory this takes."""
+    """Caches small values only, because a sender must not decide how much memory this takes."""
     if len(cache) >= _CACHED:
         cache.clear()
     if sum(map(len, letters)) + len(letters) <= _CACHED_LETTERS:
@@ -89,7 +89,7 @@ def _keep[K, V](cache: dict[K, V], key: K, value: V, letters: Keys) -> None:
 
 
 def paths(table: Table, column: int) -> str:
-    """Where a column may lie, for a message."""
+    """Lists the keys that may hold a column, for a message."""
     return ", ".join(table.input[column].keys)
 
 
@@ -112,7 +112,7 @@ def _shape(table: Table, keys: Keys, inner: Keys | None) -> Shape:
     absent = []
     found: list[tuple[int, bool, str]] = []
     for at, column in enumerate(table.input):
-        # The columns that only the table has: in a resource log, `tenantId` means something else.
+        # Columns that only the table form has: in a resource log, `tenantId` means something else.
         table_form = (column.table_form,) if column.table_form else ()
         paths = column.resource_log + (table_form if column.resource_log or not known.category else ())
         paths += column.more_keys
@@ -158,12 +158,12 @@ def _others(
 
 
 def empty(value: object) -> bool:
-    """Whether a value says nothing: another key of its column counts."""
+    """Whether a value is empty, so that another key of its column counts."""
     return value is None or (type(value) is str and not value.strip())
 
 
 def lacks(record: Mapping[str, Any], key: str, tables: tuple[Table, ...]) -> bool:
-    """Whether a key would fill a column, or tell the category, that a record has no value of."""
+    """Whether a key would fill a column or the category for which a record has no value."""
     known = record_keys(tuple(record))
     name = key.lower()
     if name in {"category", "type"}:
@@ -179,12 +179,12 @@ def lacks(record: Mapping[str, Any], key: str, tables: tuple[Table, ...]) -> boo
 
 @lru_cache(4)
 def _places(tables: tuple[Table, ...]) -> list[set[str]]:
-    """The keys of each column of these tables, in lower case."""
+    """Returns the keys of each column of these tables, in lower case."""
     return [{key.lower() for key in column.keys} for table in tables for column in table.input]
 
 
 def _finder(keys: Keys) -> Callable[[str], str | None]:
-    """Looks a name up among the keys: the key itself, else the first that differs in letter case alone."""
+    """Looks up a name among the keys: the key itself, or else the first that differs only in letter case."""
     exact = set(keys)
     lowered: dict[str, str] = {}
     for key in keys:

@@ -1,4 +1,4 @@
-"""Collects the rows of one table, with the shapes that they came in."""
+"""Collects the rows of one table, together with their shapes."""
 
 from array import array
 from collections.abc import Sequence
@@ -11,27 +11,27 @@ from shared.tables.column import Table
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Rows of one shape that lie together."""
+    """Consecutive rows of one shape."""
 
     start: int
     keys: Keys
     inner_keys: Keys | None
-    """Of the properties; None: they have none."""
+    """The keys of the properties; None if there are none."""
 
 
 class TableRows:
-    """Rows of one table: values as they came."""
+    """The rows of one table, as raw values."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
         self.rest = len(table.input)
-        """The column behind those of the table: what none of them claimed, as a JSON object."""
+        """The column after those of the table: additional properties as a JSON object."""
         self.columns = Columns(self.rest + 1)
         self.numbers = array("i")
-        """Of the records among those of the batch."""
+        """The numbers of the records in the batch."""
         self.runs: list[Run] = []
 
     def begin(self, shape: Shape, where: Sequence[int]) -> None:
-        """Notes the shape and the numbers of the next rows."""
+        """Records the shape and the numbers of the next rows."""
         self.runs.append(Run(len(self.numbers), shape.keys, shape.inner_keys))
         self.numbers.extend(where)

@@ -1,7 +1,8 @@
 """Decodes envelopes with known keys straight into structs, which is faster than decoding into dicts.
 
-A template changes no result but for the order of keys in AdditionalProperties: what it cannot read as
-`orjson` would, it leaves to `orjson`. What records that fit none can cost is bounded here and in `Rows.read`.
+A template does not change results except for the order of keys in AdditionalProperties: a value that it
+cannot read exactly like `orjson` is left to `orjson`. The cost of records that fit no template is bounded
+here and in `Rows.read`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,17 +22,18 @@ from shared.tables.column import Column, Table
 _KEYS = 32
 """Maximum number of keys of a template: each key that a record lacks costs a little."""
 _LETTERS = 4096
-"""Maximum number of letters in all keys of a template."""
+"""Maximum number of characters in all keys of a template."""
 _PAUSE = 4096
-"""Minimum records between two templates: making one costs as much as reading thousands of records."""
+"""Minimum records between two templates: creating one costs as much as reading thousands of records."""
 _AGE = 1 << 16
 """The number of records after which a template is built again from the keys that still occur."""
 
 type _Integer = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 type _Scalar = str | _Integer | bool | None
 type _Rest = _Scalar | list[_Scalar] | dict[str, _Scalar] | msgspec.UnsetType
-"""Of a key that no column takes. Left to `orjson`: what is deeper, as it bounds the depth; numbers that are
-no integers, as msgspec writes large ones in another way, and takes 200 times as long to read some."""
+"""The type of a key that belongs to no column. Left to `orjson` are deeper values, because it bounds the
+depth, and numbers that are not integers, because msgspec writes large ones differently, and reads some 200
+times as slowly."""
 
 _values = msgspec.structs.astuple
 _encode = msgspec.json.Encoder().encode
@@ -45,37 +47,38 @@ class Record(msgspec.Struct, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Reads records that have no other keys than these, and the columns that every record needs."""
+    """Reads records that have only these keys, including the required columns."""
 
     shape: Shape
-    """Of a record that has all keys."""
+    """The shape of a record that has all keys."""
     record_keys: RecordKeys
     category: Callable[[Any], str] | None
-    """Gets a record's category, or its table where it has none; None: it has neither."""
+    """Returns a record's category, or its table if it has no category; None if it has neither."""
     _decode: Callable[[bytes], list[Any]]
     _rest: type[msgspec.Struct]
     _rest_inner: type[msgspec.Struct]
 
     def records(self, texts: Sequence[bytes]) -> list[list[Any]] | None:
-        """The records of each body; None: one of them, at least, is not of this template.
+        """Returns the records of each body, or None if at least one body does not fit this template.
 
-        All are decoded by one call. No body can complete another: strings hold no line break, and elsewhere
-        JSON has `}`, a line break and `{` between two values only. So there is one value in each, at least.
+        All bodies are decoded in one call. No body can complete another: strings hold no line break, and
+        elsewhere JSON has `}`, a line break and `{` only between two values. So each body has at least one
+        value.
         """
         if len(texts) > 1 and not all(text.startswith(b"{") and text.endswith(b"}") for text in texts):
             return None
         try:
             bodies = self._decode(b"\n".join(texts))
-        except (msgspec.DecodeError, UnicodeDecodeError):  # the latter of a key
+        except (msgspec.DecodeError, UnicodeDecodeError):  # the latter for a key
             return None
-        # With one array in each, at its end, none can have its `records` twice.
+        # With a single array in each, at its end, no body can have `records` twice.
         suspects = [text for text in texts if text.find(b"]") < len(text) - 3]
         if len(bodies) != len(texts) or (suspects and any(map(repeats, suspects))):
             return None
         return [body.records for body in bodies]
 
     def columns(self, members: Iterable[Any]) -> tuple[list[tuple[int, Sequence[Any]]], list[bytes | None]]:
-        """The values of each column, by index into the input of the table, and the rest as JSON objects."""
+        """Returns the values of each column by index into the table's input, and others as JSON objects."""
         values = dict(zip(self.shape.keys, zip(*map(_values, members), strict=True), strict=True))
         columns: list[tuple[int, Sequence[Any]]] = [(at, values[key]) for at, key in self.shape.outer]
         rest: list[Sequence[Any]] = [values[key] for key in self.shape.rest]
@@ -93,7 +96,7 @@ class Template:
 
 
 class Seen(NamedTuple):
-    """The keys of a record of ours that no template has read."""
+    """The keys of an exported record that no template has read."""
 
     table: Table
     keys: Keys
@@ -102,14 +105,14 @@ class Seen(NamedTuple):
 
 @dataclass(slots=True)
 class TemplateCache:
-    """The template of a process: what comes next is likely to have the keys of what came last."""
+    """The template of a process: the next records are likely to have the same keys as the last ones."""
 
     template: Template | None = None
     _records: int = _PAUSE
-    """Since it was made, or could not be made."""
+    """Records since it was created, or since that failed."""
 
     def learn(self, seen: Sequence[Seen], records: int) -> None:
-        """Counts this many records, and the keys of those that the template did not read."""
+        """Counts these records, and learns the keys of those that the template did not read."""
         self._records += records
         if self._records >= _AGE and self.template:
             self.template = None
@@ -122,9 +125,9 @@ cache = TemplateCache()
 
 
 def grown(template: Template | None, seen: Sequence[Seen]) -> Template | None:
-    """One for records of these keys as well, or else of the first of them alone, or else the same.
+    """Returns a template that also reads these keys, or only the first of them, or else the same template.
 
-    A template is for one table: that of the first of the records.
+    A template is for one table: that of the first record.
     """
     table = seen[0].table
     known = [Seen(table, template.shape.keys, template.shape.inner_keys)] if template else []
@@ -141,14 +144,14 @@ def _union(keys: Iterable[Keys]) -> Keys:
 
 
 def _sized(table: Table, keys: Keys, inner: Keys | None) -> Template | None:
-    """What arrives must not decide how much memory this takes."""
+    """Creates a template of limited size, because a sender must not decide how much memory it takes."""
     every = keys + (inner or ())
     return _made(table, keys, inner) if len(every) <= _KEYS and sum(map(len, every)) <= _LETTERS else None
 
 
 @lru_cache(64)
 def _made(table: Table, keys: Keys, inner: Keys | None) -> Template | None:
-    """None: a record that lacks some of the keys could mean another thing."""
+    """Creates a template; None if a record that lacks some of the keys could mean something else."""
     if not _plain(table, keys, inner):
         return None
     record_keys, shape = shapes.record_keys(keys), shapes.shape(table, keys, inner)
@@ -165,7 +168,7 @@ def _made(table: Table, keys: Keys, inner: Keys | None) -> Template | None:
             fields[category] = (str,)
         record = _struct(Record, keys, fields)
         rest_, rest_inner = (_struct(msgspec.Struct, each, {}) for each in (rest, shape.rest_inner))
-    except ValueError:  # a key that msgspec takes for no name
+    except ValueError:  # a key that msgspec does not accept as a name
         return None
     body = msgspec.defstruct("Body", [("records", list[record])], forbid_unknown_fields=True, gc=False)  # type: ignore[valid-type]
     record.template = Template(
@@ -180,7 +183,7 @@ def _made(table: Table, keys: Keys, inner: Keys | None) -> Template | None:
 
 
 def _plain(table: Table, keys: Keys, inner: Keys | None) -> bool:
-    """No key stands in for another one that a record may lack."""
+    """Whether no key can stand in for another one that a record may lack."""
     record_keys, shape = shapes.record_keys(keys), shapes.shape(table, keys, inner)
     if (
         record_keys.foreign
@@ -200,7 +203,7 @@ def _without(keys: Keys, key: str) -> Keys:
 
 
 def _field(column: Column) -> tuple[Any, ...]:
-    """Type and, unless every record needs it, default of a column as it comes."""
+    """Returns the raw type of a column and, unless it is required, its default."""
     kind = str | _Integer | None if column.type == pa.float64() else str | None
     return (kind,) if column.required and column.default is None else (kind, None)
 
@@ -210,9 +213,9 @@ def _name(at: int) -> str:
 
 
 def _struct[S: msgspec.Struct](base: type[S], keys: Keys, fields: Mapping[str, tuple[Any, ...]]) -> type[S]:
-    """A struct with these keys in order; those without a field may be absent, and hold anything.
+    """Creates a struct with these keys in order; those without a field may be absent, and hold anything.
 
-    Without any field it is made by position, of all values.
+    Without fields, an instance is created from all values by position.
     """
     made = msgspec.defstruct(
         base.__name__,

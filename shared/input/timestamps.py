@@ -9,10 +9,10 @@ import pyarrow as pa
 from shared.timeunits import DAY, SECOND
 
 _PAIRS = np.array([0, 2, 5, 8, 11, 14, 17, 20, 22, 24])
-"""Where two digits begin: of the year four, month, day, hour, minute, second, of its fraction six."""
+"""Positions of the pairs of digits: year (two pairs), month, day, hour, minute, second, fraction (three)."""
 _MARKS = {4: "-", 7: "-", 10: "T", 13: ":", 16: ":", 19: "."}
 _FRACTION = 26
-"""Where the sixth digit of a fraction ends; further ones are cut off."""
+"""The end of the sixth digit of a fraction; further digits are dropped."""
 _EPOCH = date(1970, 1, 1).toordinal()
 _CLOCK = r"(?P<hour>\d\d?):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,30}))?)?"
 _ZONE = r" ?(?:[Zz]|UTC|GMT|(?P<sign>[+-])(?P<hours>\d\d)(?::?(?P<minutes>\d\d))?)?"
@@ -30,7 +30,7 @@ _RFC = re.compile(
     rf"(?:[A-Z][a-z]{{2}}, ?)?(?P<day>\d\d?) (?P<name>[A-Z][a-z]{{2}}) (?P<year>\d{{4}}) {_CLOCK}{_ZONE}",
     re.ASCII,
 )
-"""RFC 5322, as HTTP and .NET's format `R` write it."""
+"""RFC 5322, as written by HTTP and .NET's format `R`."""
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _SINCE = re.compile(
     r"(?:/Date\()?(?P<whole>\d{10}|\d{13}|\d{16}|\d{19})(?:\.(?P<fraction>\d{1,30}))?(?:\)/)?", re.ASCII
@@ -39,10 +39,10 @@ _SINCE = re.compile(
 
 
 def read(texts: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
-    """The times, in µs since 1970 UTC, and which of the texts are times at all; a null is none.
+    """Returns the times in µs since 1970 UTC, and which of the texts are times; a null is not.
 
-    Forms: `YYYY-MM-DDThh:mm:ss`, where digits beyond microseconds are cut off; `MM/DD/YYYY hh:mm:ss`, which
-    older resource logs have; RFC 5322; each with `Z`, `UTC`, an offset or none (UTC), and maybe AM or PM;
+    Formats: `YYYY-MM-DDThh:mm:ss`, where digits beyond microseconds are dropped; `MM/DD/YYYY hh:mm:ss`, as in
+    older resource logs; RFC 5322; each with `Z`, `UTC`, an offset or no zone (UTC), and optionally AM or PM;
     numbers since 1970: seconds (10 digits), milliseconds (13), microseconds (16), nanoseconds (19).
     """
     size = len(texts)
@@ -54,7 +54,7 @@ def read(texts: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
     letters = np.frombuffer(data, np.uint8)
     lengths = ends[1:] - ends[:-1]
     for length in np.unique(lengths).tolist():
-        # Without a fraction, or with a point and 1 to 9 digits.
+        # Without a fraction, or with a decimal point and 1 to 9 digits.
         if length == 20 or 22 <= length <= 30:  # noqa: PLR2004
             rows = np.flatnonzero(lengths == length)
             if len(rows) == size:
@@ -70,14 +70,14 @@ def read(texts: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read_block(letters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Reads `YYYY-MM-DDThh:mm:ss[.f…]Z`, all of one length, a row of letters each."""
+    """Reads `YYYY-MM-DDThh:mm:ss[.f…]Z`, all of one length, as rows of characters."""
     rows = letters.T
     last = len(rows) - 1
     marks = {**_MARKS, last: "Z"}  # where a fraction would begin, if there is none
     good = (rows[[*marks]] == np.array([[ord(mark)] for mark in marks.values()], np.uint8)).all(axis=0)
     if last < _FRACTION:
         rows = np.vstack([rows[:last], np.full((_FRACTION - last, len(letters)), ord("0"), np.uint8)])
-    # Unsigned: what is below `0` is far above 9.
+    # Unsigned: characters below `0` wrap around to values far above 9.
     tens, ones, more = (rows[at] - ord("0") for at in (_PAIRS, _PAIRS + 1, slice(_FRACTION, last)))
     good &= (np.maximum(tens, ones) <= 9).all(axis=0) & (more <= 9).all(axis=0)  # noqa: PLR2004
     century, year, month, day, hour, minute, second, *fraction = (10 * tens + ones).astype(np.int64)
@@ -94,7 +94,7 @@ def _days(months: np.ndarray) -> np.ndarray:
     return months.view("datetime64[M]").astype("datetime64[D]").astype(np.int64)
 
 
-def _read_one(text: str) -> int | None:  # noqa: PLR0911 - each is another kind of wrong
+def _read_one(text: str) -> int | None:  # noqa: PLR0911 - each return is another kind of error
     text = text.strip()
     if since := _SINCE.fullmatch(text):
         digits = since["whole"] + (since["fraction"] or "")

@@ -12,11 +12,11 @@ from shared.input.envelope import Envelope, HubPartition
 from shared.timeunits import SECOND
 
 NAME = re.compile(r"[a-z0-9$][a-z0-9._:$-]*")
-"""What a namespace's host name, a hub's name and a partition id are made of, in lower case."""
+"""The characters of a namespace's host name, a hub's name and a partition id, in lower case."""
 
 
 class Event(Protocol):
-    """The part of `azure.functions.EventHubEvent` that is needed."""
+    """The part of `azure.functions.EventHubEvent` that this module uses."""
 
     @property
     def metadata(self) -> Mapping[str, Any] | None:
@@ -24,7 +24,7 @@ class Event(Protocol):
 
     @property
     def sequence_number(self) -> int | None:
-        """Of the event in its partition."""
+        """The event's sequence number in its partition."""
 
     @property
     def enqueued_time(self) -> datetime | None:
@@ -35,17 +35,17 @@ class Event(Protocol):
 
 
 def read(events: Sequence[Event]) -> tuple[HubPartition, list[Envelope]]:
-    """The partition of a batch, and its envelopes in order.
+    """Returns the partition of a batch, and its envelopes in order.
 
-    Raises TriggerError if the batch does not say which partition of which hub it is from, or an event not
-    its sequence number or enqueued time: nothing could be told from a duplicate then.
+    Raises TriggerError if the batch does not name its hub and partition, or if an event has no sequence
+    number or enqueued time, because duplicates could then not be recognized.
     """
     partition = _partition(events[0].metadata or {})
     return partition, [_envelope(partition, event) for event in events]
 
 
 def _partition(metadata: Mapping[str, Any]) -> HubPartition:
-    # Both keys occur, and the casing on the wire is not documented.
+    # Both keys occur, and their casing is not documented.
     context: dict[str, Any] = {}
     for key, value in metadata.items():
         if key.lower() in {"partitioncontext", "triggerpartitioncontext"}:

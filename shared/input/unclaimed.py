@@ -1,4 +1,4 @@
-"""Estimates how many records have each key that no column takes: an operator can add it to a column. Pure."""
+"""Estimates how many records have each key that belongs to no column, so that users can assign it. Pure."""
 
 import re
 from collections import Counter
@@ -13,22 +13,22 @@ import pyarrow as pa
 from shared.input.shapes import Keys
 
 SAMPLE = 16
-"""Rows that are looked at in each check, which is of at most some thousand records."""
+"""Rows that are sampled in each check of at most a few thousand records."""
 _INNER = {"properties": "properties.", "envelope": ""}
-"""What holds keys of its own, and how these are written in the setting `COLUMN_KEYS`."""
+"""Objects whose keys are counted, and the prefix of these keys in the setting `COLUMN_KEYS`."""
 _NAME = re.compile(r"[A-Za-z0-9_@$][A-Za-z0-9_.@$ -]{0,63}")
-"""A key that looks like a name; other ones are not shown, since they may be data."""
+"""A key that looks like a name; other keys are not shown, because they may be data."""
 _KEYS = 64
-"""Keys of a row that count at most: rows must not decide how much time this takes."""
+"""Maximum keys of a row that count, because a sender must not decide how much time this takes."""
 _BYTES = 1 << 14
-"""A larger row is not looked into."""
+"""Larger rows are not examined."""
 _STEP = 0.6180339887498949
-"""The golden ratio: rows in steps of it have no pattern in common with the order of the rows."""
+"""The golden ratio: steps of this size share no pattern with the order of the rows."""
 
 
 @dataclass(slots=True)
 class KeyCounts:
-    """How many of these records have each key."""
+    """How many records have each key."""
 
     records: int = 0
     keys: Counter[str] = field(default_factory=Counter)
@@ -40,10 +40,10 @@ class KeyCounts:
             self.keys[key] += records
 
     def sample(self, rest: pa.Array) -> None:
-        """Counts the rows of AdditionalProperties, estimated from `SAMPLE` of them.
+        """Counts the keys of AdditionalProperties, estimated from `SAMPLE` rows.
 
         Args:
-            rest: JSON objects as text, with nulls; of all rows, also of those that failed.
+            rest: JSON objects as text, with nulls; of all rows, including those that failed.
         """
         rows = len(rest)
         if rows <= SAMPLE:
@@ -60,7 +60,7 @@ class KeyCounts:
 
 
 def keys_of(outer: Keys, inner: Keys) -> Iterator[str]:
-    """Keys of a record and of its properties as they are written in the setting; those that are names."""
+    """Yields those keys of a record and of its properties that are names, as written in the setting."""
     for key in (*outer, *(f"properties.{key}" for key in inner)):
         if _NAME.fullmatch(key.removeprefix("properties.")):
             yield key
@@ -71,7 +71,7 @@ def _names(rest: pa.Buffer | None) -> frozenset[str]:
         return frozenset()
     try:
         found = orjson.loads(memoryview(rest))
-    except orjson.JSONDecodeError:  # more levels than the parser reads
+    except orjson.JSONDecodeError:  # more levels than the parser supports
         return frozenset()
     inner = [(name, tuple(found[name])) for name in _INNER if type(found.get(name)) is dict]
     return _written(tuple(found), tuple(inner))
@@ -79,7 +79,7 @@ def _names(rest: pa.Buffer | None) -> frozenset[str]:
 
 @lru_cache(64)
 def _written(keys: Keys, inner: tuple[tuple[str, Keys], ...]) -> frozenset[str]:
-    """Keys and keys within some of these as the setting names them."""
+    """Returns keys, and keys inside some of them, as written in the setting."""
     opened = {name for name, _ in inner}
     names = chain(
         (key for key in keys if key not in opened and _NAME.fullmatch(key)),

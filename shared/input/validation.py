@@ -1,4 +1,4 @@
-"""Turns envelopes into rows of the exported table, and gives a reason for every record it rejects."""
+"""Turns envelopes into rows of the exported tables, and gives a reason for every rejected record."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,49 +17,48 @@ from shared.tables.column import Table
 from shared.tables.registry import of_categories
 
 _RECORDS = 1 << 14
-"""Maximum number of records that wait for their checks, beside one group: this bounds memory."""
+"""Maximum number of records that wait for their checks, in addition to one group; this bounds memory."""
 _TOGETHER = 1 << 14
-"""Bytes of bodies after which a group of envelopes ends."""
+"""A group of envelopes ends after this many bytes of bodies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """What became of the first envelopes; records = rows + rejected records + skipped."""
+    """The result of validating the first envelopes; records = rows + rejected records + skipped."""
 
     taken: int
-    """How many of the envelopes, from the first, this covers."""
+    """The number of envelopes that this covers, from the first one on."""
     tables: Mapping[str, pa.Table]
-    """By the name of each exported table its rows, in order of envelopes and records; derived columns are
-    null."""
+    """The rows by name of the table, in order of envelopes and records; derived columns are null."""
     rejected: tuple[Rejected, ...]
     """In order of envelopes."""
     records: int
-    """All that were seen; an unreadable envelope counts as one."""
+    """The number of all records; an unreadable envelope counts as one."""
     skipped: int
     """Records of other categories and tables."""
     keys: Mapping[str, KeyCounts] = field(default_factory=dict)
-    """By the name of the table, the keys of its records that no column takes."""
+    """By name of the table, the keys of its records that belong to no column."""
 
     @property
     def rows(self) -> int:
-        """How many rows there are in all tables."""
+        """The number of rows in all tables."""
         return sum(table.num_rows for table in self.tables.values())
 
     @property
     def table(self) -> pa.Table:
-        """The rows, where one table alone is exported."""
+        """The rows, if only one table is exported."""
         (table,) = self.tables.values()
         return table
 
 
 def validate(partition: HubPartition, envelopes: Sequence[Envelope], policy: ExportPolicy) -> Validated:
-    """Reads envelopes in order, as many as `policy.commit_bytes` of inflated bodies hold, at least one."""
+    """Reads envelopes in order, at least one, up to `policy.commit_bytes` of inflated bodies."""
     limit = bounds.PARSED * policy.max_inflated
     exported = of_categories(policy.categories, policy.column_keys)
     batch = _Batch(partition, policy, limit, exported, Rows(limit, exported))
     for group in _grouped(envelopes, policy):
         batch.read(group)
-        del group  # before the next body is inflated
+        del group  # frees its memory before the next body is inflated
     return batch.validated()
 
 
@@ -69,12 +68,12 @@ class _Group:
 
     envelopes: list[Envelope]
     texts: list[bytes]
-    """Their bodies, inflated; empty where that cannot be."""
+    """Their inflated bodies; empty if a body cannot be inflated."""
     problems: dict[int, str]
     """Why some are unreadable, by position."""
 
     def read(self, at: int, limit: int, tables: tuple[Table, ...]) -> list[object]:
-        """The records of the envelope at this position; none, and its problem noted, if it is unreadable."""
+        """Returns the records of the envelope at this position; if it is unreadable, none, and notes why."""
         try:
             return [] if at in self.problems else records(self.texts[at], limit, tables)
         except Unreadable as error:
@@ -83,7 +82,7 @@ class _Group:
 
 
 def _grouped(envelopes: Sequence[Envelope], policy: ExportPolicy) -> Iterator[_Group]:
-    """The first envelopes, as many as one commit can hold."""
+    """Yields groups of the first envelopes, as many as one commit can hold."""
     chosen: list[Envelope] = []
     texts: list[bytes] = []
     problems: dict[int, str] = {}
@@ -92,8 +91,8 @@ def _grouped(envelopes: Sequence[Envelope], policy: ExportPolicy) -> Iterator[_G
         text, problem = envelope.body, ""
         if envelope.amqp:
             problem = (
-                f"the body is an AMQP {envelope.amqp}, which the Functions host cannot read; expected binary "
-                "data; the body that is kept here is decoded, with properties and annotations"
+                f"expected binary data, got an AMQP {envelope.amqp}, which the Functions host cannot read; "
+                "this body is the decoded value, with properties and annotations"
             )
         elif text[:2] == GZIP:
             try:
@@ -118,7 +117,7 @@ def _grouped(envelopes: Sequence[Envelope], policy: ExportPolicy) -> Iterator[_G
 
 @dataclass(slots=True)
 class _Batch:
-    """The envelopes so far: tables of rows that passed, and rows that wait for their checks."""
+    """The envelopes so far: tables of rows that passed, and rows that wait to be checked."""
 
     partition: HubPartition
     policy: ExportPolicy
@@ -134,12 +133,12 @@ class _Batch:
     skipped: int = 0
 
     def read(self, group: _Group) -> None:
-        """Takes envelopes: their records, or the problems that make them unreadable."""
+        """Adds envelopes: their records, or the problems that make them unreadable."""
         found = [
             group.read(at, self.limit, self.exported) if each is None else each
             for at, each in enumerate(self.rows.read(group.texts))
         ]
-        group.texts.clear()  # a large one is freed before its records are taken apart
+        group.texts.clear()  # frees large texts before their records are split
         excluded = sum(
             [
                 _exclude(each, envelope.only)
@@ -155,7 +154,7 @@ class _Batch:
             self.check()
 
     def check(self) -> None:
-        """Makes tables of the rows that wait."""
+        """Checks the waiting rows and turns them into tables."""
         self.rows.take()
         for name, rows in self.rows.tables.items():
             keys = self.keys.setdefault(name, KeyCounts())
@@ -169,7 +168,7 @@ class _Batch:
         self.rows = Rows(self.limit, self.exported)
 
     def validated(self) -> Validated:
-        """What has become of all of them."""
+        """Returns the result for all envelopes."""
         self.check()
         tables = {
             table.name: pa.concat_tables(self.tables.get(table.name) or [table.arrow.empty_table()])
@@ -179,7 +178,7 @@ class _Batch:
 
 
 def _exclude(found: list[object], only: Sequence[Interval]) -> int:
-    """Makes all but these records foreign, in place: the others keep their index; how many it made so."""
+    """Marks all other records as foreign, in place, so that indexes stay; returns how many it marked."""
     wanted = {index for first, last in only for index in range(first, min(last + 1, len(found)))}
     for index in range(len(found)):
         if index not in wanted:

@@ -1,4 +1,4 @@
-"""Writes rejected envelopes as dead letters: with their bodies byte for byte, or redacted."""
+"""Writes rejected envelopes as dead letters, with their bodies byte for byte or redacted."""
 
 from base64 import b64encode
 from collections.abc import Sequence
@@ -25,17 +25,18 @@ def encode(
     incarnation: int,
     policy: ExportPolicy,
 ) -> bytes:
-    """As JSON Lines, gzip, one line per envelope, whose body can be had back byte for byte.
+    """Encodes dead letters as gzip JSON Lines, one line per envelope, with a body that can be restored.
 
     A line has `partition`, `sequence`, `enqueued` (ISO 8601, microseconds), `incarnation`, `body` (or
-    `body_base64`, where it is not UTF-8), `amqp_body_type` if the body was an AMQP value or sequence and is
+    `body_base64`, if it is not UTF-8), `amqp_body_type` if the body was an AMQP value or sequence and is
     kept as JSON, `rejections` (the first 100: `index`, `reason`, `pointer`,
-    `message`, and `text` of a record that is no JSON), `rejected_indexes` (all of them, as closed intervals;
+    `message`, and `text` of a record that is not JSON), `rejected_indexes` (all of them, as closed
+    intervals;
     empty: the whole envelope) and `counts`.
 
-    With `DEAD_LETTER_BODIES=redacted`, `redacted` counts what was replaced in `body`, by kind; values are not
-    quoted in messages. `body_bytes` and `body_sha256` say what the original was. Of a body that is no text,
-    nothing else is kept.
+    With `DEAD_LETTER_BODIES=redacted`, `redacted` counts the replacements in `body` by kind, and messages do
+    not quote values. `body_bytes` and `body_sha256` describe the original. If a body is not text, nothing
+    else of it is kept.
     """
     lines = (
         orjson.dumps(_dead_letter(one, partition, incarnation, policy), option=orjson.OPT_APPEND_NEWLINE)

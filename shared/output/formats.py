@@ -49,4 +49,4 @@ FORMATS = {
         ),
     )
 }
-"""Every format, by its name."""
+"""All formats by name."""

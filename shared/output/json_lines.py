@@ -1,4 +1,4 @@
-"""Writes tables as JSON Lines compressed with gzip, and reads such files line by line."""
+"""Writes tables as JSON Lines compressed with gzip, and reads such files."""
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,7 +29,7 @@ _BLOCK = 8 << 20
 def encode(table: pa.Table, metadata: Mapping[str, str], compression: Compression) -> bytes:  # noqa: ARG001 - a format of FORMATS
     """Encodes a table as JSON Lines compressed with gzip. Times are ISO 8601 with `Z` and microseconds.
 
-    Nulls are written, so that a reader that takes the columns from the first lines finds all of them.
+    Nulls are written, so that readers that infer the columns from the first lines find all of them.
     """
     return pack(_lines(table))
 
@@ -76,12 +76,12 @@ def _values(column: pa.Array) -> pa.Array:
 
 
 def count_rows(file: BinaryIO) -> int:
-    """The lines of a file. Raises DamagedFile."""
+    """Counts the lines of a file. Raises DamagedFile."""
     return sum(piece.count(b"\n") for piece in _unpacked(file))
 
 
 def read_keys(file: BinaryIO) -> Iterator[Keys]:
-    """The keys of all rows, in batches. Raises DamagedFile."""
+    """Yields the keys of all rows in batches. Raises DamagedFile."""
     rows: list[Any] = []
     for row in read_lines(file):
         rows.append(row)
@@ -93,7 +93,7 @@ def read_keys(file: BinaryIO) -> Iterator[Keys]:
 
 
 def read_lines(file: BinaryIO) -> Iterator[Any]:
-    """The values of a file, line by line. Raises DamagedFile."""
+    """Yields the values of a file, one per line. Raises DamagedFile."""
     return map(parse_line, split_lines(file))
 
 
@@ -127,7 +127,7 @@ def _keys(rows: list[Any]) -> Keys:
 
 
 def _unpacked(file: BinaryIO) -> Iterator[bytes]:
-    """The text of a gzip file of one member, which is how it was written."""
+    """Yields the text of a gzip file, which must have exactly one member."""
     member = zlib.decompressobj(31)
     while data := file.read(PIECE):
         while data and not member.eof:
@@ -137,6 +137,6 @@ def _unpacked(file: BinaryIO) -> Iterator[bytes]:
                 raise DamagedFile(str(error)) from error
             data = member.unconsumed_tail
         if member.unused_data or (data and member.eof):
-            raise DamagedFile("there is more behind its end")
+            raise DamagedFile("it has data after its end")
     if not member.eof:
-        raise DamagedFile("it is cut off")
+        raise DamagedFile("it is truncated")

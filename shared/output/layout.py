@@ -20,7 +20,7 @@ _FOREIGN = re.compile(rb"[^a-z0-9-]")
 
 @dataclass(frozen=True, slots=True)
 class FolderRows:
-    """The rows of one hour, or some of them."""
+    """The rows of one hour, or a part of them."""
 
     date: str
     """`YYYY-MM-DD`, UTC."""
@@ -35,12 +35,12 @@ def split(table: pa.Table, by: str = "TimeGenerated", rows_per_file: int = ROWS_
     """Splits a table by hour, in order of time. Rows keep their order within an hour.
 
     Args:
-        table: Any table.
-        by: A column of it, of type timestamp[us, UTC], without nulls.
-        rows_per_file: An hour with more rows is split into several parts.
+        table: any table.
+        by: a column of type timestamp[us, UTC], without nulls.
+        rows_per_file: an hour with more rows is split into several parts.
 
     Raises:
-        ValueError: The column has nulls, which belong to no hour.
+        ValueError: the column has nulls, which belong to no hour.
     """
     if not table.num_rows:
         return []
@@ -67,14 +67,14 @@ def split(table: pa.Table, by: str = "TimeGenerated", rows_per_file: int = ROWS_
 
 
 def is_delta_log(name: str) -> bool:
-    """Whether an output blob belongs to a table's Delta log: it holds no rows."""
+    """Whether an output blob belongs to a table's Delta log, and holds no rows."""
     return "/_delta_log/" in name
 
 
 def times(table: pa.Table, by: str) -> str:
-    """The earliest and the latest value of a time column, in µs since 1970 UTC: `1900000000000000-…`.
+    """Returns the earliest and latest value of a time column, in µs since 1970 UTC: `1900000000000000-…`.
 
-    For the metadata `times` of a file, from which a Delta log says which files a query can skip.
+    This is the metadata `times` of a file, from which a Delta log derives which files a query can skip.
     """
     values = integers(table[by])
     return f"{values.min()}-{values.max()}"
@@ -86,13 +86,13 @@ def folder(format: str, table_name: str, date: str, hour: str) -> str:  # noqa: 
 
 
 def hour_of(name: str) -> int | None:
-    """When the hour of a file's folder begins, µs since 1970 UTC; None: its name says none."""
+    """Returns when the hour of a file's folder begins (µs since 1970 UTC); None if its name has no hour."""
     found = _HOUR.search(name)
     return int(np.datetime64(f"{found[1]}T{found[2]}", "h").astype(np.int64)) * HOUR if found else None
 
 
 def dead_letter_folder(enqueued_us: int) -> str:
-    """Returns the folder of the dead letters that reached the hub then (µs since 1970 UTC).
+    """Returns the folder of dead letters that reached the hub at this time (µs since 1970 UTC).
 
     Spark, Hive and similar readers skip names that begin with `_`.
     """
@@ -109,7 +109,7 @@ def file_name(
     part: int | None,
     extension: str,
 ) -> str:
-    """`<namespace>-<hub>-<id>-i<incarnation>-<first>-<last>-<commit id>[-part].<extension>`.
+    """Returns `<namespace>-<hub>-<id>-i<incarnation>-<first>-<last>-<commit id>[-part].<extension>`.
 
     The namespace has no domain. Each UTF-8 byte of the partition that is not in `a-z`, `0-9` and `-` is
     written as `~` and two hexadecimal digits. The first sequence number has 20 digits, so that the names of
@@ -123,7 +123,7 @@ def file_name(
 
 
 def _date_and_hour(hours: int) -> tuple[str, str]:
-    """Of a number of hours since 1970 UTC."""
+    """Formats a number of hours since 1970 UTC."""
     date, _, hour = str(np.datetime64(hours, "h")).partition("T")
     return date, hour
 

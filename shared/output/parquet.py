@@ -1,4 +1,4 @@
-"""Writes tables as Parquet that every reader can open, and reads what the audit needs."""
+"""Writes tables as Parquet that every reader can open, and reads the parts that the audit needs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -44,15 +44,15 @@ def writer(
     metadata: Mapping[str, str],
     compression: Compression,
 ) -> pq.ParquetWriter:
-    """Writes Parquet row group by row group, in sorted order. Close it at the end.
+    """Creates a writer of sorted Parquet row groups. Close it at the end.
 
     Args:
-        sink: Takes bytes: a file, open for writing.
-        schema: That of every table that is written.
-        order: The columns that rows are sorted by. The first one gets a Bloom filter for each row group.
-        distinct: Expected number of distinct values of that column in a row group.
-        metadata: Goes beside the schema into the file's key-value metadata.
-        compression: The codec of the data pages.
+        sink: a file that is open for writing.
+        schema: that of every table that is written.
+        order: the columns by which rows are sorted. The first one gets a Bloom filter for each row group.
+        distinct: the expected number of distinct values of that column in a row group.
+        metadata: added to the file's key-value metadata, next to the schema.
+        compression: the codec of the data pages.
     """
     ascending = [pq.SortingColumn(schema.get_field_index(name), nulls_first=True) for name in order]
     parquet = pq.ParquetWriter(
@@ -87,7 +87,7 @@ def count_rows(file: BinaryIO) -> int:
 
 
 def read_keys(file: BinaryIO) -> Iterator[Keys]:
-    """The keys of all rows, in batches. Raises DamagedFile."""
+    """Yields the keys of all rows in batches. Raises DamagedFile."""
     with damage():
         for batch in opened(file).iter_batches(BATCH, columns=list(KEY)):
             partitions, sequences, indexes = batch.columns

@@ -1,4 +1,4 @@
-"""What the program asks of the container that a diagnostic setting archives to."""
+"""The calls that the program needs from the container to which a diagnostic setting archives."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class ArchiveBlob:
-    """A blob as a listing shows it."""
+    """A blob as shown by a listing."""
 
     name: str
     size: int
 
 
 class Archive(Protocol):
-    """The container, which is only read. Every call raises BackfillError if it does not succeed."""
+    """The container, which is only read. Every call raises BackfillError if it fails."""
 
     def blobs(self) -> Iterator[ArchiveBlob]:
-        """All blobs, in any order."""
+        """Yields all blobs, in any order."""
 
     def chunks(self, name: str) -> Iterator[bytes]:
-        """The bytes of a blob, in pieces."""
+        """Yields the bytes of a blob in chunks."""

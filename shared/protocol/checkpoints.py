@@ -9,18 +9,18 @@ from shared.input.envelope import HubPartition
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The host continues in a partition after the event that is named here."""
+    """The event after which the host continues in a partition."""
 
     partition: HubPartition
     sequence: int | None
-    """Of that event; None: the checkpoint does not say."""
+    """The sequence number of that event; None if the checkpoint does not have it."""
     offset: str
     modified: int
     """When it was written, in whole seconds; µs since 1970 UTC."""
     etag: str
 
     def stale(self, created: int) -> bool:
-        """Whether it is of an older hub than the one created at this time: its offset means nothing now."""
+        """Whether it belongs to an older hub than the one created at this time, so that it is meaningless."""
         return self.modified < created
 
 
@@ -28,10 +28,10 @@ class Checkpoints(Protocol):
     """The checkpoints of the hub and the consumer group that this app reads."""
 
     def read(self, hub: Iterable[HubPartition]) -> Mapping[HubPartition, Checkpoint]:
-        """Those of the partitions of this hub that have one. Raises StorageError."""
+        """Returns the checkpoints of those partitions that have one. Raises StorageError."""
 
     def delete(self, checkpoint: Checkpoint) -> None:
-        """Deletes this one. Raises PreconditionFailed if it has changed since, and StorageError."""
+        """Deletes a checkpoint. Raises PreconditionFailed if it has changed, and StorageError."""
 
     def write(self, partition: HubPartition, offset: str, sequence: int, before: Checkpoint | None) -> None:
         """Replaces `before` (None: there is none). Raises PreconditionFailed if it changed; StorageError."""

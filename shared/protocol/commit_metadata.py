@@ -1,4 +1,4 @@
-"""The metadata that every file of a commit has about that commit. Pure data."""
+"""The metadata about its commit that every file has. Pure data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from shared.intervals import intervals, size
 
 @dataclass(frozen=True, slots=True)
 class CommitMetadata:
-    """The metadata that every file of a commit has about it (written by shared/export/plan.py)."""
+    """The metadata about its commit that every file has (written by shared/export/plan.py)."""
 
     partition: str
     ledger_id: str
@@ -22,7 +22,7 @@ class CommitMetadata:
     commit_rows: int
     formats: str
     verdict: str
-    """`new`; `stale`: of a hub that is no more; `lost`: refills lost files, of rows counted before."""
+    """`new`; `stale`: from a deleted hub; `lost`: refills lost files, whose rows were counted before."""
     files_before: int
     rows_before: int
     rejected_before: int
@@ -40,7 +40,7 @@ class CommitMetadata:
 
     @classmethod
     def of(cls, metadata: Mapping[str, str]) -> Self | None:
-        """None: this is not the metadata of a file of a commit."""
+        """Parses metadata; None if it is not that of a file of a commit."""
         try:
             metadata = {name: metadata[name] for name in cls.__slots__}
             numbers = {
@@ -65,7 +65,7 @@ class CommitMetadata:
 
     @property
     def envelopes(self) -> int:
-        """How many envelopes the commit counted."""
+        """The number of envelopes that the commit counted."""
         return 0 if self.verdict == "lost" else size(intervals(self.sequences))
 
 
@@ -79,4 +79,4 @@ _OF_CONNECTIONS = {
 
 
 CONNECTIONS = "connections"
-"""Stands for the finished connections in place of a partition's name."""
+"""Represents the finished connections in place of a partition's name."""

@@ -1,4 +1,4 @@
-"""What one commit makes visible, and the ledger that says so. Pure data."""
+"""The plan of a commit: the files that it makes visible, and the next ledger. Pure data."""
 
 from dataclasses import dataclass, replace
 
@@ -7,7 +7,7 @@ from shared.protocol.ledger import Counts, Ledger, StagedFile
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Measurements of a commit besides its counts; times in µs since 1970 UTC."""
+    """Measurements of a commit in addition to its counts; times in µs since 1970 UTC."""
 
     bytes: int = 0
     """Size of the bodies as they arrived."""
@@ -23,17 +23,17 @@ class Measures:
 
 @dataclass(frozen=True, slots=True)
 class CommitPlan:
-    """What one commit will make visible, and the ledger that says so."""
+    """The files that one commit will make visible, and the next ledger."""
 
     ledger: Ledger
     files: tuple[StagedFile, ...]
     segment: bytes | None
-    """The observations, to be stored under the name of the ledger's last segment."""
+    """The observations to store under the name of the ledger's last segment."""
     counts: Counts
-    """What this commit adds to the ledger's counts."""
+    """The counts that this commit adds to those of the ledger."""
     measures: Measures = Measures()
     index: bytes | None = None
-    """The content of the ledger's last index, if that is new."""
+    """The content of the ledger's last index, if that index is new."""
 
     def without_data(self) -> "CommitPlan":
         """Returns the plan without the bytes that are already stored."""

@@ -5,17 +5,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from shared.errors import LedgerError, LedgerTooLarge, LedgerTooNew
 
 MAX_BYTES = 4 << 20
-"""Maximum size of a document. Real ones have kilobytes; one Put Blob takes far more, and is never split."""
+"""Maximum size of a document. Real ones are kilobytes; one Put Blob takes far more and is never split."""
 
 
 class Data(BaseModel):
-    """A part of a document: immutable. Keys of a newer program survive a rewrite by this one."""
+    """A part of a document. Immutable. Keys of a newer program survive a rewrite by this one."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
 
 class Document(Data):
-    """A document that is written as a whole, with the format that a reader must know."""
+    """A document that is written as a whole, with the format that a reader must support."""
 
     format: int
 

@@ -35,7 +35,7 @@ class Position:
         return 0 if self.drained(incarnation) else max(1, self.last + 1 - (incarnation.next or 0))
 
     def lag(self, ledger: Ledger | None, now: int) -> Lag:
-        """How far this ledger's commits are behind (None: there are none); `now` in µs since 1970 UTC."""
+        """Returns the lag of this ledger's commits (None: there is no ledger); `now` in µs since 1970 UTC."""
         incarnation = ledger.incarnation if ledger else Incarnation()
         behind = self.behind(incarnation)
         since = incarnation.newest if incarnation.newest >= 0 else self.enqueued
@@ -53,7 +53,7 @@ class HubState:
     positions: Mapping[HubPartition, Position]
 
     def has(self, ledger: Ledger) -> bool:
-        """Whether the ledger is of a partition of this hub."""
+        """Whether the ledger belongs to a partition of this hub."""
         return any(str(partition) == ledger.partition for partition in self.positions)
 
 
@@ -63,7 +63,7 @@ class Fetched:
 
     envelope: Envelope
     offset: str
-    """Where it lies in its partition, as a checkpoint names it."""
+    """Its offset in the partition, as written in a checkpoint."""
 
 
 class Hub(Protocol):

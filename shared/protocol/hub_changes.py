@@ -8,10 +8,11 @@ from shared.protocol.ledger import Ledger
 
 
 def with_hub_created(ledger: Ledger, created: int) -> Ledger:
-    """With the time at which the hub was created, as the hub said; itself where that tells nothing new.
+    """Records the creation time that the hub reported; returns the same ledger if that is not new.
 
-    What was committed before that time is of an older hub. So this may open an incarnation, which then
-    has only what was committed since: all else below its `next` is a gap, to be filled from the hub.
+    Everything committed before that time belongs to an older hub. This may therefore begin an incarnation,
+    which has only what was committed since then; everything else below its `next` is a gap, to be filled
+    from the hub.
     """
     now = ledger.incarnation
     known = [one.created for one in (*ledger.past, now) if one.created is not None]
@@ -40,7 +41,7 @@ def _split(
     new: tuple[Interval, ...],
     runs: Sequence[CommittedRun],
 ) -> Ledger:
-    """With the sequence numbers `new` of the current incarnation moved to one of their own."""
+    """Moves the sequence numbers `new` of the current incarnation to a new incarnation."""
     now = ledger.incarnation
     before = now.model_copy(
         update={
@@ -66,11 +67,11 @@ def _split(
 
 
 def with_skipped(ledger: Ledger, sequence: int, newest: int) -> Ledger:
-    """With all up to this sequence number noted as a gap, as far as it was not committed.
+    """Records all sequence numbers up to this one that were not committed as a gap.
 
     Args:
-        ledger: of a partition of the hub.
-        sequence: of an event of the same hub that the host has passed.
+        ledger: that of a partition of the hub.
+        sequence: that of an event of the same hub that the host has passed.
         newest: a time at which that event was in the hub, or later, µs since 1970 UTC.
     """
     now = ledger.incarnation

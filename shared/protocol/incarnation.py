@@ -9,11 +9,11 @@ from shared.protocol.documents import Data
 from shared.protocol.packing import Intervals
 
 TOLERANCE = 10_000_000
-"""Microseconds by which the clocks of a hub's nodes may differ; re-creating a hub takes longer."""
+"""Microseconds by which the clocks of a hub's nodes may differ. Re-creating a hub takes longer."""
 PAUSE = 1_000_000
-"""Microseconds without an event that may hide that the hub was deleted and created again."""
+"""A pause of this many microseconds may hide that the hub was deleted and created again."""
 MAX_RUNS = 512
-"""Committed runs that an incarnation keeps until the timer has confirmed whose they are."""
+"""Maximum committed runs that an incarnation keeps until the timer has confirmed their hub."""
 NEVER = 1 << 62
 
 
@@ -34,27 +34,27 @@ class CommittedRun(NamedTuple):
 
 
 class Incarnation(Data):
-    """The progress in one life of a hub: its sequence numbers begin again when it is created again."""
+    """The progress in one life of a hub, whose sequence numbers start over when it is created again."""
 
     number: int = 0
     began: int | None = None
-    """Enqueued time of its first envelope, or the hub's creation: microseconds since 1970 UTC."""
+    """The enqueued time of its first envelope, or the hub's creation time; microseconds since 1970 UTC."""
     created: int | None = None
-    """When the hub was created, as the timer read it from the hub; None: not known yet."""
+    """When the hub was created, as the hub told the timer; None if not known yet."""
     next: int | None = None
     """The sequence number after the highest committed one."""
     newest: int = -1
-    """The highest enqueued time committed, whatever the envelope held."""
+    """The highest enqueued time committed, regardless of the envelope's content."""
     gaps: Intervals = ()
-    """Sequence numbers below `next` that never came."""
+    """Sequence numbers below `next` that never arrived."""
     recent: tuple[CommittedRun, ...] = ()
-    """What was committed and may be of a newer hub: the timer has not read `created` since."""
+    """Runs that may belong to a newer hub, because the timer has not read `created` since their commit."""
     earlier: tuple[Interval, ...] = ()
-    """Sequence numbers that were committed under the number before: `created` was not known yet."""
+    """Sequence numbers that were committed under the previous number, because `created` was not known yet."""
 
     @property
     def since(self) -> int | None:
-        """Events enqueued before this time are of an older hub; None: nothing is known."""
+        """Events enqueued before this time belong to an older hub; None if the time is unknown."""
         if self.created is not None:
             return self.created
         return None if self.began is None else self.began - TOLERANCE
@@ -68,14 +68,14 @@ class Incarnation(Data):
         )
 
     def take(self, envelopes: Iterable[Envelope], now: int = NEVER) -> "Incarnation":
-        """The progress after these envelopes, none of which it has; `now`: when they are committed."""
+        """Returns the progress after these envelopes, which must be new; `now`: when they are committed."""
         progress = Progress(self, now)
         for envelope in envelopes:
             progress.take(envelope)
         return progress.incarnation()
 
     def confirmed(self, created: int, until: int) -> "Incarnation":
-        """Without the runs that are known to be of this hub: it was still there at `until`."""
+        """Removes the runs that are known to belong to this hub, because it still existed at `until`."""
         if self.created != created or not self.recent:
             return self
         left = tuple(run for run in self.recent if run.latest >= until)
@@ -83,7 +83,7 @@ class Incarnation(Data):
 
 
 class Progress:
-    """The progress of an incarnation while envelopes are added to it."""
+    """The progress of an incarnation while envelopes are being added to it."""
 
     def __init__(self, start: Incarnation, now: int = NEVER) -> None:
         """`now`: when the envelopes are committed, microseconds since 1970 UTC."""
@@ -102,7 +102,7 @@ class Progress:
         return self.began - TOLERANCE
 
     def take(self, envelope: Envelope) -> None:
-        """Adds an envelope that it does not have."""
+        """Adds an envelope that is not committed yet."""
         sequence, enqueued, next_ = envelope.sequence, envelope.enqueued, self.next
         if next_ is None or sequence >= next_:
             if sequence > (next_ or 0):
@@ -126,7 +126,7 @@ class Progress:
             self.began = enqueued
 
     def incarnation(self) -> Incarnation:
-        """The progress so far."""
+        """Returns the progress so far."""
         recent = [*self._recent, CommittedRun(*self._run)] if self._run else self._recent
         while len(recent) > MAX_RUNS:
             _join_shortest_pause(recent)

@@ -16,13 +16,13 @@ from shared.protocol.unclaimed_keys import UnclaimedKeys
 
 FORMAT = 1
 LISTED = 256
-"""Segments that a ledger lists itself; with more of them, they go into an index."""
+"""Maximum segments that a ledger lists itself; further ones are moved to an index."""
 REMEMBERED = 8
-"""Older incarnations that a ledger still knows."""
+"""Maximum older incarnations that a ledger remembers."""
 
 
 class PendingFile(Data):
-    """A file that a commit makes visible, with all that its publisher needs."""
+    """A file that a commit makes visible, with everything needed to publish it."""
 
     name: str
     block_ids: tuple[str, ...]
@@ -30,31 +30,31 @@ class PendingFile(Data):
     content_encoding: str | None = None
     metadata: dict[str, str]
     staged_at: int
-    """Microseconds since 1970 UTC: uncommitted blocks live a week."""
+    """Microseconds since 1970 UTC; uncommitted blocks expire after a week."""
 
 
 @dataclass(frozen=True, slots=True)
 class StagedFile:
-    """A file to stage: what the ledger says of it, and its bytes."""
+    """A file to stage: its entry in the ledger, and its bytes."""
 
     pending: PendingFile
     data: bytes
 
 
 class Segment(Data):
-    """The observations of one commit, in a state blob of their own, not yet merged."""
+    """The observations of one commit, in a separate state blob, not merged yet."""
 
     name: str
     ordinal: int
     observations: int
     newest: int
-    """The ledger's newest enqueued time at this commit: how far merging it brings the clock."""
+    """The ledger's newest enqueued time at this commit, to which merging it advances the clock."""
     committed_at: int = 0
     """Microseconds since 1970 UTC."""
 
 
 class Index(Data):
-    """A state blob that lists older segments: a ledger stays small while the timer stands still."""
+    """A state blob that lists older segments, so that a ledger stays small while the timer is stopped."""
 
     name: str
     last: int
@@ -63,20 +63,20 @@ class Index(Data):
 
 
 class Segments(Data):
-    """What such a blob holds."""
+    """The content of an index."""
 
     segments: tuple[Segment, ...]
 
 
 class Lost(Data):
-    """Sequence numbers whose share of a folder is gone, because a file's blocks were."""
+    """Sequence numbers whose rows are missing in a folder, because a file's blocks expired."""
 
     folder: str
     incarnation: int
     sequences: tuple[Interval, ...]
 
     def split(self, number: int, moved: Sequence[Interval]) -> Iterator["Lost"]:
-        """The same, where these sequence numbers of incarnation `number` are now of the next one."""
+        """Splits it, if these sequence numbers of incarnation `number` have moved to the next one."""
         if self.incarnation != number:
             yield self
             return
@@ -89,7 +89,7 @@ class Lost(Data):
 
 
 class Broken(Data):
-    """Messages that broke the planning of a commit, and became dead letters, in one hour."""
+    """The number of messages in one hour that broke the planning of a commit and became dead letters."""
 
     hour: int = 0
     """Hours since 1970 UTC."""
@@ -97,7 +97,7 @@ class Broken(Data):
 
 
 class Counts(Data):
-    """What a ledger has seen from its beginning: records = rows + rejected + skipped."""
+    """The counts since the ledger began: records = rows + rejected + skipped."""
 
     envelopes: int = 0
     records: int = 0
@@ -108,7 +108,7 @@ class Counts(Data):
     """Texts in rows that were replaced, by kind of secret."""
     files: int = 0
     lost: int = 0
-    """Of these files, how many could not be published."""
+    """The number of these files that could not be published."""
 
     def plus(self, other: "Counts") -> "Counts":
         """The sum."""
@@ -131,44 +131,44 @@ def _sum(some: Mapping[str, int], others: Mapping[str, int]) -> dict[str, int]:
 
 
 class Ledger(Document):
-    """What has been committed of one partition. Immutable: each change is a new value."""
+    """What has been committed of one partition. Immutable: each change returns a new value."""
 
     format: int = FORMAT
     ledger_id: str
-    """Random, for life: tells a ledger from another one in its place."""
+    """Random and permanent; distinguishes a ledger from another one with the same name."""
     partition: str
     ordinal: int = 0
-    """How often it was written: never restarts, grows by one."""
+    """The number of times it was written. It never restarts and grows by one."""
     commit_id: str = ""
     committed_at: int = 0
     incarnation: Incarnation = Incarnation()
     past: tuple[Incarnation, ...] = ()
     files: tuple[PendingFile, ...] = ()
-    """To publish; replaced only once all of them are confirmed."""
+    """Files to publish. The list is replaced only after all of them are confirmed."""
     indexes: tuple[Index, ...] = ()
-    """Of the segments before those in `segments`."""
+    """Indexes of the segments before those in `segments`."""
     segments: tuple[Segment, ...] = ()
     trimmed: int = 0
-    """Segments up to this ordinal were merged and dropped from the list: the state table has them."""
+    """Segments up to this ordinal were merged into the state table and removed from the list."""
     lost: tuple[Lost, ...] = ()
     searches: int = 0
-    """How often files were found to be gone. Two searches at the same time must not note the same ones."""
+    """How often missing files were recorded. Two concurrent searches must not record the same ones."""
     counts: Counts = Counts()
     unclaimed: dict[str, UnclaimedKeys] = Field(default_factory=dict)
-    """By the name of the table."""
+    """By name of the table."""
     broken: Broken = Broken()
-    """Of the last hour in which there were any."""
+    """For the last hour in which there were any."""
     chain: str = GENESIS
-    """Over all files ever committed: see shared/digests.py."""
+    """The chain value over all files ever committed (see shared/digests.py)."""
 
     @property
     def older(self) -> tuple[Incarnation, ...]:
-        """The incarnations before this one; -1 stands for a hub that was gone before the first commit."""
+        """The incarnations before this one; -1 represents a hub that was deleted before the first commit."""
         return self.past or (Incarnation(number=-1),)
 
     @staticmethod
     def name(partition: HubPartition) -> str:
-        """The name of its blob in the state container."""
+        """Returns the name of its blob in the state container."""
         return f"ledgers/{partition.namespace}/{partition.hub}/{partition.id}.json"
 
     @classmethod
@@ -185,28 +185,28 @@ class Ledger(Document):
         return documents.dump(self, f"ledger of {self.partition}", contents)
 
     def with_new_incarnation(self, began: int | None, created: int | None = None) -> "Ledger":
-        """With a new incarnation: the hub was created again at `began`. What was lost stays lost."""
+        """Begins a new incarnation, because the hub was created again at `began`. Lost files stay lost."""
         now = Incarnation(number=self.incarnation.number + 1, began=began, created=created)
         return self.followed_by(self.incarnation, now)
 
     def with_hub_confirmed(self, created: int, until: int) -> "Ledger":
-        """Without what is remembered in case the hub was created again: it was the same hub at `until`."""
+        """Removes what is kept in case the hub was created again, because it was the same hub at `until`."""
         now = self.incarnation.confirmed(created, until)
         return self if now is self.incarnation else self.with_incarnation(now)
 
     def with_incarnation(self, incarnation: Incarnation) -> "Ledger":
-        """With the current incarnation replaced."""
+        """Replaces the current incarnation."""
         return self.model_copy(update={"incarnation": incarnation})
 
     def followed_by(self, before: Incarnation, after: Incarnation) -> "Ledger":
-        """With `after` as the current incarnation, and `before` as the one that preceded it."""
+        """Makes `after` the current incarnation, and `before` the one that preceded it."""
         past = (*self.past, before.model_copy(update={"recent": ()}))[-REMEMBERED:]
         return self.model_copy(update={"incarnation": after, "past": past})
 
     def numbered(self, incarnation: int, sequences: Sequence[Interval]) -> dict[int, tuple[Interval, ...]]:
-        """By incarnation, the sequence numbers that files of this incarnation have.
+        """Returns the sequence numbers that files of this incarnation have, by incarnation in their names.
 
-        They differ where files were committed before the timer knew that the hub had been created again.
+        It differs for files that were committed before the timer knew that the hub had been created again.
         """
         found = {incarnation: tuple(sequences)}
         for life in (*self.past, self.incarnation):
@@ -217,7 +217,7 @@ class Ledger(Document):
         return {number: part for number, part in found.items() if part}
 
     def with_lost(self, files: Sequence[PendingFile], commit_id: str, now: int) -> "Ledger":
-        """With these files noted as lost instead of listed."""
+        """Records these files as lost instead of listing them."""
         lost = tuple(
             Lost(folder=file.name[: file.name.rindex("/") + 1], incarnation=number, sequences=sequences)
             for file in files
@@ -231,7 +231,7 @@ class Ledger(Document):
 
     def _numbered(self, file: PendingFile) -> dict[int, tuple[Interval, ...]]:
         number, sequences = int(file.metadata["incarnation"]), intervals(file.metadata["sequences"])
-        # What is quarantined was of that older hub, whatever has been committed under its number since.
+        # Quarantined events belong to that older hub, whatever has been committed under its number since.
         return (
             self.numbered(number, sequences)
             if file.metadata.get("verdict") != "stale"
@@ -239,17 +239,17 @@ class Ledger(Document):
         )
 
     def confirmed(self, commit_id: str, now: int) -> "Ledger":
-        """With an empty list: all its files are visible."""
+        """Empties the list, because all its files are visible."""
         return self.written(commit_id, now).model_copy(update={"files": ()})
 
     def written(self, commit_id: str, now: int) -> "Ledger":
-        """As the next write of it: with the next ordinal."""
+        """Returns the ledger with the next ordinal, as it is written next."""
         return self.model_copy(
             update={"ordinal": self.ordinal + 1, "commit_id": commit_id, "committed_at": now}
         )
 
     def with_segment(self, segment: Segment) -> tuple["Ledger", bytes | None]:
-        """With one more segment; and what is to be stored as its last index, if that is a new one."""
+        """Adds a segment; also returns the content of the last index, if that is a new one to store."""
         if len(self.segments) < LISTED:
             return self.model_copy(update={"segments": (*self.segments, segment)}), None
         index = Index(
@@ -261,7 +261,7 @@ class Ledger(Document):
         return self.model_copy(update={"indexes": (*self.indexes, index), "segments": (segment,)}), data
 
     def without_merged(self, watermark: int, before: int) -> "Ledger":
-        """Without the segments up to the watermark that were committed before: they are merged."""
+        """Removes merged segments: those up to the watermark that were committed before `before`."""
         kept = tuple(one for one in self.segments if one.ordinal > watermark or one.committed_at >= before)
         indexes = tuple(one for one in self.indexes if one.last > watermark)
         gone = {one.ordinal for one in self.segments} - {one.ordinal for one in kept}

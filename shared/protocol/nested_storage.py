@@ -1,4 +1,4 @@
-"""Shows a folder of the state container as a state of its own, beside the same output container."""
+"""Presents a folder of the state container as a separate state with the same output container."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,11 +6,11 @@ from shared.protocol.ledger import PendingFile, StagedFile
 from shared.protocol.storage import Blob, BlobInfo, Publication, Storage
 
 BACKFILL = "backfill/"
-"""The folder of the state of `backfill`: exporters and timers, which read `ledgers/`, never look into it."""
+"""The folder of `backfill`'s state. Exporters and timers read `ledgers/`, and never look into it."""
 
 
 class NestedStorage:
-    """Storage whose state blobs lie in a folder of those of another one. Implements `Storage`."""
+    """Storage whose state blobs are in a folder of another storage's state. Implements `Storage`."""
 
     def __init__(self, storage: Storage, folder: str = BACKFILL) -> None:
         """`folder` ends with a slash."""

@@ -7,10 +7,10 @@ from shared.protocol.ledger import Ledger, Lost
 
 
 def with_exported(ledger: Ledger, sequences: Sequence[Interval], newest: int) -> Ledger:
-    """With these sequence numbers of its incarnation as committed: the output has them.
+    """Records these sequence numbers of its incarnation as committed, because the output has them.
 
     Args:
-        ledger: one that was restored, and has forgotten their commits.
+        ledger: one that was restored and lacks their commits.
         sequences: ascending, and not empty.
         newest: a time at which their events were in the hub, or later, µs since 1970 UTC.
     """
@@ -29,7 +29,7 @@ def with_exported(ledger: Ledger, sequences: Sequence[Interval], newest: int) ->
 
 
 def with_gone(ledger: Ledger, lost: Sequence[Lost]) -> Ledger:
-    """With this noted as lost, so that it is refilled."""
+    """Records these as lost, so that they are refilled."""
     return ledger.model_copy(update={"lost": (*ledger.lost, *lost), "searches": ledger.searches + 1})
 
 

@@ -18,7 +18,7 @@ MARKER = "_state.json"
 IDENTITY = "state.json"
 """In the state container."""
 CHECKED = MINUTE
-"""Microseconds for which a container that was found to belong here is not checked again."""
+"""Microseconds for which a successful check of a container is valid."""
 MAX_BYTES = 1 << 16
 
 
@@ -29,16 +29,16 @@ class Identity(Data):
     state_id: str
     """Random."""
     name: str = ""
-    """`account/container`, as it was when this was written: for people."""
+    """`account/container` at the time of writing, for people."""
 
     @classmethod
     def parse(cls, data: bytes, blob: str) -> Self:
-        """The identity in these bytes. Raises LedgerError."""
+        """Parses an identity. Raises LedgerError."""
         try:
             return cls.model_validate_json(data)
         except ValidationError as error:
             raise LedgerError(
-                f"{blob}: does not name a state container: {data[:60]!r}: restore it"
+                f"{blob}: does not identify a state container: {data[:60]!r}: restore it"
             ) from error
 
 
@@ -58,7 +58,7 @@ class Ownership:
     def check(self, function: FunctionName) -> None:
         """Claims an output container that has no marker; counts an alarm of this function if it cannot.
 
-        Raises OutputConflict if it belongs to another state, LedgerError if nobody can tell, StorageError.
+        Raises OutputConflict if it belongs to another state, LedgerError if that is unknown, StorageError.
         """
         asked = self._now()
         if self._checked is not None and abs(asked - self._checked) < CHECKED:
@@ -75,7 +75,7 @@ class Ownership:
         self._checked = asked
 
     def _identity(self) -> Identity:
-        """That of this state container, which gets one if it has none."""
+        """Returns the identity of this state container, and creates one if there is none."""
         found = identity(self._storage)
         if found:
             return found
@@ -90,7 +90,7 @@ class Ownership:
         return made
 
     def _claim(self, ours: Identity) -> Identity:
-        """Writes the marker; what it says then, which is another's if that was faster."""
+        """Writes the marker, and returns its content, which is another state's if that was faster."""
         file = PendingFile(
             name=MARKER,
             block_ids=(f"{self._new_id()}-00000",),
@@ -109,30 +109,30 @@ class Ownership:
 
 
 def identity(storage: Storage) -> Identity | None:
-    """What the state container is; None: nothing has run on it yet. Raises LedgerError."""
+    """Returns the identity of the state container; None if nothing has run on it yet. Raises LedgerError."""
     blob = storage.read(IDENTITY)
     return Identity.parse(blob.data, IDENTITY) if blob else None
 
 
 def marker(storage: Storage) -> Identity | None:
-    """The state that the output container belongs to; None: no one's yet. Raises LedgerError."""
+    """Returns the state that owns the output container; None if there is none yet. Raises LedgerError."""
     if not storage.exists(MARKER):
         return None
     return Identity.parse(storage.part(MARKER, 0, MAX_BYTES), MARKER)
 
 
 def conflict(ours: Identity | None, theirs: Identity) -> str:
-    """Says that an output container belongs to another state, and what to do."""
+    """Describes that an output container belongs to another state, and what to do."""
     return (
         f"the output container belongs to the state container {theirs.name or '?'} ({theirs.state_id}),"
         f" not to {ours.name if ours else 'this one'} ({ours.state_id if ours else 'which is new'}):"
-        " give this app an output container of its own, or set STATE_CONTAINER back;"
-        f" if that state is gone for good, delete {MARKER} in the output container"
+        " give this app its own output container, or set STATE_CONTAINER back;"
+        f" if that state is permanently lost, delete {MARKER} in the output container"
     )
 
 
 def problem(storage: Storage) -> str | None:
-    """What is wrong with the pair of containers, for `status`; None: nothing. Nothing is written."""
+    """Returns a problem with the two containers for `status`, or None. Writes nothing."""
     try:
         ours, theirs = identity(storage), marker(storage)
     except LedgerError as error:

@@ -11,11 +11,11 @@ from pydantic import BeforeValidator, PlainSerializer
 from shared.intervals import Interval
 
 PLAIN = 10_000
-"""Intervals up to which they are written as numbers, which people can read."""
+"""Up to this many intervals are written as numbers, which people can read."""
 
 
 def packed(intervals: Sequence[Interval]) -> Sequence[Interval] | str:
-    """The ascending intervals, as text if they are many: differences of neighbors, compressed."""
+    """Returns ascending intervals; many of them as text: the differences of neighbors, compressed."""
     if len(intervals) <= PLAIN:
         return intervals
     ends = np.array(intervals, np.int64).ravel()
@@ -23,7 +23,7 @@ def packed(intervals: Sequence[Interval]) -> Sequence[Interval] | str:
 
 
 def unpacked(value: Any) -> Any:
-    """The intervals that `packed` wrote; anything else is left to the validation of the field."""
+    """Returns the intervals that `packed` wrote; other values are left to the validation of the field."""
     if not isinstance(value, str):
         return value
     try:

@@ -1,4 +1,4 @@
-"""The commit step shared by exporter and timer: publishes the files a ledger lists."""
+"""The commit step that exporter and timer share: publishes the files that a ledger lists."""
 
 import logging
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from shared.protocol.storage import Publication, Storage
 from shared.timeunits import DAY, MINUTE
 
 BLOCKS_LIVE = 6 * DAY
-"""Microseconds for which staged blocks surely exist: Azure keeps uncommitted blocks for a week.
+"""Microseconds for which staged blocks certainly exist: Azure keeps uncommitted blocks for a week.
 
 Source: learn.microsoft.com/rest/api/storageservices/put-block, remarks.
 """
 PENDING = 2 * MINUTE
-"""Microseconds after which the timer publishes what a ledger still lists, and empties its list."""
+"""Microseconds after which the timer publishes the files that a ledger still lists, and empties its list."""
 
 log = logging.getLogger(__name__)
 
@@ -30,24 +30,24 @@ class Publishable(Protocol):
         """To publish."""
 
     def with_lost(self, files: Sequence[PendingFile], commit_id: str, now: int) -> Self:
-        """With these files noted as lost instead of listed."""
+        """Records these files as lost instead of listing them."""
 
     def dump(self) -> bytes:
-        """As the bytes of one Put Blob."""
+        """Serializes it for one Put Blob."""
 
 
 def publish[L: Publishable](storage: Storage, name: str, ledger: L, etag: str, stamp: Stamp) -> tuple[L, str]:
     """Makes every listed file visible. Returns the ledger and its ETag, which change if a file is lost.
 
-    Blocks that are gone mean that the file was published and then deleted, by a lifecycle rule or by
-    compaction, unless they may have expired: then the file is lost, and the ledger says so.
+    If its blocks do not exist, the file was published and then deleted by a lifecycle rule or by compaction,
+    unless the blocks may have expired: then the file is lost, and the ledger records that.
     Raises PreconditionFailed if another writer was faster: start again with the current ledger.
     """
     return _settle(storage, name, ledger, etag, stamp, storage.publish(ledger.files))
 
 
 def repair[L: Publishable](storage: Storage, name: str, ledger: L, etag: str, stamp: Stamp) -> tuple[L, str]:
-    """As `publish`, of a ledger that somebody else wrote, or this process before something failed."""
+    """Like `publish`, for a ledger that another process wrote, or this one before a failure."""
     outcomes = storage.publish(ledger.files)
     telemetry.repaired(name, outcomes.count(Publication.DONE))
     return _settle(storage, name, ledger, etag, stamp, outcomes)
@@ -56,7 +56,7 @@ def repair[L: Publishable](storage: Storage, name: str, ledger: L, etag: str, st
 def _settle[L: Publishable](
     storage: Storage, name: str, ledger: L, etag: str, stamp: Stamp, outcomes: Sequence[Publication]
 ) -> tuple[L, str]:
-    """The ledger and its ETag after this was the outcome of publishing its files."""
+    """Returns the ledger and its ETag after publishing its files with these outcomes."""
     gone = [
         file
         for file, outcome in zip(ledger.files, outcomes, strict=True)
@@ -90,7 +90,7 @@ def _settle[L: Publishable](
 
 
 def repair_ledger(storage: Storage, name: str, stamp: Stamp) -> bool:
-    """Publishes what the ledger of this name lists and empties the list; whether there was anything to do.
+    """Publishes the files that a ledger lists and empties the list; returns whether it had to do anything.
 
     Completes the work of an exporter that died between its ledger write and its last publish. Raises
     PreconditionFailed if the exporter was faster: then there is nothing to repair.

@@ -1,4 +1,4 @@
-"""Selects the envelopes one commit can take, by comparing each with what is already committed. Pure."""
+"""Selects the envelopes of one commit by comparing each with what is already committed. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,42 +10,42 @@ from shared.protocol.incarnation import NEVER, TOLERANCE, Incarnation, Progress
 from shared.protocol.ledger import Ledger, Lost
 
 MAX_RUNS = 64
-"""Runs of sequence numbers in one commit: they are listed in each file's metadata, which holds 8 KiB."""
+"""Maximum runs of sequence numbers in one commit; each file's metadata (at most 8 KiB) lists them."""
 
 
 class Verdict(Enum):
-    """How an envelope stands to what has been committed."""
+    """How an envelope relates to what has been committed."""
 
     NEW = auto()
-    """Not committed yet: above all others, or inside a noted gap."""
+    """Not committed yet: above all others, or inside a known gap."""
     RECREATED = auto()
-    """The first envelope of a hub that was created again: sequence numbers began again, time did not."""
+    """The first envelope of a hub that was created again: sequence numbers started over, time did not."""
     STALE = auto()
-    """From a deleted hub and never committed, because its owner was too late. Quarantined."""
+    """From a deleted hub and never committed, because its owner was too late. It is quarantined."""
     LOST = auto()
-    """Committed, but a file that held some of it could not be published: may refill that."""
+    """Committed, but a file with some of its rows could not be published, so it may refill that file."""
     DUPLICATE = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Envelopes of a batch that one commit can take: all of one verdict and one incarnation, in order."""
+    """Envelopes of a batch for one commit: all of one verdict and one incarnation, in order."""
 
     verdict: Verdict
     """NEW, STALE or LOST."""
     incarnation: int
     ledger: Ledger
-    """The ledger to continue from: with a new incarnation if the hub was created again."""
+    """The ledger to continue from, with a new incarnation if the hub was created again."""
     envelopes: tuple[Envelope, ...]
 
 
 def select(ledger: Ledger, envelopes: Iterable[Envelope]) -> Selection | None:
-    """The first envelopes that are no duplicates and can share a commit; None when all are duplicates."""
+    """Selects the first envelopes that are not duplicates and can share a commit; None if there are none."""
     base, at, kind, number = ledger, ledger, None, 0
-    progress: Progress | None = None  # of the chosen ones, as far as they are folded in
+    progress: Progress | None = None  # of the chosen ones that are folded in so far
     folders: set[str] = set()
     chosen: list[Envelope] = []
-    folded = 0  # how many of the chosen ones are: contiguous ones need not be folded one by one
+    folded = 0  # the number of these; contiguous ones need not be folded individually
     expected = earliest = -1
     runs = 0
     for envelope in envelopes:
@@ -62,7 +62,7 @@ def select(ledger: Ledger, envelopes: Iterable[Envelope]) -> Selection | None:
             base = at = at.with_new_incarnation(envelope.enqueued)
             verdict = Verdict.NEW
         incarnation = at.older[older(at, envelope)] if verdict is Verdict.STALE else at.incarnation
-        # What is lost again has all sequence numbers of its commit: so they must lack the same folders.
+        # If this commit is lost again, all its sequence numbers are: so they must lack the same folders.
         lacking = lost_in(at, envelope) if verdict is Verdict.LOST else set()
         if kind is None:
             kind, number, folders = verdict, incarnation.number, lacking
@@ -80,7 +80,7 @@ def select(ledger: Ledger, envelopes: Iterable[Envelope]) -> Selection | None:
 def _folded(
     ledger: Ledger, verdict: Verdict | None, progress: Progress | None, envelopes: Sequence[Envelope]
 ) -> Ledger:
-    """The ledger after these envelopes; new ones are added to the progress instead."""
+    """Returns the ledger after these envelopes; new ones are added to the progress instead."""
     if progress:
         for envelope in envelopes:
             progress.take(envelope)
@@ -89,11 +89,11 @@ def _folded(
 
 
 def verdict_on(ledger: Ledger, envelope: Envelope, progress: Progress | None = None) -> Verdict:
-    """How the envelope stands to what has been committed, and to the progress made in this commit."""
+    """Returns how an envelope relates to what has been committed, and to the progress in this commit."""
     now: Incarnation | Progress = progress or ledger.incarnation
     sequence, time = envelope.sequence, envelope.enqueued
     above = now.next is None or sequence >= now.next
-    # Below, and while no older hub is known: an operator rewound to before the first commit.
+    # Below `next` while no older hub is known: an operator rewound to before the first commit.
     if now.since is not None and time < now.since and (ledger.past or above):
         past = ledger.older[older(ledger, envelope)]
         return Verdict.DUPLICATE if past.has(envelope) and time <= past.newest else Verdict.STALE
@@ -107,7 +107,7 @@ def verdict_on(ledger: Ledger, envelope: Envelope, progress: Progress | None = N
 
 
 def lost_in(ledger: Ledger, envelope: Envelope) -> set[str]:
-    """The folders that lack what this envelope has in them."""
+    """Returns the folders that lack rows of this envelope."""
     number, sequence = ledger.incarnation.number, envelope.sequence
     return {
         one.folder for one in ledger.lost if one.incarnation == number and within(one.sequences, sequence)
@@ -115,7 +115,7 @@ def lost_in(ledger: Ledger, envelope: Envelope) -> set[str]:
 
 
 def older(ledger: Ledger, envelope: Envelope) -> int:
-    """The index in `Ledger.older` of the incarnation that was alive when the envelope was enqueued."""
+    """Returns the index in `Ledger.older` of the incarnation that existed when the envelope was enqueued."""
     alive = [
         i
         for i, one in enumerate(ledger.older)
@@ -125,7 +125,7 @@ def older(ledger: Ledger, envelope: Envelope) -> int:
 
 
 def advance(ledger: Ledger, verdict: Verdict, envelopes: Sequence[Envelope], now: int = NEVER) -> Ledger:
-    """With the progress that committing these envelopes at `now` makes, all of them of this verdict."""
+    """Adds the progress of committing these envelopes, which all have this verdict, at `now`."""
     match verdict:
         case Verdict.NEW:
             return ledger.model_copy(update={"incarnation": ledger.incarnation.take(envelopes, now)})

@@ -1,4 +1,4 @@
-"""The few storage calls that the commit protocol needs, and the data that they take and give."""
+"""The storage calls that the commit protocol needs, and the data that they take and return."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from typing import Protocol
 from shared.protocol.ledger import PendingFile, StagedFile
 
 DEAD_LETTERS = "_dead_letters"
-"""What the names of dead letters' files begin with. They can lie in a container of their own."""
+"""The prefix of dead-letter files, which can be in a separate container."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A state blob as it was read."""
+    """The content and ETag of a state blob."""
 
     data: bytes
     etag: str
@@ -33,10 +33,10 @@ class BlobInfo:
 
 
 def is_directory(name: str, metadata: Mapping[str, str]) -> bool:
-    """Whether a listing shows a directory here, or the marker that some tools put in its place.
+    """Whether an entry of a listing is a directory, or the marker that some tools write in its place.
 
     Accounts with a hierarchical namespace (Data Lake Storage Gen2) list each directory as an empty blob with
-    this metadata, before what is in it. Source: learn.microsoft.com/rest/api/storageservices/list-blobs.
+    this metadata, before its content. Source: learn.microsoft.com/rest/api/storageservices/list-blobs.
     """
     return name.endswith("/") or any(
         key.lower() == "hdi_isfolder" and value.lower() == "true" for key, value in metadata.items()
@@ -57,61 +57,61 @@ class Publication(Enum):
 class Storage(Protocol):
     """Two containers: state (ledgers, segments, manifest, state table) and output (files).
 
-    Files of dead letters may lie in a third one, which only the implementation knows: their names, and the
-    calls, are those of output files.
+    Dead-letter files may be in a third one, which only the implementation knows: they have names and calls
+    like output files.
 
     Every call raises PreconditionFailed (it had no effect), OutcomeUnknown (it may have had) or another
     StorageError.
     """
 
     def read(self, name: str) -> Blob | None:
-        """A state blob; None: there is none."""
+        """Reads a state blob; None if it does not exist."""
 
     def read_all(self, names: Sequence[str]) -> list[Blob | None]:
-        """Several state blobs, several at a time."""
+        """Reads several state blobs, several at a time."""
 
     def write(self, name: str, data: bytes, etag: str | None) -> str:
-        """Puts a state blob in one call if it still has the ETag (None: if there is none); its new ETag."""
+        """Puts a state blob in one call if its ETag matches (None: it does not exist); returns the new."""
 
     def put(self, name: str, data: bytes) -> None:
-        """Puts a state blob whose name is used once only."""
+        """Puts a state blob whose name is used only once."""
 
     def delete(self, names: Sequence[str]) -> None:
-        """Deletes those of these state blobs that are there, several at a time."""
+        """Deletes those of these state blobs that exist, several at a time."""
 
     def names(self, prefix: str) -> list[str]:
-        """The state blobs whose names begin so, sorted."""
+        """Returns the sorted names of state blobs with this prefix."""
 
     def stage(self, files: Sequence[StagedFile]) -> None:
-        """Puts the blocks of output files: no reader can see them."""
+        """Puts the blocks of output files, which no reader can see."""
 
     def stage_block(self, name: str, block_id: str, data: bytes) -> None:
-        """Puts one block of an output file that is made of several."""
+        """Puts one block of an output file that consists of several."""
 
     def publish(self, files: Sequence[PendingFile]) -> list[Publication]:
-        """Makes staged files visible, each under a name that has no blob yet."""
+        """Makes staged files visible, if their names have no blob yet."""
 
     def remove(self, names: Sequence[str]) -> None:
-        """Deletes those of these visible output files that are there, several at a time."""
+        """Deletes those of these visible output files that exist, several at a time."""
 
     def exists(self, name: str) -> bool:
-        """Whether there is a visible output file of this name."""
+        """Whether a visible output file has this name."""
 
     def outputs(self, prefix: str) -> Iterator[BlobInfo]:
-        """The output blobs whose names start with the prefix, those that are only staged included.
+        """Yields the output blobs whose names have this prefix, including those that are only staged.
 
         All blobs of a table's folder come together, in order of their names. Directories are left out.
         """
 
     def part(self, name: str, offset: int, length: int) -> bytes:
-        """Bytes of a visible output file; `offset` lies inside it, fewer bytes come at its end."""
+        """Reads bytes of a visible output file, fewer at its end; `offset` must be inside the file."""
 
 
 class LogStorage(Storage, Protocol):
     """Storage that also reads and writes whole output files: those of Delta logs."""
 
     def read_outputs(self, names: Sequence[str]) -> list[bytes | None]:
-        """Whole visible output files, several at a time; None for each that is not there."""
+        """Reads whole visible output files, several at a time; None for each that does not exist."""
 
     def put_output(self, name: str, data: bytes, metadata: Mapping[str, str], *, replace: bool) -> None:
-        """Puts a visible output file in one call. Without `replace`, only if none has this name."""
+        """Puts a visible output file in one call; without `replace`, only if the name is free."""

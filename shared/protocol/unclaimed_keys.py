@@ -1,4 +1,4 @@
-"""Remembers which keys of recent records no column takes, so that `status` can list them. Pure."""
+"""Remembers which keys of recent records belong to no column, so that `status` can list them. Pure."""
 
 from collections.abc import Mapping
 
@@ -7,21 +7,21 @@ from pydantic import Field
 from shared.protocol.documents import Data
 
 KEPT = 32
-"""Keys with a count; a key of most records is among them."""
+"""Maximum keys with a count; a key of most records is always among them."""
 RECENT = 100_000
-"""Records after which all counts are halved, so that they tell of recent records."""
+"""All counts are halved after this many records, so that they reflect recent records."""
 
 
 class UnclaimedKeys(Data):
-    """Of one table; older records count less and less."""
+    """The counts of one table; older records count less and less."""
 
     records: int = 0
-    """How many records the counts are of."""
+    """The number of records behind the counts."""
     counts: dict[str, int] = Field(default_factory=dict)
-    """How many of these records have each key, estimated."""
+    """The estimated number of these records that have each key."""
 
     def plus(self, records: int, counts: Mapping[str, int]) -> "UnclaimedKeys":
-        """With these records too; the most frequent keys are kept."""
+        """Adds records; only the most frequent keys are kept."""
         total = self.records + records
         found = {
             key: self.counts.get(key, 0) + counts.get(key, 0) for key in self.counts.keys() | counts.keys()
@@ -32,7 +32,7 @@ class UnclaimedKeys(Data):
         return UnclaimedKeys(records=total, counts=dict(kept))
 
     def most(self, number: int) -> list[tuple[str, int]]:
-        """The most frequent keys that more than half of the records have, with their counts."""
+        """Returns the most frequent keys that more than half of the records have, with their counts."""
         frequent = [(key, count) for key, count in self.counts.items() if 2 * count > self.records]
         return sorted(frequent, key=lambda each: (-each[1], each[0]))[:number]
 
@@ -40,7 +40,7 @@ class UnclaimedKeys(Data):
 def added(
     known: Mapping[str, UnclaimedKeys], found: Mapping[str, tuple[int, Mapping[str, int]]]
 ) -> dict[str, UnclaimedKeys]:
-    """By table, what is known with more records, and how many of them have each key."""
+    """Adds the records found, and the counts of their keys, to the known ones, by table."""
     return dict(known) | {
         table: known.get(table, UnclaimedKeys()).plus(*counted) for table, counted in found.items()
     }

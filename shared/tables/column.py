@@ -1,4 +1,4 @@
-"""Describes tables: their columns, with types, meanings and the origin of the values. Pure data."""
+"""Describes tables and their columns: types, meanings and the origin of values. Pure data."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,7 +25,7 @@ class Role(StrEnum):
     INPUT = "input"
     """The record itself."""
     DERIVED = "derived"
-    """What is known about its connection."""
+    """The state of its connection."""
     LINEAGE = "lineage"
     """The envelope that contained it."""
 
@@ -42,21 +42,21 @@ class Column:
     required: bool = False
     """Never null: a record without it is rejected, unless there is a default."""
     resource_log: tuple[str, ...] = ()
-    """Keys that hold it in the resource-log form, the first one present counts; letter case is ignored."""
+    """Keys that hold it in the resource-log form; the first one present counts, letter case is ignored."""
     table_form: str | None = None
     """The key that holds it in the table's own form."""
     default: str | None = None
     more_keys: tuple[str, ...] = ()
-    """Keys that an operator adds: they are looked at last, in both forms."""
+    """Keys that an operator adds; they are tried last, in both forms."""
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """All keys that may hold it, in any form."""
+        """All keys that may hold it, in either form."""
         return tuple(filter(None, (*self.resource_log, self.table_form, *self.more_keys)))
 
     @property
     def field(self) -> pa.Field:
-        """As an Arrow field, its meaning in the metadata as `description`."""
+        """The column as an Arrow field, with its meaning as `description` in the metadata."""
         return pa.field(
             self.name, self.type, nullable=not self.required, metadata={"description": self.meaning}
         )
@@ -64,12 +64,12 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Newest:
-    """How to tell the newest revision of a row from the older ones."""
+    """How to select the newest revision of a row."""
 
     view: str
     """Name of the view of the newest revisions."""
     identity: tuple[str, ...]
-    """Columns that all revisions of a row share. They lie in one folder, too."""
+    """Columns that all revisions of a row share. The revisions are also in one folder."""
     revision: str
     """The column whose highest value is the newest revision."""
 
@@ -107,18 +107,18 @@ class Table:
 
     name: str
     columns: tuple[Column, ...]
-    """In order; a table of a category has those of role LINEAGE too."""
+    """The columns in order; a table of a category also has those of role LINEAGE."""
     time_column: str
     """The time whose hour names a row's folder; never null."""
     sort_key: tuple[str, ...]
-    """What rows of compacted files are sorted by: columns that are never null. First what people search for,
-    then time; the rest makes the order the same whatever the order of the files."""
+    """The sort key of compacted files: columns that are never null. First the column that people search by,
+    then the time; the others make the order independent of the order of the files."""
     category: str | None = None
-    """The category of its records in the resource-log form; None: its rows are no records."""
+    """The category of its records in the resource-log form; None if its rows are not records."""
     derive: str | None = None
-    """What fills its derived columns: a name that `shared.export.plan` binds to code; None: it has none."""
+    """The name of the function that fills its derived columns (see `shared.export.plan`), or None."""
     newest: Newest | None = None
-    """None: its rows are never revised."""
+    """None if its rows are never revised."""
     join: Join | None = None
     """None: no view adds its columns to those of another table."""
 
@@ -133,7 +133,7 @@ class Table:
 
     @cached_property
     def arrow(self) -> pa.Schema:
-        """As an Arrow schema; its metadata say `table` and `schema_version`."""
+        """The table as an Arrow schema, with `table` and `schema_version` in the metadata."""
         return pa.schema(
             [column.field for column in self.columns],
             metadata={"table": self.name, "schema_version": str(VERSION)},

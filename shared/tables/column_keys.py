@@ -1,4 +1,4 @@
-"""Adds the keys of an operator's setting to the columns of tables, and says which of them cannot be. Pure."""
+"""Adds the keys of the setting COLUMN_KEYS to the columns of tables, and finds invalid ones. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -7,15 +7,15 @@ from functools import lru_cache
 from shared.tables.column import Table
 
 type ColumnKeys = tuple[tuple[str, tuple[str, ...]], ...]
-"""Columns (`EventName`, or `Table.EventName` for one table alone) with the keys that hold them too."""
+"""Columns (`EventName`, or `Table.EventName` for one table) with additional keys that may hold them."""
 
 RESERVED = {"category", "type", "properties", "records", "metricname"}
-"""Keys that say what a record is, in lower case."""
+"""Keys that identify the kind of a record, in lower case."""
 EXAMPLE = "EventName=properties.event|operation;TimeGenerated=timeStamp"
 
 
 def parse(text: str) -> ColumnKeys:
-    """The setting's value, such as `EXAMPLE`. Raises ValueError with the part that is malformed."""
+    """Parses the setting's value, such as `EXAMPLE`. Raises ValueError with the malformed part."""
     found: list[tuple[str, tuple[str, ...]]] = []
     for part in filter(None, map(str.strip, text.split(";"))):
         name, _, places = part.partition("=")
@@ -27,7 +27,7 @@ def parse(text: str) -> ColumnKeys:
 
 
 def problems(tables: Sequence[Table], column_keys: ColumnKeys) -> Iterator[str]:
-    """What cannot be, one sentence each: an unknown column, or a key that says something else already."""
+    """Yields one sentence for each problem: an unknown column, or a key with another meaning."""
     names = {column.name for table in tables for column in table.input}
     known = names | {f"{table.name}.{column.name}" for table in tables for column in table.input}
     for name, keys in column_keys:
@@ -35,7 +35,7 @@ def problems(tables: Sequence[Table], column_keys: ColumnKeys) -> Iterator[str]:
             yield f"{name!r} is not a column that records fill; allowed are {', '.join(sorted(names))}"
         for key in keys:
             if key.lower() in RESERVED:
-                yield f"{key!r} cannot be a key of {name}: it says what a record is"
+                yield f"{key!r} cannot be a key of {name}: it identifies the kind of a record"
     for table in tables:
         yield from _claimed_twice(table, column_keys)
 
@@ -51,7 +51,7 @@ def _claimed_twice(table: Table, column_keys: ColumnKeys) -> Iterator[str]:
 
 @lru_cache(64)
 def extended(table: Table, column_keys: ColumnKeys) -> Table:
-    """The table with these keys; always the same object for the same keys."""
+    """Returns the table with these keys; always the same object for the same keys."""
     more: dict[str, tuple[str, ...]] = {}
     for name, keys in _of(table, column_keys):
         more[name] = (*more.get(name, ()), *keys)
@@ -65,7 +65,7 @@ def extended(table: Table, column_keys: ColumnKeys) -> Table:
 
 
 def _of(table: Table, column_keys: ColumnKeys) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Those of this table, under the names of columns."""
+    """Yields the keys for this table, by column name."""
     for name, keys in column_keys:
         prefix, dot, column = name.rpartition(".")
         if not dot or prefix == table.name:

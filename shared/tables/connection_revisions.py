@@ -21,7 +21,7 @@ CONNECTIONS = Table(
         Column(
             "DurationMs",
             pa.float64(),
-            "How long it lasted, in milliseconds; null where the records do not tell.",
+            "How long it lasted, in milliseconds; null if the records do not show it.",
             Role.DERIVED,
         ),
         Column(
@@ -34,7 +34,7 @@ CONNECTIONS = Table(
         Column(
             "ArrivalDurationMs",
             pa.float64(),
-            "Estimate (ms): LastSeen minus FirstSeen; off by as much as delivery delays differ, so minutes.",
+            "Estimate (ms): LastSeen minus FirstSeen; accurate to minutes, because delivery delays differ.",
             Role.DERIVED,
             required=True,
         ),
@@ -46,8 +46,10 @@ CONNECTIONS = Table(
             required=True,
         ),
         Column("EventCount", pa.int64(), "Its records.", Role.DERIVED, required=True),
-        Column("OpeningEvent", TEXT, "Name of the first opening event; null: none was seen.", Role.DERIVED),
-        Column("ClosingEvent", TEXT, "Name of the last closing event; null: none was seen.", Role.DERIVED),
+        Column(
+            "OpeningEvent", TEXT, "Name of the first opening event; null if there was none.", Role.DERIVED
+        ),
+        Column("ClosingEvent", TEXT, "Name of the last closing event; null if there was none.", Role.DERIVED),
         Column("Error", TEXT, "The last error.", Role.DERIVED),
         Column("Source", TEXT, "The last source.", Role.DERIVED),
         Column("Destination", TEXT, "The last destination.", Role.DERIVED),
@@ -63,14 +65,14 @@ CONNECTIONS = Table(
         Column(
             "CommitId",
             TEXT,
-            "Tells the rows of one connection apart; revisions share it: the commit that wrote Revision 0.",
+            "The commit that wrote Revision 0: distinguishes the rows of one connection; revisions share it.",
             Role.DERIVED,
             required=True,
         ),
         Column(
             "Revision",
             pa.int32(),
-            "Counts the rows of one _ResourceId, CorrelationId and CommitId from 0: the highest is valid.",
+            "Numbers the rows of one _ResourceId, CorrelationId and CommitId from 0; the highest is valid.",
             Role.DERIVED,
             required=True,
         ),

@@ -1,4 +1,4 @@
-"""Renders a table declaration as text, Markdown, JSON Schema or Arrow, and lists all dialects."""
+"""Renders the declaration of a table as text, Markdown, JSON Schema or Arrow, and lists all dialects."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from shared.tables.engine_types import engine_type
 
 
 def text(table: Table, _: str) -> str:
-    """For a terminal."""
+    """Renders a table for a terminal."""
     width = max(len(column.name) for column in table.columns)
     lines = [f"{table.name} (schema version {VERSION})"]
     for one in table.columns:
@@ -20,7 +20,7 @@ def text(table: Table, _: str) -> str:
 
 
 def markdown(table: Table, _: str) -> str:
-    """A heading and a table."""
+    """Renders a heading and a Markdown table."""
     rows = [
         f"| `{one.name}` | {engine_type(one).text} | {required} | {_origin(one)} | {one.meaning} |"
         for one in table.columns
@@ -31,7 +31,7 @@ def markdown(table: Table, _: str) -> str:
 
 
 def json_schema(table: Table, _: str) -> str:
-    """Of a line of the JSON Lines files: JSON Schema, draft 2020-12."""
+    """Renders the JSON Schema (draft 2020-12) of a line of the JSON Lines files."""
     properties = {}
     for one in table.columns:
         type_ = engine_type(one).json
@@ -49,7 +49,7 @@ def json_schema(table: Table, _: str) -> str:
 
 
 def arrow(table: Table, _: str) -> str:
-    """As pyarrow prints a schema."""
+    """Renders the Arrow schema as pyarrow prints it."""
     return str(table.arrow.to_string(show_field_metadata=False, show_schema_metadata=True))
 
 

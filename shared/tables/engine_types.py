@@ -9,7 +9,7 @@ from shared.tables.column import Column
 
 @dataclass(frozen=True, slots=True)
 class EngineType:
-    """One type, as each language names it."""
+    """The names of one type in each language."""
 
     text: str
     """For people."""
@@ -26,7 +26,7 @@ TYPES = {
     "int64": EngineType("integer", {"type": "integer"}, "BIGINT", "long"),
     "int32": EngineType("integer", {"type": "integer"}, "INT", "int"),
 }
-"""By Arrow's name of the type."""
+"""The types by Arrow's name."""
 
 
 def engine_type(column: Column) -> EngineType:

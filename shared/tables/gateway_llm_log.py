@@ -1,4 +1,4 @@
-"""The table of language model logs: tokens, model and messages of a request, in one or several records."""
+"""The table of language model logs: tokens, model and messages of a request, in one or more records."""
 
 import pyarrow as pa
 
@@ -9,7 +9,7 @@ _NUMBER = pa.float64()
 
 
 def _inner(name: str, meaning: str, kind: pa.DataType = TEXT) -> Column:
-    """A column whose value lies in `properties`, under its name with a small first letter."""
+    """Declares a column whose value is in `properties`, under its name with a lower-case first letter."""
     return Column(
         name, kind, meaning, resource_log=(f"properties.{name[0].lower()}{name[1:]}",), table_form=name
     )
@@ -17,7 +17,7 @@ def _inner(name: str, meaning: str, kind: pa.DataType = TEXT) -> Column:
 
 # Names and meanings follow Azure Monitor's reference of the table:
 # https://learn.microsoft.com/azure/azure-monitor/reference/tables/apimanagementgatewayllmlog
-# Large messages come as several records with a SequenceNumber:
+# Large messages are split into several records with a SequenceNumber:
 # https://learn.microsoft.com/azure/api-management/api-management-howto-llm-logs
 GATEWAY_LLM_LOG = Table(
     "ApiManagementGatewayLlmLog",
@@ -45,7 +45,7 @@ GATEWAY_LLM_LOG = Table(
         _inner("RequestMessages", "The prompt, as JSON."),
         _inner("ResponseMessages", "The completion, as JSON."),
         *(column for column in RECORDS.columns if column.name in {"_ResourceId", "_SubscriptionId"}),
-        Column("AdditionalProperties", TEXT, "What no other column takes, as a JSON object."),
+        Column("AdditionalProperties", TEXT, "All other keys, as a JSON object."),
         *RECORDS.of(Role.LINEAGE),
     ),
     time_column="TimeGenerated",

@@ -10,7 +10,7 @@ _NUMBER = pa.float64()
 
 
 def _inner(name: str, meaning: str, kind: pa.DataType = TEXT) -> Column:
-    """A column whose value lies in `properties`, under its name with a small first letter."""
+    """Declares a column whose value is in `properties`, under its name with a lower-case first letter."""
     return Column(
         name, kind, meaning, resource_log=(f"properties.{name[0].lower()}{name[1:]}",), table_form=name
     )
@@ -47,7 +47,7 @@ GATEWAY_LOGS = Table(
         _inner("BackendProtocol", "HTTP version between gateway and backend."),
         _inner("RequestSize", "Bytes that were received from the client.", _NUMBER),
         _inner("ResponseSize", "Bytes that were sent to the client.", _NUMBER),
-        _inner("Cache", "Part of the cache in the request: hit, miss or none."),
+        _inner("Cache", "Involvement of the cache in the request: hit, miss or none."),
         _inner("CacheTime", "Time for input and output of the cache (ms).", _NUMBER),
         _inner("BackendTime", "Time for input and output of the backend (ms).", _NUMBER),
         _inner("ClientTime", "Time for input and output of the client (ms).", _NUMBER),
@@ -64,7 +64,7 @@ GATEWAY_LOGS = Table(
         _inner("LastErrorSection", "Section of the policy document that caused the last error."),
         _inner("LastErrorReason", "Reason of the last error."),
         _inner("LastErrorMessage", "Message of the last error."),
-        Column("LastError", TEXT, "The last error as a JSON object, where the record has it as one.",
+        Column("LastError", TEXT, "The last error as a JSON object, if the record has one.",
                resource_log=("properties.lastError",)),
         _inner("Errors", "All errors, as JSON."),
         _inner("RequestHeaders", "Headers from the client, as JSON."),
@@ -79,9 +79,9 @@ GATEWAY_LOGS = Table(
         _inner("IsTraceRequested", "`true` if the caller asked for a trace."),
         _inner("IsTraceAllowed", "`true` if the trace was allowed."),
         _inner("IsTraceExpired", "`true` if the permission to trace had expired."),
-        _inner("IsMasterTrace", "`true` if the trace was made with the master subscription."),
+        _inner("IsMasterTrace", "`true` if the trace used the master subscription."),
         *(column for column in RECORDS.columns if column.name in {"_ResourceId", "_SubscriptionId"}),
-        Column("AdditionalProperties", TEXT, "What no other column takes, as a JSON object."),
+        Column("AdditionalProperties", TEXT, "All other keys, as a JSON object."),
         *RECORDS.of(Role.LINEAGE),
     ),
     time_column="TimeGenerated",

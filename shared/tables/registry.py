@@ -1,4 +1,4 @@
-"""The registry of exported tables; everything that concerns all tables iterates over it."""
+"""The registry of exported tables; all code that concerns every table iterates over it."""
 
 from collections.abc import Iterable
 
@@ -10,16 +10,16 @@ from shared.tables.gateway_logs import GATEWAY_LOGS
 from shared.tables.websocket_connection_logs import RECORDS
 
 TABLES = {table.name: table for table in (RECORDS, CONNECTIONS, GATEWAY_LOGS, GATEWAY_LLM_LOG)}
-"""Every table, by its name, which is also its folder."""
+"""All tables by name, which is also the name of the folder."""
 
 
 def categories() -> tuple[str, ...]:
-    """The categories that can be exported."""
+    """Returns the categories that can be exported."""
     return tuple(table.category for table in TABLES.values() if table.category)
 
 
 def of_categories(names: Iterable[str], column_keys: ColumnKeys = ()) -> tuple[Table, ...]:
-    """The tables of these categories, in order, whose columns are looked for under these keys too."""
+    """Returns the tables of these categories, in order, with additional keys for their columns."""
     by_category = {table.category: table for table in TABLES.values()}
     return tuple(extended(by_category[name], column_keys) for name in names)
 

@@ -1,16 +1,16 @@
-"""Renders what makes a SQL or KQL engine know a table's files: external tables and views."""
+"""Renders the statements that define a table in SQL and KQL engines: external tables and views."""
 
 from shared.tables.column import Newest, Table
 from shared.tables.engine_types import engine_type
 
 FOLDER = ("date", "hour")
-"""Columns that come from folder names. All revisions of a row lie in one folder, so the windows of views have
-these columns: then a condition on them keeps the files of other folders from being read."""
+"""Columns that come from folder names. All revisions of a row are in one folder, so the windows of views
+include these columns: with a condition on them, engines do not read the files of other folders."""
 GLOB = "date=*/hour=*/*.parquet"
 
 
 def duckdb(table: Table, location: str) -> str:
-    """A view of the Parquet files, and one of the newest revisions where the table has revisions."""
+    """Renders a view of the Parquet files, and one of the newest revisions if the table has revisions."""
     files = _quoted(f"{location}/parquet/{table.name}/{GLOB}")
     made = (
         f"CREATE OR REPLACE VIEW {table.name} AS\n"
@@ -26,7 +26,7 @@ def duckdb(table: Table, location: str) -> str:
 
 
 def spark(table: Table, location: str) -> str:
-    """External tables of a catalog (Databricks, Synapse Spark, open-source Spark), and the view."""
+    """Renders external tables of a catalog (Databricks, Synapse Spark, open-source Spark), and the view."""
     columns = [
         f"  `{one.name}` {engine_type(one).spark} COMMENT {_escaped(one.meaning)}" for one in table.columns
     ]
@@ -40,7 +40,7 @@ def spark(table: Table, location: str) -> str:
 
 
 def fabric(table: Table, location: str) -> str:
-    """Temporary views for a notebook of Microsoft Fabric, or any Spark without a catalog."""
+    """Renders temporary views for a Microsoft Fabric notebook, or any Spark without a catalog."""
     options = f"path {_escaped(f'{location}/parquet/{table.name}')}, mergeSchema 'true'"
     return (
         f"CREATE OR REPLACE TEMPORARY VIEW {table.name}\nUSING PARQUET OPTIONS ({options});"
@@ -49,7 +49,7 @@ def fabric(table: Table, location: str) -> str:
 
 
 def synapse(table: Table, location: str) -> str:
-    """Views for a serverless SQL pool of Synapse, which knows folders by `filepath` alone."""
+    """Renders views for a serverless SQL pool of Synapse, where folders are available only by `filepath`."""
     made = (
         f"CREATE OR ALTER VIEW {table.name} AS\n"
         "SELECT files.filepath(1) AS [date], files.filepath(2) AS [hour], files.*\n"
@@ -67,7 +67,7 @@ def synapse(table: Table, location: str) -> str:
 
 
 def kql(table: Table, location: str) -> str:
-    """An external table for Azure Data Explorer and Fabric, read with the identity of whoever asks."""
+    """Renders an external table for Azure Data Explorer and Fabric, read with the identity of the user."""
     columns = ",\n".join(f"  ['{one.name}']: {engine_type(one).kql}" for one in table.columns)
     made = (
         f".create-or-alter external table {table.name} (\n{columns}\n)\nkind=storage\n"
@@ -109,5 +109,5 @@ def _quoted(value: str) -> str:
 
 
 def _escaped(value: str) -> str:
-    """As Spark SQL quotes: to it, two quotes are the end of one text and the start of the next."""
+    """Quotes text for Spark SQL, which reads two quotes as the end of one text and the start of the next."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

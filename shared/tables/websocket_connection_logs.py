@@ -1,4 +1,4 @@
-"""The table of WebSocket connection logs: a row for each record, as Azure Monitor documents them."""
+"""The table of WebSocket connection logs: a row for each record, as documented by Azure Monitor."""
 
 import pyarrow as pa
 
@@ -8,7 +8,7 @@ CATEGORY = "WebSocketConnectionLogs"
 """The category of the exported records in the resource-log form."""
 
 
-# The columns up to Type, and the workspace columns, are those that Azure Monitor documents for the table:
+# Azure Monitor documents the columns up to Type, and the workspace columns:
 # https://learn.microsoft.com/azure/azure-monitor/reference/tables/apimanagementwebsocketconnectionlogs
 RECORDS = Table(
     "ApiManagementWebSocketConnectionLogs",
@@ -16,7 +16,7 @@ RECORDS = Table(
         Column(
             "TimeGenerated",
             TIME,
-            "When processing of the request started, as Azure documents it; cut to microseconds.",
+            "When processing of the request started, according to Azure; truncated to microseconds.",
             required=True,
             resource_log=("time", "timeStamp", "eventTimestamp", "@timestamp"),
             table_form="TimeGenerated",
@@ -74,7 +74,7 @@ RECORDS = Table(
         Column(
             "_SubscriptionId",
             TEXT,
-            "Subscription of the instance; from the resource id, where the record has none.",
+            "Subscription of the instance; taken from the resource id if the record has none.",
             table_form="_SubscriptionId",
         ),
         Column(
@@ -110,24 +110,24 @@ RECORDS = Table(
         Column(
             "AdditionalProperties",
             TEXT,
-            "What no other column takes, as a JSON object; keys of `properties` under `properties`.",
+            "All other keys, as a JSON object; keys of `properties` are under `properties`.",
         ),
         Column(
             "ConnectionStartTime",
             TIME,
-            "The earliest time that was known of the connection when the record was exported.",
+            "The earliest time of the connection that was known when the record was exported.",
             Role.DERIVED,
         ),
         Column(
             "ConnectionDurationMs",
             pa.float64(),
-            "TimeGenerated minus ConnectionStartTime (ms): a lower bound of the duration; null if that is 0.",
+            "TimeGenerated minus ConnectionStartTime (ms), a lower bound of the duration; null instead of 0.",
             Role.DERIVED,
         ),
         Column(
             "ConnectionArrivalDurationMs",
             pa.float64(),
-            "Estimate (ms): _EnqueuedTime minus the earliest arrival known of the connection; minutes off.",
+            "Estimate (ms): _EnqueuedTime minus the connection's earliest known arrival; off by minutes.",
             Role.DERIVED,
         ),
         Column(

@@ -323,7 +323,7 @@ def test_a_file_whose_bytes_were_changed_is_not_compacted(filled: Exported, pref
     data[len(data) // 2] ^= 1
     filled.overwrite(name, bytes(data))
     (alarm,) = compact(filled).alarms
-    assert f"{name}: its bytes are not those that were written" in alarm
+    assert f"{name}: its bytes differ from those that were written" in alarm
     assert filled.read(name) == data
 
 

@@ -514,7 +514,7 @@ def test_events_passed_before_the_first_commit_are_a_gap(world: World) -> None:
     world.exporter.run(ONE, passed)
     assert (world.ledger(ONE).incarnation.gaps, world.ledger(ONE).incarnation.number) == ((), 0)
     del world.storage.state[Ledger.name(ONE)]
-    assert any("was there" in alarm for alarm in world.run(checkpoints=KeptCheckpoints(checkpoint)).alarms)
+    assert any("existed before" in alarm for alarm in world.run(checkpoints=KeptCheckpoints(checkpoint)).alarms)
     assert Ledger.name(ONE) not in world.storage.state, "an operator decides"
 
 
@@ -523,13 +523,13 @@ def test_an_event_that_the_host_cannot_bind_is_named_once_its_partition_stands_s
     fine, bad = world.arrive(ONE, ("a", "Message", 1)), world.arrive(ONE, ("a", "Message", 2))
     world.held = [Fetched(fine, "1"), Fetched(replace(bad, amqp="value"), "2")]
     checkpoints = KeptCheckpoints(Checkpoint(ONE, 0, "0", world.now, "1"))
-    told = f"{ONE}: stands still at sequence number {bad.sequence}, whose body is an AMQP value"
+    told = f"{ONE}: has stopped at sequence number {bad.sequence}, whose body is an AMQP value"
     world.now += 4 * MINUTE
     assert not any(told in alarm for alarm in world.run(checkpoints=checkpoints).alarms)
     world.now += 6 * MINUTE
     assert any(told in alarm for alarm in world.run(checkpoints=checkpoints).alarms)
     world.held = [Fetched(fine, "1")]
-    assert not any("stands still" in alarm for alarm in world.run(checkpoints=checkpoints).alarms)
+    assert not any("has stopped at" in alarm for alarm in world.run(checkpoints=checkpoints).alarms)
 
 
 def test_a_partition_that_fell_asleep_is_named(world: World) -> None:
@@ -630,7 +630,7 @@ def test_a_segment_that_was_deleted_is_an_alarm_and_stops_nothing(world: World) 
     del world.storage.state[world.ledger(ONE).segments[0].name]
     done = world.later(HOUR)
     assert done.finished == {"closed": 1}
-    assert any("is gone or damaged" in alarm for alarm in done.alarms)
+    assert any("is missing or damaged" in alarm for alarm in done.alarms)
     assert world.manifest().totals.missing == 1
 
 
@@ -674,7 +674,7 @@ def test_an_older_manifest_put_back_is_an_alarm_until_its_ledgers_are_accepted(w
     older = world.storage.state[NAME]
     minutes(10)
     world.storage.put(NAME, older.data)
-    assert any(f"{NAME}: is gone or older" in alarm for alarm in minutes(1).alarms)
+    assert any(f"{NAME}: is missing, or older" in alarm for alarm in minutes(1).alarms)
     for stopped in blocked(world.storage):
         accept(world.storage, stopped, world.new_id(), world.now)
     assert not minutes(1).alarms
@@ -699,7 +699,7 @@ def test_an_index_that_is_gone_or_damaged_is_an_alarm_and_stops_nothing(
     runs = [world.run(budget=0) for _ in range(8)]
     assert runs[-1].complete
     assert {row["CorrelationId"] for row in world.rows()} == {"id0", "id1", "id6", "id7", "id8"}
-    assert sum("is gone or damaged" in alarm for run in runs for alarm in run.alarms) == 2
+    assert sum("is missing or damaged" in alarm for run in runs for alarm in run.alarms) == 2
 
 
 def test_a_damaged_segment_is_an_alarm_and_stops_nothing(world: World) -> None:
@@ -708,7 +708,7 @@ def test_a_damaged_segment_is_an_alarm_and_stops_nothing(world: World) -> None:
     world.storage.put(world.ledger(ONE).segments[0].name, b"ARROW1")
     done = world.later(HOUR)
     assert done.finished == {"closed": 1}
-    assert any("is gone or damaged" in alarm for alarm in done.alarms)
+    assert any("is missing or damaged" in alarm for alarm in done.alarms)
 
 
 def test_junk_names_do_not_blind_the_search_for_closing_names(world: World) -> None:

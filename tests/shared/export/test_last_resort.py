@@ -141,7 +141,7 @@ def test_a_batch_leaves_time_for_the_message_that_breaks_it(caplog: pytest.LogCa
     limits = ChildLimits(cpu=60, wall=1.5, batch=0.5)
     one = exporter(storage, limits)
     one.run_isolated(PARTITION, [envelope(0, record("a")), broken(1, breaking_planner.SLEEPS)])
-    assert "message by message: it took more than 0.5 s" in caplog.text
+    assert "individual messages: it took more than 0.5 s" in caplog.text
     (letter,) = lines(storage, "_dead_letters/")
     assert "more than 1.5 s" in letter["rejections"][0]["message"]
     assert [row["CorrelationId"] for row in lines(storage, "json/")] == ["a"]
