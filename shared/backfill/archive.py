@@ -1,4 +1,4 @@
-"""Says what the blobs of an archive are, and how their lines become numbered message bodies. Pure."""
+"""Interprets the blobs of an archive, and turns their lines into numbered message bodies. Pure."""
 
 import hashlib
 import re
@@ -18,7 +18,7 @@ LINES = 200
 ROOM = 1_000_000
 """Sequence numbers for each minute of a month, of which an archive uses the first of each hour."""
 LONGEST = 64 << 20
-"""Bytes of a line."""
+"""Maximum bytes of a line."""
 _PATH = re.compile(
     r"(?:^|/)resourceid=(?P<id>/?[^=]+?)/y=(\d{4})/m=(\d\d)/d=(\d\d)/h=(\d\d)/m=(\d\d)/pt1h\.json$",
     re.IGNORECASE,
@@ -30,7 +30,7 @@ class ArchiveHour:
     """The records that one service wrote in one hour."""
 
     began: int
-    """µs since 1970 UTC."""
+    """When the hour began (µs since 1970 UTC)."""
     service: str
     """The name of the service, and a part of the hash of its resource id."""
     name: str
@@ -38,17 +38,17 @@ class ArchiveHour:
 
     @property
     def ended(self) -> int:
-        """When the hour ended, which counts as the arrival of its records: µs since 1970 UTC."""
+        """When the hour ended, which counts as the arrival of its records (µs since 1970 UTC)."""
         return self.began + HOUR
 
     @property
     def partition(self) -> HubPartition:
-        """One for each service and month, whose ledger counts what was exported of its blobs."""
+        """The partition of its service and month, whose ledger counts the exported messages."""
         return HubPartition(ARCHIVE, self.service, f"{_utc(self.began):%Y-%m}")
 
     @property
     def key(self) -> str:
-        """What distinguishes it from others of its partition."""
+        """The key that distinguishes it from other hours of its partition."""
         return f"{_utc(self.began):%d/%H%M}"
 
     @property
@@ -58,7 +58,7 @@ class ArchiveHour:
 
 
 def hour_of(blob: ArchiveBlob) -> ArchiveHour | None:
-    """What a blob holds, by its path; None: it is no hour of an archive."""
+    """Returns the hour that a blob's path names; None if it is not an hour of an archive."""
     found = _PATH.search(blob.name)
     if found is None:
         return None
@@ -73,9 +73,9 @@ def hour_of(blob: ArchiveBlob) -> ArchiveHour | None:
 
 
 def envelopes(hour: ArchiveHour, chunks: Iterable[bytes]) -> Iterator[Envelope]:
-    """The lines of a blob as numbered messages; the same bytes always give the same messages.
+    """Yields the lines of a blob as numbered messages; equal bytes always give equal messages.
 
-    Raises BackfillError: a line is too long, or there are too many.
+    Raises BackfillError if a line is too long, or if there are too many.
     """
     for number, lines in enumerate(batched(_lines(hour, chunks), LINES, strict=False)):
         if number >= ROOM:
@@ -85,7 +85,7 @@ def envelopes(hour: ArchiveHour, chunks: Iterable[bytes]) -> Iterator[Envelope]:
 
 
 def _lines(hour: ArchiveHour, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines that are not blank."""
+    """Yields the lines that are not blank."""
     rest = b""
     for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")

@@ -1,4 +1,4 @@
-"""Exports the hours of an archive that lie before the live output, and finishes their connections."""
+"""Exports the hours of an archive that precede the live output, and finishes their connections."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -31,11 +31,11 @@ from shared.tables.registry import of_categories
 from shared.timeunits import DAY, HOUR, microseconds
 
 CLOSED = HOUR
-"""How long an hour must be over before its blob counts as complete (µs)."""
+"""How long ago an hour must have ended for its blob to count as complete (µs)."""
 BATCH = 20_000
-"""Messages that are committed at a time at most."""
+"""Maximum messages that are committed at a time."""
 SILENT = DAY + HOUR
-"""After this long without records it does not matter how fast the clock goes on (µs)."""
+"""After this long without records, the clock may advance at any speed (µs)."""
 ATTEMPTS = 10
 
 
@@ -44,19 +44,19 @@ class Choice:
     """Which hours to export."""
 
     since: int = 0
-    """Those that began at this time or later, µs since 1970 UTC."""
+    """Only hours that began at this time or later (µs since 1970 UTC)."""
     until: int = 1 << 62
-    """Those that ended at this time or before."""
+    """Only hours that ended by this time."""
 
 
 @dataclass(slots=True)
 class Backfilled:
-    """What became of the blobs of the archive."""
+    """The outcome for the blobs of the archive."""
 
     boundary: int
-    """Hours that ended at this time or before are taken, µs since 1970 UTC."""
+    """Only hours that ended by this time are exported (µs since 1970 UTC)."""
     blobs: int = 0
-    """Exported by this run, or to be exported by it."""
+    """Blobs that this run exported or, in a dry run, would export."""
     bytes: int = 0
     """Of these."""
     first: int | None = None
@@ -72,11 +72,11 @@ class Backfilled:
     open: int = 0
     """Blobs of hours that may still grow."""
     not_chosen: int = 0
-    """Blobs outside of the chosen time."""
+    """Blobs outside the chosen time."""
     others: int = 0
-    """Blobs that are no hours of an archive."""
+    """Blobs that are not hours of an archive."""
     grown: list[str] = field(default_factory=list)
-    """Blobs that have another size than when they were exported."""
+    """Blobs whose size has changed since they were exported."""
     records: int = 0
     rows: int = 0
     skipped: int = 0
@@ -89,7 +89,7 @@ class Backfilled:
 
 
 class Backfill:
-    """One run. Breaking it off and running it again, or two at a time, exports each record once."""
+    """One run. Interrupted, repeated and concurrent runs export each record once."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class Backfill:
     ) -> None:
         """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside.
 
-        `memory`: bytes of messages that are worked on at a time.
+        `memory`: maximum bytes of messages that are processed at the same time.
         """
         self._live = storage
         self._storage = NestedStorage(storage)
@@ -114,16 +114,16 @@ class Backfill:
         self._new_id = new_id
         self._begun: set[HubPartition] = set()
         self._ended: list[int] = []
-        """When the hours ended that were exported by an earlier run."""
+        """When the hours that earlier runs exported ended."""
         self._time = 0
         """The archive's clock, µs since 1970 UTC."""
         self._exporter = Exporter(self._storage, policy, memory, now, new_id)
         self._finisher = Finisher(self._storage, self, finishing, now, new_id, asked=lambda: self._time)
 
     def run(self, choice: Choice, progress: Callable[[int, int], None], *, dry_run: bool) -> Backfilled:
-        """Exports the chosen hours, the oldest first; `dry_run`: only says which these are.
+        """Exports the chosen hours, oldest first; `dry_run`: only reports them.
 
-        Raises BackfillError, StorageError, LedgerError: the next run goes on from what was committed.
+        Raises BackfillError, StorageError or LedgerError. The next run continues from what was committed.
         """
         done = Backfilled(self._boundary(write=not dry_run))
         chosen = self._chosen(choice, done)
@@ -147,21 +147,21 @@ class Backfill:
         return done
 
     def ask(self) -> HubState:
-        """See Hub: the archive holds nothing for any ledger beyond what was exported by its clock."""
+        """See Hub. At its clock, the archive has no records beyond the exported ones."""
         names = self._storage.names("ledgers/")
         partitions = [HubPartition.parse(name[len("ledgers/") : -len(".json")]) for name in names]
         drained = Position(last=-1, enqueued=0, empty=True)
         return HubState(created=0, positions=dict.fromkeys(partitions, drained))
 
     def _boundary(self, *, write: bool) -> int:
-        """The beginning of the hour of the earliest record in the output, before the first backfill."""
+        """Returns the hour of the earliest record in the output before the first backfill."""
         blob = self._storage.read(BOUNDARY)
         if blob:
             return parse(Boundary, blob.data, BOUNDARY, FORMAT).before
         before = min(self._first_hours(), default=None)
         if before is None:
             raise BackfillError(
-                "the output container has no records yet, so it cannot be told which hours the hub delivers: "
+                "the output container has no records yet, so the hours that the hub delivers are unknown: "
                 "let the exporter catch up with the hub first"
             )
         if write:
@@ -182,14 +182,14 @@ class Backfill:
                 )
 
     def _chosen(self, choice: Choice, done: Backfilled) -> list[ArchiveHour]:
-        """The hours to export, by time and service; counts all blobs."""
+        """Returns the hours to export, by time and service; counts all blobs."""
         found: dict[tuple[int, str], ArchiveHour] = {}
         for blob in self._archive.blobs():
             hour = hour_of(blob)
             if hour is None:
                 done.others += 1
             elif (other := found.setdefault((hour.began, hour.service), hour)) is not hour:
-                raise BackfillError(f"two blobs are of the same hour and service: {other.name}, {hour.name}")
+                raise BackfillError(f"two blobs have the same hour and service: {other.name}, {hour.name}")
         chosen = [hour for hour in sorted(found.values()) if self._is_chosen(hour, choice, done)]
         done.blobs, done.bytes = len(chosen), sum(hour.size for hour in chosen)
         if chosen:
@@ -215,11 +215,11 @@ class Backfill:
         return False
 
     def _last_done(self, chosen: Sequence[ArchiveHour]) -> int | None:
-        """When the last hour ended that was exported before the chosen ones."""
+        """Returns when the last hour that was exported before the chosen ones ended."""
         return max((ended for ended in self._ended if not chosen or ended <= chosen[0].began), default=None)
 
     def _begin(self, partition: HubPartition) -> None:
-        """Creates the ledger of a partition if there never was one; its "hub" has always been there."""
+        """Creates the ledger of a partition if there never was one; its "hub" has always existed."""
         name, blob = Ledger.name(partition), self._storage.read(manifest.NAME)
         merged = Manifest.parse(blob.data).partitions.get(str(partition)) if blob else None
         if self._storage.read(name) is None and not (merged and merged.ledger_id):
@@ -241,7 +241,7 @@ class Backfill:
         self._mark(hour)
 
     def _batches(self, hour: ArchiveHour) -> Iterator[Sequence[Envelope]]:
-        """Messages of a blob, as many as one commit takes."""
+        """Yields the messages of a blob in batches for one commit each."""
         batch: list[Envelope] = []
         size = 0
         for envelope in envelopes(hour, self._archive.chunks(hour.name)):
@@ -259,22 +259,22 @@ class Backfill:
         return (parse(DoneBlobs, blob.data, name, FORMAT), blob.etag) if blob else (DoneBlobs(), None)
 
     def _mark(self, hour: ArchiveHour) -> None:
-        """Notes that a blob is exported to its end."""
+        """Records that a blob is completely exported."""
         for _ in range(ATTEMPTS):
             document, etag = self._done(hour.partition)
             sizes = document.sizes | {hour.key: hour.size}
             name = DoneBlobs.name(str(hour.partition))
             data = dump(document.model_copy(update={"sizes": sizes}), name)
-            with suppress(PreconditionFailed):  # another run came between
+            with suppress(PreconditionFailed):  # another run was faster
                 self._storage.write(name, data, etag)
                 return
-        raise BackfillError(f"{hour.name}: is exported, but other runs keep this one from noting it")
+        raise BackfillError(f"{hour.name}: is exported, but other runs prevent this one from recording it")
 
     def _finish(self, until: int, done: Backfilled, *, merge: bool = False) -> None:
-        """Finishes connections by the archive's clock at this time, unless it is beyond that.
+        """Advances the archive's clock to this time, unless it is later already, and finishes connections.
 
-        `merge`: in any case merges what was exported. The clock passes hours without records one by one, as
-        the timer's does: if it jumped, it would look as if closing events had stopped.
+        `merge`: merges exported records in any case. Like the timer's, the clock advances hour by hour
+        through hours without records: if it jumped, closing events would seem to have stopped.
         """
         blob = self._storage.read(manifest.NAME)
         clock = Manifest.parse(blob.data).clock if blob else -1
@@ -290,7 +290,7 @@ class Backfill:
                 complete = run.complete or bool(run.alarms)
 
     def _settle(self, done: Backfilled) -> None:
-        """Empties the lists of files of all ledgers: their files are visible."""
+        """Empties the lists of files of all ledgers, because the files are visible."""
         for name in self._storage.names("ledgers/"):
             try:
                 repair_ledger(self._storage, name, Stamp(self._new_id(), self._now()))

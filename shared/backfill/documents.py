@@ -1,4 +1,4 @@
-"""The state of a backfill beside its ledgers: where it stops, and which blobs are done. Pure data."""
+"""The state of a backfill in addition to its ledgers: its boundary and its finished blobs. Pure data."""
 
 from pydantic import Field
 
@@ -6,25 +6,25 @@ from shared.protocol.documents import Document
 
 FORMAT = 1
 BOUNDARY = "boundary.json"
-"""In the folder of the backfill's state."""
+"""The name of its blob in the backfill's state folder."""
 
 
 class Boundary(Document):
-    """Decided once, so that no later run exports an hour that the hub delivered too."""
+    """The boundary, decided once, so that no later run exports an hour that the hub also delivered."""
 
     format: int = FORMAT
     before: int
-    """Only hours that ended at this time or before are taken, µs since 1970 UTC."""
+    """Only hours that ended by this time are exported (µs since 1970 UTC)."""
 
 
 class DoneBlobs(Document):
-    """The blobs of one service and month that were exported to their end."""
+    """The completely exported blobs of one service and month."""
 
     format: int = FORMAT
     sizes: dict[str, int] = Field(default_factory=dict)
-    """In bytes, by `ArchiveHour.key`: a blob that grew afterwards shows."""
+    """Sizes in bytes by `ArchiveHour.key`, which reveal blobs that grew afterwards."""
 
     @staticmethod
     def name(partition: str) -> str:
-        """The name of its blob."""
+        """Returns the name of its blob."""
         return f"done/{partition}.json"

@@ -1,4 +1,4 @@
-"""The allow-list for masking: the keys, values of certain keys, and words that may be shown in clear."""
+"""The allowlist for masking: the keys, values of certain keys, and words that are not masked."""
 
 import re
 
@@ -17,12 +17,12 @@ TEXTS = {
     *("source", "destination", "lasterrormessage", "lasterrorreason", "lasterrorsource", "closestatus"),
     *("lasterrorsection", "statusdescription", "closestatusdescription", "statustext", "exception"),
 }
-"""Keys whose values are text, in which the words of WORDS stay."""
+"""Keys whose values are text in which the words of WORDS stay."""
 NUMBERS = {
     *("durationms", "_billedsize", "responsecode", "backendresponsecode", "requestsize", "responsesize"),
     *("backendtime", "clienttime", "cachetime", "truncated", "count", "total", "minimum", "maximum"),
 }
-"""Keys whose values are measurements: numbers stay, however long they are."""
+"""Keys whose values are measurements; their numbers stay, regardless of their length."""
 TIMES = {
     *("time", "timegenerated", "timestamp", "eventtimestamp", "@timestamp"),
     *("eventprocessedutctime", "eventenqueuedutctime"),

@@ -89,7 +89,7 @@ def prepare(folder: Path) -> None:
 
 
 def write(folder: Path, envelopes: Sequence[Envelope]) -> list[Path]:
-    """Writes each body to a file, and this program's results for them, in the form of the test fixtures."""
+    """Writes each body to a file, and this program's results for them, in the format of the test fixtures."""
     expected: dict[str, Any] = {}
     for number, envelope in enumerate(envelopes, 1):
         name = f"{number:03}.{_kind(envelope.body)}"

@@ -2,7 +2,7 @@
 
 Only text in JSON strings and long numbers change. White space, the order and letter case of keys, the byte
 order mark, compression and malformed parts stay. Masking is safe by default: a value stays only if it is on
-the allow-list (shared/capture/allowlist.py).
+the allowlist (shared/capture/allowlist.py).
 """
 
 import gzip
@@ -29,7 +29,7 @@ _TOKEN = re.compile(
     re.ASCII,
 )
 _SEPARATORS = " \t\r\n\0\x1e"
-"""What may stand around a document or a line."""
+"""Characters that may surround a document or a line."""
 _START = re.compile(r"[ \t\r\n]*\ufeff?")
 _KEY = re.compile(r"[A-Za-z_@$][A-Za-z0-9_-]{0,63}")
 _NAME = re.compile(r"[^\W\d_][\w ./+()-]{0,79}|\d{1,5}")
@@ -47,7 +47,7 @@ _NESTED = 4
 """Levels of JSON in JSON strings that are parsed; deeper levels are treated as text."""
 
 _OURS = names_of(TABLES.values())
-"""Also kept in text that is not JSON, because it decides whether a malformed record is ours."""
+"""Also kept in text that is not JSON, because it identifies a malformed record of the category."""
 
 
 class Masks:
@@ -129,7 +129,7 @@ class Masks:
     def _string(self, token: str, key: str, depth: int) -> str:
         value = _decoded(token)
         if value is None:
-            # It is malformed and stays so: no letter becomes a digit of an escape.
+            # It is malformed and must stay so: no letter may become a digit of an escape.
             parts = re.split(r"(\\[^\n]?)", token)
             return "".join(
                 part if part.startswith("\\") else self._names.text(part).translate(_NO_DIGITS)
@@ -186,7 +186,7 @@ def _parses(text: str) -> bool:
 
 
 def _telling(text: str) -> bool:
-    """Whether some part of it looks like an identifier. `Microsoft.ApiManagement` is not a host name."""
+    """Whether a part of the text looks like an identifier. `Microsoft.ApiManagement` is not a host name."""
     return bool(re.search(r"\d{6}", text)) or any(
         found.lastgroup in _TELLING
         or (found.lastgroup == "host" and not found[0].lower().startswith("microsoft."))

@@ -1,6 +1,6 @@
 """Replaces identifiers with consistent, irreversible pseudonyms of the same format.
 
-Everything that is not on the allow-list is replaced. A replacement depends on the value in lower case and on
+Everything that is not on the allowlist is replaced. A replacement depends on the value in lower case and on
 a secret, so it is the same for `RG-PROD` and `rg-prod`, alone or as part of an address.
 """
 
@@ -98,7 +98,7 @@ class Pseudonyms:
         return FOUND.sub(replaced, text)
 
     def word(self, text: str) -> str:
-        """Replaces letters by letters and digits by digits; case, punctuation and length in bytes stay."""
+        """Replaces letters with letters and digits with digits; keeps case, punctuation and byte length."""
         folded = "".join(map(_lower, text))
         hexadecimal = re.fullmatch(r"(?=.*\d)(?=.*[a-f])[0-9a-f]{8,}", folded)
         letters = "abcdef" if hexadecimal else "abcdefghijklmnopqrstuvwxyz"
@@ -190,7 +190,7 @@ class Pseudonyms:
         return text if keep and _allowed(text, keep) else self.word(text)
 
     def _unused(self, kind: str, value: str, spelled: Callable[[bytes], str], size: int) -> str:
-        """Returns the replacement of a value, which is unique as long as there are enough of them."""
+        """Returns the replacement of a value; replacements are unique as long as there are enough of them."""
         known = self._known.get((kind, value))
         if known is None:
             for attempt in range(_ATTEMPTS):

@@ -11,7 +11,7 @@ from shared.protocol.storage import Storage
 
 
 def declare(commands: Any) -> None:
-    """Adds it to the command line."""
+    """Adds the command to the command line."""
 
     def run(options: argparse.Namespace) -> int:
         return accept_ledger(
@@ -23,9 +23,9 @@ def declare(commands: Any) -> None:
         "accept-ledger",
         run,
         "Resumes a stopped partition from its current ledger. Rows may be duplicated.",
-        "It shows what may be exported twice, and asks. Restore the ledger instead if you can.\n"
+        "It shows what may be exported twice, and asks first. If you can, restore the ledger instead.\n"
         "Restart the function app afterwards, because its processes remember the previous ledger.\n"
-        f"Exit status: 0 no partition is stopped, 1 at least one is, 2 the command failed.\n{SETTINGS}",
+        f"Exit status: 0 no partition has stopped, 1 at least one has, 2 the command failed.\n{SETTINGS}",
         "  python -m shared accept-ledger\n"
         "  python -m shared accept-ledger my.servicebus.windows.net/apim-logs/0 --yes",
     )
@@ -38,7 +38,7 @@ def declare(commands: Any) -> None:
 
 
 def accept_ledger(storage: Storage, name: str | None, *, yes: bool, now: int, new_id: str) -> int:
-    """Prints which partitions are stopped, or what accepting one means, and accepts it once confirmed.
+    """Prints which partitions have stopped, or what accepting a ledger means, and accepts it once confirmed.
 
     Raises PartitionUnknown.
     """
@@ -52,9 +52,7 @@ def accept_ledger(storage: Storage, name: str | None, *, yes: bool, now: int, ne
         return WRONG if found else OK
     partition = partition_named(name, acceptance.partitions(storage))
     if partition not in found:
-        say(
-            f"{partition}: nothing to accept: its ledger is as the timer saw it. Does the app need a restart?"
-        )
+        say(f"{partition}: nothing to accept: its ledger is the one that the timer saw. Restart the app?")
         return OK
     one = found[partition]
     gone = acceptance.forgotten(storage, one)
@@ -62,11 +60,11 @@ def accept_ledger(storage: Storage, name: str | None, *, yes: bool, now: int, ne
     have = "has" if gone.files == 1 else "have"
     say(
         f"{counted(gone.files, 'file')} with {counted(gone.rows, 'row')} or dead letters {have} sequence"
-        f" numbers up to {gone.last} that this ledger does not know: if the hub delivers them again, they are"
+        f" numbers up to {gone.last} that this ledger lacks: if the hub delivers them again, they are"
         " exported twice."
     )
-    say("If there is a copy of the ledger, restore it instead.")
-    if not confirmed("The partition goes on from its current ledger.", yes=yes):
+    say("If you have a copy of the ledger, restore it instead.")
+    if not confirmed("The partition will continue from its current ledger.", yes=yes):
         return WRONG
     acceptance.accept(storage, one, new_id, now)
     say("Accepted. Restart the function app, because its processes remember the previous ledger.")

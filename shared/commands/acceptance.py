@@ -15,11 +15,11 @@ from shared.protocol.storage import Storage
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A partition that is stopped because its ledger is not the one that the timer has seen."""
+    """A partition that has stopped because its ledger is not the one that the timer has seen."""
 
     partition: str
     ledger: Ledger | None
-    """The current ledger; None if it is gone."""
+    """The current ledger; None if it is missing."""
     seen: int
     """The highest ordinal that was seen."""
 
@@ -28,18 +28,18 @@ class Blocked:
         """Describes the problem."""
         if self.ledger and self.ledger.ordinal >= self.seen:
             return (
-                f"it dropped what was merged up to ordinal {self.ledger.trimmed}, which the manifest does "
-                "not know: the manifest is gone or older, and those connections with it"
+                f"it dropped segments up to ordinal {self.ledger.trimmed}, which the manifest has not "
+                "merged: the manifest is missing or older, and these connections are lost"
             )
         if self.ledger is None:
-            return f"its ledger is gone; the timer has seen it at ordinal {self.seen}"
+            return f"its ledger is missing; the timer has seen it at ordinal {self.seen}"
         at = f"its ledger is at ordinal {self.ledger.ordinal}"
-        return f"{at}; the timer has seen it, or another one, at {self.seen}"
+        return f"{at}; the timer has seen it, or a different one, at {self.seen}"
 
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """Committed files that the ledger to accept does not know."""
+    """Committed files that the ledger to accept lacks."""
 
     files: int
     rows: int
@@ -63,7 +63,7 @@ def blocked(storage: Storage) -> list[Blocked]:
 
 
 def partitions(storage: Storage) -> set[str]:
-    """Every partition that has a ledger, or had one when the timer saw it."""
+    """Returns every partition that has a ledger, or had one that the timer saw."""
     blob = storage.read(manifest.NAME)
     return _partitions(storage, Manifest.parse(blob.data) if blob else Manifest())
 
@@ -74,7 +74,7 @@ def _partitions(storage: Storage, current: Manifest) -> set[str]:
 
 
 def forgotten(storage: Storage, one: Blocked) -> Forgotten:
-    """Finds what was committed and would be exported again if the hub delivered it again."""
+    """Finds committed files whose events would be exported again if the hub delivered them again."""
     files = rows = 0
     last = -1
     for blob_metadata in _exported(storage):
@@ -98,7 +98,7 @@ def _exported(storage: Storage) -> Iterator[Mapping[str, str]]:
 
 
 def accept(storage: Storage, one: Blocked, commit_id: str, now: int) -> None:
-    """Resumes the partition from its current ledger, or from nothing.
+    """Resumes the partition from its current ledger, or from an empty one.
 
     Raises PreconditionFailed if the ledger has changed.
     """
@@ -118,4 +118,4 @@ def _ledger(storage: Storage, partition: str) -> Ledger | None:
     try:
         return Ledger.parse(blob.data, name) if blob else None
     except LedgerError as error:
-        raise LedgerError(f"{error}: restore it, or delete it and accept that it is gone") from error
+        raise LedgerError(f"{error}: restore it, or delete it and accept its loss") from error

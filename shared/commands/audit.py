@@ -19,7 +19,7 @@ SHADES = {OK: GREEN, WRONG: RED, UNKNOWN: YELLOW}
 
 
 def declare(commands: Any) -> None:
-    """Adds it to the command line."""
+    """Adds the command to the command line."""
 
     def run(options: argparse.Namespace) -> int:
         return audit(connect(configured()), options.since, deep=options.deep, as_json=options.json)
@@ -39,7 +39,7 @@ def declare(commands: Any) -> None:
         type=moment,
         default=0,
         metavar="TIME",
-        help="audit only what was committed since: 30d, 12h, 2026-11-20 or 2026-11-20T10:00Z. "
+        help="audit only commits since this time: 30d, 12h, 2026-11-20 or 2026-11-20T10:00Z. "
         "Needed if a lifecycle rule deletes old files",
     )
     parser.add_argument("--deep", action="store_true", help="also read every row and every dead letter")
@@ -84,9 +84,9 @@ def audit(storage: LogStorage, since: int, *, deep: bool, as_json: bool) -> int:
         for finding in one.findings:
             say(f"  {paint(finding.level.value, COLOURS[finding.level])}: {finding.message}")
     if report.staged:
-        say(f"{counted(report.staged, 'staged file')} of attempts that failed: Azure drops them after a week")
+        say(f"{counted(report.staged, 'staged file')} of failed attempts: Azure deletes them after a week")
     if not report.partitions:
-        say("No ledger: nothing was committed, or STATE_CONTAINER is another one.")
+        say("No ledger: nothing was committed, or STATE_CONTAINER names another container.")
     for text in report.unread:
         say(f"not read: {text}{'' if 'since' in text else ' (--deep reads them)'}")
     say(f"audit: {paint(PROOFS[report.status], SHADES[report.status])}")

@@ -1,4 +1,4 @@
-"""`backfill`: exports the hours of an archive that lie before the live output."""
+"""`backfill`: exports the hours of an archive that precede the live output."""
 
 import argparse
 from collections.abc import Callable
@@ -18,11 +18,11 @@ from shared.protocol.storage import Storage
 
 CONTAINER = "insights-logs-websocketconnectionlogs"
 SHOWN = 5
-"""Names of blobs that are printed of each kind."""
+"""Maximum number of blobs of each kind that are printed."""
 
 
 def declare(commands: Any) -> None:
-    """Adds it to the command line."""
+    """Adds the command to the command line."""
 
     def run(options: argparse.Namespace) -> int:
         from shared.azure import archive  # noqa: PLC0415 - for a fast --help
@@ -46,10 +46,10 @@ def declare(commands: Any) -> None:
         "backfill",
         run,
         "Exports an archive of a diagnostic setting into the output container, each record once.",
-        "It takes the hours before the first record of the live output, and finishes their connections\n"
-        "among themselves. Breaking it off and running it again changes nothing. It writes to the\n"
-        "containers: try --dry-run first.\n"
-        f"Exit status: 0 done, 1 something was rejected or needs a look, 2 it could not be done.\n{SETTINGS}",
+        "It exports the hours before the first record of the live output, and finishes their connections\n"
+        "separately. You can interrupt it and run it again. It writes to the containers, so try --dry-run\n"
+        "first.\n"
+        f"Exit status: 0 done, 1 something was rejected or needs a look, 2 the command failed.\n{SETTINGS}",
         f"  python -m shared backfill --from-container {CONTAINER} --dry-run\n"
         f"  python -m shared backfill --from-container {CONTAINER} --since 2026-11-01\n"
         f"  python -m shared backfill --from-container https://archive.blob.core.windows.net/{CONTAINER}",
@@ -61,13 +61,17 @@ def declare(commands: Any) -> None:
         help="a container of the output account, or the URL of another one (read with your sign-in or a SAS)",
     )
     parser.add_argument(
-        "--since", type=moment, default=0, metavar="TIME", help="only hours that began since: 30d, 2026-11-20"
+        "--since",
+        type=moment,
+        default=0,
+        metavar="TIME",
+        help="only hours that began at this time or later: 30d, 2026-11-20",
     )
     parser.add_argument(
-        "--until", type=moment, default=1 << 62, metavar="TIME", help="only hours that ended before"
+        "--until", type=moment, default=1 << 62, metavar="TIME", help="only hours that ended by this time"
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="say what would be exported, and export nothing"
+        "--dry-run", action="store_true", help="report what would be exported, and export nothing"
     )
     parser.add_argument("--json", action="store_true", help="print JSON; times in µs since 1970 UTC")
 
@@ -84,7 +88,7 @@ def backfill(
     now: Callable[[], int],
     new_id: Callable[[], str],
 ) -> int:
-    """Backfills, and prints what became of the archive."""
+    """Runs a backfill and prints the outcome."""
     if not dry_run:
         Ownership(storage, "", now, new_id).check("export_logs")
     run = Backfill(storage, archive, *policies, memory, now, new_id)
@@ -107,7 +111,7 @@ def _say(done: Backfilled, *, dry_run: bool) -> None:
         "hour or later are left out"
     )
     _names(
-        "of the hour in which the live output begins; what came before its first record is missing",
+        "of the hour in which the live output begins; records before the first live one are missing",
         done.at_boundary,
     )
     if done.open:
@@ -115,8 +119,8 @@ def _say(done: Backfilled, *, dry_run: bool) -> None:
     if done.not_chosen:
         say(f"{done.not_chosen:,} blobs are outside of --since and --until")
     if done.others:
-        say(f"{done.others:,} blobs are no hours of an archive")
-    _names("grew after they were exported; what was added is not exported", done.grown)
+        say(f"{done.others:,} blobs are not hours of an archive")
+    _names("grew after they were exported; the added records are not exported", done.grown)
     if not dry_run:
         say(
             f"{done.rows:,} rows, {done.skipped:,} records of other categories, "

@@ -1,4 +1,4 @@
-"""Shared command plumbing: declaring commands, loading the app's settings, parsing times, JSON output."""
+"""The common parts of commands: declaration, settings, storage, times, JSON output."""
 
 import argparse
 import re
@@ -23,7 +23,7 @@ from shared.timeunits import SECOND, microseconds
 SPANS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 SETTINGS = """
 It reads the settings of the function app from the environment: OutputStorage (a connection string) or
-OutputStorage__blobServiceUri (with your own login or a managed identity), and, where they are not the
+OutputStorage__blobServiceUri (with your own sign-in or a managed identity), and, if they differ from the
 defaults, OUTPUT_CONTAINER, DEAD_LETTER_CONTAINER, STATE_CONTAINER and StateStorage.
 """
 
@@ -51,9 +51,9 @@ def configured() -> OperatorSettings:
 
 
 def connect(config: Settings, *, dead_letters: bool = True) -> LogStorage:
-    """The storage of the settings, once its containers were read. Raises AccessError within 30 s.
+    """Returns the storage of the settings after checking its containers. Raises AccessError within 30 s.
 
-    `dead_letters`: whether theirs must be readable, too.
+    `dead_letters`: whether the dead-letter container must be readable, too.
     """
     access.check(config.output, config.OUTPUT_CONTAINER, "OutputStorage", "OUTPUT_CONTAINER", console.waiting)
     state = "OutputStorage" if config.state == config.output else "StateStorage"
@@ -70,20 +70,20 @@ def connect(config: Settings, *, dead_letters: bool = True) -> LogStorage:
 
 
 def check_dead_letters(config: Settings) -> None:
-    """Reads their container, which readers of the output may have no access to. Raises AccessError."""
+    """Checks the dead-letter container, which readers of the output may not read. Raises AccessError."""
     name = config.DEAD_LETTER_CONTAINER
     if name != config.OUTPUT_CONTAINER:
         access.check(config.output, name, "OutputStorage", "DEAD_LETTER_CONTAINER", console.waiting)
 
 
 def partition_named(name: str, known: Iterable[str]) -> str:
-    """The partition with this name; its id alone is enough if it is the only one. Raises PartitionUnknown."""
+    """Returns the partition with this name, or with this id if it is unique. Raises PartitionUnknown."""
     there = sorted(known)
     found = [one for one in there if one == name] or [one for one in there if one.endswith(f"/{name}")]
     if len(found) == 1:
         return found[0]
-    which = "is not the id of one partition alone" if found else "there is no such partition"
-    raise PartitionUnknown(f"{name}: {which}; there is: {', '.join(there) or 'none yet'}")
+    which = "is the id of several partitions" if found else "there is no such partition"
+    raise PartitionUnknown(f"{name}: {which}; partitions: {', '.join(there) or 'none yet'}")
 
 
 def now() -> int:
@@ -97,7 +97,7 @@ def new_id() -> str:
 
 
 def moment(text: str) -> int:
-    """Parses a time, or how long ago it is, to µs since 1970 UTC."""
+    """Parses a time or an age to µs since 1970 UTC."""
     span = re.fullmatch(r"(\d{1,5})([mhdw])", text)
     if span:
         return now() - int(span[1]) * microseconds(SPANS[span[2]])

@@ -18,13 +18,14 @@ from shared.errors import SettingError
 from shared.operator_settings import HubSettings
 
 MORE = """
-Ids, addresses, names and texts are masked before anything is written: the same becomes the same everywhere,
-in the same form, and nobody can undo it, since the key is made for one run and never kept. What matters for
-reading an envelope stays (docs/capture.md). Look at what is written before you send it to anybody.
+Ids, addresses, names and texts are masked before anything is written. Equal values get equal masks of the
+same form, and nobody can reverse them, because the key exists for one run only. Everything that parsing
+depends on is kept (docs/capture.md). Review the files before you send them to anybody.
 
-It reads in a consumer group of its own and marks nothing as read. EventHubConnection (a connection string) or
-EventHubConnection__fullyQualifiedNamespace (your own login or a managed identity; Azure Event Hubs Data
-Receiver), EVENT_HUB_NAME, and EVENT_HUB_CONSUMER_GROUP, which is the exporter's and left alone.
+It reads in a separate consumer group and writes no checkpoint. It needs EventHubConnection (a connection
+string) or EventHubConnection__fullyQualifiedNamespace (with your own sign-in or a managed identity that has
+the role Azure Event Hubs Data Receiver), EVENT_HUB_NAME, and EVENT_HUB_CONSUMER_GROUP, the exporter's group,
+which it avoids.
 Exit status: 0 envelopes were saved, 1 nothing was saved, 2 the command failed.
 """
 EXAMPLES = """  python -m shared capture --group tools
@@ -33,12 +34,12 @@ EXAMPLES = """  python -m shared capture --group tools
 SHOWN = 12
 """Maximum number of values printed for a key."""
 WIDTH = 160
-"""Maximum length of each."""
+"""Maximum length of a printed value."""
 YEARS = 10
 
 
 def declare(commands: Any) -> None:
-    """Adds it to the command line."""
+    """Adds the command to the command line."""
     parser = command(
         commands,
         "capture",
@@ -82,10 +83,12 @@ def declare(commands: Any) -> None:
         "--all", action="store_true", help="also capture envelopes of other categories; all are masked"
     )
     parser.add_argument(
-        "--shift-times", action="store_true", help="shift times by a secret number of days; intervals stay"
+        "--shift-times",
+        action="store_true",
+        help="shift times by a secret number of days; intervals do not change",
     )
     parser.add_argument(
-        "--exporters-group", action="store_true", help="read in the exporter's group, if it is the same one"
+        "--exporters-group", action="store_true", help="allow --group to be the exporter's group"
     )
 
 
@@ -95,7 +98,7 @@ def _run(options: argparse.Namespace) -> int:
     config = settings.load_as(HubSettings)
     _check(config, options)
     hub = EventHub(config.hub, config.EVENT_HUB_NAME, options.group)
-    hub.state()  # a hub that is not there is an error, and not one that nothing comes from
+    hub.state()  # a missing hub is an error, not a hub without events
     capturing.prepare(options.output)
     days = secrets.randbelow(365 * YEARS) + 1 if options.shift_times else 0
     wanted = Wanted(options.envelopes, options.records, options.all)
@@ -108,7 +111,7 @@ def _run(options: argparse.Namespace) -> int:
         return WRONG
     files = capturing.write(options.output, capture.taken)
     records = counted(capture.records, "record")
-    say(f"{counted(len(capture.taken), 'envelope')} with {records} of ours, and {files[-1]}")
+    say(f"{counted(len(capture.taken), 'envelope')} with {records} of the category, and {files[-1]}")
     _tell(capture.masks)
     return OK
 
@@ -122,19 +125,19 @@ def _check(config: HubSettings, options: argparse.Namespace) -> None:
     theirs = config.EVENT_HUB_CONSUMER_GROUP.lower()
     if not theirs:
         raise SettingError(
-            "EVENT_HUB_CONSUMER_GROUP: set it as in the function app, so that the exporter's group is left"
-            " alone; or add --exporters-group"
+            "EVENT_HUB_CONSUMER_GROUP: set it as in the function app, so that the exporter's group is"
+            " avoided; or add --exporters-group"
         )
     if options.group.lower() == theirs:
         raise SettingError(
-            f"--group {options.group}: is the exporter's, and meant for it alone: make another one"
+            f"--group {options.group}: is the exporter's group, which only it may use: create another one"
             " (az eventhubs eventhub consumer-group create); or add --exporters-group"
         )
 
 
 def _tell(masks: Masks) -> None:
     """Prints what a person should review before sending the files."""
-    say(paint("Look through what was kept, and through the files, before you send them:", YELLOW))
+    say(paint("Review these unmasked values, and the files, before you send them:", YELLOW))
     values: dict[str, list[str]] = defaultdict(list)
     for (key, value), number in masks.kept.most_common():
         values[key].append(f"{printable(value, WIDTH)} ({number:,})")

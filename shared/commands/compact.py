@@ -12,11 +12,11 @@ from shared.protocol.ownership import Ownership
 from shared.protocol.storage import LogStorage
 
 ROOM = 4
-"""How many times the budget for starting swaps a swap in progress may take."""
+"""A swap in progress may take this many times the budget for starting swaps."""
 
 
 def declare(commands: Any) -> None:
-    """Adds it to the command line."""
+    """Adds the command to the command line."""
 
     def run(options: argparse.Namespace) -> int:
         config = configured()
@@ -27,8 +27,8 @@ def declare(commands: Any) -> None:
         "compact",
         run,
         "Runs the work of the timer compact_logs once, for example if the timer has stopped.",
-        "It merges the small Parquet files of quiet hours. It is safe to run beside the app and its timer,\n"
-        "because conditional writes decide. It needs the COMPACT_… settings, EVENT_HUB_RETENTION,\n"
+        "It merges the small Parquet files of quiet hours. It is safe to run while the app and its timer\n"
+        "run, because conditional writes decide. It needs the COMPACT_… settings, EVENT_HUB_RETENTION,\n"
         "RECORD_MAX_AGE and WS_IDLE_TIMEOUT if they differ from the defaults.\n"
         f"Exit status: 0 done, 1 more to do or a problem was found, 2 the command failed.\n{SETTINGS}",
         "  python -m shared compact\n  python -m shared compact --seconds 3600",
@@ -43,13 +43,13 @@ def compact(storage: LogStorage, policy: CompactionPolicy, budget: float) -> int
     Ownership(storage, "", now, new_id).check("compact_logs")
     done = Compactor(storage, policy, now, new_id, seconds=ROOM * budget).run(budget)
     if not policy.enabled:
-        say("COMPACT_ENABLED is false: no swap is begun")
+        say("COMPACT_ENABLED is false: no swap is started")
     for swap in done.swaps:
         say(
-            f"{swap.table}: {counted(swap.files, 'file')} ({swap.bytes_in:,} bytes) became one"
+            f"{swap.table}: {counted(swap.files, 'file')} ({swap.bytes_in:,} bytes) merged into one"
             f" ({swap.bytes_out:,} bytes)"
         )
-    say(f"{counted(len(done.swaps), 'swap')} done, {done.finished:,} finished that had begun before")
+    say(f"{counted(len(done.swaps), 'swap')} done, {done.finished:,} earlier ones finished")
     if done.left:
         say(paint("There is more to do: run it again", YELLOW))
     for alarm in done.alarms:

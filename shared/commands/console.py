@@ -31,7 +31,7 @@ def confirmed(question: str, *, yes: bool) -> bool:
     if yes:
         return True
     if sys.stdin.isatty() and sys.stdout.isatty():
-        say(f"{question} Type yes to go on:")
+        say(f"{question} Type yes to continue:")
         if sys.stdin.readline().strip().lower() == "yes":
             return True
         say("Nothing was changed.")
@@ -69,14 +69,14 @@ def log_to_stderr(*, verbose: bool) -> None:
 
 
 def size() -> tuple[int, int]:
-    """Columns and lines of the terminal: COLUMNS and LINES, else its own, else 80 and 24."""
+    """Returns the columns and lines of the terminal: COLUMNS and LINES, its actual size, or 80 and 24."""
     return shutil.get_terminal_size((80, 24))
 
 
 def redraw(lines: Sequence[str]) -> None:
-    """Shows these lines instead of those shown before: in place on a terminal, below them elsewhere.
+    """Replaces the lines shown before: in place on a terminal, otherwise below them.
 
-    It writes once and clears no screen, so that nothing flickers.
+    It writes once and does not clear the screen, so that nothing flickers.
     """
     if not sys.stdout.isatty():
         sys.stdout.write("\n".join([*lines, "", ""]))
@@ -91,7 +91,7 @@ def redraw(lines: Sequence[str]) -> None:
 
 
 def wrapped(text: str, colour: str = "") -> list[str]:
-    """A sentence in lines that fit the terminal; the second and later ones are indented."""
+    """Wraps a sentence into lines that fit the terminal; the second and later ones are indented."""
     lines = textwrap.wrap(
         text, size()[0], subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
     )
@@ -99,7 +99,7 @@ def wrapped(text: str, colour: str = "") -> list[str]:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    """Lines of columns as wide as they need to be, with numbers to the right.
+    """Formats a table with columns of minimum width and right-aligned numbers.
 
     If they do not fit the terminal, the first column is shortened in the middle.
     """
@@ -121,7 +121,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
 
 
 def shortened(text: str, width: int) -> str:
-    """The text, or its beginning and a longer end, since the ends of ids tell them apart."""
+    """Shortens a text in the middle; keeps more of its end, which distinguishes ids."""
     if len(text) <= width:
         return text
     begin = (width - 1) // 3
@@ -129,7 +129,7 @@ def shortened(text: str, width: int) -> str:
 
 
 def counted(number: int, thing: str) -> str:
-    """A number with its noun: `1 file`, `2 files`."""
+    """Formats a number with its noun: `1 file`, `2 files`."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
@@ -161,7 +161,7 @@ def time(microseconds: int) -> str:
 
 
 def ago(microseconds: int, now: int) -> str:
-    """How long ago a time is, as `12 s ago`; both in µs since 1970 UTC."""
+    """Formats how long ago a time is, such as `12 s ago`; both are µs since 1970 UTC."""
     if microseconds <= 0:
         return "-"
     age = max(0, now - microseconds)

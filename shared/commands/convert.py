@@ -20,14 +20,14 @@ from shared.tables.registry import of_categories
 
 MORE = """
 FILE is a file of messages, an archive that a diagnostic setting wrote (PT1H.json), or an export of a
-workspace, compressed with gzip or not; - is standard input. It writes what the function app would:
+workspace, compressed with gzip or not; - is standard input. The output is that of the function app:
 parquet/<table>/date=…/hour=…/, _dead_letters/, and a row for each connection. No settings are needed.
-Exit status: 0 all records fit, 1 something was rejected, 2 a file could not be read.
+Exit status: 0 all records passed, 1 something was rejected, 2 a file could not be read.
 """
 
 
 def declare(commands: Any) -> None:
-    """Adds it to the command line."""
+    """Adds the command to the command line."""
     parser = command(
         commands,
         "convert",
@@ -58,7 +58,7 @@ def declare(commands: Any) -> None:
         type=_column_keys,
         default=(),
         metavar="KEYS",
-        help=f"more keys for columns, as the setting COLUMN_KEYS has them: '{EXAMPLE}'",
+        help=f"additional keys for columns, in the format of the setting COLUMN_KEYS: '{EXAMPLE}'",
     )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 

@@ -31,7 +31,7 @@ LIMIT = 1e18
 
 
 def declare(commands: Any) -> None:
-    """Adds it to the command line."""
+    """Adds the command to the command line."""
 
     def run(options: argparse.Namespace) -> int:
         given = {symbol: getattr(options, symbol) for symbol in OPTIONS.values()}
@@ -42,8 +42,8 @@ def declare(commands: Any) -> None:
         "cost",
         run,
         "Estimates the monthly cost of a deployment, line by line. Needs neither settings nor Azure.",
-        "Amounts are upper bounds where the name says so. Prices are examples: give those of your region.\n"
-        "Exit status: 0 computed, 2 it could not be computed.",
+        "Amounts marked 'at most' are upper bounds. Prices are examples: provide those of your region.\n"
+        "Exit status: 0 computed, 2 the command failed.",
         "  python -m shared cost --records-per-day 86400 --partitions 2\n"
         "  python -m shared cost --records-per-day 10000000 --prices mine.json --json",
     )
@@ -97,7 +97,7 @@ def cost(load: Workload, prices: dict[str, Price], *, as_json: bool) -> int:
     width = max(len(line.name) for line in lines)
     for line in lines:
         say(f"{line.name:{width}}  {line.amount:>16,.1f}  {line.price.label:>20}  {line.cost:>10,.2f}")
-    say(f"{'together, USD a month':{width}}  {'':16}  {'':20}  {total:>10,.2f}")
+    say(f"{'total, USD a month':{width}}  {'':16}  {'':20}  {total:>10,.2f}")
     say("Azure's built-in destinations for the same records, without durations and exactly-once:")
     for name, amount in others.items():
         say(f"  {name}: {amount:,.2f}")

@@ -22,7 +22,7 @@ from shared.protocol.selection import Verdict, verdict_on
 from shared.protocol.storage import DEAD_LETTERS, BlobInfo, Storage
 
 BATCH = 500
-"""Dead letters that are in memory at a time."""
+"""Maximum number of dead letters in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,11 @@ class Choice:
     """Which dead letters to replay."""
 
     reasons: frozenset[str] = frozenset()
-    """Those with one of these; empty: all."""
+    """Only dead letters with one of these reasons; empty: all."""
     since: int = 0
-    """Those that reached the hub at this time or later, µs since 1970 UTC."""
+    """Only those that reached the hub at this time or later (µs since 1970 UTC)."""
     until: int = 1 << 62
-    """Those that reached the hub before."""
+    """Only those that reached the hub before this time."""
 
 
 @dataclass(slots=True)
@@ -45,21 +45,21 @@ class Replayed:
     before: int = 0
     """Replayed before."""
     fit: int = 0
-    """Those of which some records pass now."""
+    """Dead letters of which some records now pass."""
     rows: int = 0
     """In those."""
     skipped: int = 0
-    """Records in those that are of another category now."""
+    """Records in those that belong to another category."""
     stay: int = 0
-    """Of which nothing fits."""
+    """Dead letters of which no record passes."""
     from_redacted: int = 0
-    """Of those that fit, whose credentials are markers: they would be in a row, too."""
+    """Passing dead letters whose credentials are markers, as they would be in a row."""
     no_body: int = 0
-    """That cannot be replayed: nothing was kept of the body, which is no text (DEAD_LETTER_BODIES)."""
+    """Those that cannot be replayed, because their binary bodies were not kept (DEAD_LETTER_BODIES)."""
     no_columns: int = 0
-    """That cannot be replayed: columns that are hashed or dropped were removed from the body."""
+    """Dead letters that cannot be replayed, because hashed or dropped columns were removed."""
     reasons: Counter[str] = field(default_factory=Counter)
-    """Today's, of all records that still do not fit."""
+    """The current reasons of all records that still fail."""
     commits: int = 0
     damaged: list[str] = field(default_factory=list)
 
@@ -67,13 +67,13 @@ class Replayed:
 @dataclass(frozen=True, slots=True)
 class _Letter:
     partition: HubPartition
-    """Whose ledger counts its replay."""
+    """The partition whose ledger counts its replay."""
     envelope: Envelope
     reasons: frozenset[str]
     redacted: frozenset[str]
-    """Kinds of what was replaced in the body."""
+    """The kinds of replacements in the body."""
     kept: bool
-    """Whether there is a body."""
+    """Whether the body was kept."""
 
 
 def replay(
@@ -85,13 +85,14 @@ def replay(
     dry_run: bool,
     progress: Progress,
 ) -> Replayed:
-    """Replays the chosen dead letters, or says what would become of them.
+    """Replays the chosen dead letters, or in a dry run reports the outcome.
 
-    A dead letter is known by its partition, incarnation and sequence number. Its replay is a commit like any
-    other, in a ledger of its own (`HubPartition.replay`), so doing it again, or two at a time, changes
-    nothing. Only what was rejected is exported, with the partition and sequence number that it came with. A
-    dead letter of which nothing fits is left as it is. What does not fit of one that was replayed is one of
-    that ledger. Dead letters whose bodies were not kept, or lack columns, are counted and left as they are.
+    A dead letter is identified by its partition, incarnation and sequence number. Its replay is a commit
+    like any other, in a separate ledger (`HubPartition.replay`), so repeating it or running two at a time
+    changes nothing. Only rejected records are exported, with their original partition and sequence number. A
+    dead letter of which no record passes is left alone. Records that still fail after a replay become a dead
+    letter of that ledger. Dead letters whose bodies were not kept, or lack columns, are counted and left
+    alone.
     """
     done = Replayed()
     files = [
@@ -115,14 +116,14 @@ def _chosen(storage: Storage, file: BlobInfo, choice: Choice) -> Iterator[_Lette
         try:
             letter = _letter(line)
         except (KeyError, TypeError, ValueError) as error:
-            raise DamagedFile(f"{file.name}: holds what is no dead letter: {error!r}") from error
+            raise DamagedFile(f"{file.name}: has a line that is not a dead letter: {error!r}") from error
         wanted = not choice.reasons or choice.reasons & letter.reasons
         if wanted and choice.since <= letter.envelope.enqueued < choice.until:
             yield letter
 
 
 def _letter(line: dict[str, Any]) -> _Letter:
-    """As `shared.output.dead_letters` wrote it."""
+    """Parses a line that `shared.output.dead_letters` wrote."""
     erased = bool(line.get("erased"))
     kept = not erased and ("body_sha256" not in line or "body" in line)
     body = line["body_base64"] if "body_base64" in line else line["body"] if kept else ""
@@ -144,13 +145,13 @@ def _fitting(
     ledgers: dict[HubPartition, Ledger],
     done: Replayed,
 ) -> Iterator[tuple[HubPartition, Sequence[Envelope]]]:
-    """By partition, the envelopes that fit now, at least in part, and were not replayed; counts all."""
+    """Yields envelopes by partition that now pass at least in part and were not replayed; counts all."""
     fitting: dict[HubPartition, list[Envelope]] = {}
     for letter in letters:
         done.letters += 1
         if letter.partition not in ledgers:
             ledgers[letter.partition] = _ledger(storage, letter.partition)
-        # Without any, too: then what an interrupted replay left unpublished is published.
+        # Even without any, because this publishes files that an interrupted replay left unpublished.
         envelopes = fitting.setdefault(letter.partition, [])
         if verdict_on(ledgers[letter.partition], letter.envelope) is Verdict.DUPLICATE:
             done.before += 1

@@ -1,4 +1,4 @@
-"""`delta`: shows the Delta logs, creates them anew, or removes them."""
+"""`delta`: shows, recreates or removes the Delta logs."""
 
 import argparse
 from dataclasses import replace
@@ -23,7 +23,7 @@ from shared.timeunits import DAY, SECOND
 
 
 def declare(commands: Any) -> None:
-    """Adds it to the command line."""
+    """Adds the command to the command line."""
 
     def run(options: argparse.Namespace) -> int:
         config = configured()
@@ -38,14 +38,14 @@ def declare(commands: Any) -> None:
         run,
         "Shows the Delta log of each table: version, files, and what differs from the folders.",
         "With --rebuild, it finishes a swap in progress, deletes replaced files that were kept, deletes the\n"
-        "logs and creates them anew, with new table ids. With --remove, it deletes the logs for good.\n"
+        "logs, and recreates them with new table ids. With --remove, it deletes the logs permanently.\n"
         "Set COMPACT_ENABLED and DELTA_LOG to false first, and wait ten minutes, so that no run of\n"
         "compact_logs is in progress; readers fail until the command is done.\n"
-        f"Exit status: 0 done and in line, 1 something differs, 2 it could not be done.\n{SETTINGS}",
+        f"Exit status: 0 no difference, or done, 1 something differs, 2 the command failed.\n{SETTINGS}",
         "  python -m shared delta\n  python -m shared delta --rebuild\n  python -m shared delta --remove",
     )
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--rebuild", action="store_true", help="create the logs anew from the folders")
+    group.add_argument("--rebuild", action="store_true", help="recreate the logs from the folders")
     group.add_argument("--remove", action="store_true", help="delete the logs; DELTA_LOG must be false")
 
 
@@ -81,7 +81,7 @@ def show(storage: LogStorage) -> int:
 
 
 def rebuild(storage: LogStorage, policy: CompactionPolicy) -> int:
-    """Deletes the logs, and creates them anew from the folders."""
+    """Deletes the logs and recreates them from the folders."""
     if not take_down(storage):
         say("No table has a Delta log: set DELTA_LOG to true")
         return WRONG
@@ -92,7 +92,7 @@ def rebuild(storage: LogStorage, policy: CompactionPolicy) -> int:
 
 
 def remove(storage: LogStorage, policy: CompactionPolicy) -> int:
-    """Deletes the logs for good."""
+    """Deletes the logs permanently."""
     if policy.delta:
         raise SettingError("DELTA_LOG: set it to false first; otherwise the app creates the logs again")
     if not take_down(storage):
@@ -101,14 +101,14 @@ def remove(storage: LogStorage, policy: CompactionPolicy) -> int:
 
 
 def take_down(storage: LogStorage) -> int:
-    """Deletes all logs and the replaced files that were kept for their readers; how many logs there were."""
+    """Deletes all logs, and replaced files that were kept for their readers; returns the number of logs."""
     Ownership(storage, "", now, new_id).check("compact_logs")
     blob = storage.read(swaps.NAME)
     state = CompactionState.parse(blob.data) if blob else CompactionState()
     tables = [TABLES[name] for name in sorted(state.delta) if name in TABLES]
     if not tables or blob is None:
         return 0
-    # From here on no swap is logged, and the inputs of one in progress are deleted.
+    # After this write, no swap is logged, and the inputs of one in progress are deleted.
     for table in tables:
         state = state.without_delta(table.name)
     storage.write(swaps.NAME, state.dump(), blob.etag)
@@ -118,7 +118,7 @@ def take_down(storage: LogStorage) -> int:
         storage.remove(sorted(logs))
     ended = Compactor(storage, CompactionPolicy(enabled=False), now, new_id).run(BUDGET)
     if ended.alarms:
-        raise DeltaLogError(f"the swap in progress could not be ended: {ended.alarms[0]}")
+        raise DeltaLogError(f"the swap in progress could not be finished: {ended.alarms[0]}")
     for table in tables:
         left = _replaced(storage, f"parquet/{table.name}/date=")
         storage.remove(left)
@@ -127,7 +127,7 @@ def take_down(storage: LogStorage) -> int:
 
 
 def _replaced(storage: LogStorage, prefix: str) -> list[str]:
-    """The files whose rows are in a compacted file beside them."""
+    """Returns the files whose rows are in a compacted file of the same folder."""
     found: list[str] = []
     for _, group in groupby(storage.outputs(prefix), lambda file: file.name.rpartition("/")[0]):
         files = [file for file in group if file.visible and is_own(file)]

@@ -12,7 +12,7 @@ class Part(BaseModel):
 
 
 class Document(Part):
-    """What a command prints with --json."""
+    """The document that a command prints with --json."""
 
     version: Literal[1] = 1
     """Version of this document. A later program with the same version only adds properties."""

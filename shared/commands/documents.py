@@ -1,4 +1,4 @@
-"""Declares the JSON document of each command with --json; the published schemas come from here."""
+"""Declares the JSON document of each command; the published schemas are generated from it."""
 
 from datetime import datetime
 from typing import Literal
@@ -26,46 +26,46 @@ class AuditPartition(Part):
     partition: str
     verdict: Proof
     files: int
-    """Files that were found."""
+    """Number of files found."""
     rows: int
-    """Rows in them."""
+    """Number of rows in them."""
     counts: Counts
-    """What its ledger counts."""
+    """The counts in its ledger."""
     findings: list[AuditFinding]
 
 
 class AuditDocument(Document):
-    """What `audit --json` prints."""
+    """The document of `audit --json`."""
 
     verdict: Proof
     not_read: list[str]
-    """What the audit did not look at, so that its verdict does not cover it."""
+    """Parts that the audit did not examine and its verdict does not cover."""
     staged: int
-    """Files that were staged by attempts that failed."""
+    """Files that failed attempts staged."""
     partitions: list[AuditPartition]
 
 
 class ReplayDocument(Document):
-    """What `replay --json` prints."""
+    """The document of `replay --json`."""
 
     dry_run: bool
     letters: int
-    """Dead letters that were chosen."""
+    """Chosen dead letters."""
     before: int
     """Of these, those that were replayed before."""
     fit: int
-    """Of these, those of which something fits now."""
+    """Of these, those of which some records now pass."""
     rows: int
-    """Rows in those that fit."""
+    """Rows in those that pass."""
     skipped: int
     """Records in those that belong to another category."""
     stay: int
-    """Dead letters of which nothing fits."""
+    """Dead letters of which no record passes."""
     reasons: dict[str, int]
     """Records that are still rejected, by reason."""
     commits: int
     from_redacted: int
-    """Of those that fit, the ones whose text has markers in place of credentials."""
+    """Of those that pass, the ones whose text has markers in place of credentials."""
     no_body: int
     """Dead letters that cannot be replayed, because only length and SHA-256 of their bodies were kept."""
     no_columns: int
@@ -83,11 +83,11 @@ class RedeliverPartition(Part):
     gone: int
     """Of these, those that the hub has deleted."""
     present: int
-    """Those that the output has by commits that the ledger does not know; they are recorded there."""
+    """Those in the output through commits that the ledger lacks; they are recorded in it."""
     partial: int
-    """Those of which the output has some files only, by commits that the ledger does not know."""
+    """Those of which the output has only some files, through commits that the ledger lacks."""
     without_files: int
-    """Committed events of which at least one file of their commit is gone."""
+    """Committed events whose commit lacks at least one file."""
     events: int
     """Events that were read from the hub; with --dry-run, those that can be read."""
     commits: int
@@ -98,14 +98,14 @@ class RedeliverPartition(Part):
 
 
 class RedeliverDocument(Document):
-    """What `redeliver --json` prints."""
+    """The document of `redeliver --json`."""
 
     dry_run: bool
     partitions: list[RedeliverPartition]
 
 
 class ConvertDocument(Document):
-    """What `convert --json` prints."""
+    """The document of `convert --json`."""
 
     files: int
     """Files that were read."""
@@ -119,11 +119,11 @@ class ConvertDocument(Document):
 
 
 class BackfillDocument(Document):
-    """What `backfill --json` prints; times in µs since 1970 UTC."""
+    """The document of `backfill --json`; times in µs since 1970 UTC."""
 
     dry_run: bool
     boundary: int
-    """Hours that ended at this time or before are taken."""
+    """Only hours that ended by this time are exported."""
     blobs: int
     """Blobs that were exported, or would be."""
     bytes: int
@@ -141,11 +141,11 @@ class BackfillDocument(Document):
     open: int
     """Blobs of hours that may still grow."""
     not_chosen: int
-    """Blobs outside of --since and --until."""
+    """Blobs outside --since and --until."""
     others: int
-    """Blobs that are no hours of an archive."""
+    """Blobs that are not hours of an archive."""
     grown: list[str]
-    """Blobs that have another size than when they were exported."""
+    """Blobs whose size has changed since they were exported."""
     records: int
     rows: int
     skipped: int
@@ -163,7 +163,7 @@ class CostPrice(Part):
     price: float
     """In US dollars."""
     per: float
-    """For so many units."""
+    """Number of units for this price."""
     unit: str
     source: str
 
@@ -181,13 +181,13 @@ class CostLine(Part):
 
 
 class CostDocument(Document):
-    """What `cost --json` prints."""
+    """The document of `cost --json`."""
 
     lines: list[CostLine]
     total: float
     """US dollars a month."""
     others: dict[str, float]
-    """What Azure's own ways cost for the same records, in US dollars a month."""
+    """Cost of Azure's built-in destinations for the same records, in US dollars a month."""
 
 
 class ReconcileMinute(Part):
@@ -208,7 +208,7 @@ class ReconcileRecord(Part):
 
 
 class ReconcileDocument(Document):
-    """What `reconcile --json` prints."""
+    """The document of `reconcile --json`."""
 
     same: bool
     table: str
@@ -231,7 +231,7 @@ class ReconcileDocument(Document):
     suspects: dict[str, int]
     """By column, how many records would match if it were left out."""
     attempts: int | None
-    """Connection attempts by Azure's metric, if a file of it was given."""
+    """Connection attempts according to Azure's metric, if --metric is given."""
 
 
 DOCUMENTS: dict[str, type[Document]] = {
@@ -248,6 +248,6 @@ DOCUMENTS: dict[str, type[Document]] = {
 
 
 def schema(command: str) -> dict[str, object]:
-    """The JSON Schema (draft 2020-12) of the document of a command."""
+    """Returns the JSON Schema (draft 2020-12) of a command's document."""
     found = DOCUMENTS[command].model_json_schema(mode="serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}

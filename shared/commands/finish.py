@@ -14,11 +14,11 @@ from shared.operator_settings import OperatorSettings
 from shared.protocol.ownership import Ownership
 
 ROOM = 4
-"""How many times the budget for starting steps a step in progress may take."""
+"""A step in progress may take this many times the budget for starting steps."""
 
 
 def declare(commands: Any) -> None:
-    """Adds it to the command line."""
+    """Adds the command to the command line."""
 
     def run(options: argparse.Namespace) -> int:
         return finish(settings.load_as(OperatorSettings), options.seconds)
@@ -28,10 +28,10 @@ def declare(commands: Any) -> None:
         "finish",
         run,
         "Runs the work of the timer finish_connections once, for example if the timer has stopped.",
-        "It writes rows of finished connections, and repairs what exporters left behind. It is safe to run\n"
-        "beside the app and its timer, because conditional writes decide.\n"
+        "It writes rows of finished connections, and publishes files that exporters left unpublished. It\n"
+        "is safe to run while the app and its timer run, because conditional writes decide.\n"
         "It needs EventHubConnection (or EventHubConnection__fullyQualifiedNamespace), EVENT_HUB_NAME, and\n"
-        "the WS_… settings and OUTPUT_FORMATS of the function app where they are not the defaults.\n"
+        "the WS_… settings and OUTPUT_FORMATS of the function app if they differ from the defaults.\n"
         f"Exit status: 0 done, 1 more to do or a problem was found, 2 the command failed.\n{SETTINGS}",
         "  python -m shared finish\n  python -m shared finish --seconds 600",
     )

@@ -1,4 +1,4 @@
-"""Exports events that the hub still has and the output lacks: gaps, and files that are lost or gone."""
+"""Exports events that the hub still has but the output lacks: gaps, and lost or missing files."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,17 +17,17 @@ from shared.protocol.selection import Verdict, verdict_on
 from shared.protocol.storage import Storage
 
 ATTEMPTS = 20
-"""How often a change of a ledger is tried that the app keeps writing."""
+"""Maximum attempts to change a ledger that the app keeps writing."""
 
 
 class HubReader(Protocol):
-    """The hub, read in a separate consumer group, because the host's group admits no second reader."""
+    """The hub, read in a separate consumer group, because the host's group allows no second reader."""
 
     def state(self) -> HubState:
-        """How it stands now. Raises HubError."""
+        """Returns the current state of the hub. Raises HubError."""
 
     def fetch(self, partition: HubPartition, first: int, last: int) -> list[Fetched]:
-        """The events from one sequence number to another, or the first of them. Raises HubError."""
+        """Returns the events from one sequence number to another, or the first of them. Raises HubError."""
 
 
 @dataclass(slots=True)
@@ -36,13 +36,13 @@ class Redelivered:
 
     partition: str
     missing: int = 0
-    """Sequence numbers that the output lacks: gaps, and those of files that are lost or gone."""
+    """Sequence numbers that the output lacks: gaps, and those of lost or missing files."""
     gone: int = 0
-    """Those that the hub has deleted, or that are of a deleted hub."""
+    """Those that the hub has deleted, or that belong to a deleted hub."""
     present: int = 0
-    """Sequence numbers in the output by commits that the ledger does not know, because it was restored."""
+    """Sequence numbers in the output through commits that the ledger lacks, because it was restored."""
     partial: int = 0
-    """Gaps of which some files are in the output, through commits that the ledger does not know."""
+    """Gaps of which some files are in the output, through commits that the ledger lacks."""
     without_files: int = 0
     """Committed sequence numbers of which at least one file of their commit is not in the output."""
     events: int = 0
@@ -63,11 +63,11 @@ def redeliver(
     missing_files: bool = False,
     progress: Progress,
 ) -> list[Redelivered]:
-    """Exports what is missing of these partitions, or reports what could be exported.
+    """Exports the missing events of these partitions, or reports what could be exported.
 
-    Everything goes through the exporter's protocol, beside the running app. Each event is exported once
-    even if this runs repeatedly, several times at once, or is interrupted. With `missing_files`, it also
-    looks for files that are gone. Raises HubError, StorageError or LedgerError.
+    Everything follows the exporter's protocol, while the app keeps running. Each event is exported once even
+    if this runs repeatedly, concurrently, or is interrupted. With `missing_files`, it also searches for
+    missing files. Raises HubError, StorageError or LedgerError.
     """
     state = hub.state()
     done = []
@@ -130,7 +130,7 @@ class _Work:
     def compare(self, ledger: Ledger, *, dry_run: bool, missing_files: bool) -> Ledger:
         """Compares a ledger with the output, which may be older or newer, and returns the updated ledger."""
         found = exported(self.storage, ledger)
-        # Every commit that the listing shows is in the ledger as it is after that, unless it was restored.
+        # Unless the ledger was restored, it has every commit in the listing, because it is read afterwards.
         now = (_ledger(self.storage, self.partition) or ledger).incarnation
         unknown = difference([(0, self.position.last)], difference([(0, (now.next or 0) - 1)], now.gaps))
         complete, partial = common(unknown, found.complete), common(unknown, found.partial)
@@ -149,7 +149,7 @@ class _Work:
         return self._note(ledger, present, lost) if present or lost else ledger
 
     def _lost(self, ledger: Ledger, found: Exported, span: Interval) -> Iterator[Lost]:
-        """Yields what is gone of an interval of committed sequence numbers."""
+        """Yields the lost parts of an interval of committed sequence numbers."""
         for fetched in self._fetch(span):
             envelopes = [each.envelope for each in fetched]
             if any(verdict_on(ledger, each) is Verdict.RECREATED for each in envelopes):
@@ -157,7 +157,7 @@ class _Work:
             yield from found.lost(self.partition, ledger.incarnation.number, envelopes, self.exporter.policy)
 
     def _note(self, before: Ledger, present: Sequence[Interval], lost: Sequence[Lost]) -> Ledger:
-        """Records in the ledger what the output has and lacks, unless another search did so meanwhile."""
+        """Records in the ledger what the output has and lacks, unless another search has done so."""
         for _ in range(ATTEMPTS):
             name = Ledger.name(self.partition)
             blob = self.storage.read(name)
@@ -188,7 +188,7 @@ class _Work:
             for fetched in self._fetch(span):
                 ledger = _ledger(self.storage, self.partition)
                 envelopes = [each.envelope for each in fetched]
-                # Events of another hub than the gap would open an incarnation.
+                # Events of a hub other than that of the gap would begin an incarnation.
                 if ledger is None or any(verdict_on(ledger, each) is Verdict.RECREATED for each in envelopes):
                     raise HubError(self._recreated)
                 one.events += len(envelopes)

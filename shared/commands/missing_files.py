@@ -1,4 +1,4 @@
-"""Finds committed events whose files are gone from the output, by the metadata of the files that are there.
+"""Finds committed events whose files are missing in the output, by the metadata of existing files.
 
 An account that was restored, or that failed over to a copy that lags, lacks files that the ledger has
 committed. The hub may still have their events.
@@ -25,11 +25,11 @@ EVERYTHING = ((0, 1 << 62),)
 
 @dataclass(slots=True)
 class _Commit:
-    """The files of a commit that are there."""
+    """The existing files of a commit."""
 
     metadata: CommitMetadata
     files: set[tuple[str, str]] = field(default_factory=set)
-    """Folder and name. A file that compaction has replaced may still be there, for readers of a snapshot."""
+    """Folder and name. A file that compaction replaced may still exist, for readers of a snapshot."""
 
     @property
     def complete(self) -> bool:
@@ -38,19 +38,19 @@ class _Commit:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What the output has of one incarnation of a partition, whichever ledger it was committed by."""
+    """The output of one incarnation of a partition, regardless of the ledger that committed it."""
 
     complete: tuple[Interval, ...]
-    """Sequence numbers of commits all of whose files are there."""
+    """Sequence numbers of commits whose files all exist."""
     partial: tuple[Interval, ...]
-    """Those of commits of which some files are there."""
+    """Sequence numbers of commits of which some files exist."""
     folders: Mapping[str, tuple[Interval, ...]]
     """The sequence numbers of the files of each folder."""
     formats: Mapping[str, tuple[Interval, ...]]
-    """Of `partial`, those that were exported in each format."""
+    """The part of `partial` that was exported in each format."""
 
     def lacking(self, ledger: Ledger) -> tuple[Interval, ...]:
-        """What the ledger has committed, if a file of it may be gone; or it had nothing to export."""
+        """Returns committed sequence numbers that may lack files, or had nothing to export."""
         now = ledger.incarnation
         pending = (
             span
@@ -66,13 +66,13 @@ class Exported:
     def lost(
         self, partition: HubPartition, number: int, envelopes: Sequence[Envelope], policy: ExportPolicy
     ) -> Iterator[Lost]:
-        """What is gone of these events of incarnation `number`, all of which were committed."""
+        """Yields the missing parts of these committed events of incarnation `number`."""
         found = refilling.folders(partition, envelopes, replace(policy, formats=tuple(FORMATS)))
         for folder, had in found.items():
             sequences = had
             format_ = folder.partition("/")[0]
             if format_ in FORMATS:
-                # Where nothing is left of a commit, nothing tells in which formats it was exported.
+                # If nothing is left of a commit, the formats in which it was exported are unknown.
                 unknown = EVERYTHING if format_ in policy.formats else ()
                 formatted = merged([*difference(unknown, self.partial), *self.formats.get(format_, ())])
                 sequences = common(sequences, formatted)
@@ -81,19 +81,19 @@ class Exported:
 
 
 def exported(storage: Storage, ledger: Ledger) -> Exported:
-    """What the output has of the current incarnation. Raises LedgerError while compaction moves files."""
+    """Returns the output of the current incarnation. Raises LedgerError while compaction moves files."""
     before, created = _compaction(storage), ledger.incarnation.created or 0
     commits: dict[str, _Commit] = {}
     for name, metadata in _files(storage):
         commit = CommitMetadata.of(metadata)
-        # What was committed before the hub was created is of an older one, whatever its number.
+        # Commits before the hub's creation belong to an older one, regardless of their number.
         if commit is None or commit.partition != ledger.partition or commit.committed_at < created:
             continue
         if commit.verdict != "stale":
             found = commits.setdefault(commit.commit_id, _Commit(commit))
             found.files.add((metadata.get("folder", ""), name.rpartition("/")[2]))
     if _compaction(storage) != before:
-        raise LedgerError("the output was compacted meanwhile: try again")
+        raise LedgerError("the output was compacted in the meantime: try again")
     complete: list[Interval] = []
     partial: list[Interval] = []
     folders: dict[str, list[Interval]] = {}
@@ -115,7 +115,7 @@ def _merged(spans: Mapping[str, Sequence[Interval]]) -> dict[str, tuple[Interval
 
 
 def _files(storage: Storage) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """Name and metadata of every file, and of those that compaction has replaced."""
+    """Yields the name and metadata of every file, including those that compaction has replaced."""
     for file in storage.outputs(""):
         if "compacted" in file.metadata and is_own(file):
             yield from ((one.name, one.metadata) for one in contents.files_replaced(storage, file))
@@ -124,7 +124,7 @@ def _files(storage: Storage) -> Iterator[tuple[str, Mapping[str, str]]]:
 
 
 def _compaction(storage: Storage) -> str | None:
-    """What the state of compaction is. Raises LedgerError while a swap is in progress."""
+    """Returns the state of compaction. Raises LedgerError while a swap is in progress."""
     blob = storage.read(swaps.NAME)
     if blob and CompactionState.parse(blob.data).swap:
         raise LedgerError("compaction is moving files: wait for its next run, in ten minutes, and try again")

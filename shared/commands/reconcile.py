@@ -28,18 +28,19 @@ from shared.tables.registry import TABLES, of_categories
 from shared.timeunits import MINUTE, SECOND
 
 SHOWN = 10
-"""Minutes and records of each kind that are printed."""
+"""Maximum minutes and records of each kind that are printed."""
 METRIC = "WebSocketConnectionAttempts"
 MORE = f"""
-FILE is CSV (from the portal, say), JSON or JSON Lines, compressed with gzip or not, or Parquet. Its rows
-are redacted as the settings say, so that both sides can be compared; nothing of it is stored or sent.
+FILE is CSV (from the portal, for example), JSON or JSON Lines, compressed with gzip or not, or Parquet. Its
+rows are redacted according to the settings, so that both sides can be compared; none of it is stored or
+sent.
 The range is that of the file unless --since and --until narrow it (docs/why.md).
 Exit status: 0 the same, 1 they differ, 2 the command failed.
 {SETTINGS}"""
 
 
 def declare(commands: Any) -> None:
-    """Adds it to the command line."""
+    """Adds the command to the command line."""
     parser = command(
         commands,
         "reconcile",
@@ -60,7 +61,7 @@ def declare(commands: Any) -> None:
     parser.add_argument(
         "--table",
         choices=[name for name, table in TABLES.items() if table.category],
-        help="the table (default: what the file's column Type says, or the first that is exported)",
+        help="the table (default: the one in the file's column Type, or the first that is exported)",
     )
     parser.add_argument("--since", type=moment, metavar="TIME", help="start of the range")
     parser.add_argument("--until", type=moment, metavar="TIME", help="end of the range")
@@ -71,7 +72,7 @@ def declare(commands: Any) -> None:
         "--metric",
         type=Path,
         metavar="FILE",
-        help=f"what `az monitor metrics list --metric {METRIC}` printed, to show its total too",
+        help=f"output of `az monitor metrics list --metric {METRIC}`, to show its total, too",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -79,7 +80,7 @@ def declare(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> int:
     config = settings.load_as(HubSettings) if options.folder else configured()
     if options.folder and not options.folder.is_dir():
-        raise ReconcileError(f"{options.folder}: is no folder with a copy of the output container")
+        raise ReconcileError(f"{options.folder}: is not a folder with a copy of the output container")
     raw = workspace_export.read(options.against)
     table = _table(options.table, raw, of_categories(config.EXPORT_CATEGORIES))
     export = workspace_export.typed(raw, table, options.against)
@@ -112,7 +113,7 @@ def _table(name: str | None, raw: pa.Table, exported: tuple[Table, ...]) -> Tabl
 
 
 def _range(times: pa.ChunkedArray, since: int | None, until: int | None, path: Path) -> tuple[int, int]:
-    """What was asked for; otherwise the whole minutes of the file."""
+    """Returns the requested range, or else the whole minutes of the file."""
     if (since is None or until is None) and not len(times):
         raise ReconcileError(f"{path}: has no rows; set --since and --until")
     found = integers(times.combine_chunks()) if len(times) else None
@@ -121,7 +122,7 @@ def _range(times: pa.ChunkedArray, since: int | None, until: int | None, path: P
     assert first is not None
     assert last is not None
     if first >= last:
-        raise ReconcileError("expected a range with a length: --since must be before --until")
+        raise ReconcileError("the range is empty: --since must be before --until")
     return first, last
 
 
@@ -147,7 +148,7 @@ def _attempts(path: Path, since: int, until: int) -> int:
         )
     except (ValueError, KeyError, TypeError, argparse.ArgumentTypeError) as error:
         raise ReconcileError(
-            f"{path}: is not what `az monitor metrics list --metric {METRIC}` prints: {error!r}"
+            f"{path}: is not the output of `az monitor metrics list --metric {METRIC}`: {error!r}"
         ) from error
 
 
@@ -187,7 +188,7 @@ def _print(
     say(f"{found.export:,} rows in the export, {found.container:,} in the container")
     if attempts is not None:
         say(
-            f"{attempts:,} connection attempts by Azure's metric; "
+            f"{attempts:,} connection attempts according to Azure's metric; "
             f"{in_file or 0:,} connections in the export, {in_container or 0:,} in the container"
         )
     for minute in found.minutes[:SHOWN]:

@@ -1,4 +1,4 @@
-"""`redeliver`: exports events that the hub still has and the output lacks."""
+"""`redeliver`: exports events that the hub still has but the output lacks."""
 
 import argparse
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from shared.protocol.storage import Storage
 
 
 def declare(commands: Any) -> None:
-    """Adds it to the command line."""
+    """Adds the command to the command line."""
 
     def run(options: argparse.Namespace) -> int:
         from shared.azure.event_hub import EventHub  # noqa: PLC0415 - commands that need no hub start faster without
@@ -48,14 +48,14 @@ def declare(commands: Any) -> None:
         commands,
         "redeliver",
         run,
-        "Exports events that the hub still has and the output lacks, exactly once.",
-        "It reads the sequence numbers that the ledgers list as gaps or lost, in a consumer group of its\n"
-        "own (EVENT_HUB_OPERATOR_CONSUMER_GROUP), and exports them as the app does, which goes on.\n"
-        "If a ledger was restored, it records there what is already in the output.\n"
+        "Exports events that the hub still has but the output lacks, exactly once.",
+        "It reads the sequence numbers that the ledgers list as gaps or lost, in a separate consumer group\n"
+        "(EVENT_HUB_OPERATOR_CONSUMER_GROUP), and exports them like the app, which keeps running.\n"
+        "If a ledger was restored, it records in it the events that are already in the output.\n"
         "Running it again changes nothing. It writes to the containers, so try --dry-run first.\n"
         "It needs EventHubConnection (or EventHubConnection__fullyQualifiedNamespace) and EVENT_HUB_NAME.\n"
-        "Exit status: 0 nothing is missing any more that the hub has, 1 something could not be filled, 2 it\n"
-        f"could not be done.\n{SETTINGS}",
+        "Exit status: 0 no event that the hub has is missing, 1 some could not be exported, 2 the command\n"
+        f"failed.\n{SETTINGS}",
         "  python -m shared redeliver --dry-run\n"
         "  python -m shared redeliver\n"
         "  python -m shared redeliver my.servicebus.windows.net/apim-logs/0",
@@ -71,7 +71,7 @@ def declare(commands: Any) -> None:
     parser.add_argument(
         "--missing-files",
         action="store_true",
-        help="also export the events of files that are gone from the output, whoever deleted them",
+        help="also export the events of files that are missing in the output, whoever deleted them",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -112,7 +112,7 @@ def redeliver(
         for one in done:
             _say(one, dry_run=dry_run)
         if not done:
-            say(f"{wanted or 'the hub'}: nothing was committed of it yet")
+            say(f"{wanted or 'the hub'}: no events were committed yet")
     if not done:
         return UNKNOWN if partition else OK
     return WRONG if any(one.problems or one.partial for one in done) else OK
@@ -126,13 +126,13 @@ def _say(one: Redelivered, *, dry_run: bool) -> None:
         rejected = counted(sum(one.rejected.values()), "rejection")
         say(f"  {counted(one.rows, 'row')} and {rejected} in {counted(one.commits, 'commit')}")
     if one.without_files:
-        say(f"  {counted(one.without_files, 'committed event')} in commits whose files are not all there")
+        say(f"  {counted(one.without_files, 'committed event')} in commits that lack files")
     if one.present:
         recorded = "can be recorded" if dry_run else "recorded"
-        text = f"in the output by commits that the ledger does not know, {recorded} as committed"
+        text = f"in the output through commits that the ledger lacks, {recorded} as committed"
         say(paint(f"  {one.present:,} {text}: was it restored? Run `audit`", YELLOW))
     if one.partial:
-        text = "in the output in part, by commits that the ledger does not know: add --missing-files"
+        text = "partly in the output, through commits that the ledger lacks: add --missing-files"
         say(paint(f"  {one.partial:,} {text}", RED))
     for problem in one.problems:
         say(paint(f"  {problem}", RED))

@@ -20,7 +20,7 @@ from shared.protocol.storage import Storage
 
 
 def declare(commands: Any) -> None:
-    """Adds it to the command line."""
+    """Adds the command to the command line."""
 
     def run(options: argparse.Namespace) -> int:
         config = configured()
@@ -40,8 +40,8 @@ def declare(commands: Any) -> None:
         "replay",
         run,
         "Validates dead letters with the current code and settings, and exports what passes, exactly once.",
-        "Doing it again changes nothing. What still does not fit stays (docs/audit-and-replay.md).\n"
-        "It writes to the containers: try --dry-run first.\n"
+        "Running it again changes nothing. Records that still fail stay (docs/audit-and-replay.md).\n"
+        "It writes to the containers, so try --dry-run first.\n"
         f"Exit status: 0 done, 2 the command failed.\n{SETTINGS}",
         "  python -m shared replay --dry-run\n"
         "  python -m shared replay --reason implausible_time --since 7d\n"
@@ -63,14 +63,14 @@ def declare(commands: Any) -> None:
         type=moment,
         default=0,
         metavar="TIME",
-        help="only messages that reached the hub since: 7d, 2026-11-20",
+        help="only messages that reached the hub at this time or later: 7d, 2026-11-20",
     )
     parser.add_argument(
         "--until",
         type=moment,
         default=1 << 62,
         metavar="TIME",
-        help="only messages that reached the hub before",
+        help="only messages that reached the hub before this time",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -102,10 +102,10 @@ def replay(
     rows = counted(done.rows, "row")
     say(f"{done.fit:,} now valid: {rows} {did}, {counted(done.skipped, 'record')} of other categories")
     if done.from_redacted:
-        say(f"  {done.from_redacted:,} of them from text in which credentials are markers")
+        say(f"  {done.from_redacted:,} of them from text whose credentials were replaced")
     say(f"{done.stay:,} unchanged")
     for number, cause in (
-        (done.no_body, "their bodies are no text, of which only length and SHA-256 were kept"),
+        (done.no_body, "their bodies are binary, so only length and SHA-256 were kept"),
         (done.no_columns, "values of hashed or dropped columns were removed from their bodies"),
     ):
         if number:

@@ -12,7 +12,7 @@ from shared.settings import Settings
 
 
 def _readable(config: Settings) -> bool:
-    """Whether the dead letters can be read; says what the report lacks if not."""
+    """Whether the dead letters can be read; if not, prints what the report lacks."""
     try:
         check_dead_letters(config)
     except AccessError as error:
@@ -22,7 +22,7 @@ def _readable(config: Settings) -> bool:
 
 
 def declare(commands: Any) -> None:
-    """Adds it to the command line."""
+    """Adds the command to the command line."""
 
     def run(options: argparse.Namespace) -> int:
         # DuckDB and the charts are separate packages, which other commands do not need.
@@ -50,7 +50,7 @@ def declare(commands: Any) -> None:
         if done.empty:
             console.say("Nothing was exported in this range; the page says how to widen it.")
         console.say(
-            f"{options.output}: {console.counted(done.ended, 'connection')} that ended,"
+            f"{options.output}: {console.counted(done.ended, 'ended connection')},"
             f" {console.counted(done.records, 'record')}, {console.counted(done.files, 'file')};"
             f" a page of {done.size:,} bytes"
         )

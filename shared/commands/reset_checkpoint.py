@@ -16,28 +16,30 @@ from shared.protocol.checkpoints import Checkpoint, Checkpoints
 from shared.protocol.hub import Fetched, HubState
 
 MORE = """
-Stop the function app first: the host reads a checkpoint only when it claims the partition, and writes over
-it otherwise. The command shows what it will do, and asks. Nothing is exported twice: what comes again is
-known by its sequence number. What --after skips is a gap from then on; `redeliver` exports it.
+Stop the function app first: the host reads a checkpoint only when it claims the partition, and otherwise
+overwrites it. The command shows what it will do, and asks first. Nothing is exported twice, because
+redelivered events are recognized by their sequence numbers. Events that --after skips become a gap;
+`redeliver` exports them.
 It reads AzureWebJobsStorage (or AzureWebJobsStorage__blobServiceUri), EventHubConnection (or
 EventHubConnection__fullyQualifiedNamespace), EVENT_HUB_NAME, EVENT_HUB_CONSUMER_GROUP and
 EVENT_HUB_OPERATOR_CONSUMER_GROUP, as in the function app.
-Exit status: 0 done, or all checkpoints are of this hub; 1 a checkpoint needs action, 2 the command failed.
+Exit status: 0 done, or all checkpoints belong to this hub; 1 a checkpoint needs action, 2 the command
+failed.
 """
 
 
 class HubReader(Protocol):
-    """The hub, read in a consumer group of its own."""
+    """The hub, read in a separate consumer group."""
 
     def state(self) -> HubState:
-        """How it stands now. Raises HubError."""
+        """Returns the current state of the hub. Raises HubError."""
 
     def fetch(self, partition: HubPartition, first: int, last: int) -> list[Fetched]:
-        """The events from one sequence number to another, or the first of them. Raises HubError."""
+        """Returns the events from one sequence number to another, or the first of them. Raises HubError."""
 
 
 def declare(commands: Any) -> None:
-    """Adds it to the command line."""
+    """Adds the command to the command line."""
 
     def run(options: argparse.Namespace) -> int:
         from shared.azure import checkpoints  # noqa: PLC0415 - commands that need no hub start faster without
@@ -107,7 +109,7 @@ def reset(store: Checkpoints, hub: HubReader, name: str | None, after: int | Non
             )
         at = before.sequence if before and before.sequence is not None else position.first - 1
         skipped = max(0, after - at)
-        say(f"The host will go on after sequence number {after}, and skip {counted(skipped, 'event')}.")
+        say(f"The host will continue after sequence number {after}, and skip {counted(skipped, 'event')}.")
     if not confirmed("Stop the function app first.", yes=yes):
         return WRONG
     if event:

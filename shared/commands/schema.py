@@ -1,4 +1,4 @@
-"""`schema`: prints the exported tables' schema, or the definitions a reader needs to load them."""
+"""`schema`: prints the schemas of exported tables, or the definitions that a reader needs."""
 
 import argparse
 from typing import Any
@@ -21,7 +21,7 @@ SHORT = {
 
 
 def declare(commands: Any) -> None:
-    """Adds it to the command line."""
+    """Adds the command to the command line."""
 
     def run(options: argparse.Namespace) -> int:
         render, location = DIALECTS[options.dialect]

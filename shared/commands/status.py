@@ -1,4 +1,4 @@
-"""`status`: tells whether all is well, then shows partitions, connections, services and event names."""
+"""`status`: says whether all is well, then shows partitions, connections, services and event names."""
 
 import argparse
 import time
@@ -17,24 +17,25 @@ from shared.operator_settings import OperatorSettings
 from shared.protocol.storage import Storage
 from shared.timeunits import HOUR
 
-if TYPE_CHECKING:  # what needs no hub is quicker without its library
+if TYPE_CHECKING:  # avoids importing the hub's library, which is slow
     from shared.protocol.hub import HubState
 
 MORE = f"""
-Exit status: 0 all is well, 1 something needs a look, 2 nobody can tell.
+Exit status: 0 all is well, 1 something needs a look, 2 unknown.
 {SETTINGS}
-To show the lag it asks the hub: EventHubConnection (a connection string) or
-EventHubConnection__fullyQualifiedNamespace (your own login or a managed identity), and EVENT_HUB_NAME. To
-show the hours until the hub deletes what waits: EVENT_HUB_RETENTION. To find checkpoints of a hub that was
-deleted and re-created: AzureWebJobsStorage (or AzureWebJobsStorage__blobServiceUri) and
-EVENT_HUB_CONSUMER_GROUP. Event names count as opening or closing by WS_OPENING_EVENTS and WS_CLOSING_EVENTS.
+To show the lag, it needs EventHubConnection (a connection string) or
+EventHubConnection__fullyQualifiedNamespace (with your own sign-in or a managed identity), and
+EVENT_HUB_NAME. To show the hours until the hub deletes waiting events, it needs EVENT_HUB_RETENTION. To find
+checkpoints of a hub that was deleted and re-created, it needs AzureWebJobsStorage (or
+AzureWebJobsStorage__blobServiceUri) and EVENT_HUB_CONSUMER_GROUP. WS_OPENING_EVENTS and WS_CLOSING_EVENTS
+determine which event names count as opening or closing.
 """
 GROUP = "$Default"
-"""Any consumer group will do to ask how far a hub goes: nothing is read from it."""
+"""Any consumer group works for querying a hub's progress, because no events are read."""
 
 
 def declare(commands: Any) -> None:
-    """Adds it to the command line."""
+    """Adds the command to the command line."""
 
     def run(options: argparse.Namespace) -> int:
         config = settings.load_as(OperatorSettings)
@@ -52,7 +53,7 @@ def declare(commands: Any) -> None:
         commands,
         "status",
         run,
-        "Tells whether all is well, and shows each partition. Read-only.",
+        "Says whether all is well, and shows each partition. Read-only.",
         MORE,
         "  python -m shared status\n  python -m shared status --json\n  python -m shared status --watch 30",
     )
@@ -103,7 +104,7 @@ def with_matches(found: Status, known: Matches) -> Status:
 
 
 def look(storage: Storage, config: OperatorSettings, now: int) -> Status:
-    """Returns the status by storage and, where the settings name them, the hub and the host's checkpoints."""
+    """Returns the status from storage and, if the settings name them, the hub and the host's checkpoints."""
     from shared.azure import checkpoints  # noqa: PLC0415 - commands that need no hub start faster without
     from shared.azure.event_hub import EventHub  # noqa: PLC0415
 
@@ -114,7 +115,7 @@ def look(storage: Storage, config: OperatorSettings, now: int) -> Status:
 
     if config.without:
         return without(
-            f"Lag is unknown: to ask the hub, set {', '.join(config.without)} as in the function app."
+            f"Lag is unknown: to query the hub, set {', '.join(config.without)} as in the function app."
         )
     try:
         state = EventHub(config.hub, config.EVENT_HUB_NAME, group or GROUP).state()

@@ -1,4 +1,4 @@
-"""Reports the exporter's status from the state container and the hub: read-only, and cheap enough to poll."""
+"""Computes the exporter's status from the state container and the hub; read-only, and cheap to poll."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ from shared.protocol.storage import Storage
 from shared.protocol.unclaimed_keys import UnclaimedKeys
 from shared.timeunits import HOUR, MINUTE
 
-if TYPE_CHECKING:  # what needs no hub is quicker without its library
+if TYPE_CHECKING:  # avoids importing the hub's library, which is slow
     from collections.abc import Mapping
 
     from shared.input.envelope import HubPartition
@@ -28,14 +28,14 @@ if TYPE_CHECKING:  # what needs no hub is quicker without its library
     from shared.protocol.hub import HubState
 
 ENOUGH_HEADROOM = 24 * 3600
-"""Seconds that should be left until the hub may delete what is not committed, if it keeps for longer."""
+"""Minimum seconds that should be left until the hub may delete uncommitted events, if it keeps longer."""
 KEYS = 20
-"""Keys of a table that are listed."""
+"""Maximum number of keys of a table that are listed."""
 SWAP = 20 * MINUTE
-"""Microseconds after which a swap of compaction should be done: two runs of its timer."""
+"""Microseconds after which a swap of compaction should be finished: two runs of its timer."""
 
 STALE = (
-    "its checkpoint is older than the hub, which was re-created since: the host reads nothing, or begins"
+    "its checkpoint is older than the hub, which was re-created: the host reads nothing, or begins"
     " in the middle. finish_connections deletes it; if it stays, see `python -m shared reset-checkpoint`"
 )
 
@@ -47,14 +47,14 @@ def status(
     now: int,
     checkpoints: "Mapping[HubPartition, Checkpoint] | None" = None,
 ) -> Status:
-    """The status by ledgers, manifest and hub.
+    """Returns the status from ledgers, manifest and hub.
 
     Args:
         storage: the output and the state.
         policy: which names open and close connections, and how long the hub keeps events.
-        state: the hub (None: not asked).
+        state: the hub (None: not queried).
         now: µs since 1970 UTC.
-        checkpoints: those of the Functions host (None: not asked).
+        checkpoints: those of the Functions host (None: not read).
     """
     blob = storage.read(manifest.NAME)
     seen = Manifest.parse(blob.data) if blob else Manifest()
@@ -78,8 +78,8 @@ def status(
     if swap and now - swap.since > SWAP:
         twice = ", readers see rows twice" if swap.visible and swap.left else ""
         alarms.append(
-            f"{swap.folder}: a swap of compaction is not done for {(now - swap.since) // MINUTE:,} min"
-            f"{twice}, and no other hour is compacted: {swap.waits_for}"
+            f"{swap.folder}: a swap of compaction has been unfinished for "
+            f"{(now - swap.since) // MINUTE:,} min{twice}, and no other hour is compacted: {swap.waits_for}"
         )
     known = sorted(seen.names.items(), key=lambda one: (-one[1].connections, one[0]))
     vocabulary = Vocabulary.of(policy)
@@ -94,7 +94,7 @@ def status(
 
 
 def _standings(storage: Storage, seen: Manifest, now: int) -> dict[str, Standing]:
-    """By partition, as ledgers and manifest say."""
+    """Returns the standing of each partition from ledgers and manifest."""
     standings: dict[str, Standing] = {}
     names = storage.names("ledgers/")
     for name, found in zip(names, storage.read_all(names), strict=True):
@@ -108,13 +108,13 @@ def _standings(storage: Storage, seen: Manifest, now: int) -> dict[str, Standing
             standings[partition] = Standing(partition, ledger, alarms=list(_alarms(ledger, seen, now)))
     for partition, merged in seen.partitions.items():
         if merged.ledger_id and partition not in standings:
-            gone = "its ledger is gone: restore it, or see `python -m shared accept-ledger`"
+            gone = "its ledger is missing: restore it, or see `python -m shared accept-ledger`"
             standings[partition] = Standing(partition, None, alarms=[gone])
     return standings
 
 
 def _keys(standings: Iterable[Standing]) -> Iterator[Key]:
-    """At most `KEYS` for each table, over all partitions; replays say nothing of what arrives now."""
+    """Yields at most `KEYS` for each table, over all partitions except replays."""
     total: dict[str, UnclaimedKeys] = {}
     for one in standings:
         for table, found in one.ledger.unclaimed.items() if one.ledger and not one.replay else ():
@@ -139,7 +139,7 @@ def _pending(storage: Storage) -> Pending | None:
 
 
 def _compare(standings: dict[str, Standing], state: "HubState", retention: float, now: int) -> None:
-    """Adds how far each partition of the hub is committed, and those of which nothing is."""
+    """Adds the lag of each partition of the hub, and partitions without commits."""
     for partition, position in state.positions.items():
         one = standings.setdefault(str(partition), Standing(str(partition), None))
         if one.ledger is None and one.alarms:
@@ -147,21 +147,21 @@ def _compare(standings: dict[str, Standing], state: "HubState", retention: float
         one.lag = lag = position.lag(one.ledger, now)
         if lag.stalled:
             one.alarms.append(
-                f"{counted(lag.envelopes, 'envelope')} waiting for {lag.seconds / 60:,.0f} min at most, and"
+                f"{counted(lag.envelopes, 'envelope')} waiting for up to {lag.seconds / 60:,.0f} min, and"
                 " nothing is committed: does export_logs run?"
             )
         left = lag.headroom(retention)
         if lag.envelopes and left is not None and left < min(ENOUGH_HEADROOM, retention / 2):
             one.alarms.append(
-                f"the hub may delete what waits in {max(0, left) / 3600:.1f} h: raise its retention, then see"
-                " why nothing is exported"
+                f"the hub may delete waiting events in {max(0, left) / 3600:.1f} h: raise its retention, then"
+                " find out why nothing is exported"
             )
 
 
 def _note_checkpoints(
     standings: dict[str, Standing], state: "HubState", checkpoints: "Mapping[HubPartition, Checkpoint]"
 ) -> None:
-    """Adds the checkpoint of each partition, and an alarm if it is of an older hub."""
+    """Adds the checkpoint of each partition, and an alarm if it belongs to an older hub."""
     for partition, checkpoint in checkpoints.items():
         one = standings[str(partition)]
         one.checkpoint = checkpoint
@@ -178,12 +178,12 @@ def _meaning(name: str, vocabulary: Vocabulary) -> Meaning:
 
 def _alarms(ledger: Ledger, seen: Manifest, now: int) -> Iterator[str]:
     if seen.rolled_back(ledger):
-        yield "its ledger is not the one seen before, or older: see `python -m shared accept-ledger`"
+        yield "its ledger is older than the one seen before, or another: see `python -m shared accept-ledger`"
     if ledger.lost:
         are = "is" if len(ledger.lost) == 1 else "are"
-        yield f"{counted(len(ledger.lost), 'file')} {are} lost: `python -m shared audit` says which"
+        yield f"{counted(len(ledger.lost), 'file')} {are} lost: `python -m shared audit` lists them"
     age = now - ledger.committed_at
     why = "run backfill again" if is_archive(ledger.partition) else "does the timer run?"
     if ledger.files and age > HOUR:
         files = counted(len(ledger.files), "file")
-        yield f"{files} may be unpublished for {age // MINUTE:,} min: {why}"
+        yield f"{files} may have been unpublished for {age // MINUTE:,} min: {why}"

@@ -7,47 +7,47 @@ from shared.protocol.ledger import Counts
 
 
 class Verdict(Part):
-    """What the command found."""
+    """The result of the command."""
 
     status: Literal["well", "wrong", "unknown"]
     """`well`: exit status 0; `wrong`: 1; `unknown`: 2."""
     text: str
-    """The same in a sentence."""
+    """The result in a sentence."""
 
 
 class LagStatus(Part):
-    """How far the commits of a partition are behind the hub."""
+    """The lag of a partition's commits behind the hub."""
 
     envelopes: int
     """Envelopes in the hub that are not committed."""
     records: int | None
-    """Records in them, estimated; null: nothing was committed of this partition."""
+    """Estimated records in them; null if nothing was committed in this partition."""
     seconds: float
-    """Age of the oldest of them, at most."""
+    """Maximum age of the oldest of them."""
     headroom: float | None
-    """Seconds until the hub may delete it; null: EVENT_HUB_RETENTION is not set."""
+    """Seconds until the hub may delete it; null if EVENT_HUB_RETENTION is not set."""
 
 
 class LedgerStatus(Part):
-    """What the ledger of a partition says."""
+    """The ledger of a partition."""
 
     ledger_id: str
     ordinal: int
-    """Number of its writes."""
+    """Number of writes."""
     committed_at: int
     """Time of the last commit (µs since 1970 UTC)."""
     incarnation: int
-    """Number of the hub's current life, from 0."""
+    """Number of the hub's current incarnation, from 0."""
     next: int
     """Sequence number that follows the last committed one."""
     newest: int
-    """Arrival of the newest committed envelope (µs since 1970 UTC); -1: none."""
+    """Arrival of the newest committed envelope (µs since 1970 UTC); -1 if there is none."""
     counts: Counts
-    """What was counted since the ledger began."""
+    """Counts since the ledger began."""
     lost: int
     """Files that could not be published."""
     listed: int
-    """Files that the last commit lists, which may wait to be published."""
+    """Files of the last commit, which may be waiting to be published."""
 
 
 class CheckpointStatus(Part):
@@ -63,19 +63,19 @@ class PartitionStatus(Part):
     """One partition."""
 
     partition: str
-    """Namespace, hub and partition id; with ~ for replayed dead letters."""
+    """Namespace, hub and partition id, with ~ for replayed dead letters."""
     replay: bool
     """Whether these are replayed dead letters."""
     gaps: int
     """Sequence numbers that never arrived."""
     alarms: list[str]
-    """What an operator should look at."""
+    """Problems that need an operator."""
     lag: LagStatus | None
     """null: unknown."""
     checkpoint: CheckpointStatus | None
-    """null: there is none, or it is unknown."""
+    """null if there is none, or if it is unknown."""
     ledger: LedgerStatus | None
-    """null: there is none, or it cannot be read."""
+    """null if there is none, or if it cannot be read."""
 
 
 class ConnectionsStatus(Part):
@@ -89,18 +89,18 @@ class ConnectionsStatus(Part):
     without_duration: int
     """Finished connections whose duration is null."""
     estimated_seconds: float | None
-    """Mean duration of these by arrival times; null: most connections have a duration."""
+    """Mean duration of these by arrival times; null if most connections have a duration."""
     capped: int
     """Connections that were written early because there were too many."""
     merged_until: int
-    """Everything that arrived before is merged (µs since 1970 UTC); -1: unknown."""
+    """Everything that arrived before this time is merged (µs since 1970 UTC); -1 if unknown."""
 
 
 class ServiceStatus(Part):
     """One API Management service."""
 
     resource_id: str
-    """`_ResourceId` of its records; empty: they have none."""
+    """`_ResourceId` of its records; empty if they have none."""
     last_record: int
     """Arrival of its last record (µs since 1970 UTC)."""
     records_last_day: int
@@ -108,27 +108,27 @@ class ServiceStatus(Part):
 
 
 class SwapStatus(Part):
-    """A swap of compaction that is not done."""
+    """An unfinished swap of compaction."""
 
     folder: str
     output: str
     """The large file."""
     since: int
-    """When it was decided (µs since 1970 UTC)."""
+    """When it was committed (µs since 1970 UTC)."""
     inputs: int
     """Files that the large one replaces."""
     visible: bool
     """Whether the large file is visible. Until `left` is empty, readers see the rows of those files twice."""
     left: list[str]
-    """Replaced files that are not deleted."""
+    """Replaced files that are not deleted yet."""
     waits_for: str
 
 
 class NameStatus(Part):
-    """An event name that was seen."""
+    """An event name that occurred."""
 
     name: str
-    """Empty: records without EventName."""
+    """Empty for records without EventName."""
     connections: int
     """Finished connections that have it."""
     first: int
@@ -136,18 +136,18 @@ class NameStatus(Part):
     last: int
     """Of these, those that end with it."""
     newest: int
-    """When a connection that has it last had a record arrive (µs since 1970 UTC); -1: unknown."""
+    """When the last record of a connection with it arrived (µs since 1970 UTC); -1 if unknown."""
     counts_as: Literal["opening", "closing", "opening and closing", "neither"]
 
 
 class KeyStatus(Part):
-    """A key that most recent records of a table have, and that none of its columns takes."""
+    """A key that most recent records of a table have and that belongs to no column."""
 
     table: str
     key: str
     """As in the setting COLUMN_KEYS."""
     records: int
-    """Recent records that have it, estimated."""
+    """Estimated number of recent records that have it."""
     of: int
     """Recent records."""
 
@@ -167,19 +167,19 @@ class MatchStatus(Part):
 
 
 class StatusDocument(Document):
-    """What `status --json` prints."""
+    """The document of `status --json`."""
 
     verdict: Verdict
     partitions: list[PartitionStatus]
     unknown: list[str]
-    """What is unknown, such as lag, and why."""
+    """Unknown values, such as the lag, with the reason."""
     connections: ConnectionsStatus
     services: list[ServiceStatus]
     swap: SwapStatus | None
-    """null: none is under way."""
+    """null if none is in progress."""
     names: list[NameStatus]
     keys: list[KeyStatus]
     matches: list[MatchStatus]
     """Empty: not both tables of a view have files of the last two days."""
     alarms: list[str]
-    """All alarms, those of partitions too."""
+    """All alarms, including those of partitions."""

@@ -24,7 +24,7 @@ STATUSES: dict[int, Literal["well", "wrong", "unknown"]] = {OK: "well", WRONG: "
 
 
 def document(found: Status, retention: float, now: int) -> StatusDocument:
-    """The document. `retention`: of the hub (s); `now`: µs since 1970 UTC."""
+    """Returns the document. `retention`: that of the hub (s); `now`: µs since 1970 UTC."""
     status, text = found.verdict
     totals = found.manifest.totals
     return StatusDocument(

@@ -1,4 +1,4 @@
-"""What a status is: partitions, connections, services, event names, and the verdict on them. Pure data."""
+"""The data of a status: partitions, connections, services, event names, and the verdict. Pure data."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Meaning(StrEnum):
-    """What an event name says of a connection, by today's settings."""
+    """The meaning of an event name for a connection, according to the current settings."""
 
     OPENING = "opening"
     CLOSING = "closing"
@@ -28,25 +28,25 @@ class Meaning(StrEnum):
 
 @dataclass(slots=True)
 class Standing:
-    """How one partition stands."""
+    """The state of one partition."""
 
     partition: str
     ledger: Ledger | None
     lag: Lag | None = None
-    """None: not known."""
+    """None if unknown."""
     checkpoint: "Checkpoint | None" = None
-    """Where the Functions host goes on; None: there is none, or it is not known."""
+    """Where the Functions host continues; None if there is none, or if it is unknown."""
     alarms: list[str] = field(default_factory=list)
-    """What an operator should look at."""
+    """Problems that need an operator."""
 
     @property
     def replay(self) -> bool:
-        """Whether these are dead letters of another partition, replayed, or an archive, backfilled."""
+        """Whether it stands for replayed dead letters of another partition, or for a backfilled archive."""
         return not is_of_hub(self.partition)
 
     @property
     def gaps(self) -> int:
-        """Sequence numbers that never came; of a replay, nothing was to come."""
+        """Sequence numbers that never arrived; 0 for a replay."""
         if self.ledger is None or self.replay:
             return 0
         return sum(last - first + 1 for first, last in self.ledger.incarnation.gaps)
@@ -54,34 +54,34 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A swap of compaction that was decided and is not done: until it is, nothing else is compacted."""
+    """A swap of compaction that was committed and is unfinished; until then, nothing else is compacted."""
 
     folder: str
-    """Of the hour, with its table."""
+    """The folder of the table and hour."""
     output: str
     since: int
-    """When it was decided, µs since 1970 UTC."""
+    """When it was committed (µs since 1970 UTC)."""
     inputs: int
-    """Files that one takes the place of."""
+    """The number of files that the large file replaces."""
     visible: bool
-    """Whether that one is there: if so, readers see the rows of what is left of the others twice."""
+    """Whether the large file is visible: if so, readers see the rows of the remaining files twice."""
     left: tuple[str, ...]
-    """Those of the others that are not deleted."""
+    """Replaced files that are not deleted yet."""
 
     @property
     def waits_for(self) -> str:
-        """What has to happen next."""
+        """What must happen next."""
         if not self.visible:
-            return "the large file is to be published"
+            return "the large file must be published"
         if not self.left:
-            return "its end is to be noted"
+            return "its end must be recorded"
         are = "file is" if self.inputs == 1 else "files are"
-        return f"{len(self.left):,} of {self.inputs:,} {are} to be deleted, such as {self.left[0]}"
+        return f"{len(self.left):,} of {self.inputs:,} {are} still to be deleted, such as {self.left[0]}"
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """An event name that was seen."""
+    """An event name that occurred."""
 
     name: str
     seen: EventNameCounts
@@ -90,20 +90,20 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key that most recent records of a table have, and that none of its columns takes."""
+    """A key that most recent records of a table have and that belongs to no column."""
 
     table: str
     key: str
     """As in the setting `COLUMN_KEYS`."""
     records: int
-    """How many of the recent records have it, estimated."""
+    """Estimated number of recent records that have it."""
     of: int
-    """How many recent records there are."""
+    """Number of recent records."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How all partitions, connections, services and event names stand."""
+    """The state of all partitions, connections, services and event names."""
 
     partitions: list[Standing]
     names: list[Name]
@@ -115,15 +115,15 @@ class Status:
     matches: list[Sample] = field(default_factory=list)
     """How many rows have a counterpart, for each view that joins tables."""
     alarms: list[str] = field(default_factory=list)
-    """Of no one partition."""
+    """Alarms that do not concern a single partition."""
     unknown: tuple[str, ...] = ()
-    """What is unknown, and why."""
+    """Unknown values, with the reason."""
     failed: bool = False
     """Whether it is unknown because something did not answer."""
 
     @property
     def verdict(self) -> tuple[int, str]:
-        """The exit status, and a sentence that says why."""
+        """Returns the exit status, and a sentence with the reason."""
         alarms = len(self.all_alarms)
         if alarms:
             which = self.all_alarms[0] if alarms == 1 else "see the last lines."
@@ -132,7 +132,7 @@ class Status:
             return UNKNOWN, "Nothing was committed yet, or STATE_CONTAINER is not that of the function app."
         partitions = counted(len(self.partitions), "partition")
         if self.failed:
-            return UNKNOWN, f"Nobody can tell whether all is well. {' '.join(self.unknown)}"
+            return UNKNOWN, f"It is unknown whether all is well. {' '.join(self.unknown)}"
         if not any(one.lag for one in self.partitions):
             return OK, f"Nothing looks wrong with {partitions}; without the hub, lag is unknown."
         waiting = [one.lag for one in self.partitions if one.lag and one.lag.envelopes]
@@ -140,23 +140,23 @@ class Status:
             return OK, f"All is well: {partitions}, and nothing waits in the hub."
         envelopes, minutes = sum(one.envelopes for one in waiting), max(one.seconds for one in waiting) / 60
         waits = f"{counted(envelopes, 'envelope')} {'waits' if envelopes == 1 else 'wait'}"
-        return OK, f"All is well: {partitions}; {waits} in the hub, for {minutes:,.1f} min at most."
+        return OK, f"All is well: {partitions}; {waits} in the hub, for up to {minutes:,.1f} min."
 
     @property
     def services(self) -> list[tuple[str, ServiceActivity]]:
-        """What each service sent, by `_ResourceId`: those that are silent longest first."""
+        """Returns the activity of each service by `_ResourceId`; the longest silent one is first."""
         return sorted(self.manifest.services.items(), key=lambda one: (one[1].newest, one[0]))
 
     @property
     def open(self) -> int:
-        """Connections that are not finished, or are to be revised."""
+        """Connections that are not finished, or that must be revised."""
         return sum(part.open for part in self.manifest.parts)
 
     @property
     def estimate(self) -> float | None:
         """Mean estimate from arrival times of connections without a duration, in seconds.
 
-        None: most connections have a duration.
+        None if most connections have a duration.
         """
         totals = self.manifest.totals
         if 2 * totals.indeterminate <= totals.connections:
@@ -165,7 +165,7 @@ class Status:
 
     @property
     def all_alarms(self) -> list[str]:
-        """With the partition that each is of."""
+        """All alarms, each with its partition."""
         return [
             *self.alarms,
             *(f"{one.partition}: {alarm}" for one in self.partitions for alarm in one.alarms),

@@ -16,7 +16,7 @@ NAMES = ("event name", "connections", "first", "last", "newest", "counts as")
 
 
 def lines(found: Status, retention: float, now: int) -> Iterator[str]:
-    """The verdict, then tables, then alarms. `retention`: of the hub (s); `now`: µs since 1970 UTC."""
+    """Yields verdict, tables and alarms. `retention`: that of the hub (s); `now`: µs since 1970 UTC."""
     status, verdict = found.verdict
     yield from wrapped(verdict, {OK: GREEN, WRONG: RED}.get(status, YELLOW))
     if found.partitions:
@@ -34,7 +34,7 @@ def lines(found: Status, retention: float, now: int) -> Iterator[str]:
         yield ""
         yield from console.table(KEYS, [[one.key, one.table, one.records, one.of] for one in found.keys])
         yield from wrapped(
-            "Most records have these keys, and no column takes them. COLUMN_KEYS can give them to columns."
+            "Most records have these keys, which belong to no column. COLUMN_KEYS can assign them to columns."
         )
     if found.all_alarms or found.unknown:
         yield ""
@@ -95,7 +95,7 @@ def _connections(found: Status, now: int) -> Iterator[str]:
     if found.estimate is not None:
         yield from wrapped(
             f"durations: {totals.indeterminate:,} of {totals.connections:,} connections have none: do all"
-            " records of a connection carry one time? Estimate from arrival times, off by minutes:"
+            " records of a connection have the same time? Estimate from arrival times, off by minutes:"
             f" {found.estimate:,.0f} s on average (ArrivalDurationMs)",
             YELLOW,
         )
@@ -130,5 +130,5 @@ def _names(found: Status, now: int) -> Iterator[str]:
     ]
     yield from console.table(NAMES, rows)
     yield from wrapped(
-        "Each name counts once for a finished connection. Set WS_OPENING_EVENTS and WS_CLOSING_EVENTS by it."
+        "Each name counts once per finished connection. Choose WS_OPENING_EVENTS and WS_CLOSING_EVENTS by it."
     )

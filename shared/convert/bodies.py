@@ -1,4 +1,4 @@
-"""Cuts a file of log records into message bodies, as an Event Hub would deliver them."""
+"""Splits a file of log records into message bodies like those that an Event Hub delivers."""
 
 import gzip
 import io
@@ -18,19 +18,19 @@ TOGETHER = 200
 
 
 def bodies(file: io.BufferedReader, name: str, limit: int) -> Iterator[bytes]:
-    """The bodies in a file: lines of a file of lines, or the whole file otherwise.
+    """Yields the bodies in a file: its lines, or the whole file.
 
-    A file is read line by line if its first line that is not empty is JSON by itself: an archive of a
-    diagnostic setting (`PT1H.json`), a workspace export, or one message a line. Up to 200 lines that are
-    single records become one body. Any other file is one body.
+    A file is read line by line if its first nonempty line is valid JSON: an archive of a diagnostic setting
+    (`PT1H.json`), a workspace export, or one message per line. Up to 200 lines that are single records
+    become one body. Any other file is one body.
 
     Args:
-        file: Open for reading, compressed with gzip or not.
-        name: For messages.
-        limit: The largest body, in bytes after decompression.
+        file: open for reading, compressed with gzip or not.
+        name: the file's name for error messages.
+        limit: the maximum size of a body, in bytes after decompression.
 
     Raises:
-        ConvertError: A body is larger than the limit, or the compressed data is damaged.
+        ConvertError: a body is larger than the limit, or the compressed data is damaged.
     """
     if file.peek(len(GZIP)).startswith(GZIP):
         file = io.BufferedReader(gzip.GzipFile(fileobj=file, mode="rb"))
@@ -56,14 +56,14 @@ def _cut(file: io.BufferedReader, name: str, limit: int) -> Iterator[bytes]:
         if len(rest) > limit:
             raise ConvertError(
                 f"{name}: a single message or line is larger than {limit >> 20} MiB; "
-                "split the file, or write one record a line"
+                "split the file, or write one record per line"
             )
     if rest.strip():
         yield rest
 
 
 def _bodies(lines: list[bytes]) -> Iterator[bytes]:
-    """Lines as bodies; those that are records come together, as `{"records": […]}`."""
+    """Yields lines as bodies, and joins those that are records as `{"records": […]}`."""
     for start in range(0, len(lines), TOGETHER):
         some = lines[start : start + TOGETHER]
         body = together(some)
@@ -74,7 +74,7 @@ def _bodies(lines: list[bytes]) -> Iterator[bytes]:
 
 
 def together(lines: Sequence[bytes]) -> bytes | None:
-    """Lines that are one record each as `{"records": […]}`, which is decoded faster; None: they are not."""
+    """Joins lines with one record each as `{"records": […]}`, which is decoded faster; otherwise None."""
     joined = b",\n".join(lines)
     if len(lines) > 1 and _are_records(joined, len(lines)):
         return b'{"records":[' + joined + b"]}"
@@ -82,7 +82,7 @@ def together(lines: Sequence[bytes]) -> bytes | None:
 
 
 def _are_records(joined: bytes, number: int) -> bool:
-    """Whether these lines, joined, are exactly `number` records: then each line is one record.
+    """Whether these joined lines are exactly `number` records, so that each line is one record.
 
     A line cannot complete another without changing the number: text does not continue across a line break
     in JSON, and an object or array that did would be one value for several lines.
@@ -97,7 +97,7 @@ def _are_records(joined: bytes, number: int) -> bool:
 
 
 def _is_line(text: bytes, *, ended: bool) -> bool | None:
-    """Whether the first line is JSON by itself. None: it is not complete yet."""
+    """Whether the first line is valid JSON; None if it is not complete yet."""
     first, newline, after = text.lstrip().partition(b"\n")
     if not newline or (not after.strip() and not ended):
         return None
@@ -106,6 +106,6 @@ def _is_line(text: bytes, *, ended: bool) -> bool | None:
     try:
         orjson.loads(first)
     except orjson.JSONDecodeError:
-        # A file of lines whose first line is malformed still has a second one that begins a value.
+        # If the first line of a file of lines is malformed, the second one still begins a value.
         return first.startswith(b"{") and after.lstrip().startswith((b'{"', b"[{"))
     return True

@@ -22,13 +22,13 @@ from shared.protocol.publishing import PENDING
 from shared.timeunits import SECOND
 
 PARTITION = HubPartition("files", "convert", "0")
-"""Where all records come from, as the lineage columns say it; the sequence number counts bodies or lines."""
+"""The partition of all records in the lineage columns; the sequence number counts bodies or lines."""
 BATCH = 20_000
-"""Bodies that are committed at a time at most."""
+"""Maximum bodies that are committed at a time."""
 FINISH_EVERY = 2_000_000
-"""Records after which finished connections are written, so that memory stays bounded."""
+"""Finished connections are written after this many records, so that memory stays bounded."""
 ANY_AGE = timedelta(days=36_500)
-"""Files may be old: the age of a record on arrival says nothing about it."""
+"""Files may be old, so any age of a record on arrival is accepted."""
 ARCHIVE_HOUR = re.compile(r"y=(\d{4})/m=(\d\d?)/d=(\d\d?)/h=(\d\d?)/")
 
 
@@ -44,7 +44,7 @@ class Input:
 
 @dataclass(slots=True)
 class Converted:
-    """What became of the records."""
+    """The outcome for the records."""
 
     files: int = 0
     """Input files."""
@@ -58,7 +58,7 @@ class Converted:
 
 
 class _NoHub:
-    """Stands in for the hub: it is silent while files are read, and empty afterwards."""
+    """Represents the hub: it does not answer while files are read, and is empty afterwards."""
 
     def __init__(self) -> None:
         self.ended = False
@@ -79,14 +79,14 @@ def convert(
     """Reads all inputs, and writes rows, dead letters and finished connections below `output`.
 
     Args:
-        inputs: Read one after another. An input is closed after it was read.
-        output: An empty folder, or one to be made.
-        policy: As for the function app; any age of a record is accepted.
-        finishing: As for the function app. At the end of the input, every connection is finished.
-        progress: Receives the number of bytes read so far.
+        inputs: read in sequence; each is closed afterwards.
+        output: an empty or new folder.
+        policy: that of the function app, but any age of a record is accepted.
+        finishing: that of the function app. At the end of the input, every connection is finished.
+        progress: receives the number of bytes read so far.
 
     Raises:
-        ConvertError: A file cannot be read, or the folder is not empty.
+        ConvertError: a file cannot be read, or the folder is not empty.
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise ConvertError(f"{output}: is not an empty folder; name another one with --output")
@@ -129,7 +129,7 @@ class _Conversion:
         return self._done
 
     def _batches(self, inputs: Iterable[Input]) -> Iterator[list[Envelope]]:
-        """Bodies as messages, numbered from 0 on, as many as one commit takes."""
+        """Yields bodies as messages, numbered from 0, in batches for one commit each."""
         batch: list[Envelope] = []
         size = sequence = read = 0
         for each in inputs:
@@ -167,10 +167,9 @@ class _Conversion:
 
 
 def arrival(path: Path) -> int:
-    """When the records in a file reached the hub, in µs since 1970 UTC.
+    """Returns when the records in a file reached the hub, in µs since 1970 UTC.
 
-    For an archive of a diagnostic setting, the end of the hour in its path; for others, when the file was
-    last changed.
+    This is the end of the hour in the path of an archive, and the modification time of any other file.
     """
     if found := ARCHIVE_HOUR.search(path.as_posix()):
         year, month, day, hour = map(int, found.groups())

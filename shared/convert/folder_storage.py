@@ -1,4 +1,4 @@
-"""Implements the storage protocol over two folders of one machine, for one process."""
+"""Implements the storage protocol on two local folders, for one process."""
 
 import hashlib
 import os
@@ -10,11 +10,11 @@ from shared.protocol.ledger import PendingFile, StagedFile
 from shared.protocol.storage import Blob, BlobInfo, Publication
 
 STAGED = ".staged"
-"""Ending of a file that is not visible yet."""
+"""Suffix of a file that is not visible yet."""
 
 
 class FolderStorage:
-    """State and output as files. Not safe for several processes at a time."""
+    """State and output as files. Not safe for concurrent processes."""
 
     def __init__(self, state: Path, output: Path) -> None:
         """Both folders must exist."""
@@ -37,7 +37,7 @@ class FolderStorage:
         """See Storage."""
         before = self.read(name)
         if (before.etag if before else None) != etag:
-            raise PreconditionFailed(f"write {name}: another version is there")
+            raise PreconditionFailed(f"write {name}: another version exists")
         self.put(name, data)
         after = self.read(name)
         assert after is not None

@@ -12,7 +12,7 @@ from shared.arrays import integers
 from shared.timeunits import MINUTE
 
 MILLISECOND = 1000
-"""Microseconds: exports of the portal cut times to milliseconds."""
+"""Microseconds to which times are truncated: exports of the portal have milliseconds."""
 HASHED = r"^[0-9a-f]{32}$"
 
 type Record = tuple[str | None, ...]
@@ -30,20 +30,20 @@ class Minute:
 
 @dataclass(slots=True)
 class Comparison:
-    """What is in one of both, or in both."""
+    """The differences between export and container."""
 
     export: int = 0
     """Rows of the export."""
     container: int = 0
     """Rows of the container in the same range."""
     minutes: list[Minute] = field(default_factory=list)
-    """Those whose counts differ, in order."""
+    """Minutes whose counts differ, in order."""
     columns: list[str] = field(default_factory=list)
-    """By which records are compared."""
+    """Columns by which records are compared."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Columns that cannot be compared, and why."""
     missing: list[tuple[Record, int]] = field(default_factory=list)
-    """Records of the export that the container lacks, with how many, in order."""
+    """Records of the export that the container lacks, with their number, in order."""
     extra: list[tuple[Record, int]] = field(default_factory=list)
     """Records of the container that the export lacks."""
     suspects: dict[str, int] = field(default_factory=dict)
@@ -66,11 +66,11 @@ def compare(
     """Compares rows of an export with those of the container.
 
     Args:
-        export: The export's columns, redacted as the container's are.
-        rows: The same columns of the container, in the same range of time.
-        time_column: Its name; without nulls.
-        removed: Columns that the settings hash or drop and that cannot be compared, with the reason.
-        ignored: Columns that the caller leaves out.
+        export: the export's columns, redacted like the container's.
+        rows: the same columns of the container, in the same time range.
+        time_column: the name of the time column, which must not have nulls.
+        removed: columns that the settings hash or drop and that cannot be compared, with the reason.
+        ignored: columns that the caller leaves out.
     """
     done = Comparison(export.num_rows, rows.num_rows)
     done.minutes = _minutes(export[time_column], rows[time_column])
@@ -98,17 +98,17 @@ def _minutes(export: pa.ChunkedArray, rows: pa.ChunkedArray) -> list[Minute]:
 def _incomparable(
     name: str, export: pa.ChunkedArray, rows: pa.ChunkedArray, ignored: Sequence[str]
 ) -> str | None:
-    """Why a column cannot be compared; None: it can."""
+    """Returns why a column cannot be compared, or None if it can."""
     if name in ignored:
         return "left out with --ignore"
     if not len(rows) or not len(export):
         return None
     if rows.null_count == len(rows) and export.null_count < len(export):
-        return "empty in the container: the hub's records do not have it, or DROP_COLUMNS removed it"
+        return "empty in the container: the hub's records lack it, or DROP_COLUMNS removed it"
     if export.null_count == len(export) and rows.null_count < len(rows):
         return "empty in the export"
     if rows.type == pa.string() and _hashed(rows) and not _hashed(export):
-        return "hashed in the container; set HASH_COLUMNS and HASH_KEY as the exporter has them"
+        return "hashed in the container; set HASH_COLUMNS and HASH_KEY as in the function app"
     return None
 
 
@@ -125,7 +125,7 @@ def _records(table: pa.Table, columns: Sequence[str], time_column: str) -> Count
             cut = integers(column) // MILLISECOND * MILLISECOND if len(column) else np.zeros(0, np.int64)
             column = pa.array(cut).cast(pa.timestamp("us")).cast(pa.timestamp("ms"))
         text = column.cast(pa.string())
-        # Azure Monitor writes resource ids in either case; an empty text is null in CSV.
+        # Azure Monitor writes resource ids in any letter case; an empty text is null in CSV.
         text = pc.utf8_lower(text) if name.startswith("_") else text
         texts.append([value or None for value in text.to_pylist()])
     return Counter(zip(*texts, strict=True))
@@ -136,7 +136,7 @@ def _without(records: Counter[Record], others: Counter[Record]) -> list[tuple[Re
 
 
 def _suspects(done: Comparison, time_column: str) -> dict[str, int]:
-    """Columns whose values differ in records that are otherwise the same."""
+    """Counts, by column, the records that differ only in that column."""
     found: dict[str, int] = {}
     for at, name in enumerate(done.columns):
         if name == time_column:

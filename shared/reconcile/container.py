@@ -1,4 +1,4 @@
-"""Reads the exported rows of a time range, each once, also while compaction has them twice."""
+"""Reads the exported rows of a time range, each once, even while compaction shows them twice."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -18,9 +18,9 @@ KEYS = ("_EventHubPartition", "_SequenceNumber", "_RecordIndex")
 
 
 def read(storage: Storage, table: Table, names: Sequence[str], since: int, until: int) -> pa.Table:
-    """These columns of the rows from `since` on and before `until` (µs since 1970 UTC).
+    """Reads these columns of the rows from `since` on and before `until` (µs since 1970 UTC).
 
-    Parquet is read where there is any, and JSON Lines otherwise. Raises StorageError.
+    Reads Parquet if there is any, and JSON Lines otherwise. Raises StorageError.
     """
     columns = list(dict.fromkeys([*names, table.time_column, *KEYS]))
     schema = pa.schema([table.arrow.field(name) for name in columns])
@@ -44,7 +44,7 @@ def _pieces(storage: Storage, prefix: str, schema: pa.Schema, since: int, until:
 
 
 def _piece(storage: Storage, file: BlobInfo, schema: pa.Schema) -> pa.Table | None:
-    """None: it was compacted since it was listed; its rows are in a file that was listed before or after."""
+    """Reads a file; None if it was compacted since it was listed, because its rows are in another file."""
     try:
         data = io.BytesIO(storage.part(file.name, 0, file.size))
     except StorageError:
@@ -69,7 +69,7 @@ def _column(values: list[object], field: pa.Field) -> pa.Array:
 
 
 def _folders(since: int, until: int) -> Iterator[str]:
-    """`date=YYYY-MM-DD/` of every day that the range touches."""
+    """Yields `date=YYYY-MM-DD/` for every day of the range."""
     day = datetime.fromtimestamp(since // SECOND, UTC).date()
     while day <= datetime.fromtimestamp((until - 1) // SECOND, UTC).date():
         yield f"date={day.isoformat()}/"

@@ -1,4 +1,4 @@
-"""Reads what a Log Analytics workspace exported: CSV, JSON or JSON Lines, or Parquet."""
+"""Reads an export of a Log Analytics workspace: CSV, JSON or JSON Lines, or Parquet."""
 
 import gzip
 import io
@@ -19,14 +19,14 @@ from shared.input.envelope import GZIP
 from shared.tables.column import TIME, Table
 
 UTC_MARK = " [UTC]"
-"""The portal adds it to the names of time columns in CSV."""
+"""The suffix that the portal adds to the names of time columns in CSV."""
 PARQUET = b"PAR1"
 
 
 def read(path: Path) -> pa.Table:
-    """The rows of a file, with the columns that it names; of what type depends on the form.
+    """Returns the rows of a file with its columns, whose types depend on the format.
 
-    Raises ReconcileError: the file is none of these forms.
+    Raises ReconcileError if the file has none of these formats.
     """
     try:
         data = path.read_bytes()
@@ -44,7 +44,7 @@ def read(path: Path) -> pa.Table:
 
 
 def _json(text: bytes) -> pa.Table:
-    """Of an array of rows, as `az monitor log-analytics query` prints it, or of a row a line."""
+    """Reads an array of rows, as printed by `az monitor log-analytics query`, or one row per line."""
     if text.startswith(b"["):
         rows = orjson.loads(text)
     else:
@@ -71,9 +71,9 @@ def _csv(text: bytes) -> pa.Table:
 
 
 def typed(rows: pa.Table, table: Table, path: Path) -> pa.Table:
-    """The columns of a table that the file has, with their types.
+    """Returns the columns of a table that the file has, with their types.
 
-    Raises ReconcileError: it has not the table's time column, or a value is not of its column's type.
+    Raises ReconcileError if the time column is missing, or if a value does not fit its column's type.
     """
     found = {name.lower(): name for name in rows.column_names}
     columns: dict[str, pa.Array] = {}
@@ -101,7 +101,7 @@ def _as(column: pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
     times, good = timestamps.read(texts)
     if not good.all():
         wrong = texts[int(np.flatnonzero(~good)[0])].as_py()
-        raise ValueError(f"expected a time, came {wrong!r}")
+        raise ValueError(f"expected a time, got {wrong!r}")
     return pa.array(times, pa.int64()).cast(TIME)
 
 

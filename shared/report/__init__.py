@@ -1,11 +1,11 @@
-"""The report: a page with charts of what was exported in a time range.
+"""Creates the report: a page with charts of the exported records of a time range.
 
 The data flow, one day of output at a time, so that memory and disk do not grow with the length of the range:
 
     write.write            the shell: progress, errors, the file
-      -> places            which files of a day there are, in storage or in a folder
-      -> database          their rows into DuckDB (load.sql), then small sums of them (aggregates.sql)
-      -> page              the sums, styles and scripts as one HTML file
+      -> locations         the files of a day, in storage or in a folder
+      -> database          loads rows into DuckDB (load.sql), then aggregates them (aggregates.sql)
+      -> page              renders aggregates, styles and scripts as one HTML file
            page.html, page.css, aggregates.js, plots.js, page.js
 
 DuckDB and the chart library are not part of the function app (see requirements-report.txt).

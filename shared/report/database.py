@@ -1,4 +1,4 @@
-"""Loads rows from the files into DuckDB a day at a time, and returns the aggregates the page shows."""
+"""Loads the rows of files into DuckDB one day at a time, and returns the aggregates for the page."""
 
 import os
 import re
@@ -37,13 +37,13 @@ class Grid:
     """Intervals of one length that cover a range; times in µs."""
 
     first: int
-    """The number of the first one, counted from 1970."""
+    """The number of the first interval, counted from 1970."""
     step: int
     count: int
 
     @classmethod
     def over(cls, range_: Range, steps: Sequence[int], most: int) -> "Grid":
-        """With the shortest of these steps, or a multiple of the last one, that needs no more than `most`."""
+        """Returns a grid of at most `most` intervals, with the shortest step or a multiple of the last."""
         span = range_.until - range_.since
         step = next((one for one in steps if span <= one * most), -(-span // (steps[-1] * most)) * steps[-1])
         first = range_.since // step
@@ -51,13 +51,13 @@ class Grid:
 
 
 def bars(range_: Range) -> Grid:
-    """For counts: hours up to ten days, five minutes below half a day, days up to 240, then weeks."""
+    """Returns a grid for counts: 5 minutes to half a day, hours to 10 days, days to 240, then weeks."""
     half_a_day = range_.until - range_.since <= 12 * HOUR
     return Grid.over(range_, [*([5 * MINUTE] if half_a_day else []), HOUR, DAY, 7 * DAY], 240)
 
 
 def points(range_: Range) -> Grid:
-    """For curves: finer."""
+    """Returns a finer grid for curves."""
     return Grid.over(range_, [MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, DAY, 7 * DAY], 300)
 
 
@@ -68,9 +68,9 @@ def _statements(name: str) -> dict[str, str]:
 
 
 def distinguishing(columns: Rows) -> tuple[str, str]:
-    """The two columns to group connections by: the first of DIMENSIONS that tell connections apart.
+    """Returns the two columns to group connections by: the first of DIMENSIONS that distinguish connections.
 
-    Each row of `columns` has a name, the number of values, and whether it tells the leg of an event.
+    Each row of `columns` has a name, the number of values, and whether it names the leg of an event.
     """
     values = {name: 0 if leg else number for name, number, leg in columns}
     first, second = sorted(DIMENSIONS, key=lambda name: -min(values[name], 2))[:2]
@@ -120,12 +120,12 @@ class Database:
         self._connection.close()
 
     def connections(self, paths: Sequence[Path]) -> None:
-        """Adds the connections of a day: all of its files, as revisions count within."""
+        """Adds the connections of a day from all its files, which may hold revisions of the same row."""
         self._set(files=[str(one) for one in (*paths, self._empty[CONNECTIONS.name])])
         self._run(self._load["connections"])
 
     def records(self, committed: Mapping[Path, int | None]) -> None:
-        """Adds records: the files, with when they were committed where that is known (µs since 1970 UTC)."""
+        """Adds the records in files, each with its commit time if known (µs since 1970 UTC)."""
         known = {str(path): at for path, at in committed.items() if at is not None}
         self._connection.execute("DELETE FROM commits")
         self._connection.execute(
@@ -140,7 +140,7 @@ class Database:
         self._run(self._load["letters"])
 
     def aggregates(self, progress: Callable[[int, int], None]) -> Aggregates:
-        """Returns what the page shows, once all is loaded. `progress` gets the number done and the total."""
+        """Returns the aggregates of all loaded rows. `progress` receives the number done and the total."""
         queries = _statements("aggregates.sql")
         found: Aggregates = {}
         for done, (name, query) in enumerate(queries.items()):
@@ -169,5 +169,5 @@ class Database:
             rows: Rows = self._connection.execute(statement).fetchall()
         except duckdb.Error as error:
             problem = str(error).strip().partition("\n")[0]
-            raise ReportError(f"the files cannot be added up ({problem}): see audit --deep") from error
+            raise ReportError(f"the files cannot be aggregated ({problem}): run audit --deep") from error
         return rows

@@ -1,4 +1,4 @@
-"""Finds the files for a time range, day by day, in storage or in a local copy of the container."""
+"""Finds the files for each day of a time range, in storage or in a local copy of the container."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR, SECOND
 
 MARGIN = 24 * HOUR
-"""How far outside the range to look for connections: folders go by their end, which a late record moves."""
+"""How far outside the range to look for connections, because a late record moves their end."""
 PARALLEL = 8
 HOURS = "date=*/hour=*/"
 """The folders of each table. Other folders are not read."""
@@ -35,7 +35,7 @@ type ListingProgress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """From `since` on, up to and without `until`; µs since 1970 UTC."""
+    """A time range from `since` (inclusive) to `until` (exclusive), in µs since 1970 UTC."""
 
     since: int
     until: int
@@ -52,7 +52,7 @@ class ReportFile:
     hour: int
     """The hour of its folder (µs since 1970 UTC)."""
     committed: int | None
-    """When its commit was made, where that is known; µs since 1970 UTC."""
+    """When it was committed, if known (µs since 1970 UTC)."""
 
 
 @dataclass(slots=True)
@@ -72,10 +72,10 @@ class Location(Protocol):
 
     @property
     def dead_letters(self) -> bool:
-        """Whether dead letters can be read; without them, nobody knows what was rejected."""
+        """Whether dead letters can be read; without them, rejections are unknown."""
 
     def find(self, range_: Range, listed: ListingProgress) -> dict[date, Day]:
-        """The files whose folders the range touches, by date; connections with MARGIN on both sides."""
+        """Returns the files of the range by date, with connections from MARGIN before to MARGIN after it."""
 
     @property
     def files(self) -> Files:
@@ -85,9 +85,9 @@ class Location(Protocol):
         """Returns the first hour that has a record."""
 
     def bring(self, files: Sequence[ReportFile], to: Path, brought: Callable[[], None]) -> list[Path]:
-        """Makes files of one table readable here, in their order; what it puts into the folder can go again.
+        """Makes files of one table readable locally, in order; copies in the folder `to` can be deleted.
 
-        `brought` is called for each. Raises FileGone.
+        Calls `brought` for each. Raises FileGone.
         """
 
 
@@ -150,7 +150,7 @@ class Folder:
 
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
-            raise ReportError(f"expected a folder with a copy of the output container, but {root} is none")
+            raise ReportError(f"{root} is not a folder with a copy of the output container")
         self._root = root
         self.dead_letters = (root / FOLDERS["letters"]).is_dir()
 
@@ -200,7 +200,7 @@ def _file(name: str, size: int, committed: int | None) -> ReportFile | None:
 
 
 def _committed(file: BlobInfo) -> int | None:
-    """Known of files of one commit alone, and meaningless for replays and archives."""
+    """Returns when a file was committed; None for compacted files, replays and archives."""
     metadata = file.metadata
     own = metadata.get("commit_id", "-") in file.name and is_of_hub(metadata.get("partition", "~"))
     return int(metadata["committed_at"]) if own and metadata.get("committed_at", "").isdigit() else None
@@ -225,7 +225,7 @@ def _wanted(prefix: str, range_: Range) -> Range:
 
 
 def _prefixes(range_: Range) -> Iterator[str]:
-    """What the names of the range's folders begin with: by day, by month, or all of them."""
+    """Yields the prefixes of the range's folders: by day, by month, or for all."""
     first, last = (
         datetime.fromtimestamp(time // SECOND, UTC).date() for time in (range_.since, range_.until)
     )

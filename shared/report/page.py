@@ -23,31 +23,31 @@ _MARKUP = str.maketrans({one: f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"}
 
 @dataclass(frozen=True, slots=True)
 class PageFacts:
-    """What the page shows besides the aggregates."""
+    """Facts on the page in addition to the aggregates."""
 
     range: Range
-    """What was asked for."""
+    """The requested range."""
     covered: Range
-    """The part of it that has data."""
+    """The part of the range that has data."""
     bars: Grid
     points: Grid
     origin: str
-    """Where the files lie."""
+    """The location of the files."""
     files: int
     empty: bool
     """Whether the range is empty."""
     earliest: int | None
-    """The first hour that there is a record of, looked for if the range is empty; µs since 1970 UTC."""
+    """The first hour with a record, determined only if the range is empty (µs since 1970 UTC)."""
     dead_letters: bool
     """Whether dead letters could be read."""
     matches: tuple[str, ...]
     """How many connections have a request, a sentence each; empty: not both are exported."""
     commits: bool
-    """Whether files say when they were committed."""
+    """Whether the commit times of files are known."""
 
 
 def page(aggregates: Aggregates, facts: PageFacts) -> str:
-    """The whole file."""
+    """Renders the whole file."""
     data: dict[str, Any] = {
         **aggregates,
         "bars": _grid(facts.bars),
@@ -72,9 +72,9 @@ def page(aggregates: Aggregates, facts: PageFacts) -> str:
     origin = f"{facts.origin}: {facts.files:,} files"
     if not facts.empty:
         origin += f", with data from {_time(facts.covered.since)} to {_time(facts.covered.until)}"
-    earliest = "There are no records in the place at all, or none as Parquet."
+    earliest = "The location has no records, or none as Parquet."
     if facts.earliest is not None:
-        earliest = f"The records there begin at {_time(facts.earliest)}."
+        earliest = f"The first records are from {_time(facts.earliest)}."
     return Template(_text("page.html")).substitute(
         policy=policy,
         style=style,
@@ -86,14 +86,14 @@ def page(aggregates: Aggregates, facts: PageFacts) -> str:
         origin=escape(origin),
         matches="".join(f'<p class="muted matches">{escape(one)}</p>' for one in facts.matches),
         earliest=earliest,
-        notes="Connections that ended over a day after the range count as unfinished.",
+        notes="Connections that ended more than a day after the range count as unfinished.",
         program=f"apim-websocket-log-exporter {__version__}",
         vega=vl_convert.get_vega_version(),
     )
 
 
 def _grid(grid: Grid) -> dict[str, int]:
-    """For JavaScript, in ms."""
+    """Converts a grid for JavaScript, in ms."""
     return {"start": grid.first * grid.step // 1000, "step": grid.step // 1000, "count": grid.count}
 
 

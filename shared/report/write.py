@@ -1,4 +1,4 @@
-"""Writes the report for a time range: fetches each day, aggregates, renders the page."""
+"""Writes the report for a time range: fetches each day, aggregates, and renders the page."""
 
 import contextlib
 import os
@@ -41,20 +41,20 @@ class Written:
 def write(
     location: Location, name: str, range_: Range, output: Path, *, force: bool, progress: Progress
 ) -> Written:
-    """Writes the report of a range. `name` is how the page names the location.
+    """Writes the report of a range. The page shows `name` as the location.
 
     Raises:
-        ReportError: the range has no length, the file is there (without `force`) or has no folder,
-            a day does not fit on the disk, or a file is not as it was written.
+        ReportError: the range is empty, the file exists (without `force`) or its folder does not,
+            a day does not fit on the disk, or a file differs from what was written.
         StorageError: a storage call failed.
         DamagedFile: a file of which a sample is taken is not as it was written.
     """
     if range_.since >= range_.until:
-        raise ReportError("expected a range with a length: --since must be before --until")
+        raise ReportError("the range is empty: --since must be before --until")
     if output.exists() and not force:
-        raise ReportError(f"{output} is there: write to another file with --output, or over it with --force")
+        raise ReportError(f"{output} exists: name another file with --output, or overwrite it with --force")
     if not output.parent.is_dir():
-        raise ReportError(f"{output}: there is no folder {output.parent}")
+        raise ReportError(f"{output}: the folder {output.parent} does not exist")
     days = location.find(range_, lambda seen: progress("list", seen, 0) if seen % 500 == 0 else None)
     covered = _covered(days, range_)
     with tempfile.TemporaryDirectory(prefix="report-") as temporary:
@@ -91,7 +91,7 @@ def _load(
     folder: Path,
     progress: Progress,
 ) -> int:
-    """Fetches all files and adds their rows; how many files there were."""
+    """Fetches all files and adds their rows; returns the number of files."""
     total = sum(len(files) for day in days.values() for files in day.files.values())
     done = number = 0
 
@@ -104,14 +104,14 @@ def _load(
         free = shutil.disk_usage(folder).free
         if free < day.size + SPARE:
             raise ReportError(
-                f"expected {day.size + SPARE:,} bytes free in {folder.parent} for a day of files, there are "
-                f"{free:,}: set TMPDIR to a folder with more"
+                f"a day of files needs {day.size + SPARE:,} free bytes in {folder.parent}, but it has "
+                f"{free:,}: set TMPDIR to a folder with more space"
             )
         fetched = folder / "day"
         fetched.mkdir()
         for table, listed in day.files.items():
-            anew = partial(_listed, location, range_, at, table)
-            files, paths = _bring(location, listed, anew, fetched, brought)
+            relist = partial(_listed, location, range_, at, table)
+            files, paths = _bring(location, listed, relist, fetched, brought)
             number += len(files)
             try:
                 match table:
@@ -134,7 +134,7 @@ def _load(
 def _bring(
     location: Location,
     files: Sequence[ReportFile],
-    anew: Callable[[], Sequence[ReportFile]],
+    relist: Callable[[], Sequence[ReportFile]],
     to: Path,
     brought: Callable[[], None],
 ) -> tuple[Sequence[ReportFile], list[Path]]:
@@ -143,7 +143,7 @@ def _bring(
         try:
             return files, location.bring(files, to, brought)
         except FileGone:
-            files = anew()
+            files = relist()
     return files, location.bring(files, to, brought)
 
 
@@ -166,7 +166,7 @@ def _covered(days: dict[date, Day], range_: Range) -> Range:
 
 
 def _replace(output: Path, text: str) -> None:
-    """Writes the file atomically, so that nobody finds half of it."""
+    """Writes the file atomically, so that nobody can see a part of it."""
     beside = output.with_name(f".{output.name}.{os.getpid()}")
     try:
         beside.write_text(text, encoding="utf-8")

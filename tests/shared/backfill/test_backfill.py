@@ -271,7 +271,7 @@ def test_two_blobs_of_one_hour_are_refused() -> None:
     source, storage = archive(), mortal()
     name = path(SERVICES[0], BEGAN + HOUR)
     source.content[name.lower()] = source.content[name]
-    with pytest.raises(BackfillError, match="two blobs are of the same hour"):
+    with pytest.raises(BackfillError, match="two blobs have the same hour"):
         run(storage, source)
 
 

@@ -139,7 +139,7 @@ def test_nothing_is_said_while_compaction_moves_files(
         output.storage._put(swaps.NAME, idle)
 
     monkeypatch.setattr(output.storage, "outputs", compacted_meanwhile)
-    with pytest.raises(LedgerError, match="compacted meanwhile"):
+    with pytest.raises(LedgerError, match="compacted in the meantime"):
         exported(output.storage, listed)
 
 

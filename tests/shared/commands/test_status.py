@@ -106,7 +106,7 @@ def test_it_begins_with_the_verdict_in_one_sentence() -> None:
         (
             replace(alone, unknown=("Lag.",), failed=True),
             UNKNOWN,
-            "Nobody can tell whether all is well. Lag.",
+            "It is unknown whether all is well. Lag.",
         ),
         (replace(alone, partitions=[]), UNKNOWN, "Nothing was committed yet"),
         (replace(alone, partitions=[other]), WRONG, "1 thing needs a look: a/0: it stands still"),

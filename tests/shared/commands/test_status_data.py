@@ -164,18 +164,18 @@ def test_a_swap_of_compaction_is_shown_with_what_it_waits_for(exported: Exported
     found = status(exported.storage, POLICY, None, NOW).swap
     assert found
     assert (found.folder, found.since, found.inputs) == (one.folder, NOW, len(one.inputs))
-    assert (found.visible, found.waits_for) == (False, "the large file is to be published")
+    assert (found.visible, found.waits_for) == (False, "the large file must be published")
     exported.storage.publish([one.output])
     for name in one.names[1:]:
         exported.output.delete_blob(name)
     found = status(exported.storage, POLICY, None, NOW).swap
     assert found
     assert (found.visible, found.left) == (True, one.names[:1])
-    assert f"1 of {len(one.inputs)} files are to be deleted, such as {one.names[0]}" in found.waits_for
+    assert f"1 of {len(one.inputs)} files are still to be deleted, such as {one.names[0]}" in found.waits_for
     exported.output.delete_blob(one.names[0])
     found = status(exported.storage, POLICY, None, NOW).swap
     assert found
-    assert found.waits_for == "its end is to be noted"
+    assert found.waits_for == "its end must be recorded"
 
 
 def test_a_swap_of_compaction_that_lasts_is_an_alarm(exported: Exported) -> None:
@@ -184,7 +184,7 @@ def test_a_swap_of_compaction_that_lasts_is_an_alarm(exported: Exported) -> None
     exported.storage.publish([one.output])
     (alarm,) = status(exported.storage, POLICY, None, NOW + 21 * MINUTE).alarms
     assert one.folder in alarm
-    assert "not done for 21 min, readers see rows twice, and no other hour is compacted" in alarm
+    assert "unfinished for 21 min, readers see rows twice, and no other hour is compacted" in alarm
 
 
 def test_a_state_of_compaction_that_cannot_be_read_is_an_alarm(exported: Exported) -> None:
@@ -238,7 +238,7 @@ def test_keys_that_most_records_have_and_no_column_takes_are_listed(
     level = next(each for each in found if each.key == "level")
     assert level == Key(RECORDS.name, "level", 9, 15)  # every second envelope has two records
     command.status(exported.storage, config, NOW, as_json=False)
-    assert "COLUMN_KEYS can give them to columns" in " ".join(capsys.readouterr().out.split())
+    assert "COLUMN_KEYS can assign them to columns" in " ".join(capsys.readouterr().out.split())
     command.status(exported.storage, config, NOW, as_json=True)
     assert asdict(level) in orjson.loads(capsys.readouterr().out)["keys"]
 

@@ -252,7 +252,7 @@ def test_a_missing_manifest_holds_finishing_back_until_it_is_accepted(world: Wor
     summary = world.finish()
     assert any("manifest.json" in alarm for alarm in summary.alarms)
     (blocked,) = acceptance.blocked(world.storage)
-    assert "manifest is gone" in blocked.problem
+    assert "manifest is missing" in blocked.problem
     acceptance.accept(world.storage, blocked, "a" * 32, world.now)
     assert acceptance.blocked(world.storage) == []
     assert world.finish().alarms == []

@@ -166,7 +166,7 @@ def test_a_file_that_is_there_is_kept_unless_forced(
     output = tmp_path / "report.html"
     output.write_text("mine")
     assert run(copy, output) == 2
-    assert "with --output, or over it with --force" in capsys.readouterr().err
+    assert "with --output, or overwrite it with --force" in capsys.readouterr().err
     assert output.read_text() == "mine"
     assert run(copy, output, "--force") == 0
     assert output.read_text().startswith("<!doctype html>")
