@@ -1,4 +1,4 @@
-// For `az deployment sub create`: docs/deploy.md. (azd takes main.parameters.json.) Everything else has a default in
+// Parameters for `az deployment sub create` (docs/deploy.md); azd uses main.parameters.json. All others have defaults in
 // main.bicep.
 using './main.bicep'
 

@@ -1,5 +1,5 @@
-// The exporter, whole: one resource group beside API Management services that exist already.
-// Deployed by `azd up` or `az deployment sub create`: docs/deploy.md.
+// The whole exporter: one resource group next to existing API Management services.
+// Deployed with `azd up` or `az deployment sub create` (docs/deploy.md).
 targetScope = 'subscription'
 
 import { AlertThresholds, EncryptionKey, RuleRight, Settings, StorageSku, Tags } from 'types.bicep'
@@ -9,8 +9,8 @@ import { AlertThresholds, EncryptionKey, RuleRight, Settings, StorageSku, Tags }
 @maxLength(32)
 param environmentName string
 
-// A diagnostic setting reaches Event Hubs in the region of the resource it is set on, no other.
-@description('Region. It must be that of the API Management services, since a diagnostic setting streams within a region only.')
+// A diagnostic setting reaches only Event Hubs in the region of its resource.
+@description('Region. It must be that of the API Management services, because a diagnostic setting streams only within its region.')
 @metadata({
   azd: {
     type: 'location'
@@ -18,39 +18,39 @@ param environmentName string
 })
 param location string
 
-@description('Resource id of the existing API Management service; its resource group and subscription may be others than these. `az apim show --query id` tells it.')
+@description('Resource id of the existing API Management service; its resource group and subscription may differ from these. Get it with `az apim show --query id`.')
 param apimResourceId string = ''
 
-@description('More API Management services of this region that stream into the same hub; with or instead of apimResourceId.')
+@description('More API Management services of this region that stream into the same hub, in addition to or instead of apimResourceId.')
 param apimResourceIds string[] = []
 
-@description('Resource group to make or to use; empty: `rg-websocketlogs-<environmentName>`. The tags of one that exists are replaced.')
+@description('Resource group to create or use. If empty: `rg-websocketlogs-<environmentName>`. The tags of an existing one are replaced.')
 param resourceGroupName string = ''
 
-@description('Tags of every resource, besides those that azd needs.')
+@description('Tags of every resource, in addition to those that azd needs.')
 param tags Tags = {}
 
-@description('Partitions of the hub: the ceiling of parallel export, since one instance at a time reads each. The Standard tier never changes it: choose for the peak of years, one for each 1,000 records/s and at least 2. See docs/sizing.md.')
+@description('Partitions of the hub. Each is read by one instance at a time, so this limits parallel export. It cannot be changed in the Standard tier: plan for the peak of the coming years, with one for each 1,000 records/s and at least 2. See docs/sizing.md.')
 @minValue(1)
 @maxValue(32)
 param partitionCount int = 4
 
-@description('Throughput units: each takes in 1 MB/s or 1,000 events/s, whichever comes first. Before you deploy again, set this to what the namespace has by then: auto-inflate may have raised it, and a deployment sets it back. The hook of azd does so by itself.')
+@description('Throughput units. Each accepts 1 MB/s or 1,000 events/s, whichever limit is reached first. Before you deploy again, set this to the current value of the namespace: auto-inflate may have raised it, and a deployment would lower it again. With azd, a hook does this.')
 @minValue(1)
 @maxValue(40)
 param throughputUnits int = 1
 
-@description('Throughput units that auto-inflate may go up to. It never goes down by itself. Above throughputUnits, so that a burst is not refused: API Management does not keep what the hub refuses.')
+@description('Maximum throughput units of auto-inflate, which never lowers them. Choose more than throughputUnits, so that bursts are not rejected: API Management does not keep logs that the hub rejects.')
 @minValue(1)
 @maxValue(40)
 param maximumThroughputUnits int = 4
 
-@description('Hours that the hub keeps events: the time there is to mend an exporter that has stopped. 168 is the most that the Standard tier has, and costs nothing more up to 84 GB per throughput unit.')
+@description('Hours that the hub keeps events, which is the time to repair a stopped exporter. 168 is the maximum of the Standard tier, at no extra cost up to 84 GB per throughput unit.')
 @minValue(24)
 @maxValue(168)
 param eventRetentionHours int = 168
 
-@description('Memory of an instance. 2048 suits the default MEMORY_BUDGET. 512 is too little for it; take 4096 when single instances hold many partitions (docs/sizing.md).')
+@description('Memory of an instance in MB. 2048 suits the default MEMORY_BUDGET, and 512 is too little for it. Use 4096 if single instances hold many partitions (docs/sizing.md).')
 @allowed([
   512
   2048
@@ -58,15 +58,15 @@ param eventRetentionHours int = 168
 ])
 param instanceMemoryMB int = 2048
 
-@description('Instances of each function at most. Never more than partitions are used. Some regions and tools refuse less than 40, so that is the default: it reserves nothing.')
+@description('Maximum instances of each function. At most one per partition is used. Some regions and tools reject values below 40, so 40 is the default; it reserves nothing.')
 @minValue(1)
 @maxValue(1000)
 param maximumInstanceCount int = 40
 
-@description('Redundancy of the storage accounts. Empty: ZRS, which outlives the loss of a zone, or LRS where the region has no zones.')
+@description('Redundancy of the storage accounts. If empty: ZRS, which survives the loss of a zone, or LRS if the region has no zones.')
 param storageSku StorageSku | '' = ''
 
-@description('Days that Parquet files are kept. Over 7: until then the exporter may still be publishing a file, and must not find it deleted.')
+@description('Days that Parquet files are kept. Must be more than 7, because until then the exporter may still publish a file and must not find it deleted.')
 @minValue(8)
 @maxValue(36500)
 param parquetRetentionDays int = 365
@@ -76,7 +76,7 @@ param parquetRetentionDays int = 365
 @maxValue(36500)
 param jsonRetentionDays int = 365
 
-@description('Days that dead letters are kept: the time there is to replay them. They hold what was sent, in a container of their own.')
+@description('Days that dead letters are kept and can be replayed. They hold original messages, in a separate container.')
 @minValue(8)
 @maxValue(36500)
 param deadLetterRetentionDays int = 90
@@ -86,56 +86,56 @@ param deadLetterRetentionDays int = 90
 @maxValue(730)
 param telemetryRetentionDays int = 90
 
-@description('Application settings that differ from their defaults, by name: { OUTPUT_FORMATS: \'parquet,json\' }. shared/settings.py tells them all.')
+@description('Application settings that differ from their defaults, by name: { OUTPUT_FORMATS: \'parquet,json\' }. docs/settings.md lists all of them.')
 param settings Settings = {}
 
-@description('Storage and Event Hubs reachable through private endpoints only, and the app in a virtual network. Whoever reads the output then needs a way into that network.')
+@description('Whether storage and Event Hubs are reachable only through private endpoints, with the app in a virtual network. Readers of the output then need access to that network.')
 param vnetEnabled bool = false
 
-@description('Address space of the virtual network; used with vnetEnabled, unless subnets are given.')
+@description('Address space of the virtual network. Used with vnetEnabled, unless existing subnets are set.')
 param virtualNetworkPrefix string = '10.100.0.0/24'
 
-@description('Addresses of the app. A /26 carries more instances than a hub has partitions; /27 is the least.')
+@description('Address range of the app. A /26 has room for more instances than a hub has partitions; /27 is the minimum.')
 param appSubnetPrefix string = '10.100.0.0/26'
 
-@description('Addresses of the private endpoints.')
+@description('Address range of the private endpoints.')
 param endpointSubnetPrefix string = '10.100.0.64/27'
 
-@description('Resource id of an existing subnet for the app, delegated to Microsoft.App/environments, without an underscore in its name. Used with vnetEnabled and endpointSubnetId: no network is then made.')
+@description('Resource id of an existing subnet for the app, delegated to Microsoft.App/environments, without an underscore in its name. Used with vnetEnabled and endpointSubnetId; no network is then created.')
 param appSubnetId string = ''
 
 @description('Resource id of an existing subnet for the private endpoints.')
 param endpointSubnetId string = ''
 
-@description('Resource id of the existing private DNS zone `privatelink.blob.…`, used with existing subnets. Empty: a policy of the company registers endpoints.')
+@description('Resource id of the existing private DNS zone `privatelink.blob.…`, used with existing subnets. If empty, your own policy must register endpoints.')
 param blobDnsZoneId string = ''
 
-@description('Resource id of the existing private DNS zone `privatelink.servicebus.windows.net`, likewise.')
+@description('Resource id of the existing private DNS zone `privatelink.servicebus.windows.net`, used in the same way.')
 param eventHubsDnsZoneId string = ''
 
-@description('Resource id of an existing Log Analytics workspace; empty: one is made.')
+@description('Resource id of an existing Log Analytics workspace. If empty, one is created.')
 param workspaceId string = ''
 
-@description('Resource id of an existing Event Hubs namespace (Standard tier or above) in this region; empty: one is made. Its throughput, network and local authentication are then its owner\'s.')
+@description('Resource id of an existing Event Hubs namespace (Standard tier or above) in this region. If empty, one is created. You keep managing the throughput, network and local authentication of an existing one.')
 param namespaceId string = ''
 
-@description('Name of the hub; another one for each deployment into the same namespace.')
+@description('Name of the hub. Deployments into the same namespace need different names.')
 param hubName string = 'evh-websocketlogs'
 
-@description('Resource id of an existing storage account for the output; empty: one is made. Its retention, network and redundancy are then its owner\'s.')
+@description('Resource id of an existing storage account for the output. If empty, one is created. You keep managing the retention, network and redundancy of an existing one.')
 param outputStorageAccountId string = ''
 
-@description('Rights of the authorization rule that diagnostic settings write with. Microsoft\'s page asks for all three; there are reports that Send is enough where the hub is named. Unverified here, so the default is all.')
+@description('Rights of the authorization rule that diagnostic settings write with. Microsoft\'s page requires all three; there are reports that Send is enough if the setting names the hub. This is unverified, so the default is all three.')
 param diagnosticRuleRights RuleRight[] = [
   'Manage'
   'Send'
   'Listen'
 ]
 
-@description('Whether deployerPrincipalId may read dead letters too, which hold messages as they were sent. `audit`, `replay` and `redeliver` need it; queries, `status` and `report` do not.')
+@description('Whether deployerPrincipalId may also read dead letters, which hold original messages. `audit`, `replay` and `redeliver` need this; queries, `status` and `report` do not.')
 param deployerReadsDeadLetters bool = false
 
-@description('Object id of whoever deploys; gets reader roles on output, state and hub, for `python -m shared` and the queries of the README. Empty: nobody.')
+@description('Object id of the deployer, who gets reader roles on output, state and hub, for `python -m shared` and the queries in the documentation. If empty, nobody gets them.')
 param deployerPrincipalId string = ''
 
 @description('Kind of that principal.')
@@ -144,22 +144,22 @@ param deployerPrincipalType 'User' | 'Group' | 'ServicePrincipal' = 'User'
 @description('Your own key for both storage accounts; without it, Microsoft\'s keys are used. The account of outputStorageAccountId keeps what its owner chose.')
 param encryptionKey EncryptionKey?
 
-@description('Whether a lock keeps the output account from being deleted, also by `azd down`.')
+@description('Whether a lock protects the output account from deletion, including by `azd down`.')
 param lockOutput bool = false
 
-@description('Address that alerts are mailed to; makes an action group. Empty: none.')
+@description('E-mail address for alerts, for which an action group is created. If empty, none is created.')
 param alertEmail string = ''
 
-@description('Resource ids of more action groups that alerts notify. Without any and without alertEmail, alerts are seen in the portal only.')
+@description('Resource ids of more action groups that alerts notify. Without any and without alertEmail, alerts appear only in the portal.')
 param actionGroupIds string[] = []
 
 @description('Alert thresholds that differ from their defaults.')
 param alertThresholds AlertThresholds = {}
 
-@description('Address of docs/operations.md, where your people find it: alerts link to it.')
+@description('Address at which your operators find docs/operations.md. Alerts link to it.')
 param runbookUrl string = 'docs/operations.md'
 
-@description('Workspaces of other deployments of the exporter, one for each region for example, that the workbook shows, too.')
+@description('Workspaces of other deployments of the exporter, for example in other regions, that the workbook also shows.')
 param otherWorkspaceIds string[] = []
 
 var token = toLower(uniqueString(subscription().id, environmentName, location))
@@ -180,7 +180,7 @@ var maximumUnits = maximumThroughputUnits >= throughputUnits
   ? maximumThroughputUnits
   : fail('throughputUnits (${throughputUnits}) is above maximumThroughputUnits (${maximumThroughputUnits}): raise the maximum.')
 
-// Both subnets are given, or neither.
+// Either both subnets are set, or neither.
 var ownNetwork = vnetEnabled && (empty(appSubnetId) == empty(endpointSubnetId)
   ? empty(appSubnetId)
   : fail('Give both appSubnetId and endpointSubnetId, or neither: then a network is made.'))
@@ -189,7 +189,7 @@ var ownNetwork = vnetEnabled && (empty(appSubnetId) == empty(endpointSubnetId)
 var zonesHere = pickZones('Microsoft.Compute', 'virtualMachines', location)
 var sku = !empty(storageSku) ? storageSku : empty(zonesHere) ? 'Standard_LRS' : 'Standard_ZRS'
 
-// Ids that are known before the deployment, so that `what-if` can predict what is named after them.
+// Ids that are known before the deployment, so that `what-if` can predict names that derive from them.
 var groupId = '${subscription().id}/resourceGroups/${groupName}'
 var identityName = 'id-${token}'
 var identityId = '${groupId}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/${identityName}'
@@ -290,7 +290,7 @@ module namespace 'modules/event-namespace.bicep' = if (empty(namespaceId)) {
   ]
 }
 
-// In the group of the namespace, which may be a company's.
+// In the resource group of the namespace, which may be an existing one.
 module hub 'modules/event-hub.bicep' = {
   scope: resourceGroup(
     empty(namespaceId) ? subscription().subscriptionId : split(namespaceId, '/')[2],
@@ -412,7 +412,7 @@ module app 'modules/app.bicep' = {
   ]
 }
 
-// Deployed where each API Management service is: a diagnostic setting is a part of the resource that it is set on.
+// Deployed into the group of each API Management service: a diagnostic setting is part of its resource.
 module diagnostics 'modules/diagnostics.bicep' = [
   for service in streaming: {
     scope: resourceGroup(split(service, '/')[2], split(service, '/')[4])
@@ -475,25 +475,25 @@ module workbook 'modules/workbook.bicep' = {
   ]
 }
 
-@description('azd and the deployment of code need it.')
+@description('Name of the function app, which azd and the deployment of code need.')
 output AZURE_RESOURCE_GROUP string = group.name
-@description('Where `azd deploy` or `func azure functionapp publish` put the code.')
+@description('Where `azd deploy` or `func azure functionapp publish` deploys the code.')
 output FUNCTION_APP_NAME string = app.outputs.name
-@description('Where readers find the files: account and container.')
+@description('Address of the files: account and container.')
 output OUTPUT_BLOB_URI string = outputBlobUri
 @description('Container of the files.')
 output OUTPUT_CONTAINER string = outputContainer
 @description('Container of the dead letters, in the same account.')
 output DEAD_LETTER_CONTAINER string = deadLetterContainer
-@description('Where the ledgers are: for `python -m shared`.')
+@description('Location of the ledgers, for `python -m shared`.')
 output STATE_BLOB_URI string = hostStorage.outputs.blobUri
 @description('Container of the ledgers.')
 output STATE_CONTAINER string = stateContainer
-@description('Where API Management streams to.')
+@description('Namespace to which API Management streams.')
 output EVENT_HUBS_HOST_NAME string = hub.outputs.hostName
-@description('Hub that API Management streams to.')
+@description('Hub to which API Management streams.')
 output EVENT_HUB_NAME string = hubName
-@description('Grant this identity nothing more: docs/security.md lists what it has.')
+@description('The identity of the app. Do not grant it more roles than docs/security.md lists.')
 output IDENTITY_CLIENT_ID string = identity.outputs.clientId
-@description('Where the metrics are.')
+@description('Location of the metrics.')
 output WORKSPACE_ID string = workspace

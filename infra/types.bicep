@@ -1,4 +1,4 @@
-// What parameters may hold: a misspelt name is an error before anything is deployed.
+// The types of parameters: a misspelled name is an error before anything is deployed.
 
 @export()
 @description('Tags of resources.')
@@ -8,7 +8,7 @@ type Tags = {
 }
 
 @export()
-@description('Rights of the authorization rule that diagnostic settings write with.')
+@description('Rights of the authorization rule with which diagnostic settings write.')
 type RuleRight = 'Manage' | 'Send' | 'Listen'
 
 @export()
@@ -49,7 +49,7 @@ type Settings = {
   PARQUET_RETENTION: string?
   OTEL_EXPORTER_OTLP_ENDPOINT: string?
   OTEL_METRICS_EXPORTER: string?
-  @description('Share of request rows that are kept: `always_on`, or `parentbased_traceidratio` with the next one. Metrics and log lines are never sampled.')
+  @description('Share of request rows that are kept: `always_on`, or `parentbased_traceidratio` with the next setting. Metrics and log lines are never sampled.')
   OTEL_TRACES_SAMPLER: string?
   OTEL_TRACES_SAMPLER_ARG: string?
 }
@@ -58,44 +58,44 @@ type Settings = {
 @sealed()
 @description('Thresholds of the alerts; modules/alerts.bicep has the defaults, docs/operations.md explains the alerts.')
 type AlertThresholds = {
-  @description('Envelopes that may wait in a partition for 15 minutes.')
+  @description('Maximum number of envelopes that may wait in a partition for 15 minutes.')
   @minValue(1)
   lagEnvelopes: int?
-  @description('Minutes that what waits in a partition may be old, for 15 minutes.')
+  @description('Maximum age in minutes of the events that wait in a partition, for 15 minutes.')
   @minValue(1)
   lagMinutes: int?
-  @description('Minutes without a commit in which events waited all the time.')
+  @description('Minutes without a commit while events are waiting.')
   @minValue(25)
   @maxValue(120)
   noCommitMinutes: int?
-  @description('Percent of eventRetentionHours that what waits may be old.')
+  @description('Maximum age of waiting events, in percent of eventRetentionHours.')
   @minValue(1)
   @maxValue(99)
   retentionPercent: int?
-  @description('Records that may be rejected in 15 minutes for one reason.')
+  @description('Maximum number of records rejected in 15 minutes for one reason.')
   @minValue(0)
   rejections: int?
-  @description('Commits of a partition that may be begun again in 15 minutes.')
+  @description('Maximum number of commits of a partition that are retried in 15 minutes.')
   @minValue(0)
   conflicts: int?
-  @description('Minutes of the last 15 in which a function may fail.')
+  @description('Number of the last 15 minutes in which a function may fail.')
   @minValue(1)
   @maxValue(15)
   failureMinutes: int?
-  @description('Hours without any event, of the hub or of one service, that are an alert; 0: never. For services that always have traffic.')
+  @description('Hours without an event, of the hub or of one service, after which an alert fires; 0: never. For services that always have traffic.')
   @minValue(0)
   @maxValue(48)
   silentHours: int?
-  @description('Requests in 5 minutes that the namespace may refuse.')
+  @description('Maximum number of requests that the namespace may reject in 5 minutes.')
   @minValue(0)
   throttledRequests: int?
 }
 
 @export()
 @sealed()
-@description('Somebody who gets a role on a resource.')
+@description('A principal that gets a role on a resource.')
 type Principal = {
-  @description('An id that is known before the deployment, the resource id of an identity for example. Names of role assignments are made of it, so that what-if can predict them.')
+  @description('An id that is known before the deployment, such as the resource id of an identity. Names of role assignments derive from it, so that what-if can predict them.')
   key: string
   @description('Object id in Entra ID.')
   id: string
@@ -105,9 +105,9 @@ type Principal = {
 
 @export()
 @sealed()
-@description('A key of your own that storage accounts are encrypted with, and the identity that may use it.')
+@description('Your own key for the encryption of storage accounts, and the identity that may use it.')
 type EncryptionKey = {
-  @description('Address of the Key Vault, `https://<name>.vault.azure.net` for example. It needs soft delete and purge protection.')
+  @description('Address of the Key Vault, such as `https://<name>.vault.azure.net`. It needs soft delete and purge protection.')
   vaultUri: string
   @description('Name of the key. Its newest version is used, so that rotation needs no deployment.')
   keyName: string

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Before azd makes anything: checks the API Management service, and keeps the throughput units that are there.
+# Runs before azd creates anything: checks the API Management service, and keeps the current throughput
+# units.
 set -eu
 
 fail() {
@@ -10,7 +11,7 @@ fail() {
 case "${APIM_RESOURCE_ID:-}" in
     /subscriptions/*/resourceGroups/*/providers/Microsoft.ApiManagement/service/*) ;;
     "") fail "Set the API Management service: azd env set APIM_RESOURCE_ID \$(az apim show -g GROUP -n NAME --query id -o tsv)" ;;
-    *) fail "APIM_RESOURCE_ID is no resource id of an API Management service: $APIM_RESOURCE_ID" ;;
+    *) fail "APIM_RESOURCE_ID is not the resource id of an API Management service: $APIM_RESOURCE_ID" ;;
 esac
 
 service=$(az resource show --ids "$APIM_RESOURCE_ID" --query "[location, sku.name]" --output tsv) ||
@@ -19,15 +20,16 @@ region=$(echo "$service" | sed -n 1p | tr -d ' ' | tr '[:upper:]' '[:lower:]')
 sku=$(echo "$service" | sed -n 2p)
 
 [ "$region" = "${AZURE_LOCATION:-}" ] ||
-    fail "AZURE_LOCATION is ${AZURE_LOCATION:-not set}, and the service is in $region: a diagnostic setting reaches Event Hubs in its own region only. Run: azd env set AZURE_LOCATION $region"
+    fail "AZURE_LOCATION is ${AZURE_LOCATION:-not set}, and the service is in $region: a diagnostic setting reaches Event Hubs only in its own region. Run: azd env set AZURE_LOCATION $region"
 [ "$sku" != Consumption ] ||
-    fail "The service is of the Consumption tier, which has no WebSocket APIs and no resource logs."
+    fail "The service has the Consumption tier, which has no WebSocket APIs and no resource logs."
 
-# Auto-inflate may have raised the units; a deployment with fewer would throttle API Management, and lose its logs.
+# Auto-inflate may have raised the units; a deployment with fewer would throttle API Management and lose its
+# logs.
 group=${AZURE_RESOURCE_GROUP:-rg-websocketlogs-$AZURE_ENV_NAME}
 units=$(az eventhubs namespace list --resource-group "$group" --query "max([].sku.capacity)" --output tsv 2>/dev/null || true)
 if [ -n "$units" ] && [ "$units" -gt "${THROUGHPUT_UNITS:-1}" ]; then
-    echo "The namespace has $units throughput units by now: they stay."
+    echo "The namespace has $units throughput units, which are kept."
     azd env set THROUGHPUT_UNITS "$units"
     [ "$units" -le "${MAXIMUM_THROUGHPUT_UNITS:-4}" ] || azd env set MAXIMUM_THROUGHPUT_UNITS "$units"
 fi

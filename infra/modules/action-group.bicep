@@ -1,11 +1,11 @@
-// Whom alerts reach, if nobody gave an action group.
+// The action group for `alertEmail`.
 import { Tags } from '../types.bicep'
 
 @description('Name of the group.')
 param name string
 @description('Tags of the group.')
 param tags Tags
-@description('Address that mails go to.')
+@description('E-mail address for alerts.')
 param email string
 
 resource group 'Microsoft.Insights/actionGroups@2023-01-01' = {

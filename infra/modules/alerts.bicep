@@ -1,17 +1,17 @@
-// What wakes somebody. docs/operations.md says of each alert what to do.
+// The alerts. docs/operations.md says what to do for each.
 import { AlertThresholds, Tags } from '../types.bicep'
 
-@description('Begins the names of the rules.')
+@description('Prefix of the names of the rules.')
 param prefix string
 @description('Region of the log alert rules.')
 param location string
 @description('Tags of the rules.')
 param tags Tags
-@description('Workspace that has the tables of the exporter.')
+@description('Workspace with the tables of the exporter.')
 param workspaceId string
 @description('Event Hubs namespace that the metric alerts watch.')
 param namespaceId string
-@description('Throughput units that the namespace may have.')
+@description('Maximum throughput units of the namespace.')
 param throughputUnits int
 @description('Hours that the hub keeps events.')
 param retentionHours int
@@ -22,7 +22,7 @@ param thresholds AlertThresholds
 @description('Address of docs/operations.md; each alert is a heading there.')
 param runbookUrl string
 
-// Starting points for some 100 records/s.
+// Starting points for about 100 records/s.
 var limits = union(
   {
     lagEnvelopes: 50000
@@ -38,7 +38,7 @@ var limits = union(
   thresholds
 )
 
-// In the order of docs/operations.md. Each query returns a row (subject, value) for whatever it fires for.
+// In the order of docs/operations.md. Each query returns a row (subject, value) for each subject that fires.
 var logAlerts = [
   { name: 'retention', severity: 0, query: loadTextContent('../alerts/retention.kql') }
   { name: 'no-commit', severity: 1, query: loadTextContent('../alerts/no-commit.kql') }
@@ -59,9 +59,10 @@ var logAlerts = [
   { name: 'conflicts', severity: 3, query: loadTextContent('../alerts/conflicts.kql') }
 ]
 
-// A rule costs by the month, whatever its query asks: so there is one for each severity, and its query applies the
-// windows and thresholds itself. `isfuzzy` passes over a table
-// that has no rows yet, and the empty one is there if all are passed over: a query that fails for a week is disabled.
+// A rule has a fixed monthly price, so there is one for each severity, and its query applies the windows and
+// thresholds. `isfuzzy` ignores a table that does not exist yet, and the empty one remains if all are
+// ignored: a
+// rule whose query fails for a week is disabled.
 var thresholdLines = join(
   [
     'let lagEnvelopes = ${limits.lagEnvelopes};'
@@ -80,9 +81,9 @@ var thresholdLines = join(
 
 var severities = [
   { severity: 0, says: 'Data will be lost soon.' }
-  { severity: 1, says: 'The exporter stands still, or something is wrong that it cannot repair.' }
+  { severity: 1, says: 'The exporter has stopped, or has a problem that it cannot repair.' }
   { severity: 2, says: 'The exporter falls behind, fails, or rejects records.' }
-  { severity: 3, says: 'Nothing is in danger; look at it by day.' }
+  { severity: 3, says: 'Nothing is in danger; look at it during the day.' }
 ]
 
 var logRules = map(severities, rule => {
@@ -91,8 +92,9 @@ var logRules = map(severities, rule => {
   query: '${thresholdLines}\nunion isfuzzy=true\n(datatable(alert: string, subject: string, value: real) []),\n${join(map(filter(logAlerts, alert => alert.severity == rule.severity), alert => '(\n${alert.query}| extend alert = \'${alert.name}\'\n)'), ',\n')}\n| project TimeGenerated = now(), alert, subject, value, page = strcat(\'${runbookUrl}#\', alert)\n'
 })
 
-// Of the namespace. A throughput unit takes in 1 MB/s or 1,000 events/s: 80 % of that, of all that the
-// namespace may have, for five minutes. (Storage never fills up: beyond 84 GB per unit it is charged for, not refused.)
+// Metric alerts of the namespace: 80 % of what all its throughput units accept (1 MB/s or 1,000 events/s
+// each) for
+// five minutes. (Storage never fills up: beyond 84 GB per unit, it is billed, not rejected.)
 var metricAlerts = [
   {
     name: 'throttled'
@@ -132,17 +134,18 @@ resource logRule 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
         workspaceId
       ]
       evaluationFrequency: 'PT5M'
-      // Longer than every window in the queries, which look back themselves.
+      // Longer than every window in the queries, which limit the time range themselves.
       windowSize: 'PT2H'
       overrideQueryTimeRange: limits.silentHours > 2 ? 'P2D' : null
       autoMitigate: true
-      // Azure Monitor knows the tables only after data came in: with validation, the first deployment fails.
+      // The tables exist only after the first data arrives: with validation, the first deployment would
+      // fail.
       skipQueryValidation: true
       criteria: {
         allOf: [
           {
             query: rule.query
-            // Every row is above 0: it fires, and the notification shows the value.
+            // Every row has a value above 0: it fires, and the notification shows the value.
             timeAggregation: 'Maximum'
             metricMeasureColumn: 'value'
             operator: 'GreaterThan'
@@ -199,7 +202,7 @@ resource metricRule 'Microsoft.Insights/metricAlerts@2018-03-01' = [
       }
       actions: [
         for id in actionGroupIds: {
-          #disable-next-line use-resource-id-functions // an id that was given: the rule does not look into loops
+          #disable-next-line use-resource-id-functions // this is a resource id; the linter does not look into loops
           actionGroupId: id
         }
       ]

@@ -1,4 +1,4 @@
-// The function app: Flex Consumption, Python 3.13, code from a container, everything reached with one identity.
+// The function app: Flex Consumption, Python 3.13, code from a container, one identity for all access.
 import { Settings, Tags } from '../types.bicep'
 
 @description('Name of the plan.')
@@ -9,13 +9,13 @@ param name string
 param location string
 @description('Tags of the app and its plan.')
 param tags Tags
-@description('Resource id of the identity that the app runs as.')
+@description('Resource id of the app\'s identity.')
 param identityId string
 @description('Client id of that identity.')
 param identityClientId string
 @description('Application Insights component.')
 param componentName string
-@description('Blob address of the account that the app lives on.')
+@description('Blob address of the host\'s storage account.')
 param hostBlobUri string
 @description('Container of the deployed code.')
 param packageContainer string
@@ -35,18 +35,18 @@ param hubName string
 param consumerGroupName string
 @description('Hours that the hub keeps events.')
 param retentionHours int
-@description('Days after which lifecycle rules delete Parquet files; 0: the template makes no such rule.')
+@description('Days after which lifecycle rules delete Parquet files; 0 if the template creates no such rule.')
 param parquetRetentionDays int
 @description('Memory of an instance, MB.')
 param instanceMemoryMB int
-@description('Instances of each function at most.')
+@description('Maximum instances of each function.')
 param maximumInstanceCount int
 @description('Settings that differ from the defaults below.')
 param settings Settings
-@description('Subnet of the app; empty: none.')
+@description('Subnet of the app; empty if there is none.')
 param appSubnetId string
 
-// Where everything is. Each connection with an identity instead of a key.
+// Addresses of all services. Each connection uses an identity instead of a key.
 var connections = {
   EventHubConnection__fullyQualifiedNamespace: eventsHostName
   EventHubConnection__credential: 'managedidentity'
@@ -63,7 +63,7 @@ var connections = {
   STATE_CONTAINER: stateContainer
 }
 
-// The defaults of shared/settings.py, said here so that they are seen, and can be changed, in the portal.
+// The defaults of the settings, listed here so that they can be seen and changed in the portal.
 var defaults = {
   EVENT_HUB_OPERATOR_CONSUMER_GROUP: 'operator'
   EXPORT_CATEGORIES: 'WebSocketConnectionLogs'
@@ -89,12 +89,13 @@ var defaults = {
   DELTA_LOG: 'false'
   COMPACT_KEEP: '00:00:00'
   PARQUET_RETENTION: 'P${parquetRetentionDays}D'
-  // Where OpenTelemetry reads it, in the host and in the app: samplingSettings of host.json has no effect.
+  // OpenTelemetry reads this in the host and in the app; samplingSettings in host.json has no effect.
   OTEL_TRACES_SAMPLER: 'always_on'
 }
 
-// What the platform reads. Blobs only: checkpoints, leases of the timer, host keys. (Without a table service the
-// host keeps no diagnostic events of its own, and says so once.)
+// Settings of the platform. It uses only blobs: checkpoints, leases of the timer, host keys. (Without a
+// table
+// service, the host keeps no diagnostic events, and logs that once.)
 var platform = {
   AzureWebJobsStorage__blobServiceUri: hostBlobUri
   AzureWebJobsStorage__credential: 'managedidentity'
@@ -102,7 +103,7 @@ var platform = {
   AzureWebJobsDisableHomepage: 'true'
   APPLICATIONINSIGHTS_CONNECTION_STRING: component.properties.ConnectionString
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
-  // The app sends its own log lines; the host then does not send them a second time (docs/telemetry.md).
+  // The app sends its own log lines, so the host must not send them again (docs/telemetry.md).
   PYTHON_ENABLE_OPENTELEMETRY: 'true'
 }
 
@@ -138,10 +139,11 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
   properties: {
     serverFarmId: plan.id
     httpsOnly: true
-    // Open in every case: no function listens, and code arrives at the deployment endpoint, with Entra ID only.
+    // Always open: no function listens, and code arrives at the deployment endpoint, only with Entra ID.
     publicNetworkAccess: 'Enabled'
     virtualNetworkSubnetId: empty(appSubnetId) ? null : appSubnetId
-    // Only what Flex Consumption takes: it refuses a site with alwaysOn, ftpsState, linuxFxVersion and their like.
+    // Only properties that Flex Consumption accepts: it rejects alwaysOn, ftpsState, linuxFxVersion and
+    // similar ones.
     siteConfig: {
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
@@ -163,8 +165,9 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         name: 'python'
         version: '3.13'
       }
-      // Each function scales on instances of its own, up to the maximum. None is kept ready: the hub holds what a
-      // start of some seconds delays. (docs/sizing.md says what `alwaysReady` would take.)
+      // Each function scales on separate instances, up to the maximum. None is kept ready, because events
+      // can wait in
+      // the hub during a start of a few seconds. (docs/sizing.md explains `alwaysReady`.)
       scaleAndConcurrency: {
         maximumInstanceCount: maximumInstanceCount
         instanceMemoryMB: instanceMemoryMB
@@ -179,7 +182,7 @@ resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
   properties: union(defaults, settings, connections, platform)
 }
 
-// Publishing with a password, the older way in, is off.
+// Publishing with a password, the older method, is off.
 resource ftp 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
   parent: app
   name: 'ftp'

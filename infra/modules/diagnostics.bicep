@@ -1,26 +1,26 @@
-// What makes API Management stream its WebSocket connection logs. Deployed into its resource group.
+// The diagnostic setting that streams WebSocket connection logs. Deployed into the group of API Management.
 @description('Name of the diagnostic setting.')
 param name string
 @description('Name of the API Management service.')
 param apimName string
-@description('Authorization rule of the namespace that Azure Monitor writes with.')
+@description('Authorization rule of the namespace with which Azure Monitor writes.')
 param authorizationRuleId string
-@description('Hub that the logs go to.')
+@description('Hub that receives the logs.')
 param hubName string
-@description('Categories to send, with commas between them: the setting EXPORT_CATEGORIES.')
+@description('Categories to send, separated by commas: the setting EXPORT_CATEGORIES.')
 param categories string
 
 resource apim 'Microsoft.ApiManagement/service@2024-05-01' existing = {
   name: apimName
 }
 
-// These categories alone: the exporter skips all others, after they were paid for.
+// Only these categories: you would pay for others, and the exporter would skip them.
 resource setting 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: name
   scope: apim
   properties: {
     eventHubAuthorizationRuleId: authorizationRuleId
-    // Without a name, Azure Monitor makes a hub for the category, with settings of its own.
+    // Without a name, Azure Monitor creates a hub for each category, with its own settings.
     eventHubName: hubName
     logs: [
       for category in split(categories, ','): {

@@ -1,11 +1,11 @@
-// What API Management streams into, and the exporter reads: hub, consumer group, and who may do what.
+// The hub into which API Management streams, its consumer groups and its role assignments.
 import { Principal, RuleRight } from '../types.bicep'
 
-@description('Name of the namespace, which is there already.')
+@description('Name of the existing namespace.')
 param namespaceName string
 @description('Name of the hub.')
 param hubName string
-@description('Name of the rule that diagnostic settings write with.')
+@description('Name of the rule with which diagnostic settings write.')
 param ruleName string
 @description('Consumer group of the exporter.')
 param consumerGroupName string
@@ -13,16 +13,17 @@ param consumerGroupName string
 param partitionCount int
 @description('Hours that the hub keeps events.')
 param retentionHours int
-@description('Rights of the rule that diagnostic settings write with.')
+@description('Rights of the rule with which diagnostic settings write.')
 param ruleRights RuleRight[]
-@description('Resource id of the identity that the app runs as: names of role assignments are made of it, so that what-if can predict them.')
+@description('Resource id of the app\'s identity. Names of role assignments derive from it, so that what-if can predict them.')
 param identityId string
 @description('Object id of that identity.')
 param principalId string
-@description('Who may read, besides the app.')
+@description('Principals that may read, in addition to the app.')
 param readers Principal[]
 
-// Azure Event Hubs Data Receiver: the trigger, its scaling, and the timer's questions how far each partition goes.
+// Azure Event Hubs Data Receiver: for the trigger, its scaling, and the timer's queries of each partition's
+// end.
 var receiverRole = 'a638d3c7-ab3a-418d-83e6-5f17a39d4fde'
 
 resource namespace 'Microsoft.EventHub/namespaces@2024-01-01' existing = {
@@ -41,21 +42,23 @@ resource hub 'Microsoft.EventHub/namespaces/eventhubs@2024-01-01' = {
   }
 }
 
-// Not `$Default`: whoever looks into the hub with a tool reads there, and a second reader in a consumer group
-// takes partitions from the first.
+// Not `$Default`, because tools read there, and a second reader in a consumer group takes partitions from
+// the
+// first one.
 resource consumerGroup 'Microsoft.EventHub/namespaces/eventhubs/consumergroups@2024-01-01' = {
   parent: hub
   name: consumerGroupName
 }
 
-// For operators: `redeliver` reads here what the exporter's group skipped, and the timer looks for the event that
-// stops a partition. In the group above the trigger lets no second reader in.
+// For operators: `redeliver` reads skipped events in this group, and the timer looks for the event that
+// stops a
+// partition. The trigger allows no second reader in the group above.
 resource operatorGroup 'Microsoft.EventHub/namespaces/eventhubs/consumergroups@2024-01-01' = {
   parent: hub
   name: 'operator'
 }
 
-// Diagnostic settings write with a rule of the namespace. Nothing else uses this one, and its keys appear nowhere.
+// Diagnostic settings write with a rule of the namespace. Nothing else uses it, and its keys appear nowhere.
 resource rule 'Microsoft.EventHub/namespaces/authorizationRules@2024-01-01' = {
   parent: namespace
   name: ruleName
@@ -64,7 +67,7 @@ resource rule 'Microsoft.EventHub/namespaces/authorizationRules@2024-01-01' = {
   }
 }
 
-// Of the hub, not of its consumer group: asking for partition properties is a right on the hub.
+// On the hub, not on its consumer group: querying partition properties requires a right on the hub.
 resource receiver 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(hub.id, identityId, receiverRole)
   scope: hub
@@ -87,5 +90,5 @@ resource reader 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   }
 ]
 
-@description('Like `evhns-….servicebus.windows.net`, in every cloud.')
+@description('Host name, such as `evhns-….servicebus.windows.net`, in every cloud.')
 output hostName string = split(split(namespace.properties.serviceBusEndpoint, '/')[2], ':')[0]

@@ -1,4 +1,4 @@
-// The Event Hubs namespace, if none is given.
+// The Event Hubs namespace, unless an existing one is used.
 import { Tags } from '../types.bicep'
 
 @description('Name of the namespace.')
@@ -7,29 +7,29 @@ param name string
 param location string
 @description('Tags of the namespace.')
 param tags Tags
-@description('Throughput units to begin with.')
+@description('Initial throughput units.')
 param throughputUnits int
-@description('Throughput units that auto-inflate may go up to.')
+@description('Maximum throughput units of auto-inflate.')
 param maximumThroughputUnits int
-@description('Whether the namespace is reachable through a private endpoint only.')
+@description('Whether the namespace is reachable only through a private endpoint.')
 param private bool
-@description('Subnet of the private endpoint; used with `private` only.')
+@description('Subnet of the private endpoint, used only with `private`.')
 param endpointSubnetId string
-@description('Private DNS zone of Event Hubs; used with `private` only.')
+@description('Private DNS zone of Event Hubs, used only with `private`.')
 param zoneId string
 
 resource namespace 'Microsoft.EventHub/namespaces@2024-01-01' = {
   name: name
   location: location
   tags: tags
-  // Basic has neither consumer groups nor private endpoints, and keeps events for one day only.
+  // Basic has neither consumer groups nor private endpoints, and keeps events for only one day.
   sku: {
     name: 'Standard'
     tier: 'Standard'
     capacity: throughputUnits
   }
   properties: {
-    // What is refused for lack of throughput is lost: API Management has no store of its own.
+    // Logs that are rejected for lack of throughput are lost, because API Management does not store them.
     isAutoInflateEnabled: maximumThroughputUnits > throughputUnits
     maximumThroughputUnits: maximumThroughputUnits > throughputUnits ? maximumThroughputUnits : 0
     minimumTlsVersion: '1.2'
@@ -40,8 +40,9 @@ resource namespace 'Microsoft.EventHub/namespaces@2024-01-01' = {
   }
 }
 
-// As the verified module has it: with public access disabled, no rules and no default action. Azure Monitor comes
-// through the exception for trusted services, since it cannot use a private endpoint.
+// Like Microsoft's verified module: with public access disabled, there are no rules and no default action.
+// Azure
+// Monitor uses the exception for trusted services, because it cannot use a private endpoint.
 resource rules 'Microsoft.EventHub/namespaces/networkRuleSets@2024-01-01' = {
   parent: namespace
   name: 'default'

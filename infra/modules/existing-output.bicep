@@ -1,19 +1,19 @@
-// A container for the files in an account that is there already. Its retention, network and lock are its owner's.
+// Containers for the files in an existing account, whose retention, network and lock are not managed here.
 import { Principal } from '../types.bicep'
 
 @description('Name of the storage account.')
 param name string
 @description('Container of the files.')
 param container string
-@description('Container of the dead letters, which readers of the files have no access to.')
+@description('Container of the dead letters, to which readers of the files have no access.')
 param deadLetterContainer string
-@description('Resource id of the identity that the app runs as: names of role assignments are made of it, so that what-if can predict them.')
+@description('Resource id of the app\'s identity. Names of role assignments derive from it, so that what-if can predict them.')
 param identityId string
 @description('Object id of that identity.')
 param principalId string
-@description('Who may read, besides the app.')
+@description('Principals that may read, in addition to the app.')
 param readers Principal[]
-@description('Who may read dead letters, besides the app.')
+@description('Principals that may read dead letters, in addition to the app.')
 param deadLetterReaders Principal[]
 
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
@@ -60,5 +60,5 @@ module deadLetterRoles 'output-roles.bicep' = {
   }
 }
 
-@description('Address of its blobs.')
+@description('Blob address of the account.')
 output blobUri string = account.properties.primaryEndpoints.blob

@@ -1,5 +1,7 @@
-// The storage that the app lives on: the Functions host's own blobs and checkpoints, the deployed package, and
-// the exporter's state. An account apart from the output: no lifecycle rule, versioning or soft delete may touch
+// The host's storage account: blobs and checkpoints of the Functions host, the deployed package, and the
+// exporter's
+// state. It is separate from the output account, because no lifecycle rule, versioning or soft delete may
+// apply to
 // ledgers and checkpoints, and readers of the output get no access to them.
 import { EncryptionKey, Principal, Tags } from '../types.bicep'
 
@@ -9,7 +11,7 @@ param name string
 param location string
 @description('Tags of the account.')
 param tags Tags
-@description('Key that the account is encrypted with; null: Microsoft\'s.')
+@description('Key for the encryption of the account; null for Microsoft\'s.')
 param encryptionKey EncryptionKey?
 @description('Redundancy of the account.')
 param sku string
@@ -17,20 +19,20 @@ param sku string
 param stateContainer string
 @description('Container of the deployed code.')
 param packageContainer string
-@description('Whether the account is reachable through a private endpoint only.')
+@description('Whether the account is reachable only through a private endpoint.')
 param private bool
-@description('Subnet of the private endpoint; used with `private` only.')
+@description('Subnet of the private endpoint, used only with `private`.')
 param endpointSubnetId string
-@description('Private DNS zone of Blob Storage; used with `private` only.')
+@description('Private DNS zone of Blob Storage, used only with `private`.')
 param zoneId string
-@description('Resource id of the identity that the app runs as: names of role assignments are made of it, so that what-if can predict them.')
+@description('Resource id of the app\'s identity. Names of role assignments derive from it, so that what-if can predict them.')
 param identityId string
 @description('Object id of that identity.')
 param principalId string
-@description('Who may read, besides the app; empty: nobody.')
+@description('Principals that may read, in addition to the app; may be empty.')
 param readers Principal[]
 
-// Storage Blob Data Owner: what the Functions host asks for on its own account.
+// Storage Blob Data Owner, which the Functions host requires on its account.
 var ownerRole = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
 // Storage Blob Data Reader.
 var readerRole = '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1'
@@ -94,7 +96,7 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-01-01' = {
   parent: account
   name: 'default'
   properties: {
-    // Said, not left out: ledgers are overwritten with every commit, and each old one would be kept.
+    // Explicitly off: ledgers are overwritten with every commit, and each old one would be kept.
     isVersioningEnabled: false
     deleteRetentionPolicy: {
       enabled: false
@@ -131,7 +133,7 @@ resource owner 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// To see how it stands: `python -m shared status` reads ledgers.
+// For `python -m shared status`, which reads ledgers.
 resource stateReader 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for reader in readers: {
     name: guid(state.id, reader.key, readerRole)
@@ -156,5 +158,5 @@ module endpoint 'private-endpoint.bicep' = if (private) {
   }
 }
 
-@description('Address of its blobs.')
+@description('Blob address of the account.')
 output blobUri string = account.properties.primaryEndpoints.blob

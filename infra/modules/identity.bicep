@@ -1,4 +1,5 @@
-// Who the function app is. User-assigned, so that its roles exist before the app first starts, and outlive it.
+// The identity of the function app. User-assigned, so that its roles exist before the app starts and outlive
+// it.
 import { Tags } from '../types.bicep'
 
 @description('Name of the identity.')
@@ -14,7 +15,7 @@ resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' 
   tags: tags
 }
 
-@description('Object id that roles are given to.')
+@description('Object id that receives roles.')
 output principalId string = identity.properties.principalId
-@description('Client id that the app asks for tokens with.')
+@description('Client id with which the app requests tokens.')
 output clientId string = identity.properties.clientId

@@ -1,9 +1,10 @@
-// Where the exporter's metrics and logs live: an Application Insights component, and its workspace unless one is given.
+// The destination of metrics and logs: an Application Insights component, and its workspace unless one
+// exists.
 import { Tags } from '../types.bicep'
 
-@description('Name of the workspace that is made.')
+@description('Name of the workspace to create.')
 param workspaceName string
-@description('Resource id of a workspace to use instead; empty: one is made.')
+@description('Resource id of an existing workspace; if empty, one is created.')
 param existingWorkspaceId string
 @description('Name of the Application Insights component.')
 param componentName string
@@ -13,12 +14,12 @@ param location string
 param tags Tags
 @description('Days that telemetry is kept.')
 param retentionDays int
-@description('Resource id of the identity that the app runs as: names of role assignments are made of it, so that what-if can predict them.')
+@description('Resource id of the app\'s identity. Names of role assignments derive from it, so that what-if can predict them.')
 param identityId string
 @description('Object id of that identity.')
 param principalId string
 
-// Monitoring Metrics Publisher: to send telemetry, not to read it.
+// Monitoring Metrics Publisher, to send telemetry but not to read it.
 var publisherRole = '3913510d-42f4-4e42-8a64-420c390055eb'
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = if (empty(existingWorkspaceId)) {
@@ -31,7 +32,7 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = if (e
     }
     retentionInDays: retentionDays
     features: {
-      // Shared keys of the workspace are off: everything comes through Application Insights, with Entra ID.
+      // Shared keys of the workspace are off: all data arrives through Application Insights, with Entra ID.
       disableLocalAuth: true
       enableLogAccessUsingOnlyResourcePermissions: true
     }
@@ -46,8 +47,9 @@ resource component 'Microsoft.Insights/components@2020-02-02' = {
   properties: {
     Application_Type: 'web'
     WorkspaceResourceId: empty(existingWorkspaceId) ? workspace.id : existingWorkspaceId
-    // The connection string in the app's settings carries an instrumentation key. With local authentication off
-    // it is an address, not a secret: telemetry without a token of the identity is refused.
+    // The connection string in the app's settings contains an instrumentation key. With local authentication
+    // off, it
+    // is an address, not a secret: telemetry without a token of the identity is rejected.
     DisableLocalAuth: true
   }
 }

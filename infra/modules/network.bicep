@@ -1,5 +1,6 @@
-// The virtual network of a private deployment: a subnet for the app, one for the endpoints, and the zones in
-// which their names resolve.
+// The virtual network of a private deployment: a subnet for the app, one for the endpoints, and the DNS
+// zones that
+// resolve their names.
 import { Tags } from '../types.bicep'
 
 @description('Name of the virtual network.')
@@ -8,18 +9,18 @@ param name string
 param location string
 @description('Tags of everything in it.')
 param tags Tags
-@description('Its address space.')
+@description('Address space of the network.')
 param prefix string
-@description('Addresses of the app.')
+@description('Address range of the app.')
 param appSubnetPrefix string
-@description('Addresses of the private endpoints.')
+@description('Address range of the private endpoints.')
 param endpointSubnetPrefix string
 @description('Private DNS zone of Blob Storage.')
 param blobZoneName string
 @description('Private DNS zone of Event Hubs.')
 param eventHubsZoneName string
 
-// Without rules of its own: it blocks what the defaults block, and is the place for yours.
+// Without rules: it blocks only what the defaults block. Add yours here.
 resource guard 'Microsoft.Network/networkSecurityGroups@2025-05-01' = {
   name: 'nsg-${name}'
   location: location
@@ -36,7 +37,8 @@ resource network 'Microsoft.Network/virtualNetworks@2025-05-01' = {
         prefix
       ]
     }
-    // Here, not as resources of their own: a redeployment would otherwise remove them for a moment.
+    // Declared here, not as separate resources, because a redeployment would otherwise remove them for a
+    // moment.
     subnets: [
       {
         name: 'snet-app'
@@ -45,7 +47,7 @@ resource network 'Microsoft.Network/virtualNetworks@2025-05-01' = {
           networkSecurityGroup: {
             id: guard.id
           }
-          // What Flex Consumption demands. Names of its subnets must not contain underscores.
+          // Flex Consumption requires this. Names of its subnets must not contain underscores.
           delegations: [
             {
               name: 'flex-consumption'

@@ -1,15 +1,15 @@
-// Who may do what with the files: the app writes, others read. Of the container, not of the account.
+// The roles on a container, not on the account: the app writes, and others read.
 import { Principal } from '../types.bicep'
 
 @description('Name of the storage account.')
 param accountName string
 @description('Container of the files.')
 param container string
-@description('Resource id of the identity that the app runs as: names of role assignments are made of it, so that what-if can predict them.')
+@description('Resource id of the app\'s identity. Names of role assignments derive from it, so that what-if can predict them.')
 param identityId string
 @description('Object id of that identity.')
 param principalId string
-@description('Who may read, besides the app.')
+@description('Principals that may read, in addition to the app.')
 param readers Principal[]
 
 // Storage Blob Data Contributor.
@@ -29,7 +29,7 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
   }
 }
 
-// The app makes no containers. It lists, reads, writes and deletes blobs.
+// The app creates no containers. It lists, reads, writes and deletes blobs.
 resource contributor 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(account::blobs::files.id, identityId, contributorRole)
   scope: account::blobs::files

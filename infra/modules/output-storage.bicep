@@ -1,4 +1,4 @@
-// Where the files go. Deleted by age, folder by folder.
+// The storage account for the files. Lifecycle rules delete them by age and folder.
 import { EncryptionKey, Principal, Tags } from '../types.bicep'
 
 @description('Name of the storage account.')
@@ -7,13 +7,13 @@ param name string
 param location string
 @description('Tags of the account.')
 param tags Tags
-@description('Key that the account is encrypted with; null: Microsoft\'s.')
+@description('Key for the encryption of the account; null for Microsoft\'s.')
 param encryptionKey EncryptionKey?
 @description('Redundancy of the account.')
 param sku string
 @description('Container of the files.')
 param container string
-@description('Container of the dead letters, which readers of the files have no access to.')
+@description('Container of the dead letters, to which readers of the files have no access.')
 param deadLetterContainer string
 @description('Days that Parquet files are kept.')
 param parquetRetentionDays int
@@ -21,21 +21,21 @@ param parquetRetentionDays int
 param jsonRetentionDays int
 @description('Days that dead letters are kept.')
 param deadLetterRetentionDays int
-@description('Whether a lock keeps the account from being deleted.')
+@description('Whether a lock protects the account from deletion.')
 param lock bool
-@description('Whether the account is reachable through a private endpoint only.')
+@description('Whether the account is reachable only through a private endpoint.')
 param private bool
-@description('Subnet of the private endpoint; used with `private` only.')
+@description('Subnet of the private endpoint, used only with `private`.')
 param endpointSubnetId string
-@description('Private DNS zone of Blob Storage; used with `private` only.')
+@description('Private DNS zone of Blob Storage, used only with `private`.')
 param zoneId string
-@description('Resource id of the identity that the app runs as: names of role assignments are made of it, so that what-if can predict them.')
+@description('Resource id of the app\'s identity. Names of role assignments derive from it, so that what-if can predict them.')
 param identityId string
 @description('Object id of that identity.')
 param principalId string
-@description('Who may read, besides the app; empty: nobody.')
+@description('Principals that may read, in addition to the app; may be empty.')
 param readers Principal[]
-@description('Who may read dead letters, besides the app.')
+@description('Principals that may read dead letters, in addition to the app.')
 param deadLetterReaders Principal[]
 
 var retention = [
@@ -119,8 +119,9 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-01-01' = {
   parent: account
   name: 'default'
   properties: {
-    // Files are written once, so there are no versions to keep. A deletion by mistake can be undone for a week, and
-    // until then whatever is deleted, by the rules below too, is paid for.
+    // Files are written once, so there are no versions to keep. An accidental deletion can be undone for a
+    // week; during
+    // that time, deleted files (also those that the rules below delete) are billed.
     isVersioningEnabled: false
     deleteRetentionPolicy: {
       enabled: true
@@ -223,5 +224,5 @@ module endpoint 'private-endpoint.bicep' = if (private) {
   }
 }
 
-@description('Address of its blobs.')
+@description('Blob address of the account.')
 output blobUri string = account.properties.primaryEndpoints.blob

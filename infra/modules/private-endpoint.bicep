@@ -1,4 +1,4 @@
-// A way into one resource from the virtual network, and the name under which it is found there.
+// A private endpoint of one resource in the virtual network, and its name there.
 import { Tags } from '../types.bicep'
 
 @description('Name of the endpoint.')
@@ -7,13 +7,13 @@ param name string
 param location string
 @description('Tags of the endpoint.')
 param tags Tags
-@description('Resource that it leads to.')
+@description('Resource that the endpoint connects to.')
 param targetId string
-@description('Part of that resource, `blob` for example.')
+@description('Part of that resource, such as `blob`.')
 param groupId string
-@description('Subnet that it is in.')
+@description('Subnet of the endpoint.')
 param subnetId string
-@description('Private DNS zone that its name is registered in; empty: a policy of the company registers it.')
+@description('Private DNS zone that registers its name; if empty, your own policy must register it.')
 param zoneId string
 
 resource endpoint 'Microsoft.Network/privateEndpoints@2025-05-01' = {

@@ -1,4 +1,4 @@
-// The page to look at first: throughput, lag, rejections, connections.
+// The workbook: throughput, lag, rejections, connections.
 import { Tags } from '../types.bicep'
 
 @description('Title of the workbook.')
@@ -9,7 +9,7 @@ param location string
 param tags Tags
 @description('Workspace that the workbook belongs to.')
 param workspaceId string
-@description('Workspaces of other deployments, one for each region for example, that the workbook shows, too.')
+@description('Workspaces of other deployments, for example in other regions, that the workbook also shows.')
 param otherWorkspaceIds string[]
 
 resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes the snapshots of all scenarios anew. Look at the difference: it is what a deployment would change.
+# Regenerates the snapshots of all scenarios. Review the difference, which is what a deployment would change.
 set -eu
 cd "$(dirname "$0")/../.."
 : "${BICEP:=$(command -v bicep || echo "$HOME/.azure/bin/bicep")}"

@@ -46,7 +46,7 @@ def test_a_service_in_the_region_passes_and_changes_nothing(tmp_path: Path) -> N
     ("variables", "says"),
     [
         ({"APIM_RESOURCE_ID": ""}, "azd env set APIM_RESOURCE_ID"),
-        ({"APIM_RESOURCE_ID": "apim"}, "is no resource id"),
+        ({"APIM_RESOURCE_ID": "apim"}, "is not the resource id"),
         ({"KNOWN": "another"}, "Cannot read"),
         ({"REGION": "Sweden Central"}, "azd env set AZURE_LOCATION swedencentral"),
         ({"SKU": "Consumption"}, "no resource logs"),

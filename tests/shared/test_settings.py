@@ -75,7 +75,7 @@ def test_a_service_that_cannot_be_reached_either_way_is_named(
         ("DROP_COLUMNS", "CorrelationId", "'CorrelationId' cannot be left empty; allowed are"),
         ("REDACT", "all", "must be 'credentials', 'queries' or 'off'"),
         ("OutputStorage", "wrong", "is not a connection string of a storage account"),
-        ("WS_OPENING_EVENTS", "Hello,closed", "'closed' is in WS_CLOSING_EVENTS too"),
+        ("WS_OPENING_EVENTS", "Hello,closed", "'closed' is also in WS_CLOSING_EVENTS"),
         (
             "COLUMN_KEYS",
             "EventName",
