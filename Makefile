@@ -9,45 +9,45 @@ READY := .venv/ready node_modules/ready
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(READY) ## run everything on this machine, send traffic, check what came out (KEEP=1: leave it running)
+demo: $(READY) ## run everything on this machine, send traffic, and check the output (KEEP=1: keep it running)
 	@$(BIN)/python -m local.demo $(if $(KEEP),--keep) $(DEMO)
 
 # A process more than most machines have cores at least: tests of the whole stack mostly wait.
-test: $(READY) .venv-checkov/ready ## every test, Azurite and the Event Hubs broker included
+test: $(READY) .venv-checkov/ready ## run every test, including Azurite and the Event Hubs broker
 	$(BIN)/pytest -n 3 --dist worksteal $(TEST)
 
-faults: $(READY) ## a few minutes of attempts to lose or double a record (LONG=1: 10,000 schedules, 200 kills)
+faults: $(READY) ## try to lose or duplicate a record for a few minutes (LONG=1: 10,000 schedules, 200 kills)
 	@$(BIN)/python -m tests.campaigns.faults $(if $(LONG),--long) $(FAULTS)
 
-fuzz: $(READY) ## a million hostile bodies, each accounted for
+fuzz: $(READY) ## process a million hostile bodies and account for each
 	@$(BIN)/python -m tests.campaigns.fuzz $(FUZZ)
 
-load: $(READY) ## two million records through the whole stack, with kills, audited at the end
+load: $(READY) ## run two million records through the whole stack, with kills and a final audit
 	@$(BIN)/python -m tests.campaigns.load $(LOAD)
 
 mutants: $(READY) .venv-mutants/ready ## change 300 places in shared/, one at a time; list what no test notices
 	.venv-mutants/bin/python -m tests.campaigns.mutants $(MUTANTS)
 
-check: $(READY) ## ruff, format, mypy --strict
+check: $(READY) ## run ruff, format, mypy --strict
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: $(READY) ## what a record costs, beside other ways to export it; draws docs/performance.svg
+bench: $(READY) ## measure the cost of a record and of other approaches; draws docs/performance.svg
 	$(BIN)/python -m benchmarks --plot docs/performance.svg $(BENCH)
 
-docs: $(READY) ## build the documentation site in site/, with search; a warning is an error
+docs: $(READY) ## build the documentation site in site/, with search; warnings are errors
 	$(BIN)/python -m sphinx -b html -W --keep-going -q docs site
 
 picture: $(READY) ## draw docs/report.png: the report in Chromium
 	$(BIN)/python -m tests.shared.report
 
-format: $(READY) ## format the code and mend what ruff can mend
+format: $(READY) ## format the code and apply ruff's fixes
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
 # What takes too long for `test`: every schedule and seed of the simulations, a week of alerts, the campaigns.
-proof: $(READY) .venv-duckdb/ready ## what takes too long for `test`: all schedules and all campaigns (SHORT=1: a shorter `faults`)
+proof: $(READY) .venv-duckdb/ready ## run what takes too long for `test`: all schedules and all campaigns (SHORT=1: a shorter `faults`)
 	PROOF=1 $(BIN)/pytest -q -n 2 --dist worksteal tests/simulation tests/shared/audit tests/shared/delta tests/infra/test_alerts.py \
 		tests/campaigns/fuzz
 	$(MAKE) faults $(if $(SHORT),,LONG=1)
@@ -55,20 +55,20 @@ proof: $(READY) .venv-duckdb/ready ## what takes too long for `test`: all schedu
 	$(MAKE) load
 	$(MAKE) mutants $(if $(SHORT),MUTANTS='--count 30')
 
-snapshots: $(READY) ## evaluate the templates anew for tests/infra (needs the Bicep compiler)
+snapshots: $(READY) ## regenerate the snapshots of the templates in tests/infra (needs the Bicep compiler)
 	tests/infra/snapshot.sh
 
 # Each short list becomes a lock: every package with its version and hashes, for every platform.
 LOCKS := requirements requirements-report requirements-dev requirements-checkov requirements-mutants requirements-duckdb
-lock: $(READY) ## write requirements*.txt anew from requirements*.in (LOCK=--upgrade: the newest that fit)
+lock: $(READY) ## regenerate requirements*.txt from requirements*.in (LOCK=--upgrade: the newest versions)
 	@for name in $(LOCKS); do $(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
 		--custom-compile-command 'make lock' $(LOCK) $$name.in --output-file $$name.txt >/dev/null || exit 1; done
 
-schemas: $(READY) ## write anew what is made of declarations: docs/json and infra/grafana.json
+schemas: $(READY) ## regenerate docs/json and infra/grafana.json from declarations
 	$(BIN)/python -m tests.shared.commands.test_json
 	$(BIN)/python -m tests.infra.grafana
 
-clean: ## remove what the other targets made
+clean: ## remove the output of the other targets
 	rm -rf .venv .venv-checkov .venv-duckdb .venv-mutants node_modules site .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/ready: requirements-dev.txt

@@ -35,7 +35,7 @@ def problems(tables: Sequence[Table], column_keys: ColumnKeys) -> Iterator[str]:
             yield f"{name!r} is not a column that records fill; allowed are {', '.join(sorted(names))}"
         for key in keys:
             if key.lower() in RESERVED:
-                yield f"{key!r} cannot be a key of {name}: it identifies the kind of a record"
+                yield f"{key!r} cannot be a key of {name}: it identifies a record's kind"
     for table in tables:
         yield from _claimed_twice(table, column_keys)
 

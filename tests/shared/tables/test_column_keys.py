@@ -30,7 +30,7 @@ def test_what_is_no_column_with_keys_is_refused(text: str) -> None:
         ("Name=x", "'Name' is not a column that records fill; allowed are CorrelationId, "),
         ("Other.EventName=x", "'Other.EventName' is not a column"),
         ("AdditionalProperties=x", "'AdditionalProperties' is not a column"),
-        ("EventName=Properties", "'Properties' cannot be a key of EventName: it identifies the kind of a record"),
+        ("EventName=Properties", "'Properties' cannot be a key of EventName: it identifies a record's kind"),
         ("EventName=PROPERTIES.source", "'PROPERTIES.source' cannot be a key of EventName: Source is read"),
         ("Region=tenantId", "'tenantId' cannot be a key of Region: TenantId is read from it"),
         ("EventName=x;Source=X", "'X' cannot be a key of Source: EventName is read from it"),
