@@ -88,7 +88,7 @@ def test_envelopes_of_our_category_are_saved_masked_as_fixtures_that_tests_load(
     assert sorted(len(one["rejections"]) for one in expected.values()) == [0, 0, 1, 2]
     assert sorted(name.partition(".")[2] for name in expected) == ["json", "json", "json", "json.gz"]
     assert "2 envelopes left out: no record of WebSocketConnectionLogs" in output
-    assert "4 envelopes with 8 records of ours" in output
+    assert "4 envelopes with 8 records of the category" in output
     assert "eventname: ConnectionClosed (6)" in output
     assert "keys that are not documented: x" in output
     assert "\\u001b[" in output

@@ -90,7 +90,7 @@ def test_status_shows_each_partition(filled: Exported, capsys: pytest.CaptureFix
     progress, counted = (line.split() for line in output.splitlines() if line.startswith(f"{id_} "))
     assert progress[1] == "21"
     assert progress[-4:] == ["-", "-", "-", "-"]
-    assert "to ask the hub, set EventHubConnection (or" in " ".join(output.split())
+    assert "to query the hub, set EventHubConnection (or" in " ".join(output.split())
     assert "EVENT_HUB_NAME as in the function app" in " ".join(output.split())
     assert counted[1:3] == [str(counts.records), str(counts.rows)]
     assert status == (1 if "does the timer run" in output else 0)

@@ -143,7 +143,7 @@ def test_files_that_are_gone_are_exported_again_once_if_asked_for(
     assert hub.redeliver(missing_files=True, dry_run=True) == 0
     said = capsys.readouterr().out
     assert "4 missing events: 4 can be exported, 0 gone from the hub" in said
-    assert "4 committed events in commits whose files are not all there" in said
+    assert "4 committed events in commits that lack files" in said
     assert hub.visible() == [4, 5, 6, 7, 8]
     assert hub.redeliver(missing_files=True) == 0
     assert hub.visible() == list(range(9))
@@ -166,7 +166,7 @@ def test_what_another_ledger_exported_is_not_exported_again(
     hub.commit(9, 9)
     assert hub.ledger.incarnation.gaps == ((4, 8),)
     assert hub.redeliver() == 0
-    said = "3 in the output by commits that the ledger does not know, recorded as committed"
+    said = "3 in the output through commits that the ledger lacks, recorded as committed"
     assert said in capsys.readouterr().out
     assert not hub.ledger.incarnation.gaps
     hub.exporter.run(hub.partition, hub.fetch(0, 9))

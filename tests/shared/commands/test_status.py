@@ -97,7 +97,7 @@ def test_it_begins_with_the_verdict_in_one_sentence() -> None:
     other.alarms.append("it stands still")
     for found, status, sentence in (
         (alone, OK, "All is well: 1 partition, and nothing waits in the hub."),
-        (waiting, OK, "All is well: 2 partitions; 1 envelope waits in the hub, for 0.5 min at most."),
+        (waiting, OK, "All is well: 2 partitions; 1 envelope waits in the hub, for up to 0.5 min."),
         (
             replace(alone, unknown=("x",), partitions=[standing("a/0")]),
             OK,

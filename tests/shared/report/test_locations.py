@@ -109,7 +109,7 @@ def test_files_are_brought_whole_whatever_their_names(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ReportError, match=r"but .*nowhere is none"):
+    with pytest.raises(ReportError, match=r"nowhere is not a folder"):
         Folder(tmp_path / "nowhere")
 
 

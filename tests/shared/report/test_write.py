@@ -86,7 +86,7 @@ def test_a_container_makes_a_page_with_all_that_was_exported(
     assert {reason: number for reason, number, _ in found["reasons"]} == counts.rejected
     assert {row[0] for row in found["delays"]} == {"hub", "exporter"}
     said = capsys.readouterr()
-    assert f"{output}: 0 connections that ended, {counts.rows} records" in said.out
+    assert f"{output}: 0 ended connections, {counts.rows} records" in said.out
     assert str(PARTITION) not in output.read_text()
 
 
@@ -177,8 +177,8 @@ def test_a_file_that_is_there_is_kept_unless_forced(
     ("more", "says"),
     [
         (("--until", "2026-10-01"), "--since must be before --until"),
-        (("--folder", "nowhere"), "but nowhere is none"),
-        (("--output", "nowhere/report.html"), "there is no folder nowhere"),
+        (("--folder", "nowhere"), "nowhere is not a folder"),
+        (("--output", "nowhere/report.html"), "the folder nowhere does not exist"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(
