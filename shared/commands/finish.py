@@ -8,7 +8,8 @@ from shared.audit.audit import OK, WRONG
 from shared.commands.base import SETTINGS, command, connect, new_id, now, seconds
 from shared.commands.console import RED, YELLOW, counted, paint, say
 from shared.connections import checkpoint_watch
-from shared.connections.timer import BUDGET, Finisher, FinishSummary
+from shared.connections.finish_summary import FinishSummary
+from shared.connections.timer import BUDGET, Finisher
 from shared.errors import SettingError
 from shared.operator_settings import OperatorSettings
 from shared.protocol.ownership import Ownership

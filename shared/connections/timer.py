@@ -1,22 +1,20 @@
 """The timer's shell: merges committed records into the state table and writes finished connections."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from shared import deadline, telemetry
 from shared.connections import finishing, manifest, observations, segments, services, state_table
 from shared.connections.checkpoint_watch import CheckpointWatch
+from shared.connections.finish_summary import FinishSummary
 from shared.connections.manifest import Manifest, PartitionProgress, Totals
 from shared.connections.observations import NO_NAME
 from shared.connections.progress import Taken, advanced
 from shared.connections.repair import Repair
 from shared.connections.state_merge import StateMerge
 from shared.errors import DamagedFile, DeadlineExceeded, PreconditionFailed
-from shared.lag import Lag
 from shared.policies import FinishPolicy
 from shared.protocol import publishing
 from shared.protocol.hub import Hub, HubState
@@ -38,46 +36,6 @@ SECONDS = 240.0
 LOST = "the state of its connections is lost: they get no row, or rows without their earlier records"
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class FinishSummary:
-    """What a run did, and the state after it."""
-
-    segments: int = 0
-    observations: int = 0
-    finished: Counter[str] = field(default_factory=Counter)
-    """Connections that were written with Revision 0, by status."""
-    durations: list[tuple[str, float]] = field(default_factory=list)
-    """Status and seconds of those whose duration is known."""
-    revisions: int = 0
-    capped: int = 0
-    rows: int = 0
-    """Rows of the state table."""
-    open: int = 0
-    """How many of these are unfinished connections, or have a revision to write."""
-    unknown_names: int = 0
-    """Event names that the settings list neither as opening nor as closing."""
-    clock: int = -1
-    """Everything that arrived before this time (µs since 1970 UTC) is merged."""
-    lag: dict[str, Lag] = field(default_factory=dict)
-    """How far the commits of each partition are behind the hub. Empty if the hub did not answer."""
-    silence: dict[str, float] = field(default_factory=dict)
-    """Seconds since the last record of each service."""
-    stalled: int = 0
-    """Partitions that have envelopes to commit but make no progress."""
-    repaired: int = 0
-    swept: int = 0
-    alarms: list[str] = field(default_factory=list)
-    """Problems that need an operator."""
-    complete: bool = False
-    """Whether all commits from before the run are merged, and all due connections are written."""
-
-    def alarm(self, text: str) -> None:
-        """Records and logs an alarm, once."""
-        if text not in self.alarms:
-            log.error("%s", text)
-            self.alarms.append(text)
 
 
 class Finisher:
@@ -204,7 +162,7 @@ class Finisher:
             summary.swept += self._repair.sweep_parts(parts, after)
         summary.finished.update(work.finished)
         summary.durations += work.durations
-        _report(summary, before, after, taken, state, stamp.now)
+        summary.add(before, after, taken, state, stamp.now)
         summary.unknown_names = sum(
             name != NO_NAME and name.lower() not in self._vocabulary.names for name in after.names
         )
@@ -295,39 +253,3 @@ class Finisher:
         current = self._storage.read(manifest.NAME)
         if (current.etag if current else None) != etag:
             raise PreconditionFailed(f"{manifest.NAME}: another instance has written it")
-
-
-def _report(
-    summary: FinishSummary,
-    before: Manifest,
-    after: Manifest,
-    taken: Sequence[Taken],
-    state: HubState | None,
-    now: int,
-) -> None:
-    """Adds a commit to the summary, and raises alarms for stalls."""
-    done, was = after.totals, before.totals
-    summary.segments += sum(len(one.segments) for one in taken)
-    summary.observations += done.observations - was.observations
-    summary.revisions += done.revisions - was.revisions
-    summary.capped += done.capped - was.capped
-    summary.rows = sum(part.rows for part in after.parts)
-    summary.open = sum(part.open for part in after.parts)
-    summary.clock = after.clock
-    known = after.services if after.clock >= 0 else {}
-    summary.silence = {name: one.silence(after.clock) for name, one in known.items()}
-    if done.capped > was.capped:
-        summary.alarm(
-            "too many connections: some were written and dropped early. Does a client invent CorrelationIds?"
-        )
-    ledgers = {one.ledger.partition: one.ledger for one in taken}
-    summary.stalled = 0
-    for partition, position in (state.positions if state else {}).items():
-        lag = summary.lag[str(partition)] = position.lag(ledgers.get(str(partition)), now)
-        if lag.stalled:
-            # No alarm, because one event that waits after quiet hours looks the same. Gauges report age and
-            # count.
-            summary.stalled += 1
-            log.warning(
-                "%s: has at least %d envelopes to commit, and delays finishing", partition, lag.envelopes
-            )

@@ -17,8 +17,9 @@ from shared.audit.evidence import Level
 from shared.commands.acceptance import accept, blocked
 from shared.connections import repair, state_merge, state_table, timer
 from shared.connections.checkpoint_watch import MINIMUM, CheckpointWatch
+from shared.connections.finish_summary import FinishSummary
 from shared.connections.manifest import MARGIN, NAME, Manifest
-from shared.connections.timer import Finisher, FinishSummary
+from shared.connections.timer import Finisher
 from shared.errors import DeadlineExceeded, OutcomeUnknown, PreconditionFailed
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
