@@ -142,7 +142,12 @@ class Compactor:
     def _ripe(self) -> Iterator[tuple[str, list[BlobInfo]]]:
         """Yields folders of past, quiet hours with their files. Delta logs follow each listing."""
         now, quiet = self._now(), int(self._policy.quiet.total_seconds() * SECOND)
-        for prefix in swaps.days(now, self._policy):
+        others = [
+            table
+            for table in swaps.not_exported(now, self._policy)
+            if next(self._storage.outputs(f"parquet/{table.name}/date="), None)
+        ]
+        for prefix in swaps.days(now, self._policy, others):
             day = self._tables.begin(prefix)
             for folder, group in groupby(
                 self._storage.outputs(prefix), lambda one: one.name[: one.name.rindex("/") + 1]

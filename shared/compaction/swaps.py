@@ -14,8 +14,9 @@ from shared.protocol.commit_metadata import CommitMetadata
 from shared.protocol.documents import Data, Document
 from shared.protocol.ledger import PendingFile
 from shared.protocol.storage import BlobInfo
+from shared.tables.column import Table
 from shared.tables.connection_revisions import CONNECTIONS
-from shared.tables.registry import of_categories
+from shared.tables.registry import TABLES, of_categories
 from shared.timeunits import DAY, HOUR, MINUTE, SECOND
 
 FORMAT = 2
@@ -125,17 +126,27 @@ class CompactionState(Document):
         return None if forgotten else folders
 
 
-def days(now: int, policy: CompactionPolicy) -> Iterator[str]:
+def days(now: int, policy: CompactionPolicy, others: Sequence[Table] = ()) -> Iterator[str]:
     """Yields the prefixes of folders to list now: today's, yesterday's, and in turn those of older days.
 
-    They reach back as far as a late record can; older folders are left alone.
+    They reach back as far as a late record can; older folders are left alone. Of `others`, tables whose
+    category is not exported, all these days.
     """
     tables = (*of_categories(policy.categories), CONNECTIONS)
     reach = policy.reach + UNCLOSED_KEPT + _SLACK
     for age in range(-(-reach // timedelta(days=1)) + 1):
+        date = str(np.datetime64((now - age * DAY) // DAY, "D"))
         if age <= 1 or age % ROUND == now // SLOT % ROUND:
-            date = str(np.datetime64((now - age * DAY) // DAY, "D"))
             yield from (f"parquet/{table.name}/date={date}/" for table in tables)
+        yield from (f"parquet/{table.name}/date={date}/" for table in others)
+
+
+def not_exported(now: int, policy: CompactionPolicy) -> list[Table]:
+    """The tables whose category is not exported, which may have older files; in one run of each round."""
+    if now // SLOT % ROUND:
+        return []
+    exported = {table.name for table in (*of_categories(policy.categories), CONNECTIONS)}
+    return [table for name, table in TABLES.items() if name not in exported]
 
 
 def ripe(folder: str, files: Sequence[BlobInfo], now: int, quiet: int) -> list[BlobInfo]:

@@ -117,6 +117,17 @@ def test_a_container_that_exists_is_taken_in_and_swaps_follow(account: Account) 
     assert not any(one["dataChange"] for one in table.removed.values())
 
 
+def test_a_table_that_is_no_longer_exported_is_compacted_and_logged_within_a_round(account: Account) -> None:
+    account.compact(LISTING)
+    account.export(30, 39)
+    account.now += 2 * HOUR
+    for _ in range(swaps.ROUND):
+        account.compact(replace(COMPACTING, categories=("GatewayLogs",)))
+        account.now += swaps.SLOT
+    assert all("compacted-" in path for path in account.files())
+    assert account.table().live.keys() == account.files()
+
+
 def test_once_there_is_a_log_it_is_kept_whatever_the_setting(account: Account) -> None:
     account.compact()
     account.export(30, 39)
@@ -150,11 +161,13 @@ def test_the_greatest_time_is_rounded_up_to_milliseconds(last: int, shown: str) 
     assert stats["maxValues"]["T"] == f"1970-01-01T00:00:{shown}Z"
 
 
-def test_files_without_times_have_a_number_of_rows_only(account: Account) -> None:
+def test_files_without_times_have_a_number_of_rows_only_until_they_are_compacted(account: Account) -> None:
     for blob in account.storage.output.values():
         blob.metadata = {key: value for key, value in blob.metadata.items() if key != "times"}
     account.compact(LISTING)
     assert {tuple(orjson.loads(add["stats"])) for add in account.table().live.values()} == {("numRecords",)}
+    account.compact()
+    assert all("minValues" in orjson.loads(add["stats"]) for add in account.table().live.values())
 
 
 def test_new_columns_come_with_a_newer_program_and_stay_with_an_older_one(
