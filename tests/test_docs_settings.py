@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from shared.setting_errors import written
 from shared.settings import Settings
+from shared.settings.errors import written
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 BEGIN = "| setting | default | meaning |"

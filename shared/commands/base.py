@@ -15,9 +15,9 @@ from shared.azure import access, blob_storage
 from shared.commands import console
 from shared.commands.document import Document
 from shared.errors import PartitionUnknown
-from shared.operator_settings import OperatorSettings
 from shared.protocol.storage import LogStorage
 from shared.settings import Settings
+from shared.settings.command_line import OperatorSettings
 from shared.timeunits import SECOND, microseconds
 
 SPANS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}

@@ -15,7 +15,7 @@ from shared.capture.masking import Masks
 from shared.commands.base import command, moment, now, seconds
 from shared.commands.console import YELLOW, counted, paint, printable, say
 from shared.errors import SettingError
-from shared.operator_settings import HubSettings
+from shared.settings.command_line import HubSettings
 
 MORE = """
 Ids, addresses, names and texts are masked before anything is written. Equal values get equal masks of the

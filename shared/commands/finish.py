@@ -11,8 +11,8 @@ from shared.connections import checkpoint_watch
 from shared.connections.finish_summary import FinishSummary
 from shared.connections.timer import BUDGET, Finisher
 from shared.errors import SettingError
-from shared.operator_settings import OperatorSettings
 from shared.protocol.ownership import Ownership
+from shared.settings.command_line import OperatorSettings
 
 ROOM = 4
 """A step in progress may take this many times the budget for starting steps."""

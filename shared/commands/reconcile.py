@@ -19,10 +19,10 @@ from shared.commands.documents import ReconcileDocument, ReconcileMinute, Reconc
 from shared.convert.folder_storage import FolderStorage
 from shared.errors import ReconcileError
 from shared.input import redaction
-from shared.operator_settings import HubSettings
 from shared.policies import RedactionPolicy
 from shared.reconcile import container, workspace_export
 from shared.reconcile.comparison import Comparison, Record, compare
+from shared.settings.command_line import HubSettings
 from shared.tables.column import Table
 from shared.tables.registry import TABLES, of_categories
 from shared.timeunits import MINUTE, SECOND

@@ -14,10 +14,10 @@ from shared.commands.documents import RedeliverDocument, RedeliverPartition
 from shared.commands.missing_events import HubReader, Redelivered
 from shared.errors import SettingError
 from shared.export.exporter import Exporter
-from shared.operator_settings import OperatorSettings
 from shared.policies import ExportPolicy
 from shared.protocol.ownership import Ownership
 from shared.protocol.storage import Storage
+from shared.settings.command_line import OperatorSettings
 
 
 def declare(commands: Any) -> None:

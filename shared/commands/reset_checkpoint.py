@@ -11,9 +11,9 @@ from shared.commands.base import command, partition_named
 from shared.commands.console import RED, confirmed, counted, paint, say
 from shared.errors import HubError, SettingError
 from shared.input.envelope import HubPartition
-from shared.operator_settings import HubSettings
 from shared.protocol.checkpoints import Checkpoint, Checkpoints
 from shared.protocol.hub import Fetched, HubState
+from shared.settings.command_line import HubSettings
 
 MORE = """
 Stop the function app first: the host reads a checkpoint only when it claims the partition, and otherwise

@@ -13,8 +13,8 @@ from shared.commands.console import say
 from shared.commands.status_model import Status
 from shared.errors import DamagedFile, HubError, StorageError
 from shared.matching.sample import Sample, samples
-from shared.operator_settings import OperatorSettings
 from shared.protocol.storage import Storage
+from shared.settings.command_line import OperatorSettings
 from shared.timeunits import HOUR
 
 if TYPE_CHECKING:  # avoids importing the hub's library, which is slow

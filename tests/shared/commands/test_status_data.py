@@ -15,10 +15,10 @@ from shared.compaction import swaps
 from shared.connections import manifest
 from shared.connections.manifest import EventNameCounts, Manifest, Part, PartitionProgress, Totals
 from shared.input.envelope import HubPartition
-from shared.operator_settings import OperatorSettings
 from shared.policies import FinishPolicy
 from shared.protocol.checkpoints import Checkpoint
 from shared.protocol.hub import HubState, Position
+from shared.settings.command_line import OperatorSettings
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.gateway_logs import GATEWAY_LOGS
 from shared.tables.websocket_connection_logs import RECORDS
