@@ -44,7 +44,7 @@ ATTRIBUTES = {
     "phase": "The step of a commit: `load`, `plan`, `stage`, `write`, `publish`.",
     "status": "How a connection ended: `closed`, `failed`, `quiet`, `timed_out`.",
     "function": "`export_logs`, `finish_connections` or `compact_logs`.",
-    "table": "The table whose files were compacted.",
+    "table": "The table of the rows, or of the compacted files.",
     "service": "The resource id of an API Management service, as stated in its records; at most 64.",
 }
 """The attributes of metrics. The only values that come from records are resource ids of services."""
@@ -75,7 +75,7 @@ RECORDS = _metric(
     "Records in these envelopes. An unreadable envelope counts as one record.",
     "partition",
 )
-ROWS = _metric("counter", "rows", "{row}", "Records that became rows.", "partition")
+ROWS = _metric("counter", "rows", "{row}", "Records that became rows.", "partition", "table")
 REDACTED = _metric(
     "counter", "redacted", "{text}", "Texts in rows that were replaced by a marker.", "partition", "kind"
 )

@@ -53,7 +53,8 @@ def committed(partition: HubPartition, commit: CommitPlan, steps: Steps, now: in
     metrics.COMMITS.record(1, at)
     metrics.ENVELOPES.record(counts.envelopes, at)
     metrics.RECORDS.record(counts.records, at)
-    metrics.ROWS.record(counts.rows, at)
+    for table, number in counts.tables.items():
+        metrics.ROWS.record(number, {**at, "table": table})
     for reason, number in counts.rejected.items():
         metrics.REJECTED.record(number, {**at, "reason": reason})
     for kind, number in counts.redacted.items():

@@ -10,6 +10,7 @@ from shared.commands.status_model import Standing, Status
 
 PROGRESS = ("partition", "next", "last commit", "waiting", "~records", "minutes", "h left")
 COUNTS = ("partition", "records", "rows", "rejected", "skipped", "gaps", "lost")
+TABLES = ("table", "rows")
 SERVICES = ("service", "last record", "records, 24 h")
 KEYS = ("key", "table", "~records", "of")
 NAMES = ("event name", "connections", "first", "last", "newest", "counts as")
@@ -55,6 +56,12 @@ def _partitions(partitions: Sequence[Standing], retention: float, now: int) -> I
     yield from console.table(PROGRESS, [_progress(name, one, retention, now) for name, one in both])
     yield ""
     yield from console.table(COUNTS, [_counts(name, one) for name, one in both])
+    total: Counter[str] = Counter()
+    for one in partitions:
+        total.update(one.ledger.counts.tables if one.ledger else {})
+    if len(total) > 1:
+        yield ""
+        yield from console.table(TABLES, [[name, rows] for name, rows in sorted(total.items())])
 
 
 def _progress(name: str, one: Standing, retention: float, now: int) -> list[object]:

@@ -214,6 +214,7 @@ def _counts(valid: Validated, redacted: Mapping[str, int], files: int) -> Counts
         envelopes=valid.taken,
         records=valid.records,
         rows=valid.rows,
+        tables={name: table.num_rows for name, table in sorted(valid.tables.items()) if table.num_rows},
         skipped=valid.skipped,
         rejected=dict(sorted(rejected.items())),
         redacted=dict(sorted(redacted.items())),

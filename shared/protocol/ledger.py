@@ -102,6 +102,8 @@ class Counts(Data):
     envelopes: int = 0
     records: int = 0
     rows: int = 0
+    tables: dict[str, int] = Field(default_factory=dict)
+    """The rows of each table that has any."""
     skipped: int = 0
     rejected: dict[str, int] = Field(default_factory=dict)
     redacted: dict[str, int] = Field(default_factory=dict)
@@ -117,6 +119,7 @@ class Counts(Data):
                 "envelopes": self.envelopes + other.envelopes,
                 "records": self.records + other.records,
                 "rows": self.rows + other.rows,
+                "tables": _sum(self.tables, other.tables),
                 "skipped": self.skipped + other.skipped,
                 "rejected": _sum(self.rejected, other.rejected),
                 "redacted": _sum(self.redacted, other.redacted),

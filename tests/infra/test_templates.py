@@ -9,6 +9,7 @@ import pytest
 from shared.output import layout
 from shared.output.formats import FORMATS
 from shared.settings import Settings
+from shared.tables.registry import categories
 from tests.infra.bicep import template
 from tests.infra.snapshots import NAMES, ROOT, Resource, of_type, resources, settings, strings, the
 
@@ -285,12 +286,14 @@ def test_the_exporter_reads_in_a_consumer_group_of_its_own(scenario: str) -> Non
 
 
 @pytest.mark.parametrize("scenario", NAMES)
-def test_every_service_streams_the_one_category_to_the_hub(scenario: str) -> None:
+def test_every_service_streams_the_exported_categories_to_the_hub(scenario: str) -> None:
     found = of_type("Microsoft.Insights/diagnosticSettings", scenario)
     assert len(found) == (3 if scenario == "everything" else 1)
     rule = the("Microsoft.EventHub/namespaces/authorizationRules", scenario)
+    exported = [name.strip() for name in settings(scenario)["EXPORT_CATEGORIES"].split(",")]
+    default = Settings.model_fields["EXPORT_CATEGORIES"].default
+    assert exported == [*(categories() if scenario == "everything" else default)]
     for one in found:
-        exported = Settings.model_fields["EXPORT_CATEGORIES"].default
         assert one.properties["logs"] == [{"category": name, "enabled": True} for name in exported]
         assert one.properties["eventHubName"] == settings(scenario)["EVENT_HUB_NAME"]
         assert one.properties["eventHubAuthorizationRuleId"] == rule.id

@@ -25,6 +25,7 @@ from shared.policies import CompactionPolicy, ExportPolicy
 from shared.protocol.ledger import Ledger
 from shared.protocol.publishing import repair_ledger
 from shared.protocol.stamp import Stamp
+from shared.tables.websocket_connection_logs import RECORDS
 from shared.telemetry import TimerRun
 from shared.timeunits import HOUR, SECOND
 from tests import breaking_planner, records
@@ -124,7 +125,7 @@ def test_a_commit_reports_what_became_of_each_record(collect: Collect) -> None:
         f"commits {AT}": 1,
         f"envelopes {AT}": 3,
         f"records {AT}": 7,
-        f"rows {AT}": 3,
+        f"rows {AT} table={RECORDS.name}": 3,
         f"rejected {AT} reason=unreadable_envelope": 1,
         f"rejected {AT} reason=missing_required_field": 1,
         f"rejected {AT} reason=record_not_an_object": 1,
@@ -145,6 +146,23 @@ def test_a_commit_reports_what_became_of_each_record(collect: Collect) -> None:
         f"commit.time phase={phase}" for phase in ("load", "plan", "stage", "write", "publish")
     }
     assert all(0 < seconds < 60 for seconds in times.values())
+
+
+def test_rows_are_counted_by_table(collect: Collect) -> None:
+    categories = ("WebSocketConnectionLogs", "GatewayLogs", "GatewayLlmLogs")
+    found = [record(), record(category="GatewayLogs"), record(category="Other")]
+    ids = (f"{number:032x}" for number in range(9))
+    policy = ExportPolicy(categories=categories)
+    Exporter(MemoryStorage(), policy, 1 << 24, lambda: NOW, lambda: next(ids)).run(
+        PARTITION, [envelope(0, *found)]
+    )
+    seen = collect()
+    rows = {name: number for name, number in seen.items() if name.startswith("rows ")}
+    assert {name.rpartition("table=")[2]: number for name, number in rows.items()} == {
+        "ApiManagementWebSocketConnectionLogs": 1,
+        "ApiManagementGatewayLogs": 1,
+    }
+    assert [number for name, number in seen.items() if name.startswith("skipped ")] == [1]
 
 
 def test_what_comes_again_is_a_duplicate_and_nothing_else(collect: Collect) -> None:
@@ -321,7 +339,8 @@ def test_each_commit_has_one_line_that_machines_read(
     assert [first["commit_id"], second["commit_id"]] == [commit.ledger.commit_id for commit in commits]
     seen = collect()
     for field in ("envelopes", "records", "rows", "skipped", "files", "late"):
-        assert first[field] + second[field] == seen[f"{field} {AT}"], field
+        total = sum(number for name, number in seen.items() if name.startswith(f"{field} {AT}"))
+        assert first[field] + second[field] == total, field
     assert first["partition"] == str(PARTITION)
     assert second["rejected"] == commits[1].counts.rejected
     assert set(second["seconds"]) == {"load", "plan", "stage", "write", "publish"}

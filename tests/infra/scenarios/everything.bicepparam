@@ -24,6 +24,7 @@ param jsonRetentionDays = 10
 param deadLetterRetentionDays = 20
 param telemetryRetentionDays = 30
 param settings = {
+  EXPORT_CATEGORIES: 'WebSocketConnectionLogs, GatewayLogs,GatewayLlmLogs'
   OUTPUT_FORMATS: 'parquet,json'
   OTEL_TRACES_SAMPLER: 'parentbased_traceidratio'
   OTEL_TRACES_SAMPLER_ARG: '0.1'

@@ -27,8 +27,8 @@ from shared.connections import manifest
 from shared.connections.manifest import EventNameCounts, Manifest, PartitionProgress, Totals
 from shared.policies import Connection
 from shared.tables.column import Table
-from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.ddl import DIALECTS
+from shared.tables.registry import TABLES
 from shared.tables.websocket_connection_logs import RECORDS
 from tests import documents
 from tests.shared.exported import PARTITION, Exported, envelopes
@@ -213,11 +213,11 @@ def test_accept_ledger_changes_nothing_without_yes(
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize("table", [RECORDS, CONNECTIONS], ids=["records", "connections"])
+@pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
 def test_every_dialect_names_every_column(
     dialect: str, table: Table, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, output = ran(capsys, "schema", dialect, "--table", table_name(table))
+    status, output = ran(capsys, "schema", dialect, "--table", table.name)
     assert status == 0
     if dialect not in {"duckdb", "fabric", "synapse"}:  # these take the columns from the files
         assert [one.name for one in table.columns if one.name not in output] == []
@@ -449,7 +449,3 @@ def test_the_docs_show_every_command(capsys: pytest.CaptureFixture[str]) -> None
         assert f"python -m shared {command}" in page
         for option in re.findall(r"^  (--[a-z-]+)", ran(capsys, command, "--help")[1], re.MULTILINE):
             assert option in page, f"{command} {option}"
-
-
-def table_name(table: Table) -> str:
-    return "records" if table is RECORDS else "connections"

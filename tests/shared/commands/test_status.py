@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ HUB = "a-namespace-with-the-longest-name-that-there-may-be.servicebus.windows.ne
 SERVICE = "/subscriptions/11111111-1111-1111-1111-111111111111/resourcegroups/{}/providers/m.apim/service/{}"
 
 
-def standing(partition: str, lag: Lag | None = None, **counts: int) -> Standing:
+def standing(partition: str, lag: Lag | None = None, **counts: Any) -> Standing:
     life = Incarnation(next=98_765_432_101, newest=NOW)
     ledger = Ledger(
         ledger_id="a",
@@ -130,6 +131,14 @@ def test_each_service_has_a_line_the_most_silent_one_first() -> None:
     assert "…" in rows[0][0], "two services have one name, so that their ids are shown, as far as they fit"
     assert rows[0][0] != rows[1][0]
     assert rows[2][0] == "other"
+
+
+def test_rows_are_shown_by_table_if_there_are_several() -> None:
+    one = standing("a/0", rows=3, tables={"First": 3})
+    assert "table" not in shown(replace(FULL, partitions=[one], swap=None, matches=[], alarms=[]))
+    other = standing("a/1", rows=1234, tables={"First": 1000, "Second": 234})
+    printed = shown(replace(FULL, partitions=[one, other]))
+    assert re.search(r"^table +rows$\nFirst +1,003\nSecond +234$", printed, re.MULTILINE)
 
 
 def test_color_is_on_a_terminal_and_off_with_no_color(monkeypatch: pytest.MonkeyPatch) -> None:

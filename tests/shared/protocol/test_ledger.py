@@ -81,8 +81,10 @@ def test_every_write_has_the_next_ordinal_and_its_own_commit_id() -> None:
 
 
 def test_counts_add_up_reason_by_reason() -> None:
-    total = Counts(rows=1, rejected={"a": 1}).plus(Counts(rows=2, rejected={"a": 2, "b": 3}, files=4))
-    assert total == Counts(rows=3, rejected={"a": 3, "b": 3}, files=4)
+    total = Counts(rows=1, tables={"x": 1}, rejected={"a": 1}).plus(
+        Counts(rows=2, tables={"x": 1, "y": 1}, rejected={"a": 2, "b": 3}, files=4)
+    )
+    assert total == Counts(rows=3, tables={"x": 2, "y": 1}, rejected={"a": 3, "b": 3}, files=4)
 
 
 def test_progress_notes_what_is_left_out_and_takes_it_later() -> None:

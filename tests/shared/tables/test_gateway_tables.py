@@ -1,6 +1,7 @@
 """The gateway's tables have Microsoft's columns, and take records of the form that public samples have."""
 
 import io
+import re
 from typing import Any
 
 import orjson
@@ -11,16 +12,18 @@ from shared.audit.audit import audit
 from shared.compaction.compactor import Compactor
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope
-from shared.policies import CompactionPolicy, ExportPolicy
+from shared.policies import CompactionPolicy, ExportPolicy, RedactionPolicy
 from shared.protocol.ledger import Ledger
 from shared.protocol.publishing import repair_ledger
 from shared.protocol.stamp import Stamp
+from shared.settings import Settings
 from shared.tables.column import Role, Table
 from shared.tables.gateway_llm_log import GATEWAY_LLM_LOG
 from shared.tables.gateway_logs import GATEWAY_LOGS
 from shared.tables.registry import categories
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR, SECOND
+from tests import delta_reader
 from tests.memory import MemoryStorage
 from tests.shared.exported import EPOCH, PARTITION, record
 
@@ -95,10 +98,11 @@ def language(id_: str, **inner: Any) -> dict[str, Any]:
 class World:
     """What the exporter makes of these records, in small commits."""
 
-    def __init__(self, *bodies: list[dict[str, Any]]) -> None:
+    def __init__(self, *bodies: list[dict[str, Any]], redaction: RedactionPolicy | None = None) -> None:
         self.storage = MemoryStorage()
         self._ids = (f"{number:032x}" for number in range(1, 999))
-        policy = ExportPolicy(categories=("WebSocketConnectionLogs", "GatewayLogs", "GatewayLlmLogs"))
+        exported = ("WebSocketConnectionLogs", "GatewayLogs", "GatewayLlmLogs")
+        policy = ExportPolicy(categories=exported, redaction=redaction or RedactionPolicy())
         for at, records in enumerate(bodies):
             body = orjson.dumps({"records": records})
             exporter = Exporter(self.storage, policy, 1 << 24, lambda: EPOCH, lambda: next(self._ids))
@@ -108,9 +112,13 @@ class World:
         return [
             row
             for name, file in sorted(self.storage.output.items())
-            if name.startswith(f"parquet/{table.name}/") and file.data is not None
+            if name.startswith(f"parquet/{table.name}/date=") and file.data is not None
             for row in pq.read_table(io.BytesIO(file.data)).to_pylist()
         ]
+
+    def ledger(self) -> Ledger:
+        name = Ledger.name(PARTITION)
+        return Ledger.parse(self.storage.state[name].data, name)
 
     def audited(self) -> int:
         return audit(self.storage, 0, deep=True, progress=lambda *_: None).status
@@ -206,14 +214,76 @@ def test_all_tables_share_commits_and_are_audited_and_compacted() -> None:
     tables = (RECORDS, GATEWAY_LOGS, GATEWAY_LLM_LOG)
     assert [len(world.rows(table)) for table in tables] == [4, 8, 4]
     assert world.audited() == 0
+    counts = world.ledger().counts
+    assert counts.tables == {RECORDS.name: 4, GATEWAY_LOGS.name: 8, GATEWAY_LLM_LOG.name: 4}
+    assert (counts.rows, counts.skipped) == (16, 4)
     before = {table.name: sorted(row["CorrelationId"] for row in world.rows(table)) for table in tables}
     now = EPOCH + 5 * HOUR
     repair_ledger(world.storage, Ledger.name(PARTITION), Stamp("d" * 32, now))
     ids = (f"{number:032x}" for number in range(5000, 6000))
-    policy = CompactionPolicy(categories=categories())
+    policy = CompactionPolicy(categories=categories(), delta=True)
     Compactor(world.storage, policy, lambda: now, lambda: next(ids)).run(60)
     compacted = {name.split("/")[1] for name in world.storage.output if ".compact." in name}
     assert compacted == {table.name for table in tables}
     after = {table.name: sorted(row["CorrelationId"] for row in world.rows(table)) for table in tables}
     assert after == before
     assert world.audited() == 0
+    for table in tables:  # each has a Delta log that lists its files, and these alone
+        folder = f"parquet/{table.name}/"
+        inside = {
+            name.removeprefix(folder): blob.data
+            for name, blob in world.storage.output.items()
+            if name.startswith(folder) and blob.data is not None
+        }
+        blobs = {name.removeprefix("_delta_log/"): data for name, data in inside.items()}
+        log = delta_reader.read({name: data for name, data in blobs.items() if "/" not in name})
+        assert log
+        assert {*log.live} == {name for name in inside if name.startswith("date=")}
+
+
+@pytest.mark.parametrize("table", [GATEWAY_LOGS, GATEWAY_LLM_LOG], ids=lambda table: table.name)
+def test_the_audit_misses_a_file_of_any_table(table: Table) -> None:
+    world = World([gateway("a"), language("b"), record(0, 0)], [gateway("c")])
+    assert world.audited() == 0
+    name = next(name for name in world.storage.output if f"/{table.name}/" in name)
+    del world.storage.output[name]
+    assert world.audited() == 1
+
+
+def test_columns_of_any_exported_table_are_hashed_and_left_empty() -> None:
+    policy = RedactionPolicy(
+        hash_columns=("CallerIpAddress",), hash_key=b"k" * 32, drop_columns=("Url", "RequestMessages")
+    )
+    made = [gateway("a"), gateway("b"), language("c", requestMessages=[{"content": "x"}])]
+    world = World(made, redaction=policy)
+    first, second = world.rows(GATEWAY_LOGS)
+    assert first["CallerIpAddress"] == second["CallerIpAddress"]
+    assert re.fullmatch("[0-9a-f]{32}", first["CallerIpAddress"])
+    assert (first["Url"], first["ApiId"]) == (None, "chat")
+    (row,) = world.rows(GATEWAY_LLM_LOG)
+    assert (row["RequestMessages"], row["ModelName"]) == (None, "gpt-4o")
+
+
+def test_the_settings_take_columns_of_exported_tables_alone() -> None:
+    given: dict[str, Any] = {
+        "EventHubConnection": "Endpoint=sb://a/;SharedAccessKeyName=n;SharedAccessKey=a2V5",
+        "EVENT_HUB_NAME": "hub",
+        "EVENT_HUB_CONSUMER_GROUP": "group",
+        "OutputStorage": "UseDevelopmentStorage=true",
+        "DROP_COLUMNS": "CallerIpAddress,RequestMessages",
+    }
+    exported = "WebSocketConnectionLogs,GatewayLogs,GatewayLlmLogs"
+    assert Settings(**given, EXPORT_CATEGORIES=exported).DROP_COLUMNS == (
+        "CallerIpAddress",
+        "RequestMessages",
+    )
+    with pytest.raises(ValueError, match="DROP_COLUMNS: 'RequestMessages' cannot be left empty"):
+        Settings(**given, EXPORT_CATEGORIES="GatewayLogs")
+
+
+def test_secrets_in_messages_of_language_models_are_redacted() -> None:
+    secret = "hunter2hunter2"
+    messages = [{"role": "user", "content": f"use Bearer {secret}", "password": secret}]
+    (row,) = World([language("a", requestMessages=messages)]).rows(GATEWAY_LLM_LOG)
+    assert not {name for name, value in row.items() if secret in str(value)}
+    assert row["RequestMessages"].count("[redacted:") == 2
