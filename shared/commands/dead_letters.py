@@ -55,7 +55,7 @@ class Replayed:
     from_redacted: int = 0
     """Passing dead letters whose credentials are markers, as they would be in a row."""
     no_body: int = 0
-    """Those that cannot be replayed, because their binary bodies were not kept (DEAD_LETTER_BODIES)."""
+    """Those that cannot be replayed: erased, or binary and not kept (DEAD_LETTER_BODIES)."""
     no_columns: int = 0
     """Dead letters that cannot be replayed, because hashed or dropped columns were removed."""
     reasons: Counter[str] = field(default_factory=Counter)

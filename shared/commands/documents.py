@@ -67,7 +67,7 @@ class ReplayDocument(Document):
     from_redacted: int
     """Of those that pass, the ones whose text has markers in place of credentials."""
     no_body: int
-    """Dead letters that cannot be replayed, because only length and SHA-256 of their bodies were kept."""
+    """Dead letters that cannot be replayed: they were erased, or only length and SHA-256 were kept."""
     no_columns: int
     """Dead letters that cannot be replayed, because values of hashed or dropped columns were removed."""
     damaged: list[str]

@@ -105,11 +105,18 @@ def replay(
         say(f"  {done.from_redacted:,} of them from text whose credentials were replaced")
     say(f"{done.stay:,} unchanged")
     for number, cause in (
-        (done.no_body, "their bodies are binary, so only length and SHA-256 were kept"),
-        (done.no_columns, "values of hashed or dropped columns were removed from their bodies"),
+        (
+            done.no_body,
+            "their bodies were erased, or are binary, so only length and SHA-256 were kept "
+            "(DEAD_LETTER_BODIES)",
+        ),
+        (
+            done.no_columns,
+            "values of hashed or dropped columns were removed from their bodies (DEAD_LETTER_BODIES)",
+        ),
     ):
         if number:
-            say(paint(f"{number:,} cannot be replayed: {cause} (DEAD_LETTER_BODIES)", YELLOW))
+            say(paint(f"{number:,} cannot be replayed: {cause}", YELLOW))
     for reason, number in done.reasons.most_common():
         say(f"  {counted(number, 'record')} still rejected: {reason}")
     for problem in done.damaged:
