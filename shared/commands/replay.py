@@ -107,8 +107,7 @@ def replay(
     for number, cause in (
         (
             done.no_body,
-            "their bodies were erased, or are binary, so only length and SHA-256 were kept "
-            "(DEAD_LETTER_BODIES)",
+            "their bodies were erased, or are binary and were not kept (DEAD_LETTER_BODIES)",
         ),
         (
             done.no_columns,
