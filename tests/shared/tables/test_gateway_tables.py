@@ -165,6 +165,51 @@ def test_a_gateway_record_fills_the_columns() -> None:
     assert orjson.loads(second["LastError"]) == error
 
 
+def test_the_sample_in_microsofts_documentation_fills_a_column_with_each_key() -> None:
+    """The keys of learn.microsoft.com/azure/api-management/api-management-howto-use-azure-monitor."""
+    inner = {
+        "apimSubscriptionId": "master",
+        "clientTime": 65,
+        "backendProtocol": "HTTP/1.1",
+        "backendMethod": "GET",
+        "backendUrl": "https://backend.example/speakers",
+    }
+    made = gateway("a", **inner)
+    for key in ("DeploymentVersion", "truncated"):
+        del made[key]
+    (row,) = World([made]).rows(GATEWAY_LOGS)
+    for key, value in made["properties"].items():
+        assert row[key[0].upper() + key[1:]] == value, key
+    assert (row["TotalTime"], row["IsRequestSuccess"], row["Region"]) == (165, "true", "West Europe")
+    assert orjson.loads(row["AdditionalProperties"]) == {"Level": 4, "resultType": "Succeeded"}
+
+
+def test_the_older_form_has_properties_as_text_with_large_first_letters() -> None:
+    """The keys that the same page listed in 2017; what has no column today is kept."""
+    old = {
+        "ApiId": "chat",
+        "OperationId": "connect",
+        "ProductId": "unlimited",
+        "SubscriptionId": "master",
+        "Method": "GET",
+        "Url": "https://contoso.example/chat",
+        "RequestSize": 12,
+        "ServiceTime": "3",
+        "BackendResponseCode": "200",
+        "ResponseCode": 200,
+        "Cache": "none",
+        "UserId": "1",
+    }
+    made = gateway("a") | {"Tenant": "t", "DeploymentName": "d", "properties": orjson.dumps(old).decode()}
+    (row,) = World([made]).rows(GATEWAY_LOGS)
+    for key in old.keys() - {"SubscriptionId", "ServiceTime", "BackendResponseCode"}:
+        assert row[key] == old[key], key
+    assert row["BackendResponseCode"] == 200  # a text that is a number
+    rest = orjson.loads(row["AdditionalProperties"])
+    assert rest["properties"] == {"SubscriptionId": "master", "ServiceTime": "3"}
+    assert (rest["Tenant"], rest["DeploymentName"]) == ("t", "d")
+
+
 def test_a_record_of_a_language_model_fills_the_columns() -> None:
     messages = [{"role": "user", "content": "hello"}]
     made = language("a", promptCachedTokens=9, sequenceNumber=1, requestMessages=messages)
