@@ -10,12 +10,15 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from shared.arrays import whole
 from shared.policies import RedactionPolicy
 
+_LOWER = np.uint8(0x20)
+"""The bit that tells lower from upper case in ASCII."""
 HASH_DIGITS = 32
 """Hexadecimal digits of a keyed hash that are kept: 128 bits."""
 
@@ -127,9 +130,13 @@ def _redacted(column: pa.StringArray, policy: list[_Rule], counts: Counter[str])
 
 
 def _text(column: pa.StringArray) -> bytes:
-    """Returns all characters of a column in lower case, without looping over its values."""
+    """Returns all characters of a column for the search for hints, without looping over its values.
+
+    Letters are in lower case. Setting one bit does that in a fraction of the time of `bytes.lower`, and
+    changes no other character of a hint; control characters become others.
+    """
     buffer = column.buffers()[2]
-    return b"" if buffer is None else buffer.to_pybytes().lower()
+    return b"" if buffer is None else (np.frombuffer(buffer, np.uint8) | _LOWER).tobytes()
 
 
 def hashed(value: str, key: bytes) -> str:
