@@ -100,14 +100,14 @@ def _elements(
     mixed, apart = int(foreign * total / 2), int(foreign * total) - int(foreign * total / 2)
     variants = np.arange(damaged) % len(records.BAD)
     kinds = spread(rng, mixed + apart, mix.foreign)
-    told = _told(rng, events, kinds, mix)
+    foreign_events = _foreign_events(rng, events, kinds, mix)
     main = Elements(
-        np.concatenate((np.arange(total), rng.integers(0, total, damaged), told[:mixed])),
+        np.concatenate((np.arange(total), rng.integers(0, total, damaged), foreign_events[:mixed])),
         np.concatenate((np.full(total, ROW), REASON_OF[variants], np.full(mixed, SKIPPED))),
         np.concatenate((spread(rng, total, mix.forms), variants, kinds[:mixed])),
     )
     main = _delivered(rng, events, main)
-    extra = _delivered(rng, events, Elements(told[mixed:], np.full(apart, SKIPPED), kinds[mixed:]))
+    extra = _delivered(rng, events, Elements(foreign_events[mixed:], np.full(apart, SKIPPED), kinds[mixed:]))
     sizes, own = _sizes(rng, len(main.event), mix), _sizes(rng, apart, mix)
     elements = Elements(*(np.concatenate(pair) for pair in zip(main, extra, strict=True)))
     return elements, np.concatenate((sizes, own)), len(own)
@@ -122,7 +122,7 @@ def _delivered(rng: np.random.Generator, events: Events, elements: Elements) -> 
     return elements.take(np.argsort(arrival, kind="stable"))
 
 
-def _told(rng: np.random.Generator, events: Events, kinds: Ints, mix: Mix) -> Ints:
+def _foreign_events(rng: np.random.Generator, events: Events, kinds: Ints, mix: Mix) -> Ints:
     """The event whose time and ids a foreign record has.
 
     Requests that began connections have that of the first event of different ones, as long as there are any.

@@ -1,13 +1,12 @@
 """Reads ledgers and files as a user would, and reports for each partition what they prove."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 
 from shared.audit import delta_logs
 from shared.audit.chain import Tail
 from shared.audit.compacted_files import CompactedFiles, state
-from shared.audit.evidence import Commit, Finding, Level, refuted
+from shared.audit.evidence import Commit, Finding, Level, refuted, worst_first
 from shared.audit.listing import Listing, Progress, late, read
 from shared.audit.proof import prove, prove_connections
 from shared.connections import manifest
@@ -21,8 +20,6 @@ from shared.protocol.storage import LogStorage, Storage
 
 OK, WRONG, UNKNOWN = 0, 1, 2
 """Exit statuses: proven, refuted, undecided."""
-SHOWN = 5
-"""Maximum number of findings of one kind that are listed for a partition; the others are only counted."""
 
 
 @dataclass(slots=True)
@@ -104,7 +101,7 @@ def audit(storage: LogStorage, since: int, *, deep: bool, progress: Progress) ->
             listing,
             since,
         )
-        one.findings = list(_shown(one.findings))
+        one.findings = list(worst_first(one.findings))
         if one.ledger or one.findings:
             audited.append(one)
     of_archive = {seen_archive.manifest_id, _manifest(archive).manifest_id} - {""}
@@ -122,7 +119,7 @@ def audit(storage: LogStorage, since: int, *, deep: bool, progress: Progress) ->
     audited += _delta(storage, compacted)
     strange = listing.foreign + compacted.findings
     if strange:
-        audited.append(Audited("files", findings=list(_shown(strange))))
+        audited.append(Audited("files", findings=list(worst_first(strange))))
     if not compacted.settled:
         for one in audited:
             one.findings = [
@@ -139,7 +136,7 @@ def _delta(storage: LogStorage, compacted: CompactedFiles) -> Iterator[Audited]:
         one = Audited(f"{delta_log.folder}_delta_log")
         try:
             snapshot, findings = delta_logs.prove(delta_log, storage, compacted.known, compacted.replaced)
-            one.findings = list(_shown(findings))
+            one.findings = list(worst_first(findings))
             one.files = snapshot.files
             one.rows = sum(file.rows for files in snapshot.live.values() for file in files.values())
         except DeltaLogError as error:
@@ -297,16 +294,5 @@ def _connections(
         one.findings += prove_connections(
             tail, known, listing.anchors.get((CONNECTIONS, seen.manifest_id)), since
         )
-    one.findings = list(_shown(one.findings))
+    one.findings = list(worst_first(one.findings))
     return one
-
-
-def _shown(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Returns the worst findings first, and only the first few of each kind."""
-    order = list(Level)
-    kinds = sorted(findings, key=lambda one: (order.index(one.level), one.code))
-    for (level, code), group in groupby(kinds, lambda one: (one.level, one.code)):
-        some = list(group)
-        yield from some[:SHOWN]
-        if some[SHOWN:]:
-            yield Finding(level, code, f"… and {len(some) - SHOWN} more of this kind")

@@ -1,7 +1,9 @@
 """What the container shows about commits, and the audit's findings on them. Pure data."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import groupby
 
 from shared.protocol.commit_metadata import CommitMetadata
 
@@ -57,3 +59,18 @@ class Commit:
     def missing(self) -> int:
         """How many of its files are missing."""
         return self.metadata.commit_files - self.files - self.unpublished
+
+
+SHOWN = 5
+"""Maximum number of findings of one kind that are listed for a partition; the others are only counted."""
+
+
+def worst_first(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Returns the worst findings first, and only the first few of each kind."""
+    order = list(Level)
+    kinds = sorted(findings, key=lambda one: (order.index(one.level), one.code))
+    for (level, code), group in groupby(kinds, lambda one: (one.level, one.code)):
+        some = list(group)
+        yield from some[:SHOWN]
+        if some[SHOWN:]:
+            yield Finding(level, code, f"… and {len(some) - SHOWN} more of this kind")

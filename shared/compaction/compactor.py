@@ -21,7 +21,6 @@ from shared.errors import (
     PreconditionFailed,
     StorageError,
 )
-from shared.input.envelope import is_archive
 from shared.policies import CompactionPolicy
 from shared.protocol.ledger import Ledger, PendingFile
 from shared.protocol.nested_storage import NestedStorage
@@ -168,7 +167,7 @@ class Compactor:
         ledgers, now = self._state(self._storage)
         manifests = [now]
         # The archive's ledgers are read only if a file may belong to one: most apps have no archive.
-        if any(_may_be_of_archive(file, now) for file in files):
+        if any(swaps.may_be_of_archive(file, now.manifest_id) for file in files):
             more, other = self._state(NestedStorage(self._storage))
             ledgers, manifests = ledgers + more, [now, other]
         here = {ledger.partition for ledger in ledgers}
@@ -203,7 +202,8 @@ class Compactor:
         summary: CompactionSummary,
     ) -> tuple[CompactionState, str]:
         """Merges, stages, commits, publishes, deletes. If it raises DamagedFile, nothing has changed."""
-        began, table = perf_counter(), _table(folder)
+        began, table = perf_counter(), table_of(folder)
+        assert table
         self._check_erased(group)
         stamp = Stamp(self._new_id(), self._now())
         name = f"{folder}compacted-{state.ordinal + 1:012d}-{stamp.commit_id}.compact.parquet"
@@ -296,16 +296,3 @@ class Compactor:
             self._storage.remove([name for name in swap.names if name in left])
         state = state.with_versions(self._tables.versions).ended()
         return state, self._storage.write(swaps.NAME, state.dump(), etag)
-
-
-def _table(folder: str) -> Table:
-    table = table_of(folder)
-    assert table
-    return table
-
-
-def _may_be_of_archive(file: BlobInfo, now: Manifest) -> bool:
-    return (
-        is_archive(file.metadata.get("partition", ""))
-        or file.metadata.get("manifest_id", now.manifest_id) != now.manifest_id
-    )

@@ -8,6 +8,7 @@ import numpy as np
 
 from shared.compaction import replaced_files
 from shared.connections.finishing import UNCLOSED_KEPT
+from shared.input.envelope import is_archive
 from shared.policies import CompactionPolicy
 from shared.protocol import documents
 from shared.protocol.commit_metadata import CommitMetadata
@@ -223,3 +224,9 @@ def _end(folder: str) -> int:
     except ValueError:
         return 1 << 62
     return round(began.timestamp()) * SECOND + HOUR
+
+
+def may_be_of_archive(file: BlobInfo, manifest_id: str) -> bool:
+    """Whether a backfill, not the app with this manifest, may have written the file."""
+    partition, other = file.metadata.get("partition", ""), file.metadata.get("manifest_id", manifest_id)
+    return is_archive(partition) or other != manifest_id

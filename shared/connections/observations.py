@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared.arrays import Array, integers, lengths, run_starts, whole
+from shared.arrays import Array, integers, run_starts, whole
+from shared.connections.text_limits import bounded, cut
 from shared.errors import DamagedFile
 
 UNKNOWN = np.iinfo(np.int64).max
@@ -22,10 +23,6 @@ MAX_NAMES = 8
 """Maximum number of distinct event names in an observation. The first ones in alphabetical order are kept."""
 NO_NAME = ""
 """Represents the missing EventName of a record. It neither opens nor closes a connection."""
-MAX_TEXT = 256
-"""Maximum length of an event name or another text in an observation; the exported record has all of it."""
-MAX_ID = 512
-"""Maximum length of an id in an observation. Real ids are shorter; the exported record has all of it."""
 LAST = ("Error", "Source", "Destination", "Region", "_SubscriptionId")
 """Columns of which the last value counts: among values that are not null, the maximum by (time, value)."""
 
@@ -148,14 +145,14 @@ def fold(table: pa.Table, groups: Array) -> pa.Table:
 def _observed(table: pa.Table, groups: Array) -> pa.Table:
     """Folds records into one observation per group."""
     columns = {name: whole(table[name]) for name in ("_ResourceId", "CorrelationId", *LAST)}
-    columns |= {name: _bounded(columns[name]) for name in ("_ResourceId", "CorrelationId")}
+    columns |= {name: bounded(columns[name]) for name in ("_ResourceId", "CorrelationId")}
     times, seen = integers(table["TimeGenerated"]), integers(table["_EnqueuedTime"])
     one = np.ones_like(groups)
     columns |= {"first": times, "last": times, "first_seen": seen, "last_seen": seen, "count": one}
     columns |= {f"{name} at": times for name in LAST}
     reported = np.asarray(whole(table["ReportedDurationMs"]).fill_null(np.nan))
     names = {
-        "name": _cut(whole(table["EventName"]).fill_null(NO_NAME)),
+        "name": cut(whole(table["EventName"]).fill_null(NO_NAME)),
         "first": times,
         "last": times,
         "count": one,
@@ -255,35 +252,10 @@ def _last(values: Any, at: Array, order: Array, groups: Array, starts: Array) ->
     last = np.flatnonzero(at == newest[groups])
     values = values.take(pa.array(order[last]))
     if len(last) == len(starts):
-        return _cut(values), newest
+        return cut(values), newest
     rank, texts = ranked(values)
     best = np.maximum.reduceat(rank, run_starts(groups[last]))
-    return _cut(texts).take(pa.array(best, mask=best < 0)), newest
-
-
-def _cut(texts: pa.StringArray) -> pa.StringArray:
-    return texts if lengths(texts).max(initial=0) <= MAX_TEXT else pc.utf8_slice_codeunits(texts, 0, MAX_TEXT)
-
-
-def _bounded(ids: pa.StringArray) -> pa.StringArray:
-    """Shortens ids that are too long to their beginning and a hash of the whole.
-
-    Clients choose ids, and must not be able to fill the memory of the timer.
-    """
-    short = lengths(ids).max(initial=0) <= MAX_ID
-    return ids if short else pa.array(map(_short, ids.to_pylist()), pa.string())
-
-
-def kept(value: str, column: str) -> str:
-    """What observations, and rows of connections, keep of a text in this column."""
-    return str(_short(value)) if column in {"_ResourceId", "CorrelationId"} else value[:MAX_TEXT]
-
-
-def _short(id_: str | None) -> str | None:
-    if id_ is None or len(id_) <= MAX_ID:
-        return id_
-    digest = hashlib.blake2b(id_.encode(), digest_size=16).hexdigest()
-    return f"{id_[: MAX_ID - 1 - len(digest)]}~{digest}"
+    return cut(texts).take(pa.array(best, mask=best < 0)), newest
 
 
 def dump(table: pa.Table, compression: str = "zstd") -> bytes:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shared.arrays import Array, integers, whole
-from shared.connections import observations
+from shared.connections import text_limits
 from shared.tables.column import Role, Table
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.registry import TABLES
@@ -60,7 +60,7 @@ class Selection:
     @cached_property
     def _cut(self) -> frozenset[str]:
         """What a row of connections may hold, which cuts long texts."""
-        return frozenset(observations.kept(value, self.column) for value in self._held)
+        return frozenset(text_limits.kept(value, self.column) for value in self._held)
 
     def _of(self, table: Table) -> frozenset[str]:
         return self._cut if table is CONNECTIONS else self._held

@@ -4,30 +4,27 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import pyarrow as pa
 
 from shared import __version__, digests
-from shared.arrays import integers
 from shared.connections import observations
 from shared.export import set_aside
+from shared.export.measures import counts_of, measures_of, skipped_by
 from shared.export.refilling import unfit
 from shared.input import redaction
 from shared.input.envelope import Envelope, HubPartition, Reason, Rejected
-from shared.input.validation import Validated, validate
+from shared.input.validation import validate
 from shared.intervals import Interval, merged, spanned, within
 from shared.output import dead_letters, layout
 from shared.output.formats import FORMATS
 from shared.policies import ExportPolicy
 from shared.protocol.commit_plan import CommitPlan, Measures
-from shared.protocol.incarnation import Incarnation
 from shared.protocol.ledger import Counts, Ledger, PendingFile, Segment, StagedFile
 from shared.protocol.selection import Selection, Verdict, advance, select
 from shared.protocol.stamp import Stamp
 from shared.protocol.unclaimed_keys import added
 from shared.tables.column import VERSION
 from shared.tables.registry import TABLES
-from shared.timeunits import microseconds
 
 DERIVATIONS: dict[str, Callable[[pa.Table, observations.StartTimeLookup], tuple[pa.Table, pa.Table]]] = {
     "start_times": observations.enrich
@@ -81,8 +78,8 @@ def plan_commit(
         observed = observed.slice(0, 0)
     else:
         outputs = list(_outputs(partition, selection.incarnation, tables, valid.rejected, policy))
-        counts, measures = _counts(valid, redacted, len(outputs)), _measures(covered, tables, policy)
-        passed = _passed(selection.ledger.incarnation, after.incarnation)
+        counts, measures = counts_of(valid, redacted, len(outputs)), measures_of(covered, tables, policy)
+        passed = skipped_by(selection.ledger.incarnation, after.incarnation)
         measures = replace(measures, passed=passed)
         found = {table: (each.records, each.keys) for table, each in valid.keys.items()}
         after = after.model_copy(update={"unclaimed": added(after.unclaimed, found)})
@@ -204,48 +201,6 @@ def _refill(
 def _within(table: pa.Table, intervals: Sequence[Interval]) -> pa.Table:
     sequences = table["_SequenceNumber"].to_pylist()
     return table.filter(pa.array([within(intervals, sequence) for sequence in sequences], pa.bool_()))
-
-
-def _counts(valid: Validated, redacted: Mapping[str, int], files: int) -> Counts:
-    rejected: Counter[str] = Counter()
-    for one in valid.rejected:
-        rejected.update({str(reason): number for reason, number in one.counts.items()})
-    return Counts(
-        envelopes=valid.taken,
-        records=valid.records,
-        rows=valid.rows,
-        tables={name: table.num_rows for name, table in sorted(valid.tables.items()) if table.num_rows},
-        skipped=valid.skipped,
-        rejected=dict(sorted(rejected.items())),
-        redacted=dict(sorted(redacted.items())),
-        files=files,
-    )
-
-
-def _passed(before: Incarnation, after: Incarnation) -> int:
-    """Returns how many sequence numbers `after` skips that `before` had not reached.
-
-    Returns 0 for the very first commit: events that a hub deleted before the exporter first read it are not
-    losses.
-    """
-    if before.next is None and before.number == 0:
-        return 0
-    reached = before.next or 0
-    return sum(last - first + 1 for first, last in after.gaps if first >= reached)
-
-
-def _measures(covered: Sequence[Envelope], tables: Mapping[str, pa.Table], policy: ExportPolicy) -> Measures:
-    none = np.empty(0, np.int64)
-    times = np.concatenate(
-        [none, *(integers(rows[TABLES[name].time_column]) for name, rows in tables.items())]
-    )
-    arrivals = np.concatenate([none, *(integers(rows["_EnqueuedTime"]) for rows in tables.values())])
-    return Measures(
-        bytes=sum([len(envelope.body) for envelope in covered]),
-        late=int(np.count_nonzero(arrivals - times > microseconds(policy.grace))),
-        arrived=min([envelope.enqueued for envelope in covered]),
-        happened=int(np.partition(times, len(times) // 2)[len(times) // 2]) if len(times) else None,
-    )
 
 
 def _files(

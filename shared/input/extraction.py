@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-import orjson
-
 from shared.input import shapes, templates
 from shared.input.descriptions import malformed, no_object
 from shared.input.envelope import Envelope, Reason, quote
-from shared.input.exact import dumps
+from shared.input.grouping import dumped, groups, pick
 from shared.input.origins import Origins
 from shared.input.properties import opened
 from shared.input.rereading import Rereader, suspects
@@ -120,8 +118,8 @@ class Rows:
             if len(found) < len(waiting):  # frees their memory when they are done
                 waiting[start : start + _TOGETHER] = [None] * len(found)
             numbers: Sequence[int] = range(first + start, first + start + len(found))
-            for kind, at in _groups(list(map(type, found))):
-                self._add(kind, _pick(found, at), _pick(numbers, at))
+            for kind, at in groups(list(map(type, found))):
+                self._add(kind, pick(found, at), pick(numbers, at))
         templates.cache.learn(self._seen, len(waiting))
         self._seen.clear()
         if self.template is not templates.cache.template:
@@ -130,8 +128,8 @@ class Rows:
     def _add(self, kind: type, found: list[Any], where: Sequence[int]) -> None:
         """Adds records that orjson or a template has decoded, all of one type."""
         if kind is dict:
-            for keys, at in _groups([(*member,) for member in found]):
-                self._add_with_keys(shapes.record_keys(keys), keys, _pick(found, at), _pick(where, at))
+            for keys, at in groups([(*member,) for member in found]):
+                self._add_with_keys(shapes.record_keys(keys), keys, pick(found, at), pick(where, at))
         elif issubclass(kind, templates.Record):
             self._add_structs(kind.template, found, where)
         elif kind is Malformed:
@@ -149,7 +147,7 @@ class Rows:
         if template.category:
             found = self._by_table(template.record_keys, list(map(template.category, members)), where)
             ours = next((at for table, at in found if table is template.shape.table), ())
-            members, where = _pick(members, ours), _pick(where, ours)
+            members, where = pick(members, ours), pick(where, ours)
         if not members:
             return
         rows = self._rows(template.shape.table)
@@ -181,7 +179,7 @@ class Rows:
             else [(self.exported[0], None)]
         )
         for table, at in found:
-            self._add_of_table(table, record_keys, keys, _pick(members, at), _pick(where, at))
+            self._add_of_table(table, record_keys, keys, pick(members, at), pick(where, at))
 
     def _add_of_table(
         self, table: Table, record_keys: RecordKeys, keys: Keys, members: list[Record], where: Sequence[int]
@@ -200,10 +198,10 @@ class Rows:
             kept = [members[at] | {"properties": inner[at]} for at in odd]
             self._add_shaped(shapes.shape(table, keys, None), kept, [], [where[at] for at in odd], rest=True)
             good = [at for at, each in enumerate(inner) if each is None or type(each) is dict]
-            members, inner, where = _pick(members, good), _pick(inner, good), _pick(where, good)
-        for inner_keys, at in _groups([None if each is None else (*each,) for each in inner]):
+            members, inner, where = pick(members, good), pick(inner, good), pick(where, good)
+        for inner_keys, at in groups([None if each is None else (*each,) for each in inner]):
             shape = shapes.shape(table, keys, inner_keys)
-            self._add_shaped(shape, _pick(members, at), _pick(inner, at), _pick(where, at))
+            self._add_shaped(shape, pick(members, at), pick(inner, at), pick(where, at))
 
     def _by_table(
         self, record_keys: RecordKeys, values: list[Any], where: Sequence[int]
@@ -264,7 +262,7 @@ class Rows:
         rows.begin(shape, where)
         rest = rest or bool(shape.rest or shape.rest_inner)
         if shape.others:
-            _fill(shape, members, inner)
+            shapes.fill(shape, members, inner)
         for partition, places, more in ((members, shape.outer, rest), (inner, shape.inner, shape.rest_inner)):
             for column, key in places:
                 rows.columns.extend(
@@ -276,7 +274,7 @@ class Rows:
                 member["properties"] = each
         if rest:
             self._restore(members, where)
-            rows.columns.extend(rows.rest, _dumped(members))
+            rows.columns.extend(rows.rest, dumped(members))
         rows.columns.end(len(members))
 
     def _reject_shape(self, shape: Shape, missing: int, where: Sequence[int]) -> None:
@@ -291,37 +289,3 @@ class Rows:
         """Reads additional properties again if their integers were too large."""
         for at in suspects(members):
             members[at] = self._rereader.restored(members[at], *self.origins.envelope(where[at]))
-
-
-def _fill(shape: Shape, members: list[Record], inner: list[Any]) -> None:
-    """Swaps values if the first key of a column is null or empty, and another one is not."""
-    for first_inner, first, other_inner, other in shape.others:
-        for one, another in zip(
-            inner if first_inner else members, inner if other_inner else members, strict=True
-        ):
-            if shapes.empty(one[first]) and not shapes.empty(another[other]):
-                one[first], another[other] = another[other], one[first]
-
-
-def _dumped(members: list[Record]) -> list[bytes]:
-    try:
-        return list(map(orjson.dumps, members))
-    except orjson.JSONEncodeError:
-        return list(map(dumps, members))
-
-
-def _groups[K](keys: list[K]) -> list[tuple[K, Sequence[int] | None]]:
-    """Returns each distinct key with its positions (None: all), in order of appearance."""
-    if keys and keys.count(keys[0]) == len(keys):
-        return [(keys[0], None)]
-    groups: dict[K, list[int]] = {}
-    for at, key in enumerate(keys):
-        if key in groups:
-            groups[key].append(at)
-        else:
-            groups[key] = [at]
-    return list(groups.items())
-
-
-def _pick[S: Sequence[Any]](values: S, at: Sequence[int] | None) -> S:
-    return values if at is None else [values[each] for each in at]  # type: ignore[return-value]

@@ -190,3 +190,13 @@ def _finder(keys: Keys) -> Callable[[str], str | None]:
     for key in keys:
         lowered.setdefault(key.lower(), key)
     return lambda name: name if name in exact else lowered.get(name.lower())
+
+
+def fill(shape: Shape, members: list[dict[str, Any]], inner: list[Any]) -> None:
+    """Swaps values if the first key of a column is null or empty, and another one is not."""
+    for first_inner, first, other_inner, other in shape.others:
+        for one, another in zip(
+            inner if first_inner else members, inner if other_inner else members, strict=True
+        ):
+            if empty(one[first]) and not empty(another[other]):
+                one[first], another[other] = another[other], one[first]

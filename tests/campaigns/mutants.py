@@ -200,8 +200,8 @@ def main() -> int:
                     print(text, flush=True)
     finally:
         copies.close()
-    said = ", ".join(f"{number} {kind}" for kind, number in sorted(outcomes.items()))
-    print(f"mutants: {len(sample)} tried with seed {options.seed}: {said}", flush=True)
+    counts = ", ".join(f"{number} {kind}" for kind, number in sorted(outcomes.items()))
+    print(f"mutants: {len(sample)} tried with seed {options.seed}: {counts}", flush=True)
     return 0
 
 

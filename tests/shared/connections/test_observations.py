@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.arrays import Array
-from shared.connections import observations
+from shared.connections import observations, text_limits
 from shared.connections.observations import OBSERVATIONS, UNKNOWN, enrich, keys, merge
 from shared.tables.websocket_connection_logs import RECORDS
 
@@ -146,14 +146,14 @@ def test_resource_and_id_make_the_key_together() -> None:
 
 
 def test_texts_are_cut_and_ids_are_not() -> None:
-    long = "x" * observations.MAX_ID
+    long = "x" * text_limits.MAX_ID
     row = dict.fromkeys(["CorrelationId", "EventName", "Error"], long) | {
         "TimeGenerated": 0,
         "_EnqueuedTime": 0,
     }
     (found,) = contents(observed([row]))
     assert found["CorrelationId"] == long
-    assert found["Error"] == found["names"][0]["name"] == long[: observations.MAX_TEXT]
+    assert found["Error"] == found["names"][0]["name"] == long[: text_limits.MAX_TEXT]
 
 
 @pytest.mark.parametrize("name", ["CorrelationId", "_ResourceId"])
@@ -163,7 +163,7 @@ def test_an_id_that_is_too_long_ends_in_a_hash(name: str) -> None:
     rows = [row | {name: id_} for id_ in (long + "a", long + "b", long + "a", "short")]
     found = observed(rows)
     assert sorted(found["count"].to_pylist()) == [1, 1, 2]
-    assert all(len(one[name]) <= observations.MAX_ID for one in contents(found))
+    assert all(len(one[name]) <= text_limits.MAX_ID for one in contents(found))
     assert len(set(observations.keys(found).tolist())) == 3
     assert contents(merge([observed(rows[:2]), observed(rows[2:])])) == contents(found)
 
