@@ -1,1 +1,1 @@
-"""Stand-ins for Azure on one machine, each replaceable by the real thing through a connection string."""
+"""Emulators of Azure services for one machine, each replaceable with the real one by a connection string."""

@@ -33,8 +33,8 @@ class Stack:
     Args:
         folder: where both keep their data.
         partitions: partitions of the hub.
-        settings: application settings beside those that reach the stand-ins.
-        ports: of Azurite and the broker; 0 is a free one.
+        settings: application settings in addition to those that connect to the emulators.
+        ports: those of Azurite and the broker; 0 chooses a free one.
         time_scale: the factor for the delays of retries and of restarts of workers.
     """
 
@@ -128,13 +128,13 @@ class Stack:
         return [Ledger.parse(state.download_blob(name).readall(), name) for name in names]
 
     def committed(self) -> dict[str, int]:
-        """How many envelopes of each partition are committed, by partition id."""
+        """Returns the number of committed envelopes by partition id."""
         return {
             ledger.partition.rpartition("/")[2]: ledger.incarnation.next or 0 for ledger in self.ledgers()
         }
 
     def counts(self) -> Counts:
-        """What all ledgers together count."""
+        """Returns the sum of the counts of all ledgers."""
         total = Counts()
         for ledger in self.ledgers():
             total = total.plus(ledger.counts)
@@ -155,7 +155,7 @@ class Stack:
         return not listed or listed <= set(self.files(""))
 
     def files(self, prefix: str) -> list[str]:
-        """The visible output files whose names begin so."""
+        """Returns the visible output files with this prefix."""
         return sorted(
             name
             for container in (OUTPUT, REJECTED)
@@ -175,7 +175,7 @@ class Stack:
         return folder
 
     def rejected(self) -> dict[str, int]:
-        """How many rejections the dead letters hold, by reason."""
+        """Returns the number of rejections in the dead letters, by reason."""
         total: Counter[str] = Counter()
         for letter in self.dead_letters():
             total.update(letter["counts"])

@@ -31,7 +31,7 @@ class Drained:
 def drain(stack: Stack, expected: Mapping[str, int], progress: Callable[[int], None]) -> Drained:
     """Exports until each partition is committed up to the expected sequence number and its files are visible.
 
-    Halfway, the host is killed: what it had not checkpointed is delivered again in other batches.
+    Halfway, the host is killed, so events that it had not checkpointed are delivered again in other batches.
     """
     total = sum(expected.values())
     host = stack.host()

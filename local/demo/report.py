@@ -21,7 +21,7 @@ def location(stack: Stack) -> Container:
 
 
 def report(stack: Stack, since: datetime, until: datetime) -> Path:
-    """The page, which it writes over; its path as seen from the repository."""
+    """Writes the page, replacing an earlier one; returns its path relative to the repository."""
     (ROOT / REPORT).parent.mkdir(exist_ok=True)
     place = location(stack)
     range_ = Range(_microseconds(since), _microseconds(until))

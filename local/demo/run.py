@@ -60,15 +60,19 @@ def run() -> int:
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
-    parser.add_argument("--connections", type=int, default=10_000, help="connections to make traffic of")
-    parser.add_argument("--seed", type=int, default=1, help="of the traffic: the same gives the same")
+    parser.add_argument(
+        "--connections", type=int, default=10_000, help="number of connections in the traffic"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, help="seed of the traffic; equal seeds give equal traffic"
+    )
     parser.add_argument("--bad", type=float, default=0.01, help="share of bad records")
     parser.add_argument("--foreign", type=float, default=0.45, help="share of records of other categories")
-    parser.add_argument("--blob-port", type=int, default=0, help="port of Azurite; 0: a free one")
+    parser.add_argument("--blob-port", type=int, default=0, help="port of Azurite; 0 chooses a free one")
     parser.add_argument(
-        "--hub-port", type=int, default=0, help="port of the Event Hubs broker; 0: a free one"
+        "--hub-port", type=int, default=0, help="port of the Event Hubs broker; 0 chooses a free one"
     )
-    parser.add_argument("--keep", action="store_true", help="leave the stand-ins up at the end")
+    parser.add_argument("--keep", action="store_true", help="keep the emulators running at the end")
     return parser.parse_args()
 
 
@@ -164,7 +168,7 @@ def compared(
 
 
 def sent(stack: Stack, traffic: Traffic, bars: Progress) -> dict[str, int]:
-    """Sends the traffic; the sequence number after the last one of each partition."""
+    """Sends the traffic; returns the sequence number after the last one of each partition."""
     task = bars.add_task("send", total=len(traffic.sends))
 
     async def go() -> dict[str, int]:

@@ -24,7 +24,7 @@ COLUMNS = (
 ID = 36
 """Number of characters shown of a CorrelationId: enough for a GUID."""
 WIDTHS = {"TimeGenerated": 19, "StartTime": 19, "CorrelationId": 36, "EventName": 17, "Destination": 24}
-"""Characters that a column takes, where its values are wider than its name."""
+"""Width of columns whose values are wider than their names."""
 COPY = Path(".demo/output")
 FINISHED = ("CorrelationId", "StartTime", "DurationMs", "Status", "EventCount", "ClosingEvent")
 
@@ -64,7 +64,7 @@ def rows(table: pa.Table, columns: Iterable[str], title: str, limit: int = 5) ->
 
 
 def cell(column: str, value: object) -> str:
-    """A value as a person reads it: times to the second, durations as hours, minutes and seconds."""
+    """Formats a value for people: times to the second, durations as hours, minutes and seconds."""
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -78,7 +78,7 @@ def cell(column: str, value: object) -> str:
 
 
 def output(console: Console, files: Iterable[str], records: pa.Table, connections: pa.Table) -> None:
-    """Print all of it, as wide as the terminal is."""
+    """Print everything in the width of the terminal."""
     console.print(tree(files))
     console.print(rows(records, fitting(COLUMNS, console.width), "A few records"))
     # Otherwise, connections without a known end would be the longest.
@@ -135,7 +135,7 @@ Any other tool connects with OutputStorage above.
 [bold]deltalake[/], on the same copy:
 .venv/bin/python -c "import deltalake; {history}"
 
-Ctrl+C stops the stand-ins.""",
+Ctrl+C stops the emulators.""",
         highlight=False,
         soft_wrap=True,
     )

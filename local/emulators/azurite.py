@@ -1,8 +1,8 @@
 """Azurite, Microsoft's Blob Storage emulator, as a context manager.
 
-It is started from the npm package that `package-lock.json` pins. In memory, a stop or a kill empties it; with
-a folder, a start on the same port and folder finds what was there. Not in it: versioning, undelete, copying
-from a URL, hierarchical namespaces.
+It is started from the npm package that `package-lock.json` pins. Without a folder, stopping or killing it
+deletes all blobs; with a folder, the next start on the same port and folder finds them. It does not support
+versioning, undelete, copying from a URL, or hierarchical namespaces.
 """
 
 import os
@@ -29,7 +29,7 @@ class AzuriteError(RuntimeError):
 
 
 def free_port() -> int:
-    """A loopback TCP port that nobody listened on a moment ago."""
+    """Returns a loopback TCP port that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -80,7 +80,7 @@ class Azurite:
                 self._process = self._listening_process()
                 break
             except AzuriteError:
-                # Between our look and its bind, another process may have taken the port.
+                # Between the check and its bind, another process may have taken the port.
                 if not left:
                     raise
                 self.port = free_port()

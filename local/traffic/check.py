@@ -13,7 +13,7 @@ from local.traffic.connections import Flags, Ints
 from local.traffic.truth import ROW, Truth
 
 EXAMPLES = 5
-"""How many of each difference are quoted."""
+"""Maximum number of quoted examples of each difference."""
 TIME = pa.timestamp("us", "UTC")
 ROWS = pa.schema(
     {
@@ -43,7 +43,7 @@ VALUES = {
     "EventName": "event_name",
     "TimeGenerated": "time",
 }
-"""What a row says -> the truth's word for it."""
+"""Names of columns in rows, and in the truth."""
 INDEX_BITS, SEQUENCE_BITS = 14, 40
 NOWHERE = -1
 
@@ -59,9 +59,9 @@ class Records:
     expected: int
     rows: int
     lost: int
-    """Expected, and not there."""
+    """Expected rows that are missing."""
     duplicated: int
-    """There once more than expected, each time."""
+    """Rows that occur more often than expected."""
     unexpected: int
     """Rows of an envelope or a record that must not become a row, or that was never sent."""
     wrong: int
@@ -88,7 +88,7 @@ class Connections:
     split: int
     """Connections with several values of CommitId. They are exact if their rows together are."""
     unknown: int
-    """Connections that are none."""
+    """Connections that do not exist in the truth."""
     duplicated: int
     """Rows that have CommitId, revision and connection in common with another one."""
     examples: list[str] = field(default_factory=list)

@@ -17,7 +17,7 @@ class Way(NamedTuple):
     """Microseconds that its clock is ahead of UTC."""
 
 
-# Digits after the sixth are there to be cut off.
+# Digits after the sixth test that they are dropped.
 WAYS = {
     "seven_digits": Way(lambda text: f"{text}7Z"),
     "six_digits": Way(lambda text: f"{text}Z"),

@@ -20,7 +20,7 @@ _FIRST_SEQUENCES = b"first_sequences"
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """Every record that was sent, and what is expected of it.
+    """Every record that was sent, and its expected outcome.
 
     `records` has one row per record, and one per unreadable envelope, in sending order:
 

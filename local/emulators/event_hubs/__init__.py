@@ -10,7 +10,8 @@ Two clients were run against it: the Python SDK (azure-eventhub 5.15.1, sync and
 store) in the tests, and the .NET client inside every Functions host (Azure.Messaging.EventHubs 5.12.2), whose
 recorded conversations the tests replay. It was not compared with the service.
 
-It does not do: TLS, AMQP over WebSocket, tokens of Microsoft Entra ID, idempotent producers, transactions,
+It does not support TLS, AMQP over WebSocket, tokens of Microsoft Entra ID, idempotent producers,
+transactions,
 capture, geo-replication, schema registry, throughput limits, link recovery, unsettled deliveries to a reader.
 Retention hides events; their disk space comes back when the hub is deleted. A hub is deleted by removing its
 folder before a start: it comes back with a new `created_at` and with sequence numbers and offsets from 0.

@@ -1,7 +1,7 @@
 """Runs the broker: `python -m local.emulators.event_hubs --port 5673 --data DIR --hub apim-logs:4 --group g`.
 
 The first line on stdout says `listening on 127.0.0.1:PORT`. SIGTERM and SIGINT end it with exit status 0.
-What can't be started ends with one line on stderr and exit status 1.
+If it cannot start, it prints one line on stderr and ends with exit status 1.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from .tokens import Key
 
 
 class HubArgument(NamedTuple):
-    """A hub as the command line has it."""
+    """A hub on the command line."""
 
     name: str
     partition_count: int
@@ -46,17 +46,19 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m local.emulators.event_hubs", description="A local stand-in for Event Hubs."
     )
-    parser.add_argument("--port", type=int, default=5673, help="0: a free one (default: 5673)")
+    parser.add_argument(
+        "--port", type=int, default=5673, help="the port; 0 chooses a free one (default: 5673)"
+    )
     parser.add_argument("--data", type=Path, required=True, help="the folder that keeps the events")
     parser.add_argument(
         "--hub", type=_hub, action="append", required=True, metavar="NAME:PARTITIONS", dest="hubs"
     )
     parser.add_argument(
-        "--group", action="append", default=[], dest="groups", help="a consumer group beside $Default"
+        "--group", action="append", default=[], dest="groups", help="a consumer group in addition to $Default"
     )
     parser.add_argument("--retention", type=_milliseconds, metavar="HH:MM:SS", help="default: forever")
     parser.add_argument("--key-name", default="RootManageSharedAccessKey")
-    parser.add_argument("--key", help="check tokens against this key (default: let everyone in)")
+    parser.add_argument("--key", help="check tokens against this key (default: accept every token)")
     return parser
 
 

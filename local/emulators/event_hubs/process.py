@@ -40,11 +40,11 @@ class BrokerProcess:
         Args:
             data: the folder that keeps the events.
             hubs: the number of partitions of each hub, by name.
-            groups: consumer groups of every hub beside `$Default`.
+            groups: consumer groups of every hub in addition to `$Default`.
             retention: how long events are kept, as HH:MM:SS; None keeps them forever.
-            port: 0 takes a free one.
+            port: 0 chooses a free one.
             key_name: the name of the shared access key.
-            key: the shared access key; None lets everyone in.
+            key: the shared access key; None accepts every token.
         """
         self.data = data.absolute()
         self.port = port

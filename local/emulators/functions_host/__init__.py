@@ -19,7 +19,7 @@ tests compare the two.
 - Timer trigger (`timer_trigger`, `schedule`, `schedule_status`, `lease`): NCRONTAB or a time span, on one
   host at a time; an occurrence that was missed is made up for at the start, with `IsPastDue`.
 - Start, drain and stop (`host`): an app that cannot be imported leaves a host without functions. A drain
-  waits for full batches in flight, retries included, perhaps for ever. SIGTERM waits for invocations in
+  waits for full batches in flight, including retries, perhaps forever. SIGTERM waits for invocations in
   flight, with the listeners running; what ends from then on is not checkpointed.
 
 Not reproduced: scaling, other triggers, inputs and outputs, cardinality one, other data types than

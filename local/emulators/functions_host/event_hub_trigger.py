@@ -1,8 +1,8 @@
 """The listener for one eventHubTrigger function: balances partitions over hosts by ownership blobs.
 
 After `EventProcessor<TPartition>` in azure-sdk-for-net. Each turn renews the ownerships, claims what is
-free or expired, and steals from a host that has more. A partition that cannot be read is begun anew in the
-next turn, at its checkpoint as it is then. What a claim does with its events is in `partition`.
+free or expired, and steals from a host that has more. A partition that cannot be read is started again in
+the next turn, at its current checkpoint. `partition` handles the events of a claim.
 """
 
 import asyncio

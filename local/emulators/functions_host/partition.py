@@ -78,7 +78,7 @@ class Claim:
         self._tasks = [asyncio.create_task(self._read())]
 
     def lose(self) -> None:
-        """Read no more, since another host has the partition; what is in flight goes on to its end."""
+        """Stop reading, because another host has the partition; invocations in flight run to completion."""
         self._reason = "ownership_lost"
         self._open = False
         self._tasks[0].cancel()
@@ -152,7 +152,7 @@ class Claim:
         """Raise `ValueError` once the hub ends before what was read, since it was re-created.
 
         The .NET client opens its link again where it stopped, and is refused; then the partition is claimed
-        anew. The Python SDK would try again for ever.
+        again. The Python SDK would retry forever.
         """
         while True:
             await asyncio.sleep(self._reading.options.load_balancing_update_interval)
@@ -163,7 +163,7 @@ class Claim:
     async def _check_position(self, offset: str) -> None:
         """Raise `ValueError` for an offset beyond the hub's last, as the .NET client does.
 
-        The hub refuses it; the Python SDK would try again, and say nothing, for ever. Within the range, any
+        The hub refuses it; the Python SDK would retry silently forever. Within the range, any
         offset is taken, though it be another hub's.
         """
         known = await self._reading.client.get_partition_properties(self.partition_id)

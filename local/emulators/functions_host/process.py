@@ -34,7 +34,7 @@ class HostProcess:
     Args:
         app: the function app folder.
         settings: environment variables on top of this process's own.
-        name: stands in every status line as `host`.
+        name: appears in every status line as `host`.
         log: where its logs and the worker's go, appended; a temporary file by default.
         grace: seconds that a stop waits for invocations in flight.
         time_scale: the factor for waits before retries and before another worker; 1 is the real host's.
@@ -207,13 +207,13 @@ class HostProcess:
         return pid
 
     def kill(self) -> None:
-        """Kills the host (SIGKILL); the worker ends by itself. Twice is harmless."""
+        """Kills the host (SIGKILL); the worker ends by itself. Can be called twice."""
         if self._process is not None:
             self._process.kill()
             self.wait()
 
     def stop(self, timeout: float = PATIENCE) -> int:
-        """Ends the host in good order (SIGTERM) and returns its exit status. Twice is harmless."""
+        """Stops the host gracefully (SIGTERM) and returns its exit status. Can be called twice."""
         if self._process is None:
             return 0
         self._process.send_signal(signal.SIGTERM)
