@@ -95,7 +95,7 @@ FAULTS = {
     "partition that is not there": Fault(
         ("accept-ledger", "redeliver", "reset-checkpoint"),
         arguments=("no/such/0",),
-        says=r"no/such/0: there is no such partition; there is: \S+/0",
+        says=r"no/such/0: there is no such partition; partitions: \S+/0",
     ),
     "output that cannot be written": Fault(
         ("report",), arguments=("--output", "file/report.html"), says="file/report.html"
