@@ -254,7 +254,7 @@ def test_azures_metric_is_shown_beside_the_connections(run: Run, tmp_path: Path)
         (b"PAR1broken", "cannot be read as CSV"),
         (b'{"TimeGenerated":', "cannot be read as CSV"),
         (b"a,b\n1,2\n", "has no column TimeGenerated; it has a, b"),
-        (b'{"TimeGenerated":"yesterday"}', "column TimeGenerated: expected a time, came 'yesterday'"),
+        (b'{"TimeGenerated":"yesterday"}', "column TimeGenerated: expected a time, got 'yesterday'"),
         (b"TimeGenerated\n", "has no rows; set --since and --until"),
     ],
 )
