@@ -116,7 +116,7 @@ def test_a_batch_that_breaks_nothing_is_committed_at_once_in_a_child() -> None:
 
 def test_commits_that_make_no_progress_end_with_an_error() -> None:
     storage = MemoryStorage(lambda: NOW)
-    with pytest.raises(LedgerError, match="3 commits of 1 messages, and no end"):
+    with pytest.raises(LedgerError, match="3 commits of 1 messages without an end"):
         exporter(storage).run(PARTITION, [broken(0, breaking_planner.REPEATS)])
 
 
