@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
+import threading
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,11 +31,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTEST = (str(ROOT / ".venv/bin/python"), "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider")
 MODULES = ("shared",)
 SECONDS = 20.0
-"""Tests of one mutant, as they take without it."""
+"""CPU seconds that the tests of one mutant take without it."""
+PATIENCE = 300.0
+"""Seconds after which tests are stopped: the mutant made them hang, which counts as noticed."""
 FILES = 6
 """Test files of a module that are tried."""
-HUNG = 3
-"""A mutant is stopped, and counts as noticed after this many times the usual time and 20 seconds."""
 SETTLED = ("NumberReplacer", "ReplaceBinaryOperator", "ReplaceComparisonOperator", "ReplaceUnaryOperator")
 
 
@@ -83,8 +83,8 @@ def tests_of(module: str) -> list[str]:
     return [file for *_, file in sorted(found)]
 
 
-def run(folder: Path, tests: Sequence[str], seconds: float) -> bool:
-    """Whether these tests pass in this copy of the repository within a time."""
+def run(folder: Path, tests: Sequence[str], seconds: float) -> tuple[bool, float]:
+    """Whether these tests pass in this copy of the repository in time, and the CPU seconds they took."""
     with subprocess.Popen(
         [*PYTEST, *tests],
         cwd=folder,
@@ -92,13 +92,19 @@ def run(folder: Path, tests: Sequence[str], seconds: float) -> bool:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     ) as process:
-        try:
-            return process.wait(seconds) == 0
-        except subprocess.TimeoutExpired:
-            return False
-        finally:
-            with contextlib.suppress(ProcessLookupError):  # and the servers that the tests started
+
+        def stop() -> None:
+            """Kills it and the servers that the tests started."""
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+
+        timer = threading.Timer(seconds, stop)
+        timer.start()
+        _, status, usage = os.wait4(process.pid, 0)
+        timer.cancel()
+        process.returncode = os.waitstatus_to_exitcode(status)
+        stop()
+        return process.returncode == 0, usage.ru_utime + usage.ru_stime
 
 
 class Copies:
@@ -126,19 +132,18 @@ class Tests:
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
 
-    def chosen(self, folder: Path, files: Sequence[str]) -> tuple[list[str], float]:
-        """The first of these that fit into `SECONDS`, and their time; none that fails as it is."""
+    def chosen(self, folder: Path, files: Sequence[str]) -> list[str]:
+        """The first of these that fit into `SECONDS`; none that fails as it is."""
         chosen: list[str] = []
         total = 0.0
         for file in files[:FILES]:
             if file not in self._seconds:
-                began = time.monotonic()
-                passed = run(folder, [file], SECONDS)
-                self._seconds[file] = time.monotonic() - began if passed else SECONDS + 1
+                passed, took = run(folder, [file], PATIENCE)
+                self._seconds[file] = took if passed else SECONDS + 1
             if total + self._seconds[file] <= SECONDS:
                 chosen.append(file)
                 total += self._seconds[file]
-        return chosen, total
+        return chosen
 
 
 def diff(mutant: Mutant, before: str, after: str) -> str:
@@ -176,14 +181,14 @@ def main() -> int:
         path = folder / mutant.module
         before = path.read_text()
         try:
-            chosen, seconds = tests.chosen(folder, tests_of(mutant.module))
+            chosen = tests.chosen(folder, tests_of(mutant.module))
             if not chosen:
                 return (
                     f"untested\n{mutant.module}:{mutant.line}: no test of it takes less than {SECONDS:.0f} s"
                 )
             after = mutate_code(before, plugins.get_operator(mutant.operator)(), mutant.occurrence)
             path.write_text(after)
-            if not run(folder, chosen, HUNG * seconds + SECONDS):
+            if not run(folder, chosen, PATIENCE)[0]:
                 return "noticed\n"
             return f"survived\n{diff(mutant, before, after)}"
         finally:
