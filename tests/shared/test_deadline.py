@@ -27,7 +27,7 @@ def test_of_two_deadlines_the_earlier_one_holds_and_the_outer_one_comes_back() -
 
 
 def test_what_has_not_begun_when_time_is_up_is_named() -> None:
-    with deadline.within(0), pytest.raises(DeadlineExceeded, match="read ledger: not begun"):
+    with deadline.within(0), pytest.raises(DeadlineExceeded, match="read ledger: not started"):
         deadline.check("read ledger")
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 
@@ -62,7 +63,7 @@ class Hub:
                 batch.add(event)
             producer.send_batch(batch)
 
-    @property
+    @cached_property
     def partition(self) -> HubPartition:
         return next(iter(self.reader.state().positions))
 

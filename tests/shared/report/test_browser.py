@@ -365,7 +365,7 @@ def test_a_range_without_data_says_so_and_how_to_widen_it(
     browser.open(empty)
     said = browser.script("return document.getElementById('empty').innerText")
     assert "Nothing was exported in this range" in said
-    assert "begin at 2026-11-19 02:00" in said
+    assert "first records are from 2026-11-19 02:00" in said
     assert "python -m shared report --since" in said
     assert browser.script("return document.querySelectorAll('section:not([hidden])').length") == 1
     assert (browser.logged(), browser.requested()) == ([], [empty.as_uri()])
