@@ -78,9 +78,7 @@ def importers(package: str) -> set[str]:
         ("vl_convert", {"shared/report/page.py"}),
     ],
 )
-def test_each_azure_service_and_each_package_of_the_report_is_reached_from_one_module(
-    package: str, only: set[str]
-) -> None:
+def test_each_azure_service_and_report_package_has_one_importing_module(package: str, only: set[str]) -> None:
     assert importers(package) == only
 
 
@@ -115,7 +113,7 @@ def purpose(path: Path) -> str:
     return (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0]
 
 
-def test_modules_that_call_themselves_pure_have_no_clock_no_randomness_and_no_io() -> None:
+def test_pure_modules_have_no_clock_no_randomness_and_no_io() -> None:
     impure = {
         *("time", "uuid", "random", "secrets", "logging", "socket", "threading", "os", "pathlib"),
         *("azure", "shared.azure", "shared.telemetry"),
@@ -191,7 +189,7 @@ def test_the_foundation_knows_nothing_of_what_is_built_on_it() -> None:
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_module_says_in_its_docstring_what_it_is_and_is_not_long(path: Path) -> None:
+def test_a_module_has_a_docstring_and_is_not_long(path: Path) -> None:
     text = path.read_text()
     assert purpose(path).rstrip("`").endswith((".", ":")), "expected a sentence as the first line"
     assert len(text.splitlines()) <= 300

@@ -64,7 +64,7 @@ def test_make_help_lists_every_target_that_people_use() -> None:
 
 
 @pytest.mark.parametrize("block", blocks(), ids=str)
-def test_every_block_of_code_is_run_by_a_test_or_said_not_to_be(block: Block) -> None:
+def test_every_code_block_is_run_or_marked_as_not_run(block: Block) -> None:
     if not block.language:
         assert not re.search(rf"^(\$ )?{PROGRAMS}", block.code, re.MULTILINE), "give the block its language"
     elif block.exercised:
@@ -104,4 +104,4 @@ def test_a_command_that_is_neither_run_nor_marked_is_found(tmp_path: Path) -> No
         test_every_command_is_one_that_is_run(one)
     assert not marked.exercised
     with pytest.raises(AssertionError, match="give the block its language"):
-        test_every_block_of_code_is_run_by_a_test_or_said_not_to_be(untagged)
+        test_every_code_block_is_run_or_marked_as_not_run(untagged)

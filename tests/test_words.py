@@ -27,6 +27,7 @@ RETIRED = {
     **dict.fromkeys(("told", "said"), "describe, metadata"),
 }
 """The word, and what to say instead."""
+MOST_WORDS = 12
 ALLOWED = {"Source", "SourceSystem", "DurationSource"}
 """Columns: the first two are Azure's own, and say where an event or a duration comes from."""
 ALLOWED_IN = {name: {"source"} for name in ("shared/commands/cost_model.py", "shared/commands/documents.py")}
@@ -95,3 +96,10 @@ def test_state_blobs_and_folders_use_no_retired_word() -> None:
     names = {match for path in CODE if "shared" in path.parts for match in blob.findall(path.read_text())}
     assert {"ledgers/", "manifest.json", "compaction.json", "state-table/"} <= names
     assert retired(names) == set()
+
+
+def test_test_names_have_at_most_12_words() -> None:
+    files = [ROOT / name for name in TRACKED if re.fullmatch(r"tests/.*test_[^/]*\.py", name)]
+    names = {name for file in files for name in re.findall(r"\bdef (test_\w+)", file.read_text())}
+    assert len(names) > 1000
+    assert {name for name in names if len(name.split("_")) - 1 > MOST_WORDS} == set()

@@ -58,7 +58,7 @@ def test_readers_of_the_output_container_find_no_dead_letter(both: Both) -> None
     assert audited(both) == OK
 
 
-def test_a_dead_letter_is_staged_published_listed_read_and_removed_in_its_container(both: Both) -> None:
+def test_dead_letters_live_in_their_own_container(both: Both) -> None:
     store, staged, rows = both.after, file(LETTER, b"letter"), file("parquet/a", b"rows")
     store.stage([staged, rows])
     assert not store.exists(LETTER)

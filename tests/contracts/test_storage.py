@@ -233,7 +233,7 @@ def test_of_several_files_each_has_its_own_outcome(store: Storage) -> None:
     assert content(store, "parquet/19") == b"data 19"
 
 
-def test_a_file_of_several_blocks_is_published_in_the_order_of_its_list(store: Storage) -> None:
+def test_a_file_of_several_blocks_is_published_in_order(store: Storage) -> None:
     ids = tuple(f"{BLOCK[:-5]}{n:05d}" for n in range(3))
     for n in (1, 0, 2):
         store.stage_block("parquet/a", ids[n], f"block {n};".encode())
@@ -287,7 +287,7 @@ def test_content_type_and_metadata_come_with_the_publication(azurite: Azurite, u
     assert properties.content_settings.content_type == "application/gzip"
 
 
-def test_a_listing_shows_visible_files_with_size_and_metadata_and_staged_ones_as_such(store: Storage) -> None:
+def test_a_listing_shows_visible_files_and_marks_staged_ones(store: Storage) -> None:
     for name in ("parquet/b", "parquet/a", "json/a"):
         staged = file(name, name.encode(), rows="3")
         store.stage([staged])
@@ -325,7 +325,7 @@ def test_a_missing_container_is_an_error_that_names_it(azurite: Azurite, unique:
 
 
 @pytest.mark.parametrize("status", ["409", "412"])
-def test_publishing_that_is_refused_for_another_cause_asks_whether_the_file_is_there(
+def test_refused_publishing_checks_whether_the_file_exists(
     azurite: Azurite, unique: str, status: str
 ) -> None:
     with (

@@ -54,7 +54,7 @@ def assert_exact(stack: Stack, one: Traffic) -> None:
     assert counts.rejected == dict(one.truth.rejected)
 
 
-def test_every_record_comes_out_once_though_the_host_is_killed_on_the_way(stack: Stack) -> None:
+def test_every_record_comes_out_once_although_the_host_is_killed(stack: Stack) -> None:
     one = traffic(1)
     drain(stack, deliver(stack, one), lambda _: None)
     assert_exact(stack, one)

@@ -177,7 +177,7 @@ def fired(alert: str) -> tuple[int, list[Alert]]:
         return round((moment - INCIDENT) / MINUTE), workspace.firing(moment)
 
 
-def test_every_alert_has_a_case_that_fires_it_and_one_that_does_not() -> None:
+def test_every_alert_has_a_firing_and_a_quiet_case() -> None:
     deployed = [name for query in RULES.values() for name in re.findall(r"alert = '([\w-]+)'", query)]
     assert sorted(deployed) == sorted(FIRES) == sorted(QUIET)
 

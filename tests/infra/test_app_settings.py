@@ -35,7 +35,7 @@ NOT_OURS = {
 }
 
 
-def test_the_app_has_every_setting_of_the_program_but_connection_strings_and_nothing_else() -> None:
+def test_the_app_has_exactly_the_programs_settings_except_connection_strings() -> None:
     assert set(settings()) == set(Settings.model_fields) - CONNECTION_STRINGS - LEFT_OUT | NOT_OURS
 
 

@@ -144,7 +144,7 @@ def test_the_formulas_hold_for_the_runs_of_compaction() -> None:
 
 
 @pytest.mark.parametrize("row", rows("| peak records/s |"), ids=lambda row: row[0])
-def test_a_row_of_the_sizing_table_holds_what_the_page_says_of_it(row: list[str]) -> None:
+def test_a_row_of_the_sizing_table_holds_what_it_says(row: list[str]) -> None:
     records, megabytes, units, partitions, memory = row
     least, most = map(int, units.split(" to "))
     assert number(megabytes) == pytest.approx(number(records) * 600 / 1e6)

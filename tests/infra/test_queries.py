@@ -183,7 +183,7 @@ def test_there_is_a_rule_for_each_severity_and_no_more(scenario: str) -> None:
 
 
 @pytest.mark.parametrize("name", METRICS_TABLE)
-def test_a_query_names_only_metrics_that_are_reported_and_attributes_that_they_carry(name: str) -> None:
+def test_a_query_names_only_reported_metrics_and_attributes(name: str) -> None:
     query = METRICS_TABLE[name]
     assert metrics(query) <= set(BY_NAME)
     for part in query.split("| extend alert ="):

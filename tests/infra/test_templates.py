@@ -133,7 +133,7 @@ def test_whoever_deploys_may_read_output_state_and_hub_if_asked_for() -> None:
     assert fits(found, OF_THE_DEPLOYER | {READING_DEAD_LETTERS}), found
 
 
-def test_readers_of_the_output_have_no_access_to_dead_letters_unless_asked_for() -> None:
+def test_output_readers_cannot_read_dead_letters_by_default() -> None:
     found = roles("private-network", of_the_app=False)
     assert fits(found, OF_THE_DEPLOYER), found
 
@@ -200,7 +200,7 @@ def test_storage_is_closed_to_keys_old_tls_and_anonymous_readers(scenario: str) 
     assert all(one.properties["publicAccess"] == "None" for one in containers)
 
 
-def test_both_accounts_are_encrypted_with_the_key_that_is_given_and_no_other() -> None:
+def test_both_accounts_are_encrypted_with_the_given_key() -> None:
     for account in of_type(ACCOUNTS, "default"):
         assert account.properties["encryption"]["keySource"] == "Microsoft.Storage"
     accounts = of_type(ACCOUNTS, "everything")
@@ -373,7 +373,7 @@ def test_a_mail_address_makes_an_action_group_that_all_rules_notify() -> None:
         assert one.properties["actions"]["actionGroups"] == []
 
 
-def test_where_a_region_has_no_zones_storage_has_none_and_a_choice_wins() -> None:
+def test_a_region_without_zones_gets_lrs_unless_chosen_otherwise() -> None:
     for one in of_type(ACCOUNTS):
         sku = one.body["sku"]["name"]
         assert sku.startswith("[if(empty(pickZones(")

@@ -16,7 +16,7 @@ def test_without_a_deadline_there_is_no_end() -> None:
     deadline.check("anything")
 
 
-def test_of_two_deadlines_the_earlier_one_holds_and_the_outer_one_comes_back() -> None:
+def test_the_earlier_of_two_nested_deadlines_holds() -> None:
     with deadline.within(1000):
         with deadline.within(5000):
             assert 900 < deadline.left() <= 1000
@@ -31,7 +31,7 @@ def test_what_has_not_begun_when_time_is_up_is_named() -> None:
         deadline.check("read ledger")
 
 
-def test_a_call_that_takes_too_long_is_left_alone_and_takes_effect_later() -> None:
+def test_a_call_that_takes_too_long_may_take_effect_later() -> None:
     go_on, done = threading.Event(), threading.Event()
 
     def slow() -> None:
@@ -44,7 +44,7 @@ def test_a_call_that_takes_too_long_is_left_alone_and_takes_effect_later() -> No
     assert done.wait(60)
 
 
-def test_a_bounded_call_returns_and_raises_what_the_call_does_and_knows_its_deadline() -> None:
+def test_a_bounded_call_returns_raises_and_knows_its_deadline() -> None:
     with deadline.within(1000):
         assert deadline.bounded(deadline.left, 60) <= 1000
     with pytest.raises(ZeroDivisionError):
@@ -55,7 +55,7 @@ def left_now(_: int) -> float:
     return deadline.left()
 
 
-def test_threads_of_a_pool_know_the_deadline_of_the_work_that_they_do() -> None:
+def test_threads_of_a_pool_know_their_works_deadline() -> None:
     with ThreadPoolExecutor(2) as pool, deadline.within(1000):
         assert all(left <= 1000 for left in pool.map(deadline.carried(left_now), range(4)))
         assert list(pool.map(left_now, range(2))) == [inf, inf]

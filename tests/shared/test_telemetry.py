@@ -177,7 +177,7 @@ def test_what_comes_again_is_a_duplicate_and_nothing_else(collect: Collect) -> N
     assert collect() == {f"duplicates {AT}": 3}
 
 
-def test_a_gap_is_as_long_as_it_is_and_gone_when_it_is_filled(collect: Collect) -> None:
+def test_a_gap_has_its_length_and_disappears_once_filled(collect: Collect) -> None:
     one = exporter(MemoryStorage())
     one.run(PARTITION, [envelope(10, record())])
     seen = collect()
@@ -190,7 +190,7 @@ def test_a_gap_is_as_long_as_it_is_and_gone_when_it_is_filled(collect: Collect) 
     assert (seen[f"gaps {AT}"], seen[f"gaps.new {AT}"]) == (10, 0)
 
 
-def test_what_the_first_commit_of_a_re_created_hub_passes_over_is_new(collect: Collect) -> None:
+def test_numbers_skipped_by_a_re_created_hubs_first_commit_are_new(collect: Collect) -> None:
     one = exporter(MemoryStorage(), NOW + HOUR)
     one.run(PARTITION, [Envelope(40_000, ARRIVED, MIXED[0].body)])
     collect()
@@ -388,14 +388,14 @@ def test_a_swap_reports_what_it_put_together(collect: Collect) -> None:
     }
 
 
-def test_a_run_of_compaction_reports_alarms_and_a_swap_that_is_not_done(collect: Collect) -> None:
+def test_compaction_reports_alarms_and_an_unfinished_swap(collect: Collect) -> None:
     storage = MemoryStorage()
     storage.put(swaps.NAME, b"{")
     Compactor(storage, CompactionPolicy(), lambda: NOW, lambda: "a").run(1)
     assert collect() == {"compaction.pending.age": 0, "alarms function=compact_logs": 1}
 
 
-def test_an_invocation_that_fails_is_counted_logged_with_its_causes_and_raised_again(
+def test_a_failing_invocation_is_counted_logged_and_raised_again(
     caplog: pytest.LogCaptureFixture, collect: Collect
 ) -> None:
     error = OutcomeUnknown("put\nledgers/a.json")

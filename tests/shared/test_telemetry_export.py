@@ -96,7 +96,7 @@ def test_the_app_adds_nothing_where_the_worker_sends_telemetry() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["nonsense", "InstrumentationKey=short"])
-def test_a_wrong_connection_string_stops_the_start_with_a_message_that_names_it(wrong: str) -> None:
+def test_a_wrong_connection_string_stops_the_start_by_name(wrong: str) -> None:
     said = run(CONFIGURE, APPLICATIONINSIGHTS_CONNECTION_STRING=wrong, **QUIET).splitlines()
     assert said[-1].startswith("shared.errors.SettingError: APPLICATIONINSIGHTS_CONNECTION_STRING: ")
 
@@ -118,7 +118,7 @@ def test_a_flush_sends_what_was_collected_at_once() -> None:
         assert collector.total("websocketlogs.alarms") == 3, said
 
 
-def test_a_busy_function_sends_once_in_ten_seconds_and_a_timer_each_time() -> None:
+def test_telemetry_is_sent_every_ten_seconds_and_by_each_timer() -> None:
     delta = {"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta"}
     lines = "import os\nfrom shared.invocation import invocation\nfor _ in range(3):\n"
     for function, after, exports in (("export_logs", 10, 1), ("compact_logs", 0, 3)):
@@ -163,7 +163,7 @@ def test_application_insights_gets_a_gauge_once_for_each_time_it_is_set() -> Non
     assert sorted(names) == ["websocketlogs.alarms", "websocketlogs.connections.open"], said
 
 
-def test_an_otlp_endpoint_gets_a_gauge_once_for_each_time_it_is_set() -> None:
+def test_an_otlp_endpoint_gets_each_set_gauge_once() -> None:
     with Collector() as collector:
         delta = {"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta"}
         said = run(CONFIGURE + GAUGE, OTEL_EXPORTER_OTLP_ENDPOINT=collector.address, **delta)

@@ -11,7 +11,7 @@ SCHEDULES = 12
 
 
 @pytest.mark.parametrize("name", LOST)
-def test_a_lost_ledger_stops_its_partition_and_costs_nothing_once_it_is_back(name: str) -> None:
+def test_a_lost_ledger_stops_its_partition_until_it_is_back(name: str) -> None:
     for seed in range(SCHEDULES):
         failure = explain(seed, LOST[name])
         assert failure is None, failure

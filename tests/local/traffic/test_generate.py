@@ -89,7 +89,7 @@ def test_a_second_reading_finds_the_rows_of_other_categories(
     assert not {*made.truth.rejected} & {*OTHER_ROWS.values()}
 
 
-def test_nearly_each_connection_has_one_request_and_others_have_ids_of_their_own() -> None:
+def test_nearly_every_connection_has_one_request() -> None:
     made = generate(3, 400, NOW - timedelta(hours=6), NOW, foreign=0.4, exported=("GatewayLogs",)).truth
     ids = {(row["resource_id"], row["correlation_id"]) for row in made.connections().to_pylist()}
     requests = Counter(

@@ -58,7 +58,7 @@ def by_partition(sends: list[Send], begin: int = 0) -> dict[str, list[tuple[int,
     return found
 
 
-def test_all_bodies_arrive_once_and_in_order_with_their_positions_as_sequence_numbers(
+def test_all_bodies_arrive_once_in_order_with_sequence_numbers(
     broker: BrokerProcess,
 ) -> None:
     sends = list(traffic().sends)

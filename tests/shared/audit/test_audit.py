@@ -144,7 +144,7 @@ def test_a_line_that_was_removed_is_found_in_json(filled: Exported) -> None:
     assert codes(audited(filled)) == {"rows_differ", "content_differs"}
 
 
-def test_a_row_that_was_removed_with_the_metadata_made_to_match_is_found(filled: Exported) -> None:
+def test_a_removed_row_is_found_despite_matching_metadata(filled: Exported) -> None:
     name = filled.files(RECORDS)[0]
     blob = filled.output.get_blob_client(name)
     rewrite(filled, name, lambda table: table.slice(1))
@@ -158,7 +158,7 @@ def test_a_row_that_was_removed_with_the_metadata_made_to_match_is_found(filled:
     assert codes(audited(filled)) == {"altered", "content_differs"}
 
 
-def test_a_row_replaced_by_another_of_its_commit_is_found_by_reading_all_rows(filled: Exported) -> None:
+def test_a_deep_audit_finds_a_row_replaced_within_its_commit(filled: Exported) -> None:
     name = filled.files(RECORDS)[0]
     rewrite(
         filled, name, lambda table: pa.concat_tables([table.slice(0, 1), table.slice(0, table.num_rows - 1)])
@@ -166,7 +166,7 @@ def test_a_row_replaced_by_another_of_its_commit_is_found_by_reading_all_rows(fi
     assert "duplicates" in codes(audited(filled, deep=True))
 
 
-def test_a_row_replaced_by_one_of_another_commit_is_found_by_reading_all_rows(filled: Exported) -> None:
+def test_a_deep_audit_finds_a_row_replaced_by_another_commits(filled: Exported) -> None:
     first, *_, last = filled.files(RECORDS)
     foreign = pq.read_table(io.BytesIO(filled.read(last))).slice(0, 1)
     rewrite(filled, first, lambda table: pa.concat_tables([foreign, table.slice(1)]))
@@ -199,7 +199,7 @@ def test_a_ledger_that_was_rolled_back_and_went_on_is_found(filled: Exported) ->
     assert {"rolled_back", "overlap"} <= codes(audited(filled))
 
 
-def test_a_ledger_that_was_rolled_back_and_went_on_with_other_ordinals_is_found(filled: Exported) -> None:
+def test_a_rolled_back_ledger_that_continued_is_found(filled: Exported) -> None:
     old = filled.storage.read(filled.ledger_name)
     assert old
     filled.export(envelopes(31, 32))

@@ -48,7 +48,7 @@ def test_without_a_sign_in_it_says_how_to_get_one(monkeypatch: pytest.MonkeyPatc
     assert "run `az login`, or set OutputStorage to a connection string" in text
 
 
-def test_a_refused_port_and_a_wrong_host_are_distinguished_from_the_sign_in(azurite: Azurite) -> None:
+def test_refused_ports_and_wrong_hosts_differ_from_sign_in_errors(azurite: Azurite) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

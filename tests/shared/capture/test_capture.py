@@ -126,7 +126,7 @@ def test_it_ends_when_there_is_enough(
     assert time.monotonic() - began < 500
 
 
-def test_latest_takes_only_what_comes_from_now_on_and_nothing_is_an_answer_too(
+def test_latest_takes_only_new_events_and_may_find_none(
     broker: BrokerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     send(broker, OURS)

@@ -24,7 +24,7 @@ def filled(exported: Exported) -> Exported:
     return exported
 
 
-def test_a_ledger_that_was_rolled_back_stops_its_partition_until_it_is_accepted(filled: Exported) -> None:
+def test_a_rolled_back_ledger_stops_its_partition_until_accepted(filled: Exported) -> None:
     with pytest.raises(LedgerRolledBack):
         filled.export(envelopes(10, 12))
     (one,) = blocked(filled.storage)

@@ -75,14 +75,14 @@ def test_nothing_is_lacking_while_all_files_of_all_commits_are_there(output: Out
     assert exported(output.storage, output.ledger).complete == ((0, 3),)
 
 
-def test_a_commit_without_files_is_looked_for_and_nothing_of_it_is_lost(output: Output) -> None:
+def test_a_commit_without_files_is_searched_for_and_not_lost(output: Output) -> None:
     foreign = envelope(4, category="GatewayLogs")
     output.commit(foreign)
     assert output.lacking() == ((4, 4),)
     assert output.lost(foreign, policy=BOTH) == {}
 
 
-def test_of_a_commit_only_what_is_gone_is_lost_in_the_format_it_was_exported_in(output: Output) -> None:
+def test_only_missing_files_of_a_commit_are_lost_in_their_format(output: Output) -> None:
     output.delete("json/")
     assert output.lacking() == ((0, 3),)
     events = [envelope(0), envelope(1), envelope(2), envelope(3, time=None)]
@@ -91,7 +91,7 @@ def test_of_a_commit_only_what_is_gone_is_lost_in_the_format_it_was_exported_in(
     assert output.lost(*events, policy=PARQUET) == {"json": ((0, 2),), "_dead_letters": ((3, 3),)}
 
 
-def test_where_nothing_is_left_of_a_commit_it_is_exported_in_todays_formats(output: Output) -> None:
+def test_a_commit_without_files_is_exported_in_todays_formats(output: Output) -> None:
     output.commit(envelope(4), policy=PARQUET)
     for part in ("parquet/", "json/", "_dead"):
         output.delete(part)

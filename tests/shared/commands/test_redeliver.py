@@ -174,7 +174,7 @@ def test_what_another_ledger_exported_is_not_exported_again(
     assert hub.visible() == list(range(10))
 
 
-def test_a_ledger_that_was_restored_learns_what_is_above_it_before_the_app_starts(hub: Hub) -> None:
+def test_a_restored_ledger_learns_what_the_output_holds_before_start(hub: Hub) -> None:
     hub.send(*(EventData(body(n)) for n in range(10)))
     hub.commit(0, 3)
     before = hub.storage.state[Ledger.name(hub.partition)]

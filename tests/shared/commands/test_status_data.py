@@ -60,7 +60,7 @@ def test_a_list_that_nobody_empties_for_an_hour_is_an_alarm(exported: Exported) 
     assert "does the timer run" in standing(exported, EPOCH + 2 * HOUR).alarms[0]
 
 
-def test_a_ledger_that_is_older_than_what_was_seen_or_gone_is_an_alarm(exported: Exported) -> None:
+def test_a_ledger_older_than_seen_or_gone_is_an_alarm(exported: Exported) -> None:
     exported.export(envelopes(0, 9))
     ledger = exported.ledger()
     seen = PartitionProgress(ledger_id=ledger.ledger_id, ordinal=1, seen=ledger.ordinal + 1)
@@ -261,7 +261,7 @@ def test_where_most_connections_have_no_duration_the_estimate_is_told(
         assert "(no EventName)" in printed
 
 
-def test_it_says_how_many_connections_have_a_request_if_both_tables_are_exported(
+def test_matching_requests_are_counted_if_both_tables_are_exported(
     exported: Exported, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = OperatorSettings(OutputStorage="UseDevelopmentStorage=true")

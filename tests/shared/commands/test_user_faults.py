@@ -221,7 +221,7 @@ def test_an_id_alone_names_a_partition(run: Run) -> None:
     assert (status, output.startswith(f"{PARTITION}: nothing to accept")) == (0, True)
 
 
-def test_there_is_a_fault_for_each_command_and_each_command_runs_without_one(run: Run) -> None:
+def test_each_command_has_a_fault_and_runs_without_it(run: Run) -> None:
     assert {command for fault in FAULTS.values() for command in fault.commands} == set(__main__.COMMANDS)
     assert {*STORAGE, *HUB, *NEITHER, *COMPARING} == set(__main__.COMMANDS)
     for command in {*__main__.COMMANDS} - {*COMPARING}:

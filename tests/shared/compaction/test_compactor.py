@@ -108,7 +108,7 @@ def filled(exported: Exported, saved: Saved) -> Exported:
     return exported
 
 
-def test_every_row_is_there_once_in_few_files_and_the_audit_proves_it(filled: Exported) -> None:
+def test_compaction_keeps_every_row_once_and_the_audit_proves_it(filled: Exported) -> None:
     before = rows(filled, RECORDS)
     names = filled.files(RECORDS)
     summary = compact(filled)
@@ -154,7 +154,7 @@ def test_what_a_ledger_lists_is_left_alone(exported: Exported) -> None:
     assert listed <= set(exported.files())
 
 
-def test_late_rows_are_compacted_again_and_the_file_names_all_it_stands_for(filled: Exported) -> None:
+def test_late_rows_are_compacted_again_with_all_origins_named(filled: Exported) -> None:
     compact(filled)
     for first in range(50, 90, 10):
         filled.export(envelopes(first, first + 9))
@@ -343,14 +343,14 @@ def test_a_compacted_file_that_lost_a_row_is_found(filled: Exported) -> None:
     assert "damaged" in codes(audited(filled, deep=False))
 
 
-def test_a_row_of_a_compacted_file_replaced_by_another_is_found_by_reading_all(filled: Exported) -> None:
+def test_a_deep_audit_finds_a_replaced_row_of_a_compacted_file(filled: Exported) -> None:
     compact(filled)
     name = compacted(filled)
     rewrite(filled, name, lambda table: pa.concat_tables([table.slice(0, 1), table.slice(0, len(table) - 1)]))
     assert {"duplicates", "rows_differ"} == codes(audited(filled))
 
 
-def test_a_file_that_is_there_beside_the_one_that_replaced_it_is_found(filled: Exported) -> None:
+def test_a_file_beside_its_replacement_is_found(filled: Exported) -> None:
     name = filled.files(RECORDS)[0]
     data, metadata = filled.read(name), filled.output.get_blob_client(name).get_blob_properties().metadata
     compact(filled)
@@ -472,7 +472,7 @@ def test_a_swap_that_was_left_is_explained_and_finished(filled: Exported, at: st
     assert audited(filled).status == 0
 
 
-def test_a_swap_whose_blocks_have_expired_is_given_up_and_its_inputs_stay(
+def test_a_swap_with_expired_blocks_is_abandoned_and_inputs_stay(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock = [0]
@@ -528,7 +528,7 @@ def test_a_swap_that_ends_while_its_folder_is_listed_leaves_nothing_unclear(fill
     assert (report.status, codes(report), codes(report, Level.UNCLEAR)) == (0, set(), set())
 
 
-def test_a_file_that_cannot_be_deleted_is_an_alarm_once_it_has_lasted(
+def test_a_file_that_cannot_be_deleted_for_long_is_an_alarm(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Held(MemoryStorage):
@@ -544,7 +544,7 @@ def test_a_file_that_cannot_be_deleted_is_an_alarm_once_it_has_lasted(
     assert "readers see its rows twice" in caplog.text
 
 
-def test_a_swap_that_takes_longer_than_a_run_may_deletes_some_files_in_each() -> None:
+def test_a_swap_longer_than_a_run_deletes_files_in_each_run() -> None:
     names = [f"{n:02}" for n in range(40)]
 
     class Slow(MemoryStorage):
@@ -626,7 +626,7 @@ def test_a_lease_holds_a_swap_and_the_status_shows_it(
     assert rows(filled, RECORDS) == before
 
 
-def test_a_file_that_may_not_be_deleted_is_an_alarm_once_it_has_lasted(
+def test_a_file_that_stays_undeletable_is_an_alarm(
     filled: Exported, caplog: pytest.LogCaptureFixture
 ) -> None:
     permitted = generate_account_sas(

@@ -74,7 +74,7 @@ def test_rows_that_fit_into_memory_need_no_disk(tmp_path: Path) -> None:
     assert not list((tmp_path / "runs").iterdir())
 
 
-def test_row_groups_have_the_size_that_was_asked_for_but_the_last_one(
+def test_row_groups_have_the_requested_size_except_the_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(merging, "ROWS", 64)

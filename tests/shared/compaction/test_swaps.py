@@ -54,7 +54,7 @@ def test_an_hour_is_ripe_once_it_is_over_and_was_quiet() -> None:
     assert ripe(RECORDS, early, TEN, HOUR) == early
 
 
-def test_a_file_that_was_compacted_just_now_disturbs_nobody_and_is_left_alone() -> None:
+def test_a_freshly_compacted_file_is_left_alone() -> None:
     files = [exported(), exported(), compacted(at=TEN + 2 * HOUR)]
     assert ripe(RECORDS, files, TEN + 2 * HOUR, HOUR) == files[:2]
     assert ripe(RECORDS, files, TEN + 3 * HOUR, HOUR) == files
@@ -138,7 +138,7 @@ def test_what_stays_apart_is_large_or_grows_fast(given: list[int]) -> None:
         assert size > RATIO * sum(small[:number]) or sum(small[: number + 1]) > 1000
 
 
-def test_rows_that_come_one_by_one_are_written_a_logarithmic_number_of_times() -> None:
+def test_single_rows_are_rewritten_a_logarithmic_number_of_times() -> None:
     files, written = [1] * 0, 0
     for _ in range(2000):
         files.append(1)

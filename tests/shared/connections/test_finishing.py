@@ -124,7 +124,7 @@ def test_a_failing_name_or_an_error_makes_it_failed() -> None:
     assert (row["Status"], row["Error"]) == ("failed", "last")
 
 
-def test_a_connection_that_never_closed_timed_out_and_lasted_at_least_as_its_times_say() -> None:
+def test_a_connection_that_never_closed_timed_out_and_has_a_minimum_duration() -> None:
     row = only(OPENED, MESSAGE)
     assert (row["Status"], row["ClosingEvent"], row["DurationMs"]) == ("timed_out", None, 5000)
 
@@ -163,7 +163,7 @@ def test_a_reported_duration_of_a_closing_event_counts() -> None:
     assert only(record("Closed", 10, ReportedDurationMs=7.0))["DurationMs"] == 7
 
 
-def test_a_reported_duration_shorter_than_the_times_or_of_another_event_does_not_count() -> None:
+def test_a_reported_duration_too_short_or_of_another_event_is_ignored() -> None:
     for row in (
         only(OPENED, record("Closed", 10, ReportedDurationMs=9_999.0)),
         only(OPENED, record("Message", 5, ReportedDurationMs=20_000.0), CLOSED),

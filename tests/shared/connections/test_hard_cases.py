@@ -96,7 +96,7 @@ def world() -> World:
     return World()
 
 
-def test_a_thread_that_asks_what_was_seen_does_not_make_another_one_skip_segments(world: World) -> None:
+def test_asking_for_seen_progress_makes_no_thread_skip_segments(world: World) -> None:
     world.commit("old")
     world.finish()
     world.commit("new")
@@ -150,7 +150,7 @@ def test_a_clock_that_is_set_back_does_not_stop_the_refresh(world: World) -> Non
     assert world.knows(process, "new")
 
 
-def test_many_waiting_segments_are_read_a_few_at_a_time_and_the_newest_ones(
+def test_many_waiting_segments_are_read_in_portions_with_the_newest_ones(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(start_times, "MOST", 5)

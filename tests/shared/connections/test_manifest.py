@@ -114,7 +114,7 @@ def test_names_are_counted() -> None:
     assert counted == {"a": EventNameCounts(connections=3, first=1, newest=5)}
 
 
-def test_junk_names_do_not_crowd_out_those_of_the_vocabulary_or_of_many_connections() -> None:
+def test_junk_names_do_not_crowd_out_known_or_frequent_names() -> None:
     junk = {f"{n:03}": EventNameCounts(connections=1, newest=n) for n in range(2 * NAMES)}
     full = Manifest().counting(junk, {"closed"})
     assert sorted(full) == [f"{n:03}" for n in range(NAMES, 2 * NAMES)]

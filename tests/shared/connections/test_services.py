@@ -86,7 +86,7 @@ class Counting(MemoryStorage):
         return super().call(kind, name, effect)
 
 
-def test_the_timer_makes_as_many_calls_of_storage_for_many_services_as_for_one() -> None:
+def test_storage_calls_of_the_timer_do_not_depend_on_the_services() -> None:
     def calls(services: int) -> int:
         world = World()
         world.storage = storage = Counting(lambda: world.now)
@@ -106,7 +106,7 @@ def test_the_timer_makes_as_many_calls_of_storage_for_many_services_as_for_one()
     assert calls(20) == calls(1)
 
 
-def test_a_run_says_how_long_each_service_is_silent_by_what_is_merged() -> None:
+def test_a_run_says_how_long_each_service_is_silent() -> None:
     world = World()
     world.commit(ONE, ("a", "Opened", 0))
     world.commit(TWO, ("b", "Opened", 0))

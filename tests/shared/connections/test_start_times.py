@@ -159,7 +159,7 @@ def test_an_id_reused_after_weeks_starts_over_in_every_process(world: World) -> 
     assert world.commit(THERE, "a", time=20 * day + 5)[0]["ConnectionDurationMs"] == 5000
 
 
-def test_a_process_reads_the_master_again_only_when_its_clock_has_moved_on(world: World) -> None:
+def test_a_process_rereads_the_manifest_only_as_its_clock_advances(world: World) -> None:
     for minute in range(0, 180, 5):
         world.now = BEGAN + minute * 60 * SECOND
         for partition in (HERE, THERE):
@@ -241,7 +241,7 @@ def test_a_new_process_stops_if_a_ledger_that_existed_is_gone(world: World) -> N
         world.commit(HERE, "b")
 
 
-def test_a_new_process_stops_at_a_ledger_that_the_timer_has_seen_further(world: World) -> None:
+def test_a_new_process_stops_at_a_rolled_back_ledger(world: World) -> None:
     world.commit(HERE, "a")
     older = world.storage.state[Ledger.name(HERE)]
     world.commit(HERE, "b")

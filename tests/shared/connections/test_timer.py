@@ -158,7 +158,7 @@ def test_every_format_is_written(world: World) -> None:
     assert sorted(name.split("/")[0] for name in world.files()) == ["json", "parquet"]
 
 
-def test_a_partition_with_envelopes_to_commit_holds_finishing_back_and_is_no_alarm(world: World) -> None:
+def test_a_partition_with_backlog_delays_finishing_without_an_alarm(world: World) -> None:
     world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 1))
     waiting = world.arrive(TWO, ("a", "Message", 0.5))
     held = world.later(2 * HOUR)
@@ -171,13 +171,13 @@ def test_a_partition_with_envelopes_to_commit_holds_finishing_back_and_is_no_ala
     assert world.rows()[0]["EventCount"] == 3
 
 
-def test_a_partition_that_the_hub_no_longer_has_is_merged_and_not_waited_for(world: World) -> None:
+def test_a_partition_gone_from_the_hub_is_merged_without_waiting(world: World) -> None:
     world.commit(TWO, ("a", "Opened", 0), ("a", "Closed", 1))
     del world.positions[TWO]
     assert world.later(HOUR).finished == {"closed": 1}
 
 
-def test_the_clock_stays_behind_by_what_the_clocks_of_hub_and_app_may_differ(world: World) -> None:
+def test_the_clock_stays_behind_by_the_tolerance_between_clocks(world: World) -> None:
     for partition in (ONE, TWO):
         assert world.later(HOUR).clock == world.now - MARGIN
         world.commit(partition, ("a", "Opened", 0))
@@ -235,7 +235,7 @@ def test_a_backlog_is_merged_in_chunks_within_the_budget(world: World, patch: py
     assert world.manifest().totals.observations == 10
 
 
-def test_a_step_that_does_not_end_in_its_time_is_tried_again_with_less(world: World) -> None:
+def test_a_step_that_exceeded_its_time_is_retried_with_less(world: World) -> None:
     for n in range(8):
         world.commit(ONE, (f"id{n}", "Opened", n), (f"id{n}", "Closed", n + 1))
     world.now += HOUR
@@ -259,9 +259,7 @@ def test_a_step_that_does_not_end_in_its_time_is_tried_again_with_less(world: Wo
     assert len(world.rows()) == 8
 
 
-def test_a_backlog_of_many_small_commits_is_merged_some_commits_at_a_time(
-    world: World, patch: pytest.MonkeyPatch
-) -> None:
+def test_a_backlog_of_small_commits_is_merged_in_portions(world: World, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(timer, "SEGMENTS", 4)
     patch.setattr("shared.protocol.ledger.LISTED", 3)
     for n in range(10):
@@ -370,7 +368,7 @@ class Failing(MemoryStorage):
         return result
 
 
-def test_a_run_that_breaks_at_any_call_is_made_good_by_the_next(world: World) -> None:
+def test_the_next_run_repairs_one_that_broke_anywhere(world: World) -> None:
     for number in count(1):
         world.commit(TWO, (f"id{number}", "Opened", 0), (f"id{number}", "Closed", 1))
         world.now += HOUR
@@ -426,9 +424,7 @@ def test_a_re_created_hub_begins_a_new_incarnation(world: World) -> None:
 
 
 @pytest.mark.parametrize("timer_first", [True, False])
-def test_events_of_a_re_created_hub_are_exported_or_gaps_in_every_partition(
-    world: World, *, timer_first: bool
-) -> None:
+def test_events_of_a_re_created_hub_are_exported_or_gaps(world: World, *, timer_first: bool) -> None:
     """The host goes on in the middle of the new hub, by the checkpoints of the old one."""
     for partition in (ONE, TWO):
         for n in range(3):
@@ -493,7 +489,7 @@ def test_checkpoints_of_an_older_hub_are_deleted_and_are_an_alarm(world: World) 
     assert checkpoints.all.keys() == {TWO}
 
 
-def test_what_the_host_has_passed_and_nobody_committed_is_a_gap_and_an_alarm(world: World) -> None:
+def test_uncommitted_events_before_the_checkpoint_are_a_gap_and_an_alarm(world: World) -> None:
     world.commit(ONE, ("a", "Opened", 0))
     passed = [world.arrive(ONE, ("a", "Message", 1)) for _ in range(3)]
     checkpoint = Checkpoint(ONE, passed[1].sequence, "100", world.now, "1")
@@ -519,7 +515,7 @@ def test_events_passed_before_the_first_commit_are_a_gap(world: World) -> None:
     assert Ledger.name(ONE) not in world.storage.state, "an operator decides"
 
 
-def test_an_event_that_the_host_cannot_bind_is_named_once_its_partition_stands_still(world: World) -> None:
+def test_an_unbindable_event_is_named_once_its_partition_stands_still(world: World) -> None:
     world.commit(ONE, ("a", "Opened", 0))
     fine, bad = world.arrive(ONE, ("a", "Message", 1)), world.arrive(ONE, ("a", "Message", 2))
     world.held = [Fetched(fine, "1"), Fetched(replace(bad, amqp="value"), "2")]
@@ -663,7 +659,7 @@ def test_a_lost_or_damaged_part_is_an_alarm_and_finishing_continues(
     assert not world.later(HOUR).alarms
 
 
-def test_an_older_manifest_put_back_is_an_alarm_until_its_ledgers_are_accepted(world: World) -> None:
+def test_a_restored_older_manifest_is_an_alarm_until_accepted(world: World) -> None:
     def minutes(number: int) -> FinishSummary:
         for _ in range(number):
             world.commit(ONE, (f"a{world.now}", "Opened", 0))
@@ -684,7 +680,7 @@ def test_an_older_manifest_put_back_is_an_alarm_until_its_ledgers_are_accepted(w
 
 
 @pytest.mark.parametrize("damage", [None, cut])
-def test_an_index_that_is_gone_or_damaged_is_an_alarm_and_stops_nothing(
+def test_a_lost_or_damaged_index_is_an_alarm_only(
     world: World, patch: pytest.MonkeyPatch, damage: Callable[[bytes], bytes] | None
 ) -> None:
     patch.setattr("shared.protocol.ledger.LISTED", 2)

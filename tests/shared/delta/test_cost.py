@@ -34,7 +34,7 @@ def filled(files: int) -> MadeUpStorage:
     return storage
 
 
-def test_a_usual_run_makes_as_many_calls_for_many_files_as_for_few() -> None:
+def test_calls_of_a_usual_run_do_not_depend_on_files() -> None:
     costs = []
     for files in (300, 3_000):
         storage = filled(files)

@@ -117,7 +117,7 @@ def test_a_container_that_exists_is_taken_in_and_swaps_follow(account: Account) 
     assert not any(one["dataChange"] for one in table.removed.values())
 
 
-def test_a_table_that_is_no_longer_exported_is_compacted_and_logged_within_a_round(account: Account) -> None:
+def test_a_table_no_longer_exported_is_compacted_and_logged_each_round(account: Account) -> None:
     account.compact(LISTING)
     account.export(30, 39)
     account.now += 2 * HOUR
@@ -161,7 +161,7 @@ def test_the_greatest_time_is_rounded_up_to_milliseconds(last: int, shown: str) 
     assert stats["maxValues"]["T"] == f"1970-01-01T00:00:{shown}Z"
 
 
-def test_files_without_times_have_a_number_of_rows_only_until_they_are_compacted(account: Account) -> None:
+def test_files_without_times_have_only_row_counts_until_compacted(account: Account) -> None:
     for blob in account.storage.output.values():
         blob.metadata = {key: value for key, value in blob.metadata.items() if key != "times"}
     account.compact(LISTING)
@@ -170,7 +170,7 @@ def test_files_without_times_have_a_number_of_rows_only_until_they_are_compacted
     assert all("minValues" in orjson.loads(add["stats"]) for add in account.table().live.values())
 
 
-def test_new_columns_come_with_a_newer_program_and_stay_with_an_older_one(
+def test_new_columns_stay_in_the_log_of_an_older_program(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account.compact(LISTING)
@@ -213,7 +213,7 @@ def test_a_log_that_lost_something_is_repaired(account: Account, lose: Callable[
 
 
 @pytest.mark.parametrize("lose", [lose_all, lose_the_newest])
-def test_where_replaced_files_are_kept_a_lost_log_stops_that_table_until_it_is_rebuilt(
+def test_with_kept_files_a_lost_log_stops_its_table_until_rebuilt(
     account: Account, lose: Callable[[Account], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     account.compact(replace(LISTING, keep=KEEPING.keep))
@@ -294,7 +294,7 @@ def test_a_log_that_cannot_be_trusted_is_an_alarm_and_left_alone(
     assert account.table().live.keys() == account.files()
 
 
-def test_files_that_were_deleted_by_hand_leave_the_log_at_the_next_run(account: Account) -> None:
+def test_files_deleted_by_hand_leave_the_log_next_run(account: Account) -> None:
     account.compact(LISTING)
     path = min(account.files())
     account.storage.remove_output(FOLDER + path)

@@ -86,7 +86,7 @@ def ran(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
     return status, capsys.readouterr().out
 
 
-def test_it_asks_erases_says_what_is_left_and_the_audit_proves_the_others(
+def test_erase_asks_erases_reports_and_leaves_a_proven_container(
     filled: Exported, unique: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = sources(filled.output)

@@ -154,7 +154,7 @@ def test_older_rows_stay() -> None:
     assert made.audit().status == 0
 
 
-def test_a_file_of_which_nothing_is_left_stays_empty_and_is_compacted_like_others() -> None:
+def test_an_emptied_file_stays_and_is_compacted_like_others() -> None:
     made = filled()
     made.erase(Selection("Source", (HIM, HER)))
     assert not any(made.ids(prefix) for prefix in TABLES)

@@ -64,9 +64,7 @@ def test_what_run_returned_for_is_visible_and_is_not_done_again(storage: Countin
 
 
 @pytest.mark.parametrize("formats", [("parquet",), ("parquet", "json")])
-def test_a_commit_takes_two_calls_for_each_file_and_at_most_three_more(
-    storage: Counting, formats: tuple[str, ...]
-) -> None:
+def test_a_commit_takes_two_calls_per_file_plus_three(storage: Counting, formats: tuple[str, ...]) -> None:
     one = exporter(storage, formats)
     one.run(PARTITION, batch(0))
     for n in range(1, 5):
@@ -107,7 +105,7 @@ def test_after_an_error_the_ledger_is_read_again(storage: Counting) -> None:
     assert "read" in storage.calls
 
 
-def test_quiet_commits_are_made_once_each_though_the_timer_empties_the_list_between_them() -> None:
+def test_quiet_commits_happen_once_although_the_timer_empties_the_list() -> None:
     world = World()
     calls: Counter[str] = Counter()
 
@@ -131,7 +129,7 @@ def test_quiet_commits_are_made_once_each_though_the_timer_empties_the_list_betw
     assert calls == {**per_commit, "read": 2 * 50 + 1 + 2 * 5}
 
 
-def test_a_ledger_that_was_changed_by_another_owner_is_taken_as_it_is(storage: Counting) -> None:
+def test_a_ledger_changed_by_another_owner_is_taken_over(storage: Counting) -> None:
     first, second = exporter(storage), exporter(storage)
     first.run(PARTITION, batch(0))
     second.run(PARTITION, [*batch(0), *batch(1)])
@@ -158,7 +156,7 @@ def test_a_known_ledger_that_is_gone_stops_the_partition(storage: Counting) -> N
     assert NAME not in storage.state
 
 
-def test_an_older_ledger_in_the_place_of_a_known_one_stops_the_partition(storage: Counting) -> None:
+def test_an_older_ledger_stops_its_partition(storage: Counting) -> None:
     one = exporter(storage)
     one.run(PARTITION, batch(0))
     old = storage.state[NAME].data
@@ -168,7 +166,7 @@ def test_an_older_ledger_in_the_place_of_a_known_one_stops_the_partition(storage
         one.run(PARTITION, batch(2))
 
 
-def test_a_ledger_of_a_newer_program_is_refused_and_left_as_it_is(storage: Counting) -> None:
+def test_a_newer_programs_ledger_is_refused_and_left_unchanged(storage: Counting) -> None:
     exporter(storage).run(PARTITION, batch(0))
     newer = storage.state[NAME].data.replace(b'"format":1', b'"format":2')
     storage.put(NAME, newer)

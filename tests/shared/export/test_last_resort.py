@@ -151,7 +151,7 @@ def test_a_batch_leaves_time_for_the_message_that_breaks_it(caplog: pytest.LogCa
     assert deployed.cpu <= deployed.batch
 
 
-def test_a_batch_whose_planning_outlasts_a_run_is_suspect_though_storage_never_failed() -> None:
+def test_a_batch_whose_planning_outlasts_a_run_is_suspect() -> None:
     storage = MemoryStorage(lambda: NOW)
     batch = [envelope(0, record("a")), broken(1, breaking_planner.LINGERS)]
     with pytest.raises(PlanningBroke, match="while the batch was planned") as raising:
@@ -160,7 +160,7 @@ def test_a_batch_whose_planning_outlasts_a_run_is_suspect_though_storage_never_f
     assert storage.output == {}
 
 
-def test_beyond_a_number_an_hour_it_raises_as_the_fault_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_internal_errors_an_hour_raise_instead(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(set_aside, "MAX_BROKEN", 2)
     storage, now = MemoryStorage(lambda: NOW), [NOW]
     batch = [broken(n, breaking_planner.RAISES) for n in range(4)]
@@ -179,7 +179,7 @@ def test_the_limit_is_a_hundred_an_hour() -> None:
     assert set_aside.MAX_BROKEN == 100
 
 
-def test_a_child_plans_as_this_process_does_and_asks_it_for_starts_of_connections() -> None:
+def test_a_child_process_plans_the_same_commit_with_start_times() -> None:
     storage = MemoryStorage(lambda: NOW)
     careful, plain = exporter(storage), MemoryStorage(lambda: NOW)
     batches = [[envelope(0, record("c", 30))], [envelope(1, record("c"))]]
@@ -224,7 +224,7 @@ def raised(error: Exception) -> str:
     return text.replace("RuntimeError: store is down", f"{type(error).__name__}: {error}")
 
 
-def test_what_storage_or_a_ledger_caused_is_no_reason_to_suspect_a_batch() -> None:
+def test_storage_and_ledger_errors_do_not_make_a_batch_suspect() -> None:
     assert not attempts.suspect(None)
     assert not attempts.suspect(context(0, None))
     for error in (OutcomeUnknown("503"), LedgerRolledBack("older"), OutputConflict("other")):

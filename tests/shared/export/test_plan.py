@@ -161,7 +161,7 @@ def test_a_commit_without_files_moves_the_ledger_on() -> None:
     assert commit.ledger.counts.skipped == 1
 
 
-def test_a_batch_is_cut_into_commits_by_size_and_never_inside_an_envelope() -> None:
+def test_a_batch_is_cut_into_commits_between_envelopes() -> None:
     batch = [envelope(n, *(record(f"{n}-{i}") for i in range(5))) for n in range(7)]
     made = commits([batch], policy=ExportPolicy(commit_bytes=2 * len(batch[0].body)))
     assert [one.counts.envelopes for one in made] == [2, 2, 2, 1]
@@ -263,7 +263,7 @@ def test_what_is_refilled_and_lost_again_doubles_nothing() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 10)), max_size=12), st.integers(1, 3000))
-def test_the_rows_do_not_depend_on_how_a_hub_is_batched_redelivered_and_cut(
+def test_rows_do_not_depend_on_batches_redelivery_and_commit_sizes(
     deliveries: list[tuple[int, int]], size: int
 ) -> None:
     hub = [

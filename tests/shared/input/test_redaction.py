@@ -139,7 +139,7 @@ def test_time_grows_with_the_length_alone(hostile: Callable[[int], str]) -> None
     assert spent(400_000) < 16 * spent(100_000) + 0.05, "four times as long; quadratic would be 16 times"
 
 
-def test_a_secret_is_in_no_byte_of_a_commit_but_the_dead_letters() -> None:
+def test_a_secret_is_nowhere_in_a_commit_except_dead_letters() -> None:
     secret = "hunter2hunter2"
     bodies = [record(0, index) for index in range(4)]
     bodies[0]["properties"]["source"] = f"wss://h/p?token={secret}"

@@ -256,7 +256,7 @@ def test_keys_that_no_template_is_made_for(keys: Keys, inner: Keys | None) -> No
     assert not made(keys, inner)
 
 
-def test_a_template_that_cannot_grow_gives_way_to_one_for_what_came_last() -> None:
+def test_a_full_template_gives_way_to_a_newer_one() -> None:
     log, row = ("time", "correlationId", "eventName"), ("TimeGenerated", "CorrelationId", "EventName", "Type")
     template = grown(grown(None, [(log, None)]), [(row, None)])
     assert template

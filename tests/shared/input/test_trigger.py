@@ -73,7 +73,7 @@ def test_envelopes_keep_order_sequence_and_body() -> None:
 
 
 @pytest.mark.parametrize("missing", ["PartitionId", "FullyQualifiedNamespace", "EventHubName"])
-def test_a_batch_that_does_not_say_where_it_is_from_is_an_error(missing: str) -> None:
+def test_a_batch_without_its_origin_is_an_error(missing: str) -> None:
     context = {name: value for name, value in CONTEXT.items() if name != missing}
     with pytest.raises(TriggerError, match=missing.lower()):
         trigger.read([Event({"PartitionContext": context})])

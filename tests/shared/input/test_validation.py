@@ -322,7 +322,7 @@ def test_integers_stay_as_they_are() -> None:
     ]
 
 
-def test_a_malformed_record_is_rejected_with_its_text_or_skipped_where_it_is_foreign() -> None:
+def test_a_malformed_record_is_rejected_or_skipped_if_foreign() -> None:
     bad, foreign = b'{"a":NaN}', b'{"category": "GatewayLogs", "v": NaN}'
     ours = orjson.dumps(LOG)[:-1] + b',"v":Infinity}'
     validated = run(b'{"records":[' + b",".join([orjson.dumps(LOG), bad, foreign, ours]) + b"]}")
@@ -412,7 +412,7 @@ def test_the_bounds_of_a_plausible_time_are_settings() -> None:
     assert {reason for _, reason, _ in reasons(validated)} == {Reason.IMPLAUSIBLE_TIME}
 
 
-def test_as_many_envelopes_are_taken_as_the_limit_holds_inflated_and_one_at_least() -> None:
+def test_envelopes_are_taken_up_to_the_inflated_limit_at_least_one() -> None:
     for body in (orjson.dumps(LOG), orjson.dumps(LOG | {"Level": "x" * 20_000})):
         size, packed = len(body), gzip.compress(body)
         assert run(body, packed, body, policy=ExportPolicy(commit_bytes=2 * size)).taken == 2
@@ -421,7 +421,7 @@ def test_as_many_envelopes_are_taken_as_the_limit_holds_inflated_and_one_at_leas
     assert run().taken == 0
 
 
-def test_a_body_that_cannot_be_inflated_is_rejected_among_others_and_told_why() -> None:
+def test_a_body_that_cannot_be_inflated_is_rejected_with_the_reason() -> None:
     body = orjson.dumps(LOG)
     cut, large = gzip.compress(body)[:-9], gzip.compress(b" " * 1000 + body)
     for order in ([body, cut, body, large], [cut, large, body, body], [large, body, body, cut]):

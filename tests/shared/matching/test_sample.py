@@ -101,7 +101,7 @@ def test_an_hour_with_too_many_files_waits_for_compaction(
     assert (found.hour // HOUR % 24, found.rows, found.matched) == (6, 1, 1)
 
 
-def test_of_a_compacted_hour_only_the_row_groups_with_the_lowest_ids_are_read(
+def test_only_row_groups_with_the_lowest_ids_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = [f"{number:05}" for number in range(20_000)]

@@ -33,7 +33,7 @@ def old() -> Ledger:
 
 @pytest.mark.parametrize("first", [40, 99, 100, 150], ids=["below", "the last", "next", "above"])
 @pytest.mark.parametrize("timer_first", [True, False])
-def test_what_was_delivered_is_the_new_hubs_and_all_before_is_a_gap(
+def test_delivered_events_are_the_new_hubs_and_earlier_ones_gaps(
     old: Ledger, first: int, *, timer_first: bool
 ) -> None:
     ledger = with_hub_created(old, CREATED) if timer_first else old
@@ -64,7 +64,7 @@ def test_what_was_lost_of_the_new_hub_is_refilled_from_it(old: Ledger) -> None:
     assert verdict_on(ledger, envelopes(150, 150, 1500)[0]) is Verdict.LOST
 
 
-def test_what_an_owner_of_the_old_hub_commits_late_stays_the_old_ones(old: Ledger) -> None:
+def test_late_commits_of_an_old_hubs_owner_stay_the_old_hubs(old: Ledger) -> None:
     empty = with_hub_created(Ledger(ledger_id="l", partition="ns/hub/0"), 1)
     new_first = committed(committed(empty, envelopes(0, 0, 1500)), envelopes(1, 4, 500))
     after = with_hub_created(new_first, CREATED)
@@ -74,7 +74,7 @@ def test_what_an_owner_of_the_old_hub_commits_late_stays_the_old_ones(old: Ledge
     assert with_hub_created(late, CREATED).incarnation.gaps == ((0, 99),)
 
 
-def test_events_passed_in_the_old_hub_are_no_gap_of_the_new_one() -> None:
+def test_events_skipped_in_the_old_hub_are_no_new_gap() -> None:
     empty = with_hub_created(Ledger(ledger_id="l", partition="ns/hub/0"), 1)
     passed = with_skipped(empty, 9, 500 * SECOND)
     after = with_hub_created(passed, CREATED)
@@ -89,7 +89,7 @@ def test_events_passed_in_the_old_hub_are_no_gap_of_the_new_one() -> None:
     assert committed(fast, envelopes(4, 9, 600)).incarnation.number == 1
 
 
-def test_gaps_that_the_new_hub_filled_too_early_are_the_old_ones_again() -> None:
+def test_gaps_filled_too_early_by_the_new_hub_come_back() -> None:
     ledger = committed(
         with_hub_created(Ledger(ledger_id="l", partition="ns/hub/0"), 1), envelopes(10, 99, 500)
     )

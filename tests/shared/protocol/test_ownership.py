@@ -153,7 +153,7 @@ def test_processes_that_claim_at_the_same_time_agree_on_one(another: Pair) -> No
     owner(second).check("export_logs")
 
 
-def test_what_was_found_right_is_not_asked_for_a_minute_and_then_again() -> None:
+def test_a_correct_owner_is_checked_again_after_a_minute() -> None:
     now = [0]
     counting = CountingStorage()
     one = owner(counting, now=lambda: now[0])

@@ -56,7 +56,7 @@ def test_what_was_published_and_then_deleted_is_done(storage: MemoryStorage, com
     assert not storage.visible(listed(commit)[0])
 
 
-def test_what_expired_before_it_was_published_is_noted_as_lost_with_its_sequence_numbers(
+def test_files_that_expired_unpublished_are_lost_with_their_sequence_numbers(
     storage: MemoryStorage, commit: CommitPlan, caplog: pytest.LogCaptureFixture
 ) -> None:
     storage.stage(commit.files[1:])
@@ -80,7 +80,7 @@ def test_blocks_that_are_gone_under_a_changed_ledger_mean_begin_again(
         publish(storage, NAME, commit.ledger, etag, LATER)
 
 
-def test_a_file_that_is_lost_keeps_the_exact_sequence_numbers_of_its_commit() -> None:
+def test_a_lost_file_keeps_its_commits_sequence_numbers() -> None:
     file = PendingFile(
         name="parquet/T/date=2026-11-20/hour=10/x.parquet",
         block_ids=("b",),

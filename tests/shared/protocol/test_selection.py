@@ -55,7 +55,7 @@ def test_before_any_hub_was_re_created_nothing_is_stale() -> None:
     assert verdict_on(rewound, envelope(3, 1)) is Verdict.NEW
 
 
-def test_what_came_between_two_hubs_that_were_seen_is_quarantined_and_no_duplicate() -> None:
+def test_events_between_two_known_hubs_are_quarantined_not_duplicates() -> None:
     twice = ledger(envelope(0, 10), envelope(1, 50)).with_new_incarnation(1000 * SECOND)
     assert verdict_on(twice, envelope(1, 50)) is Verdict.DUPLICATE
     assert verdict_on(twice, envelope(1, 500)) is Verdict.STALE
@@ -162,7 +162,7 @@ def test_an_envelope_belongs_to_the_last_hub_that_began_before_it() -> None:
     assert older(first_unknown, envelope(0, 1)) == 0
 
 
-def test_what_is_lost_in_other_folders_goes_into_a_commit_of_its_own() -> None:
+def test_lost_records_of_other_folders_get_a_separate_commit() -> None:
     committed = ledger(*(envelope(n, n + 1) for n in range(4)))
     lost = tuple(
         Lost(folder=folder, incarnation=0, sequences=sequences)

@@ -83,7 +83,7 @@ def test_what_began_ended_and_was_open_is_counted_as_by_hand(tmp_path: Path) -> 
         assert peaks[point] == most
 
 
-def test_a_connection_without_a_row_is_open_until_an_event_that_closes_others(tmp_path: Path) -> None:
+def test_a_connection_without_a_row_stays_open_until_a_closing_event(tmp_path: Path) -> None:
     made.write(tmp_path, CONNECTIONS, [made.connection("a", BEGIN + 10, 5, ClosingEvent="Bye")], "EndTime")
     records = [
         made.record("a", BEGIN + 10, 1),

@@ -136,7 +136,7 @@ class Restless(CountingStorage):
         return super().call(kind, name, effect)
 
 
-def test_files_that_are_replaced_all_the_time_are_an_error_in_the_end(tmp_path: Path) -> None:
+def test_endlessly_replaced_files_end_in_an_error(tmp_path: Path) -> None:
     storage, output = Restless(), tmp_path / "report.html"
     storage.output[f"parquet/{RECORDS.name}/date=2030-03-17/hour=17/a.parquet"] = Output(b"x")
     with pytest.raises(FileGone, match="was deleted or compacted in the meantime: try again"):

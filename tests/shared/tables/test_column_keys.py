@@ -47,7 +47,7 @@ def test_a_key_may_be_given_twice_to_one_column(text: str) -> None:
     assert not list(problems([RECORDS], parse(text)))
 
 
-def test_only_the_named_table_gets_a_key_and_the_registry_does_not_change() -> None:
+def test_only_the_named_table_gets_a_key() -> None:
     mine, other = parse(f"{NAME}.EventName=x"), parse("Other.EventName=x")
     (table,) = of_categories([CATEGORY], mine)
     assert [column.name for column in table.columns if column.more_keys] == ["EventName"]

@@ -99,7 +99,7 @@ def database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kathmandu"])
-def test_each_connection_has_one_row_with_its_earliest_request_if_there_is_one(
+def test_each_connection_has_one_row_with_its_earliest_request(
     zone: str, database: duckdb.DuckDBPyConnection
 ) -> None:
     database.execute(f"SET TimeZone = '{zone}'")

@@ -149,7 +149,7 @@ def test_synapse_finds_folders_by_the_stars_of_its_path() -> None:
 
 
 @pytest.mark.parametrize("render", [views.duckdb, views.spark, views.fabric, views.synapse, views.kql])
-def test_the_plain_name_is_the_newest_and_the_folder_is_in_the_window(render: object) -> None:
+def test_the_plain_name_is_the_newest_revision_and_prunes_folders(render: object) -> None:
     assert callable(render)
     made = str(render(CONNECTIONS, "place"))
     assert made.index(CONNECTIONS.name) < made.rindex("ApiManagementWebSocketConnections")

@@ -171,7 +171,7 @@ def test_every_form_of_the_standard_that_clients_use_is_decoded(data: bytes, val
     assert end == len(data) == skip(data, 0)
 
 
-def test_an_empty_list_is_never_list0_and_a_small_descriptor_is_one_octet() -> None:
+def test_empty_lists_and_small_descriptors_are_encoded_as_dotnet_expects() -> None:
     assert encode([]) == b"\xc0\x01\x00"
     assert encode(Described(ULong(0x24), [])) == b"\x00\x53\x24\xc0\x01\x00"
 

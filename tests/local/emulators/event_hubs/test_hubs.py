@@ -12,7 +12,7 @@ def closed(hub: Hub) -> Hub:
     return hub
 
 
-def test_a_hub_keeps_its_identity_and_can_get_more_partitions_but_never_fewer(tmp_path: Path) -> None:
+def test_a_hub_keeps_its_identity_and_never_loses_partitions(tmp_path: Path) -> None:
     first = closed(open_hub(tmp_path, "Logs", 2))
     again = closed(open_hub(tmp_path, "logs", 3))
     assert again.created_at_ms == first.created_at_ms

@@ -42,7 +42,7 @@ sent_messages = st.builds(
 
 @settings(deadline=None)
 @given(sent_messages)
-def test_an_event_is_delivered_as_it_was_sent_with_the_broker_s_annotations(message: Message) -> None:
+def test_an_event_arrives_as_sent_with_the_brokers_annotations(message: Message) -> None:
     sent = decode_payload(memoryview(encoded(message)))
     assert delivered(encoded(message)) == sent._replace(
         message_annotations={**OURS, **(sent.message_annotations or {})}, delivery_annotations=None

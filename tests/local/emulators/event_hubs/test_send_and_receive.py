@@ -44,7 +44,7 @@ def test_the_sync_clients_receive_what_they_sent(broker: BrokerProcess) -> None:
     assert bodies(received) == sent
 
 
-def test_the_aio_clients_receive_what_they_sent_also_what_is_sent_while_they_read(
+def test_the_aio_clients_receive_what_is_sent_before_and_while_reading(
     broker: BrokerProcess,
 ) -> None:
     sent = [f"event {number}".encode() for number in range(20)]
@@ -176,7 +176,7 @@ def test_the_properties_of_a_hub_and_its_partitions(broker: BrokerProcess) -> No
     assert not filled["is_empty"]
 
 
-def test_the_last_enqueued_event_comes_with_every_event_to_who_asks_for_it(broker: BrokerProcess) -> None:
+def test_the_last_enqueued_event_comes_along_on_request(broker: BrokerProcess) -> None:
     send(broker, ["a", "b", "c"])
     tracked = read(broker, 3, track_last_enqueued_event_properties=True)
     plain = read(broker, 3)

@@ -165,7 +165,7 @@ def test_a_management_request_brings_its_own_token(broker: BrokerProcess) -> Non
         assert refusal(peer)[0] == "amqp:unauthorized-access"
 
 
-def test_an_unknown_entity_is_reported_in_the_words_that_dotnet_clients_look_for(
+def test_an_unknown_entity_is_reported_as_dotnet_clients_expect(
     broker: BrokerProcess,
 ) -> None:
     with Peer(broker) as peer:

@@ -23,7 +23,7 @@ def test_a_reader_starts_where_it_asks_to(broker: BrokerProcess) -> None:
     assert bodies(read(broker, 1, position="@latest", inclusive=True)) == [b"5"]
 
 
-def test_from_the_end_and_from_the_last_event_on_there_is_only_what_comes(broker: BrokerProcess) -> None:
+def test_from_the_end_or_the_last_event_only_new_events_come(broker: BrokerProcess) -> None:
     send(broker, ["old"])
     (old,) = read(broker, 1)
     positions: tuple[Any, ...] = ("@latest", old.offset)

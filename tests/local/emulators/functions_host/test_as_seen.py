@@ -127,7 +127,7 @@ def test_batches_are_grouped_by_number_and_time(app: App) -> None:
     assert max(len(call["sequences"]) for call in app.notes("begin")) <= 256
 
 
-def test_after_a_claim_the_first_partial_batch_waits_if_the_checkpoint_is_young(app: App) -> None:
+def test_a_first_partial_batch_waits_if_the_checkpoint_is_young(app: App) -> None:
     app.write_host_json(minEventBatchSize=64, maxEventBatchSize=64, maxWaitTime="00:00:10")
     app.send(*events(64))
     with app.host() as host:

@@ -131,7 +131,7 @@ def test_a_killed_host_takes_its_worker_along_and_the_next_redelivers(app: App) 
     assert [call["sequences"] for call in app.notes("end")] == [[0], [1]]
 
 
-def test_a_killed_worker_fails_its_invocation_and_a_new_one_serves_the_retry(app: App) -> None:
+def test_a_new_worker_serves_the_retry_of_a_killed_one(app: App) -> None:
     app.send(b"0")
     app.switch("hold")
     with app.host(RETRY="-1") as host:

@@ -8,7 +8,7 @@ from azure.storage.blob import ContainerClient
 from .conftest import App
 
 
-def test_a_timer_fires_on_schedule_and_on_demand_in_one_host_at_a_time(app: App) -> None:
+def test_a_timer_fires_scheduled_and_invoked_in_one_host_only(app: App) -> None:
     app.settings |= {"HUB": "", "TIMER": "*/1 * * * * *"}
     with app.host("one") as one, app.host("two") as two:
         first, other = (one, two) if app.wait_for("tick")[0]["host"] == "one" else (two, one)
