@@ -28,16 +28,16 @@ SOFT_DELETE = timedelta(days=7)
 """How long the templates keep deleted files."""
 MORE = """
 It rewrites files without the rows whose column has exactly this value, removes connections that have it from
-the state table, and removes the bodies of dead letters that mention it. It shows what it found, and asks.
-The audit proves what is left. It is safe to run beside the app. Files that were committed within
-COMPACT_QUIET are left for another run. The output says what this command does not erase (docs/erase.md).
+the state table, and removes the bodies of dead letters that mention it. It shows what it found and
+asks before it erases. The audit proves what is left. It is safe to run beside the app.
+Files that were committed within COMPACT_QUIET are left for another run. The output says what this command does not erase (docs/erase.md).
 Give the COMPACT_…, DELTA_LOG, HASH_… and EVENT_HUB_RETENTION settings if they differ from the defaults.
 Exit status: 0 nothing is left, 1 something is left or nothing was changed, 2 the command failed.
 """
 
 
 def declare(commands: Any) -> None:
-    """Adds it to the command line."""
+    """Adds the command to the command line."""
 
     def run(options: argparse.Namespace) -> int:
         config = configured()
@@ -114,7 +114,7 @@ def erase(
     dry_run: bool,
     yes: bool,
 ) -> int:
-    """Shows what matches, and erases it once confirmed. `retention`: of the hub; 0 if it is not known."""
+    """Shows what matches, and erases it once confirmed. `retention`: of the hub; 0 if unknown."""
     Ownership(storage, "", now, new_id).check("compact_logs")
     eraser = Eraser(storage, policy, selection, now, new_id)
     states = (storage, NestedStorage(storage))
@@ -164,7 +164,7 @@ def _shown(found: Erased, waiting: list[StateMatches]) -> list[str]:
 
 
 def _problems(found: Erased, waiting: list[StateMatches]) -> bool:
-    """Prints what is left; whether there is anything."""
+    """Prints what is left; returns whether anything is."""
     problems: list[str] = []
     for reason in sorted(set(found.left.values())):
         names = [name for name, why in found.left.items() if why == reason]
@@ -184,7 +184,7 @@ def _problems(found: Erased, waiting: list[StateMatches]) -> bool:
 
 
 def _not_erased(selection: Selection, retention: timedelta, found: Erased) -> Iterator[str]:
-    """What this command does not erase, and when it is gone."""
+    """Returns sentences about what this command does not erase, and when that is deleted."""
     yield (
         "replaced files that soft delete keeps: for 7 days in the templates, "
         f"until {_day(now(), SOFT_DELETE)}"

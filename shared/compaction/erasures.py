@@ -13,7 +13,7 @@ from shared.protocol.storage import BlobInfo, Storage
 
 FORMAT = 1
 PREFIX = "erasures/"
-"""What the names of these blobs in the state container begin with."""
+"""Prefix of these blobs in the state container."""
 GATHERED = 5_000
 """Maximum number of files in one document."""
 TRIES = 5
@@ -25,9 +25,9 @@ class ErasedFile(Data):
     name: str
     sha256: str
     erased: int
-    """How many rows the replaced files had, as they were exported, that this one does not have."""
+    """Number of rows that the exported files had and this one lacks."""
     letters: int = 0
-    """Dead letters in it whose bodies were erased."""
+    """Number of dead letters in it whose bodies were erased."""
 
 
 class Erasures(Document):
@@ -38,13 +38,13 @@ class Erasures(Document):
 
 
 def note(storage: Storage, file: ErasedFile, commit_id: str) -> None:
-    """Notes a file before the swap that makes it visible is committed. Raises StorageError."""
+    """Records a file before the swap that makes it visible is committed. Raises StorageError."""
     name = f"{PREFIX}{commit_id}.json"
     storage.put(name, documents.dump(Erasures(files=(file,)), name))
 
 
 def known(storage: Storage) -> dict[str, ErasedFile]:
-    """All of them, by name. Raises LedgerError, StorageError."""
+    """Returns all recorded files by name. Raises LedgerError, StorageError."""
     for _ in range(TRIES):
         names = storage.names(PREFIX)
         found: dict[str, ErasedFile] = {}
@@ -58,7 +58,7 @@ def known(storage: Storage) -> dict[str, ErasedFile]:
 
 
 def gather(storage: Storage, new_id: str) -> None:
-    """Puts the notes of single files together, so that an audit reads few documents."""
+    """Combines the documents of single files, so that an audit reads few of them."""
     names = storage.names(PREFIX)
     read = zip(names, storage.read_all(names), strict=True)
     found = {name: documents.parse(Erasures, blob.data, name, FORMAT).files for name, blob in read if blob}
@@ -71,7 +71,7 @@ def gather(storage: Storage, new_id: str) -> None:
 
 
 def vouched(file: BlobInfo, erasures: Mapping[str, ErasedFile]) -> bool:
-    """Whether this is a file as it was noted."""
+    """Whether a file is exactly as it was recorded."""
     noted = erasures.get(file.name)
     return (
         noted is not None
@@ -82,7 +82,7 @@ def vouched(file: BlobInfo, erasures: Mapping[str, ErasedFile]) -> bool:
 
 
 def erased(file: BlobInfo) -> int:
-    """How many rows its metadata say were erased."""
+    """Returns the number of erased rows according to its metadata."""
     number = file.metadata.get("erased", "0")
     return int(number) if number.isdecimal() else 0
 

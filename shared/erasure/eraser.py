@@ -1,4 +1,4 @@
-"""Replaces the files that hold what is to be erased by files without it: the imperative shell."""
+"""Replaces files that hold matching rows with files without them. The imperative shell."""
 
 import logging
 from collections import Counter
@@ -26,7 +26,7 @@ from shared.tables.registry import table_of
 from shared.timeunits import HOUR, microseconds
 
 ATTEMPTS = 20
-"""How often compaction may be faster in one folder."""
+"""Maximum number of attempts in a folder that compaction keeps changing."""
 
 type Progress = Callable[[str, int, int], None]
 
@@ -35,26 +35,26 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Erased:
-    """What was found, or erased."""
+    """The result of a search or an erasure."""
 
     rows: Counter[str] = field(default_factory=Counter)
-    """By table with its format (`parquet/…`); of dead letters, how many."""
+    """Matching rows by format and table (`parquet/…`), and matching dead letters."""
     files: Counter[str] = field(default_factory=Counter)
     left: dict[str, str] = field(default_factory=dict)
-    """By file that holds what is to be erased and cannot be replaced now: why."""
+    """Matching files that cannot be replaced now, each with the reason."""
     until: int = 0
-    """When the last of the files that are too young may be replaced, µs since 1970 UTC."""
+    """When the last of the files that are too recent may be replaced (µs since 1970 UTC)."""
     kept: int = 0
-    """Replaced files with such rows that stay for readers of older snapshots of a Delta table."""
+    """Replaced files with matching rows that are kept for readers of older Delta snapshots."""
     kept_until: int = 0
-    """When the last of them is deleted, µs since 1970 UTC."""
+    """When the last of the kept files is deleted (µs since 1970 UTC)."""
     unreadable: list[str] = field(default_factory=list)
     """Files that could not be searched, with the reason."""
     alarms: list[str] = field(default_factory=list)
 
 
 class Eraser(Compactor):
-    """Replaces files by the swap of compaction. Running exporters, timers and compactors do not mind."""
+    """Replaces files with the swap of compaction. Safe while exporters, timers and compactors run."""
 
     def __init__(
         self,
@@ -64,13 +64,13 @@ class Eraser(Compactor):
         now: Callable[[], int],
         new_id: Callable[[], str],
     ) -> None:
-        """As `Compactor`."""
+        """Takes the arguments of `Compactor`, and the rows to erase."""
         super().__init__(storage, policy, now, new_id)
         self._selection = selection
         self._logs: DeltaTables | None = None
 
     def find(self, progress: Progress) -> Erased:
-        """What a run would erase. Writes nothing."""
+        """Returns what a run would erase. Writes nothing."""
         found, kept = Erased(), self._kept()
         for number, (_, listed) in enumerate(self._folders()):
             progress("search", number, 0)
@@ -79,7 +79,7 @@ class Eraser(Compactor):
         return found
 
     def erase(self, progress: Progress) -> Erased:
-        """Replaces every file that holds what is to be erased, as far as it may be replaced now.
+        """Replaces every matching file that may be replaced now.
 
         Files that appear after their folder was searched are not covered. Raises StorageError: what was
         replaced until then stays so.
@@ -98,7 +98,7 @@ class Eraser(Compactor):
     # -- folders -----------------------------------------------------------------------------------
 
     def _folders(self) -> Iterator[tuple[str, list[BlobInfo]]]:
-        """Folders that may hold such rows, with their files."""
+        """Yields folders that may hold matching rows, with their files."""
         prefixes = [
             f"{format_}/{table.name}/date=" for format_ in FORMATS for table in tables(self._selection.column)
         ]
@@ -112,7 +112,7 @@ class Eraser(Compactor):
                     yield folder, list(group)
 
     def _matching(self, listed: Sequence[BlobInfo], found: Erased) -> Iterator[tuple[BlobInfo, int]]:
-        """The files of this program that hold what is to be erased, and how much of it."""
+        """Yields the matching files of this program, each with the number of matches."""
         for file in listed:
             if not file.visible or not _is_ours(file):
                 continue
@@ -132,7 +132,7 @@ class Eraser(Compactor):
                 yield file, rows
 
     def _folder(self, folder: str, done: Erased) -> None:
-        """Replaces the files of a folder one by one, from the newest state of compaction on."""
+        """Replaces the files of a folder one at a time, starting from the newest state of compaction."""
         summary = CompactionSummary()
         for attempt in range(1, ATTEMPTS + 1):
             found = Erased()
@@ -197,7 +197,7 @@ class Eraser(Compactor):
     def _judge(
         self, file: BlobInfo, rows: int, kept: dict[str, int], pending: set[str], found: Erased
     ) -> bool:
-        """Whether a file may be replaced now; notes what it holds, or why it may not."""
+        """Whether a file may be replaced now; records its matches, or why it may not."""
         quiet = microseconds(self._policy.quiet)
         committed = int(file.metadata["committed_at"])
         if file.name in kept:
@@ -219,7 +219,7 @@ class Eraser(Compactor):
         return file.name not in found.left
 
     def _kept(self) -> dict[str, int]:
-        """The files that compaction replaced and left in their folders, and when each is deleted at last."""
+        """Returns the files that compaction replaced but kept, and when each is deleted."""
         state, _ = self._load()
         kept: dict[str, int] = {}
         for name in state.delta:

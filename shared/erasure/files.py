@@ -1,4 +1,4 @@
-"""Counts the rows and dead letters of a file that are erased, and stages the file without them."""
+"""Counts the matching rows and dead letters of a file, and stages the file without them."""
 
 from base64 import b64decode
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ MAX_INFLATED = 64 * MiB
 
 
 def matches(storage: Storage, selection: Selection, file: BlobInfo) -> int:
-    """How many rows or dead letters of a file are to be erased. Raises DamagedFile, StorageError."""
+    """Returns the number of matching rows or dead letters of a file. Raises DamagedFile, StorageError."""
     if file.name.startswith(f"{DEAD_LETTERS}/"):
         return sum(_is_hit(selection, line) for line in contents.lines(storage, file))
     table = _table(file)
@@ -55,7 +55,7 @@ def without(
     stamp: Stamp,
     compression: Compression,
 ) -> PendingFile:
-    """Stages a file without what is to be erased, under another name. Raises DamagedFile."""
+    """Stages a file without its matching rows under another name. Raises DamagedFile."""
     if file.name.endswith(".parquet"):
         table = _table(file)
         staged, _ = rewriting.rewrite(
@@ -66,7 +66,7 @@ def without(
 
 
 def _text(storage: Storage, selection: Selection, file: BlobInfo, name: str, stamp: Stamp) -> PendingFile:
-    """The same of JSON Lines."""
+    """Does the same for JSON Lines."""
     fetched = contents.Fetched(storage, file)
     if contents.sha256(fetched, file) != file.metadata["sha256"]:
         raise DamagedFile(f"{file.name}: its bytes are not those that were written: see the audit")
@@ -105,7 +105,7 @@ def _text(storage: Storage, selection: Selection, file: BlobInfo, name: str, sta
 
 
 class _Counted:
-    """What was left out of a file so far, and what is left."""
+    """Counts the lines that were omitted so far, and those that remain."""
 
     def __init__(self, erased: int, letters: int) -> None:
         self.erased, self.letters, self.rows = erased, letters, 0
@@ -126,7 +126,7 @@ def _rows(
 def _letters(
     selection: Selection, fetched: contents.Fetched, file: BlobInfo, counted: _Counted
 ) -> Iterator[bytes]:
-    """All lines, so that the counts of rejections stay proven."""
+    """Yields all lines, so that the audit still finds the counted rejections."""
     for line in contents.texts(fetched, file):
         letter = json_lines.parse_line(line)
         counted.rows += 1

@@ -1,4 +1,4 @@
-"""Decides which rows and dead letters are erased, by a column and the values that it may hold. Pure."""
+"""Decides which rows and dead letters are erased, by a column and its values. Pure."""
 
 import json
 import re
@@ -20,11 +20,11 @@ from shared.tables.registry import TABLES
 
 _LITERAL = re.compile(r'"(?:[^"\\]++|\\.?+)*+"', re.DOTALL)
 DEPTH = 4
-"""JSON in a string of JSON, and so on: how deep a message is searched."""
+"""Maximum depth of JSON inside strings of JSON that is searched."""
 
 
 def columns() -> list[str]:
-    """The columns by which rows can be chosen: texts of records."""
+    """Returns the columns by which rows can be chosen: the text columns of records."""
     return sorted(
         {
             column.name
@@ -36,7 +36,7 @@ def columns() -> list[str]:
 
 
 def tables(column: str) -> list[Table]:
-    """The tables that have this column."""
+    """Returns the tables that have this column."""
     return [table for table in TABLES.values() if any(one.name == column for one in table.columns)]
 
 
@@ -46,34 +46,34 @@ class Selection:
 
     column: str
     values: tuple[str, ...]
-    """As the records say them. Dead letters are searched for them."""
+    """The values as records contain them. Dead letters are searched for them."""
     hashes: tuple[str, ...] = ()
-    """What HASH_COLUMNS made of them."""
+    """Their hashes under HASH_KEY."""
     since: int = 0
-    """µs since 1970 UTC. Compared with the time column of rows, and with the arrival of dead letters."""
+    """Only rows whose time column, and dead letters whose arrival, is not earlier (µs since 1970 UTC)."""
 
     @cached_property
     def _held(self) -> frozenset[str]:
-        """What a row of records may hold."""
+        """The values that a row of records may hold."""
         return frozenset((*self.values, *self.hashes))
 
     @cached_property
     def _cut(self) -> frozenset[str]:
-        """What a row of connections may hold, which cuts long texts."""
+        """The values that a row of connections may hold; long texts are truncated there."""
         return frozenset(text_limits.kept(value, self.column) for value in self._held)
 
     def _of(self, table: Table) -> frozenset[str]:
         return self._cut if table is CONNECTIONS else self._held
 
     def rows(self, table: Table, rows: pa.Table) -> pa.Array:
-        """Says of each row of a table of Parquet files whether it is erased."""
+        """Returns for each row of a Parquet table whether it is erased."""
         if self.column not in rows.column_names:
             return pa.repeat(pa.scalar(value=False), rows.num_rows)
         found = self._in(rows[self.column], self._of(table))
         return pa.array(found & (integers(rows[table.time_column]) >= self.since))
 
     def state(self, rows: pa.Table) -> Array:
-        """The same of rows of the state table, or of observations; by the time of the last record."""
+        """Does the same for rows of the state table and for observations, by the time of the last record."""
         if self.column not in rows.column_names:
             return np.zeros(rows.num_rows, bool)
         found: Array = self._in(rows[self.column], self._cut) & (np.asarray(rows["last"]) >= self.since)
@@ -85,7 +85,7 @@ class Selection:
         return np.asarray(pc.is_in(whole(column.cast(pa.string())), value_set=wanted))
 
     def may_hold(self, table: Table, statistics: Any) -> bool:
-        """Whether a row group may hold a value, by the column's statistics (None: there are none)."""
+        """Whether a row group may hold a value, by the column's statistics (None if it has none)."""
         if statistics is None or not statistics.has_min_max:
             return True
         return any(statistics.min <= value <= statistics.max for value in self._of(table))
@@ -100,7 +100,7 @@ class Selection:
     # -- dead letters ------------------------------------------------------------------------------
 
     def letter(self, letter: Mapping[str, Any], body: bytes) -> bool:
-        """Whether a dead letter is erased, given its body: it has a value anywhere, as a word of its own."""
+        """Whether a dead letter is erased: its body contains a value as a separate word."""
         if moment(letter["enqueued"]) < self.since:
             return False
         texts = [str(one.get(name, "")) for one in letter["rejections"] for name in ("message", "text")]
@@ -126,7 +126,7 @@ class Selection:
 
 
 def _escaped(text: str) -> Iterator[str]:
-    """What the string literals of a text say that hold escapes: the text itself shows the others."""
+    """Returns the decoded string literals of a text that contain escapes."""
     for found in _LITERAL.finditer(text) if "\\" in text else ():
         if "\\" in found[0]:
             try:
@@ -136,12 +136,12 @@ def _escaped(text: str) -> Iterator[str]:
 
 
 def moment(text: str) -> int:
-    """µs since 1970 UTC of a time as JSON Lines have it."""
+    """Converts a time of JSON Lines to µs since 1970 UTC."""
     return int(np.datetime64(text.removesuffix("Z"), "us").astype(np.int64))
 
 
 def without_body(letter: Mapping[str, Any]) -> dict[str, Any]:
-    """What is left of an erased dead letter: where it came from, and how many records had which reason."""
+    """Returns the rest of an erased dead letter: its origin, and the number of records for each reason."""
     kept = ("partition", "sequence", "enqueued", "incarnation", "rejected_indexes", "counts")
     return {
         **{name: letter[name] for name in kept},

@@ -1,4 +1,4 @@
-"""Erases connections from the state table, so that no row is written of them any more."""
+"""Erases connections from the state table, so that no more rows are written for them."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,13 +17,13 @@ from shared.protocol.stamp import Stamp
 from shared.protocol.storage import Storage
 
 ATTEMPTS = 20
-"""How often the timer may be faster."""
+"""Maximum number of attempts while the timer keeps changing the state table."""
 CHUNK = 64
 
 
 @dataclass(frozen=True, slots=True)
 class StateMatches:
-    """What the state of connections holds of what is to be erased."""
+    """The matches in the state of connections."""
 
     connections: int = 0
     """Rows of the state table."""
@@ -32,7 +32,7 @@ class StateMatches:
 
 
 def find(storage: Storage, selection: Selection) -> StateMatches:
-    """Counts them. Raises StorageError, LedgerError, DamagedFile."""
+    """Counts the matches. Raises StorageError, LedgerError, DamagedFile."""
     before = _manifest(storage)
     rows = sum(int(selection.state(_read(storage, part)).sum()) for part in before.parts)
     waiting = 0
@@ -46,7 +46,7 @@ def find(storage: Storage, selection: Selection) -> StateMatches:
 
 
 def forget(storage: Storage, stamp: Callable[[], Stamp]) -> None:
-    """Takes merged observations off the ledgers, so that the timer deletes them soon.
+    """Removes merged observations from the ledgers, so that the timer deletes them soon.
 
     A partition that is at rest lists its last ones until its next commit.
     """
@@ -73,7 +73,7 @@ def _ledgers(storage: Storage) -> Iterator[tuple[str, Ledger, str]]:
 
 
 def erase(storage: Storage, selection: Selection, stamp: Callable[[], Stamp]) -> int:
-    """Erases rows of the state table; how many. Raises PreconditionFailed if the timer is always faster."""
+    """Erases rows of the state table; returns their number. Raises PreconditionFailed if the timer wins."""
     for attempt in range(1, ATTEMPTS + 1):
         blob = storage.read(manifest.NAME)
         if blob is None:
@@ -98,7 +98,7 @@ def erase(storage: Storage, selection: Selection, stamp: Callable[[], Stamp]) ->
 def _parts(
     storage: Storage, selection: Selection, before: Manifest, stamp: Stamp
 ) -> Iterator[tuple[Part | None, int]]:
-    """Each part without what is erased (None: nothing is left of it), and how many rows were."""
+    """Returns each part without its matches (None if nothing is left), and the number of erased rows."""
     for number, part in enumerate(before.parts):
         rows = _read(storage, part)
         hits = selection.state(rows)

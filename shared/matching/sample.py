@@ -25,17 +25,17 @@ from shared.tables.registry import TABLES
 from shared.timeunits import DAY, HOUR, SECOND
 
 ROWS = 1000
-"""Rows of a sample, at most."""
+"""Maximum number of rows in a sample."""
 REACH = 3 * HOUR
-"""How long before the sampled hour its rows may have begun: it bounds the folders of the joined table."""
+"""How long before the sampled hour its rows may have begun; limits the folders that are read."""
 SETTLED = HOUR
-"""How long after the end of an hour most of its records have arrived, by either way."""
+"""How long after the end of an hour most records of both tables have arrived."""
 HOURS = 12
-"""Hours that are tried, the newest first."""
+"""Number of hours that are tried, newest first."""
 FILES = 300
-"""Files of the joined table that are read, at most. An hour that needs more waits for compaction."""
+"""Maximum number of files of the joined table that are read; an hour with more waits for compaction."""
 TRIES = 3
-"""Attempts while compaction replaces the files that were listed."""
+"""Maximum number of attempts while compaction replaces the listed files."""
 PARALLEL = 8
 
 type Identity = tuple[Any, ...]
@@ -44,7 +44,7 @@ type Span = tuple[int, int]
 
 
 class Files(Protocol):
-    """The output, as `shared.protocol.storage.Storage` has it."""
+    """Reads the output; see `shared.protocol.storage.Storage`."""
 
     def outputs(self, prefix: str) -> Iterator[BlobInfo]:
         """See Storage."""
@@ -64,13 +64,13 @@ class Sample:
     hour: int
     """Start of the hour (µs since 1970 UTC)."""
     rows: int
-    """Rows that were looked at."""
+    """Number of sampled rows."""
     matched: int
-    """Of these, those that have a counterpart."""
+    """Number of sampled rows that have a counterpart."""
 
     @property
     def sentence(self) -> str:
-        """The same for people."""
+        """Returns a sentence for people."""
         hour = datetime.fromtimestamp(self.hour // SECOND, UTC)
         none = "" if self.matched else " The ids of the two tables may not be the same."
         return (
@@ -81,7 +81,7 @@ class Sample:
 
 
 def samples(files: Files, until: int) -> list[Sample]:
-    """A sample for each join of which both tables have files.
+    """Returns a sample for each join whose tables both have files.
 
     Args:
         files: the output.
@@ -117,7 +117,7 @@ def _sample(files: Files, table: Table, join: Join, until: int) -> Sample | None
 
 
 def _of_hour(files: Files, table: Table, join: Join, hour: int) -> Sample | None:
-    """Returns None if the hour does not tell: no rows, no files of the joined table, or too many."""
+    """Returns None if the hour has no rows, or no files of the joined table, or too many."""
     spans = _spans(files, join, hour)
     if not spans:
         return None
@@ -149,7 +149,7 @@ def _of_hour(files: Files, table: Table, join: Join, hour: int) -> Sample | None
 
 
 def _spans(files: Files, join: Join, hour: int) -> dict[Identity, Span]:
-    """When the counterparts of the sampled rows of the hour may be, by identity."""
+    """Returns when the counterparts of the sampled rows may be, by identity."""
     columns = [*join.identity, join.begin, join.end]
     key = join.left.sort_key[0]
     whole: pa.Table | None = None
@@ -169,7 +169,7 @@ def _spans(files: Files, join: Join, hour: int) -> dict[Identity, Span]:
 def _rows(
     files: Files, file: BlobInfo, columns: Sequence[str], key: str, wanted: Sequence[str]
 ) -> Iterable[tuple[Any, ...]]:
-    """The rows of a file whose `key` is among the wanted values, which are sorted."""
+    """Returns the rows of a file whose `key` is among the wanted values (sorted)."""
     with contents.parquet_file(files, file) as opened:
         at = opened.schema_arrow.get_field_index(key)
         groups = [
@@ -182,7 +182,7 @@ def _rows(
 
 
 def _plain(table: pa.Table, columns: Sequence[str]) -> pa.Table:
-    """These columns in their order, times as µs since 1970 UTC."""
+    """Returns these columns in order, with times in µs since 1970 UTC."""
     types = {pa.timestamp("us", "UTC"): pa.int64()}
     chosen = table.select(columns)
     return chosen.cast(pa.schema([(one.name, types.get(one.type, one.type)) for one in chosen.schema]))
@@ -193,13 +193,13 @@ def _tuples(table: pa.Table) -> Iterable[tuple[Any, ...]]:
 
 
 def _may_have(column: Any, wanted: Sequence[str]) -> bool:
-    """Whether a value from the first to the last of these may be in a column of a row group."""
+    """Whether a row group may hold a value between the first and the last of these."""
     limits = column.statistics
     return not (limits and limits.has_min_max) or bool(limits.min <= wanted[-1] and wanted[0] <= limits.max)
 
 
 def _listed(files: Files, table: Table, time: int, *, hourly: bool = False) -> Iterator[BlobInfo]:
-    """The Parquet files of a table in the folders of a day or an hour."""
+    """Returns the Parquet files of a table in the folders of a day or an hour."""
     moment = datetime.fromtimestamp(time // SECOND, UTC)
     folder = layout.folder("parquet", table.name, f"{moment:%Y-%m-%d}", f"{moment:%H}" if hourly else "")
     prefix = folder if hourly else folder.removesuffix("/")

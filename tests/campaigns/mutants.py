@@ -1,6 +1,6 @@
 """`make mutants`: changes places in `shared/`, one at a time, and lists the changes that no test notices.
 
-It runs in an environment of its own (`.venv-mutants`), which has cosmic-ray, and works on a copy of the
+It runs in a separate environment (`.venv-mutants`), which has cosmic-ray, and works on a copy of the
 repository. Each mutant runs against the test files nearest to its module, as many as take 20 seconds.
 """
 

@@ -1,4 +1,4 @@
-"""Erasing takes exactly the matching rows, whatever goes wrong beside it; each of its rules is needed."""
+"""Erasing removes exactly the matching rows under all faults, and each of its rules is needed."""
 
 from collections import Counter
 from collections.abc import Callable
