@@ -30,7 +30,8 @@ MORE = """
 It rewrites files without the rows whose column has exactly this value, removes connections that have it from
 the state table, and removes the bodies of dead letters that mention it. It shows what it found and
 asks before it erases. The audit proves what is left. It is safe to run beside the app.
-Files that were committed within COMPACT_QUIET are left for another run. The output says what this command does not erase (docs/erase.md).
+Files that were committed within COMPACT_QUIET are left for another run.
+The output says what this command does not erase (docs/erase.md).
 Give the COMPACT_…, DELTA_LOG, HASH_… and EVENT_HUB_RETENTION settings if they differ from the defaults.
 Exit status: 0 nothing is left, 1 something is left or nothing was changed, 2 the command failed.
 """
