@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from azure.eventhub.amqp import AmqpAnnotatedMessage
@@ -21,8 +20,8 @@ from local.traffic.generate import Traffic, generate
 from local.traffic.send import next_sequences, producer, send
 from local.traffic.truth import Truth
 from shared.tables.websocket_connection_logs import RECORDS
-from tests.campaigns.faults.checkpoints import CONTAINER, names
 from tests.campaigns.faults.fault_injector import FINISH
+from tests.campaigns.faults.runbook import advice, operate
 from tests.campaigns.faults.stack import FaultyStack
 
 PATIENCE = 180
@@ -39,24 +38,23 @@ class AftermathError(RuntimeError):
 
 
 def unbindable(stack: FaultyStack) -> Records:
-    """Send an event that is no bytes, and traffic after it; then let the partition go on by hand.
+    """Send an event that is no bytes, and traffic after it; then do what the alarm tells an operator to do.
 
-    Raises `AftermathError` unless that event, and it alone, is a gap.
+    Raises `AftermathError` unless that event, and it alone, is a gap first and a dead letter in the end.
     """
     before = set(stack.files(""))
     traffic = _traffic(stack.seed + 1)
 
-    async def deliver() -> tuple[dict[str, int], dict[str, int], str]:
+    async def deliver() -> tuple[dict[str, int], dict[str, int]]:
         async with producer(stack.broker.connection_string, HUB) as client:
             first = await next_sequences(client)
             batch = await client.create_batch(partition_id=BLOCKED)
             batch.add(AmqpAnnotatedMessage(value_body={"not": "bytes"}))
             await client.send_batch(batch)
-            offset = (await client.get_partition_properties(BLOCKED))["last_enqueued_offset"]
             await send(traffic.sends, client)
-            return first, await next_sequences(client), str(offset)
+            return first, await next_sequences(client)
 
-    first, expected, offset = asyncio.run(deliver())
+    first, expected = asyncio.run(deliver())
     bad = first[BLOCKED]
     host = stack.host(settings=WITHOUT_COMPACTION)
     others = {partition: there for partition, there in expected.items() if partition != BLOCKED}
@@ -66,16 +64,25 @@ def unbindable(stack: FaultyStack) -> Records:
         raise AftermathError(f"the event was bound: {errors}")
     if stack.committed().get(BLOCKED, 0) > bad:
         raise AftermathError("the partition went on beyond an event that cannot be bound")
+    reset, redeliver = advice(stack, host, PATIENCE)
+    if (reset[1].rpartition("/")[2], reset[3]) != (BLOCKED, str(bad)):
+        raise AftermathError(f"event {bad} stops partition {BLOCKED}, but the alarm says: {reset}")
     host.stop()
-    (name,) = [name for name in names(stack) if name.endswith(f"/checkpoint/{BLOCKED}")]
-    metadata = {"offset": offset, "sequencenumber": str(bad), "clientidentifier": "by hand"}
-    stack.container(CONTAINER).get_blob_client(name).set_blob_metadata(metadata)
+    operate(stack, *reset)
     host = stack.host(settings=WITHOUT_COMPACTION)
     _work(stack, host, lambda: _reached(stack, expected), "the partition does not go on")
-    host.stop()
-    gaps = {partition: found for partition, found in _gaps(stack).items() if found}
+    gaps = _gaps(stack)
     if gaps != {BLOCKED: {bad}}:
         raise AftermathError(f"there should be a gap of {bad} alone, but there are {gaps}")
+    _redeliver(stack, redeliver)
+    host.stop()
+    found = [
+        (letter["partition"].rpartition("/")[2], letter["sequence"])
+        for letter in stack.dead_letters()
+        if "amqp_body_type" in letter
+    ]
+    if found != [(BLOCKED, bad)]:
+        raise AftermathError(f"event {bad} should be a dead letter, once, but there are {found}")
     begins = first | {BLOCKED: bad + 1}
     return _checked(stack, before, replace(traffic.truth, first_sequences=begins))
 
@@ -83,8 +90,7 @@ def unbindable(stack: FaultyStack) -> Records:
 def made_anew(stack: FaultyStack) -> Records:
     """Delete the hub under a running host, re-create it under its name, and send other traffic.
 
-    The checkpoints of the old hub are kept. Each event must be exported, or be a gap. What is in a gap is
-    left out of the comparison; raises `AftermathError` if everything is.
+    The checkpoints of the old hub are kept. Each event must be exported, or be a gap that `redeliver` fills.
     """
     before = set(stack.files(""))
     host = stack.host(settings=WITHOUT_COMPACTION)
@@ -99,12 +105,20 @@ def made_anew(stack: FaultyStack) -> Records:
 
     expected = asyncio.run(deliver())
     _work(stack, host, lambda: _reached(stack, expected), "the new hub is not exported")
+    _redeliver(stack, ["redeliver"])
     host.stop()
-    gaps = _gaps(stack)
-    left = _outside(traffic.truth, gaps)
-    if not left.rows:
-        raise AftermathError(f"nothing of the new hub was exported: {gaps}")
-    return _checked(stack, before, left)
+    return _checked(stack, before, traffic.truth)
+
+
+def _redeliver(stack: FaultyStack, command: list[str]) -> None:
+    """Fill all gaps, and once more: then there is nothing left to do."""
+    operate(stack, *command)
+    if gaps := _gaps(stack):
+        raise AftermathError(f"redelivery left gaps: {gaps}")
+    counts = stack.counts()
+    again = operate(stack, *command, "--json")
+    if stack.counts() != counts:
+        raise AftermathError(f"a second redelivery changed counts: {again}")
 
 
 def _traffic(seed: int) -> Traffic:
@@ -133,24 +147,14 @@ def _reached(stack: FaultyStack, expected: Mapping[str, int]) -> bool:
 
 
 def _gaps(stack: FaultyStack) -> dict[str, set[int]]:
-    """The sequence numbers of the hub as it is that never came, by partition."""
+    """The sequence numbers of the hub as it is that never came, by the partitions that lack any."""
     return {
         ledger.partition.rpartition("/")[2]: {
             number for first, last in ledger.incarnation.gaps for number in range(first, last + 1)
         }
         for ledger in stack.ledgers()
+        if ledger.incarnation.gaps
     }
-
-
-def _outside(truth: Truth, gaps: Mapping[str, set[int]]) -> Truth:
-    """What is expected of the envelopes that are in no gap."""
-    partitions = truth.records["partition"].to_pylist()
-    positions = truth.records["position"].to_pylist()
-    inside = [
-        position in gaps.get(partition, set())
-        for partition, position in zip(partitions, positions, strict=True)
-    ]
-    return replace(truth, records=truth.records.filter(pa.array(~np.array(inside, bool))))
 
 
 def _checked(stack: FaultyStack, before: set[str], truth: Truth) -> Records:

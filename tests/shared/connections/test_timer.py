@@ -529,12 +529,28 @@ def test_an_unbindable_event_is_named_once_its_partition_stands_still(world: Wor
     assert not any("has stopped at" in alarm for alarm in world.run(checkpoints=checkpoints).alarms)
 
 
+def test_a_partition_that_commits_does_not_stand_still(world: World) -> None:
+    """Its checkpoint is old, because it cannot be written."""
+    world.commit(ONE, ("a", "Opened", 0))
+    bad = world.arrive(ONE, ("a", "Message", 1))
+    world.held = [Fetched(replace(bad, amqp="value"), "2")]
+    checkpoints = KeptCheckpoints(Checkpoint(ONE, 0, "0", world.now, "1"))
+    world.later(HOUR)
+    world.now += 6 * MINUTE
+    world.commit(ONE, ("a", "Message", 2))
+    assert not any("has stopped at" in alarm for alarm in world.run(checkpoints=checkpoints).alarms)
+    world.later(6 * MINUTE)  # the timer writes the ledger
+    world.now += 6 * MINUTE
+    assert any("has stopped at" in alarm for alarm in world.run(checkpoints=checkpoints).alarms)
+
+
 def test_a_partition_that_fell_asleep_is_named(world: World) -> None:
     """The checkpoint after its last partial batch could not be written: later events wait for a full one."""
     for n in range(3):
         world.commit(ONE, (f"c{n}", "Opened", 0))
     behind = KeptCheckpoints(Checkpoint(ONE, 1, "1", world.now, "1"))
     current = KeptCheckpoints(Checkpoint(ONE, 2, "2", world.now, "1"))
+    world.later(HOUR)  # the timer empties the ledger's list
     world.now += HOUR
 
     def named(checkpoints: KeptCheckpoints) -> bool:

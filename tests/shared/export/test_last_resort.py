@@ -128,11 +128,13 @@ def test_what_does_not_end_is_ended() -> None:
     assert "more than 0.5 s" in letter["rejections"][0]["message"]
 
 
-def test_a_message_is_not_blamed_for_the_time_that_others_took() -> None:
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_message_is_not_blamed_for_the_time_that_others_took(before: int) -> None:
     storage = MemoryStorage(lambda: NOW)
     slow = exporter(storage, ChildLimits(cpu=60, wall=60), seconds=3)
+    batch = [*(envelope(n, record("a")) for n in range(before)), broken(before, breaking_planner.SLEEPS)]
     with pytest.raises(LastResortError, match="DeadlineExceeded"):
-        slow.run_isolated(PARTITION, [envelope(0, record("a")), broken(1, breaking_planner.SLEEPS)])
+        slow.run_isolated(PARTITION, batch)
     assert lines(storage, "_dead_letters/") == []
 
 
