@@ -1,1 +1,1 @@
-"""Emulators of the Azure services for one machine; they import nothing of the program."""
+"""Emulators of Azure services for a single machine. They import nothing from the program."""

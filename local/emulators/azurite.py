@@ -29,7 +29,7 @@ class AzuriteError(RuntimeError):
 
 
 def free_port() -> int:
-    """Returns a loopback TCP port that was free a moment ago."""
+    """Returns a loopback TCP port that was free at the time of the call."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -39,8 +39,8 @@ class Azurite:
     """One Azurite process: `with Azurite() as azurite: azurite.connection_string`.
 
     Args:
-        port: the port to listen on; 0 takes a free one, which is then kept for every later start.
-        folder: where blobs are kept; without one they are kept in memory and lost when the process ends.
+        port: the port to listen on; 0 chooses a free port, which every later start uses again.
+        folder: where blobs are stored; without a folder, they are in memory and are lost with the process.
         start_timeout: seconds to wait for the first answer.
     """
 
@@ -129,7 +129,7 @@ class Azurite:
     def kill(self) -> None:
         """Kills the process (SIGKILL). Can be called twice.
 
-        Azurite saves its index every five seconds. What it acknowledged later is lost, even with a folder.
+        Azurite saves its index every five seconds. Later writes are lost, even with a folder.
         Azure guarantees the opposite, so tests of outages must use `stop()`.
         """
         self._end(signal.SIGKILL)

@@ -2,19 +2,19 @@
 
     python -m local.emulators.event_hubs --port 5673 --data .eventhubs --hub apim-logs:4 --group exporter
 
-A connection string for it (the last part makes the clients speak plain TCP):
+Use this connection string (the last part makes clients speak plain TCP):
 
     Endpoint=sb://127.0.0.1:5673;SharedAccessKeyName=…;SharedAccessKey=…;UseDevelopmentEmulator=true
 
 Two clients were run against it: the Python SDK (azure-eventhub 5.15.1, sync and aio, with its blob checkpoint
-store) in the tests, and the .NET client inside every Functions host (Azure.Messaging.EventHubs 5.12.2), whose
-recorded conversations the tests replay. It was not compared with the service.
+store), which the tests use, and the .NET client that every Functions host contains (Azure.Messaging.EventHubs
+5.12.2), whose recorded conversations the tests replay. The broker was not compared with the service.
 
-It does not support TLS, AMQP over WebSocket, tokens of Microsoft Entra ID, idempotent producers,
-transactions,
-capture, geo-replication, schema registry, throughput limits, link recovery, unsettled deliveries to a reader.
-Retention hides events; their disk space comes back when the hub is deleted. A hub is deleted by removing its
-folder before a start: it comes back with a new `created_at` and with sequence numbers and offsets from 0.
+It does not support TLS, AMQP over WebSocket, Microsoft Entra ID tokens, idempotent producers, transactions,
+capture, geo-replication, schema registry, throughput limits, link recovery, or unsettled deliveries to a
+reader. Retention only hides events; their disk space is freed when the hub is deleted. To delete a hub,
+remove its folder before a start: the hub is then created again with a new `created_at`, and with sequence
+numbers and offsets from 0.
 
     amqp_types   values                             frames          performatives and frames
     messages     the sections of a message          log             the events of one partition, on disk

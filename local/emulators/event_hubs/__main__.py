@@ -28,7 +28,7 @@ class HubArgument(NamedTuple):
 
 def _hub(text: str) -> HubArgument:
     name, _, count = text.rpartition(":")
-    # The service's own rule for names; it also keeps a hub's folder inside the data folder.
+    # This is the service's own rule for names. It also keeps a hub's folder inside the data folder.
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,255}", name) or not count.isdecimal() or not int(count):
         raise argparse.ArgumentTypeError(f"expected NAME:PARTITIONS, for example apim-logs:4, not {text!r}")
     return HubArgument(name, int(count))
@@ -75,7 +75,7 @@ async def _run(arguments: argparse.Namespace) -> None:
 
 
 def main() -> int:
-    """Run the broker until a signal; the exit status."""
+    """Run the broker until a signal arrives; returns the exit status."""
     arguments = _parser().parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:

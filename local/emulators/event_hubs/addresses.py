@@ -14,7 +14,7 @@ _KINDS = {"consumergroups", "partitions"}
 
 @dataclass(frozen=True)
 class Address:
-    """What a link leads to. Names are compared without case, as the service does."""
+    """The target of a link. Names are case-insensitive, as in the service."""
 
     path: str
     hub: str
@@ -23,7 +23,7 @@ class Address:
 
 
 def parse(address: str) -> Address:
-    """The parts of an address; the SDK writes it as a URL, with host and port."""
+    """Split an address into its parts. The SDK writes an address as a URL, with host and port."""
     path = urlsplit(address).path.strip("/").lower()
     hub, *rest = path.split("/")
     parts = dict(zip(rest[::2], rest[1::2], strict=False))

@@ -1,7 +1,8 @@
 """Encodes and decodes AMQP values (OASIS AMQP 1.0, part 1: types).
 
-Python's own types stand for null, boolean, string, binary, double, uuid, list and map, the classes below for
-the rest: a decoded value is encoded again as what it was. Char and the decimals are only skipped.
+Python's own types represent null, boolean, string, binary, double, uuid, list and map. The classes below
+represent the other types, so that a decoded value is encoded again with its original type. Char and the
+decimal types are only skipped.
 """
 
 import struct
@@ -60,12 +61,12 @@ class Symbol(str):
 
 
 class Array(list[object]):
-    """array: elements of one and the same fixed-width or variable-width type."""
+    """array: elements of a single fixed-width or variable-width type."""
 
 
 @dataclass(frozen=True)
 class Described:
-    """A value with a descriptor that says what it means (part 1.3)."""
+    """A value with a descriptor that gives its meaning (part 1.3)."""
 
     descriptor: object
     value: object
@@ -85,7 +86,7 @@ _FIXED: dict[type, tuple[int, struct.Struct]] = {
     Timestamp: (0x83, struct.Struct(">q")),
 }
 _BY_CODE = {code: (kind, layout) for kind, (code, layout) in _FIXED.items()} | {
-    # The compact forms of part 1.6: one octet for a small value.
+    # The compact forms of part 1.6, which use one octet for a small value.
     0x52: (UInt, struct.Struct(">B")),
     0x53: (ULong, struct.Struct(">B")),
     0x54: (Int, struct.Struct(">b")),
@@ -96,11 +97,11 @@ _CONSTANT_OCTETS = {None: b"\x40", True: b"\x41", False: b"\x42"}
 _LIST0, _BOOLEAN, _SMALL_ULONG, _UUID = 0x45, 0x56, 0x53, 0x98
 _BINARY, _STRING, _SYMBOL, _LIST, _MAP, _ARRAY = 0xA0, 0xA1, 0xA3, 0xC0, 0xC1, 0xE0  # with a one-octet length
 _VARIABLE: dict[type, int] = {bytes: _BINARY, str: _STRING, Symbol: _SYMBOL}
-_WIDE = 0x10  # added to one of those: its form with a four-octet length
+_WIDE = 0x10  # added to one of these codes: the form with a four-octet length
 _SMALL = 0x100
 _LENGTH = 4
 
-# Part 1.2: the high half of a constructor says how wide the value is, or how wide the length before it is.
+# Part 1.2: the high half of a constructor gives the width of the value, or of the length that precedes it.
 _WIDTHS = {0x4: 0, 0x5: 1, 0x6: 2, 0x7: 4, 0x8: 8, 0x9: 16}
 _LENGTHS = {half: struct.Struct(">B") for half in (0xA, 0xC, 0xE)} | {
     half: struct.Struct(">I") for half in (0xB, 0xD, 0xF)
@@ -108,9 +109,9 @@ _LENGTHS = {half: struct.Struct(">B") for half in (0xA, 0xC, 0xE)} | {
 
 
 def encode(value: object) -> bytes:
-    """The value with its constructor.
+    """Encode a value with its constructor.
 
-    Never `list0`, the short form of an empty list: the SDK doesn't expect it in a performative.
+    An empty list never takes its short form, `list0`, because the SDK does not expect that in a performative.
     """
     if value is None or isinstance(value, bool):
         return _CONSTANT_OCTETS[value]
@@ -122,7 +123,7 @@ def encode(value: object) -> bytes:
 
 
 def decode(buffer: Buffer, position: int = 0) -> tuple[object, int]:
-    """The value whose constructor is at `position`, and the position after it."""
+    """Decode the value whose constructor is at `position`; returns it with the position after it."""
     try:
         code = buffer[position]
         if code == 0:
@@ -135,7 +136,7 @@ def decode(buffer: Buffer, position: int = 0) -> tuple[object, int]:
 
 
 def skip(buffer: Buffer, position: int) -> int:
-    """The position after the value whose constructor is at `position`, of any type, without decoding it."""
+    """Return the position after the value whose constructor is at `position`, without decoding the value."""
     try:
         code = buffer[position]
         if code == 0:
@@ -178,7 +179,7 @@ def _compound(narrow: int, content: bytes, count: int) -> bytes:
 
 
 def _element(value: object) -> tuple[int, bytes]:
-    """The constructor and the data in the wide form, the only one that suits every element of an array."""
+    """The constructor and the data in the wide form, because all elements of an array share one form."""
     if type(value) in _FIXED:
         code, layout = _FIXED[type(value)]
         return code, layout.pack(value)
@@ -195,12 +196,12 @@ def _array_content(values: Array) -> bytes:
         return b""
     codes, data = zip(*map(_element, values), strict=True)
     if len(set(codes)) > 1:
-        raise TypeError("the elements of an AMQP array are of one type")
+        raise TypeError("all elements of an AMQP array must have the same type")
     return bytes(codes[:1]) + b"".join(data)
 
 
 def _decode(buffer: Buffer, position: int, code: int) -> tuple[object, int]:
-    """The value of constructor `code` whose data begins at `position`."""
+    """Decode a value with constructor `code` whose data begins at `position`."""
     if code in _CONSTANTS:
         return _CONSTANTS[code], position
     if code in _BY_CODE:
@@ -227,7 +228,7 @@ def _octets(buffer: Buffer, position: int, length: int) -> bytes:
 
 
 def _decode_sized(data: bytes, form: int, length: struct.Struct) -> object:
-    """A value that carries its length; `form` is its constructor in the narrow form."""
+    """Decode a value that states its length; `form` is its constructor in the narrow form."""
     if form == _BINARY:
         return data
     if form == _STRING:

@@ -1,4 +1,4 @@
-"""One TCP connection: handshake, sessions, and a write buffer (OASIS AMQP 1.0, part 2.4; SASL: part 5.3)."""
+"""Handles a TCP connection: handshake, sessions, write buffer (OASIS AMQP 1.0, part 2.4; SASL, part 5.3)."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,8 +21,8 @@ class Connection(asyncio.Protocol):
 
     Args:
         container_id: the broker's name in its open frame.
-        nodes: what the peer can attach links to.
-        connections: the connections that are open; this one adds and removes itself.
+        nodes: the nodes to which the peer can attach links.
+        connections: all open connections; this one adds and removes itself.
     """
 
     def __init__(self, container_id: str, nodes: Nodes, connections: "set[Connection]") -> None:
@@ -40,14 +40,14 @@ class Connection(asyncio.Protocol):
         self._heartbeat: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to listen."""
+        """Start listening."""
         assert isinstance(transport, asyncio.Transport)
         transport.set_write_buffer_limits(_WRITE_BUFFER)
         self._transport = transport
         self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - both ends of a connection look alike
-        """Drop everything that the peer had."""
+        """Drop everything that belonged to the peer."""
         self._transport = None
         self._connections.discard(self)
         for session in self._sessions.values():
@@ -57,7 +57,7 @@ class Connection(asyncio.Protocol):
             self._heartbeat.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Do what the frames ask for; an error closes the connection."""
+        """Execute the received frames; an error closes the connection."""
         try:
             for item in self._incoming.feed(data):
                 if isinstance(item, bytes):
@@ -68,27 +68,27 @@ class Connection(asyncio.Protocol):
             self.shut_down(error)
 
     def pause_writing(self) -> None:
-        """Wait for a peer that reads too slowly."""
+        """Stop sending because the peer reads too slowly."""
         self.is_paused = True
 
     def resume_writing(self) -> None:
-        """Go on."""
+        """Continue sending."""
         self.is_paused = False
         for session in tuple(self._sessions.values()):
             session.pump()
 
     def shut_down(self, error: AmqpError) -> None:
-        """Close the connection with this error."""
+        """Close the connection with an error."""
         self.write(frames.close(error))
         self._hang_up()
 
     def write(self, frame: bytes) -> None:
-        """Write a frame; frames of one turn of the event loop go out together."""
+        """Write a frame; all frames of one iteration of the event loop are sent together."""
         self._outgoing.append(frame)
         self.call_soon(self._flush)
 
     def call_soon(self, call: Callable[[], None]) -> None:
-        """Call it in the next turn of the event loop, once however often it was asked for."""
+        """Schedule a call for the next iteration of the event loop, once even if requested repeatedly."""
         if not self._soon:
             self._loop.call_soon(self._run_soon)
         self._soon[call] = None
@@ -114,7 +114,7 @@ class Connection(asyncio.Protocol):
         elif header == frames.AMQP_HEADER:
             self.write(header)
         else:
-            # Part 2.2: answer with a header that is supported, and close.
+            # Part 2.2: answer with a supported header, and close the connection.
             self.write(frames.AMQP_HEADER)
             self._hang_up()
 
@@ -141,7 +141,7 @@ class Connection(asyncio.Protocol):
                 raise AmqpError(NOT_ALLOWED, f"no {frame.code.name.lower()} on channel {frame.channel} now")
 
     def _beat(self, interval: float) -> None:
-        """Write an empty frame twice within the peer's idle time-out (part 2.4.5)."""
+        """Write two empty frames within each idle time-out of the peer (part 2.4.5)."""
         if interval and self._transport:
             self._heartbeat = self._loop.call_later(interval, self._beat_again, interval)
 

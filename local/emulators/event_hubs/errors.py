@@ -14,7 +14,7 @@ ARGUMENT_OUT_OF_RANGE = "com.microsoft:argument-out-of-range"
 
 
 class AmqpError(Exception):
-    """Something the peer did is refused: `condition` as in OASIS AMQP 1.0, part 2.8.15 to 2.8.18."""
+    """The peer's request is refused; for `condition`, see OASIS AMQP 1.0, part 2.8.15 to 2.8.18."""
 
     def __init__(self, condition: str, description: str) -> None:
         super().__init__(f"{condition}: {description}")
@@ -23,9 +23,9 @@ class AmqpError(Exception):
 
 
 def no_entity(name: str) -> AmqpError:
-    """Report an unknown hub or consumer group in the service's words.
+    """Report an unknown hub or consumer group with the service's wording.
 
-    The .NET client recognizes a missing entity by them; on any other text it retries for 11 seconds
-    (`AmqpError` in azure-sdk-for-net).
+    The .NET client recognizes a missing entity by this wording. With any other text, it retries for 11
+    seconds (`AmqpError` in azure-sdk-for-net).
     """
     return AmqpError(NOT_FOUND, f"The messaging entity '{name}' could not be found.")

@@ -1,7 +1,7 @@
 """Splits a byte stream into AMQP frames, and encodes performatives (OASIS AMQP 1.0, part 2).
 
-The SDK reads fields by index, unchecked: every performative is written with all its fields, also the trailing
-nulls.
+The SDK reads fields by index without checking, so every performative is written with all its fields,
+including trailing nulls.
 """
 
 import struct
@@ -20,7 +20,7 @@ MAX_MESSAGE_SIZE = 1024 * 1024
 
 _HEADER = struct.Struct(">IBBH")
 _SASL_TYPE = 1
-# The 11 fields of a transfer are the same for every event but for handle, ids and two flags: packed at once.
+# The 11 fields of a transfer differ between events only in handle, ids and two flags, so one call packs them.
 _TRANSFER = struct.Struct(">IBBH 3sBBB BI BI 3sBI BB 5s")
 TRANSFER_OVERHEAD = _TRANSFER.size
 
@@ -47,7 +47,7 @@ ERROR, ACCEPTED, REJECTED, SOURCE, TARGET = (ULong(code) for code in (0x1D, 0x24
 
 @dataclass(frozen=True)
 class Frame:
-    """One performative: the channel it came on, its fields, and what followed them."""
+    """One performative: the channel that it arrived on, its fields, and the payload after them."""
 
     channel: int
     code: Code
@@ -55,11 +55,11 @@ class Frame:
     payload: bytes
 
     def get[T](self, index: int, kind: type[T]) -> T | None:
-        """Field number `index`, which is null or of this kind."""
+        """Return field number `index`, which is null or has this type."""
         return typed(self.fields, index, kind)
 
     def require[T](self, index: int, kind: type[T]) -> T:
-        """Field number `index`, which is mandatory and of this kind."""
+        """Return field number `index`, which is mandatory and has this type."""
         value = typed(self.fields, index, kind)
         if value is None:
             raise AmqpError(DECODE_ERROR, f"field {index} of {self.code.name.lower()} is mandatory")
@@ -67,7 +67,7 @@ class Frame:
 
 
 def typed[T](fields: list[object], index: int, kind: type[T]) -> T | None:
-    """Field number `index` of a composite value, null where it is left out at the end."""
+    """Return field number `index` of a composite value, or null if trailing fields are omitted."""
     value = fields[index] if index < len(fields) else None
     if value is not None and not isinstance(value, kind):
         raise AmqpError(DECODE_ERROR, f"field {index} is a {type(value).__name__}, expected {kind.__name__}")
@@ -75,16 +75,16 @@ def typed[T](fields: list[object], index: int, kind: type[T]) -> T | None:
 
 
 class FrameBuffer:
-    """Collects octets and gives back whole frames.
+    """Collects octets and returns whole frames.
 
-    A protocol header comes back as `bytes`, an empty frame not at all.
+    It returns a protocol header as `bytes`, and omits empty frames.
     """
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Frame | bytes]:
-        """The frames that are complete with `data`."""
+        """Yield the frames that `data` completes."""
         self._buffer += data
         position = 0
         try:
@@ -109,7 +109,7 @@ class FrameBuffer:
 def _parse(channel: int, body: bytes) -> Frame:
     performative, end = decode(body)
     if not isinstance(performative, Described) or not isinstance(performative.value, list):
-        raise AmqpError(DECODE_ERROR, "a frame body begins with a performative")
+        raise AmqpError(DECODE_ERROR, "a frame body must begin with a performative")
     try:
         code = Code(performative.descriptor)  # type: ignore[arg-type]
     except ValueError:
@@ -123,32 +123,32 @@ def _frame(channel: int, code: Code, fields: list[object], frame_type: int = 0) 
 
 
 def sasl_mechanisms(mechanisms: list[object]) -> bytes:
-    """The mechanisms a client can choose from."""
+    """Lists the mechanisms that a client can choose from."""
     return _frame(0, Code.SASL_MECHANISMS, [mechanisms], _SASL_TYPE)
 
 
 def sasl_outcome(code: int) -> bytes:
-    """0: welcome, 1: refused (part 5.3.3.6)."""
+    """States the result of the handshake: 0 for success, 1 for a failed authentication (part 5.3.3.6)."""
     return _frame(0, Code.SASL_OUTCOME, [UByte(code), None], _SASL_TYPE)
 
 
 def open_frame(container_id: str) -> bytes:
-    """Says how big a frame may be and how many sessions there can be."""
+    """States the maximum frame size and the maximum number of sessions."""
     limits = [UInt(MAX_FRAME_SIZE), UShort(65535)]
     return _frame(0, Code.OPEN, [container_id, None, *limits, *[None] * 6])
 
 
 def begin(channel: int, incoming_window: int) -> bytes:
-    """Answers a session's begin on the channel it came on; transfer ids start at 0."""
+    """Answers a session's begin on the same channel; transfer ids start at 0."""
     windows = [UInt(0), UInt(incoming_window), UInt(incoming_window), UInt(65535)]
     return _frame(channel, Code.BEGIN, [UShort(channel), *windows, None, None, None])
 
 
 def attach(channel: int, request: Frame, *, refused: bool = False) -> bytes:
-    """Mirrors a link's attach; without source and target it announces a refusal (part 2.6.3).
+    """Mirrors a link's attach; without source and target, it announces a refusal (part 2.6.3).
 
-    Only a peer that sends is told a maximum size: what a reader gets has annotations on top of what was sent,
-    and the .NET client drops a link on which a message exceeds the announced size.
+    Only a sending peer is told a maximum size. Messages to a reader are larger than what was sent, because
+    they contain annotations, and the .NET client drops a link on which a message exceeds the announced size.
     """
     peer_receives = request.require(2, bool)
     fields: list[object] = [request.require(0, str), request.require(1, UInt), not peer_receives]
@@ -160,14 +160,14 @@ def attach(channel: int, request: Frame, *, refused: bool = False) -> bytes:
 
 
 def flow(channel: int, next_incoming_id: int, window: int, next_outgoing_id: int, *link: int) -> bytes:
-    """Grants what the session may send; with `link` (handle, delivery count, credit), what the link may."""
+    """Grants credit to the session, and with `link` (handle, delivery count, credit) also to a link."""
     session = map(UInt, (next_incoming_id, window, next_outgoing_id, window))
     rest = map(UInt, link) if link else [None] * 3
     return _frame(channel, Code.FLOW, [*session, *rest, None, False, False, None])
 
 
 def transfer(channel: int, handle: int, delivery_id: int, payload: Buffer, *, more: bool) -> bytes:
-    """One frame of a settled delivery. The delivery tag is constant: the SDK keeps every tag it has seen."""
+    """Encodes a frame of a settled delivery. Its tag is constant: the SDK keeps every tag it has seen."""
     head = _TRANSFER.pack(
         _TRANSFER.size + len(payload),
         *(2, 0, channel),
@@ -203,5 +203,5 @@ def close(error: AmqpError | None = None) -> bytes:
 
 
 def error_value(error: AmqpError) -> Described:
-    """The error as part 2.8.14 has it."""
+    """Encodes an error as part 2.8.14 requires."""
     return Described(ERROR, [Symbol(error.condition), error.description, None])

@@ -1,6 +1,6 @@
 """A hub stored in a folder: its identity, consumer groups and partitions.
 
-What lies there:
+The folder contains:
     <data>/<hub>/hub.json           {"created_at": …, "partition_count": …}
     <data>/<hub>/<partition>.log    see `log`
 """
@@ -22,7 +22,7 @@ DEFAULT_GROUP = "$default"
 
 
 class HubFolderError(Exception):
-    """A hub's folder doesn't fit what was asked for."""
+    """The existing folder of a hub does not match the requested hub."""
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Hub:
     _next: int = 0
 
     def partition(self, partition_id: str) -> PartitionLog:
-        """A partition by its id."""
+        """Return a partition by its id."""
         if partition_id not in map(str, range(len(self.partitions))):
             raise AmqpError(
                 ARGUMENT_OUT_OF_RANGE,
@@ -47,13 +47,13 @@ class Hub:
         return self.partitions[int(partition_id)]
 
     def readers(self, group: str, partition_id: str) -> Readers:
-        """The readers of a partition in a consumer group."""
+        """Return the readers of a partition in a consumer group."""
         if group.lower() not in self.groups:
             raise no_entity(f"{self.name}/consumergroups/{group}")
         return self._readers.setdefault((group.lower(), partition_id), Readers())
 
     def append(self, events: Sequence[Event], partition_key: str | None) -> None:
-        """Add the events of one send to the partition of their key, without a key to the next in turn."""
+        """Append the events of one send to the partition of their key, or round-robin if they have no key."""
         if partition_key is None:
             self.partitions[self._next].append(events)
             self._next = (self._next + 1) % len(self.partitions)
@@ -64,15 +64,15 @@ class Hub:
 def open_hub(
     data: Path, name: str, partition_count: int, groups: Sequence[str] = (), retention_ms: int | None = None
 ) -> Hub:
-    """The hub in its folder; without one, a new hub. Its partitions can become more, never fewer."""
+    """Open the hub in a folder, or create it. The number of partitions can be raised, but not lowered."""
     folder = data / name.lower()
     folder.mkdir(parents=True, exist_ok=True)
     identity = folder / "hub.json"
     stored = json.loads(identity.read_bytes()) if identity.exists() else None
     if stored and stored["partition_count"] > partition_count:
         raise HubFolderError(
-            f"hub {name!r} has {stored['partition_count']} partitions, {partition_count} were asked for: "
-            f"ask for as many, or delete {folder}"
+            f"hub {name!r} has {stored['partition_count']} partitions, but {partition_count} were requested: "
+            f"request at least as many, or delete {folder}"
         )
     created_at = stored["created_at"] if stored else int(time.time() * 1000)
     scratch = identity.with_suffix(".new")

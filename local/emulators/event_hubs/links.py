@@ -1,4 +1,4 @@
-"""The broker's link endpoints: one receiver and two kinds of sender (OASIS AMQP 1.0, part 2.6)."""
+"""Implements the broker's end of links: a receiver and two kinds of sender (OASIS AMQP 1.0, part 2.6)."""
 
 import time
 from collections import deque
@@ -18,7 +18,7 @@ _PUMP_OCTETS = 256 * 1024
 
 
 class Peer(Protocol):
-    """The other end, as a link sees it: the session that carries its frames."""
+    """What a link needs from its session, which carries its frames to the other end."""
 
     channel: int
 
@@ -29,44 +29,44 @@ class Peer(Protocol):
         """Send a message on a link, in one or more frames."""
 
     def send_flow(self, *link: int) -> None:
-        """Tell the session's windows and a link's handle, delivery count and credit."""
+        """Send the session's windows, and a link's handle, delivery count and credit."""
 
     def respond(self, address: str, response: bytes) -> None:
-        """Send an answer on the link on which the peer receives answers from this address."""
+        """Send a response on the link on which the peer receives responses from this address."""
 
     def call_soon(self, call: Callable[[], None]) -> None:
-        """Make one call in the next turn of the event loop."""
+        """Schedule one call for the next iteration of the event loop."""
 
     def is_blocked(self) -> bool:
-        """Whether the peer cannot take more now."""
+        """Whether the peer cannot accept more at the moment."""
 
     def forget(self, handle: int) -> bool:
         """Drop a link; returns whether it was attached."""
 
 
 class Link(Protocol):
-    """One end of a link, as its session sees it."""
+    """What a session needs from a link."""
 
     def start(self) -> None:
-        """Begin, once the attach has been answered."""
+        """Start, after the attach has been answered."""
 
     def on_transfer(self, frame: Frame) -> None:
         """Take one frame of a delivery."""
 
     def on_flow(self, frame: Frame) -> None:
-        """Take the peer's credit."""
+        """Apply the peer's credit."""
 
     def pump(self) -> None:
-        """Send what can be sent now."""
+        """Send everything that can be sent now."""
 
     def close(self) -> None:
-        """Give up what the link holds."""
+        """Release the resources of the link."""
 
 
 class Receiver:
-    """Receives messages, puts them together from their frames, and settles them as `accept` decides.
+    """Receives messages, reassembles them from their frames, and settles them as `accept` decides.
 
-    `accept` gets the message format and the message, and refuses by raising an AmqpError.
+    `accept` is called with the message format and the message, and raises `AmqpError` to refuse the message.
     """
 
     def __init__(self, peer: Peer, attach: Frame, accept: Callable[[int, bytes], None]) -> None:
@@ -84,7 +84,7 @@ class Receiver:
         self._grant()
 
     def on_transfer(self, frame: Frame) -> None:
-        """Take one frame of a delivery; its first names the id and the format, its last settles it."""
+        """Handle a frame of a delivery: the first one has the id and the format, the last one settles it."""
         first = self._first = self._first or frame
         self._size += len(frame.payload)
         if self._size <= MAX_MESSAGE_SIZE:
@@ -102,17 +102,17 @@ class Receiver:
             self._grant()
 
     def on_flow(self, frame: Frame) -> None:
-        """A sender's flow asks for nothing."""
+        """Ignore the flow of a sender, which requires no response."""
 
     def pump(self) -> None:
-        """There is nothing to send."""
+        """Do nothing, because a receiver sends nothing."""
 
     def close(self) -> None:
-        """There is nothing to give up."""
+        """Do nothing, because a receiver holds no resources."""
 
     def _outcome(self, message_format: int, message: bytes, size: int) -> Described:
         if size > MAX_MESSAGE_SIZE:
-            description = f"The message has {size} octets, the limit is {MAX_MESSAGE_SIZE}."
+            description = f"The message has {size} octets; the limit is {MAX_MESSAGE_SIZE}."
             return Described(REJECTED, [error_value(AmqpError(MESSAGE_SIZE_EXCEEDED, description))])
         try:
             self._accept(message_format, message)
@@ -126,7 +126,7 @@ class Receiver:
 
 
 class Sender:
-    """Sends what `_take` gives it, as far as the peer's credit goes."""
+    """Sends the messages that `_take` returns, limited by the peer's credit."""
 
     def __init__(self, peer: Peer, attach: Frame) -> None:
         self._peer = peer
@@ -135,18 +135,18 @@ class Sender:
         self._credit = 0
 
     def start(self) -> None:
-        """Nothing goes out before the peer grants credit."""
+        """Do nothing, because nothing can be sent before the peer grants credit."""
 
     def on_transfer(self, frame: Frame) -> None:
-        """A receiver doesn't transfer: its handle is the other link's."""
+        """Ignore a transfer: the handle belongs to a link in the other direction."""
 
     def on_flow(self, frame: Frame) -> None:
-        """Take the peer's credit: it counts from the deliveries that the peer has seen (part 2.6.7)."""
+        """Apply the peer's credit, which counts from the deliveries that the peer has seen (part 2.6.7)."""
         self._credit = (frame.get(5, UInt) or 0) + (frame.get(6, UInt) or 0) - self._count
         self.pump()
 
     def pump(self) -> None:
-        """Send a slice of what there is, and come back for more, so that links take turns."""
+        """Send a limited number of messages, and schedule the rest, so that links take turns."""
         if self._peer.is_blocked() or self._credit <= 0:
             return
         messages = self._take(self._credit)
@@ -158,7 +158,7 @@ class Sender:
             self._peer.call_soon(self.pump)
 
     def close(self) -> None:
-        """Send no more."""
+        """Stop sending."""
         self._credit = 0
 
     def _take(self, max_count: int) -> list[bytes] | list[memoryview]:
@@ -166,7 +166,7 @@ class Sender:
 
 
 class ResponseSender(Sender):
-    """Sends the answers to requests at an address, in turn."""
+    """Sends the responses to the requests at an address, in order."""
 
     def __init__(self, peer: Peer, attach: Frame, address: str) -> None:
         super().__init__(peer, attach)
@@ -174,7 +174,7 @@ class ResponseSender(Sender):
         self._responses: deque[bytes] = deque()
 
     def respond(self, response: bytes) -> None:
-        """Send an answer as soon as there is credit."""
+        """Send a response as soon as there is credit."""
         self._responses.append(response)
         self.pump()
 
@@ -183,7 +183,7 @@ class ResponseSender(Sender):
 
 
 class EventSender(Sender):
-    """Sends the events of a partition to one reader, from a sequence number on."""
+    """Sends the events of a partition to one reader, starting at a sequence number."""
 
     def __init__(
         self,
@@ -206,12 +206,12 @@ class EventSender(Sender):
         log.on_append.add(self._wake)
 
     def refuse(self, error: AmqpError) -> None:
-        """Close the link with this error."""
+        """Close the link with an error."""
         self._peer.forget(self._handle)
         self._peer.write(detach(self._peer.channel, self._handle, error))
 
     def close(self) -> None:
-        """Make room for other readers."""
+        """Remove this reader, so that others can read."""
         super().close()
         self._readers.remove(self)
         self._log.on_append.discard(self._wake)

@@ -1,9 +1,9 @@
 """Keeps the events of one partition in an append-only file, with an index in memory.
 
-A record is a header (length of the message, CRC-32, sequence number, enqueued time in ms) and the message as
-readers get it. An event's offset is the position of its record in the file: code that takes offsets for
-sequence numbers fails here. What was written survives the end of this process, SIGKILL too; a crash of the
-machine may take the last events, because nothing waits for the disk.
+A record consists of a header (length of the message, CRC-32, sequence number, enqueued time in ms) and the
+message in the form that readers get. An event's offset is the position of its record in the file, so code
+that confuses offsets with sequence numbers fails here. Events survive the end of this process, even by
+SIGKILL. A crash of the machine may lose the last events, because writes are not flushed to the disk.
 """
 
 import logging
@@ -25,12 +25,12 @@ from .positions import Field, Position
 _LOG = logging.getLogger(__name__)
 _HEADER = struct.Struct(">IIqq")
 _CHECKED = struct.Struct(">qq")
-NEVER_MS = -62_135_596_800_000  # 0001-01-01, the time of an event that there never was
+NEVER_MS = -62_135_596_800_000  # 0001-01-01, the time of the last event of a partition that never had one
 
 
 @dataclass(frozen=True)
 class Status:
-    """What is known of a partition's events at one moment."""
+    """The state of a partition's events at one moment."""
 
     begin_sequence_number: int
     last_sequence_number: int
@@ -42,7 +42,7 @@ class Status:
 class PartitionLog:
     """The events of one partition: sequence numbers from 0 without gaps, enqueued times that never go back.
 
-    `on_append` holds what is called when there are new events.
+    `on_append` holds the functions that are called when there are new events.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class PartitionLog:
         os.close(self._file)
 
     def append(self, events: Sequence[Event], partition_key: str | None = None) -> None:
-        """Add the events of one send, all with one enqueued time."""
+        """Append the events of one send, all with the same enqueued time."""
         now = max(int(self._clock() * 1000), self._times[-1] if self._times else 0)
         sequence_number, offset = len(self._offsets), self._size
         records: list[bytes] = []
@@ -81,7 +81,7 @@ class PartitionLog:
             notify()
 
     def read(self, sequence_number: int, max_count: int, max_octets: int) -> tuple[int, list[memoryview]]:
-        """Messages from this sequence number on, or from the first still there: that number, and a slice."""
+        """Return the first readable sequence number at or after the given one, and messages from there on."""
         first = max(sequence_number, self.begin())
         stop = min(first + max_count, len(self._offsets))
         if first >= stop:
@@ -96,25 +96,25 @@ class PartitionLog:
         ]
 
     def begin(self) -> int:
-        """The first sequence number that retention has left; beyond the last where it left none."""
+        """The first sequence number within the retention; the number after the last if there is none."""
         if self._retention_ms is not None:
             oldest = int(self._clock() * 1000) - self._retention_ms
             self._begin = max(self._begin, bisect_left(self._times, oldest))
         return self._begin
 
     def status(self) -> Status:
-        """The range of events. For an empty partition: 0, -1, "-1", year 1."""
+        """Return the range of events; for an empty partition 0, -1, "-1", and year 1."""
         count, begin = len(self._offsets), self.begin()
         if not count:
             return Status(0, -1, "-1", NEVER_MS, is_empty=True)
         return Status(begin, count - 1, str(self._offsets[-1]), self._times[-1], is_empty=begin == count)
 
     def locate(self, position: Position) -> int:
-        """The sequence number of the first event at a position.
+        """Return the sequence number of the first event at a position.
 
-        An offset or sequence number beyond the last event is refused: it comes from another log, as after a
-        hub was deleted and created again. One before the first event still there is that first event, a time
-        to come is the end.
+        An offset or sequence number after the last event is refused, because it belongs to another log, for
+        example of a hub that was deleted and created again. A position before the first event that still
+        exists leads to that event; a time in the future leads to the end.
         """
         count = len(self._offsets)
         bisect = bisect_left if position.inclusive else bisect_right
@@ -145,12 +145,12 @@ class PartitionLog:
             while data:
                 data = data[os.write(self._file, data) :]
         except OSError:
-            # What a full disk took in would shift every later offset.
+            # A partial write to a full disk would shift every later offset.
             os.ftruncate(self._file, self._size)
             raise
 
     def _recover(self, path: Path) -> int:
-        """Index the file and cut off what a killed process left unfinished; the size that stays."""
+        """Index the file, and cut off a write that a killed process left unfinished; returns the new size."""
         size = os.fstat(self._file).st_size
         position = 0
         if size:
@@ -172,7 +172,7 @@ def _header(message: bytes, sequence_number: int, enqueued_ms: int) -> bytes:
 
 
 def _message_at(data: mmap, position: int, sequence_number: int) -> tuple[int, int] | None:
-    """The enqueued time and the end of the record there, if it is whole and has this sequence number."""
+    """The enqueued time and the end of the record at `position`, if it is complete and has this number."""
     if position + _HEADER.size > len(data):
         return None
     length, _, found, enqueued_ms = _HEADER.unpack_from(data, position)

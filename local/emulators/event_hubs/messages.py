@@ -1,6 +1,6 @@
 """Splits messages into raw sections and reassembles them (OASIS AMQP 1.0, part 3.2).
 
-An event's body is never decoded: sections are found by their lengths and spliced.
+An event's body is never decoded: sections are located by their lengths and copied.
 """
 
 import struct
@@ -28,7 +28,7 @@ _LONG = struct.Struct(">Bq")
 
 
 class Section(NamedTuple):
-    """One section: its descriptor, where it begins, where its value begins, where it ends."""
+    """One section: its descriptor, and the positions of its start, of its value and of its end."""
 
     code: int
     start: int
@@ -37,7 +37,7 @@ class Section(NamedTuple):
 
 
 def sections(message: bytes) -> Iterator[Section]:
-    """The sections of a message, in the order they have."""
+    """Yield the sections of a message, in their order."""
     position = 0
     while position < len(message):
         if message[position : position + 2] != _SECTION:
@@ -49,7 +49,7 @@ def sections(message: bytes) -> Iterator[Section]:
 
 @dataclass(frozen=True)
 class Event:
-    """A message as it was sent: what goes before the broker's annotations, its own annotations, the rest."""
+    """A message as it was sent: the part before the annotations, its own annotations, and the rest."""
 
     header: bytes
     annotations: tuple[bytes, ...]  # key, value, key, value, each encoded
@@ -57,13 +57,13 @@ class Event:
 
     @property
     def partition_key(self) -> str | None:
-        """The partition key that the sender annotated."""
+        """The partition key in the sender's annotations."""
         return _partition_key(self.annotations)
 
     def enqueued(
         self, sequence_number: int, offset: int, enqueued_ms: int, partition_key: str | None
     ) -> bytes:
-        """The message as readers get it. A batch's key goes to the events that have none of their own."""
+        """Return the message in the form that readers get; events without a key get that of their batch."""
         added = [
             _SEQUENCE_NUMBER,
             _LONG.pack(0x81, sequence_number),
@@ -81,7 +81,7 @@ class Event:
 
 
 def parse_event(message: bytes) -> Event:
-    """The pieces of a message, without annotations of the last hop and those that only the broker sets."""
+    """Split a message, without delivery annotations and the annotations that only the broker sets."""
     header = b""
     annotations: tuple[bytes, ...] = ()
     rest = []
@@ -108,7 +108,7 @@ def _foreign_entries(message: bytes, section: Section) -> Iterator[bytes]:
 
 
 def parse_batch(batch: bytes) -> tuple[list[Event], str | None]:
-    """The events of a batch and its partition key: format 0x80013700 has a message in each data section."""
+    """Split a batch (format 0x80013700, a message in each data section) into events and partition key."""
     events = []
     key = None
     for section in sections(batch):
@@ -133,7 +133,7 @@ def _binary(message: bytes, section: Section) -> bytes:
 
 
 def with_delivery_annotations(message: bytes | memoryview, annotations: dict[object, object]) -> bytes:
-    """The message with this section after its header, where part 3.2 has it."""
+    """Insert delivery annotations after the header, as part 3.2 requires."""
     start = skip(message, 3) if message[2] == HEADER else 0
     section = encode(Described(ULong(DELIVERY_ANNOTATIONS), annotations))
     return b"".join((message[:start], section, message[start:]))
@@ -141,7 +141,7 @@ def with_delivery_annotations(message: bytes | memoryview, annotations: dict[obj
 
 @dataclass(frozen=True)
 class Request:
-    """A request to $cbs or $management: its id, its application properties, its value."""
+    """A request to $cbs or $management: its id, application properties and value."""
 
     message_id: object
     properties: dict[object, object]
@@ -149,7 +149,7 @@ class Request:
 
 
 def parse_request(message: bytes) -> Request:
-    """The request in a message."""
+    """Parse the request in a message."""
     found = {section.code: decode(message, section.value)[0] for section in sections(message)}
     properties, application = found.get(PROPERTIES), found.get(APPLICATION_PROPERTIES)
     if not isinstance(properties, list) or not properties or not isinstance(application, dict):
@@ -158,7 +158,7 @@ def parse_request(message: bytes) -> Request:
 
 
 def encode_response(request: Request, properties: dict[object, object], value: object) -> bytes:
-    """The answer to a request, found by its correlation id."""
+    """Encode the response to a request, which the peer matches by the correlation id."""
     fields = [None, None, None, None, None, request.message_id, *[None] * 7]
     parts = ((PROPERTIES, fields), (APPLICATION_PROPERTIES, properties), (VALUE, value))
     return b"".join(encode(Described(ULong(code), part)) for code, part in parts)

@@ -1,4 +1,4 @@
-"""Opens the broker's end of a link: to a hub, to a partition, or to a node that answers requests."""
+"""Opens the broker's end of a link to a hub, to a partition, or to a node that answers requests."""
 
 from collections.abc import Callable, Mapping
 
@@ -17,11 +17,11 @@ _SOURCE, _TARGET, _DESIRED_CAPABILITIES, _PROPERTIES = 5, 6, 12, 13
 
 
 class Nodes:
-    """What one connection can attach links to.
+    """The nodes to which one connection can attach links.
 
     Args:
-        hubs: all hubs, by their names in lower case.
-        grants: what the connection may use; tokens that it sends to `$cbs` extend them.
+        hubs: all hubs, by lower-case name.
+        grants: the resources that the connection may use; tokens that it sends to `$cbs` add to them.
     """
 
     def __init__(self, hubs: Mapping[str, Hub], grants: Grants) -> None:
@@ -58,7 +58,9 @@ class Nodes:
             return ResponseSender(peer, attach, address.path)
         self._grants.check(address.path)
         if address.group is None or address.partition_id is None:
-            raise AmqpError(NOT_ALLOWED, "A reader names a consumer group and a partition.")
+            raise AmqpError(
+                NOT_ALLOWED, "The address of a reader must name a consumer group and a partition."
+            )
         hub = self._hub(address.hub)
         log = hub.partition(address.partition_id)
         epoch = (attach.get(_PROPERTIES, dict) or {}).get(_EPOCH)

@@ -1,7 +1,7 @@
 """Maps a partition key to a partition with Bob Jenkins' lookup3 hash, as the Event Hubs clients do.
 
 The algorithm is the public domain one of http://burtleburtle.net/bob/c/lookup3.c (`hashlittle2`, seeds 0).
-The folding to a partition is that of the SDK's buffered producer, which means to hit the service's partition.
+The mapping from hash to partition is that of the SDK's buffered producer, which should match the service.
 """
 
 _MASK = 0xFFFFFFFF
@@ -21,7 +21,7 @@ def _add(words: list[int], block: bytes) -> None:
 
 
 def partition_of(key: str, partition_count: int) -> int:
-    """The partition that all events with this key go to."""
+    """Return the index of the partition that receives all events with this key."""
     data = key.encode()
     words = [0xDEADBEEF + len(data) & _MASK] * 3
     while len(data) > _BLOCK:

@@ -1,7 +1,7 @@
-"""Parses the filter in which a reader gives its starting position.
+"""Parses the filter in which a reader states its starting position.
 
-The expressions are those that the Python SDK writes (`azure.eventhub._utils.event_position_selector`), and
-those of the .NET client, which leaves the quotes out.
+It accepts the expressions that the Python SDK writes (`azure.eventhub._utils.event_position_selector`), and
+those of the .NET client, which omits the quotes.
 """
 
 import re
@@ -20,7 +20,7 @@ _EXPRESSION = re.compile(
 
 
 class Field(Enum):
-    """What a position counts in."""
+    """The unit of a position."""
 
     OFFSET = "offset"
     SEQUENCE_NUMBER = "sequence-number"
@@ -41,7 +41,7 @@ START = Position(Field.OFFSET, -1, inclusive=False)
 
 
 def parse(filters: object) -> Position:
-    """The position in the filters of a link's source; no filter is the start."""
+    """Parse the position in the filters of a link's source; without a filter, it is the start."""
     selector = filters.get(FILTER) if isinstance(filters, dict) else None
     if selector is None:
         return START

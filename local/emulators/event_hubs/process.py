@@ -64,16 +64,16 @@ class BrokerProcess:
 
     @property
     def connection_string(self) -> str:
-        """What the SDK's `from_connection_string` takes; the hub is given by its name there."""
+        """A connection string for the SDK's `from_connection_string`; the hub's name is passed separately."""
         return (
             f"Endpoint=sb://{HOST}:{self.port};SharedAccessKeyName={self.key_name};"
             f"SharedAccessKey={self.key or 'unused'};UseDevelopmentEmulator=true"
         )
 
     def start(self) -> Self:
-        """Start the broker and wait until it listens. Raises RuntimeError with its own words if it doesn't.
+        """Start the broker and wait until it listens; raises `RuntimeError` with its output if it does not.
 
-        What it says on stderr goes to `broker.stderr` in its folder.
+        Its standard error goes to `broker.stderr` in its folder.
         """
         if self._process is not None:
             raise RuntimeError("the broker is already running: call stop() first")
@@ -104,15 +104,15 @@ class BrokerProcess:
         return self
 
     def stop(self) -> int:
-        """End the broker with SIGTERM; its exit status. Without a running broker nothing happens."""
+        """Stop the broker with SIGTERM and return its exit status. Does nothing if it is not running."""
         return self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End the broker with SIGKILL, as a crash would. Without a running broker nothing happens."""
+        """Kill the broker with SIGKILL, like a crash. Does nothing if it is not running."""
         self._end(signal.SIGKILL)
 
     def delete_hub(self, name: str) -> None:
-        """Delete a hub of a broker that is not running; the next start creates an empty one."""
+        """Delete a hub while the broker is not running; the next start creates an empty one."""
         if self._process is not None:
             raise RuntimeError("The broker is running: call stop() first.")
         shutil.rmtree(self.data / name.lower())

@@ -1,6 +1,7 @@
-"""Decides who may read a partition in a consumer group: by owner level (epoch), or up to five without one.
+"""Decides who may read a partition in a consumer group: one reader with an owner level, or five without.
 
-An equal or higher owner level takes the partition over; a lower one, or none, is refused while one is held
+A reader with an equal or higher owner level (epoch) takes the partition over. A reader with a lower one, or
+without one, is refused while another reader holds an owner level
 (https://learn.microsoft.com/azure/event-hubs/event-hubs-event-processor-host, "epoch").
 """
 
@@ -17,7 +18,7 @@ class Reader(Protocol):
     epoch: int | None
 
     def refuse(self, error: AmqpError) -> None:
-        """Close the link with this error."""
+        """Close the link with an error."""
 
 
 class Readers:
@@ -27,7 +28,7 @@ class Readers:
         self._readers: list[Reader] = []
 
     def add(self, reader: Reader) -> None:
-        """Let a reader in, and those out that it outranks; or refuse it."""
+        """Admit a reader and disconnect those that it outranks, or refuse it."""
         held = max((other.epoch for other in self._readers if other.epoch is not None), default=None)
         if held is not None and (reader.epoch is None or reader.epoch < held):
             raise AmqpError(STOLEN, f"A receiver with epoch '{held}' exists: '{reader.epoch}' is refused.")
@@ -43,6 +44,6 @@ class Readers:
         self._readers.append(reader)
 
     def remove(self, reader: Reader) -> None:
-        """Forget a reader, if it is still there."""
+        """Remove a reader, if it is still present."""
         if reader in self._readers:
             self._readers.remove(reader)

@@ -1,4 +1,4 @@
-"""One session: its links, its transfer ids and windows (OASIS AMQP 1.0, part 2.5)."""
+"""Handles one session: its links, transfer ids and windows (OASIS AMQP 1.0, part 2.5)."""
 
 from collections import deque
 from collections.abc import Callable
@@ -15,7 +15,7 @@ _ID_MASK = 0xFFFFFFFF
 
 
 class Wire(Protocol):
-    """The connection, as a session sees it."""
+    """What a session needs from its connection."""
 
     is_paused: bool
     max_frame_size: int
@@ -24,7 +24,7 @@ class Wire(Protocol):
         """Write a frame."""
 
     def call_soon(self, call: Callable[[], None]) -> None:
-        """Make one call in the next turn of the event loop."""
+        """Schedule one call for the next iteration of the event loop."""
 
 
 class Session:
@@ -49,7 +49,7 @@ class Session:
         self.write(frames.begin(self.channel, _WINDOW))
 
     def on_frame(self, frame: Frame) -> None:
-        """Do what a performative asks for."""
+        """Execute a performative."""
         match frame.code:
             case Code.TRANSFER:
                 self._on_transfer(frame)
@@ -61,7 +61,7 @@ class Session:
                 if self.forget(frame.require(0, UInt)):
                     self.write(frames.detach(self.channel, frame.require(0, UInt)))
             case Code.DISPOSITION:
-                pass  # everything the broker sends is settled already
+                pass  # everything that the broker sends is already settled
             case _:
                 raise AmqpError(NOT_ALLOWED, f"no {frame.code.name.lower()} within a session")
 
@@ -83,21 +83,21 @@ class Session:
         self._wire.write(frame)
 
     def call_soon(self, call: Callable[[], None]) -> None:
-        """Call it in the next turn of the event loop, once."""
+        """Schedule one call for the next iteration of the event loop."""
         self._wire.call_soon(call)
 
     def is_blocked(self) -> bool:
-        """Whether the peer can't take more now: its window or its socket is full."""
+        """Whether the peer cannot accept more now, because its window or its socket is full."""
         return self._wire.is_paused or bool(self._waiting)
 
     def pump(self) -> None:
-        """Go on sending."""
+        """Continue sending."""
         self._drain()
         for link in tuple(self._links.values()):
             link.pump()
 
     def send(self, handle: int, message: Buffer) -> None:
-        """Send a message, in as many frames as it needs; what exceeds the peer's window waits."""
+        """Send a message in as many frames as it needs; frames beyond the peer's window wait."""
         room = self._wire.max_frame_size - frames.TRANSFER_OVERHEAD
         for start in range(0, len(message), room):
             part = message[start : start + room]
@@ -106,15 +106,15 @@ class Session:
         self._drain()
 
     def respond(self, address: str, response: bytes) -> None:
-        """Answer a request on the link that the peer receives answers on."""
+        """Answer a request on the link on which the peer receives responses."""
         for link in self._links.values():
             if isinstance(link, ResponseSender) and link.address == address:
                 link.respond(response)
                 return
-        raise AmqpError(NOT_ALLOWED, f"There is no link to answer on: attach a receiver to {address}.")
+        raise AmqpError(NOT_ALLOWED, f"There is no link for the response: attach a receiver to {address}.")
 
     def send_flow(self, *link: int) -> None:
-        """Tell the peer this session's windows, and a link's credit."""
+        """Send this session's windows, and a link's credit."""
         self.write(frames.flow(self.channel, self._next_incoming_id, _WINDOW, self._next_outgoing_id, *link))
 
     def _drain(self) -> None:
@@ -144,7 +144,7 @@ class Session:
     def _on_attach(self, frame: Frame) -> None:
         handle = frame.require(1, UInt)
         if handle in self._links:
-            raise AmqpError("amqp:session:handle-in-use", f"The handle {handle} is another link's.")
+            raise AmqpError("amqp:session:handle-in-use", f"The handle {handle} belongs to another link.")
         try:
             link = self._open_link(self, frame)
         except AmqpError as error:

@@ -1,4 +1,4 @@
-"""Checks shared access signatures and keeps what a connection may use.
+"""Checks shared access signatures, and records which resources a connection may use.
 
 The format is the one documented at
 https://learn.microsoft.com/azure/event-hubs/authenticate-shared-access-signature:
@@ -35,7 +35,7 @@ class Grants:
         self._paths: set[str] = set()
 
     def add(self, token: str) -> None:
-        """Allow what a valid token is for; raises `AmqpError` for any other token."""
+        """Grant access to the resource of a valid token; raises `AmqpError` for any other token."""
         if self._key is not None:
             self._paths.add(authorized_path(token, self._key))
 
@@ -58,9 +58,9 @@ def _covers(grant: str, path: str) -> bool:
 
 
 def authorized_path(token: str, key: Key) -> str:
-    """Return the path that a valid token is for, in lower case.
+    """Return the path of the resource to which a valid token gives access, in lower case.
 
-    It is a hub, something below a hub, or empty: the whole namespace.
+    It is a hub, a resource below a hub, or empty for the whole namespace.
     """
     raw = dict(part.partition("=")[::2] for part in token.removeprefix(_PREFIX).split("&"))
     fields = {name: values[0] for name, values in parse_qs(token.removeprefix(_PREFIX)).items()}

@@ -1,8 +1,8 @@
 """Groups received events into invocations, for one partition.
 
-After `PartitionProcessorEventsManager` and `PartitionProcessor.MonitorCachedEvents` in azure-sdk-for-net
-(`sdk/eventhub/Microsoft.Azure.WebJobs.Extensions.EventHubs/src/Listeners`): with a minimum above one,
-events are held until the minimum is there or the oldest has waited long enough.
+It follows `PartitionProcessorEventsManager` and `PartitionProcessor.MonitorCachedEvents` in azure-sdk-for-net
+(`sdk/eventhub/Microsoft.Azure.WebJobs.Extensions.EventHubs/src/Listeners`): with a minimum above one, events
+wait until the minimum is reached or the oldest event has waited for `maxWaitTime`.
 """
 
 from collections import deque
@@ -16,18 +16,18 @@ class Batch[Event]:
 
     events: list[Event]
     partial: bool
-    """Fewer than the minimum: `maxWaitTime` brought it about, not the events' number."""
+    """Whether the batch has fewer events than the minimum, because `maxWaitTime` passed first."""
 
 
 class Batches[Event]:
-    """The events of one partition that wait for their invocation.
+    """The events of one partition that are waiting for their invocation.
 
     Args:
         minimum: host.json `minEventBatchSize`.
         maximum: host.json `maxEventBatchSize`, never exceeded.
         wait: host.json `maxWaitTime` in seconds; it has an effect only with a minimum above one.
-        checkpoint_age: seconds since the partition's checkpoint was written, None if there is none. The first
-            partial batch after a claim waits that much less.
+        checkpoint_age: seconds since the partition's checkpoint was written, None if there is none. The wait
+            of the first partial batch after a claim is shorter by this time.
     """
 
     def __init__(self, minimum: int, maximum: int, wait: float, checkpoint_age: float | None = None) -> None:
@@ -44,7 +44,7 @@ class Batches[Event]:
         return len(self._held)
 
     def add(self, events: Sequence[Event], now: float) -> None:
-        """Take received events, in their order, at the time `now` (seconds of any steady clock)."""
+        """Add received events, in order, at the time `now` (in seconds of any monotonic clock)."""
         self._held.extend(events)
         if self._since is None and self._held:
             self._since = now
@@ -66,9 +66,9 @@ class Batches[Event]:
         return Batch(events, partial)
 
     def fall_asleep(self) -> None:
-        """Stop the timer: later events wait until there are as many as the minimum.
+        """Stop the timer, so that later events wait until the minimum is reached.
 
-        This is what the failed checkpoint write after a partial batch does to the real trigger: the task that
-        watches the time ends with that error, and only a full batch, or a new claim, starts another.
+        In the real trigger, this happens when the checkpoint write after a partial batch fails: the task that
+        watches the time ends with that error, and only a full batch or a new claim starts another one.
         """
         self._asleep = True

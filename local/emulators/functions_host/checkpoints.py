@@ -1,8 +1,8 @@
-"""The checkpoints of partitions, in blobs as the real host keeps them.
+"""Stores the checkpoints of partitions in the same blobs as the real host.
 
 Container `azure-webjobs-eventhub`, blob `<namespace>/<hub>/<group>/checkpoint/<partition>` in lower case,
 with the metadata `offset`, `sequencenumber` and `clientidentifier` (`BlobCheckpointStoreInternal` in
-azure-sdk-for-net). A write is unconditional: whoever writes last wins, the owner or not.
+azure-sdk-for-net). A write is unconditional: the last writer wins, even if it does not own the partition.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from azure.storage.blob.aio import BlobClient, ContainerClient
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a partition is read on from: after the event with this offset."""
+    """The position from which a partition is read on: after the event with this offset."""
 
     offset: str
     sequence_number: int
@@ -37,7 +37,7 @@ class Checkpoints:
         self._client = client
 
     async def read(self, partition_id: str) -> Checkpoint | None:
-        """The partition's checkpoint, if there is one."""
+        """Return the partition's checkpoint, if it exists."""
         try:
             blob = await self._blob(partition_id).get_blob_properties()
         except ResourceNotFoundError:
@@ -46,7 +46,7 @@ class Checkpoints:
         return Checkpoint(blob.metadata["offset"], int(blob.metadata["sequencenumber"]), max(0, age))
 
     async def write(self, partition_id: str, offset: str, sequence_number: int) -> None:
-        """Put the partition's checkpoint at an event; raises `AzureError` when storage fails."""
+        """Set the partition's checkpoint to an event; raises `AzureError` if storage fails."""
         metadata = {
             "offset": offset,
             "sequencenumber": str(sequence_number),

@@ -18,7 +18,7 @@ class AppError(Exception):
 
 @dataclass(frozen=True)
 class Function:
-    """One function, as the worker found it: raw bindings, and the retry policy or None."""
+    """One function that the worker found, with its raw bindings and its retry policy, if it has one."""
 
     name: str
     function_id: str
@@ -27,7 +27,7 @@ class Function:
 
     @property
     def trigger(self) -> dict[str, Any]:
-        """The trigger's binding; raises `AppError` where this host does not know it."""
+        """The trigger's binding; raises `AppError` if this host does not support it."""
         for binding in self.bindings:
             if binding["type"] in TRIGGERS:
                 return binding
@@ -56,9 +56,9 @@ class HostOptions:
 
     @classmethod
     def load(cls, app: Path, settings: Mapping[str, str] | None = None) -> Self:
-        """Reads `host.json` of the app folder; raises `AppError` when it is missing or asks for too much.
+        """Reads `host.json` of the app folder; raises `AppError` if it is missing or not supported.
 
-        A setting `AzureFunctionsJobHost__extensions__eventHubs__NAME` wins over the file, as in the real
+        A setting `AzureFunctionsJobHost__extensions__eventHubs__NAME` overrides the file, as in the real
         host: https://learn.microsoft.com/azure/azure-functions/functions-host-json#override-hostjson-values
         """
         path = app / "host.json"
@@ -83,27 +83,27 @@ class HostOptions:
             values["function_timeout"] = None if str(timeout) == "-1" else seconds(timeout)
         options = cls(**values)
         if options.initial_offset not in ("fromStart", "fromEnd"):
-            raise AppError(f"{path}: initialOffsetOptions.type is fromStart or fromEnd here")
+            raise AppError(f"{path}: initialOffsetOptions.type must be fromStart or fromEnd in this emulator")
         if not 1 <= options.min_event_batch_size <= options.max_event_batch_size:
-            raise AppError(f"{path}: minEventBatchSize is between 1 and maxEventBatchSize")
+            raise AppError(f"{path}: minEventBatchSize must be between 1 and maxEventBatchSize")
         if hubs.get("batchCheckpointFrequency", 1) != 1:
-            raise AppError(f"{path}: batchCheckpointFrequency is always 1 here")
+            raise AppError(f"{path}: batchCheckpointFrequency must be 1 in this emulator")
         return options
 
 
 def seconds(text: str) -> float:
     """The length of a .NET TimeSpan of the form `HH:MM:SS`; raises `AppError` on any other form."""
     match = re.fullmatch(r"(\d\d):([0-5]\d):([0-5]\d(?:\.\d+)?)", text)
-    # In .NET, 24 and more in the first place are days: never what was meant.
+    # .NET reads a first number of 24 or more as days, which is never what the author meant.
     if match is None or int(match[1]) > 23:  # noqa: PLR2004
         raise AppError(f"{text!r} is not a time span below 24 hours in the form HH:MM:SS")
     return timedelta(hours=int(match[1]), minutes=int(match[2]), seconds=float(match[3])).total_seconds()
 
 
 def environment(base: Mapping[str, str], settings: Path | None) -> dict[str, str]:
-    """The environment of host and worker: `base`, and under it the `Values` of a local.settings.json.
+    """The environment of host and worker: the `Values` of a local.settings.json, overridden by `base`.
 
-    What is set in the environment wins, as with Core Tools (`func start` logs that it skips the value).
+    The environment has priority, as with Core Tools (`func start` logs that it skips the value).
     """
     if settings is None:
         return dict(base)
@@ -115,7 +115,7 @@ def environment(base: Mapping[str, str], settings: Path | None) -> dict[str, str
 
 
 def resolve(text: str, settings: Mapping[str, str]) -> str:
-    """`text` with every `%NAME%` replaced by that setting; raises `AppError` naming a missing one."""
+    """Replace every `%NAME%` in `text` with that setting; raises `AppError` that names a missing one."""
 
     def value(match: re.Match[str]) -> str:
         try:
@@ -127,10 +127,10 @@ def resolve(text: str, settings: Mapping[str, str]) -> str:
 
 
 def connection_string(name: str, settings: Mapping[str, str]) -> str:
-    """The connection string in the setting `name`; raises `AppError` when there is none."""
+    """Return the connection string in the setting `name`; raises `AppError` if there is none."""
     try:
         return settings[name]
     except KeyError:
         raise AppError(
-            f"There is no setting {name} (this host wants a connection string, not an identity)"
+            f"There is no setting {name} (this host needs a connection string, not an identity)"
         ) from None

@@ -1,8 +1,8 @@
-"""The listener for one eventHubTrigger function: balances partitions over hosts by ownership blobs.
+"""The listener of an eventHubTrigger function, which balances partitions over hosts with ownership blobs.
 
-After `EventProcessor<TPartition>` in azure-sdk-for-net. Each turn renews the ownerships, claims what is
-free or expired, and steals from a host that has more. A partition that cannot be read is started again in
-the next turn, at its current checkpoint. `partition` handles the events of a claim.
+It follows `EventProcessor<TPartition>` in azure-sdk-for-net. Each cycle renews the ownerships, claims free or
+expired partitions, and steals from a host that has more. A partition that cannot be read is started again in
+the next cycle, at its current checkpoint. `partition` handles the events of a claim.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ CHECKPOINT_CONTAINER = "azure-webjobs-eventhub"
 
 
 class EventHubTrigger:
-    """Reads one hub for one function; raises `AppError` where the binding asks for what this host lacks."""
+    """Reads one hub for one function; raises `AppError` if the binding needs an unsupported feature."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class EventHubTrigger:
         shape = (str(binding.get("cardinality")).lower(), str(binding.get("dataType")).lower())
         if shape != ("many", "binary"):
             raise AppError(
-                f'{function.name}: this host knows cardinality="many", data_type="binary" only; got {shape}'
+                f'{function.name}: the binding must have cardinality="many", data_type="binary"; got {shape}'
             )
         self._function = function
         self._options = options
@@ -65,7 +65,7 @@ class EventHubTrigger:
         self._draining = asyncio.Event()
 
     async def run(self) -> None:
-        """Listen until cancelled, or until drained, and give the partitions back."""
+        """Listen until cancelled or drained, then release the partitions."""
         # As many tries as the .NET client makes, in about the same time.
         retries = LinearRetry(backoff=2, retry_total=3, random_jitter_range=1)
         identity = str(uuid.uuid4())
@@ -110,7 +110,7 @@ class EventHubTrigger:
             await self._serve(reading, owners)
 
     async def drain(self) -> None:
-        """Take nothing new; returns when the host counts the listener as stopped, perhaps never."""
+        """Stop taking events; returns when the host counts the listener as stopped, which may be never."""
         self._draining.set()
         await asyncio.gather(*(claim.drain() for claim in self._claims.values()))
 
@@ -122,7 +122,7 @@ class EventHubTrigger:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._draining.wait(), interval)
             await self._give_back(owners)
-            # What is in flight goes on until this process ends.
+            # Invocations in flight continue until this process ends.
             await asyncio.Event().wait()
         finally:
             for claim in (*self._claims.values(), *self._ending):
@@ -133,7 +133,7 @@ class EventHubTrigger:
         try:
             owned = set(await owners.claim_ownership())
         except (AzureError, EventHubError) as error:
-            # Nobody learns that the partitions are another's meanwhile.
+            # Meanwhile, this host does not notice that another host has taken its partitions.
             self._status.report("balancing_failed", function=self._function.name, error=str(error))
             return
         for partition_id, claim in tuple(self._claims.items()):

@@ -31,8 +31,8 @@ class HostProfile:
         app: the function app folder.
         settings: the app settings.
         grace: seconds that a stop waits for invocations in flight, with the listeners still running.
-        stop_at_end_of_input: whether the end of standard input is a signal to stop.
-        time_scale: the factor for waits before retries and before another worker; 1 is the real host's.
+        stop_at_end_of_input: whether the host stops at the end of standard input.
+        time_scale: the factor for waits before retries and worker restarts; 1 as in the real host.
     """
 
     app: Path
@@ -59,9 +59,9 @@ class Host:
         self._on_demand: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Return after SIGTERM or SIGINT; raises `AppError` when the app cannot be served (any more).
+        """Return after SIGTERM or SIGINT; raises `AppError` when the app cannot be served, or no longer.
 
-        An app that cannot be indexed is no such case: the host stays up, and has no functions.
+        If an app cannot be indexed, nothing is raised: the host keeps running without functions.
         """
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -129,7 +129,7 @@ class Host:
     def _read_input(self, loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
         def lines() -> None:
             rest = b""
-            # Not sys.stdin: its lock, held by a blocked thread, makes the interpreter's end a fatal error.
+            # Not sys.stdin: if a blocked thread holds its lock, the interpreter ends with a fatal error.
             while piece := os.read(sys.__stdin__.fileno() if sys.__stdin__ else 0, 4096):
                 *whole, rest = (rest + piece).split(b"\n")
                 for line in whole:
@@ -156,7 +156,7 @@ class Host:
 
 
 def serve(profile: HostProfile, status: Status) -> int:
-    """Runs a host to its end and returns the exit status; what went wrong goes to standard error."""
+    """Runs a host until it ends and returns the exit status; errors go to standard error."""
     try:
         asyncio.run(Host(profile, status).run())
     except AppError as error:

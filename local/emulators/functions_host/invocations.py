@@ -10,7 +10,7 @@ from local.emulators.functions_host.workers import Call, Outcome, Worker
 
 
 class Invocations:
-    """What all triggers of a host share.
+    """Runs the invocations of all triggers of a host.
 
     Args:
         worker: runs the attempts.
@@ -24,18 +24,18 @@ class Invocations:
         self._time_scale = time_scale
         self._running: set[asyncio.Task[Outcome]] = set()
         self.stopping = False
-        """Whether the host was told to stop: what ends from then on is not checkpointed."""
+        """Whether the host was told to stop: invocations that end after that write no checkpoint."""
 
     async def run(self, function: Function, call: Call, **fields: object) -> Outcome:
-        """Return the last outcome, after as many retries as the policy allows.
+        """Return the last outcome, after at most the retries that the policy allows.
 
-        Cancelling ends the retries, not the attempt in flight: Python functions get no cancellation. Every
-        attempt has the same invocation id and trace parent.
+        Cancelling ends the retries, but not the attempt in flight, because Python functions cannot be
+        cancelled. Every attempt has the same invocation id and trace parent.
 
         Args:
-            function: what to invoke.
-            call: what to hand over; the numbers for the retry are filled in here.
-            fields: go into the status lines.
+            function: the function to invoke.
+            call: its arguments; this method fills in the retry numbers.
+            fields: additional fields of the status lines.
         """
         policy = RetryPolicy.of(function.retry)
         retry = 0

@@ -1,9 +1,9 @@
-"""A blob lease that elects one of several hosts, like the real host's singleton lock for timers.
+"""Elects one of several hosts with a blob lease, like the real host's singleton lock for timers.
 
 The real host leases `locks/<host id>/<function>.Listener` in the container `azure-webjobs-hosts` of
 AzureWebJobsStorage (`TimerListener` is `[Singleton(Mode = SingletonMode.Listener)]` in
-azure-webjobs-sdk-extensions) for 60 s at a time; here it is 15 s, the least that Blob Storage grants, so
-that a killed host's timer moves sooner.
+azure-webjobs-sdk-extensions) for 60 s at a time. Here it is 15 s, the minimum that Blob Storage allows, so
+that the timer of a killed host moves sooner.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ async def _acquired(container: ContainerClient, name: str) -> BlobLeaseClient:
         try:
             await lease.acquire(lease_duration=DURATION)
         except ResourceNotFoundError:
-            # Two hosts may come here at once: whatever the other has made is as good.
+            # Two hosts may arrive here at once; the blob or container that the other one created can be used.
             with suppress(ResourceExistsError):
                 await container.create_container()
             with suppress(AzureError):

@@ -1,7 +1,8 @@
-"""The trigger metadata for a batch of events, with the real host's names, kinds and JSON types.
+"""Builds the trigger metadata for a batch of events, with the real host's names, kinds and JSON types.
 
-After `EventHubTriggerBindingStrategy` in azure-sdk-for-net (`sdk/eventhub/Microsoft.Azure.WebJobs.Extensions.
-EventHubs/src/Triggers`), and after what a real host was seen to send to its worker.
+It follows `EventHubTriggerBindingStrategy` in azure-sdk-for-net (`sdk/eventhub/
+Microsoft.Azure.WebJobs.Extensions.EventHubs/src/Triggers`) and recordings of what a real host sends to its
+worker.
 """
 
 import json
@@ -13,21 +14,21 @@ from azure.eventhub import EventData
 
 
 class Typed(NamedTuple):
-    """A value as the worker's protocol has it: the member of `TypedData` that is set, and its value."""
+    """A value in the form of the worker's protocol: the member of `TypedData` that is set, and its value."""
 
     kind: str
     value: str | list[str] | list[int]
 
 
 def typed_json(value: object) -> Typed:
-    """The value as JSON text, without spaces as Newtonsoft.Json writes it."""
+    """Encode a value as JSON text without spaces, as Newtonsoft.Json does."""
     return Typed("json", json.dumps(value, separators=(",", ":"), ensure_ascii=False))
 
 
 def trigger_metadata(
     namespace: str, hub: str, consumer_group: str, partition_id: str, events: Sequence[EventData]
 ) -> dict[str, Typed]:
-    """The metadata for a function with cardinality many; the arrays run parallel to `events`."""
+    """Build the metadata for a function with cardinality many; the arrays are parallel to `events`."""
     context = typed_json(
         {
             "IsCheckpointingAfterInvocation": True,
@@ -38,7 +39,7 @@ def trigger_metadata(
         }
     )
     system = [_system_properties(event) for event in events]
-    # Of collections of strings, the host drops the nulls.
+    # The host drops nulls from collections of strings.
     keys = [str(known["PartitionKey"]) for known in system if known["PartitionKey"] is not None]
     offsets = [str(known["OffsetString"]) for known in system]
     return {
@@ -59,11 +60,11 @@ def _system_properties(event: EventData) -> dict[str, object]:
     assert event.offset is not None
     key = event.partition_key
     times = {b"x-opt-enqueued-time": _date_time(event.enqueued_time) + "+00:00"}
-    # First the properties of the message that are set, then its annotations.
+    # The properties of the message come first, then its annotations.
     known = {str(_text(name)): _json(value) for name, value in (event.system_properties | times).items()}
     return known | {
         "SequenceNumber": event.sequence_number,
-        # Offsets of a namespace with geo-replication are no numbers.
+        # Offsets of a namespace with geo-replication are not numbers.
         "Offset": int(event.offset) if event.offset.isdecimal() else -1,
         "OffsetString": event.offset,
         "PartitionKey": key.decode() if isinstance(key, bytes) else key,
@@ -72,7 +73,7 @@ def _system_properties(event: EventData) -> dict[str, object]:
 
 
 def _date_time(moment: datetime) -> str:
-    """A DateTime of unspecified kind as Newtonsoft.Json writes it: no offset, no trailing zeros."""
+    """Format a DateTime of unspecified kind like Newtonsoft.Json, without offset and trailing zeros."""
     text = moment.astimezone(UTC).replace(tzinfo=None).isoformat()
     return text.rstrip("0") if "." in text else text
 
@@ -86,7 +87,7 @@ def _text(value: object) -> object:
 
 
 def _json(value: object) -> object:
-    """A value as Newtonsoft.Json serializes its .NET counterpart, as far as JSON has one."""
+    """Convert a value to what Newtonsoft.Json makes of its .NET counterpart, as far as JSON can hold it."""
     match value:
         case bytes():
             return _text(value)

@@ -1,9 +1,9 @@
-"""One claim of a partition: reads its events, invokes the function with them, and writes checkpoints.
+"""Handles one claim of a partition: reads its events, invokes the function, and writes checkpoints.
 
-After `EventProcessor<TPartition>` and `EventHubListener.PartitionProcessor` in azure-sdk-for-net, as they
-were seen to work: one batch at a time, a checkpoint after every invocation, success or failure. Whoever
-loses the partition ends what is in flight, retries included, and writes its checkpoint, though another host
-has the partition now.
+It follows the observed behavior of `EventProcessor<TPartition>` and `EventHubListener.PartitionProcessor` in
+azure-sdk-for-net: one batch at a time, and a checkpoint after every invocation, whether it succeeds or fails.
+A host that loses the partition completes the invocations in flight, including retries, and writes their
+checkpoint, although another host now owns the partition.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ _NO_BYTES = (
 
 @dataclass(frozen=True)
 class Reading:
-    """What all claims of one trigger share."""
+    """The objects that all claims of one trigger share."""
 
     function: Function
     options: HostOptions
@@ -54,41 +54,42 @@ class Reading:
 
 
 class Claim:
-    """A partition from its claim until its last invocation has ended; `start` begins."""
+    """A claimed partition, until its last invocation has ended; call `start` to begin reading."""
 
     def __init__(self, reading: Reading, partition_id: str) -> None:
         self.partition_id = partition_id
         self.partition = f"{reading.namespace}/{reading.client.eventhub_name}/{partition_id}"
         self.failed = False
-        """Whether nothing is read any more, since the hub refused the position or closed the link."""
+        """Whether reading has ended because the hub refused the position or closed the link."""
         self._reading = reading
         self._batches: Batches[EventData] | None = None
         self._in_flight: Batch[EventData] | None = None
         self._changed = asyncio.Condition()
         self._open = True
         self._offset: str | None = None
-        """Of the last event that was read."""
+        """The offset of the last event that was read."""
         self._tasks: list[asyncio.Task[None]] = []
         self._reason = "shutdown"
         self._released = False
         self._draining = False
 
     def start(self) -> None:
-        """Read on after the checkpoint."""
+        """Start reading after the checkpoint."""
         self._tasks = [asyncio.create_task(self._read())]
 
     def lose(self) -> None:
-        """Stop reading, because another host has the partition; invocations in flight run to completion."""
+        """Stop reading because another host owns the partition; invocations in flight run to completion."""
         self._reason = "ownership_lost"
         self._open = False
         self._tasks[0].cancel()
         self._release_if_idle()
 
     async def drain(self) -> None:
-        """Read no more, and return when the host counts the partition as stopped.
+        """Stop reading, and return when the host counts the partition as stopped.
 
-        That is at once, unless a batch of at least the minimum is in flight: it is waited for, with all its
-        retries, and then not checkpointed. A partial batch goes on by itself, and its checkpoint is written.
+        This is at once, unless a batch of at least the minimum is in flight: the host waits for this batch
+        and all its retries, and writes no checkpoint. A partial batch continues by itself, and its checkpoint
+        is written.
         """
         self._open = False
         self._draining = True
@@ -98,7 +99,7 @@ class Claim:
         self._release()
 
     async def stop(self) -> None:
-        """End everything at once; an attempt that is in flight is left to the worker's end."""
+        """End everything at once; an attempt in flight ends with the worker."""
         self._open = False
         for task in self._tasks:
             task.cancel()
@@ -107,7 +108,7 @@ class Claim:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing is in flight and nothing is read."""
+        """Whether nothing is in flight and reading has ended."""
         return all(task.done() for task in self._tasks)
 
     def _release_if_idle(self) -> None:
@@ -149,10 +150,10 @@ class Claim:
             self._report("receive_failed", error=str(errors.exceptions[0]))
 
     async def _watch_position(self) -> None:
-        """Raise `ValueError` once the hub ends before what was read, since it was re-created.
+        """Raise `ValueError` if the hub ends before the last event that was read, because it was re-created.
 
-        The .NET client opens its link again where it stopped, and is refused; then the partition is claimed
-        again. The Python SDK would retry forever.
+        The .NET client reopens its link at that position and is refused; then the partition is claimed again.
+        The Python SDK would retry forever.
         """
         while True:
             await asyncio.sleep(self._reading.options.load_balancing_update_interval)
@@ -161,10 +162,10 @@ class Claim:
                     await self._check_position(self._offset)
 
     async def _check_position(self, offset: str) -> None:
-        """Raise `ValueError` for an offset beyond the hub's last, as the .NET client does.
+        """Raise `ValueError` for an offset beyond the hub's last one, as the .NET client does.
 
-        The hub refuses it; the Python SDK would retry silently forever. Within the range, any
-        offset is taken, though it be another hub's.
+        The hub refuses such an offset, and the Python SDK would silently retry forever. Any offset within the
+        range is accepted, even if it is that of another hub.
         """
         known = await self._reading.client.get_partition_properties(self.partition_id)
         last = str(known["last_enqueued_offset"])
@@ -176,7 +177,7 @@ class Claim:
 
     async def _receive(self, start: str) -> None:
         options = self._reading.options
-        # Not `receive_batch`: that has a load balancer of its own, and takes a second to end.
+        # Not `receive_batch`, which has its own load balancer and takes a second to end.
         create_consumer: Any = self._reading.client._create_consumer  # noqa: SLF001
         consumer = create_consumer(
             self._reading.consumer_group,
@@ -197,7 +198,7 @@ class Claim:
                 await consumer.close()
 
     async def _received(self, events: list[EventData]) -> None:
-        """Take events, and wait until there is room for more."""
+        """Accept events, and wait until there is room for more."""
         assert self._batches is not None
         if events and events[-1].offset is not None:
             self._offset = str(events[-1].offset)
@@ -234,13 +235,13 @@ class Claim:
             count=len(batch.events),
         )
         if reading.invocations.stopping or (self._draining and not batch.partial):
-            # The batch comes again.
+            # The batch will be delivered again.
             self._open = False
             return
         assert last.offset is not None
         assert last.sequence_number is not None
         try:
-            # Whether it succeeded or failed: Event Hubs has no notion of a poison event.
+            # Even after a failure, because Event Hubs has no concept of a poison event.
             await reading.checkpoints.write(self.partition_id, last.offset, last.sequence_number)
         except AzureError as error:
             if batch.partial:
@@ -252,7 +253,7 @@ class Claim:
     def _call(self, events: list[EventData]) -> Call:
         wrong = next((event for event in events if event.body_type != AmqpMessageBodyType.DATA), None)
         if wrong is not None:
-            # Binding to byte[][] throws, so that the function is not called; retries bind again.
+            # Binding to byte[][] throws, so the function is not called; each retry binds again.
             return Call(unbindable=_NO_BYTES.format(wrong.body_type.value.capitalize()))
         metadata = trigger_metadata(
             self._reading.namespace,

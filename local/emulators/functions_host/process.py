@@ -21,11 +21,11 @@ SHOWN = 4000
 OF_FUNCTIONS = {"claimed", "released", "invocation", "checkpoint"}
 """Status lines that a host without functions never writes."""
 PATIENCE = 120
-"""Seconds that a host may take, by default, for what takes it one or two on an idle machine."""
+"""Default time-out in seconds for steps that take a second or two on an idle machine."""
 
 
 class HostError(RuntimeError):
-    """The host ended or said nothing in time; the message holds the end of its log."""
+    """The host ended, or did not report in time; the message contains the end of its log."""
 
 
 class HostProcess:
@@ -33,11 +33,11 @@ class HostProcess:
 
     Args:
         app: the function app folder.
-        settings: environment variables on top of this process's own.
-        name: appears in every status line as `host`.
-        log: where its logs and the worker's go, appended; a temporary file by default.
+        settings: environment variables in addition to those of this process.
+        name: the value of `host` in every status line.
+        log: the file to which the logs of host and worker are appended; by default a temporary file.
         grace: seconds that a stop waits for invocations in flight.
-        time_scale: the factor for waits before retries and before another worker; 1 is the real host's.
+        time_scale: the factor for waits before retries and worker restarts; 1 as in the real host.
     """
 
     def __init__(
@@ -65,8 +65,8 @@ class HostProcess:
         self._ended = False
 
     def start(self) -> Self:
-        """Starts the process, once; returns at once: see `wait_ready`."""
-        assert self._process is None, "a HostProcess starts once: make another"
+        """Starts the process and returns without waiting (see `wait_ready`). Can be called only once."""
+        assert self._process is None, "a HostProcess can be started only once: create another one"
         if self._log is None:
             self._own_log = tempfile.TemporaryDirectory()
             self._log = Path(self._own_log.name) / "log"
@@ -122,9 +122,9 @@ class HostProcess:
         return self._log.read_text(errors="replace") if self._log and self._log.exists() else ""
 
     def events(self, timeout: float | None = None) -> Iterator[dict[str, Any]]:
-        """Every status line from the first on, as they come, until the host has ended.
+        """Yields every status line from the first one on, until the host has ended.
 
-        Raises `TimeoutError` when none comes for `timeout` seconds. Each iterator has a place of its own.
+        Raises `TimeoutError` if none arrives for `timeout` seconds. Each iterator keeps its own position.
         """
         position = 0
         while True:
@@ -144,10 +144,10 @@ class HostProcess:
     def wait_for(
         self, event: str, count: int = 1, timeout: float = PATIENCE, **fields: object
     ) -> list[dict[str, Any]]:
-        """Waits for `count` status lines in all with this `event` and these fields, and returns all such.
+        """Waits for a total of `count` status lines with this `event` and these fields, and returns them.
 
-        Raises `HostError`, with the end of the log, when the host ends, when `timeout` seconds pass, or when
-        it has no functions that could report anything.
+        Raises `HostError`, with the end of the log, if the host ends, if `timeout` seconds pass, or if the
+        host has no functions that could report anything.
         """
         deadline = time.monotonic() + timeout
         with self._changed:
@@ -171,9 +171,9 @@ class HostProcess:
         return [each for each in list(self.seen) if wanted.items() <= _hashable(each).items()]
 
     def wait_ready(self, timeout: float = PATIENCE) -> dict[str, Any]:
-        """Wait until the functions are found; the line's `functions` lists their names and triggers.
+        """Wait until the functions are found; `functions` of the line lists their names and triggers.
 
-        Raises `HostError` when there are none: the host stays up without them, as the real one does.
+        Raises `HostError` if there are none: the host keeps running without functions, like the real one.
         """
         (ready,) = self.wait_for("ready", timeout=timeout)
         if not ready["functions"]:
@@ -182,12 +182,12 @@ class HostProcess:
         return ready
 
     def invoke(self, name: str) -> None:
-        """Fires a timer function at once; its end is reported as any invocation's."""
+        """Fires a timer function at once; its end is reported like that of any invocation."""
         self._tell(name)
         self._fired[name] += 1
 
     def drain(self) -> None:
-        """Tell the host to stop its listeners, as before a scale-in; once it has, it reports `drained`."""
+        """Tell the host to stop its listeners, as before a scale-in; it then reports `drained`."""
         self._tell("drain")
 
     def _tell(self, line: str) -> None:
@@ -201,7 +201,7 @@ class HostProcess:
         return len(self._events("invocation", function=name, scheduled=False)) < self._fired[name]
 
     def kill_worker(self) -> int:
-        """Kills the worker process alone (SIGKILL), and returns its process id."""
+        """Kills only the worker process (SIGKILL), and returns its process id."""
         pid = self.worker_pid
         os.kill(pid, signal.SIGKILL)
         return pid
@@ -224,11 +224,11 @@ class HostProcess:
             raise
 
     def wait(self, timeout: float = PATIENCE) -> int:
-        """Waits for the host's own end and returns its exit status."""
+        """Waits until the host ends by itself, and returns its exit status."""
         assert self._process is not None
         assert self._reader is not None
         status = self._process.wait(timeout)
-        # To the end of what it wrote, also where there was no time to wait: below, its pipe is closed.
+        # Read its output to the end, even if there was no time to wait, because its pipe is closed below.
         self._reader.join()
         child.ended(self._process)
         return status

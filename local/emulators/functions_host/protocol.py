@@ -1,4 +1,4 @@
-"""The framing between host and worker: a JSON header, then the event bodies verbatim."""
+"""Frames the messages between host and worker: a JSON header, followed by the unchanged event bodies."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 LENGTH = struct.Struct(">I")
-# A batch can be 256 MB: the reader's default of 64 KB would wake it four thousand times for one.
+# A batch can have 256 MB, for which the default limit of 64 KB would wake the reader four thousand times.
 READER_LIMIT = 4 * 1024 * 1024
 
 
@@ -21,13 +21,13 @@ class Frame:
 
 
 def encode(frame: Frame) -> list[bytes]:
-    """The pieces to write, in order; bodies are passed through without a copy."""
+    """Return the pieces to write, in order; bodies are not copied."""
     header = json.dumps(frame.header | {"sizes": [len(body) for body in frame.bodies]}).encode()
     return [LENGTH.pack(len(header)), header, *frame.bodies]
 
 
 async def read(reader: asyncio.StreamReader) -> Frame | None:
-    """The next frame, or None when the other side is gone, also in the middle of a frame."""
+    """Return the next frame, or None if the other side is gone, even in the middle of a frame."""
     try:
         (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
         header = json.loads(await reader.readexactly(length))

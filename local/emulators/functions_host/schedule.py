@@ -1,8 +1,8 @@
 """Computes when a timer fires, from a six-field NCRONTAB expression or a time span.
 
 https://learn.microsoft.com/azure/azure-functions/functions-bindings-timer#ncrontab-expressions. Times are
-UTC, as in Azure without `WEBSITE_TIME_ZONE`. Known: `*`, numbers, ranges, steps and lists; names of months
-and days are not.
+in UTC, as in Azure without `WEBSITE_TIME_ZONE`. It supports `*`, numbers, ranges, steps and lists, but not
+the names of months and days.
 """
 
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ class Schedule(Protocol):
 
 
 class Every:
-    """A constant interval, counted from the end of the invocation before."""
+    """A constant interval, counted from the end of the previous invocation."""
 
     def __init__(self, interval: timedelta) -> None:
         self._interval = interval
@@ -33,7 +33,7 @@ class Every:
 
 
 class Cron:
-    """An NCRONTAB expression; every field must match, the two for days included."""
+    """An NCRONTAB expression; every field must match, including both fields for days."""
 
     def __init__(self, expression: str) -> None:
         fields = expression.split()
@@ -45,7 +45,7 @@ class Cron:
         ]
 
     def after(self, moment: datetime) -> datetime:
-        """The first occurrence later than `moment`; raises `AppError` when there is none in five years."""
+        """The first occurrence later than `moment`; raises `AppError` if there is none within five years."""
         second, minute, hour, day, month, weekday = self._allowed
         at = moment.replace(microsecond=0) + timedelta(seconds=1)
         limit = moment + timedelta(days=5 * 366)
@@ -64,7 +64,7 @@ class Cron:
 
 
 def parse(text: str) -> Schedule:
-    """The schedule that a timer trigger's `schedule` says; raises `AppError` when it says none."""
+    """Parse the `schedule` of a timer trigger; raises `AppError` if it is not a schedule."""
     return Every(timedelta(seconds=seconds(text))) if ":" in text else Cron(text)
 
 

@@ -1,6 +1,6 @@
-"""What a timer keeps in storage between two runs of the host: when it last ran, and when it should run next.
+"""Stores in a blob when a timer last ran and when it should run next, for the next start of the host.
 
-After `StorageScheduleMonitor` in azure-webjobs-sdk-extensions: a blob
+It follows `StorageScheduleMonitor` in azure-webjobs-sdk-extensions: a blob
 `timers/<host id>/Host.Functions.<function>/status` in the container `azure-webjobs-hosts`.
 """
 
@@ -20,7 +20,7 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class ScheduleStatus:
-    """The members of the blob, and of `ScheduleStatus` in what the function gets."""
+    """The members of the blob, and of `ScheduleStatus` in the argument of the function."""
 
     last: datetime
     next: datetime
@@ -36,7 +36,7 @@ class ScheduleStatus:
 
     @classmethod
     def parse(cls, text: bytes) -> Self:
-        """Read the blob's content."""
+        """Parse the blob's content."""
         document = json.loads(text)
         return cls(*(datetime.fromisoformat(document[name]) for name in ("Last", "Next", "LastUpdated")))
 
@@ -49,7 +49,7 @@ class ScheduleMonitor:
         self._blob = f"timers/{host_id}/Host.Functions.{function}/status"
 
     async def read(self) -> ScheduleStatus | None:
-        """The status; None if the timer never ran, or storage does not answer."""
+        """Return the status, or None if the timer never ran or storage does not answer."""
         async with ContainerClient.from_connection_string(self._storage, CONTAINER) as container:
             try:
                 stream = await container.download_blob(self._blob)
@@ -58,7 +58,7 @@ class ScheduleMonitor:
                 return None
 
     async def write(self, status: ScheduleStatus) -> None:
-        """Keep the status; when that fails, a run that is missed next is not noticed."""
+        """Store the status; if that fails, the host does not notice if the next run is missed."""
         data = json.dumps(status.as_json()).encode()
         async with ContainerClient.from_connection_string(self._storage, CONTAINER) as container:
             with suppress(AzureError):

@@ -1,4 +1,4 @@
-"""What the host tells its driver: one JSON object per line on standard output."""
+"""Reports the host's events to its driver: one JSON object per line on standard output."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ class Status:
         self._lock = threading.Lock()
 
     def report(self, event: str, **fields: object) -> None:
-        """Writes one line, whole, at once."""
+        """Writes one complete line and flushes it."""
         line = json.dumps({"event": event, "host": self._host} | fields)
         with self._lock:
             self._out.write(line + "\n")

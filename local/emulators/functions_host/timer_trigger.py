@@ -1,8 +1,9 @@
-"""The listener for one timerTrigger function: fires on schedule, on one host at a time, or on demand.
+"""The listener of a timerTrigger function, which fires on schedule, on one host at a time, or on demand.
 
-After `TimerListener` in azure-webjobs-sdk-extensions (`src/WebJobs.Extensions/Extensions/Timers/Listener`):
-the status of a schedule is kept in storage, unless it fires more often than once a minute; an occurrence
-that no host was there for is made up for at the start, with `IsPastDue`.
+It follows `TimerListener` in azure-webjobs-sdk-extensions
+(`src/WebJobs.Extensions/Extensions/Timers/Listener`): the status of a schedule is kept in storage, unless it
+fires more often than once a minute. If no host was running at an occurrence, it is made up for at the start,
+with `IsPastDue`.
 """
 
 import asyncio
@@ -26,10 +27,10 @@ class TimerTrigger:
     """Fires one function.
 
     Args:
-        function: the timer function; raises `AppError` when its schedule cannot be read.
-        host_id: names the app: hosts with the same id and storage share one lease for each function.
-        settings: where `%NAME%` and AzureWebJobsStorage are looked up.
-        invocations: runs them.
+        function: the timer function; raises `AppError` if its schedule cannot be parsed.
+        host_id: identifies the app: hosts with the same id and storage share one lease for each function.
+        settings: the values of `%NAME%` and of AzureWebJobsStorage.
+        invocations: runs the invocations.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class TimerTrigger:
             await self._monitor.write(self._status)
 
     async def fire_now(self) -> None:
-        """Invoke the function once, with its retries, beside its schedule."""
+        """Invoke the function once, with its retries, in addition to its schedule."""
         await self._invoke(scheduled=False)
 
     async def _invoke(self, *, scheduled: bool, past_due: bool = False) -> None:

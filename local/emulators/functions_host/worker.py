@@ -1,9 +1,10 @@
 """The worker process: loads the function app with Microsoft's worker library and serves invocations.
 
-`azure-functions-runtime` is the library that the real Python 3.13 worker loads. It is driven here through
-stand-ins for its protobuf messages, in the order of the real host: initialise (which indexes the app), ask
-for the functions, load each, invoke. Invocations go through `native_invocation`, which shares decoding,
-thread pool and execution with the protobuf entry. One app per process: the library's registry is global.
+`azure-functions-runtime` is the library that the real Python 3.13 worker loads. This module drives it with
+stand-ins for its protobuf messages, in the order of the real host: initialize (which indexes the app), list
+the functions, load each, invoke. Invocations go through `native_invocation`, which shares decoding, thread
+pool and execution with the protobuf entry point. A process serves one app, because the library's registry is
+global.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ class _BindingInfo(SimpleNamespace):
 
 
 class _Messages(SimpleNamespace):
-    """Stands in for the library's protobuf module: every other message is a bag of its arguments."""
+    """Stands in for the library's protobuf module; every other message only holds its arguments."""
 
     StatusResult = _StatusResult
     BindingInfo = _BindingInfo
@@ -48,7 +49,7 @@ def _request(**message: object) -> SimpleNamespace:
 
 
 async def _index(app: str) -> dict[str, Any]:
-    """The functions of the app folder, or `error` and `trace` when it cannot be indexed."""
+    """Return the functions of the app folder, or `error` and `trace` if it cannot be indexed."""
     started = await handle_event.worker_init_request(
         _request(worker_init_request=SimpleNamespace(capabilities={}, function_app_directory=app))
     )
@@ -90,14 +91,14 @@ def _retry(options: SimpleNamespace | None) -> dict[str, Any] | None:
 
 
 def _datum(kind: str, value: Any) -> Datum:
-    """A value as the library has it: a collection is a message with one repeated field."""
+    """Convert a value to the library's form, in which a collection is a message with one repeated field."""
     _, collection, element = kind.partition("collection_")
     return Datum(SimpleNamespace(**{element: value}) if collection else value, kind)
 
 
 async def _answer(frame: Frame, writer: asyncio.StreamWriter) -> None:
     call = frame.header
-    # Before the first retry, the message is there and empty.
+    # Before the first retry, the message exists and is empty.
     exception = call["retry_exception"] or dict.fromkeys(("message", "stack_trace", "source"), "")
     data = (
         Datum(SimpleNamespace(bytes=list(frame.bodies)), "collection_bytes")
@@ -116,12 +117,12 @@ async def _answer(frame: Frame, writer: asyncio.StreamWriter) -> None:
             retry_exception=SimpleNamespace(**exception),
         )
     except BaseException:
-        # SystemExit and its like pass the library's handler, and the real host then hears nothing until the
-        # time-out. Re-raised here it would end the loop, and with it every other invocation.
-        LOG.critical("The function left with an exception that the worker does not handle", exc_info=True)
+        # SystemExit and similar exceptions pass the library's handler, and the real host then gets no answer
+        # until the time-out. Raising it again here would end the loop, and with it every other invocation.
+        LOG.critical("The function raised an exception that the worker does not handle", exc_info=True)
         return
     if trace:
-        # As Python's own worker words it: the type and the text, then the stack.
+        # The wording of Python's own worker: the type and the text, then the stack.
         trace = f"{error.replace('(', ': ', 1).removesuffix(')')}\nStack: {trace}"
     writer.writelines(encode(Frame({"id": call["id"], "ok": ok, "error": error, "trace": trace})))
     await writer.drain()
@@ -134,7 +135,7 @@ async def _serve(connection: socket.socket, app: str) -> None:
     answers: set[asyncio.Task[None]] = set()
     while (frame := await read(reader)) is not None:
         answer = asyncio.create_task(_answer(frame, writer))
-        # Kept until the next frame is read, it would be a whole batch of memory.
+        # If the frame were kept until the next one is read, it would occupy the memory of a whole batch.
         del frame
         answers.add(answer)
         answer.add_done_callback(answers.discard)
@@ -146,7 +147,7 @@ def main() -> None:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    # As the real worker: the app's own modules come first, and the library does not see to it.
+    # As in the real worker, the app's own modules come first; the library does not ensure that.
     sys.path.insert(0, app)
     asyncio.run(_serve(socket.socket(fileno=descriptor), app))
 

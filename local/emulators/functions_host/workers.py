@@ -1,4 +1,4 @@
-"""The host's handle on its worker process: starts it, replaces it when it dies, kills it on timeout."""
+"""Manages the host's worker process: starts it, replaces it if it dies, and kills it on a time-out."""
 
 import asyncio
 import itertools
@@ -24,14 +24,14 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 FAILURES = 3
-"""How often in a row a worker may end while it indexes the app."""
+"""The number of consecutive workers that may end while they index the app."""
 AFTER_TIME_OUT = 10.0
 """Seconds until another worker starts after a time-out; after a crash it starts at once."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """What one invocation hands to the function.
+    """The arguments of one invocation.
 
     A batch of events has `bodies`, a timer has `data` as JSON. `unbindable` says why the host cannot even
     call the function. All attempts have one `invocation_id` and one `trace_parent`.
@@ -71,7 +71,7 @@ class Worker:
     Args:
         app: the function app folder, absolute.
         environment: the environment of the worker process.
-        timeout: seconds that an invocation may take (host.json `functionTimeout`); None means without end.
+        timeout: seconds that an invocation may take (host.json `functionTimeout`); None means no limit.
         status: where restarts are reported.
         time_scale: the factor by which the wait for another worker is shorter than in the real host.
     """
@@ -100,26 +100,26 @@ class Worker:
 
     @property
     def pid(self) -> int:
-        """The process id of the present worker."""
+        """The process id of the current worker."""
         assert self._process is not None
         return self._process.pid
 
     async def start(self) -> list[Function]:
-        """Start the process and return the functions it finds: none if it cannot index the app.
+        """Start the process and return the functions that it finds, or none if it cannot index the app.
 
-        Raises `AppError` when the process ends while indexing, again and again.
+        Raises `AppError` if the process repeatedly ends while indexing.
         """
         reader, functions = await self._launch()
         self._watch = asyncio.create_task(self._keep_running(reader))
         return functions
 
     async def failed(self) -> None:
-        """Return when stopped; raises `AppError` when no worker stays up."""
+        """Return when stopped; raises `AppError` if no worker keeps running."""
         assert self._watch is not None
         await asyncio.shield(self._watch)
 
     async def stop(self) -> None:
-        """Ends the process at once; the host sees to it that nothing it waits for is in flight."""
+        """Ends the process at once; the host ensures that no invocation that it waits for is in flight."""
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
@@ -157,7 +157,7 @@ class Worker:
                 env=self._environment | {"PYTHONPATH": path},
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
-                # Standard output is the host's status channel: what the app prints goes with the logs.
+                # Standard output is the host's status channel, so the app's output goes to the logs.
                 stdout=sys.stderr,
             )
         reader, self._writer = await asyncio.open_connection(sock=ours, limit=READER_LIMIT)
@@ -192,7 +192,7 @@ class Worker:
             lost, self._pending = self._pending, {}
             failed = 0
             if self._timed_out:
-                # What else ran on that worker hears nothing, until its own time-out.
+                # Other invocations on that worker get no answer until their own time-outs.
                 self._timed_out = False
                 await asyncio.sleep(AFTER_TIME_OUT * self._time_scale)
             else:
@@ -256,7 +256,7 @@ def _header(number: int, function: Function, call: Call) -> dict[str, Any]:
 
 
 def _exception(function: str, error: str) -> dict[str, str]:
-    """The exception of the attempt before, in the form that Python gets it in (without .NET's own frames)."""
+    """The exception of the previous attempt, as Python receives it (without .NET's own frames)."""
     return {
         "message": (
             "Microsoft.Azure.WebJobs.Host.FunctionInvocationException : Exception while executing function: "
