@@ -137,11 +137,13 @@ async function draw(id, spec, datasets, height = spec.height) {
   const any = Object.values(datasets).some((rows) => rows.length);
   target.hidden = !any;
   if (!any) return;
+  const first = !plots[id];
   plots[id] ||= vegaEmbed(target, { ...spec, datasets }, {
     mode: "vega-lite", renderer: "svg", actions: false, ast: true, defaultStyle: false,
     tooltip: { disableDefaultStyle: true }, logLevel: 1, // errors: a layer that a filter emptied is worth no warning
   });
   const { view } = await plots[id];
+  if (first && spec.params) await zoomable(target, view);
   for (const [name, rows] of Object.entries(datasets)) view.data(name, rows);
   await view.height(height).resize().runAsync();
 }
@@ -213,8 +215,7 @@ function show() {
   for (const one of document.querySelectorAll(".unfiltered")) {
     one.textContent = set.length ? "The filters do not apply here." : "";
   }
-  const address = new URLSearchParams(Object.entries(filter).filter(([, value]) => value)).toString();
-  history.replaceState(null, "", address ? `#${address}` : location.pathname + location.search);
+  writeAddress();
   notices(chosen);
   figures(chosen);
 
@@ -222,12 +223,12 @@ function show() {
   const ending = present.filter((status) => status !== "unfinished");
   const timed = (rows) => rows.map((row) => ({ ...row, when: when(row.t) }));
   const { ended, started } = counted(DATA, chosen);
-  draw("ended", endedPlot(DATA, ending), {
+  draw("ended", endedPlot(DATA.bars.step, ending), {
     ended: timed(stacked(ended, "t", "status", ORDER)), started: timed(started),
   });
 
   const open = openNow(DATA, chosen);
-  draw("open", openPlot(DATA), {
+  draw("open", openPlot(DATA.points.step), {
     mean: timed(stacked(open.mean, "t", "kind", ["finished", "unfinished"])), peaks: timed(open.peaks),
   });
 
@@ -304,7 +305,7 @@ function showOnce() {
   }
   const reasons = DATA.reasons.map(([reason]) => reason);
   const { start, step } = DATA.bars;
-  draw("rejections", rejectionsPlot(DATA, reasons), {
+  draw("rejections", rejectionsPlot(step, reasons), {
     rows: stacked(DATA.rejections.map(([at, reason, n]) => ({
       t: start + at * step, t2: start + (at + 1) * step, when: when(start + at * step), reason, n,
     })), "t", "reason", reasons),
@@ -316,7 +317,7 @@ function showOnce() {
   const delayed = delays(DATA).map((row) => ({
     ...row, leg: LEGS[row.leg], when: when(row.t - step / 2), said: lasted(row.ms),
   }));
-  draw("delays", delaysPlot(DATA, legs.map((leg) => LEGS[leg]), delayed), { rows: delayed });
+  draw("delays", delaysPlot(step, legs.map((leg) => LEGS[leg]), delayed), { rows: delayed });
   table("table-delays", legs.map((leg) => ({ leg: LEGS[leg], ...delaysOf(DATA, leg) })), [
     ["Part", (row) => row.leg], ["records", (row) => number(row.n), "number"],
     ...[["p50", "median"], ["p95", "p95"], ["p99", "p99"], ["most", "longest"]].map(
@@ -327,9 +328,19 @@ function showOnce() {
     : "When a commit was made stands in the blobs' metadata, which a folder does not have.";
 }
 
-/** Sets the filters that the address names, as far as there are such values. */
+/** Puts the filters and the zoom into the address. */
+function writeAddress() {
+  const given = KEYS.map((key) => [key, element(`filter-${key}`).value]).filter(([, value]) => value);
+  if (zoomed) given.push(...["from", "to"].map((key, end) => [key, new Date(zoomed[end]).toISOString()]));
+  const address = new URLSearchParams(given).toString();
+  history.replaceState(null, "", address ? `#${address}` : location.pathname + location.search);
+}
+
+/** Sets the filters and the zoom that the address names. Values that the data does not have are ignored. */
 function readAddress() {
   const wanted = new URLSearchParams(location.hash.slice(1));
+  const [from, to] = ["from", "to"].map((key) => Date.parse(wanted.get(key)));
+  zoom(from < to ? [from, to] : null);
   for (const key of KEYS) {
     const filter = element(`filter-${key}`);
     filter.value = wanted.get(key) ?? "";
@@ -339,7 +350,8 @@ function readAddress() {
 
 for (const key of KEYS) element(`filter-${key}`).addEventListener("change", show);
 addEventListener("hashchange", () => { readAddress(); if (GROUPS.length) show(); });
-element("filters").addEventListener("reset", () => setTimeout(show));
+element("filters").addEventListener("reset", () => { zoom(); setTimeout(show); });
+element("unzoom").addEventListener("click", () => { zoom(); writeAddress(); });
 element("filters").addEventListener("submit", (event) => event.preventDefault());
 showOnce();
 readAddress();

@@ -17,7 +17,7 @@ from shared.report.database import LONGEST, Aggregates, Grid
 from shared.report.locations import Range
 from shared.timeunits import SECOND
 
-_SCRIPTS = ("aggregates.js", "plots.js", "page.js")
+_SCRIPTS = ("aggregates.js", "zoom.js", "plots.js", "page.js")
 _MARKUP = str.maketrans({one: f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"})
 
 

@@ -40,10 +40,10 @@ function spec(description, height, body) {
 }
 
 /** The same for all layers: a domain that several state is taken for several domains. */
-function timeX(data) {
+function timeX() {
   return {
     field: "t", type: "temporal", title: null,
-    scale: { type: "utc", domainMin: { expr: `${data.grid.from}` }, domainMax: { expr: `${data.grid.to}` }, nice: false },
+    scale: { type: "utc", domainMin: { expr: "from" }, domainMax: { expr: "to" }, nice: false },
     axis: { labelOverlap: "greedy", tickCount: { expr: "width / 80" }, labelExpr: TIME_LABEL },
   };
 }
@@ -65,7 +65,7 @@ function colours(field, domain, of) {
   return { field, type: "nominal", scale: { domain, range: domain.map(of) } };
 }
 
-function endedPlot(data, statuses) {
+function endedPlot(step, statuses) {
   const domain = [...statuses, "began"];
   const color = colours("status", domain, (one) => STATUS_COLOURS[one]);
   const tooltip = [
@@ -73,15 +73,19 @@ function endedPlot(data, statuses) {
     { field: "n", title: "connections", format: "," },
   ];
   return spec("Connections that ended, by status, and that began, over time", 230, {
-    encoding: { x: timeX(data), color, tooltip },
+    params: BOUNDS,
+    encoding: { x: timeX(), color, tooltip },
     layer: [
       {
         data: { name: "ended" },
+        transform: inBounds(step),
+        params: DRAG,
         mark: BAR,
         encoding: { x2: { field: "t2" }, y: count("connections"), y2: { field: "below" } },
       },
       {
         data: { name: "started" },
+        transform: inBounds(step),
         mark: { type: "line", interpolate: "step-after", strokeWidth: 1.4, clip: true },
         encoding: { y: count("connections") },
       },
@@ -89,7 +93,7 @@ function endedPlot(data, statuses) {
   });
 }
 
-function openPlot(data) {
+function openPlot(step) {
   const domain = ["finished", "unfinished", "peak"];
   const range = ["var(--closed)", "var(--unfinished)", "var(--ink)"];
   const color = { field: "kind", type: "nominal", scale: { domain, range } };
@@ -98,15 +102,19 @@ function openPlot(data) {
     { field: "n", title: "connections", format: ",.1f" },
   ];
   return spec("Connections that were open at the same time", 200, {
-    encoding: { x: timeX(data), y: count("open connections"), color, tooltip },
+    params: BOUNDS,
+    encoding: { x: timeX(), y: count("open connections"), color, tooltip },
     layer: [
       {
         data: { name: "mean" },
+        transform: inBounds(step),
+        params: DRAG,
         mark: { type: "area", opacity: 0.75, interpolate: "monotone", clip: true },
         encoding: { y2: { field: "below" } },
       },
       {
         data: { name: "peaks" },
+        transform: inBounds(step),
         mark: { type: "line", strokeWidth: 1, clip: true },
       },
     ],
@@ -174,12 +182,14 @@ function percentilesPlot(what, rows) {
   });
 }
 
-function rejectionsPlot(data, reasons) {
+function rejectionsPlot(step, reasons) {
   return spec("Rejected records over time, by reason", 170, {
+    params: [...BOUNDS, ...DRAG],
     data: { name: "rows" },
+    transform: inBounds(step),
     mark: BAR,
     encoding: {
-      x: timeX(data), x2: { field: "t2" }, y: count("records"), y2: { field: "below" },
+      x: timeX(), x2: { field: "t2" }, y: count("records"), y2: { field: "below" },
       color: colours("reason", reasons, (one) => SERIES[reasons.indexOf(one) % SERIES.length]),
       tooltip: [
         { field: "when", title: "UTC" }, { field: "reason" }, { field: "n", title: "records", format: "," },
@@ -188,12 +198,14 @@ function rejectionsPlot(data, reasons) {
   });
 }
 
-function delaysPlot(data, legs, rows) {
+function delaysPlot(step, legs, rows) {
   const axis = { ...durationAxis(rows.map((row) => row.ms)), grid: true };
   return spec("Delay of the export over time: median and p95", 190, {
+    params: BOUNDS,
     data: { name: "rows" },
+    transform: inBounds(step),
     encoding: {
-      x: timeX(data),
+      x: timeX(),
       y: { field: "ms", type: "quantitative", scale: { type: "log" }, axis },
       color: colours("leg", legs, (one) => (one === "to the hub" ? "var(--closed)" : "var(--second)")),
       tooltip: [
@@ -202,7 +214,8 @@ function delaysPlot(data, legs, rows) {
     },
     layer: [
       {
-        mark: { type: "line", strokeWidth: 1.8 },
+        params: DRAG,
+        mark: { type: "line", strokeWidth: 1.8, clip: true },
         encoding: {
           strokeDash: {
             field: "name", type: "nominal", scale: { domain: ["median", "p95"], range: [[1, 0], [4, 3]] },
@@ -210,7 +223,7 @@ function delaysPlot(data, legs, rows) {
           },
         },
       },
-      { mark: { type: "circle", size: 18, opacity: 1 } },
+      { mark: { type: "circle", size: 18, opacity: 1, clip: true } },
     ],
   });
 }

@@ -114,8 +114,8 @@ class Browser:
         return {name: value for name, value, _ in self.script(FIGURES)}
 
     def marks(self, plot: str, kind: str) -> int:
-        """How many rects, lines, areas, symbols or texts a plot shows, axes and legends aside."""
-        selector = f"#plot-{plot}:not([hidden]) svg .mark-{kind}.role-mark > *"
+        """How many rects, lines, areas, symbols or texts a plot shows, without axes and selections."""
+        selector = f"#plot-{plot}:not([hidden]) svg .mark-{kind}.role-mark[class$=marks] > *"
         found: int = self.script("return document.querySelectorAll(arguments[0]).length", selector)
         return found
 

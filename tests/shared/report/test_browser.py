@@ -156,14 +156,99 @@ def test_filters_act_on_plots_tables_and_figures(
 
 def test_a_bar_tells_its_numbers_under_the_pointer(browser: Browser, page: Path) -> None:
     browser.open(page)
-    bar = "const r = document.querySelector('#plot-ended .mark-rect.role-mark path').getBoundingClientRect();"
-    x, y = browser.script(f"{bar} return [r.x + r.width / 2, r.y + r.height / 2]")
+    bar = "document.querySelector('#plot-ended .mark-rect[class$=marks] path')"
+    x, y = browser.script(
+        f"const r = {bar}.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]"
+    )
     browser.devtools("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
     browser.until("return document.querySelector('#vg-tooltip-element.visible') !== null")
     said = browser.script("return document.getElementById('vg-tooltip-element').innerText")
     assert re.search(r"UTC:?\s+2026-11-19 02:00", said)
     assert re.search(r"connections:?\s+\d+", said)
     assert browser.logged() == []
+
+
+TIMES = ("ended", "open", "rejections", "delays")
+AXIS = """
+const left = (one) => one.getBoundingClientRect().x;
+const axis = (id) => [...document.querySelectorAll(`#plot-${id} .role-axis-label`)]
+  .find((labels) => labels.textContent.includes("Nov"));
+const times = (id) => [...axis(id).children].sort((a, b) => left(a) - left(b))
+  .map((one) => one.textContent).join(" ");
+"""
+
+
+def drag(browser: Browser, plot: str, first: float, last: float, clicks: int = 1) -> None:
+    """Drags the mouse across a plot, from one share of its width to another."""
+    browser.script(f"document.getElementById('plot-{plot}').scrollIntoView({{block: 'center'}})")
+    area = f"const r = document.querySelector('#plot-{plot} svg .background').getBoundingClientRect();"
+    x, y, width = browser.script(f"{area} return [r.x, r.y + r.height / 2, r.width]")
+    steps = (
+        ("mousePressed", first),
+        ("mouseMoved", (first + last) / 2),
+        ("mouseMoved", last),
+        ("mouseReleased", last),
+    )
+    for kind, share in steps:
+        at = {"x": x + share * width, "y": y, "button": "left", "clickCount": clicks}
+        browser.devtools("Input.dispatchMouseEvent", type=kind, **at)
+
+
+def zoomed(browser: Browser) -> list[float]:
+    """The times that the page says it is zoomed to, in hours since the beginning of the range."""
+    said = browser.script(
+        "const note = document.getElementById('zoomed'); return note.hidden ? '' : note.innerText"
+    )
+    times = [datetime.fromisoformat(f"{one}Z") for one in re.findall(r"2026-11-\d\d \d\d:\d\d", said)]
+    return [(one - datetime(2026, 11, 19, 2, tzinfo=UTC)).total_seconds() / 3600 for one in times]
+
+
+def test_a_drag_zooms_all_time_charts_and_a_double_click_undoes_it(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    before = browser.script(f"{AXIS} return arguments[0].map(times)", TIMES)
+    assert zoomed(browser) == []
+    drag(browser, "ended", 0.25, 0.5)
+    browser.until(
+        f"{AXIS} return arguments[0].every((id, at) => times(id) !== arguments[1][at])", TIMES, before
+    )
+    assert zoomed(browser) == pytest.approx([9, 18], abs=0.3)
+    drag(browser, "delays", 0.5, 0.0)
+    browser.until("return document.getElementById('zoomed').innerText.includes('2026-11-19 15:')")
+    assert zoomed(browser) == pytest.approx([9, 13.5], abs=0.3)
+    drag(browser, "open", 0.5, 0.5)
+    drag(browser, "open", 0.5, 0.5, clicks=2)
+    browser.until(
+        f"{AXIS} return arguments[0].every((id, at) => times(id) === arguments[1][at])", TIMES, before
+    )
+    assert zoomed(browser) == []
+    assert browser.logged() == []
+
+
+def test_a_zoomed_chart_fits_its_height_to_what_it_shows(browser: Browser, page: Path) -> None:
+    """The outage doubles the rejections of a few hours, and the hours before it have few."""
+    browser.open(page)
+    highest = """return Math.max(...[...document.querySelectorAll('#plot-rejections .role-axis-label text')]
+        .map((one) => +one.textContent).filter((value) => value >= 0))"""
+    whole = browser.script(highest)
+    browser.script("location.hash = '#from=2026-11-19T03:00Z&to=2026-11-19T09:00Z'")
+    browser.until(f"return (() => {{ {highest} }})() < arguments[0] / 4", whole)
+
+
+def test_the_zoom_is_in_the_address_and_comes_from_there(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    drag(browser, "ended", 0.25, 0.5)
+    browser.until("return location.hash.includes('from=')")
+    address, hours = browser.script("return location.hash"), zoomed(browser)
+    browser.choose("region", "East US")
+    assert browser.script("return location.hash").endswith(address.removeprefix("#"))
+    browser.script("document.getElementById('unzoom').click()")
+    assert (zoomed(browser), browser.script("return location.hash")) == ([], "#region=East+US")
+    browser.script("location.hash = arguments[0]", address)
+    browser.until("return !document.getElementById('zoomed').hidden")
+    assert zoomed(browser) == hours
+    for wrong in ("#from=yesterday&to=today", "#from=2020-01-01&to=2020-01-02", "#from=2026-11-20"):
+        browser.script("location.hash = arguments[0]", wrong)
+        browser.until("return document.getElementById('zoomed').hidden")
 
 
 def test_a_name_in_a_table_is_a_filter(browser: Browser, page: Path) -> None:
