@@ -46,6 +46,12 @@ def test_files_that_are_named_exist(page: Path) -> None:
         assert (ROOT / name).exists(), name
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_tests_that_are_named_exist(page: Path) -> None:
+    for file, name in re.findall(r"`(test_\w+\.py)`: `(test_\w+)`", page.read_text()):
+        assert any(f"def {name}(" in found.read_text() for found in (ROOT / "tests").rglob(file)), name
+
+
 def test_every_page_is_reached_from_the_readme() -> None:
     reached, waiting = set(), [ROOT / "README.md"]
     while waiting:

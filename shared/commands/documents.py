@@ -6,6 +6,7 @@ from typing import Literal
 from shared.audit.evidence import Level
 from shared.commands.document import Document, Part
 from shared.commands.status_document import StatusDocument
+from shared.erasure.remains import Place
 from shared.protocol.ledger import Counts
 
 
@@ -102,6 +103,44 @@ class RedeliverDocument(Document):
 
     dry_run: bool
     partitions: list[RedeliverPartition]
+
+
+class EraseRemains(Part):
+    """A place that `erase` leaves alone, and that may still hold the values."""
+
+    place: Place
+    until: int | None
+    """When the values are gone from there; null if nothing deletes them by itself, or if it is unknown."""
+    text: str
+    """The same as a sentence."""
+
+
+class EraseDocument(Document):
+    """The document of `erase --json`; times in µs since 1970 UTC. It does not contain the values."""
+
+    dry_run: bool
+    erased: bool
+    """Whether rows were erased: false with --dry-run, and if nothing matched."""
+    column: str
+    hashes: bool
+    """Whether hashes of the values were searched for, too."""
+    since: int | None
+    """Only rows of this time or later; null: all."""
+    rows: dict[str, int]
+    """Rows by format and table, and dead letters (`_dead_letters`), that match; those erased, if `erased`."""
+    files: dict[str, int]
+    """The number of files that hold them."""
+    connections: int
+    """Rows of the state table that match; those erased, if `erased`."""
+    left: dict[str, str]
+    """Matching files that cannot be replaced now, each with the reason."""
+    run_again: int | None
+    """When those that are too recent can be replaced; null if there are none."""
+    waiting: int
+    """Observations of matching records that the timer has not merged yet."""
+    problems: list[str]
+    """Sentences about everything that is left; empty if nothing is."""
+    remains: list[EraseRemains]
 
 
 class ConvertDocument(Document):
@@ -240,6 +279,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "reconcile": ReconcileDocument,
     "replay": ReplayDocument,
     "redeliver": RedeliverDocument,
+    "erase": EraseDocument,
     "convert": ConvertDocument,
     "backfill": BackfillDocument,
     "cost": CostDocument,

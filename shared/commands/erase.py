@@ -1,31 +1,26 @@
 """`erase`: erases the rows that hold a value in a column, and says what it cannot erase."""
 
 import argparse
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 from shared.audit.audit import OK, WRONG
 from shared.commands import console
-from shared.commands.base import SETTINGS, command, configured, connect, moment, new_id, now
+from shared.commands.base import SETTINGS, command, configured, connect, moment, new_id, now, say_json
 from shared.commands.console import RED, YELLOW, confirmed, counted, paint, say
-from shared.connections.repair import KEPT
+from shared.commands.documents import EraseDocument, EraseRemains
 from shared.erasure import selection as choosing
-from shared.erasure import state
-from shared.erasure.eraser import Erased, Eraser
+from shared.erasure.erasure import Erasure, Outcome
+from shared.erasure.remains import Remains, remains
 from shared.erasure.selection import Selection
-from shared.erasure.state import StateMatches
 from shared.errors import SettingError
 from shared.input import redaction
 from shared.policies import CompactionPolicy
-from shared.protocol.nested_storage import NestedStorage
 from shared.protocol.ownership import Ownership
-from shared.protocol.stamp import Stamp
 from shared.protocol.storage import LogStorage
-from shared.timeunits import SECOND
 
-SOFT_DELETE = timedelta(days=7)
-"""How long the templates keep deleted files."""
 MORE = """
 It rewrites files without the rows whose column has exactly this value, removes connections that have it from
 the state table, and removes the bodies of dead letters that mention it. It shows what it found and
@@ -41,6 +36,8 @@ def declare(commands: Any) -> None:
     """Adds the command to the command line."""
 
     def run(options: argparse.Namespace) -> int:
+        if options.json and not (options.dry_run or options.yes):
+            parser.error("--json asks no question: add --dry-run or --yes")
         config = configured()
         hashed = options.hash or options.column in config.HASH_COLUMNS
         if hashed and not config.HASH_KEY:
@@ -60,6 +57,7 @@ def declare(commands: Any) -> None:
             config.EVENT_HUB_RETENTION,
             dry_run=options.dry_run,
             yes=options.yes,
+            as_json=options.json,
         )
 
     parser = command(
@@ -98,6 +96,11 @@ def declare(commands: Any) -> None:
         "--dry-run", action="store_true", help="report what would be erased, and erase nothing"
     )
     parser.add_argument("--yes", action="store_true", help="erase without asking")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print JSON, which does not repeat the values; needs --dry-run or --yes",
+    )
 
 
 def _value(text: str) -> str:
@@ -114,106 +117,98 @@ def erase(
     *,
     dry_run: bool,
     yes: bool,
+    as_json: bool,
 ) -> int:
     """Shows what matches, and erases it once confirmed. `retention`: of the hub; 0 if unknown."""
     Ownership(storage, "", now, new_id).check("compact_logs")
-    eraser = Eraser(storage, policy, selection, now, new_id)
-    states = (storage, NestedStorage(storage))
-    found, waiting = eraser.find(console.progress), [state.find(one, selection) for one in states]
+    erasure = Erasure(storage, policy, selection, now, new_id)
+    outcome = erasure.find(console.progress)
     console.progressed()
+    kept, kept_until = outcome.files.kept, outcome.files.kept_until
+    places = list(remains(selection.column, now(), retention=retention, kept=kept, kept_until=kept_until))
+    if not as_json:
+        _say_found(selection, outcome, places)
+    erased = False
+    if outcome.anything and not dry_run:
+        if not confirmed("These rows are erased for good.", yes=yes):
+            return WRONG
+        erased, outcome = True, erasure.erase(console.progress)
+        console.progressed()
+        if not as_json:
+            say("Erased:")
+            _say_rows(outcome)
+    problems = list(_problems(outcome))
+    if as_json:
+        say_json(_document(selection, outcome, places, problems, erased=erased, dry_run=dry_run))
+    else:
+        for problem in problems:
+            say(paint(problem, RED))
+    return WRONG if problems else OK
+
+
+def _say_found(selection: Selection, found: Outcome, places: Sequence[Remains]) -> None:
     hashes = " or its hash" if selection.hashes else ""
     values = " or ".join(console.printable(value) for value in selection.values)
     since = f", since {console.time(selection.since)}" if selection.since else ""
     say(f"{selection.column} is {values}{hashes}{since}:")
-    for line in _shown(found, waiting):
-        say(line)
-    if not found.rows and not any(one.connections for one in waiting):
+    _say_rows(found)
+    if not found.anything:
         say("There is nothing to erase.")
     say(paint("This command does not erase:", YELLOW))
-    for line in _not_erased(selection, retention, found):
-        say(f"- {line}")
-    if dry_run:
-        return WRONG if _problems(found, waiting) else OK
-    if found.rows or any(one.connections for one in waiting):
-        if not confirmed("These rows are erased for good.", yes=yes):
-            return WRONG
-        connections = 0
-        for one in states:
-            connections += state.erase(one, selection, _stamp)
-            state.forget(one, _stamp)
-        found = eraser.erase(console.progress)
-        console.progressed()
-        waiting = [state.find(one, selection) for one in states]
-        say("Erased:")
-        for line in _shown(found, [StateMatches(connections)]):
-            say(line)
-    return WRONG if _problems(found, waiting) else OK
+    for place in places:
+        say(f"- {place.text}")
 
 
-def _stamp() -> Stamp:
-    return Stamp(new_id(), now())
-
-
-def _shown(found: Erased, waiting: list[StateMatches]) -> list[str]:
+def _say_rows(outcome: Outcome) -> None:
+    files = outcome.files
     rows: list[tuple[object, ...]] = [
-        (name.replace("_dead_letters", "dead letters"), number, found.files[name])
-        for name, number in sorted(found.rows.items())
+        (name.replace("_dead_letters", "dead letters"), number, files.files[name])
+        for name, number in sorted(files.rows.items())
     ]
-    connections = sum(one.connections for one in waiting)
-    rows += [("state table", connections, "-")] if connections else []
-    return console.table(("in", "rows", "files"), rows) if rows else []
+    rows += [("state table", outcome.connections, "-")] if outcome.connections else []
+    for line in console.table(("in", "rows", "files"), rows) if rows else ():
+        say(line)
 
 
-def _problems(found: Erased, waiting: list[StateMatches]) -> bool:
-    """Prints what is left; returns whether anything is."""
-    problems: list[str] = []
-    for reason in sorted(set(found.left.values())):
-        names = [name for name, why in found.left.items() if why == reason]
-        again = f": run it again after {console.time(found.until)}" if "QUIET" in reason else ""
-        files = counted(len(names), "file")
-        problems.append(f"{files} cannot be replaced now, the first is {names[0]}: it {reason}{again}")
-    observations = sum(one.waiting for one in waiting)
-    if observations:
-        problems.append(
-            f"{counted(observations, 'observation')} of such records wait for the timer, which merges them "
-            "within minutes: run it again then"
-        )
-    problems += [*found.unreadable, *found.alarms]
-    for problem in problems:
-        say(paint(problem, RED))
-    return bool(problems)
-
-
-def _not_erased(selection: Selection, retention: timedelta, found: Erased) -> Iterator[str]:
-    """Returns sentences about what this command does not erase, and when that is deleted."""
-    yield (
-        "replaced files that soft delete keeps: for 7 days in the templates, "
-        f"until {_day(now(), SOFT_DELETE)}"
+def _document(
+    selection: Selection,
+    outcome: Outcome,
+    places: Sequence[Remains],
+    problems: list[str],
+    *,
+    erased: bool,
+    dry_run: bool,
+) -> EraseDocument:
+    files = outcome.files
+    return EraseDocument(
+        dry_run=dry_run,
+        erased=erased,
+        column=selection.column,
+        hashes=bool(selection.hashes),
+        since=selection.since or None,
+        rows=dict(sorted(files.rows.items())),
+        files=dict(sorted(files.files.items())),
+        connections=outcome.connections,
+        left=dict(sorted(files.left.items())),
+        run_again=files.until or None,
+        waiting=outcome.waiting,
+        problems=problems,
+        remains=[EraseRemains(**asdict(place)) for place in places],
     )
-    if found.kept:
+
+
+def _problems(outcome: Outcome) -> Iterator[str]:
+    """Yields sentences about what is left."""
+    files = outcome.files
+    for reason in sorted(set(files.left.values())):
+        names = [name for name, why in files.left.items() if why == reason]
+        again = f": run it again after {console.time(files.until)}" if "QUIET" in reason else ""
+        number = counted(len(names), "file")
+        yield f"{number} cannot be replaced now, the first is {names[0]}: it {reason}{again}"
+    if outcome.waiting:
         yield (
-            f"{counted(found.kept, 'replaced file')} with such rows, kept for readers of older snapshots of "
-            f"the Delta table (COMPACT_KEEP): until {_day(found.kept_until)}"
+            f"{counted(outcome.waiting, 'observation')} of such records wait for the timer, which merges "
+            "them within minutes: run it again then"
         )
-    until = (
-        f"until {_day(now(), retention)}"
-        if retention
-        else "for its retention (EVENT_HUB_RETENTION is not set)"
-    )
-    yield f"messages in the Event Hub: {until}; ledgers know them as exported, so they do not come again"
-    yield (
-        "copies outside of these containers: Event Hubs Capture, an archive of the diagnostic setting, a "
-        "workspace, reports, and what readers copied"
-    )
-    minutes = KEPT // (60 * SECOND)
-    yield (
-        "replaced parts of the state table, and observations that are merged into it: the timer deletes them "
-        f"within {minutes + 5} minutes"
-    )
-    yield f"records that arrive later, and rows that have the value in another column than {selection.column}"
-    if selection.column == "EventName":
-        yield "names of events in rows of connections and in the state table"
-
-
-def _day(microseconds: int, more: timedelta = timedelta(0)) -> str:
-    return f"{datetime.fromtimestamp(microseconds // SECOND, UTC) + more:%Y-%m-%d}"
+    yield from files.unreadable
+    yield from files.alarms

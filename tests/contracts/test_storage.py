@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable
 from itertools import count
+from time import sleep
 
 import pytest
 from azure.storage.blob import BlobServiceClient
@@ -370,6 +371,19 @@ def test_failing_answers_are_asked_for_again_and_nobody_notices(
         proxy.choose = lambda _: "503" if next(requests) < failing else ""
         store.write("ledger", b"one", None)
         assert next(requests) == failing + 1
+
+
+def test_a_call_that_nobody_waits_for_is_not_asked_for_again(azurite: Azurite, unique: str) -> None:
+    with Proxy(azurite.port, 1) as proxy:
+        connection = Connection(string=azurite.connection_string.replace(str(azurite.port), str(proxy.port)))
+        timeouts = StorageTimeouts(call=0.3, backoff=0.2)
+        store = blob_storage.connect(connection, connection, unique, unique, timeouts)
+        requests = count()
+        proxy.choose = lambda _: "503" if next(requests) >= 0 else ""
+        with pytest.raises(OutcomeUnknown):
+            store.write("ledger", b"one", None)
+        sleep(1.5)
+        assert next(requests) <= 2
 
 
 def test_a_service_that_does_not_answer_is_unclear() -> None:

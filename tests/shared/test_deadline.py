@@ -7,8 +7,10 @@ from math import inf
 import pytest
 
 from shared import deadline
+from shared.azure import blob_calls
 from shared.errors import DeadlineExceeded
 from shared.export.budget import ByteBudget
+from shared.policies import StorageTimeouts
 
 
 def test_without_a_deadline_there_is_no_end() -> None:
@@ -29,6 +31,13 @@ def test_the_earlier_of_two_nested_deadlines_holds() -> None:
 def test_what_has_not_begun_when_time_is_up_is_named() -> None:
     with deadline.within(0), pytest.raises(DeadlineExceeded, match="read ledger: not started"):
         deadline.check("read ledger")
+
+
+def test_a_call_to_storage_is_not_begun_when_time_is_up() -> None:
+    made: list[int] = []
+    with deadline.within(0), pytest.raises(DeadlineExceeded, match="read ledger: not started"):
+        blob_calls.make("read ledger", lambda: made.append(1), StorageTimeouts())
+    assert made == []
 
 
 def test_a_call_that_takes_too_long_may_take_effect_later() -> None:

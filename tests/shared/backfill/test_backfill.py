@@ -4,6 +4,7 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +17,8 @@ from shared.backfill.backfill import Backfilled, Choice
 from shared.commands.status_data import status
 from shared.compaction.compactor import Compactor
 from shared.connections.timer import Finisher
+from shared.erasure.erasure import Erasure
+from shared.erasure.selection import Selection
 from shared.errors import BackfillError, OutcomeUnknown, StorageError
 from shared.input.envelope import ARCHIVE
 from shared.policies import CompactionPolicy, FinishPolicy
@@ -236,6 +239,39 @@ def test_the_boundary_is_decided_once() -> None:
     second = run(storage, source)
     assert first.boundary == second.boundary == micros(LIVE.replace(minute=0))
     assert second.overlapping == first.overlapping > 0
+
+
+def test_erased_rows_do_not_come_back() -> None:
+    """Not even if a run was interrupted: only records that were never exported arrive later."""
+    source, storage, chosen = archive(connections=30), mortal(), f"{SERVICES[0][-3:]}-5"
+
+    def his() -> set[tuple[str, int, int]]:
+        found = (row for row in rows(storage, RECORDS) if row["CorrelationId"] == chosen)
+        return {(row["_EventHubPartition"], row["_SequenceNumber"], row["_RecordIndex"]) for row in found}
+
+    def erase() -> None:
+        later = micros(NOW + 2 * HOUR)
+        selection = Selection("CorrelationId", (chosen,))
+        outcome = Erasure(storage, CompactionPolicy(), selection, lambda: later, ids()).erase(lambda *_: None)
+        assert not outcome.files.left
+
+    while not his():
+        storage.left = 40
+        with suppress(Killed):
+            run(storage, source)
+    storage.left = -1
+    run(storage, source, Choice(until=0))  # empties the lists of the ledgers
+    exported = his()
+    erase()
+    assert his() == set()
+    run(storage, source)
+    assert his()
+    assert not his() & exported
+    erase()
+    assert run(storage, source).rows == 0
+    assert his() == set()
+    assert chosen not in {row["CorrelationId"] for row in rows(storage, CONNECTIONS)}
+    assert audit(storage, 0, deep=True, progress=lambda *_: None).status == OK
 
 
 def test_without_live_output_nothing_is_exported() -> None:

@@ -27,6 +27,7 @@ ARGUMENTS = {
     "reconcile": ["--against", str(ROOT / "tests/fixtures/reconcile/export.csv")],
     "replay": ["--dry-run"],
     "redeliver": ["--dry-run"],
+    "erase": ["--column", "CorrelationId", "--value", "c-0-0", "--dry-run"],
     "convert": [str(ROOT / "samples" / "PT1H.json")],
     "backfill": ["--dry-run"],
     "cost": [],

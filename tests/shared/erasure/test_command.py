@@ -5,6 +5,7 @@ import io
 import uuid
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 import orjson
 import pyarrow.parquet as pq
@@ -86,6 +87,14 @@ def ran(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
     return status, capsys.readouterr().out
 
 
+def ran_with_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    status, output = ran(capsys, *arguments, "--json")
+    assert status == 0, output
+    assert HIM not in output, "values do not belong in logs"
+    found: dict[str, Any] = orjson.loads(output)
+    return found
+
+
 def test_erase_asks_erases_reports_and_leaves_a_proven_container(
     filled: Exported, unique: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,10 +118,17 @@ def test_erase_asks_erases_reports_and_leaves_a_proven_container(
     assert "until 2030-03-24" in output
     status, output = ran(capsys, *asked)
     assert (status, "add --yes" in output) == (1, True)
+    with pytest.raises(SystemExit):
+        ran(capsys, *asked, "--json")
+    found = ran_with_json(capsys, *asked, "--dry-run")
+    assert (found["dry_run"], found["erased"], found["problems"]) == (True, False, [])
     assert sources(filled.output) == before
 
-    status, output = ran(capsys, *asked, "--yes")
-    assert status == 0, output
+    done = ran_with_json(capsys, *asked, "--yes")
+    assert (done["dry_run"], done["erased"], done["problems"]) == (False, True, [])
+    his = {prefix: rows for (prefix, source), rows in before.items() if source == HIM}
+    assert found["rows"] == done["rows"] == his | {"_dead_letters": 2}
+    assert {one["place"] for one in done["remains"]} >= {"soft_delete", "event_hub", "archive", "state"}
     after = sources(filled.output)
     assert {prefix for prefix, _ in after} == PREFIXES
     assert after == Counter({key: rows for key, rows in before.items() if key[1] == HER})

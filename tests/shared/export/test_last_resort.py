@@ -4,7 +4,9 @@ import gzip
 import itertools
 import json
 from collections.abc import Callable
+from multiprocessing import Pipe
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,10 @@ import orjson
 import pytest
 from azure_functions_runtime.bindings.retrycontext import RetryContext, RpcException
 
+from shared import deadline
 from shared.connections.observations import UNKNOWN
 from shared.errors import (
+    DeadlineExceeded,
     LastResortError,
     LedgerError,
     LedgerRolledBack,
@@ -128,14 +132,21 @@ def test_what_does_not_end_is_ended() -> None:
     assert "more than 0.5 s" in letter["rejections"][0]["message"]
 
 
-@pytest.mark.parametrize("before", [0, 1])
-def test_a_message_is_not_blamed_for_the_time_that_others_took(before: int) -> None:
+def test_a_message_is_not_blamed_for_the_time_that_others_took() -> None:
     storage = MemoryStorage(lambda: NOW)
     slow = exporter(storage, ChildLimits(cpu=60, wall=60), seconds=3)
-    batch = [*(envelope(n, record("a")) for n in range(before)), broken(before, breaking_planner.SLEEPS)]
     with pytest.raises(LastResortError, match="DeadlineExceeded"):
-        slow.run_isolated(PARTITION, batch)
+        slow.run_isolated(PARTITION, [envelope(0, record("a")), broken(1, breaking_planner.SLEEPS)])
     assert lines(storage, "_dead_letters/") == []
+
+
+def test_a_run_whose_time_is_up_blames_no_message() -> None:
+    ours, _theirs = Pipe()
+    planner = IsolatedPlanner(ChildLimits(), "")
+    with deadline.within(0.01), pytest.raises(DeadlineExceeded, match="the time of this run is up"):
+        planner._receive(ours, monotonic() + 60, 60)
+    with deadline.within(60), pytest.raises(PlanningBroke, match=r"more than 0.01 s"):
+        planner._receive(ours, monotonic() + 0.01, 0.01)
 
 
 def test_a_batch_leaves_time_for_the_message_that_breaks_it(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,86 @@
+"""Names the places that an erasure leaves alone, and when the values are gone from there. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from shared.connections.repair import KEPT
+from shared.timeunits import MINUTE, SECOND, microseconds
+
+SOFT_DELETE = timedelta(days=7)
+"""How long the templates keep deleted files."""
+STATE_KEPT = KEPT + 5 * MINUTE
+"""The time after which the timer has deleted replaced parts of the state table (µs)."""
+type Place = Literal[
+    "soft_delete", "delta_snapshots", "event_hub", "copies", "archive", "state", "other_rows", "event_names"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """A place that may still hold the values."""
+
+    place: Place
+    until: int | None
+    """When they are gone from there (µs since 1970 UTC); None if nothing deletes them, or if unknown."""
+    text: str
+
+
+def remains(column: str, now: int, *, retention: timedelta, kept: int, kept_until: int) -> Iterator[Remains]:
+    """Yields these places.
+
+    `retention`: of the hub; 0 if unknown. `kept`: the number of replaced files that are kept for readers of
+    older Delta snapshots, until `kept_until`. Times in µs since 1970 UTC.
+    """
+    deleted = now + microseconds(SOFT_DELETE)
+    yield Remains(
+        "soft_delete",
+        deleted,
+        f"replaced files that soft delete keeps: for 7 days in the templates, until {_day(deleted)}",
+    )
+    if kept:
+        files = "1 replaced file" if kept == 1 else f"{kept:,} replaced files"
+        yield Remains(
+            "delta_snapshots",
+            kept_until,
+            f"{files} with such rows, kept for readers of older snapshots of the Delta table (COMPACT_KEEP): "
+            f"until {_day(kept_until)}",
+        )
+    gone = now + microseconds(retention) if retention else None
+    until = f"until {_day(gone)}" if gone else "for its retention (EVENT_HUB_RETENTION is not set)"
+    yield Remains(
+        "event_hub",
+        gone,
+        f"messages in the Event Hub: {until}; ledgers know them as exported, so they do not come again",
+    )
+    yield Remains(
+        "archive",
+        None,
+        "an archive of the diagnostic setting: `backfill` does not export again what it has exported, but "
+        "other hours of the archive may hold such records: erase again after it exports them",
+    )
+    yield Remains(
+        "copies",
+        None,
+        "copies outside of these containers: Event Hubs Capture, a workspace, reports, and what readers "
+        "copied",
+    )
+    minutes = STATE_KEPT // MINUTE
+    yield Remains(
+        "state",
+        now + STATE_KEPT,
+        "replaced parts of the state table, and observations that are merged into it: the timer deletes them "
+        f"within {minutes} minutes",
+    )
+    yield Remains(
+        "other_rows",
+        None,
+        f"records that arrive later, and rows that have the value in another column than {column}",
+    )
+    if column == "EventName":
+        yield Remains("event_names", None, "names of events in rows of connections and in the state table")
+
+
+def _day(at: int) -> str:
+    return f"{datetime.fromtimestamp(at // SECOND, UTC):%Y-%m-%d}"
