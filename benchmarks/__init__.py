@@ -1,1 +1,1 @@
-"""Measures what the parts of the program cost, for people."""
+"""Measures what the parts of the program cost."""

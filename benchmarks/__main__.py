@@ -1,6 +1,6 @@
-"""What exporting costs, beside what it would cost in other ways: `make bench`.
+"""Measures what exporting costs, compared with other approaches: `make bench`.
 
-Ends with lines `bench: <name> <ratio>`, of CPU time unless another unit stands there.
+The last lines are `bench: <name> <ratio>`; ratios are of CPU time unless a line has another unit.
 """
 
 import os
@@ -67,7 +67,7 @@ RESULTS: dict[str, Figure] = {}
 def make(
     batch: Sequence[Envelope], policy: ExportPolicy = PARQUET, known: StartTimeLookup | None = None
 ) -> CommitPlan | None:
-    """The pipeline: bodies in, a file's bytes and the observations out."""
+    """Runs the pipeline, from bodies to the bytes of a file and the observations."""
     return plan.plan_commit(PARTITION, batch, LEDGER, known or Nothing(), policy, STAMP)
 
 
@@ -79,7 +79,7 @@ def shown(title: str, times: dict[str, Times]) -> dict[str, Times]:
 
 
 def against_others(rounds: int) -> None:
-    """The same records by other means, by records to an envelope."""
+    """Processes the same records with other approaches, by records per envelope."""
     database = duckdb.connect(config={"threads": 1})
     for number, each in ((5000, 1), (100, 50), (10, 500)):
         batch = envelopes(number, each)
@@ -109,9 +109,9 @@ def against_others(rounds: int) -> None:
 
 
 def of_content(rounds: int) -> None:
-    """What rejected and foreign records cost, and a small batch."""
+    """Measures what rejected and foreign records cost, and a small batch."""
     clean, bad, others = (envelopes(100, 50, change) for change in (None, rejected, foreign))
-    ours = envelopes(10, 50)  # as many as are exported of the foreign ones
+    ours = envelopes(10, 50)  # as many as the exported records among the foreign ones
     times = shown(
         "by content, 5,000 records",
         interleaved(
@@ -139,7 +139,7 @@ def of_content(rounds: int) -> None:
 
 
 def of_redaction(rounds: int) -> None:
-    """What looking for credentials costs where there are none, which is the usual case."""
+    """Measures what the search for credentials costs if there are none, which is the usual case."""
     batch = envelopes(100, 50)
     policies = {level: ExportPolicy(redaction=RedactionPolicy(level)) for level in get_args(Redaction)}
     times = shown(
@@ -151,7 +151,7 @@ def of_redaction(rounds: int) -> None:
 
 
 def of_mixture(rounds: int) -> None:
-    """A stream with both categories exported, of which 90 % are the gateway's records."""
+    """Measures a stream with both categories exported, of which 90 % are gateway records."""
     batch, alone = envelopes(100, 50, gateway), envelopes(100, 50)
     policy = ExportPolicy(categories=("WebSocketConnectionLogs", "GatewayLogs"))
     valid = validate(PARTITION, batch, policy)
@@ -178,7 +178,7 @@ def of_mixture(rounds: int) -> None:
 
 
 def of_open_connections(rounds: int) -> None:
-    """A commit in a process that knows many open connections, and in one that knows none."""
+    """Measures a commit in a process that knows many open connections, and in one that knows none."""
     batch = envelopes(100, 50)
     none, many = MemoryStorage(), MemoryStorage()
     opened.fill(many, OPEN)
@@ -198,7 +198,7 @@ def of_open_connections(rounds: int) -> None:
 
 
 def of_storage() -> None:
-    """Calls of storage that a commit makes, once its process has read what is known."""
+    """Counts the storage calls of a commit, once its process has read the known start times."""
     for policy in (PARQUET, BOTH):
         storage = CountingStorage()
         ids = map("{:032x}".format, count())
@@ -213,7 +213,7 @@ def of_storage() -> None:
 
 
 def summary() -> None:
-    """Everything once more: with its goal, and then for machines."""
+    """Prints all results again: first with their goals, then in a machine-readable form."""
     print(f"\n{'':58} {'median':>12} {'25 to 75 %':>20}   goal")
     for name, figure in RESULTS.items():
         sign, goal = GOALS.get(name, ("", 0.0))
@@ -226,10 +226,10 @@ def summary() -> None:
 
 
 def main() -> None:
-    """Measures all of it."""
+    """Runs all measurements."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--rounds", type=int, default=21)
-    parser.add_argument("--plot", type=Path, help="where to draw how cost grows, as SVG")
+    parser.add_argument("--plot", type=Path, help="the SVG file in which to draw how cost grows")
     rounds, plot = (parsed := parser.parse_args()).rounds, parsed.plot
     pa.set_cpu_count(1)
     print(f"{datetime.now(UTC):%Y-%m-%d}, Python {sys.version.split()[0]}, {os.cpu_count()} cores")

@@ -1,9 +1,9 @@
 """Compares host.json `minEventBatchSize` 1 with 64 and `maxWaitTime` 30 s: freshness, commits, cost.
 
-Days of sparse traffic are too long to wait for, so time is virtual: Poisson arrivals go through the batching
-of the local Functions host (`local/emulators/functions_host/batches.py`), which follows the real trigger.
-`--validate` compares two points with the real app on the local stack. The delay of Azure Monitor, which takes
-minutes, comes on top.
+Days of sparse traffic would take too long, so time is virtual: Poisson arrivals go through the batching of
+the local Functions host (`local/emulators/functions_host/batches.py`), which follows the real trigger.
+`--validate` compares two points with the real app on the local stack. Azure Monitor's delay of minutes is not
+included.
 """
 
 import asyncio
@@ -32,13 +32,13 @@ PARTITIONS = 4
 MONTH = 30.4 * 86400
 """Seconds."""
 MESSAGES = 20_000
-"""Of one partition, at each point."""
+"""Messages of one partition, at each point."""
 RATES = (0.1, 1, 100, 1000)
-"""Records a second, in all partitions."""
+"""Records per second, in all partitions."""
 EACH = (1, 20, 200)
 """Records in a message."""
 CALL = 0.05
-"""Seconds of a storage call: what docs/sizing.md assumes."""
+"""Seconds of a storage call, as docs/sizing.md assumes."""
 COMMIT = 0.05 + 3 * CALL
 """Seconds of an invocation: stage, ledger and publish, one after the other, and everything else."""
 
@@ -62,10 +62,10 @@ CHOICES = (Batching(1, 30), Batching(64, 30))
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What became of the messages of one partition."""
+    """The outcome for the messages of one partition."""
 
     fresh: np.ndarray
-    """Of each message, seconds from enqueued to visible."""
+    """For each message, the seconds until it was visible."""
     commits: int
     seconds: float
 
@@ -77,7 +77,7 @@ class Seen:
 def simulated(
     batching: Batching, messages_a_second: float, commit: float, checkpoint: float, seed: int
 ) -> Seen:
-    """One partition of a hub in virtual time; `commit` and `checkpoint`: how long both take, in seconds."""
+    """Simulates one partition in virtual time; `commit` and `checkpoint`: their durations in seconds."""
     choose = random.Random(seed)
     batches: Batches[float] = Batches(batching.minimum, batching.maximum, batching.wait, checkpoint_age=0)
     now, due, left = 0.0, 0.0, MESSAGES
@@ -105,7 +105,7 @@ def simulated(
 
 
 def cost(commits_a_month: float, rate: float, each: int) -> float:
-    """USD a month, at most, by the formulas of docs/sizing.md, with this number of commits."""
+    """Returns the maximum USD per month for this number of commits, by the formulas of docs/sizing.md."""
     symbols = cost_model.values(Workload(R=rate * 86400, r=each, P=PARTITIONS)) | {"N": commits_a_month}
     for name in ("F", "C"):
         symbols[name] = cost_model.evaluate(cost_model.DERIVED[name][1], symbols)
@@ -116,7 +116,7 @@ def cost(commits_a_month: float, rate: float, each: int) -> float:
 
 
 def table() -> Iterator[str]:
-    """The comparison, as Markdown."""
+    """Yields the comparison as Markdown."""
     yield (
         "| records/s | records per message | minimum | p50, s | p99, s | commits a month | files a day"
         " | USD a month |"
@@ -144,7 +144,7 @@ async def _trickle(stack: Stack, messages: int, rate: float) -> None:
 
 
 def validated(batching: Batching, messages: int, rate: float) -> str:
-    """The same on the local stack with the real app, and in the model with the measured duration."""
+    """Runs the same on the local stack with the real app, and in the model with the measured duration."""
     prefix = "AzureFunctionsJobHost__extensions__eventHubs__"
     settings = {
         "OUTPUT_FORMATS": "parquet",

@@ -1,4 +1,4 @@
-"""What two typical questions cost before and after compaction, with DuckDB, over files on a disk."""
+"""Measures two typical queries before and after compaction, with DuckDB on files of a local disk."""
 
 import os
 import tempfile
@@ -38,18 +38,18 @@ BACKENDS = pa.array([f"backend-{n}.example" for n in range(12)])
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Of the generated container."""
+    """The size of the generated container."""
 
     day_files: int = 60
-    """Of connections in each hour of one day: one a minute."""
+    """Files of connections in each hour of one day: one per minute."""
     day_rows: int = 500
     month_files: int = 6
-    """Of records in each hour of a month."""
+    """Files of records in each hour of a month."""
     month_rows: int = 400
 
 
 def compare(rounds: int = 5, size: Size | None = None) -> dict[str, Figure]:
-    """Asks both questions of small files and of compacted ones; ratios, by name."""
+    """Runs both queries on small files and on compacted ones; returns ratios by name."""
     size = size or Size()
     results: dict[str, Figure] = {}
     storage = MemoryStorage(lambda: NOW)
@@ -80,7 +80,7 @@ def compare(rounds: int = 5, size: Size | None = None) -> dict[str, Figure]:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one question."""
+    """The cost of one query."""
 
     ms: float
     read: int
@@ -92,7 +92,7 @@ class Cost:
 
 
 def asked(question: Callable[[Path], Any], root: Path, rounds: int) -> Cost:
-    """Wall time with a warm cache of the operating system, and what was read of files (Linux tells)."""
+    """Returns wall time with a warm file cache, and the bytes read from files according to Linux."""
     times = []
     for _ in range(rounds + 1):
         read, began = _io(), time.perf_counter()
@@ -103,7 +103,7 @@ def asked(question: Callable[[Path], Any], root: Path, rounds: int) -> Cost:
 
 
 def percentiles(root: Path) -> Any:
-    """How long connections lasted on one day, by destination."""
+    """Queries how long connections lasted on one day, by destination."""
     day = datetime.fromtimestamp(BEGAN / 1e6, UTC).strftime("%Y-%m-%d")
     return _ask(
         f"""SELECT Destination, count(*), quantile_cont(DurationMs, [0.5, 0.95, 0.99])
@@ -113,7 +113,7 @@ def percentiles(root: Path) -> Any:
 
 
 def by_id(root: Path, wanted: str) -> Any:
-    """All records of one connection, some time in a month."""
+    """Queries all records of one connection at some time in a month."""
     return _ask(
         f"""SELECT epoch_us(TimeGenerated), EventName, Destination
         FROM read_parquet('{root}/parquet/{RECORDS}/**/*.parquet', hive_partitioning = true)
@@ -127,7 +127,7 @@ def _ask(query: str) -> Any:
 
 
 def _io() -> tuple[int, int]:
-    """Bytes and calls of reading, of this process so far."""
+    """Returns the bytes and calls with which this process has read so far."""
     lines = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
     return int(lines["rchar"]), int(lines["syscr"])
 
@@ -136,7 +136,7 @@ def _io() -> tuple[int, int]:
 
 
 def fill(storage: MemoryStorage, size: Size) -> str:
-    """A day of finished connections and a month of records; the id of a connection in its middle."""
+    """Writes a day of finished connections and a month of records; returns the id of a connection."""
     storage.put(Ledger.name(PARTITION), LEDGER.dump())
     rng = np.random.default_rng(1)
     base = enrich(validate(PARTITION, envelopes(100, 50), ExportPolicy()).table, Nothing())[0]
@@ -161,7 +161,7 @@ def names(rng: np.random.Generator, number: int) -> pa.Array:
 def records(
     rng: np.random.Generator, base: pa.Table, began: int, file: int, ids: pa.Array, size: Size
 ) -> pa.Table:
-    """Each connection has four records, of which most lie in this file or the next ones."""
+    """Generates records; each connection has four, most of them in this file or the next ones."""
     rows = size.month_rows
     table = base.slice(int(rng.integers(0, base.num_rows - rows)), rows)
     times = began + (file * HOUR + np.sort(rng.integers(0, HOUR, rows))) // size.month_files
@@ -201,7 +201,7 @@ def connections(rng: np.random.Generator, began: int, rows: int) -> pa.Table:
 
 
 def put(storage: MemoryStorage, table: str, began: int, file: int, rows: pa.Table) -> None:
-    """As the exporter would have left it."""
+    """Stores a file as the exporter would have left it."""
     commit_id = uuid.uuid4().hex
     hour = datetime.fromtimestamp(began / 1e6, UTC)
     folder = f"parquet/{table}/{hour:date=%Y-%m-%d/hour=%H}/"
@@ -236,7 +236,7 @@ def put(storage: MemoryStorage, table: str, began: int, file: int, rows: pa.Tabl
 
 
 def compact(storage: MemoryStorage) -> float:
-    """All of it, as the timer would in its runs; CPU seconds."""
+    """Compacts everything like the runs of the timer; returns CPU seconds."""
     policy = CompactionPolicy(reach=timedelta(days=DAYS))
     began = time.process_time()
     for run in range(swaps.ROUND):
@@ -246,7 +246,7 @@ def compact(storage: MemoryStorage) -> float:
 
 
 def dump(storage: MemoryStorage, root: Path) -> tuple[int, int]:
-    """Writes what is visible to a disk; how many files, and their bytes."""
+    """Writes all visible files to a disk; returns their number and bytes."""
     number = size = 0
     for name, data in _visible(storage):
         (root / name).parent.mkdir(parents=True, exist_ok=True)

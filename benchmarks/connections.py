@@ -1,4 +1,4 @@
-"""What open connections cost: a run of the timer, and a commit, with so many of them in the state table.
+"""Measures a run of the timer and a commit with a given number of connections in the state table.
 
 python -m benchmarks.connections [rows] [observations]
 """
@@ -46,7 +46,7 @@ RESOURCES = tuple(
 
 
 def ids(numbers: np.ndarray[Any, Any]) -> pa.Array:
-    """Correlation ids as they look: a number always gives the same one."""
+    """Returns realistic correlation ids; equal numbers give equal ids."""
     rng = np.random.default_rng(7)
     high = int(rng.integers(1 << 62))
     return pa.array(
@@ -55,7 +55,7 @@ def ids(numbers: np.ndarray[Any, Any]) -> pa.Array:
 
 
 def made_observations(numbers: np.ndarray[Any, Any], rng: np.random.Generator) -> pa.Table:
-    """One observation each of the connections with these numbers, of the last two hours."""
+    """Returns one observation for each connection with these numbers, from the last two hours."""
     rows = len(numbers)
     first = NOW - rng.integers(0, 120 * MINUTE, rows)
     last = first + rng.integers(0, 10 * MINUTE, rows)
@@ -88,7 +88,7 @@ def made_observations(numbers: np.ndarray[Any, Any], rng: np.random.Generator) -
 
 
 class Files(MutableMapping[str, Blob]):
-    """State blobs as files: what lies in the storage is not the memory of the process."""
+    """Keeps state blobs in files, so that the storage does not use the memory of the process."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -116,7 +116,7 @@ class Files(MutableMapping[str, Blob]):
 
 
 def fill(storage: MemoryStorage, rows: int) -> None:
-    """A manifest and a state table of so many rows."""
+    """Writes a manifest and a state table with this number of rows."""
     rng = np.random.default_rng(2)
     pieces = [np.arange(begin, min(rows, begin + PIECE)) for begin in range(0, rows, PIECE)]
     hashes = np.concatenate([observations.keys(made_observations(piece, rng)) for piece in pieces])
@@ -132,7 +132,7 @@ def fill(storage: MemoryStorage, rows: int) -> None:
 
 
 def measure(what: str, work: Callable[[], object]) -> None:
-    """Runs it in a process of its own, and prints what it took."""
+    """Runs a function in a separate process, and prints its cost."""
 
     def child() -> None:
         pa.set_cpu_count(1)
@@ -148,7 +148,7 @@ def measure(what: str, work: Callable[[], object]) -> None:
 
 
 class NoHub:
-    """Does not answer."""
+    """Represents a hub that does not answer."""
 
     def ask(self) -> HubState | None:
         """See shared.protocol.hub.Hub."""
@@ -156,7 +156,7 @@ class NoHub:
 
 
 def main(rows: int, observed: int, folder: Path) -> None:
-    """Measures with so many rows in the state table, and so many observations to merge."""
+    """Measures with `rows` rows in the state table and `observed` observations to merge."""
     pa.set_cpu_count(1)
     rng = np.random.default_rng(1)
     storage = MemoryStorage()
@@ -204,7 +204,7 @@ def main(rows: int, observed: int, folder: Path) -> None:
 
 
 def best(work: Callable[[], object]) -> float:
-    """Milliseconds of CPU, the least of 20 times."""
+    """Returns the minimum CPU milliseconds of 20 runs."""
     times = []
     for _ in range(20):
         began = time.process_time()
@@ -214,7 +214,7 @@ def best(work: Callable[[], object]) -> float:
 
 
 def bodies(batch: pa.Table) -> Iterator[bytes]:
-    """The records as envelopes of 20."""
+    """Yields the records as envelopes of 20."""
     rows = [
         {
             "time": f"{np.datetime64(row['TimeGenerated'].replace(tzinfo=None), 'us')}Z",
@@ -229,7 +229,7 @@ def bodies(batch: pa.Table) -> Iterator[bytes]:
 
 
 def records(rng: np.random.Generator, rows: int) -> pa.Table:
-    """A batch whose connections are known, as far as any are."""
+    """Returns a batch of records of known connections, if any are known."""
     numbers = rng.integers(0, rows or 600_000, BATCH)
     times = NOW + rng.integers(0, MINUTE, BATCH)
     columns: dict[str, Any] = {field.name: pa.nulls(BATCH, field.type) for field in RECORDS.arrow}

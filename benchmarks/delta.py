@@ -1,7 +1,7 @@
 """Measures what a Delta log costs: runs of compact_logs, and opening it, by the number of files.
 
-Run it on demand: `python -m benchmarks.delta`. Listings are made up as they are read, so memory is that of
-the run alone; data files are never opened.
+Run it on demand: `python -m benchmarks.delta`. Listings are generated while they are read, so the memory is
+that of the run alone; data files are never opened.
 """
 
 import resource
@@ -37,14 +37,14 @@ BEGAN = datetime(2026, 11, 20, 12, tzinfo=UTC)
 NOW = round(BEGAN.timestamp() * 1e6)
 FOLDER = f"parquet/{RECORDS.name}/"
 LARGE = 100 << 20
-"""Bytes of a compacted file: so many that it is not compacted again."""
+"""Bytes of a compacted file, which is too large to be compacted again."""
 VERSIONS = 19
-"""Versions behind the last checkpoint that a reader finds at most: one less than lead to the next one."""
+"""Maximum versions after the last checkpoint that a reader finds: the next one leads to a checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A table as compaction leaves it: large files of past hours, and the small ones of the last two."""
+    """A table as compaction leaves it: large files of past hours, and small ones of the last two hours."""
 
     files: int
     days: int
@@ -53,7 +53,7 @@ class Size:
 
     @property
     def name(self) -> str:
-        """Returns how the table shows it."""
+        """Returns its description in the table."""
         return f"{self.files:,} files in {self.days} days, {self.minute} a minute"
 
 
@@ -67,7 +67,7 @@ class MadeUpStorage(CountingStorage):
         super().__init__()
         self.size = size
         self.upto = NOW
-        """The files that were committed by then are listed, µs since 1970 UTC."""
+        """Files that were committed by this time are listed, µs since 1970 UTC."""
 
     def outputs(self, prefix: str) -> Iterator[BlobInfo]:
         """See MemoryStorage."""
@@ -130,12 +130,12 @@ def _folder(at: int) -> str:
 
 @dataclass(slots=True)
 class Cost:
-    """Of one run."""
+    """The cost of one run."""
 
     cpu: float
     """Seconds."""
     memory: float
-    """MB beyond the process, at the peak."""
+    """Peak MB beyond the process."""
     calls: Counter[str]
     output: dict[str, Output]
     state: dict[str, Blob]
@@ -146,7 +146,7 @@ class Cost:
 
 
 def run(storage: MadeUpStorage, now: int, *, delta: bool) -> Cost:
-    """One run of compact_logs in a process of its own, on this storage, which keeps what it wrote."""
+    """Makes one run of compact_logs in a separate process; this storage keeps what it wrote."""
     context = get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_run, args=(storage, now, delta, theirs))
@@ -159,7 +159,7 @@ def run(storage: MadeUpStorage, now: int, *, delta: bool) -> Cost:
 
 
 def _run(storage: MadeUpStorage, now: int, delta: bool, theirs: Connection) -> None:  # noqa: FBT001
-    # Nothing is quiet for so long: the files have no content that could be merged.
+    # Nothing is quiet for that long, so nothing is merged: the files have no content.
     policy = CompactionPolicy(delta=delta, reach=timedelta(days=8), quiet=timedelta(days=1000))
     storage.calls.clear()
     before, cpu = _peak(), time.process_time()
@@ -175,7 +175,7 @@ def _peak() -> float:
 
 
 def runs(size: Size) -> Iterator[tuple[str, Cost, MadeUpStorage]]:
-    """What happens in a day, one run after the other."""
+    """Yields the runs of a day, in sequence."""
     storage = MadeUpStorage(size)
     storage.put(Ledger.name(PARTITION), LEDGER.dump())
     now = NOW
@@ -192,7 +192,7 @@ def runs(size: Size) -> Iterator[tuple[str, Cost, MadeUpStorage]]:
 
 
 def opened(storage: MadeUpStorage, rounds: int) -> None:
-    """What a reader takes to open the newest version, beside this program: checkpoint and later versions."""
+    """Measures how long readers, and this program, take to open the newest version."""
     with_versions(storage)
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
@@ -227,7 +227,7 @@ def opened(storage: MadeUpStorage, rounds: int) -> None:
 
 
 def with_versions(storage: MadeUpStorage) -> None:
-    """As many versions behind the checkpoint as there can be: those of ten minutes, with other names."""
+    """Writes the maximum number of versions after the checkpoint: those of ten minutes, with other names."""
     log = DeltaLog(storage, RECORDS, lambda: NOW)
     snapshot = log.load()
     assert snapshot
@@ -239,7 +239,7 @@ def with_versions(storage: MadeUpStorage) -> None:
 
 
 def main(rounds: int = 5, sizes: tuple[Size, ...] = SIZES) -> None:
-    """Prints all of it."""
+    """Prints all measurements."""
     pa.set_cpu_count(1)
     print(f"{datetime.now(UTC):%Y-%m-%d}, Python {sys.version.split()[0]}, process of {_peak():.0f} MB")
     for size in sizes:

@@ -1,4 +1,4 @@
-"""What batches hold of memory, each measured in a process of its own."""
+"""Measures the memory that batches need, each in a separate process."""
 
 import resource
 from collections.abc import Callable
@@ -14,11 +14,11 @@ from shared.policies import ExportPolicy
 
 LARGEST = 256
 BATCHES, WARM = 1_000, 100
-"""By so many batches, all that is cached is there."""
+"""Number of batches, and the number after which all caches are filled."""
 
 
 def measured() -> dict[str, Figure]:
-    """The largest batch that the trigger may hand over, and a thousand batches."""
+    """Measures the largest batch that the trigger may deliver, and a thousand batches."""
     context = get_context("fork")
     found: dict[str, Figure] = {}
     for names, work in (

@@ -1,4 +1,4 @@
-"""Draws how the cost of a record grows with what a batch is like, and with what else is there, as SVG."""
+"""Draws as SVG how the cost of a record grows with the batch, open connections and partitions."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -25,21 +25,21 @@ from tests.memory import MemoryStorage
 ROUNDS = 9
 RECORDS = 5_000
 SMALL = (20, 12_000)
-"""Microseconds that a batch of so many records may take."""
+"""A number of records, and the maximum microseconds that a batch of that size may take."""
 OVER_FLOOR = 2.5
-"""A record may cost so many times the floor."""
+"""Maximum cost of a record, as a multiple of the floor."""
 MANY_OPEN = 1.2
-"""It may cost so many times as much where connections are open as where none is."""
+"""Maximum ratio of the costs with and without open connections."""
 WIDTH, HEIGHT, MARGIN = 420, 260, 50
 IN_A_ROW = 2
 FAR = 50
-"""Costs that are further apart than so many times are drawn by their logarithm."""
+"""Costs whose ratio exceeds this are drawn on a logarithmic scale."""
 
 type Points = Sequence[tuple[float, float]]
 
 
 def draw(path: Path) -> None:
-    """Measures, and draws the panels."""
+    """Runs the measurements and draws the panels."""
     panels = [
         _panel("records in a batch", *_sizes()),
         _panel("records to an envelope, 5,000 in the batch", *_shapes()),
@@ -93,7 +93,7 @@ def _open() -> tuple[Points, Points]:
 
 
 def _partitions() -> tuple[Points, Points]:
-    """A process learns what as many partitions have committed since it looked last, and commits once."""
+    """Measures a process that reads what other partitions have committed, and then commits once."""
     batch = envelopes(100, 50)
     rng = np.random.default_rng(1)
     jobs: dict[int, Job] = {}
@@ -121,7 +121,7 @@ def _plan(batch: Sequence[Envelope], known: observations.StartTimeLookup | None 
 
 
 def _measured(jobs: Mapping[int, Job], records: Mapping[int, int] | None = None) -> Points:
-    """Microseconds of CPU time for each record."""
+    """Returns the microseconds of CPU time for each record."""
     pa.set_cpu_count(1)
     times = interleaved({str(at): job for at, job in jobs.items()}, ROUNDS)
     return [(at, 1000 * median(times[str(at)].cpu) / (records or {}).get(at, RECORDS)) for at in jobs]

@@ -1,4 +1,4 @@
-"""How long a commit takes when storage answers some requests with 503: Azurite behind a proxy."""
+"""Measures how long a commit takes if storage answers some requests with 503, with Azurite behind a proxy."""
 
 import time
 import uuid
@@ -15,12 +15,12 @@ from shared.policies import Connection, ExportPolicy
 from tests.campaigns.faults.proxy import Proxy
 
 FAILING = (0, 1, 2, 3)
-"""Requests that fail in a row, from the ledger write on: a commit waits for each of its steps."""
+"""Numbers of consecutive requests that fail, from the ledger write on; a commit waits for each step."""
 ROUNDS = 5
 
 
 def measured() -> dict[str, Figure]:
-    """Seconds from the start of a commit to its end, by the number of answers that fail in a row."""
+    """Returns the seconds that a commit takes, by the number of consecutive responses that fail."""
     with Azurite() as azurite, Proxy(azurite.port, 1) as proxy:
         return {
             f"commit with {failing} failing answers": Figure(

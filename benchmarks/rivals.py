@@ -1,6 +1,6 @@
-"""What a user would write instead: envelopes to typed Parquet, nothing checked, nothing remembered.
+"""Implements what a user might write instead: envelopes to typed Parquet, without checks and without state.
 
-All of them keep every key of a record, as the pipeline does, and none knows a key that it was not told of.
+Like the pipeline, all of them keep every key of a record, but only keys that are declared in advance.
 """
 
 import io
@@ -48,7 +48,7 @@ _RECORD_SQL = json.dumps(
 
 
 def floor(envelopes: Sequence[Envelope], *tables: pa.Table) -> None:
-    """What can't be left out: the JSON of the bodies parsed, the rows written."""
+    """Does the minimum: parses the JSON of the bodies and writes the rows."""
     for envelope in envelopes:
         orjson.loads(envelope.body)
     for table in tables:
@@ -56,7 +56,7 @@ def floor(envelopes: Sequence[Envelope], *tables: pa.Table) -> None:
 
 
 def polars(envelopes: Sequence[Envelope]) -> None:
-    """Polars: a column of bodies, `json_decode`, explode. One thread: set POLARS_MAX_THREADS before."""
+    """Polars: a column of bodies, `json_decode`, explode. For one thread, set POLARS_MAX_THREADS first."""
     bodies = pl.DataFrame({"body": [envelope.body.decode() for envelope in envelopes]})
     _written(bodies.select(pl.col("body").str.json_decode(_ENVELOPE)).unnest("body"))
 
@@ -107,7 +107,7 @@ def _copied(connection: duckdb.DuckDBPyConnection, records: str) -> None:
 
 
 def naive(envelopes: Sequence[Envelope], parse: Callable[[str], Any] = datetime.fromisoformat) -> None:
-    """The usual function app: json, a dict per record, pandas; `parse` reads a time."""
+    """A typical function app: json, a dict per record, pandas; `parse` reads a time."""
     rows: list[dict[str, Any]] = []
     for envelope in envelopes:
         for record in json.loads(envelope.body.decode("utf-8"))["records"]:
@@ -120,12 +120,12 @@ def naive(envelopes: Sequence[Envelope], parse: Callable[[str], Any] = datetime.
 
 
 def normalized(envelopes: Sequence[Envelope]) -> None:
-    """The usual notebook: `json_normalize` of each envelope, `concat`, `to_datetime`."""
+    """A typical notebook: `json_normalize` of each envelope, `concat`, `to_datetime`."""
     frame = pd.concat([pd.json_normalize(json.loads(envelope.body)["records"]) for envelope in envelopes])
     frame["time"] = pd.to_datetime(frame["time"])
     frame.to_parquet(io.BytesIO(), compression="zstd")
 
 
 def naive_dateutil(envelopes: Sequence[Envelope]) -> None:
-    """The same with the parser of dateutil, which was the way to read such times before Python 3.11."""
+    """The same with the parser of dateutil, the usual way to read such times before Python 3.11."""
     naive(envelopes, parse)

@@ -1,4 +1,4 @@
-"""The whole on one machine: how soon a fresh process works, how much gets done, and what it costs."""
+"""Measures the whole stack on one machine: the start of a process, the throughput, and the CPU time."""
 
 import asyncio
 import os
@@ -28,14 +28,14 @@ from shared.telemetry import COMMIT
 PARTITIONS = 2
 EACH = 50
 BATCH = 256
-"""Events of a full batch, as host.json has it."""
+"""Events of a full batch, as in host.json."""
 ENVELOPES = 12 * BATCH
 FITTED = ((1, BATCH, 48), (1, 32, 96), (EACH, BATCH, 18), (EACH, 16, 96))
-"""Records to an envelope, envelopes to a batch, and batches, that the model is fitted to."""
+"""The runs to which the model is fitted: records per envelope, envelopes per batch, and batches."""
 STARTS = 5
 FIRST = """
 import os, sys, time
-class Without:  # other packages load them where they are; in Azure they are not
+class Without:  # other packages import these if they are installed; in Azure they are not
     def find_spec(self, name, path=None, target=None):
         if name in ("aiohttp", "pandas"):
             raise ModuleNotFoundError(name)
@@ -43,13 +43,13 @@ sys.meta_path.insert(0, Without())
 began = time.perf_counter()
 import function_app
 imported = time.perf_counter()
-from shared.input.envelope import Envelope, Source
+from shared.input.envelope import Envelope, HubPartition
 now = time.time_ns() // 1000
-partition = Source("benchmark", "start", sys.argv[1])
+partition = HubPartition("benchmark", "start", sys.argv[1])
 function_app.exporter.run(partition, [Envelope(0, now, sys.stdin.buffer.read())])
 done = time.perf_counter()
 os.write(1, f"{done - began} {time.process_time()} {done - imported}".encode())
-os._exit(0)  # what telemetry is gathered by now has nowhere to go
+os._exit(0)  # the collected telemetry has no destination
 """
 INSIGHTS = {
     "APPLICATIONINSIGHTS_CONNECTION_STRING": (
@@ -61,23 +61,23 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one host did with records that waited in the hub."""
+    """The work of one host on records that were waiting in the hub."""
 
     records: int
     envelopes: int
     commits: int
     seconds: float
-    """Of wall time, from when it was ready."""
+    """Seconds of wall time since it was ready."""
     cpu: Mapping[str, float]
-    """CPU seconds of each process meanwhile."""
+    """CPU seconds of each process in that time."""
     invoked: float
     """Seconds inside invocations."""
     steps: Mapping[str, float]
-    """Of these, those of each step of its commits."""
+    """The part of these in each step of its commits."""
 
 
 def measured() -> dict[str, Figure]:
-    """All of it; prints where the time goes."""
+    """Runs all measurements, and prints where the time goes."""
     with _stack() as stack:
         started = _start(stack)
         run = _run(stack, EACH, ENVELOPES)
@@ -86,7 +86,7 @@ def measured() -> dict[str, Figure]:
 
 @contextmanager
 def _stack(batch: int | None = None) -> Iterator[Stack]:
-    """Batches have so many envelopes; None: as host.json says."""
+    """Starts a stack whose batches have this number of envelopes; None: as in host.json."""
     settings = {"OUTPUT_FORMATS": "parquet"}
     if batch:
         for name in ("minEventBatchSize", "maxEventBatchSize"):
@@ -99,7 +99,7 @@ def _stack(batch: int | None = None) -> Iterator[Stack]:
 
 
 def _start(stack: Stack) -> dict[str, Figure]:
-    """Import of the app, and its first invocation, in fresh processes."""
+    """Measures the import of the app and its first invocation, in new processes."""
     plain = [_first(stack, n) for n in range(STARTS + 1)][1:]  # the first one reads the files from disk
     telling = [_first(stack, n + len(plain) + 1, INSIGHTS) for n in range(STARTS)]
     found = {}
@@ -114,7 +114,7 @@ def _start(stack: Stack) -> dict[str, Figure]:
 def _first(
     stack: Stack, partition: int, settings: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[float, float, float]:
-    """Seconds of both, their CPU seconds, and the second's; with a partition that nobody has exported."""
+    """Returns the seconds and CPU seconds of both, and the seconds of the invocation, for a new partition."""
     run = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-c", FIRST, str(partition)],
         cwd=ROOT,
@@ -129,7 +129,7 @@ def _first(
 
 
 def _run(stack: Stack, each: int, envelopes: int) -> Run:
-    """Records that wait in the hub, exported by one host."""
+    """Exports records that are waiting in the hub with one host."""
     asyncio.run(_fill(stack, each, envelopes))
     host = stack.host()
     pids = {"broker": stack.broker.pid, "host": host.pid, "Azurite": stack.azurite.pid}
@@ -155,7 +155,7 @@ def _run(stack: Stack, each: int, envelopes: int) -> Run:
 
 
 def _throughput(run: Run) -> dict[str, Figure]:
-    """Records a second, and where the time went."""
+    """Returns the records per second, and prints where the time went."""
     print(f"\n{run.records:,} records through the stack, {EACH} to an envelope, in {run.seconds:.1f} s")
     print("CPU seconds: " + ", ".join(f"{name} {seconds:.2f}" for name, seconds in run.cpu.items()))
     print(
@@ -169,7 +169,7 @@ def _throughput(run: Run) -> dict[str, Figure]:
 
 
 def _model() -> dict[str, Figure]:
-    """CPU time of a worker for a record, an envelope and a commit, as it fits several runs best."""
+    """Fits a worker's CPU time for a record, an envelope and a commit to several runs."""
     print("\nrecords  envelopes  commits  worker's CPU s  by the model")
     runs = []
     for each, batch, batches in FITTED:
@@ -202,13 +202,13 @@ def _sends(began: datetime, each: int, envelopes: int) -> Iterator[Send]:
 
 
 def _cpu(pid: int) -> float:
-    """CPU seconds of a process so far, those of its threads too."""
+    """Returns the CPU seconds of a process so far, including its threads."""
     after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(after_name[11]) + int(after_name[12])) / TICKS
 
 
 def _steps(log: str) -> Counter[str]:
-    """Seconds of each step of the commits in a worker's log."""
+    """Returns the seconds of each step of the commits in a worker's log."""
     total: Counter[str] = Counter()
     for line in log.splitlines():
         before, found, after = line.partition(f" {COMMIT} {{")

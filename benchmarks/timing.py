@@ -1,4 +1,4 @@
-"""Takes turns: every job once, and again, so that what else the machine does hits all of them alike."""
+"""Runs jobs alternately, so that other load on the machine affects all of them equally."""
 
 import gc
 import time
@@ -23,7 +23,7 @@ class Figure:
 
     @property
     def spread(self) -> str:
-        """From the first quartile to the third; nothing for what was measured once."""
+        """From the first quartile to the third; empty for a single measurement."""
         if len(self.rounds) == 1:
             return ""
         low, _, high = quantiles(self.rounds, n=4)
@@ -41,7 +41,7 @@ class Times:
     wall: list[float] = field(default_factory=list)
 
     def over(self, other: "Times") -> Figure:
-        """How much longer this took in the same round, in CPU time."""
+        """Returns the ratio of CPU times in the same rounds."""
         return Figure([mine / theirs for mine, theirs in zip(self.cpu, other.cpu, strict=True)])
 
     def __str__(self) -> str:
@@ -58,7 +58,7 @@ HEADER = "  ".join(
 
 
 def interleaved(jobs: Mapping[str, Job], rounds: int) -> dict[str, Times]:
-    """Runs every job so many times, in turns; the first turn does not count."""
+    """Runs every job in each round, alternately; the first round does not count."""
     times = {name: Times() for name in jobs}
     for turn in range(rounds + 1):
         for name, job in jobs.items():

@@ -1,4 +1,4 @@
-"""Envelopes to measure with: records after the sibling category GatewayLogs, 560 bytes each."""
+"""Generates the envelopes to measure with: records like those of GatewayLogs, 560 bytes each."""
 
 import random
 import uuid
@@ -31,7 +31,7 @@ type Record = dict[str, Any]
 
 
 class Nothing:
-    """Knows of no connection; see shared.connections.observations.StartTimeLookup."""
+    """Knows no connection; see shared.connections.observations.StartTimeLookup."""
 
     def earliest(self, observations: pa.Table) -> tuple[Array, Array]:
         """See shared.connections.observations.StartTimeLookup."""
@@ -39,7 +39,7 @@ class Nothing:
 
 
 def records(number: int, began: datetime = BEGAN) -> Iterator[Record]:
-    """So many of ten minutes, four to a connection; always the same ones."""
+    """Yields a number of records from ten minutes, four per connection; always the same ones."""
     rng = random.Random(1)
     for n in range(number):
         if n % len(EVENTS) == 0:
@@ -69,7 +69,7 @@ def records(number: int, began: datetime = BEGAN) -> Iterator[Record]:
 def envelopes(
     number: int, each: int, change: Callable[[int, Record], Record] | None = None
 ) -> list[Envelope]:
-    """So many, each with so many records; `change` makes another record of the n-th."""
+    """Returns `number` envelopes with `each` records; `change` replaces the n-th record."""
     made = [change(n, one) if change else one for n, one in enumerate(records(number * each))]
     return [
         Envelope(n, NOW + n, orjson.dumps({"records": made[n * each : (n + 1) * each]}))
@@ -78,17 +78,17 @@ def envelopes(
 
 
 def rejected(n: int, record: Record) -> Record:
-    """One in a hundred has no time that can be read."""
+    """Gives one record in a hundred an unreadable time."""
     return record | {"time": "yesterday"} if n % 100 == 0 else record
 
 
 def foreign(n: int, record: Record) -> Record:
-    """Nine in ten are of another category."""
+    """Turns nine records in ten into those of another category."""
     return record | {"category": "GatewayLogs"} if n % 10 else record
 
 
 def gateway(n: int, record: Record) -> Record:
-    """Nine in ten are the gateway's records of other requests, with the keys that public samples have."""
+    """Turns nine records in ten into gateway records of other requests, with the keys of public samples."""
     if n % 10 == 0:
         return record
     return record | {

@@ -1,4 +1,4 @@
-"""Everything the exporter needs from Azure, on one machine: Blob Storage, an Event Hub, Functions hosts."""
+"""Runs everything that the exporter needs from Azure locally: Blob Storage, an Event Hub, Functions hosts."""
 
 import gzip
 from collections import Counter
@@ -28,13 +28,13 @@ REJECTED = "websocket-logs-dead-letters"
 
 
 class Stack:
-    """Azurite and the broker, running; hosts are started by `host`.
+    """The running emulators Azurite and broker; `host` starts Functions hosts.
 
     Args:
         folder: where both keep their data.
-        partitions: partitions of the hub.
+        partitions: the number of partitions of the hub.
         settings: application settings in addition to those that connect to the emulators.
-        ports: those of Azurite and the broker; 0 chooses a free one.
+        ports: the ports of Azurite and the broker; 0 chooses a free one.
         time_scale: the factor for the delays of retries and of restarts of workers.
     """
 
@@ -73,21 +73,21 @@ class Stack:
             "DEAD_LETTER_CONTAINER": REJECTED,
             "STATE_CONTAINER": STATE,
             "OUTPUT_FORMATS": "parquet,json",
-            # A person who waits wants connections finished soon; a later record only makes a new revision.
+            # Finishes connections soon for a person who waits; a later record only makes a new revision.
             "WS_GRACE": "00:00:02",
             "WS_IDLE_TIMEOUT": "00:00:05",
             "WS_QUIET_TIMEOUT": "00:00:05",
-            # The real host takes parts of host.json from settings too; who waits wants no full batches.
+            # The real host, too, takes parts of host.json from settings; here nobody waits for full batches.
             "AzureFunctionsJobHost__extensions__eventHubs__maxWaitTime": "00:00:02",
-            # Nobody else is there to take partitions over: shorter is only quicker.
+            # No other host takes partitions over, so a shorter interval only makes it faster.
             "AzureFunctionsJobHost__extensions__eventHubs__loadBalancingUpdateInterval": "00:00:01",
             "AzureFunctionsJobHost__extensions__eventHubs__partitionOwnershipExpirationInterval": "00:00:05",
         } | self._settings
 
     def host(self, name: str | None = None, *, settings: Mapping[str, str] | None = None) -> HostProcess:
-        """A Functions host that runs this repository's app; started, not yet ready.
+        """Starts a Functions host that runs this repository's app, without waiting until it is ready.
 
-        `settings` win over those of the stack.
+        `settings` override those of the stack.
         """
         self._hosts += 1
         host = HostProcess(
@@ -100,7 +100,7 @@ class Stack:
         return self._stack.enter_context(host)
 
     def container(self, name: str) -> ContainerClient:
-        """A client for one of the containers."""
+        """Returns a client for one of the containers."""
         if name not in self._containers:
             service = BlobServiceClient.from_connection_string(self.azurite.connection_string)
             self._containers[name] = self._stack.enter_context(service).get_container_client(name)
@@ -122,7 +122,7 @@ class Stack:
         self._stack.close()
 
     def ledgers(self) -> list[Ledger]:
-        """Every ledger in the state container."""
+        """Returns every ledger in the state container."""
         state = self.container(STATE)
         names = state.list_blob_names(name_starts_with="ledgers/")
         return [Ledger.parse(state.download_blob(name).readall(), name) for name in names]
@@ -141,7 +141,7 @@ class Stack:
         return total
 
     def compaction(self) -> swaps.CompactionState:
-        """The state of compaction."""
+        """Returns the state of compaction."""
         blob = self.container(STATE).get_blob_client(swaps.NAME)
         return (
             swaps.CompactionState.parse(blob.download_blob().readall())
@@ -150,7 +150,7 @@ class Stack:
         )
 
     def published(self) -> bool:
-        """Whether every file that a ledger lists is visible: a commit is a moment before that."""
+        """Whether every file that a ledger lists is visible, which is a moment after the commit."""
         listed = {file.name for ledger in self.ledgers() for file in ledger.files}
         return not listed or listed <= set(self.files(""))
 
@@ -163,7 +163,7 @@ class Stack:
         )
 
     def holder(self, name: str) -> ContainerClient:
-        """The container that holds an output file of this name."""
+        """Returns the container in which an output file of this name is stored."""
         return self.container(REJECTED if name.startswith(f"{DEAD_LETTERS}/") else OUTPUT)
 
     def download(self, names: Iterable[str], folder: Path) -> Path:
@@ -182,7 +182,7 @@ class Stack:
         return dict(total)
 
     def table(self, name: str) -> pa.Table:
-        """All rows of an exported table, from its Parquet files."""
+        """Returns all rows of an exported table, from its Parquet files."""
         output = self.container(OUTPUT)
         tables = [
             pq.read_table(pa.BufferReader(output.download_blob(file).readall()))
@@ -191,7 +191,7 @@ class Stack:
         return pa.concat_tables(tables)
 
     def dead_letters(self) -> list[dict[str, Any]]:
-        """Every dead letter."""
+        """Returns every dead letter."""
         return [
             orjson.loads(line)
             for file in self.files(f"{DEAD_LETTERS}/")

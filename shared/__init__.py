@@ -10,14 +10,14 @@ How the data flows:
              input/validation              envelopes -> table | rejections
              connections/observations      table -> table with durations, observations
              output/layout, output/formats table -> folders -> bytes
-           protocol/publishing             makes visible what the ledger lists
+           protocol/publishing             publishes the files that the ledger lists
     function_app.finish_connections        a timer
       -> connections/timer                 the shell: merge observations, write finished connections, repair
     function_app.compact_logs              a timer
       -> compaction/compactor              the shell: replace many small files with a few large ones
            compaction/delta_tables         keeps the Delta logs (delta/) in line with the folders
 
-Used everywhere: settings/ (only it reads the environment), policies, tables/, errors, telemetry.
+Used everywhere: settings/ (which alone reads the environment), policies, tables/, errors, telemetry.
 azure/ is the only package that reaches Blob Storage and Event Hubs.
 
 For operators, `python -m shared` (commands/) reports (status, matching/, report/, audit/), repairs (replay,

@@ -9,7 +9,7 @@ from shared.tables.column_keys import ColumnKeys
 Compression = Literal["snappy", "gzip", "zstd"]
 """Codecs of Parquet files."""
 Redaction = Literal["credentials", "queries", "off"]
-"""What is replaced in texts: credentials, also all values of query strings, or nothing."""
+"""What is replaced in texts: credentials, credentials and all values of query strings, or nothing."""
 DeadLetterBodies = Literal["raw", "redacted"]
 """What dead letters keep of a message: its bytes, or its redacted text."""
 MiB = 1 << 20

@@ -57,7 +57,7 @@ def flush(after: float = 0) -> None:
             if send:
                 try:
                     send(FLUSH_MS)
-                except Exception as error:  # noqa: BLE001 - what was done is done, whether it can be told or not
+                except Exception as error:  # noqa: BLE001 - the work is done even if it cannot be reported
                     log.warning("telemetry was not sent: %s", error)
         _flushed_at = time.monotonic()
     finally:
@@ -88,9 +88,9 @@ def configure(settings: Settings) -> None:
     if isinstance(metrics.get_meter_provider(), MeterProvider):
         log.info("the worker sends the telemetry")
         return
-    # By default (cumulative temporality) each process sends every gauge that it ever set again each minute
-    # (opentelemetry-sdk, `_LastValueAggregation.collect`): a stopped timer would not go silent, and a
-    # partition that moved to another instance would have two values of lag.
+    # By default (cumulative temporality), each process keeps sending every gauge that it ever set, each
+    # minute (opentelemetry-sdk, `_LastValueAggregation.collect`): a stopped timer would not go silent, and a
+    # partition that moved to another instance would have two lag values.
     once: dict[type, AggregationTemporality] = {_Gauge: AggregationTemporality.DELTA}
     readers: list[MetricReader] = []
     processors: list[BatchLogRecordProcessor] = []

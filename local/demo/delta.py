@@ -23,7 +23,7 @@ def bring_up_to_date(host: HostProcess) -> None:
 
 
 def options(output: ContainerClient) -> dict[str, str]:
-    """What deltalake needs to reach a container of Azurite."""
+    """Returns the options with which deltalake reaches a container of Azurite."""
     return {
         "azure_storage_account_name": ACCOUNT,
         "azure_storage_account_key": KEY,
@@ -33,7 +33,7 @@ def options(output: ContainerClient) -> dict[str, str]:
 
 
 def snapshot(stack: Stack, table: str) -> pa.Table:
-    """All rows of the newest version of a table, as a Delta reader sees them."""
+    """Returns all rows of the newest version of a table, as a Delta reader sees them."""
     address = f"az://{OUTPUT}/parquet/{table}"
     return deltalake.DeltaTable(address, storage_options=options(stack.container(OUTPUT))).to_pyarrow_table()
 

@@ -13,7 +13,7 @@ REPORT = Path(".demo/report.html")
 
 
 def location(stack: Stack) -> Container:
-    """The containers that the demo fills."""
+    """Returns the containers that the demo fills."""
     connection = Connection(string=stack.azurite.connection_string)
     return Container(
         blob_storage.connect(connection, connection, STATE, OUTPUT, dead_letter_container=REJECTED)

@@ -58,7 +58,7 @@ def run() -> int:
 
 
 def arguments() -> argparse.Namespace:
-    """The command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument(
         "--connections", type=int, default=10_000, help="number of connections in the traffic"
@@ -114,14 +114,14 @@ def demonstrate(stack: Stack, console: Console, options: argparse.Namespace) -> 
     show.output(console, stack.files(""), records, connections)
     console.print(
         f"{counts.records:,} records in {sum(expected.values()):,} envelopes from {PARTITIONS} partitions, "
-        f"exported in {seconds:.0f} s; the host was killed on the way, "
-        f"{drained.redelivered:,} envelopes came again",
+        f"exported in {seconds:.0f} s; the host was killed once, and "
+        f"{drained.redelivered:,} envelopes were delivered again",
         highlight=False,
     )
     for sample in samples(location(stack).files, int(time.time()) * SECOND):
         console.print(sample.sentence, highlight=False)
     page = report(stack, now - timedelta(hours=5), datetime.now(UTC))
-    console.print(f"report: {page}, open it in a browser", highlight=False)
+    console.print(f"report: open {page} in a browser", highlight=False)
     results = compared(traffic, tables, rejected, counts.skipped, console)
     durations = check_durations(traffic.truth, connections)
     for example in durations.examples:

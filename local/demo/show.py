@@ -30,7 +30,7 @@ FINISHED = ("CorrelationId", "StartTime", "DurationMs", "Status", "EventCount", 
 
 
 def tree(files: Iterable[str]) -> Tree:
-    """The folders of the container with how many files they hold; the hours of the records' table alone."""
+    """Shows the folders of the container with their numbers of files; hours only for the table of records."""
     root = Tree("[bold]websocket-logs[/]")
     nodes: dict[str, Tree] = {}
     inside: dict[str, int] = {}
@@ -54,7 +54,7 @@ def tree(files: Iterable[str]) -> Tree:
 
 
 def rows(table: pa.Table, columns: Iterable[str], title: str, limit: int = 5) -> Table:
-    """The first rows of a table, as text."""
+    """Shows the first rows of a table as text."""
     shown = Table(title=title, title_justify="left", header_style="bold")
     for name in columns:
         shown.add_column(name, overflow="ellipsis", no_wrap=True)
@@ -78,7 +78,7 @@ def cell(column: str, value: object) -> str:
 
 
 def output(console: Console, files: Iterable[str], records: pa.Table, connections: pa.Table) -> None:
-    """Print everything in the width of the terminal."""
+    """Print everything, in the width of the terminal."""
     console.print(tree(files))
     console.print(rows(records, fitting(COLUMNS, console.width), "A few records"))
     # Otherwise, connections without a known end would be the longest.
@@ -102,9 +102,7 @@ def fitting(columns: Sequence[str], width: int) -> list[str]:
 def lead_on(console: Console, stack: Stack, *, kept: bool) -> None:
     """Print the next steps with the command line, Storage Explorer and other tools."""
     if not kept:
-        console.print(
-            "To look around with your own tools, leave it running: make demo KEEP=1", highlight=False
-        )
+        console.print("To explore it with your own tools, keep it running: make demo KEEP=1", highlight=False)
         return
     exports = "\n".join(
         f"export {name}={shlex.quote(value)}"

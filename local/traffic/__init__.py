@@ -1,8 +1,8 @@
-"""Synthetic diagnostic traffic whose truth is known: made, sent, and compared with what was exported.
+"""Generates and sends synthetic diagnostic traffic, and compares the exported data with the known truth.
 
     generate: connections -> envelopes of elements -> truth ----> check
                                 `-> sends (records in bodies) -> send
 
-Nothing is known of the real records but their columns, so the frame is that of the gateway log, and the event
-names are inventions. The odd forms are those that other exporters are known to meet.
+Only the columns of real records are known, so the structure is that of the gateway log, and the event names
+are invented. The unusual forms are those that other exporters are known to receive.
 """

@@ -12,19 +12,29 @@ from local.traffic.send import next_sequences, producer, send
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser("python -m local.traffic", description="Synthetic diagnostic traffic.")
-    parser.add_argument("--connection-string", help="of the Event Hubs namespace to send to; needs --hub")
+    parser = argparse.ArgumentParser(
+        "python -m local.traffic", description="Generates synthetic diagnostic traffic."
+    )
+    parser.add_argument(
+        "--connection-string", help="connection string of the Event Hubs namespace to send to; needs --hub"
+    )
     parser.add_argument("--hub", help="the Event Hub to send to")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write one file per envelope here instead")
-    parser.add_argument("--truth", type=Path, metavar="FILE", help="write what must come of it (Arrow) here")
-    parser.add_argument("--connections", type=int, default=2000, help="how many (default: 2000)")
-    parser.add_argument("--hours", type=float, default=6, help="they lie in the last hours (default: 6)")
-    parser.add_argument("--seed", type=int, default=1, help="of all random choices (default: 1)")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="write one file per envelope to this folder instead"
+    )
+    parser.add_argument(
+        "--truth", type=Path, metavar="FILE", help="write the expected result to this file (Arrow)"
+    )
+    parser.add_argument("--connections", type=int, default=2000, help="number of connections (default: 2000)")
+    parser.add_argument(
+        "--hours", type=float, default=6, help="hours before now over which they are spread (default: 6)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="seed of all random choices (default: 1)")
     parser.add_argument("--bad", type=float, default=0.01, help="bad records per good one (default: 0.01)")
     parser.add_argument(
-        "--foreign", type=float, default=0.2, help="other categories per record (default: 0.2)"
+        "--foreign", type=float, default=0.2, help="records of other categories per record (default: 0.2)"
     )
-    parser.add_argument("--rate", type=float, help="envelopes per second (default: as fast as it goes)")
+    parser.add_argument("--rate", type=float, help="envelopes per second (default: as fast as possible)")
     arguments = parser.parse_args()
     if bool(arguments.out) == bool(arguments.connection_string and arguments.hub):
         parser.error("either --connection-string with --hub, or --out")
@@ -46,7 +56,7 @@ def _traffic(
         foreign=arguments.foreign,
     )
     traffic = replace(traffic, truth=replace(traffic.truth, first_sequences=first_sequences))
-    # Before anything is sent, so that a run that is cut short can be looked into.
+    # Written before anything is sent, so that an interrupted run can be examined.
     if arguments.truth:
         traffic.truth.save(arguments.truth)
     print(f"{len(traffic.sends)} envelopes: {traffic.truth.outcomes}")

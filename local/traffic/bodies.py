@@ -68,4 +68,4 @@ UNREADABLE: tuple[Callable[[bytes], bytes], ...] = (
     lambda _: b"",
     lambda _: b'{"records":"none"}',
 )
-"""From the body of a documented envelope to one that is none."""
+"""Each turns the body of a documented envelope into one that cannot be read."""

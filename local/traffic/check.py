@@ -63,16 +63,16 @@ class Records:
     duplicated: int
     """Rows that occur more often than expected."""
     unexpected: int
-    """Rows of an envelope or a record that must not become a row, or that was never sent."""
+    """Rows from an envelope or a record that must not become a row, or that was never sent."""
     wrong: int
-    """Rows with another resource id, correlation id, event name or time."""
+    """Rows with a wrong resource id, correlation id, event name or time."""
     counts: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Rejections by reason, and skipped: expected and got, where these differ."""
+    """Rejections by reason, and skipped records: expected and actual numbers, if they differ."""
     examples: list[str] = field(default_factory=list)
 
     @property
     def exact(self) -> bool:
-        """Nothing differs."""
+        """Whether nothing differs."""
         return not (self.lost or self.duplicated or self.unexpected or self.wrong or self.counts)
 
 
@@ -82,15 +82,15 @@ class Connections:
 
     connections: int
     exact: int
-    """Start, end and event count are those of the truth, to the microsecond."""
+    """Connections whose start, end and event count equal the truth, to the microsecond."""
     wrong: int
     missing: int
     split: int
-    """Connections with several values of CommitId. They are exact if their rows together are."""
+    """Connections with several values of CommitId. They are exact if their combined rows are."""
     unknown: int
     """Connections that do not exist in the truth."""
     duplicated: int
-    """Rows that have CommitId, revision and connection in common with another one."""
+    """Rows with the same CommitId, revision and connection as another row."""
     examples: list[str] = field(default_factory=list)
 
 
@@ -105,11 +105,11 @@ def check(
     """Compare exported rows with the truth.
 
     Args:
-        truth: what was sent; its `first_sequences` say where sequence numbers began.
-        rows: with the columns of `ROWS`; the last part of `_EventHubPartition` is the partition id.
-        outcome: which records they are: `ROW`, or one of `OTHER_ROWS`, whose rows have no event name.
-        rejected: how many rejections were found, by reason or in all; None: not compared.
-        skipped: how many records of other categories were counted; None: not compared.
+        truth: what was sent; its `first_sequences` give the first sequence numbers.
+        rows: the rows, with the columns of `ROWS`; the last part of `_EventHubPartition` is the partition id.
+        outcome: the kind of records: `ROW`, or one of `OTHER_ROWS`, whose rows have no event name.
+        rejected: the number of rejections, by reason or in total; None: not compared.
+        skipped: the number of records of other categories; None: not compared.
     """
     names = [name for name in VALUES if outcome == ROW or name != "EventName"]
     schema = pa.schema([one for one in ROWS if one.name not in VALUES.keys() - {*names}])
@@ -169,7 +169,7 @@ def _codes(names: pa.ChunkedArray, known: Mapping[str, int]) -> Ints:
 
 
 def _keys(partition: Ints, sequence: Ints, index: Ints) -> Ints:
-    """One number for each place in a hub; `NOWHERE` for what no traffic has."""
+    """Return one number for each position in a hub; `NOWHERE` for positions that no traffic has."""
     possible = (partition >= 0) & (sequence >= 0) & (index >= 0)
     possible &= (sequence < 1 << SEQUENCE_BITS) & (index < 1 << INDEX_BITS)
     keys = (partition << SEQUENCE_BITS | sequence) << INDEX_BITS | index
@@ -254,7 +254,7 @@ def _facts(truth: Truth) -> Iterator[tuple[Key, int, int, int]]:
 
 
 def _together(rows: Iterable[Revision]) -> list[int]:
-    """Start, end and count of all rows of a connection; empty where one of them does not know."""
+    """Return start, end and count of all rows of a connection; empty if one of them lacks a value."""
     starts, ends, events = zip(*(row[1:] for row in rows), strict=True)
     if None in (*starts, *ends, *events):
         return []

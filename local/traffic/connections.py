@@ -1,4 +1,4 @@
-"""The synthetic connections and the events each one logs, as columns."""
+"""Generates synthetic connections and the events that each one logs, as columns."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ MEDIAN_DURATION = 120 * SECOND
 LEG_STEP = 0.02 * SECOND
 """Standard deviation of the difference between the clocks of a connection's two legs."""
 FEWEST_FOR_LEGS = 4
-"""Events of a connection that opens and closes on each leg."""
+"""Minimum number of events of a connection that opens and closes on each leg."""
 BACKEND_SHARE = 0.5
 ERROR_SHARE = 0.005
 
-# The first kind takes what the others leave.
+# The first kind takes the remaining share.
 KINDS = {
     "complete": 0.6,
     "failed": 0.1,
@@ -35,10 +35,10 @@ KINDS = {
     "single": 0.07,
     "one_time": 0.1,
 }
-# Ids are copied from clients, so anything can stand in them.
+# Ids are copied from clients, so they can contain anything.
 IDS = {"{}": 0.99, "../../{}": 0.003, "é-日本-🧵-{}": 0.003, 'say "hi"\\{}': 0.004}
 TWINS = 0.02
-"""Share of connections whose id occurs in the other instance too."""
+"""Share of connections whose id also occurs in the other instance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,11 @@ class Events:
 
     correlation_ids: list[str]
     id_of: Ints
-    """Per connection: its place in `correlation_ids`; twins share one."""
+    """For each connection, its index in `correlation_ids`; twins share one."""
     resource_of: Ints
-    """Per connection: its place in `RESOURCES`."""
+    """For each connection, its index in `RESOURCES`."""
     connection: Ints
-    """Per event, and so on below."""
+    """For each event, the index of its connection; the fields below also have one entry for each event."""
     name: Ints
     time: Ints
     backend_leg: Flags
@@ -59,7 +59,7 @@ class Events:
 
 
 def spread(rng: np.random.Generator, count: int, shares: Mapping[str, float]) -> Ints:
-    """`count` places in `shares`, shuffled; each share above 0 gets at least one, the first what is left."""
+    """Return `count` shuffled indexes of `shares`: at least one for each above 0, the rest for the first."""
     codes = np.zeros(count, np.int64)
     places = rng.permutation(count)
     used = 0
@@ -71,7 +71,7 @@ def spread(rng: np.random.Generator, count: int, shares: Mapping[str, float]) ->
 
 
 def make(rng: np.random.Generator, count: int, start: int, end: int) -> Events:
-    """The events of `count` connections, all between `start` and `end`, ordered by connection."""
+    """Generate the events of `count` connections between `start` and `end`, ordered by connection."""
     raw = rng.bytes(16 * count).hex()
     each = (raw[at : at + 32] for at in range(0, 32 * count, 32))
     ids = [f"{one[:8]}-{one[8:12]}-{one[12:16]}-{one[16:20]}-{one[20:]}" for one in each]
@@ -113,7 +113,7 @@ def make(rng: np.random.Generator, count: int, start: int, end: int) -> Events:
     inner = np.where(ordinal == 0, 0, np.where(closing & (left == 0), 1, inner))
     step = rng.normal(0, LEG_STEP, count)[connection] * backend
     time = began[connection] + (inner * lasts[connection] + step).astype(np.int64)
-    # Whole seconds stay one time in every form that a time can be written in.
+    # Whole seconds give the same time in every format.
     time = np.where(named["one_time"][connection], began[connection] // SECOND * SECOND, time)
     error = (name == FAILED) | (rng.random(len(connection)) < ERROR_SHARE)
     return Events(ids, id_of, resource_of, connection, name, np.clip(time, start, end), backend, error)

@@ -1,4 +1,4 @@
-"""Generates traffic from a seed: which record goes into which envelope of which partition, in which form."""
+"""Generates traffic from a seed: the records, their forms, their envelopes and their partitions."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ LATE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What is sent, and the truth about it."""
+    """The traffic to send, and the truth about it."""
 
     sends: Sends
     truth: Truth
@@ -45,23 +45,24 @@ def generate(
     mix: Mix | None = None,
     exported: Collection[str] = (records.CATEGORY,),
 ) -> Traffic:
-    """Traffic of `count` connections between `start` and `end`; the same for the same arguments.
+    """Generate traffic of `count` connections between `start` and `end`; equal arguments give equal traffic.
 
     Args:
-        seed: of all random choices.
-        count: connections; each has five records or so.
-        start: of the first connection; at most 6.5 days before `now`, so that half a day is left for sending.
-        end: of the last record; at most 30 minutes after `now`.
-        now: when sending begins; by default `end`. Sending must take less than an hour: records that are to
-            be implausible are dated two hours after `now`.
+        seed: the seed of all random choices.
+        count: the number of connections; each has about five records.
+        start: the start of the first connection, at most 6.5 days before `now`, which leaves half a day for
+            sending.
+        end: the time of the last record, at most 30 minutes after `now`.
+        now: the time when sending begins; by default `end`. Sending must take less than an hour, because
+            implausible records are dated two hours after `now`.
         partitions: partition ids, over which the envelopes are spread at random, as without a partition key.
         bad: bad records for each good one, and unreadable envelopes for each readable one.
-        foreign: records of other categories for each good one; half of them in envelopes of their own.
-        mix: shares of the forms.
-        exported: categories of which the truth expects rows; others are skipped.
+        foreign: records of other categories for each good one; half of them are in separate envelopes.
+        mix: the shares of the forms.
+        exported: the categories of which the truth expects rows; others are skipped.
 
     Raises:
-        ValueError: the times are too far from `now`, or not in order.
+        ValueError: the times are too far from `now`, or in the wrong order.
     """
     now = now or end
     mix = mix or Mix()
@@ -94,7 +95,7 @@ def generate(
 def _elements(
     rng: np.random.Generator, events: Events, mix: Mix, bad: float, foreign: float
 ) -> tuple[Elements, Ints, int]:
-    """The elements in order, the sizes of their envelopes, and how many of these, the last, are foreign."""
+    """Return the elements in order, the sizes of their envelopes, and how many at the end are foreign."""
     total = len(events.time)
     damaged = max(int(bad * total), len(records.BAD)) if bad else 0
     mixed, apart = int(foreign * total / 2), int(foreign * total) - int(foreign * total / 2)
@@ -114,7 +115,7 @@ def _elements(
 
 
 def _delivered(rng: np.random.Generator, events: Events, elements: Elements) -> Elements:
-    """In the order of their arrival. Delivery usually takes 3 to 10 minutes, rarely up to 90."""
+    """Sort elements by arrival. Delivery usually takes 3 to 10 minutes, rarely up to 90."""
     number = len(elements.event)
     late = rng.random(number) < LATE
     delay = rng.uniform(180, 600, number) + late * np.minimum(rng.exponential(1800, number), 4800)
@@ -123,9 +124,9 @@ def _delivered(rng: np.random.Generator, events: Events, elements: Elements) -> 
 
 
 def _foreign_events(rng: np.random.Generator, events: Events, kinds: Ints, mix: Mix) -> Ints:
-    """The event whose time and ids a foreign record has.
+    """Choose the event whose time and ids a foreign record has.
 
-    Requests that began connections have that of the first event of different ones, as long as there are any.
+    Requests that began connections have those of the first events of different connections, while these last.
     """
     found: Ints = rng.integers(0, len(events.time), len(kinds))
     firsts = np.flatnonzero(np.diff(events.connection, prepend=-1))
@@ -135,7 +136,7 @@ def _foreign_events(rng: np.random.Generator, events: Events, kinds: Ints, mix: 
 
 
 def _sizes(rng: np.random.Generator, total: int, mix: Mix) -> Ints:
-    """Sizes of envelopes, 1 to 50, whose sum is `total`."""
+    """Return sizes of envelopes, 1 to 50, whose sum is `total`."""
     kind = rng.random(total)
     small = rng.integers(2, 11, total)
     sizes = np.where(kind < mix.single, 1, np.where(kind < 1 - mix.large, small, rng.integers(11, 51, total)))
@@ -165,7 +166,7 @@ def _envelopes(
     alone = rng.permutation(np.flatnonzero(sizes == 1))
     if share := mix.containers.get("bare_record", 0):
         container[alone[: int(np.ceil(share * filled))]] = names.index("bare_record")
-    # What something that is no object means outside of `records` is a matter of taste.
+    # Outside of `records`, the meaning of a value that is not an object is undefined.
     no_objects = np.flatnonzero(elements.outcome == OUTCOMES.index(records.NOT_AN_OBJECT))
     container[np.searchsorted(first, no_objects, side="right") - 1] = names.index("documented")
 
@@ -197,7 +198,7 @@ def _truth(sends: Sends) -> Truth:
     index = np.arange(len(envelope)) - np.repeat(np.cumsum(size) - size, size)
     whole = broken[envelope]
     found = sends.elements.take(envelopes.first[envelope] + index)
-    # By kind of foreign record: its outcome, and whether its id is that of no connection.
+    # By kind of foreign record: its outcome, and whether its id belongs to no connection.
     kinds = [records.FOREIGN[name] for name in sends.mix.foreign]
     rows = [
         OUTCOMES.index(truth.OTHER_ROWS[one.category])

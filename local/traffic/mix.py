@@ -1,4 +1,4 @@
-"""The proportions of each kind of envelope, record and timestamp in generated traffic."""
+"""Defines the proportions of each kind of envelope, record and timestamp in generated traffic."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,9 +12,9 @@ def _shares(first: str, names: Iterable[str], share: float) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """The share of each form; the first of a group takes what the others leave.
+    """The share of each form; the first one of a group takes the remaining share.
 
-    No form with a share above 0 is left out, once there are 1,000 envelopes. Containers include `documented`.
+    From 1,000 envelopes on, every form with a share above 0 occurs. Containers include `documented`.
     """
 
     containers: Mapping[str, float] = field(
@@ -33,7 +33,7 @@ class Mix:
     )
     times: Mapping[str, float] = field(default_factory=lambda: _shares("seven_digits", times.WAYS, 0.01))
     empty: float = 0.01
-    """Envelopes with no records, for each envelope with some."""
+    """Envelopes without records, for each envelope with records."""
     single: float = 0.3
     """Envelopes with one record."""
     large: float = 0.1

@@ -1,4 +1,4 @@
-"""The kinds of generated record: valid, other categories, and invalid with the expected reason."""
+"""Builds records: valid ones, those of other categories, and invalid ones with the expected reason."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ TABLE = "ApiManagementWebSocketConnectionLogs"
 
 
 class Facts(NamedTuple):
-    """What a record says, whatever its form."""
+    """The content of a record, regardless of its form."""
 
     time: str
     resource: str
@@ -33,7 +33,7 @@ def _properties(facts: Facts) -> Record:
 
 
 def standard(facts: Facts) -> Record:
-    """By analogy with the documented gateway log."""
+    """Build a record by analogy with the documented gateway log."""
     return {
         "time": facts.time,
         "resourceId": facts.resource,
@@ -112,7 +112,7 @@ APIS = (("chat", "connect"), ("prices", "subscribe"), ("orders", "track"))
 
 
 def unrelated(correlation: str) -> str:
-    """The id of a request that is none of a connection: one of a connection, backwards."""
+    """Return the id of a request that belongs to no connection: the reversed id of a connection."""
     return correlation[::-1]
 
 
@@ -185,12 +185,12 @@ def _audit_log(facts: Facts) -> Record:
 
 
 class Foreign(NamedTuple):
-    """A kind of record that is none of a WebSocket connection."""
+    """A kind of record that does not belong to the WebSocket category."""
 
     category: str
     make: Callable[[Facts], Record]
     of_connection: bool = False
-    """Whether it tells of the request that began a connection; otherwise its id is that of no connection."""
+    """Whether it describes the request that began a connection; otherwise its id belongs to no connection."""
 
 
 FOREIGN: dict[str, Foreign] = {

@@ -11,18 +11,18 @@ from azure.eventhub.aio import EventHubProducerClient
 from local.traffic.sends import Send
 
 CHUNK = 2000
-"""Envelopes that are on their way at a time."""
+"""Envelopes that are being sent at a time."""
 CHUNKS_PER_SECOND = 10
 """How evenly a limited rate is spread."""
 
 
 def producer(connection_string: str, hub: str) -> EventHubProducerClient:
-    """A client that sends an event once at most: a retry after a lost answer would send it again."""
+    """Return a client without retries: a retry after a lost response would send an event twice."""
     return EventHubProducerClient.from_connection_string(connection_string, eventhub_name=hub, retry_total=0)
 
 
 async def next_sequences(client: EventHubProducerClient) -> dict[str, int]:
-    """By partition, the sequence number of its next event: `Truth.first_sequences`, if nobody else sends."""
+    """Return each partition's next sequence number: `Truth.first_sequences`, if nobody else sends."""
     found = {}
     for partition in await client.get_partition_ids():
         properties = await client.get_partition_properties(partition)
@@ -37,17 +37,17 @@ async def send(
     rate: float | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Send all, in order within each partition, and say how many there were.
+    """Send all envelopes, in order within each partition; returns their number.
 
     Args:
         sends: the envelopes.
-        client: made by `producer`, and closed by whoever made it.
-        rate: envelopes per second; None: as fast as it goes.
-        progress: told now and then how many have been sent so far.
+        client: created by `producer`; the caller closes it.
+        rate: envelopes per second; None: as fast as possible.
+        progress: receives the number of envelopes sent so far.
 
     Raises:
-        ExceptionGroup: of `EventHubError`s: a batch was refused, or not answered. What was sent until then is
-            unknown, so the truth no longer holds.
+        ExceptionGroup: of `EventHubError`s: a batch was refused, or not answered. It is then unknown what was
+            sent, so the truth no longer holds.
     """
     size = CHUNK if rate is None else max(1, min(CHUNK, round(rate / CHUNKS_PER_SECOND)))
     clock = asyncio.get_running_loop().time
@@ -71,7 +71,7 @@ async def _send_to(client: EventHubProducerClient, partition: str, bodies: Seque
     for body in bodies:
         try:
             batch.add(EventData(body))
-        except ValueError:  # the SDK's word for a full batch
+        except ValueError:  # raised by the SDK if the batch is full
             if not len(batch):
                 raise
             await client.send_batch(batch)

@@ -1,4 +1,4 @@
-"""The generated envelopes in sending order, with bodies built lazily."""
+"""Holds the generated envelopes in sending order, and builds their bodies lazily."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from local.traffic.mix import Mix
 
 TOO_OLD, TOO_NEW = timedelta(days=8), timedelta(hours=2)
 BLOCK = 2000
-"""Envelopes that are built at a time: enough for vectors to pay, few enough to fit into memory."""
+"""Envelopes that are built at a time: enough for vectorized code to pay off, and few enough for memory."""
 
 REASONS = list(dict.fromkeys(reason for reason, _ in records.BAD))
 OUTCOMES = [truth.ROW, truth.SKIPPED, truth.UNREADABLE, *REASONS, *truth.OTHER_ROWS.values()]
@@ -30,16 +30,16 @@ class Send(NamedTuple):
 
 
 class Elements(NamedTuple):
-    """What lies in the envelopes, in order: the event each element tells of, its outcome, and its variant."""
+    """The elements of the envelopes, in order: the event of each element, its outcome, and its variant."""
 
     event: Ints
     outcome: Ints
-    """Place in `OUTCOMES`."""
+    """The index in `OUTCOMES`."""
     variant: Ints
-    """Place in `Mix.forms`, `Mix.foreign` or `records.BAD`, by the outcome."""
+    """The index in `Mix.forms`, `Mix.foreign` or `records.BAD`, depending on the outcome."""
 
     def take(self, places: Ints) -> "Elements":
-        """The elements at these places."""
+        """Return the elements at these indexes."""
         return Elements(*(column[places] for column in self))
 
 
@@ -48,17 +48,17 @@ class Envelopes(NamedTuple):
 
     partition: Ints
     first: Ints
-    """Its first element; the next entry of `size` follow."""
+    """The index of its first element; `size` elements belong to it."""
     size: Ints
     container: Ints
     encoding: Ints
     broken: Ints
-    """Place in `bodies.UNREADABLE`, or -1. A broken one has borrowed elements, which it does not count."""
+    """The index in `bodies.UNREADABLE`, or -1. A broken envelope borrows elements, which do not count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sends(Sequence[Send]):
-    """All sends in order; built when asked for, because 2,000,000 records would fill the memory."""
+    """All sends in order; built on demand, because 2,000,000 records would fill the memory."""
 
     partitions: Sequence[str]
     events: Events

@@ -10,11 +10,11 @@ class Way(NamedTuple):
     """One way to write a time."""
 
     write: Callable[[str], str]
-    """From ISO 8601 with six fraction digits and no zone."""
+    """Converts ISO 8601 with six fraction digits and no zone."""
     unit: int = 1
-    """Microseconds that it can tell apart."""
+    """The resolution in microseconds."""
     offset: int = 0
-    """Microseconds that its clock is ahead of UTC."""
+    """Microseconds by which its clock is ahead of UTC."""
 
 
 # Digits after the sixth test that they are dropped.

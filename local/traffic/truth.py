@@ -1,4 +1,4 @@
-"""The ground truth for generated traffic: the expected outcome of every record."""
+"""Describes the ground truth of generated traffic: the expected outcome of every record."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,15 +24,15 @@ class Truth:
 
     `records` has one row per record, and one per unreadable envelope, in sending order:
 
-    - partition: partition id; position: of the envelope among those of its partition, from 0;
-      record_index: among all elements of the envelope, from 0, or `WHOLE_ENVELOPE`
+    - partition: the partition id; position: the envelope's position in its partition, from 0;
+      record_index: the position among all elements of the envelope, from 0, or `WHOLE_ENVELOPE`
     - outcome: `ROW` (of a WebSocket connection), one of `OTHER_ROWS`, `SKIPPED` (a category that is not
       exported), or the reason of its rejection
     - resource_id (lower case), correlation_id, time (microseconds since 1970-01-01 UTC): null unless the
       outcome is one of `ROWS`
     - connection, event_name, error (the record has an error text): null unless the outcome is `ROW`
 
-    `first_sequences` says which sequence number each partition's first envelope got; 0 where nothing is said.
+    `first_sequences` has the sequence number of each partition's first envelope; 0 if it has no entry.
     """
 
     records: pa.Table
@@ -40,31 +40,31 @@ class Truth:
 
     @property
     def outcomes(self) -> dict[str, int]:
-        """How many records have each outcome; their sum is the number of records in."""
+        """The number of records with each outcome; the sum is the number of records in."""
         counted = self.records["outcome"].value_counts().to_pylist()
         return dict(sorted((str(one["values"]), int(one["counts"])) for one in counted))
 
     @property
     def rows(self) -> int:
-        """How many rows must be exported, of all tables."""
+        """The number of rows that must be exported, in all tables."""
         return sum(number for outcome, number in self.outcomes.items() if outcome in ROWS)
 
     @property
     def skipped(self) -> int:
-        """How many records are of other categories."""
+        """The number of records of other categories."""
         return self.outcomes.get(SKIPPED, 0)
 
     @property
     def rejected(self) -> dict[str, int]:
-        """How many rejections there must be, by reason."""
+        """The expected number of rejections, by reason."""
         return {name: count for name, count in self.outcomes.items() if name not in {*ROWS, SKIPPED}}
 
     def good(self, outcome: str = ROW) -> pa.Table:
-        """The records that must become rows of one table."""
+        """Return the records that must become rows of one table."""
         return self.records.filter(pc.equal(self.records["outcome"], outcome))
 
     def connections(self) -> pa.Table:
-        """One row per connection: the raw facts, from which a status follows.
+        """Return one row per connection, with the facts from which its status follows.
 
         Columns: resource_id, correlation_id, first_time, last_time, duration (all microseconds), event_count,
         opening_seen, closing_seen, failed_seen, error_seen.

@@ -1,4 +1,4 @@
-"""Reads ledgers and files as a user would, and reports for each partition what they prove."""
+"""Reads ledgers and files like any other reader, and reports for each partition what they prove."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace

@@ -70,7 +70,7 @@ class CompactedFiles:
                 self.findings.append(refuted("damaged", self._damaged[file.name]))
             for origin in self._origins(file):
                 self.listing.take(BlobInfo(origin.name, 0, origin.metadata), self.since, merged=True)
-        # A file appears after its erasure was noted.
+        # An erasure is recorded before its file appears.
         if any(_needs_note(file) for file in self.listing.compacted):
             self._erasures = erasures.known(self.storage)
         self.findings += self._rows()
@@ -165,7 +165,7 @@ class CompactedFiles:
         self.listing.drop((kept & elsewhere) | of_compacted)
 
     def _rows(self) -> Iterator[Finding]:
-        """Checks that each has the rows of replaced files in the same folder, except erased ones."""
+        """Checks that each has the rows of the files that it replaced in its folder, except erased rows."""
         gone = letters = files = 0
         for file in self.listing.compacted:
             replaced = self._replaced.get(file.name)
@@ -175,14 +175,14 @@ class CompactedFiles:
             if _needs_note(file) and not erasures.vouched(file, self._erasures):
                 yield refuted(
                     "not_erased",
-                    f"{file.name}: takes the place of files that had more, and no erasure says so",
+                    f"{file.name}: lacks rows of the files that it replaced, and no erasure is recorded",
                 )
                 continue
             if replaced and int(file.metadata["rows"]) + erasures.erased(file) != replaced.rows:
                 erased = f", of which {erasures.erased(file)} were erased" if erasures.erased(file) else ""
                 yield refuted(
                     "rows_differ",
-                    f"{file.name}: was written with {file.metadata['rows']} rows, replaced files of "
+                    f"{file.name}: was written with {file.metadata['rows']} rows, but replaced files with "
                     f"{replaced.rows}{erased}",
                 )
             gone += erasures.erased(file)
@@ -193,7 +193,7 @@ class CompactedFiles:
             yield Finding(Level.NOTE, "erased", f"{gone} rows{more} were erased from {files} files")
 
     def _texts(self, *, deep: bool) -> Iterator[Finding]:
-        """Checks the bytes of erased files that are not Parquet, as of those that they replaced."""
+        """Checks the bytes of files with erased rows that are not Parquet, and of their replaced files."""
         for file in self.listing.compacted:
             if file.name.endswith(".parquet"):
                 continue
@@ -236,12 +236,12 @@ class CompactedFiles:
 
 
 def _needs_note(file: BlobInfo) -> bool:
-    """Whether rows were erased from it: only an erasure replaces files that are not Parquet."""
+    """Whether rows were erased from it, as from every file that is not Parquet and replaced others."""
     return "erased" in file.metadata or not file.name.endswith(".parquet")
 
 
 def _asked_for(file: BlobInfo, origins: list[ReplacedFile], since: int) -> list[ReplacedFile]:
-    """Returns all of them or, if all were committed earlier, the last one of each ledger."""
+    """Returns all replaced files or, if all of them were committed earlier, the last one of each ledger."""
     last: dict[tuple[str, str], tuple[int, ReplacedFile]] = {}
     for origin in origins:
         of_connections = CONNECTIONS in f"/{file.name}"

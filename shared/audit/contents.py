@@ -132,7 +132,7 @@ def keys(storage: Parts, file: BlobInfo) -> Iterator[Keys]:
 
 @contextmanager
 def parquet_file(storage: Parts, file: BlobInfo) -> Iterator[pq.ParquetFile]:
-    """Opens a Parquet file. Of a large one only the columns that are read are fetched. Raises DamagedFile."""
+    """Opens a Parquet file. Large ones are fetched only as far as columns are read. Raises DamagedFile."""
     with _damage(file), parquet.damage():
         yield parquet.opened(_opened(Fetched(storage, file), file))
 
@@ -144,7 +144,7 @@ def lines(storage: Parts, file: BlobInfo) -> Iterator[Any]:
 
 
 def texts(storage: Parts, file: BlobInfo) -> Iterator[bytes]:
-    """Yields the lines of a JSON Lines file as they are. Raises DamagedFile."""
+    """Yields the unparsed lines of a JSON Lines file. Raises DamagedFile."""
     with _damage(file):
         yield from json_lines.split_lines(_opened(storage, file))
 
@@ -152,9 +152,9 @@ def texts(storage: Parts, file: BlobInfo) -> Iterator[bytes]:
 def columns(
     storage: Parts, file: BlobInfo, names: Sequence[str], wanted: Callable[[Any], bool]
 ) -> Iterator[pa.Table]:
-    """Yields columns of a Parquet file, as far as it has them, by row group. Raises DamagedFile.
+    """Yields, by row group, those of these columns that a Parquet file has. Raises DamagedFile.
 
-    `wanted` is asked with the metadata of each row group (pyarrow.parquet.RowGroupMetaData).
+    `wanted` decides whether to read a row group, from its metadata (pyarrow.parquet.RowGroupMetaData).
     """
     with _damage(file), parquet.damage():
         opened = parquet.opened(_opened(storage, file))

@@ -47,7 +47,7 @@ def prove(
     Args:
         delta_log: a log that is not read yet.
         storage: the storage of the log.
-        state: that of compaction, read before.
+        state: the state of compaction, which was read earlier.
         replaced: for each compacted file, the names of the files that it replaced.
     """
     snapshot, known = delta_log.load(), state.delta[delta_log.table]

@@ -179,7 +179,7 @@ def _commit(storage: Storage, files: Files, *, deep: bool) -> tuple[Commit, list
     commit.digests = [bytes.fromhex(file.metadata["digest"]) for file in (*files.merged, *files.files)]
     for file in files.merged:
         rows, format_ = int(file.metadata["rows"]), file.name.partition("/")[0]
-        if format_ == DEAD_LETTERS:  # the erasure vouches for what is left of them
+        if format_ == DEAD_LETTERS:  # the recorded erasure proves the remaining part
             commit.rejected = None
         commit.lines += rows
         commit.rows[format_] = commit.rows.get(format_, 0) + rows

@@ -16,7 +16,7 @@ from shared.protocol.storage import BlobInfo
 
 
 def strange(file: BlobInfo, lineage: Lineage, origins: Sequence[ReplacedFile]) -> Iterator[Finding]:
-    """Finds rows that none of the replaced files had, and rows that are missing or there twice."""
+    """Finds rows that none of the replaced files had, and rows that are missing or occur twice."""
     places = {partition: _FileSpans(partition, origins) for partition in set(lineage.partitions)}
     counted: Counter[int] = Counter()
     for code, partition in enumerate(lineage.partitions):
@@ -33,7 +33,7 @@ def strange(file: BlobInfo, lineage: Lineage, origins: Sequence[ReplacedFile]) -
     for number, origin in enumerate(origins):
         root = places[_partition(origin)].roots[number] if _partition(origin) in places else number
         expected[root] += origin.rows
-    erased = erasures.erased(file)  # from some of them, and nothing says from which
+    erased = erasures.erased(file)  # from some of them; it is not known from which
     for root, rows in expected.items():
         if counted[root] != rows and not (erased and counted[root] < rows):
             yield refuted(
@@ -83,7 +83,7 @@ class _FileSpans:
         return number
 
     def of(self, sequences: Array) -> Array:
-        """Returns the number of the file for each; -1 means none."""
+        """Returns the number of the file for each sequence number; -1 means none."""
         if not len(self._starts):
             return np.full(len(sequences), -1)
         at = np.searchsorted(self._starts, sequences, "right") - 1

@@ -134,7 +134,7 @@ def _address_setting(connection: Connection, setting: str) -> str:
 
 
 def _or_login(connection: Connection, setting: str) -> str:
-    """Returns a hint to sign in, because without a connection string, the sign-in may have taken so long."""
+    """Returns a hint to sign in: without a connection string, the sign-in may be what took so long."""
     if connection.string:
         return ""
     return f". If you are not signed in, run `az login`, or set {setting} to a connection string"

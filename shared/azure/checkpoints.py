@@ -1,6 +1,6 @@
 """Reads, writes and deletes the checkpoints of the Functions host.
 
-The host keeps them in its own storage account, as the Event Hubs SDKs of all languages do: an empty blob for
+The host keeps them in its own storage account, like the Event Hubs SDKs of all languages: an empty blob for
 each partition, `<namespace>/<hub>/<consumer group>/checkpoint/<partition>` in lower case, with the metadata
 `offset`, `sequencenumber` and `clientidentifier` (BlobCheckpointStoreInternal in azure-sdk-for-net).
 """

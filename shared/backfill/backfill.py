@@ -58,7 +58,7 @@ class Backfilled:
     blobs: int = 0
     """Blobs that this run exported or, in a dry run, would export."""
     bytes: int = 0
-    """Of these."""
+    """The total size of these blobs."""
     first: int | None = None
     """When the first of their hours began, µs since 1970 UTC."""
     last: int | None = None
@@ -101,7 +101,7 @@ class Backfill:
         now: Callable[[], int],
         new_id: Callable[[], str],
     ) -> None:
-        """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside.
+        """`now` returns µs since 1970 UTC; `new_id` returns a random id of 32 hexadecimal digits.
 
         `memory`: maximum bytes of messages that are processed at the same time.
         """

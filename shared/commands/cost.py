@@ -98,7 +98,7 @@ def cost(load: Workload, prices: dict[str, Price], *, as_json: bool) -> int:
     for line in lines:
         say(f"{line.name:{width}}  {line.amount:>16,.1f}  {line.price.label:>20}  {line.cost:>10,.2f}")
     say(f"{'total, USD a month':{width}}  {'':16}  {'':20}  {total:>10,.2f}")
-    say("Azure's built-in destinations for the same records, without durations and exactly-once:")
+    say("Azure's built-in destinations for the same records, without durations and exactly-once delivery:")
     for name, amount in others.items():
         say(f"  {name}: {amount:,.2f}")
     return OK

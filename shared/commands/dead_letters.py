@@ -47,9 +47,9 @@ class Replayed:
     fit: int = 0
     """Dead letters of which some records now pass."""
     rows: int = 0
-    """In those."""
+    """Rows in these dead letters."""
     skipped: int = 0
-    """Records in those that belong to another category."""
+    """Records in these dead letters that belong to another category."""
     stay: int = 0
     """Dead letters of which no record passes."""
     from_redacted: int = 0
@@ -151,7 +151,7 @@ def _fitting(
         done.letters += 1
         if letter.partition not in ledgers:
             ledgers[letter.partition] = _ledger(storage, letter.partition)
-        # Even without any, because this publishes files that an interrupted replay left unpublished.
+        # Even if none pass, because this publishes files that an interrupted replay left unpublished.
         envelopes = fitting.setdefault(letter.partition, [])
         if verdict_on(ledgers[letter.partition], letter.envelope) is Verdict.DUPLICATE:
             done.before += 1

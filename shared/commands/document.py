@@ -15,4 +15,4 @@ class Document(Part):
     """The document that a command prints with --json."""
 
     version: Literal[1] = 1
-    """Version of this document. A later program with the same version only adds properties."""
+    """Version of this document. Later releases with the same version only add properties."""

@@ -59,7 +59,7 @@ class ReplayDocument(Document):
     rows: int
     """Rows in those that pass."""
     skipped: int
-    """Records in those that belong to another category."""
+    """Records in these dead letters that belong to another category."""
     stay: int
     """Dead letters of which no record passes."""
     reasons: dict[str, int]
@@ -166,7 +166,7 @@ class BackfillDocument(Document):
     blobs: int
     """Blobs that were exported, or would be."""
     bytes: int
-    """Of these."""
+    """Total size of these blobs."""
     first: int | None
     """When the first of their hours began."""
     last: int | None
@@ -176,7 +176,7 @@ class BackfillDocument(Document):
     overlapping: int
     """Blobs of the hour in which the live output begins, or later."""
     at_boundary: list[str]
-    """Those of that hour."""
+    """Blobs of the hour in which the live output begins."""
     open: int
     """Blobs of hours that may still grow."""
     not_chosen: int
@@ -241,9 +241,9 @@ class ReconcileRecord(Part):
     """A record that one side lacks."""
 
     values: list[str | None]
-    """In the order of `columns`, redacted."""
+    """Its values in the order of `columns`, redacted."""
     times: int
-    """How often."""
+    """How often it is missing or extra."""
 
 
 class ReconcileDocument(Document):

@@ -1,4 +1,4 @@
-"""`erase`: erases the rows that hold a value in a column, and says what it cannot erase."""
+"""`erase`: erases the rows that have a value in a column, and lists what it does not erase."""
 
 import argparse
 from collections.abc import Iterator, Sequence
@@ -22,12 +22,12 @@ from shared.protocol.ownership import Ownership
 from shared.protocol.storage import LogStorage
 
 MORE = """
-It rewrites files without the rows whose column has exactly this value, removes connections that have it from
-the state table, and removes the bodies of dead letters that mention it. It shows what it found and
-asks before it erases. The audit proves what is left. It is safe to run beside the app.
-Files that were committed within COMPACT_QUIET are left for another run.
-The output says what this command does not erase (docs/erase.md).
-Give the COMPACT_…, DELTA_LOG, HASH_… and EVENT_HUB_RETENTION settings if they differ from the defaults.
+It rewrites files without the rows whose column has exactly this value, removes connections that have the
+value from the state table, and removes the bodies of dead letters that mention it. It shows what it found,
+and asks before it erases. The audit proves the remaining rows. It is safe to run while the app runs.
+Files that were committed within COMPACT_QUIET are left for a later run.
+The output lists what this command does not erase (docs/erase.md).
+It needs the COMPACT_…, DELTA_LOG, HASH_… and EVENT_HUB_RETENTION settings if they differ from the defaults.
 Exit status: 0 nothing is left, 1 something is left or nothing was changed, 2 the command failed.
 """
 
@@ -64,7 +64,7 @@ def declare(commands: Any) -> None:
         commands,
         "erase",
         run,
-        "Erases rows with a value in a column, from all files and from the state table.",
+        "Erases the rows that have a value in a column from all files and from the state table.",
         f"{MORE}{SETTINGS}",
         "  python -m shared erase --column Source --value 203.0.113.7 --dry-run\n"
         "  python -m shared erase --column Source --value 203.0.113.7 --value 2001:db8::7 --yes\n"
@@ -82,15 +82,15 @@ def declare(commands: Any) -> None:
         required=True,
         action="append",
         type=_value,
-        help="the value, as it is in the records; may be given several times",
+        help="the value, as in the records; can be repeated",
     )
     parser.add_argument(
         "--hash",
         action="store_true",
-        help="look for its hash with HASH_KEY, too (default: if HASH_COLUMNS has the column)",
+        help="also look for its hash with HASH_KEY (default: if HASH_COLUMNS lists the column)",
     )
     parser.add_argument(
-        "--since", type=moment, default=0, metavar="TIME", help="only rows since: 30d, 2026-11-20"
+        "--since", type=moment, default=0, metavar="TIME", help="only rows since this time: 30d, 2026-11-20"
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="report what would be erased, and erase nothing"

@@ -81,7 +81,7 @@ def status(storage: Storage, config: OperatorSettings, now: int, *, as_json: boo
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """How many connections have a request, as of some time."""
+    """How many connections have a request, with the time of this information."""
 
     at: int = 0
     """µs since 1970 UTC."""

@@ -71,7 +71,7 @@ class PartitionStatus(Part):
     alarms: list[str]
     """Problems that need an operator."""
     lag: LagStatus | None
-    """null: unknown."""
+    """null if it is unknown."""
     checkpoint: CheckpointStatus | None
     """null if there is none, or if it is unknown."""
     ledger: LedgerStatus | None
@@ -149,7 +149,7 @@ class KeyStatus(Part):
     records: int
     """Estimated number of recent records that have it."""
     of: int
-    """Recent records."""
+    """Number of recent records."""
 
 
 class MatchStatus(Part):
@@ -180,6 +180,6 @@ class StatusDocument(Document):
     names: list[NameStatus]
     keys: list[KeyStatus]
     matches: list[MatchStatus]
-    """Empty: not both tables of a view have files of the last two days."""
+    """Empty if one of the tables of each view has no files of the last two days."""
     alarms: list[str]
     """All alarms, including those of partitions."""

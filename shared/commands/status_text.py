@@ -137,5 +137,6 @@ def _names(found: Status, now: int) -> Iterator[str]:
     ]
     yield from console.table(NAMES, rows)
     yield from wrapped(
-        "Each name counts once per finished connection. Choose WS_OPENING_EVENTS and WS_CLOSING_EVENTS by it."
+        "Each name counts once per finished connection. Choose WS_OPENING_EVENTS and WS_CLOSING_EVENTS"
+        " from these names."
     )

@@ -52,7 +52,7 @@ class Compactor:
         new_id: Callable[[], str],
         seconds: float = SECONDS,
     ) -> None:
-        """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside.
+        """`now` returns µs since 1970 UTC; `new_id` returns a random id of 32 hexadecimal digits.
 
         `seconds`: the maximum duration of a run.
         """

@@ -34,7 +34,7 @@ class DeltaTables:
         new_id: Callable[[], str],
         alarm: Callable[[str], None],
     ) -> None:
-        """Takes its clock (µs since 1970 UTC) and random ids from outside; `alarm` receives problems."""
+        """`now` returns µs since 1970 UTC, `new_id` a random id; `alarm` receives problems."""
         self._storage = storage
         self._policy = policy
         self._now = now

@@ -1,7 +1,8 @@
-"""The documents that say how many rows were erased from which files, so that the audit can prove the rest.
+"""Records how many rows were erased from which files, so that the audit can prove the remaining rows.
 
-A file from which rows were erased replaces the file that held them. It is noted here, with its checksum,
-before its swap is committed. A note of a swap that was never committed says nothing: its file never appears.
+A file without the erased rows replaces the file that held them. It is recorded here, with its checksum,
+before its swap is committed. If the swap is never committed, the record has no effect, because its file never
+appears.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +32,7 @@ class ErasedFile(Data):
 
 
 class Erasures(Document):
-    """Some of these files."""
+    """A document that lists some of these files."""
 
     format: int = FORMAT
     files: tuple[ErasedFile, ...] = ()
@@ -54,7 +55,7 @@ def known(storage: Storage) -> dict[str, ErasedFile]:
                 found |= {one.name: one for one in documents.parse(Erasures, blob.data, name, FORMAT).files}
         if all(blobs):  # otherwise they were gathered in the meantime
             return found
-    raise LedgerError(f"{PREFIX}: documents disappear all the time: try again")
+    raise LedgerError(f"{PREFIX}: documents keep disappearing: try again")
 
 
 def gather(storage: Storage, new_id: str) -> None:

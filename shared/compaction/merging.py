@@ -1,4 +1,4 @@
-"""Merge-sorts the rows of many Parquet files, a few row groups in memory at a time, the rest on disk.
+"""Merge-sorts the rows of many Parquet files, with a few row groups in memory and the others on disk.
 
 Rows are read in runs of some megabytes. Each run is sorted and stored in a temporary file in small batches,
 whose first keys stay in memory. Between two of these keys there is a limited number of batches, plus one of

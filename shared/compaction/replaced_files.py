@@ -1,4 +1,4 @@
-"""The list of replaced files in a compacted file, which is all that the audit knows about them. Pure."""
+"""Reads and writes the list of replaced files in a compacted file, on which the audit relies. Pure."""
 
 import zlib
 from base64 import b64decode, b64encode
@@ -28,7 +28,7 @@ class ReplacedFile:
 
 
 def dump(origins: Sequence[ReplacedFile]) -> str:
-    """Serializes it by column, which compresses three times as well, because neighbors are similar."""
+    """Serializes the list by column, which compresses three times as well because neighbors are similar."""
     keys = sorted({key for one in origins for key in one.metadata})
     columns = {key: [one.metadata.get(key) for one in origins] for key in keys}
     data = orjson.dumps({"names": [one.name for one in origins], "metadata": columns})

@@ -37,11 +37,11 @@ SCRATCH = "websocketlogs-compaction-"
 """The prefix of the name of a temporary folder, followed by the process id."""
 
 type Drop = Callable[[pa.Table], pa.Array]
-"""Says of each row of a table whether it is left out."""
+"""Returns for each row of a table whether it is left out."""
 
 
 def nothing(rows: pa.Table) -> pa.Array:
-    """Leaves out no row."""
+    """Keeps every row."""
     return pa.repeat(pa.scalar(value=False), rows.num_rows)
 
 
@@ -54,9 +54,9 @@ def rewrite(
     compression: Compression,
     drop: Drop = nothing,
 ) -> tuple[PendingFile, int]:
-    """Stages the rows of these files, sorted, under one name; what is to be published, and its bytes.
+    """Stages the sorted rows of these files under one name; returns the file to publish, and its bytes.
 
-    Raises DamagedFile: one of them is not as it was written, or two hold the same rows.
+    Raises DamagedFile if one of them differs from what was written, or if two have the same rows.
     """
     _sweep()
     with TemporaryDirectory(prefix=f"{SCRATCH}{os.getpid()}-") as scratch:
@@ -143,7 +143,7 @@ def _merge(
     drop: Drop,
     merged: "_Merged",
 ) -> None:
-    """Stages the merged rows, row group by row group, and notes how many there were."""
+    """Stages the merged rows, row group by row group, and counts them."""
     scratch.mkdir()
     arrow, order = merging.schema_of(table, paths), table.sort_key
     # A row group has at least two records of each connection, so a Bloom filter pays off.
@@ -176,7 +176,7 @@ def _origins(file: BlobInfo, path: Path) -> list[ReplacedFile]:
 
 @dataclass(slots=True)
 class _Merged:
-    """What was written of the rows that were read."""
+    """Counts the rows that were read and the rows that were written."""
 
     time_column: str
     read: int = 0
@@ -185,7 +185,7 @@ class _Merged:
     last: int = 0
 
     def take(self, read: int, left: pa.Table) -> None:
-        """Notes rows that were read, and those of them that were written."""
+        """Adds rows that were read, and those of them that were written."""
         self.read += read
         self.dropped += read - left.num_rows
         if left.num_rows:
@@ -195,15 +195,15 @@ class _Merged:
 
     @property
     def times(self) -> dict[str, str]:
-        """The metadata `times` of the rows that were written; none if there are none."""
+        """The metadata `times` of the rows that were written; empty if there are none."""
         return {} if self.first is None else {"times": f"{self.first}-{self.last}"}
 
 
 class Blocks(io.RawIOBase):
-    """A file that collects what is written, and stages it in blocks."""
+    """A writable file that collects data and stages it in blocks."""
 
     def __init__(self, storage: Storage, name: str, commit_id: str) -> None:
-        """An output file of this name; the commit's id makes the names of its blocks unique."""
+        """`name` is that of the output file; the commit's id makes the names of its blocks unique."""
         self._storage = storage
         self._name = name
         self._commit_id = commit_id
@@ -211,7 +211,7 @@ class Blocks(io.RawIOBase):
         self.ids: list[str] = []
         self.size = 0
         self.digest = hashlib.sha256()
-        """The digest of what was written."""
+        """The digest of all data that was written."""
 
     def writable(self) -> bool:
         """See io.RawIOBase."""
@@ -230,7 +230,7 @@ class Blocks(io.RawIOBase):
             return view.nbytes
 
     def stage(self) -> None:
-        """Stages what was written since the last call; separate from `write`, which foreign code calls."""
+        """Stages the data since the last call. Not done in `write`, because foreign code calls that."""
         data = bytes(self._waiting)
         self._waiting = bytearray()
         for at in range(0, len(data), BLOCK):

@@ -1,4 +1,4 @@
-"""What a run of compaction did, for logs, metrics and commands."""
+"""Summarizes what a run of compaction did, for logs, metrics and commands."""
 
 import logging
 from dataclasses import astuple, dataclass, field
@@ -19,12 +19,12 @@ class Swapped:
     bytes_out: int
     rows: int
     seconds: float
-    """From reading the files to the end of the swap."""
+    """Duration from reading the files to the end of the swap."""
     swap_seconds: float
-    """Of those, from the commit of the swap on: a reader saw its rows twice for less."""
+    """Duration from the commit of the swap to its end. Readers saw its rows twice for a shorter time."""
 
     def report(self) -> None:
-        """To the metrics."""
+        """Reports it to metrics and log."""
         at = {"table": self.table}
         metrics.FILES_IN.record(self.files, at)
         metrics.FILES_OUT.record(1, at)
@@ -33,12 +33,12 @@ class Swapped:
         metrics.ROWS_AGAIN.record(self.rows, at)
         metrics.SWAP_WORK.record(self.seconds, at)
         metrics.SWAP_TIME.record(self.swap_seconds, at)
-        log.info("%s: %d files (%d bytes) are one (%d bytes)", *astuple(self)[:4])
+        log.info("%s: %d files (%d bytes) were merged into one (%d bytes)", *astuple(self)[:4])
 
 
 @dataclass(slots=True)
 class CompactionSummary:
-    """What a run did."""
+    """The swaps, remaining work and problems of a run."""
 
     swaps: list[Swapped] = field(default_factory=list)
     """Swaps that it started."""
@@ -49,14 +49,14 @@ class CompactionSummary:
     left: bool = False
     """Whether there was more to do than the time allowed."""
     alarms: list[str] = field(default_factory=list)
-    """What an operator should look at."""
+    """Problems that need an operator."""
 
     def pending(self, now: int) -> float:
         """Returns the age of the unfinished swap in seconds, or 0 if there is none."""
         return (now - self.pending_since) / SECOND if self.pending_since is not None else 0
 
     def alarm(self, text: str) -> None:
-        """Notes it, once."""
+        """Records and logs an alarm, once."""
         if text not in self.alarms:
             log.error("%s", text)
             self.alarms.append(text)

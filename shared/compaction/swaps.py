@@ -55,7 +55,7 @@ class Swap(Data):
     began: int
     """When it was committed (µs since 1970 UTC)."""
     erases: bool = False
-    """Rows of its inputs are not in the output: nobody is to see them again."""
+    """Whether the output lacks erased rows of the inputs, which nobody may see again."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -94,26 +94,26 @@ class CompactionState(Document):
         return documents.dump(self, NAME)
 
     def beginning(self, swap: Swap) -> "CompactionState":
-        """Commits a swap."""
+        """Returns the state in which this swap is committed."""
         ordinal = self.ordinal + 1
         touched = (*self.touched, Touched(ordinal=ordinal, folder=swap.folder))[-REMEMBERED:]
         return self.model_copy(update={"ordinal": ordinal, "swap": swap, "touched": touched})
 
     def ended(self) -> "CompactionState":
-        """The state without a swap in progress."""
+        """Returns the state without a swap in progress."""
         return self.model_copy(update={"ordinal": self.ordinal + 1, "swap": None})
 
     def with_delta(self, table: str, version: int) -> "CompactionState":
-        """The state in which this table has a Delta log that reached this version."""
+        """Returns the state in which this table has a Delta log that has reached this version."""
         update = {"format": FORMAT, "ordinal": self.ordinal + 1, "delta": {**self.delta, table: version}}
         return self.model_copy(update=update)
 
     def with_versions(self, versions: Mapping[str, int]) -> "CompactionState":
-        """The state in which the Delta logs reached these versions; it is written with the next change."""
+        """Returns the state in which Delta logs have reached these versions; the next change writes it."""
         return self.model_copy(update={"delta": {**self.delta, **versions}}) if versions else self
 
     def without_delta(self, table: str) -> "CompactionState":
-        """The state in which this table has no Delta log."""
+        """Returns the state in which this table has no Delta log."""
         left = {name: version for name, version in self.delta.items() if name != table}
         update = {"format": FORMAT if left else 1, "ordinal": self.ordinal + 1, "delta": left}
         return self.model_copy(update=update)
@@ -128,10 +128,10 @@ class CompactionState(Document):
 
 
 def days(now: int, policy: CompactionPolicy, others: Sequence[Table] = ()) -> Iterator[str]:
-    """Yields the prefixes of folders to list now: today's, yesterday's, and in turn those of older days.
+    """Yields the prefixes of folders to list now: today, yesterday, and, in turn, older days.
 
-    They reach back as far as a late record can; older folders are left alone. Of `others`, tables whose
-    category is not exported, all these days.
+    They reach back as far as a late record can; older folders are left alone. For `others`, the tables whose
+    category is not exported, they cover all these days.
     """
     tables = (*of_categories(policy.categories), CONNECTIONS)
     reach = policy.reach + UNCLOSED_KEPT + _SLACK
@@ -143,7 +143,7 @@ def days(now: int, policy: CompactionPolicy, others: Sequence[Table] = ()) -> It
 
 
 def not_exported(now: int, policy: CompactionPolicy) -> list[Table]:
-    """The tables whose category is not exported, which may have older files; in one run of each round."""
+    """Returns tables whose category is not exported, which may have old files, in one run of each round."""
     if now // SLOT % ROUND:
         return []
     exported = {table.name for table in (*of_categories(policy.categories), CONNECTIONS)}
@@ -171,9 +171,10 @@ def ripe(folder: str, files: Sequence[BlobInfo], now: int, quiet: int) -> list[B
 def groups(files: Sequence[BlobInfo], target: int) -> Iterator[list[BlobInfo]]:
     """Yields groups of files to merge, each into one file.
 
-    Takes files below half the target, smallest first, as many as fit, but none much larger than all smaller
-    ones together. So single late rows do not rewrite a large file each time (it waits until they are a
-    quarter of it), and of n rows that arrive individually, each is written O(log n) times.
+    A group has files below half the target, smallest first, as many as fit, but none that is much larger than
+    all smaller ones together. Therefore single late rows do not rewrite a large file each time (it waits
+    until they amount to a quarter of it), and of n rows that arrive individually, each is written O(log n)
+    times.
     """
     small = sorted((one for one in files if 2 * one.size < target), key=lambda one: (one.size, one.name))
     while small:
@@ -188,12 +189,12 @@ def groups(files: Sequence[BlobInfo], target: int) -> Iterator[list[BlobInfo]]:
             below += file.size
         if best:
             yield small[:best]
-        # A file that fits with no other one stays, and must not prevent larger ones from being merged.
+        # A file that does not fit with any other stays, and must not prevent larger ones from being merged.
         small = small[best or 1 :]
 
 
 def is_own(file: BlobInfo) -> bool:
-    """Whether its metadata are those of an exported or a compacted Parquet file, or of another erased one."""
+    """Whether a file is an exported or compacted Parquet file, or lacks erased rows, by its metadata."""
     metadata = file.metadata
     numbers = (metadata.get("rows", ""), metadata.get("committed_at", ""), metadata.get("compacted", "1"))
     of_connections = f"/{CONNECTIONS.name}/" in file.name

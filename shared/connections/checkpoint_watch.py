@@ -48,7 +48,7 @@ class CheckpointWatch:
     def __init__(
         self, storage: Storage, checkpoints: Checkpoints, fetcher: Fetcher, now: Callable[[], int]
     ) -> None:
-        """Takes its clock (µs since 1970 UTC) from outside."""
+        """`now` returns µs since 1970 UTC."""
         self._storage = storage
         self._checkpoints = checkpoints
         self._fetcher = fetcher

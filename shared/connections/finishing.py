@@ -70,8 +70,8 @@ def finish(
     are kept: the oldest ones are dropped first, and finished ones before others.
 
     `commit_id` has 32 hexadecimal digits and is new for each commit. A row keeps the id of the commit that
-    wrote its Revision 0 as CommitId. That tells it from rows of the same connection that are written after
-    the connection was dropped.
+    wrote its Revision 0 as CommitId. That distinguishes it from rows of the same connection that are written
+    after the connection was dropped.
     """
     if not rows.num_rows:
         return Finished(WRITTEN.empty_table(), rows, UNKNOWN)

@@ -157,7 +157,7 @@ class Manifest(Document):
         return merged.ordinal if merged and merged.ledger_id == ledger.ledger_id else 0
 
     def confirm(self, ledger: Ledger) -> Ledger:
-        """Removes what a ledger keeps in case the hub was created again, up to where that is ruled out."""
+        """Removes what a ledger keeps in case the hub was created again, as far as that is now excluded."""
         merged = self.partitions.get(ledger.partition)
         if merged is None or merged.hub_created is None:
             return ledger

@@ -24,7 +24,7 @@ MAX_NAMES = 8
 NO_NAME = ""
 """Represents the missing EventName of a record. It neither opens nor closes a connection."""
 LAST = ("Error", "Source", "Destination", "Region", "_SubscriptionId")
-"""Columns of which the last value counts: among values that are not null, the maximum by (time, value)."""
+"""Columns of which the last value is kept: among values that are not null, the maximum by (time, value)."""
 
 NAMES = pa.list_(
     pa.struct(
@@ -72,9 +72,8 @@ def enrich(table: pa.Table, known: StartTimeLookup) -> tuple[pa.Table, pa.Table]
 
     ConnectionStartTime is the earliest time in this table or in `known`. ConnectionDurationMs is the record's
     time minus that: a lower bound of the connection's duration. It is null instead of 0, because a single
-    time measures no duration. That includes opening events: only the timer knows which names open a
-    connection.
-    ConnectionArrivalDurationMs is the record's arrival minus the earliest known arrival.
+    time does not measure a duration. This includes opening events, because only the timer knows which names
+    open a connection. ConnectionArrivalDurationMs is the record's arrival minus the earliest known arrival.
     """
     if not table.num_rows:
         return table, OBSERVATIONS.empty_table()

@@ -28,7 +28,7 @@ class Repair:
     """The part of the timer's work that concerns individual ledgers."""
 
     def __init__(self, storage: Storage, now: Callable[[], int], new_id: Callable[[], str]) -> None:
-        """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside."""
+        """`now` returns µs since 1970 UTC; `new_id` returns a random id of 32 hexadecimal digits."""
         self._storage = storage
         self._now = now
         self._new_id = new_id
@@ -58,7 +58,7 @@ class Repair:
         Args:
             before: the manifest.
             state: the hub (None: it did not answer).
-            checkpoints: those read after that, and before now.
+            checkpoints: the checkpoints, read after `state`.
             alarm: receives problems for an operator.
         """
         repaired = 0

@@ -17,7 +17,7 @@ FORGOTTEN = 7 * DAY
 
 
 class ServiceActivity(Data):
-    """What is known of one service."""
+    """What is known about one service."""
 
     newest: int = -1
     """When its last record reached the hub (µs since 1970 UTC)."""

@@ -1,4 +1,4 @@
-"""The connection start times that a process knows, from its own and other commits and the state table."""
+"""Keeps the connection start times that a process knows from all commits and from the state table."""
 
 import logging
 import threading

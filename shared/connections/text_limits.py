@@ -21,7 +21,7 @@ def cut(texts: pa.StringArray) -> pa.StringArray:
 
 
 def bounded(ids: pa.StringArray) -> pa.StringArray:
-    """Shortens ids that are too long to their beginning and a hash of the whole.
+    """Shortens ids that are too long to their beginning and a hash of the whole id.
 
     Clients choose ids, and must not be able to fill the memory of the timer.
     """
@@ -30,7 +30,7 @@ def bounded(ids: pa.StringArray) -> pa.StringArray:
 
 
 def kept(value: str, column: str) -> str:
-    """What observations, and rows of connections, keep of a text in this column."""
+    """Returns the part of a text in this column that observations and rows of connections keep."""
     return str(_short(value)) if column in {"_ResourceId", "CorrelationId"} else value[:MAX_TEXT]
 
 

@@ -52,10 +52,10 @@ class Finisher:
         watch: CheckpointWatch | None = None,
         asked: Callable[[], int] | None = None,
     ) -> None:
-        """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside.
+        """`now` returns µs since 1970 UTC; `new_id` returns a random id of 32 hexadecimal digits.
 
-        `seconds`: the maximum duration of a run. `watch`: that of the host's checkpoints; None if they
-        cannot be reached. `asked`: the time of the hub's answer, if it differs from `now`.
+        `seconds`: the maximum duration of a run. `watch`: watches the host's checkpoints; None if they
+        cannot be reached. `asked`: returns the time of the hub's answer, if it differs from `now`.
         """
         self._seconds = seconds
         self._storage = storage
@@ -131,7 +131,7 @@ class Finisher:
     # -- one commit of the manifest --------------------------------------------------------------------
 
     def _step(self, asked: int, state: HubState | None, summary: FinishSummary) -> None:
-        """Merges a chunk, writes what is finished, and commits both in the manifest."""
+        """Merges a chunk, writes finished connections, and commits both in the manifest."""
         stamp = Stamp(self._new_id(), self._now())
         stored, etag = self._load(stamp)
         parts = self._storage.names("state-table/")

@@ -109,7 +109,7 @@ def decode(data: bytes, version: int, time_column: str) -> Snapshot:
 
 
 def _objects(array: pa.Array) -> Sequence[Any]:
-    """The values as `to_pylist` gives them, with maps as dicts: column by column, four times as fast."""
+    """Returns the values like `to_pylist`, with maps as dicts; by column, this is four times as fast."""
     if pa.types.is_struct(array.type):
         names = [field.name for field in array.type]
         columns = [_objects(array.field(number)) for number in range(len(names))]

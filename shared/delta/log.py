@@ -42,7 +42,7 @@ class DeltaLog:
     """The log of one table, for one run: the next run reads it again."""
 
     def __init__(self, storage: LogStorage, table: Table, now: Callable[[], int]) -> None:
-        """Takes its clock (µs since 1970 UTC) from outside."""
+        """`now` returns µs since 1970 UTC."""
         self._storage = storage
         self._now = now
         self._table = table

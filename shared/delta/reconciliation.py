@@ -44,9 +44,8 @@ def reconcile(
     Args:
         snapshot: the newest version.
         listed: the listing of the day, which began after `listed.base` was read.
-        pending_output: the output of the swap that `compaction.json` names, read after the listing. That
-        swap
-            logs it together with its inputs.
+        pending_output: the output of the swap that `compaction.json` names, read after the listing. The swap
+            itself logs it together with its inputs.
         oldest: lifecycle rules will soon delete files committed before this time (µs since 1970 UTC).
         now: µs since 1970 UTC.
     """
@@ -85,7 +84,7 @@ def swapped(
     kept: bool,
     same_rows: bool = True,
 ) -> list[Add | Remove]:
-    """The actions of a swap: they replace inputs by the output, which has the same rows, or fewer."""
+    """Returns the actions that replace a swap's inputs with its output, which has the same or fewer rows."""
     actions: list[Add | Remove] = [
         Remove(path, Tombstone(now, swapped=same_rows, kept=kept))
         for path in inputs

@@ -27,7 +27,7 @@ class LoggedFile:
     """The version in which it was added, or the checkpoint that it was read from."""
 
     def added_in(self, version: int) -> "LoggedFile":
-        """The same file with another `since`; `dataclasses.replace` takes ten times as long."""
+        """Returns the same file with another `since`; `dataclasses.replace` takes ten times as long."""
         return LoggedFile(self.size, self.committed_at, self.rows, self.first, self.last, version)
 
 

@@ -1,4 +1,4 @@
-"""A byte budget shared by a process's threads: bounds memory no matter how many run at once."""
+"""Shares a budget of bytes among a process's threads, which bounds memory however many run at once."""
 
 import threading
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ WHAT = "MEMORY_BUDGET"
 
 
 class ByteBudget:
-    """A number of bytes. Callers wait until the bytes that they need are free: first come, first served."""
+    """A number of bytes. Callers wait, in order of their calls, until the bytes that they need are free."""
 
     def __init__(self, total: int) -> None:
         self._total = total

@@ -50,7 +50,7 @@ class Exporter:
         limits: ChildLimits | None = None,
         planner: str = PLANNER,
     ) -> None:
-        """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside.
+        """`now` returns µs since 1970 UTC; `new_id` returns a random id of 32 hexadecimal digits.
 
         `memory`: maximum bytes of envelopes that all calls of `run` work on at the same time. `staleness`:
         maximum age in µs of the cached start times of other partitions. `seconds`: maximum duration of

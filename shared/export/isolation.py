@@ -108,7 +108,7 @@ class IsolatedPlanner:
         return self._connection
 
     def _receive(self, connection: Connection, until: float, seconds: float) -> Any:
-        """The child's next message. Raises PlanningBroke at `until`, after `seconds`; DeadlineExceeded."""
+        """Returns the child's next message. Raises PlanningBroke at `until` (after `seconds`)."""
         left = deadline.left()
         if not connection.poll(max(0, min(left, until - monotonic()))):
             self._end()

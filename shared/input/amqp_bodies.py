@@ -10,7 +10,7 @@ import orjson
 def as_json(
     kind: str, body: object, properties: Mapping[Any, Any] | None, annotations: Mapping[Any, Any] | None
 ) -> bytes:
-    """The event as a JSON object: `amqp_body_type`, `body`, `application_properties`, `annotations`.
+    """Returns the event as a JSON object: `amqp_body_type`, `body`, `application_properties`, `annotations`.
 
     UTF-8 bytes become text, other bytes `{"base64": …}`; values that JSON cannot represent become text.
     """

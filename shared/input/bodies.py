@@ -26,7 +26,7 @@ _NESTED = 3
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """A value in place of a record that cannot be one; its message says why."""
+    """A value in place of a record that is not a record; its message says why."""
 
     message: str
 
@@ -124,7 +124,7 @@ def _is_lines(text: bytes) -> bool:
 
 
 def _lines(text: bytes) -> Iterator[bytes]:
-    """The lines that are not empty."""
+    """Yields the lines that are not empty."""
     return filter(None, (line[0].strip(_SEPARATORS) for line in _LINE.finditer(text)))
 
 

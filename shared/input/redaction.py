@@ -110,7 +110,7 @@ def _policy(policy: RedactionPolicy) -> Iterator[_Rule]:
 
 
 def _redacted(column: pa.StringArray, policy: list[_Rule], counts: Counter[str]) -> pa.StringArray | None:
-    """None: nothing in this column has anything to redact. Each different value is looked at once."""
+    """Redacts a column; returns None if nothing in it matches. Each distinct value is examined once."""
     encoded = column.dictionary_encode()
     values, changed = encoded.dictionary, False
     text = _text(values)
@@ -140,7 +140,7 @@ def _text(column: pa.StringArray) -> bytes:
 
 
 def hashed(value: str, key: bytes) -> str:
-    """What HASH_COLUMNS makes of a value."""
+    """Returns the keyed hash with which HASH_COLUMNS replaces a value."""
     return hmac.digest(key, value.encode(), "sha256").hex()[:HASH_DIGITS]
 
 

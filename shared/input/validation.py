@@ -73,7 +73,7 @@ class _Group:
     """Why some are unreadable, by position."""
 
     def read(self, at: int, limit: int, tables: tuple[Table, ...]) -> list[object]:
-        """Returns the records of the envelope at this position; if it is unreadable, none, and notes why."""
+        """Returns the records of the envelope at this position; none if it is unreadable, and records why."""
         try:
             return [] if at in self.problems else records(self.texts[at], limit, tables)
         except Unreadable as error:

@@ -29,10 +29,9 @@ def encode(
 
     A line has `partition`, `sequence`, `enqueued` (ISO 8601, microseconds), `incarnation`, `body` (or
     `body_base64`, if it is not UTF-8), `amqp_body_type` if the body was an AMQP value or sequence and is
-    kept as JSON, `rejections` (the first 100: `index`, `reason`, `pointer`,
-    `message`, and `text` of a record that is not JSON), `rejected_indexes` (all of them, as closed
-    intervals;
-    empty: the whole envelope) and `counts`.
+    kept as JSON, `rejections` (the first 100: `index`, `reason`, `pointer`, `message`, and `text` of a
+    record that is not JSON), `rejected_indexes` (all of them, as closed intervals; empty: the whole
+    envelope) and `counts`.
 
     With `DEAD_LETTER_BODIES=redacted`, `redacted` counts the replacements in `body` by kind, and messages do
     not quote values. `body_bytes` and `body_sha256` describe the original. If a body is not text, nothing

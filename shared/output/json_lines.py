@@ -98,7 +98,7 @@ def read_lines(file: BinaryIO) -> Iterator[Any]:
 
 
 def split_lines(file: BinaryIO) -> Iterator[bytes]:
-    """The lines of a file as they are, without line breaks. Raises DamagedFile."""
+    """Yields the unparsed lines of a file, without line breaks. Raises DamagedFile."""
     rest: list[bytes] = []
     for piece in _unpacked(file):
         first, *others = piece.split(b"\n")
@@ -111,7 +111,7 @@ def split_lines(file: BinaryIO) -> Iterator[bytes]:
 
 
 def parse_line(line: bytes) -> Any:
-    """The value of a line. Raises DamagedFile."""
+    """Parses a line. Raises DamagedFile."""
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError as error:

@@ -74,7 +74,7 @@ def is_delta_log(name: str) -> bool:
 def times(table: pa.Table, by: str) -> str:
     """Returns the earliest and latest value of a time column, in µs since 1970 UTC: `1900000000000000-…`.
 
-    This is the metadata `times` of a file, from which a Delta log derives which files a query can skip.
+    This is the metadata `times` of a file, from which the statistics of a Delta log are derived.
     """
     values = integers(table[by])
     return f"{values.min()}-{values.max()}"

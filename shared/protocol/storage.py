@@ -71,7 +71,7 @@ class Storage(Protocol):
         """Reads several state blobs, several at a time."""
 
     def write(self, name: str, data: bytes, etag: str | None) -> str:
-        """Puts a state blob in one call if its ETag matches (None: it does not exist); returns the new."""
+        """Puts a state blob in one call if its ETag matches (None: no blob exists); returns the new ETag."""
 
     def put(self, name: str, data: bytes) -> None:
         """Puts a state blob whose name is used only once."""

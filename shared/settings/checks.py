@@ -21,9 +21,8 @@ def contradictions(values: Mapping[str, Any], services: Sequence[tuple[str, str]
 
     Args:
         values: all settings by name.
-        services: for each service that must be reachable, the setting of its connection string and the
-        suffix of
-            the setting of its address.
+        services: for each service that must be reachable, the setting of its connection string, and the
+            suffix of the setting of its address.
     """
     for name, address in services:
         if not (values[name] or values[f"{name}__{address}"]):

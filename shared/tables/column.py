@@ -86,19 +86,19 @@ class Join:
     left: "Table"
     """The other table. Its rows that have no counterpart are in the view, too."""
     identity: tuple[str, ...]
-    """Columns of both tables that are equal in rows that belong together. Null is equal to nothing."""
+    """Columns of both tables that are equal in rows that belong together. Null never matches."""
     begin: str
     """A time of the other table: this table's time is not earlier by more than `JOIN_MARGIN`."""
     end: str
     """A time of the other table: this table's time is not later by more than `JOIN_MARGIN`."""
     time_name: str
-    """The name that this table's time gets in the view; null: there is no such row."""
+    """The name of this table's time in the view; it is null if there is no such row."""
     columns: tuple[str, ...]
     """The columns of this table that the view shows. The other table has none of these names."""
 
 
 JOIN_MARGIN = 5 * MINUTE
-"""How far outside of the other row's times the time of a row that belongs to it may lie (µs)."""
+"""How far outside the times of the other row the time of a matching row may lie (µs)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +120,7 @@ class Table:
     newest: Newest | None = None
     """None if its rows are never revised."""
     join: Join | None = None
-    """None: no view adds its columns to those of another table."""
+    """None if no view adds its columns to those of another table."""
 
     @cached_property
     def input(self) -> tuple[Column, ...]:

@@ -10,9 +10,9 @@ EXPECTED = "-- That the identities match is not verified: `python -m shared stat
 
 
 def duckdb(table: Table, join: Join) -> str:
-    """A view for DuckDB. Needs the views of both tables.
+    """Renders a view for DuckDB, which needs the views of both tables.
 
-    From conditions that compare, DuckDB makes limits of the dates before it opens files; not from `IN`.
+    DuckDB derives limits of the dates from comparisons before it opens files, but not from `IN`.
     """
     first, last = _days(join, "epoch_us", "//")
     return (
@@ -26,18 +26,18 @@ def duckdb(table: Table, join: Join) -> str:
 
 
 def spark(table: Table, join: Join) -> str:
-    """A view in a catalog of Spark. Needs the tables and the view of the newest revisions."""
+    """Renders a view in a Spark catalog, which needs the tables and the view of the newest revisions."""
     return _spark(table, join, "VIEW")
 
 
 def fabric(table: Table, join: Join) -> str:
-    """The same as a temporary view."""
+    """Renders the same as a temporary view."""
     return _spark(table, join, "TEMPORARY VIEW")
 
 
 def _spark(table: Table, join: Join, kind: str) -> str:
-    # Spark skips folders by equal dates alone. The date of a timestamp depends on the session's zone: so days
-    # are counted from 1970.
+    # Spark skips folders only if dates are compared for equality. Days are counted from 1970, because the
+    # date of a timestamp depends on the time zone of the session.
     first, last = _days(join, "unix_micros", "div")
     return (
         f"{EXPECTED}CREATE OR REPLACE {kind} {join.view} AS\n"  # noqa: S608 - declared names
@@ -50,7 +50,7 @@ def _spark(table: Table, join: Join, kind: str) -> str:
 
 
 def kql(table: Table, join: Join) -> str:
-    """A function for Azure Data Explorer and Fabric: KQL knows which files to skip by its arguments alone."""
+    """Renders a function for Azure Data Explorer and Fabric; only its arguments limit the files read."""
     return (
         f"{EXPECTED.replace('--', '//')}.create-or-alter function {join.view}"
         "(since: datetime = datetime(1970-01-01), until: datetime = datetime(2970-01-01)) {\n"
@@ -59,7 +59,7 @@ def kql(table: Table, join: Join) -> str:
 
 
 def kql_query(table: Table, join: Join) -> str:
-    """The query of that function. `since` and `until`: days of the folders of the other table."""
+    """Renders the query of that function; its arguments are days of the folders of the other table."""
     by = ", ".join(join.identity)
     minutes = JOIN_MARGIN // MINUTE
     days = "    | where ['date'] between (startofday(since) .. startofday(until))\n"
@@ -94,7 +94,7 @@ def _shown(table: Table, join: Join) -> str:
 
 
 def _days(join: Join, microseconds: str, divided: str) -> tuple[str, str]:
-    """The first and the last day, counted from 1970, whose folders can have the row that belongs to it."""
+    """Renders the first and the last day, counted from 1970, whose folders can have the matching row."""
     return (
         f"({microseconds}({join.begin}) - {JOIN_MARGIN}) {divided} {DAY}",
         f"({microseconds}({join.end}) + {JOIN_MARGIN}) {divided} {DAY}",
@@ -111,7 +111,7 @@ def _on(table: Table, join: Join) -> str:
 
 
 def _window(table: Table, join: Join) -> str:
-    """One row for each row of the other table, with the earliest one of this."""
+    """Renders a window that selects the earliest matching row for each row of the other table."""
     newest = join.left.newest
     own = newest.identity if newest else join.left.sort_key
     by = ", ".join(f"connections.{name}" for name in (*FOLDER, *own))

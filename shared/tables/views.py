@@ -82,7 +82,7 @@ def kql(table: Table, location: str) -> str:
 
 
 def newest_kql(table: Table, newest: Newest, condition: str = "") -> str:
-    """The query of the newest revisions. `condition`: lines of KQL that say which rows to read."""
+    """Renders the query of the newest revisions. `condition`: lines of KQL that select the rows to read."""
     by = ", ".join(f"['{name}']" for name in (*FOLDER, *newest.identity))
     summary = f"    | summarize arg_max({newest.revision}, *) by {by}"
     return f"    external_table('{table.name}')\n{condition}{summary}"
