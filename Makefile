@@ -12,7 +12,7 @@ help: ## list the targets
 demo: $(READY) ## run everything on this machine, send traffic, and check the output (KEEP=1: keep it running)
 	@$(BIN)/python -m local.demo $(if $(KEEP),--keep) $(DEMO)
 
-# A process more than most machines have cores at least: tests of the whole stack mostly wait.
+# More processes than a small machine has cores, because tests of the whole stack mostly wait.
 test: $(READY) .venv-checkov/ready ## run every test, including Azurite and the Event Hubs broker
 	$(BIN)/pytest -n 3 --dist worksteal $(TEST)
 
@@ -25,7 +25,7 @@ fuzz: $(READY) ## process a million hostile bodies and account for each
 load: $(READY) ## run two million records through the whole stack, with kills and a final audit
 	@$(BIN)/python -m tests.campaigns.load $(LOAD)
 
-mutants: $(READY) .venv-mutants/ready ## change 300 places in shared/, one at a time; list what no test notices
+mutants: $(READY) .venv-mutants/ready ## change 300 places in shared/, one at a time, and list the changes that no test notices
 	.venv-mutants/bin/python -m tests.campaigns.mutants $(MUTANTS)
 
 check: $(READY) ## run ruff, format, mypy --strict
@@ -33,21 +33,21 @@ check: $(READY) ## run ruff, format, mypy --strict
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: $(READY) ## measure the cost of a record and of other approaches; draws docs/performance.svg
+bench: $(READY) ## measure the cost of a record, compare other approaches, draw docs/performance.svg
 	$(BIN)/python -m benchmarks --plot docs/performance.svg $(BENCH)
 
 docs: $(READY) ## build the documentation site in site/, with search; warnings are errors
 	$(BIN)/python -m sphinx -b html -W --keep-going -q docs site
 
-picture: $(READY) ## draw docs/report.png: the report in Chromium
+picture: $(READY) ## draw docs/report.png, the report in Chromium
 	$(BIN)/python -m tests.shared.report
 
 format: $(READY) ## format the code and apply ruff's fixes
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-# What takes too long for `test`: every schedule and seed of the simulations, a week of alerts, the campaigns.
-proof: $(READY) .venv-duckdb/ready ## run what takes too long for `test`: all schedules and all campaigns (SHORT=1: a shorter `faults`)
+# Everything that takes too long for `test`: all schedules and seeds of the simulations, a week of alerts, the campaigns.
+proof: $(READY) .venv-duckdb/ready ## run everything that takes too long for `test`: all schedules and campaigns (SHORT=1: a shorter `faults`)
 	PROOF=1 $(BIN)/pytest -q -n 2 --dist worksteal tests/simulation tests/shared/audit tests/shared/delta tests/infra/test_alerts.py \
 		tests/campaigns/fuzz
 	$(MAKE) faults $(if $(SHORT),,LONG=1)
@@ -78,13 +78,13 @@ clean: ## remove the output of the other targets
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-# Separate environments: these tools need other versions of what the program uses, or many packages.
+# Separate environments: these tools need other versions of the program's packages, or many packages.
 .venv-%/ready: requirements-%.txt
 	$(PYTHON) -m venv .venv-$*
 	.venv-$*/bin/pip install --quiet --disable-pip-version-check -r requirements-$*.txt
 	@touch $@
 
-# In an environment of its own: the extension comes with a version of DuckDB that lags behind.
+# In a separate environment, because the extension comes with an older version of DuckDB.
 .venv-duckdb/ready: requirements-duckdb.txt
 	$(PYTHON) -m venv .venv-duckdb
 	.venv-duckdb/bin/pip install --quiet --disable-pip-version-check -r requirements-duckdb.txt

@@ -26,7 +26,7 @@ from shared.protocol.ownership import Ownership
 from shared.timeunits import microseconds
 
 FLUSH_SECONDS = 10
-"""Minimum seconds after which a busy export_logs sends telemetry again, in addition to once a minute."""
+"""Minimum seconds between two sends of telemetry by a busy export_logs, in addition to once a minute."""
 
 # azure-functions 2.3.0 tries 13 formats for each event's time (meta.py, `_parse_datetime`), but Python
 # caches only six compiled ones, so all are recompiled for each event: 75 µs, as much as 15 records take.
@@ -81,7 +81,7 @@ app = func.FunctionApp()
     maximum_interval="00:01:00",
 )
 def export_logs(events: List[func.EventHubEvent], context: func.Context) -> None:
-    """Commits a batch; returns once all its records are visible, or raises, and the batch is retried."""
+    """Commits a batch. Returns once all its records are visible; if it raises, the batch is retried."""
     with invocation("export_logs", FLUSH_SECONDS), deadline.within(EXPORT_SECONDS):
         ownership.check("export_logs")
         if events:
@@ -91,7 +91,7 @@ def export_logs(events: List[func.EventHubEvent], context: func.Context) -> None
 
 @app.timer_trigger(arg_name="timer", schedule="0 * * * * *")
 def finish_connections(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the worker passes it by name
-    """Writes finished connections, and publishes what exporters left; continues in the next minute."""
+    """Writes finished connections, and publishes files that exporters left; continues in the next minute."""
     with invocation("finish_connections"), deadline.within(FINISH_SECONDS):
         ownership.check("finish_connections")
         finisher.run(FINISH_BUDGET)

@@ -60,9 +60,8 @@ var logAlerts = [
 ]
 
 // A rule has a fixed monthly price, so there is one for each severity, and its query applies the windows and
-// thresholds. `isfuzzy` ignores a table that does not exist yet, and the empty one remains if all are
-// ignored: a
-// rule whose query fails for a week is disabled.
+// thresholds. `isfuzzy` ignores tables that do not exist yet, and the empty table remains if all are ignored: a rule
+// whose query fails for a week is disabled.
 var thresholdLines = join(
   [
     'let lagEnvelopes = ${limits.lagEnvelopes};'
@@ -83,7 +82,7 @@ var severities = [
   { severity: 0, says: 'Data will be lost soon.' }
   { severity: 1, says: 'The exporter has stopped, or has a problem that it cannot repair.' }
   { severity: 2, says: 'The exporter falls behind, fails, or rejects records.' }
-  { severity: 3, says: 'Nothing is in danger; look at it during the day.' }
+  { severity: 3, says: 'No data is in danger; look at it during the day.' }
 ]
 
 var logRules = map(severities, rule => {
@@ -92,28 +91,27 @@ var logRules = map(severities, rule => {
   query: '${thresholdLines}\nunion isfuzzy=true\n(datatable(alert: string, subject: string, value: real) []),\n${join(map(filter(logAlerts, alert => alert.severity == rule.severity), alert => '(\n${alert.query}| extend alert = \'${alert.name}\'\n)'), ',\n')}\n| project TimeGenerated = now(), alert, subject, value, page = strcat(\'${runbookUrl}#\', alert)\n'
 })
 
-// Metric alerts of the namespace: 80 % of what all its throughput units accept (1 MB/s or 1,000 events/s
-// each) for
-// five minutes. (Storage never fills up: beyond 84 GB per unit, it is billed, not rejected.)
+// Metric alerts of the namespace: 80 % of what all its throughput units accept (1 MB/s or 1,000 events/s each) for five
+// minutes. (Storage never fills up: beyond 84 GB per unit, it is billed, not rejected.)
 var metricAlerts = [
   {
     name: 'throttled'
     severity: 1
-    description: 'The namespace refuses requests. What it refuses of API Management may be lost.'
+    description: 'The namespace refuses requests. Logs of API Management that it refuses may be lost.'
     metric: 'ThrottledRequests'
     threshold: limits.throttledRequests
   }
   {
     name: 'ingress-bytes'
     severity: 2
-    description: 'Incoming bytes are above 80 % of what the namespace can take in.'
+    description: 'Incoming bytes are above 80 % of what the namespace can accept.'
     metric: 'IncomingBytes'
     threshold: throughputUnits * 240000000
   }
   {
     name: 'ingress-events'
     severity: 2
-    description: 'Incoming events are above 80 % of what the namespace can take in.'
+    description: 'Incoming events are above 80 % of what the namespace can accept.'
     metric: 'IncomingMessages'
     threshold: throughputUnits * 240000
   }

@@ -93,9 +93,8 @@ var defaults = {
   OTEL_TRACES_SAMPLER: 'always_on'
 }
 
-// Settings of the platform. It uses only blobs: checkpoints, leases of the timer, host keys. (Without a
-// table
-// service, the host keeps no diagnostic events, and logs that once.)
+// Settings of the platform. It uses only blobs: checkpoints, leases of the timer, host keys. (Without a table service,
+// the host keeps no diagnostic events, and logs that once.)
 var platform = {
   AzureWebJobsStorage__blobServiceUri: hostBlobUri
   AzureWebJobsStorage__credential: 'managedidentity'
@@ -165,8 +164,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         name: 'python'
         version: '3.13'
       }
-      // Each function scales on separate instances, up to the maximum. None is kept ready, because events
-      // can wait in
+      // Each function scales on separate instances, up to the maximum. None is kept ready, because events can wait in
       // the hub during a start of a few seconds. (docs/sizing.md explains `alwaysReady`.)
       scaleAndConcurrency: {
         maximumInstanceCount: maximumInstanceCount

@@ -42,16 +42,14 @@ resource hub 'Microsoft.EventHub/namespaces/eventhubs@2024-01-01' = {
   }
 }
 
-// Not `$Default`, because tools read there, and a second reader in a consumer group takes partitions from
-// the
-// first one.
+// Not `$Default`, because tools read there, and a second reader in a consumer group takes partitions from the first
+// one.
 resource consumerGroup 'Microsoft.EventHub/namespaces/eventhubs/consumergroups@2024-01-01' = {
   parent: hub
   name: consumerGroupName
 }
 
-// For operators: `redeliver` reads skipped events in this group, and the timer looks for the event that
-// stops a
+// For operators: `redeliver` reads skipped events in this group, and the timer looks for the event that stops a
 // partition. The trigger allows no second reader in the group above.
 resource operatorGroup 'Microsoft.EventHub/namespaces/eventhubs/consumergroups@2024-01-01' = {
   parent: hub

@@ -40,8 +40,7 @@ resource namespace 'Microsoft.EventHub/namespaces@2024-01-01' = {
   }
 }
 
-// Like Microsoft's verified module: with public access disabled, there are no rules and no default action.
-// Azure
+// Like Microsoft's verified module: with public access disabled, there are no rules and no default action. Azure
 // Monitor uses the exception for trusted services, because it cannot use a private endpoint.
 resource rules 'Microsoft.EventHub/namespaces/networkRuleSets@2024-01-01' = {
   parent: namespace

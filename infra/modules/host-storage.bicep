@@ -1,7 +1,5 @@
-// The host's storage account: blobs and checkpoints of the Functions host, the deployed package, and the
-// exporter's
-// state. It is separate from the output account, because no lifecycle rule, versioning or soft delete may
-// apply to
+// The host's storage account: blobs and checkpoints of the Functions host, the deployed package, and the exporter's
+// state. It is separate from the output account, because no lifecycle rule, versioning or soft delete may apply to
 // ledgers and checkpoints, and readers of the output get no access to them.
 import { EncryptionKey, Principal, Tags } from '../types.bicep'
 

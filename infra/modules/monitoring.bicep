@@ -47,9 +47,8 @@ resource component 'Microsoft.Insights/components@2020-02-02' = {
   properties: {
     Application_Type: 'web'
     WorkspaceResourceId: empty(existingWorkspaceId) ? workspace.id : existingWorkspaceId
-    // The connection string in the app's settings contains an instrumentation key. With local authentication
-    // off, it
-    // is an address, not a secret: telemetry without a token of the identity is rejected.
+    // The connection string in the app's settings contains an instrumentation key. With local authentication off, it is
+    // an address, not a secret: telemetry without a token of the identity is rejected.
     DisableLocalAuth: true
   }
 }

@@ -1,5 +1,4 @@
-// The virtual network of a private deployment: a subnet for the app, one for the endpoints, and the DNS
-// zones that
+// The virtual network of a private deployment: a subnet for the app, one for the endpoints, and the DNS zones that
 // resolve their names.
 import { Tags } from '../types.bicep'
 

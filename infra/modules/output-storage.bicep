@@ -119,8 +119,7 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-01-01' = {
   parent: account
   name: 'default'
   properties: {
-    // Files are written once, so there are no versions to keep. An accidental deletion can be undone for a
-    // week; during
+    // Files are written once, so there are no versions to keep. An accidental deletion can be undone for a week; during
     // that time, deleted files (also those that the rules below delete) are billed.
     isVersioningEnabled: false
     deleteRetentionPolicy: {
