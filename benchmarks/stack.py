@@ -23,7 +23,7 @@ from benchmarks.workload import records
 from local.stack import HUB, ROOT, Stack
 from local.traffic.send import producer, send
 from local.traffic.sends import Send
-from shared.telemetry import COMMIT
+from shared.export.commit_telemetry import COMMIT
 
 PARTITIONS = 2
 EACH = 50

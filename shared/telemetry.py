@@ -1,104 +1,20 @@
-"""Reports commits, runs of the timer and problems as metrics and log lines."""
+"""Reports runs of the timer, repairs and problems as metrics."""
 
-import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from time import perf_counter
 from typing import Literal
 
-import orjson
-
 from shared import metrics
-from shared.input.envelope import HubPartition, Reason
 from shared.lag import Lag
-from shared.protocol.commit_plan import CommitPlan
-from shared.timeunits import SECOND
 
 type FunctionName = Literal["export_logs", "finish_connections", "compact_logs"]
-
-_log = logging.getLogger("shared.export")
 
 _SERVICE = re.compile(
     r"/subscriptions/[0-9a-f-]{36}/resourcegroups/[\w.()-]{1,90}"
     r"/providers/microsoft\.apimanagement/service/[a-z0-9-]{1,50}"
 )
 """The resource id of an API Management service, as in rows."""
-COMMIT = "commit"
-"""Each commit logs one line to the logger `shared.export`: this word and a JSON object."""
-
-
-class Steps:
-    """Times the steps of one commit."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, phase: str) -> Iterator[None]:
-        """Times a step that does not raise."""
-        began = perf_counter()
-        yield
-        self.seconds[phase] = perf_counter() - began
-
-
-def committed(partition: HubPartition, commit: CommitPlan, steps: Steps, now: int) -> None:
-    """Reports a commit whose ledger write has succeeded. `now`: µs since 1970 UTC."""
-    at = {"partition": str(partition)}
-    counts, measures = commit.counts, commit.measures
-    rejected = sum(counts.rejected.values())
-    gaps = sum(last - first + 1 for first, last in commit.ledger.incarnation.gaps)
-    bytes_out = sum(len(file.data) for file in commit.files)
-    metrics.COMMITS.record(1, at)
-    metrics.ENVELOPES.record(counts.envelopes, at)
-    metrics.RECORDS.record(counts.records, at)
-    for table, number in counts.tables.items():
-        metrics.ROWS.record(number, {**at, "table": table})
-    for reason, number in counts.rejected.items():
-        metrics.REJECTED.record(number, {**at, "reason": reason})
-    for kind, number in counts.redacted.items():
-        metrics.REDACTED.record(number, {**at, "kind": kind})
-    metrics.SKIPPED.record(counts.skipped, at)
-    metrics.UNBALANCED.record(abs(counts.records - counts.rows - rejected - counts.skipped), at)
-    metrics.QUARANTINED.record(counts.rejected.get(Reason.OLDER_INCARNATION, 0), at)
-    metrics.LATE.record(measures.late, at)
-    metrics.GAPS.record(gaps, at)
-    metrics.PASSED.record(measures.passed, at)
-    metrics.BYTES_IN.record(measures.bytes, at)
-    metrics.BYTES_OUT.record(bytes_out, at)
-    metrics.FILES.record(counts.files, at)
-    for phase, seconds in steps.seconds.items():
-        metrics.COMMIT_TIME.record(seconds, {"phase": phase})
-    if measures.arrived is not None:
-        metrics.ARRIVAL_DELAY.record((now - measures.arrived) / SECOND, at)
-    if measures.happened is not None:
-        metrics.EVENT_DELAY.record((now - measures.happened) / SECOND, at)
-    if _log.isEnabledFor(logging.INFO):
-        line = {
-            "partition": str(partition),
-            "ordinal": commit.ledger.ordinal,
-            "commit_id": commit.ledger.commit_id,
-            "next": commit.ledger.incarnation.next,
-            **counts.model_dump(exclude={"lost"}),
-            "gaps": gaps,
-            "late": measures.late,
-            "bytes_in": measures.bytes,
-            "bytes_out": bytes_out,
-            "seconds": {phase: round(seconds, 6) for phase, seconds in steps.seconds.items()},
-        }
-        _log.info("%s %s", COMMIT, orjson.dumps(line).decode())
-
-
-def delivered(partition: HubPartition, envelopes: int, commits: Sequence[CommitPlan]) -> None:
-    """Reports that all of these envelopes are committed, now or earlier."""
-    new = sum(commit.counts.envelopes for commit in commits)
-    metrics.DUPLICATES.record(envelopes - new, {"partition": str(partition)})
-
-
-def conflicted(partition: HubPartition) -> None:
-    """Reports that another writer was faster."""
-    metrics.CONFLICTS.record(1, {"partition": str(partition)})
 
 
 def repaired(document: str, files: int) -> None:

@@ -15,7 +15,7 @@ from shared.errors import (
     PlanningBroke,
     PreconditionFailed,
 )
-from shared.export import plan
+from shared.export import commit_telemetry, plan
 from shared.export.budget import ByteBudget
 from shared.export.isolation import PLANNER, IsolatedPlanner, resolved
 from shared.input.envelope import GZIP, Envelope, HubPartition
@@ -140,7 +140,7 @@ class Exporter:
         commits: list[CommitPlan] = []
         refusals = 0
         while True:
-            steps = telemetry.Steps()
+            steps = commit_telemetry.Steps()
             try:
                 with steps("load"):
                     ledger, etag = held or self._load(partition)
@@ -160,7 +160,7 @@ class Exporter:
                 telemetry.alarmed("export_logs")
                 raise
             except PreconditionFailed as refusal:
-                telemetry.conflicted(partition)
+                commit_telemetry.conflicted(partition)
                 refusals += 1
                 log.warning("%s: conflict (%d): %s", partition, refusals, refusal)
                 if refusals == ATTEMPTS:
@@ -170,7 +170,7 @@ class Exporter:
         if etag is not None:
             with self._lock:
                 self._cache[partition] = (ledger, etag)
-        telemetry.delivered(partition, len(envelopes), commits)
+        commit_telemetry.delivered(partition, len(envelopes), commits)
         return commits
 
     @property
@@ -220,7 +220,7 @@ class Exporter:
         commit: CommitPlan,
         before: Ledger,
         etag: str | None,
-        steps: telemetry.Steps,
+        steps: commit_telemetry.Steps,
     ) -> str:
         """Steps 3 and 4: stages the files and writes the ledger; returns its ETag."""
         name = Ledger.name(partition)
@@ -238,14 +238,14 @@ class Exporter:
         return etag
 
     def _publish(
-        self, partition: HubPartition, commit: CommitPlan, etag: str, steps: telemetry.Steps
+        self, partition: HubPartition, commit: CommitPlan, etag: str, steps: commit_telemetry.Steps
     ) -> tuple[Ledger, str]:
         """Step 5."""
         try:
             with steps("publish"):
                 return publish(self._storage, Ledger.name(partition), commit.ledger, etag, self.stamp())
         finally:  # a commit counts even if publishing failed
-            telemetry.committed(partition, commit, steps, self._now())
+            commit_telemetry.committed(partition, commit, steps, self._now())
 
     def _saw(self, partition: HubPartition, ledger: Ledger) -> None:
         with self._lock:

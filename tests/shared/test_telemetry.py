@@ -16,6 +16,7 @@ from shared.compaction import swaps
 from shared.compaction.compactor import Compactor
 from shared.compaction.summary import Swapped
 from shared.errors import LedgerMissing, OutcomeUnknown
+from shared.export.commit_telemetry import COMMIT
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition, Reason
 from shared.invocation import describe, invocation
@@ -344,7 +345,7 @@ def test_each_commit_has_one_line_that_machines_read(
     assert first["partition"] == str(PARTITION)
     assert second["rejected"] == commits[1].counts.rejected
     assert set(second["seconds"]) == {"load", "plan", "stage", "write", "publish"}
-    assert f"\n{telemetry.COMMIT} {{" in DOCS.read_text()
+    assert f"\n{COMMIT} {{" in DOCS.read_text()
     assert all(f"`{field}`" in DOCS.read_text() for field in first)
 
 
