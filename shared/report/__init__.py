@@ -6,7 +6,7 @@ The data flow, one day of output at a time, so that memory and disk do not grow 
       -> locations         the files of a day, in storage or in a folder
       -> database          loads rows into DuckDB (load.sql), then aggregates them (aggregates.sql)
       -> page              renders aggregates, styles and scripts as one HTML file
-           page.html, page.css, aggregates.js, zoom.js, plots.js, page.js
+           page.html, page.css, load.js, aggregates.js, zoom.js, plots.js, page.js
 
 DuckDB and the chart library are not part of the function app (see requirements-report.txt).
 """

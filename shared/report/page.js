@@ -1,7 +1,7 @@
 "use strict";
 // Renders the aggregates as charts and tables whenever a filter changes. Values of records only become text.
 
-const DATA = JSON.parse(document.getElementById("data").textContent);
+const DATA = window.aggregates;
 const GROUPS = groupsOf(DATA);
 const LEGS = { hub: "to the hub", exporter: "to the output" };
 const MEANING = {
@@ -104,7 +104,10 @@ function copyable(id) {
       await navigator.clipboard.writeText(id);
       button.textContent = "copied";
     } catch {
-      getSelection().selectAllChildren(cell.firstChild.parentNode);
+      const text = document.createRange();
+      text.selectNodeContents(cell.firstChild);
+      getSelection().removeAllRanges();
+      getSelection().addRange(text);
       button.textContent = "press Ctrl+C";
     }
     setTimeout(() => { button.textContent = "copy"; }, 2000);
@@ -297,7 +300,7 @@ function showOnce() {
   for (const key of KEYS) {
     const values = [...new Set(GROUPS.map((one) => one[key]))].sort();
     const options = [["", "all"], ...values.map((value) => [value, value])];
-    element(`filter-${key}`).append(...options.map(([value, text]) => {
+    element(`filter-${key}`).replaceChildren(...options.map(([value, text]) => {
       const option = make("option", text);
       option.value = value;
       return option;

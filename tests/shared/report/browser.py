@@ -63,11 +63,30 @@ class Browser:
 
     def open(self, page: Path, scheme: str = "light") -> None:
         """Opens a report and waits until its plots are drawn; what was logged before is forgotten."""
+        self.get(page, scheme)
+        self.until("return document.documentElement.dataset.ready === 'true'")
+
+    def get(self, page: Path, scheme: str = "light") -> None:
+        """Opens a report and waits until it is loaded."""
         self.logged()
         self.requested()
         self.emulate(scheme)
         self._driver.get(page.as_uri())
+
+    def reload(self) -> None:
+        """Loads the page again, with the address that it has by now."""
+        self.script("document.documentElement.dataset.ready = ''")
+        self._driver.refresh()
         self.until("return document.documentElement.dataset.ready === 'true'")
+
+    @contextmanager
+    def before(self, code: str) -> Iterator[None]:
+        """Runs JavaScript in each page before the page's own."""
+        name = self.devtools("Page.addScriptToEvaluateOnNewDocument", source=code)["identifier"]
+        try:
+            yield
+        finally:
+            self.devtools("Page.removeScriptToEvaluateOnNewDocument", identifier=name)
 
     def emulate(self, scheme: str, media: str = "") -> None:
         """A system in light or dark; with `print` as the medium, its printer."""

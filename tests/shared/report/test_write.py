@@ -1,5 +1,7 @@
 """The command: what it refuses, what it leaves alone, and a report from storage."""
 
+import base64
+import gzip
 import os
 import re
 import subprocess
@@ -36,9 +38,9 @@ BEGIN = 1_795_053_600
 
 def data(page: Path) -> dict[str, list[list[object]]]:
     """The sums inside a page."""
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page.read_text())
+    found = re.search(r'<script type="application/gzip" id="data">(.*?)</script>', page.read_text())
     assert found
-    loaded: dict[str, list[list[object]]] = orjson.loads(found[1])
+    loaded: dict[str, list[list[object]]] = orjson.loads(gzip.decompress(base64.b64decode(found[1])))
     return loaded
 
 
@@ -210,6 +212,12 @@ def test_without_its_packages_it_says_what_to_install() -> None:
     )
     assert done.returncode == 2
     assert done.stderr == ("error: duckdb and vl_convert not found: pip install -r requirements-report.txt\n")
+
+
+def test_a_page_without_data_takes_under_half_a_megabyte(copy: Path, tmp_path: Path) -> None:
+    output = tmp_path / "report.html"
+    assert run(copy, output, "--since", "2031-01-01", "--until", "2031-01-02") == 0
+    assert 100_000 < output.stat().st_size < 500_000
 
 
 def test_a_page_lets_only_its_own_scripts_run(copy: Path, tmp_path: Path) -> None:
