@@ -22,8 +22,8 @@ from benchmarks.timing import Figure
 from benchmarks.workload import records
 from local.emulators.functions_host.batches import Batches
 from local.stack import HUB, Stack
+from local.traffic.envelopes import Send
 from local.traffic.send import producer, send
-from local.traffic.sends import Send
 from shared.commands import cost_model
 from shared.commands.cost_model import Workload
 

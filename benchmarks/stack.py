@@ -21,8 +21,8 @@ import orjson
 from benchmarks.timing import Figure
 from benchmarks.workload import records
 from local.stack import HUB, ROOT, Stack
+from local.traffic.envelopes import Send
 from local.traffic.send import producer, send
-from local.traffic.sends import Send
 from shared.export.commit_telemetry import COMMIT
 
 PARTITIONS = 2

@@ -3,7 +3,7 @@
 import sys
 
 from shared.tables.column import VERSION
-from shared.tables.ddl import markdown
+from shared.tables.dialects import markdown
 from shared.tables.registry import TABLES
 from tests.documents import ROOT
 

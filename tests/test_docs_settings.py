@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.settings import Settings
-from shared.settings.errors import written
+from shared.settings.explanations import written
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 BEGIN = "| setting | default | meaning |"

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from local.traffic import bodies, connections, records, truth
 from local.traffic.connections import Events, Flags, Ints, spread
+from local.traffic.envelopes import OUTCOMES, REASON_OF, ROW, SKIPPED, UNREADABLE, Elements, Envelopes, Sends
 from local.traffic.mix import Mix
-from local.traffic.sends import OUTCOMES, REASON_OF, ROW, SKIPPED, UNREADABLE, Elements, Envelopes, Sends
 from local.traffic.times import SECOND, WAYS
 from local.traffic.truth import Truth
 

@@ -8,7 +8,7 @@ from itertools import batched
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubProducerClient
 
-from local.traffic.sends import Send
+from local.traffic.envelopes import Send
 
 CHUNK = 2000
 """Envelopes that are being sent at a time."""

@@ -10,7 +10,7 @@ import orjson
 
 from shared.capture.masking import Masks
 from shared.errors import CaptureError
-from shared.input import bounds
+from shared.input import memory_bounds
 from shared.input.bodies import records
 from shared.input.envelope import GZIP, Envelope, HubPartition, Unreadable, inflate
 from shared.input.validation import validate
@@ -123,7 +123,7 @@ def _ours(body: bytes) -> int:
     """Counts its records that state the category or the table. Raises Unreadable."""
     text = inflate(body, POLICY.max_inflated)
     try:
-        found = records(text, bounds.PARSED * POLICY.max_inflated)
+        found = records(text, memory_bounds.PARSED * POLICY.max_inflated)
     except Unreadable:
         return 0
     ours = names_of(of_categories(POLICY.categories))

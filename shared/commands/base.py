@@ -13,7 +13,7 @@ import orjson
 from shared import settings
 from shared.azure import access, blob_storage
 from shared.commands import console
-from shared.commands.document import Document
+from shared.commands.document_base import Document
 from shared.errors import PartitionUnknown
 from shared.protocol.storage import LogStorage
 from shared.settings import Settings

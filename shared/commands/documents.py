@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal
 
 from shared.audit.evidence import Level
-from shared.commands.document import Document, Part
+from shared.commands.document_base import Document, Part
 from shared.commands.status_document import StatusDocument
 from shared.erasure.remains import Place
 from shared.protocol.ledger import Counts

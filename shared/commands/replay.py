@@ -7,10 +7,10 @@ from typing import Any
 
 from shared.audit.audit import OK, UNKNOWN
 from shared.commands import console
-from shared.commands import dead_letters as replaying
+from shared.commands import dead_letter_replay as replaying
 from shared.commands.base import SETTINGS, command, configured, connect, moment, new_id, now, say_json
 from shared.commands.console import RED, YELLOW, counted, paint, say
-from shared.commands.dead_letters import Choice
+from shared.commands.dead_letter_replay import Choice
 from shared.commands.documents import ReplayDocument
 from shared.export.exporter import Exporter
 from shared.input.envelope import Reason

@@ -6,7 +6,7 @@ from typing import Any
 from shared.commands import console
 from shared.commands.base import command
 from shared.tables.connection_revisions import CONNECTIONS
-from shared.tables.ddl import DIALECTS, JOINS
+from shared.tables.dialects import DIALECTS, JOINS
 from shared.tables.registry import TABLES
 from shared.tables.websocket_connection_logs import RECORDS
 

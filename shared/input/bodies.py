@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from shared.input import bounds, shapes
+from shared.input import memory_bounds, shapes
 from shared.input.encodings import named
 from shared.input.envelope import Unreadable, quote
-from shared.input.exact import dumps, loads
+from shared.input.exact_json import dumps, loads
 from shared.input.salvage import walk
 from shared.tables.column import Table
 from shared.tables.registry import TABLES, categories, names_of
@@ -62,7 +62,7 @@ def records(text: bytes, limit: int, tables: tuple[Table, ...] = _ALL, *, exact:
         if not text.strip(_SEPARATORS):
             raise Unreadable("expected JSON, got an empty body")
     reading = _Reading(limit, tables)
-    bounds.check(text, limit)
+    memory_bounds.check(text, limit)
     problem = "expected at least one record, got none"
     try:
         value = loads(text, exact=exact)
@@ -77,13 +77,13 @@ def records(text: bytes, limit: int, tables: tuple[Table, ...] = _ALL, *, exact:
         # Handled here, too: most envelopes look like this, and may hold only one record.
         if type(value) is dict and len(value) == 1 and type(inner := value.get("records")) is list:
             found = list(_elements(inner, reading)) if str in set(map(type, inner)) else inner
-            bounds.check_count(len(found), limit)
+            memory_bounds.check_count(len(found), limit)
         else:
             problem = f"expected a JSON object or array, got {quote(value)}"
             found = _counted(
                 _elements(value, reading) if type(value) is list else _opened(value, reading), reading
             )
-    bounds.check_values(found, len(text), limit)
+    memory_bounds.check_values(found, len(text), limit)
     if found and type(found[0]) is not dict and all(type(record) in {bytes, Unfit} for record in found):
         raise Unreadable(next((each.message for each in found if type(each) is Unfit), problem))
     return found
@@ -93,7 +93,7 @@ def _counted(found: Iterable[Any], reading: _Reading) -> list[Any]:
     records: list[Any] = []
     for record in found:
         records.append(record)
-        bounds.check_count(len(records), reading.limit)
+        memory_bounds.check_count(len(records), reading.limit)
     return records
 
 
@@ -201,7 +201,7 @@ def _opened(value: Any, reading: _Reading, depth: int = 0) -> Iterator[Any]:
             yield Unfit(f"expected an array under `records`, got {quote(inner)}")
             continue
         if dumped:
-            bounds.check_copies(len(dumped), len(inner), reading.limit)
+            memory_bounds.check_copies(len(dumped), len(inner), reading.limit)
         for record in _texts(inner, reading, depth):
             yield _filled(record, dumped, reading.tables) if dumped and type(record) is dict else record
 
@@ -228,7 +228,7 @@ def _text(text: str, reading: _Reading, depth: int) -> Iterator[Any]:
 def _parsed(text: str, reading: _Reading) -> Any:
     encoded = text.encode()
     try:
-        bounds.check(encoded, reading.limit)
+        memory_bounds.check(encoded, reading.limit)
         return loads(encoded)
     except (orjson.JSONDecodeError, Unreadable):
         return text

@@ -6,12 +6,12 @@ from itertools import chain
 from typing import Any
 
 from shared.input import shapes, templates
+from shared.input.big_integers import Rereader, suspects
 from shared.input.descriptions import malformed, no_object
 from shared.input.envelope import Envelope, Reason, quote
 from shared.input.grouping import dumped, groups, pick
 from shared.input.origins import Origins
 from shared.input.properties import opened
-from shared.input.rereading import Rereader, suspects
 from shared.input.salvage import Malformed
 from shared.input.shapes import Keys, RecordKeys, Shape
 from shared.input.table_rows import TableRows

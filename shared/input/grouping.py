@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from shared.input.exact import dumps
+from shared.input.exact_json import dumps
 
 
 def dumped(members: list[dict[str, Any]]) -> list[bytes]:

@@ -5,9 +5,9 @@ from typing import Any
 
 import orjson
 
-from shared.input import bounds
+from shared.input import memory_bounds
 from shared.input.envelope import Unreadable
-from shared.input.exact import loads
+from shared.input.exact_json import loads
 
 _SINGLE_QUOTED = re.compile(rb"""'((?:[^'\\]++|\\.)*+)'|"(?:[^"\\]++|\\.)*+\"""", re.DOTALL)
 
@@ -19,7 +19,7 @@ def opened(value: Any, limit: int) -> Any:
     text = value.encode()
     for each in (text, _SINGLE_QUOTED.sub(_requoted, text)) if b"'" in text else (text,):
         try:
-            bounds.check(each, limit)
+            memory_bounds.check(each, limit)
             return loads(each)
         except (orjson.JSONDecodeError, Unreadable):
             pass

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from shared.input.exact import loads
+from shared.input.exact_json import loads
 
 _STRING = rb'"(?:[^"\\]++|\\.?)*+"?'
 _SCALAR = rb'(?:%b|[^][{}",]++)' % _STRING

@@ -15,7 +15,7 @@ import msgspec
 import pyarrow as pa
 
 from shared.input import shapes
-from shared.input.exact import repeats
+from shared.input.exact_json import repeats
 from shared.input.shapes import Keys, RecordKeys, Shape
 from shared.tables.column import Column, Table
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from shared.input import bounds
+from shared.input import memory_bounds
 from shared.input.bodies import records
 from shared.input.checks import checked
 from shared.input.envelope import GZIP, Envelope, HubPartition, Rejected, Unreadable, inflate
@@ -53,7 +53,7 @@ class Validated:
 
 def validate(partition: HubPartition, envelopes: Sequence[Envelope], policy: ExportPolicy) -> Validated:
     """Reads envelopes in order, at least one, up to `policy.commit_bytes` of inflated bodies."""
-    limit = bounds.PARSED * policy.max_inflated
+    limit = memory_bounds.PARSED * policy.max_inflated
     exported = of_categories(policy.categories, policy.column_keys)
     batch = _Batch(partition, policy, limit, exported, Rows(limit, exported))
     for group in _grouped(envelopes, policy):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from shared.input.envelope import Envelope
 from shared.intervals import Interval, removed, within
 from shared.protocol.documents import Data
-from shared.protocol.packing import Intervals
+from shared.protocol.packed_intervals import Intervals
 
 TOLERANCE = 10_000_000
 """Microseconds by which the clocks of a hub's nodes may differ. Re-creating a hub takes longer."""

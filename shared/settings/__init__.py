@@ -16,7 +16,7 @@ from shared.policies import (
     RedactionPolicy,
 )
 from shared.settings.checks import contradictions
-from shared.settings.errors import explain
+from shared.settings.explanations import explain
 from shared.settings.services import ServiceSettings
 from shared.settings.value_types import Categories, Columns, Duration, MoreKeys, Names, OutputFormats, Span
 

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
 from shared.output.formats import FORMATS
-from shared.settings.errors import duration
+from shared.settings.explanations import duration
 from shared.tables.column_keys import EXAMPLE, ColumnKeys, parse
 from shared.tables.registry import categories
 

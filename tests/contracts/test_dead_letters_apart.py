@@ -5,13 +5,13 @@ import pytest
 from local.emulators.azurite import Azurite
 from shared.audit.audit import OK, audit
 from shared.azure import blob_storage
-from shared.commands.dead_letters import Choice, replay
+from shared.commands.dead_letter_replay import Choice, replay
 from shared.compaction.compactor import Compactor
 from shared.policies import CompactionPolicy, Connection
 from shared.protocol.storage import Publication
 from shared.tables.websocket_connection_logs import RECORDS
 from tests.contracts.test_storage import file
-from tests.shared.commands.test_dead_letters import mixed
+from tests.shared.commands.test_dead_letter_replay import mixed
 from tests.shared.exported import PARTITION, Exported, lenient
 
 LETTER = "_dead_letters/date=2030-03-17/hour=17/a.jsonl.gz"

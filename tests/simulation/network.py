@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from shared.commands import dead_letters
+from shared.commands import dead_letter_replay
 from shared.connections import observations, state_table
 from shared.connections.manifest import NAME, Manifest
 from shared.connections.observations import NEVER, UNKNOWN
@@ -126,7 +126,7 @@ class Network:
         for _, _, actor in self._heap:
             actor.kill()
         self.now = self.ends
-        replay_letters(self, dead_letters.Choice())
+        replay_letters(self, dead_letter_replay.Choice())
         for _ in range(2):
             assert Finisher(self.storage, self, self.policy, lambda: self.now, self.new_id).run(600).complete
 
@@ -210,7 +210,7 @@ class Network:
             self._sleep(int(self.random.exponential(6 * HOUR)))
             since = EPOCH + self._between(0, 10 * 60) * MINUTE
             with suppress(StorageError):
-                replay_letters(self, dead_letters.Choice(since=since, until=since + 3 * HOUR))
+                replay_letters(self, dead_letter_replay.Choice(since=since, until=since + 3 * HOUR))
 
     def _start(self, name: str, main: Callable[[], None]) -> None:
         actor = _Actor(name, main, self)
@@ -367,13 +367,15 @@ class _Actor:
             self._green.throw(GreenletExit)
 
 
-def replay_letters(network: Network, choice: dead_letters.Choice) -> None:
+def replay_letters(network: Network, choice: dead_letter_replay.Choice) -> None:
     """Puts these dead letters through rules that accept them."""
     policy = ExportPolicy(
         formats=("parquet",), commit_bytes=1 << 20, max_lead=2 * AHEAD * timedelta(microseconds=1)
     )
     exporter = Exporter(network.storage, policy, 1 << 24, lambda: network.now, network.new_id, STALENESS)
-    dead_letters.replay(network.storage, exporter, policy, choice, dry_run=False, progress=lambda *_: None)
+    dead_letter_replay.replay(
+        network.storage, exporter, policy, choice, dry_run=False, progress=lambda *_: None
+    )
 
 
 def read(data: bytes) -> pa.Table:

@@ -14,7 +14,7 @@ from local.emulators.functions_host.event_hub_trigger import EventHubTrigger
 from local.emulators.functions_host.invocations import Invocations
 from local.emulators.functions_host.status import Status
 from local.emulators.functions_host.timer_trigger import TimerTrigger
-from local.emulators.functions_host.workers import Worker
+from local.emulators.functions_host.worker_handle import Worker
 
 HOST_ID_SETTING = "AzureFunctionsWebHost__hostid"
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from local.emulators.functions_host.configuration import Function
 from local.emulators.functions_host.retry import RetryPolicy
 from local.emulators.functions_host.status import Status
-from local.emulators.functions_host.workers import Call, Outcome, Worker
+from local.emulators.functions_host.worker_handle import Call, Outcome, Worker
 
 
 class Invocations:

@@ -23,7 +23,7 @@ from local.emulators.functions_host.configuration import Function, HostOptions
 from local.emulators.functions_host.invocations import Invocations
 from local.emulators.functions_host.metadata import trigger_metadata
 from local.emulators.functions_host.status import Status
-from local.emulators.functions_host.workers import Call
+from local.emulators.functions_host.worker_handle import Call
 
 _STARTS = {"fromStart": "-1", "fromEnd": "@latest"}
 _TICK = 0.1

@@ -17,7 +17,7 @@ from local.emulators.functions_host.lease import held, keep
 from local.emulators.functions_host.metadata import Typed
 from local.emulators.functions_host.schedule import parse
 from local.emulators.functions_host.schedule_status import NEVER, ScheduleMonitor, ScheduleStatus
-from local.emulators.functions_host.workers import Call
+from local.emulators.functions_host.worker_handle import Call
 
 MONITORED = timedelta(minutes=1)
 """The shortest interval whose status is kept."""

@@ -11,9 +11,9 @@ from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
 
 from local.emulators.event_hubs.process import BrokerProcess
+from local.traffic.envelopes import Send
 from local.traffic.generate import Traffic, generate
 from local.traffic.send import next_sequences, producer, send
-from local.traffic.sends import Send
 
 HUB = "apim-logs"
 

@@ -27,7 +27,7 @@ from shared.connections import manifest
 from shared.connections.manifest import EventNameCounts, Manifest, PartitionProgress, Totals
 from shared.policies import Connection
 from shared.tables.column import Table
-from shared.tables.ddl import DIALECTS
+from shared.tables.dialects import DIALECTS
 from shared.tables.registry import TABLES
 from shared.tables.websocket_connection_logs import RECORDS
 from tests import documents

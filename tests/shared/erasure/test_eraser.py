@@ -15,7 +15,7 @@ import pytest
 
 from shared.audit.evidence import Level
 from shared.commands import missing_files
-from shared.commands.dead_letters import _letter
+from shared.commands.dead_letter_replay import _letter
 from shared.connections import manifest
 from shared.connections.manifest import Manifest, Part
 from shared.delta.log import DeltaLog

@@ -17,7 +17,7 @@ from shared.protocol.ledger import Ledger
 from shared.protocol.publishing import repair_ledger
 from shared.protocol.stamp import Stamp
 from shared.tables.column import TEXT, TIME, Column, Role, Table
-from shared.tables.ddl import markdown
+from shared.tables.dialects import markdown
 from shared.tables.registry import TABLES, categories, of_categories
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR, SECOND

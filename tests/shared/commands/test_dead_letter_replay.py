@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from shared.audit.audit import OK, audit
-from shared.commands.dead_letters import Choice, Replayed, replay
+from shared.commands.dead_letter_replay import Choice, Replayed, replay
 from shared.errors import OutcomeUnknown
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition

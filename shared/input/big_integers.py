@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from shared.input import bounds, shapes
+from shared.input import memory_bounds, shapes
 from shared.input.bodies import records
 from shared.input.envelope import Envelope, inflate
-from shared.input.exact import restored, rounded
+from shared.input.exact_json import restored, rounded
 from shared.tables.column import Table
 
 _NESTING = {float, dict, list}
@@ -34,7 +34,7 @@ class Rereader:
     def restored(self, rest: dict[str, Any], envelope: Envelope, index: int) -> dict[str, Any]:
         """Returns the additional properties of the record at this index, with exact integers."""
         if envelope is not self._envelope:
-            text = inflate(envelope.body, self.limit // bounds.PARSED)
+            text = inflate(envelope.body, self.limit // memory_bounds.PARSED)
             self._envelope, self._records = envelope, records(text, self.limit, self.tables, exact=True)
         record = self._records[index]
         properties = shapes.record_keys(tuple(record)).properties

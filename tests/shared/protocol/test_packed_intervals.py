@@ -12,7 +12,7 @@ from shared.input.envelope import Envelope
 from shared.protocol.documents import MAX_BYTES
 from shared.protocol.incarnation import Incarnation
 from shared.protocol.ledger import Ledger
-from shared.protocol.packing import PLAIN, packed, unpacked
+from shared.protocol.packed_intervals import PLAIN, packed, unpacked
 from shared.protocol.selection import advance, select
 
 GAPS = 500_000
