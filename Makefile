@@ -14,7 +14,7 @@ demo: $(READY) ## run everything on this machine, send traffic, and check the ou
 
 # More processes than a small machine has cores, because tests of the whole stack mostly wait.
 test: $(READY) .venv-checkov/ready ## run every test, including Azurite and the Event Hubs broker
-	$(BIN)/pytest -n 3 --dist worksteal $(TEST)
+	$(BIN)/pytest -n 4 --dist worksteal $(TEST)
 
 faults: $(READY) ## try to lose or duplicate a record for a few minutes (LONG=1: 10,000 schedules, 200 kills)
 	@$(BIN)/python -m tests.campaigns.faults $(if $(LONG),--long) $(FAULTS)

@@ -241,7 +241,7 @@ MUTATIONS: list[tuple[Patch, Options]] = [
 
 
 FIRST: dict[Patch, int] = {
-    an_older_hubs_envelopes_are_taken_for_new_ones: 66,
+    an_older_hubs_envelopes_are_taken_for_new_ones: 175,
     what_the_host_has_passed_is_not_noted: 39,
     no_ledger_begins_with_a_gap: 172,
     files_that_are_being_published_are_taken_for_gone: 336,
