@@ -49,7 +49,8 @@ def declare(commands: Any) -> None:
         "It exports the hours before the first record of the live output, and finishes their connections\n"
         "separately. You can interrupt it and run it again. It writes to the containers, so try --dry-run\n"
         "first.\n"
-        f"Exit status: 0 done, 1 something was rejected or needs a look, 2 the command failed.\n{SETTINGS}",
+        "Exit status: 0 done, 1 something was rejected or needs attention, 2 the command failed.\n"
+        f"{SETTINGS}",
         f"  python -m shared backfill --from-container {CONTAINER} --dry-run\n"
         f"  python -m shared backfill --from-container {CONTAINER} --since 2026-11-01\n"
         f"  python -m shared backfill --from-container https://archive.blob.core.windows.net/{CONTAINER}",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # avoids importing the hub's library, which is slow
     from shared.protocol.hub import HubState
 
 MORE = f"""
-Exit status: 0 all is well, 1 something needs a look, 2 unknown.
+Exit status: 0 all is well, 1 something needs attention, 2 unknown.
 {SETTINGS}
 To show the lag, it needs EventHubConnection (a connection string) or
 EventHubConnection__fullyQualifiedNamespace (with your own sign-in or a managed identity), and

@@ -127,7 +127,8 @@ class Status:
         alarms = len(self.all_alarms)
         if alarms:
             which = self.all_alarms[0] if alarms == 1 else "see the last lines."
-            return WRONG, f"{counted(alarms, 'thing')} {'needs' if alarms == 1 else 'need'} a look: {which}"
+            needs = "needs" if alarms == 1 else "need"
+            return WRONG, f"{counted(alarms, 'problem')} {needs} attention: {which}"
         if not self.partitions:
             return UNKNOWN, "Nothing was committed yet, or STATE_CONTAINER is not that of the function app."
         partitions = counted(len(self.partitions), "partition")
@@ -137,9 +138,9 @@ class Status:
             return OK, f"Nothing looks wrong with {partitions}; without the hub, lag is unknown."
         waiting = [one.lag for one in self.partitions if one.lag and one.lag.envelopes]
         if not waiting:
-            return OK, f"All is well: {partitions}, and nothing waits in the hub."
+            return OK, f"All is well: {partitions}, and nothing is waiting in the hub."
         envelopes, minutes = sum(one.envelopes for one in waiting), max(one.seconds for one in waiting) / 60
-        waits = f"{counted(envelopes, 'envelope')} {'waits' if envelopes == 1 else 'wait'}"
+        waits = f"{counted(envelopes, 'envelope')} {'is' if envelopes == 1 else 'are'} waiting"
         return OK, f"All is well: {partitions}; {waits} in the hub, for up to {minutes:,.1f} min."
 
     @property

@@ -97,8 +97,8 @@ def test_it_begins_with_the_verdict_in_one_sentence() -> None:
     other = standing("a/0")
     other.alarms.append("it stands still")
     for found, status, sentence in (
-        (alone, OK, "All is well: 1 partition, and nothing waits in the hub."),
-        (waiting, OK, "All is well: 2 partitions; 1 envelope waits in the hub, for up to 0.5 min."),
+        (alone, OK, "All is well: 1 partition, and nothing is waiting in the hub."),
+        (waiting, OK, "All is well: 2 partitions; 1 envelope is waiting in the hub, for up to 0.5 min."),
         (
             replace(alone, unknown=("x",), partitions=[standing("a/0")]),
             OK,
@@ -110,11 +110,11 @@ def test_it_begins_with_the_verdict_in_one_sentence() -> None:
             "It is unknown whether all is well. Lag.",
         ),
         (replace(alone, partitions=[]), UNKNOWN, "Nothing was committed yet"),
-        (replace(alone, partitions=[other]), WRONG, "1 thing needs a look: a/0: it stands still"),
+        (replace(alone, partitions=[other]), WRONG, "1 problem needs attention: a/0: it stands still"),
         (
             replace(alone, partitions=[other], alarms=["b"]),
             WRONG,
-            "2 things need a look: see the last lines.",
+            "2 problems need attention: see the last lines.",
         ),
     ):
         assert found.verdict[0] == status
