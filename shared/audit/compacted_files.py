@@ -207,7 +207,7 @@ class CompactedFiles:
                     continue
                 found = attempt(self.storage, file, self.findings, partial(keys, fetched, file, metadata))
                 if found is not None and len(np.unique(found, axis=0)) != len(found):
-                    yield refuted("duplicates", f"{file.name}: rows are twice in it")
+                    yield refuted("duplicates", f"{file.name}: rows occur twice")
 
     def _deep(self, progress: Progress) -> Iterator[Finding]:
         """Checks the bytes of each file, and that each row comes from a replaced file and occurs once.

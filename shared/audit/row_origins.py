@@ -41,7 +41,7 @@ def strange(file: BlobInfo, lineage: Lineage, origins: Sequence[ReplacedFile]) -
                 f"{file.name}: has {counted[root]} rows of {origins[root].name}, which had {rows}",
             )
     if lineage.duplicates:
-        yield refuted("duplicates", f"{file.name}: {lineage.duplicates} rows are twice in it")
+        yield refuted("duplicates", f"{file.name}: {lineage.duplicates} rows occur twice")
 
 
 def _partition(origin: ReplacedFile) -> str:

@@ -130,7 +130,7 @@ def erase(
         _say_found(selection, outcome, places)
     erased = False
     if outcome.anything and not dry_run:
-        if not confirmed("These rows are erased for good.", yes=yes):
+        if not confirmed("These rows will be erased permanently.", yes=yes):
             return WRONG
         erased, outcome = True, erasure.erase(console.progress)
         console.progressed()
@@ -204,11 +204,11 @@ def _problems(outcome: Outcome) -> Iterator[str]:
         names = [name for name, why in files.left.items() if why == reason]
         again = f": run it again after {console.time(files.until)}" if "QUIET" in reason else ""
         number = counted(len(names), "file")
-        yield f"{number} cannot be replaced now, the first is {names[0]}: it {reason}{again}"
+        yield f"{number} cannot be replaced now. The first one is {names[0]}: it {reason}{again}"
     if outcome.waiting:
         yield (
-            f"{counted(outcome.waiting, 'observation')} of such records wait for the timer, which merges "
-            "them within minutes: run it again then"
+            f"{counted(outcome.waiting, 'observation')} of such records are waiting for the timer, which "
+            "merges them within minutes: run it again then"
         )
     yield from files.unreadable
     yield from files.alarms

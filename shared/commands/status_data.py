@@ -178,7 +178,7 @@ def _meaning(name: str, vocabulary: Vocabulary) -> Meaning:
 
 def _alarms(ledger: Ledger, seen: Manifest, now: int) -> Iterator[str]:
     if seen.rolled_back(ledger):
-        yield "its ledger is older than the one seen before, or another: see `python -m shared accept-ledger`"
+        yield "its ledger is older than the one seen before, or differs: see `python -m shared accept-ledger`"
     if ledger.lost:
         are = "is" if len(ledger.lost) == 1 else "are"
         yield f"{counted(len(ledger.lost), 'file')} {are} lost: `python -m shared audit` lists them"

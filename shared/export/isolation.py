@@ -126,7 +126,7 @@ class IsolatedPlanner:
             status = 0
         self._end()
         if status == -signal.SIGXCPU:
-            return f"it took more than {self._limits.cpu} s of CPU"
+            return f"it took more than {self._limits.cpu} s of CPU time"
         if status < 0:
             return f"its process was killed by {signal.Signals(-status).name}"
         return f"its process ended with status {status}"

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from shared.settings.explanations import written
 from shared.tables.column import Role
 from shared.tables.column_keys import problems
 from shared.tables.registry import of_categories
@@ -36,9 +37,11 @@ def contradictions(values: Mapping[str, Any], services: Sequence[tuple[str, str]
             " takes precedence; remove the EntityPath or correct the name"
         )
     if values["COMMIT_BYTES"] > values["MEMORY_BUDGET"]:
-        yield "COMMIT_BYTES: must not be larger than MEMORY_BUDGET"
+        sizes = f"{values['COMMIT_BYTES']} and {values['MEMORY_BUDGET']}"
+        yield f"COMMIT_BYTES: must not be larger than MEMORY_BUDGET; got {sizes}"
     if values["WS_QUIET_TIMEOUT"] > values["WS_IDLE_TIMEOUT"]:
-        yield "WS_QUIET_TIMEOUT: must not be longer than WS_IDLE_TIMEOUT"
+        spans = f"{written(values['WS_QUIET_TIMEOUT'])} and {written(values['WS_IDLE_TIMEOUT'])}"
+        yield f"WS_QUIET_TIMEOUT: must not be longer than WS_IDLE_TIMEOUT; got {spans}"
     yield from _delta(values)
     yield from _columns(values)
     tables = of_categories(values["EXPORT_CATEGORIES"])
@@ -55,7 +58,8 @@ def _delta(values: Mapping[str, Any]) -> Iterator[str]:
         yield "COMPACT_KEEP: must be 0 unless DELTA_LOG is true: only the log lists the kept files"
     retention = values["PARQUET_RETENTION"]
     if retention and retention <= values["COMPACT_KEEP"] + timedelta(days=1):
-        yield "PARQUET_RETENTION: must be more than a day longer than COMPACT_KEEP"
+        spans = f"{written(retention)} and {written(values['COMPACT_KEEP'])}"
+        yield f"PARQUET_RETENTION: must be more than a day longer than COMPACT_KEEP; got {spans}"
 
 
 def _storage(values: Mapping[str, Any]) -> Iterator[str]:
