@@ -30,7 +30,7 @@ from shared.commands.cost_model import Workload
 PRICES = cost_model.prices(Path(cost_model.__file__).with_name("prices.json").read_bytes())
 PARTITIONS = 4
 MONTH = 30.4 * 86400
-"""Seconds."""
+"""Seconds in a month."""
 MESSAGES = 20_000
 """Messages of one partition, at each point."""
 RATES = (0.1, 1, 100, 1000)

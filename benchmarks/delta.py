@@ -133,7 +133,7 @@ class Cost:
     """The cost of one run."""
 
     cpu: float
-    """Seconds."""
+    """CPU time in seconds."""
     memory: float
     """Peak MB beyond the process."""
     calls: Counter[str]

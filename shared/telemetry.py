@@ -50,7 +50,7 @@ class TimerRun:
     stalled: int = 0
     alarms: int = 0
     lag: Mapping[str, Lag] = field(default_factory=dict)
-    """By partition; empty if the hub did not answer."""
+    """The lag by partition; empty if the hub did not answer."""
     silence: Mapping[str, float] = field(default_factory=dict)
     """Seconds since the last record, by service."""
     retention: float = 0

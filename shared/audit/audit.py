@@ -34,7 +34,7 @@ class Audited:
 
     @property
     def status(self) -> int:
-        """As an exit status: 0 proven, 1 refuted, 2 couldn't tell."""
+        """The exit status: 0 proven, 1 refuted, 2 undecided."""
         levels = {one.level for one in self.findings}
         return WRONG if Level.REFUTED in levels else UNKNOWN if Level.UNCLEAR in levels else OK
 
@@ -56,7 +56,7 @@ class Report:
 
     @property
     def status(self) -> int:
-        """As an exit status: 0 proven, 1 refuted, 2 couldn't tell."""
+        """The exit status: 0 proven, 1 refuted, 2 undecided."""
         each = {one.status for one in self.partitions}
         judged = any(one.ledger for one in self.partitions)
         return WRONG if WRONG in each else UNKNOWN if UNKNOWN in each or not judged else OK

@@ -21,7 +21,7 @@ class Tail:
     """What a ledger or the state table's manifest states about all committed files."""
 
     name: str
-    """For messages."""
+    """The name of the document, as shown in messages."""
     files: int
     lost: int
     """How many of these files could not be published."""

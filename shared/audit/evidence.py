@@ -36,7 +36,7 @@ class Commit:
 
     metadata: CommitMetadata
     files: int = 0
-    """Visible."""
+    """The number of its visible files."""
     unpublished: int = 0
     """Listed in the ledger and staged, but not visible yet."""
     lines: int = 0
@@ -52,7 +52,7 @@ class Commit:
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """The name of the commit, as shown in messages."""
         return self.metadata.name
 
     @property

@@ -54,7 +54,7 @@ class Listing:
     """The last commit before `since`, by partition and ledger id."""
     staged: set[str] = field(default_factory=set)
     compacted: list[BlobInfo] = field(default_factory=list)
-    """Of both tables."""
+    """The compacted files of all tables."""
     foreign: list[Finding] = field(default_factory=list)
 
     def take(self, file: BlobInfo, since: int, *, merged: bool = False) -> None:

@@ -41,7 +41,7 @@ ATTEMPTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which hours to export."""
+    """The choice of hours to export."""
 
     since: int = 0
     """Only hours that began at this time or later (µs since 1970 UTC)."""
@@ -82,7 +82,7 @@ class Backfilled:
     skipped: int = 0
     """Records of other categories."""
     rejected: Counter[str] = field(default_factory=Counter)
-    """By reason."""
+    """The number of rejected records, by reason."""
     connections: int = 0
     """Rows of connections that were written with Revision 0."""
     alarms: list[str] = field(default_factory=list)

@@ -25,7 +25,7 @@ POLICY = ExportPolicy()
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which envelopes to capture, and how many."""
+    """The choice of envelopes to capture, and their maximum number."""
 
     envelopes: int
     """Maximum number of envelopes."""

@@ -27,7 +27,7 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which dead letters to replay."""
+    """The choice of dead letters to replay."""
 
     reasons: frozenset[str] = frozenset()
     """Only dead letters with one of these reasons; empty: all."""
@@ -43,7 +43,7 @@ class Replayed:
 
     letters: int = 0
     before: int = 0
-    """Replayed before."""
+    """Dead letters that were replayed before."""
     fit: int = 0
     """Dead letters of which some records now pass."""
     rows: int = 0

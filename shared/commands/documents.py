@@ -200,7 +200,7 @@ class CostPrice(Part):
     """A price."""
 
     price: float
-    """In US dollars."""
+    """The price in US dollars."""
     per: float
     """Number of units for this price."""
     unit: str
@@ -284,7 +284,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "backfill": BackfillDocument,
     "cost": CostDocument,
 }
-"""By command."""
+"""The document of each command, by name of the command."""
 
 
 def schema(command: str) -> dict[str, object]:

@@ -84,7 +84,7 @@ class Matches:
     """How many connections have a request, with the time of this information."""
 
     at: int = 0
-    """µs since 1970 UTC."""
+    """When they were counted, µs since 1970 UTC."""
     samples: tuple[Sample, ...] = ()
     unknown: tuple[str, ...] = ()
     """Why this is unknown; empty: it is known."""

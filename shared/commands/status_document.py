@@ -128,7 +128,7 @@ class NameStatus(Part):
     """An event name that occurred."""
 
     name: str
-    """Empty for records without EventName."""
+    """The event name; empty for records without EventName."""
     connections: int
     """Finished connections that have it."""
     first: int
@@ -145,7 +145,7 @@ class KeyStatus(Part):
 
     table: str
     key: str
-    """As in the setting COLUMN_KEYS."""
+    """The key, in the form of the setting COLUMN_KEYS."""
     records: int
     """Estimated number of recent records that have it."""
     of: int

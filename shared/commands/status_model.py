@@ -94,7 +94,7 @@ class Key:
 
     table: str
     key: str
-    """As in the setting `COLUMN_KEYS`."""
+    """The key, in the form of the setting `COLUMN_KEYS`."""
     records: int
     """Estimated number of recent records that have it."""
     of: int

@@ -64,7 +64,7 @@ class EventNameCounts(Data):
     """When a connection that has it last had a record arrive (µs since 1970 UTC)."""
 
     def plus(self, other: "EventNameCounts") -> "EventNameCounts":
-        """The sum."""
+        """Returns the sum of both."""
         return self.model_copy(
             update={
                 "connections": self.connections + other.connections,
@@ -93,7 +93,7 @@ class Totals(Data):
     """Segments, indexes and parts of the state table that were missing or damaged."""
 
     def plus(self, other: "Totals") -> "Totals":
-        """The sum."""
+        """Returns the sum of both."""
         mine, more = self.model_dump(), other.model_dump()
         return Totals(**{name: mine.get(name, 0) + more.get(name, 0) for name in mine.keys() | more.keys()})
 

@@ -16,7 +16,7 @@ class LoggedFile:
     """A data file as the log describes it; times are µs since 1970 UTC."""
 
     size: int
-    """Bytes."""
+    """The size in bytes."""
     committed_at: int
     rows: int
     first: int = 0
@@ -91,7 +91,7 @@ class Snapshot:
     version: int = -1
     metadata: Metadata | None = None
     live: dict[str, dict[str, LoggedFile]] = field(default_factory=dict)
-    """By day (`date=2026-11-20`), then by path."""
+    """The live files by day (`date=2026-11-20`), then by path."""
     tombstones: dict[str, Tombstone] = field(default_factory=dict)
     swept_at: int = 0
     """When the last complete comparison began, µs since 1970 UTC; 0 if there was none."""

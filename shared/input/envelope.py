@@ -54,7 +54,7 @@ class Envelope:
 
     sequence: int
     enqueued: int
-    """Microseconds since 1970-01-01 UTC."""
+    """The enqueued time in microseconds since 1970-01-01 UTC."""
     body: bytes
     only: tuple[tuple[int, int], ...] = ()
     """The indexes of the records to export, as closed intervals: others were exported before. Empty: all."""

@@ -38,7 +38,7 @@ class Shape:
     inner_keys: Keys | None
     outer: tuple[tuple[int, str], ...]
     inner: tuple[tuple[int, str], ...]
-    """Those inside the properties."""
+    """The keys of columns that are inside the properties."""
     others: tuple[tuple[bool, str, bool, str], ...]
     """For columns with several keys: whether the first is inside the properties, its key, and the same for
     another one, whose value counts if the first is null or empty."""
@@ -48,7 +48,7 @@ class Shape:
     rest: Keys
     """The keys that belong to no column."""
     rest_inner: Keys
-    """Those inside the properties."""
+    """The keys inside the properties that belong to no column."""
     properties: str | None
 
     def pointer(self, column: int) -> str:

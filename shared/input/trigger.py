@@ -28,7 +28,7 @@ class Event(Protocol):
 
     @property
     def enqueued_time(self) -> datetime | None:
-        """Naive (UTC) or aware."""
+        """When the event was enqueued; naive (UTC) or aware."""
 
     def get_body(self) -> bytes:
         """The event's bytes."""

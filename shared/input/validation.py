@@ -31,7 +31,7 @@ class Validated:
     tables: Mapping[str, pa.Table]
     """The rows by name of the table, in order of envelopes and records; derived columns are null."""
     rejected: tuple[Rejected, ...]
-    """In order of envelopes."""
+    """The rejections, in order of envelopes."""
     records: int
     """The number of all records; an unreadable envelope counts as one."""
     skipped: int

@@ -35,7 +35,7 @@ class CommitMetadata:
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """The name of the commit, as shown in messages."""
         return f"commit {self.commit_id} (ordinal {self.ordinal})"
 
     @classmethod

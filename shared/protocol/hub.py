@@ -49,7 +49,7 @@ class HubState:
     """A hub at one moment."""
 
     created: int
-    """µs since 1970 UTC."""
+    """When it was created (µs since 1970 UTC)."""
     positions: Mapping[HubPartition, Position]
 
     def has(self, ledger: Ledger) -> bool:

@@ -30,7 +30,7 @@ class PendingFile(Data):
     content_encoding: str | None = None
     metadata: dict[str, str]
     staged_at: int
-    """Microseconds since 1970 UTC; uncommitted blocks expire after a week."""
+    """When it was staged (µs since 1970 UTC); uncommitted blocks expire after a week."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Segment(Data):
     newest: int
     """The ledger's newest enqueued time at this commit, to which merging it advances the clock."""
     committed_at: int = 0
-    """Microseconds since 1970 UTC."""
+    """When it was committed (µs since 1970 UTC)."""
 
 
 class Index(Data):
@@ -113,7 +113,7 @@ class Counts(Data):
     """The number of these files that could not be published."""
 
     def plus(self, other: "Counts") -> "Counts":
-        """The sum."""
+        """Returns the sum of both."""
         return self.model_copy(
             update={
                 "envelopes": self.envelopes + other.envelopes,
@@ -158,9 +158,9 @@ class Ledger(Document):
     """How often missing files were recorded. Two concurrent searches must not record the same ones."""
     counts: Counts = Counts()
     unclaimed: dict[str, UnclaimedKeys] = Field(default_factory=dict)
-    """By name of the table."""
+    """The keys that belong to no column, by name of the table."""
     broken: Broken = Broken()
-    """For the last hour in which there were any."""
+    """The count for the last hour in which messages broke the planning."""
     chain: str = GENESIS
     """The chain value over all files ever committed (see shared/digests.py)."""
 

@@ -14,9 +14,9 @@ from shared.telemetry import FunctionName
 from shared.timeunits import MINUTE
 
 MARKER = "_state.json"
-"""In the output container; readers skip names that start with an underscore."""
+"""The marker in the output container; readers skip names that start with an underscore."""
 IDENTITY = "state.json"
-"""In the state container."""
+"""The identity in the state container."""
 CHECKED = MINUTE
 """Microseconds for which a successful check of a container is valid."""
 MAX_BYTES = 1 << 16
@@ -27,7 +27,7 @@ class Identity(Data):
 
     format: int = 1
     state_id: str
-    """Random."""
+    """A random id."""
     name: str = ""
     """`account/container` at the time of writing, for people."""
 

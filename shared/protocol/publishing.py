@@ -27,7 +27,7 @@ class Publishable(Protocol):
 
     @property
     def files(self) -> tuple[PendingFile, ...]:
-        """To publish."""
+        """The files to publish."""
 
     def with_lost(self, files: Sequence[PendingFile], commit_id: str, now: int) -> Self:
         """Records these files as lost instead of listing them."""

@@ -10,4 +10,4 @@ class Stamp:
     commit_id: str
     """32 hexadecimal digits, different for every attempt to write a ledger."""
     now: int
-    """Microseconds since 1970 UTC."""
+    """The time in microseconds since 1970 UTC."""

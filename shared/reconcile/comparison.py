@@ -23,7 +23,7 @@ class Minute:
     """A minute whose counts differ."""
 
     at: int
-    """µs since 1970 UTC."""
+    """When the minute begins (µs since 1970 UTC)."""
     export: int
     container: int
 

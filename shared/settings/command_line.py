@@ -24,7 +24,7 @@ class OperatorSettings(Settings):
 
 
 class HubSettings(OperatorSettings):
-    """The same for a command that needs only the hub."""
+    """The settings for a command that needs only the hub."""
 
     def _services(self) -> tuple[tuple[str, str], ...]:
         return ()

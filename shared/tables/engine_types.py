@@ -12,9 +12,9 @@ class EngineType:
     """The names of one type in each language."""
 
     text: str
-    """For people."""
+    """The name in text and Markdown."""
     json: dict[str, str]
-    """In JSON Schema."""
+    """The type in JSON Schema."""
     spark: str
     kql: str
 

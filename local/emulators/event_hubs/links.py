@@ -51,7 +51,7 @@ class Link(Protocol):
         """Start, after the attach has been answered."""
 
     def on_transfer(self, frame: Frame) -> None:
-        """Take one frame of a delivery."""
+        """Handle one frame of a delivery."""
 
     def on_flow(self, frame: Frame) -> None:
         """Apply the peer's credit."""
