@@ -65,7 +65,7 @@ lock: $(READY) ## regenerate requirements*.txt from requirements*.in (LOCK=--upg
 		--custom-compile-command 'make lock' $(LOCK) $$name.in --output-file $$name.txt >/dev/null || exit 1; done
 
 schemas: $(READY) ## regenerate docs/json and infra/grafana.json from declarations
-	$(BIN)/python -m tests.shared.commands.test_json
+	$(BIN)/python -m tests.shared.commands.test_documents
 	$(BIN)/python -m tests.infra.grafana
 
 clean: ## remove the output of the other targets

@@ -96,8 +96,3 @@ def total(intervals: Iterable[Interval]) -> int:
 
 def _first(interval: Interval) -> int:
     return interval[0]
-
-
-def size(spans: Iterable[Interval]) -> int:
-    """Counts the numbers in closed intervals."""
-    return sum(last - first + 1 for first, last in spans)

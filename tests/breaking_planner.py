@@ -1,4 +1,4 @@
-"""A planner that some messages break, each in another way; all others it plans as the program does."""
+"""A planner that certain messages break, each in a different way; it plans all others like the program."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ def make(
     policy: ExportPolicy,
     stamp: Stamp,
 ) -> CommitPlan | None:
-    """As plan.plan_commit, but for messages that break it."""
+    """Like plan.plan_commit, except for the messages that break it."""
     for envelope in envelopes:
         match envelope.body:
             case b"it loops":

@@ -1,4 +1,4 @@
-"""Receives telemetry on a loopback port: OTLP over HTTP, and what Application Insights is sent."""
+"""Receives telemetry on a loopback port: OTLP over HTTP, and the requests to Application Insights."""
 
 import gzip
 import threading
@@ -13,17 +13,17 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 
 
 class Collector:
-    """The sums of all deltas it got, the last value of each gauge, and every log line.
+    """The sums of all received deltas, the last value of each gauge, and every log line.
 
     Keys: a metric's name and its attributes as sorted `name=value`. A histogram counts its values under
-    its name and sums them under the name with ` sum`. While somebody sends, take them with the `lock`.
+    its name and sums them under the name with ` sum`. Hold the `lock` while telemetry arrives.
     """
 
     def __init__(self) -> None:
         self.sums: Counter[tuple[str, ...]] = Counter()
         self.gauges: dict[tuple[str, ...], float] = {}
         self.points: Counter[str] = Counter()
-        """How often a value of a metric came, by its name."""
+        """The number of values of each metric, by its name."""
         self.lines: list[str] = []
         self.tracked: list[dict[str, Any]] = []
         self.exports = 0
@@ -64,12 +64,12 @@ class Collector:
                 self.wfile.write(answer)
 
             def log_message(self, *_: object) -> None:
-                """Requests are not printed."""
+                """Prints no requests."""
 
         return Handler
 
     def take(self, path: str, body: bytes) -> bytes:
-        """Takes what was posted; the body of the answer."""
+        """Takes what was posted, and returns the body of the answer."""
         with self.lock:
             if path == "/v1/metrics":
                 self._metrics(ExportMetricsServiceRequest.FromString(body))

@@ -1,4 +1,4 @@
-"""What several tests stand on: Azurite, once for all tests of a process, and containers of their own."""
+"""Fixtures for all tests: one Azurite for a process, and unique names of containers."""
 
 import uuid
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from hypothesis import settings
 
 from local.emulators.azurite import Azurite
 
-# A busy machine is no failure, and a run of the tests says the same twice; `make fuzz` looks further.
+# No deadlines, because a machine may be busy; the same examples each time; `make fuzz` tries more.
 settings.register_profile("tests", deadline=None, derandomize=True)
 settings.load_profile("tests")
 
@@ -22,5 +22,5 @@ def azurite() -> Iterator[Azurite]:
 
 @pytest.fixture
 def unique() -> str:
-    """A name that nobody else uses."""
+    """A unique name."""
     return f"t{uuid.uuid4().hex[:20]}"

@@ -16,7 +16,7 @@ class LogBroken(Exception):
 
 @dataclass
 class Table:
-    """What a reader knows of a table."""
+    """A table as a reader sees it."""
 
     version: int = -1
     live: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -38,9 +38,9 @@ class Table:
 def read(
     blobs: Mapping[str, bytes], *, pointer: bool = True, cache: dict[bytes, Any] | None = None
 ) -> Table | None:
-    """The newest version of the log with these blobs, by their names in `_delta_log/`; None if it is empty.
+    """Returns the newest version of a log with these blobs (names in `_delta_log/`); None if it is empty.
 
-    `pointer`: goes by `_last_checkpoint`, as most readers do; otherwise by a listing. Raises LogBroken.
+    `pointer`: uses `_last_checkpoint`, like most readers, instead of a listing. Raises LogBroken.
     """
     cache = {} if cache is None else cache
     versions = {int(name[:20]) for name in blobs if re.fullmatch(r"\d{20}\.json", name)}

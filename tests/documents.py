@@ -1,4 +1,4 @@
-"""The blocks of code in the documentation, and which of them are said to be not exercised."""
+"""Finds the blocks of code in the documentation, and those that are marked as not exercised."""
 
 import re
 from collections.abc import Iterator
@@ -17,31 +17,31 @@ class Block:
     page: str
     line: int
     language: str
-    """Empty: a picture, or what something prints."""
+    """Empty for a diagram or for output."""
     about: str
-    """The text since the block before, or since the heading."""
+    """The text since the previous block or heading."""
     code: str
     exercised: bool
-    """Neither the start of its page, nor its section, nor what leads to it says that it is not."""
+    """Whether neither its page, nor its section, nor the text before it says that it is not exercised."""
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
 
     @property
     def commands(self) -> list[str]:
-        """Of a shell block: a command each, without comments."""
+        """The commands of a shell block, without comments."""
         joined = self.code.replace("\\\n", " ")
         lines = (re.sub(r"(^|\s)#.*", "", line).removeprefix("$ ").strip() for line in joined.splitlines())
         return [line for line in lines if line]
 
 
 def blocks(*languages: str) -> list[Block]:
-    """Those of all pages, in these languages; without any: all."""
+    """Returns the blocks of all pages in these languages; all blocks if none is given."""
     return [one for page in PAGES for one in read(page) if not languages or one.language in languages]
 
 
 def read(page: Path) -> Iterator[Block]:
-    """Those of one page."""
+    """Returns the blocks of one page."""
     text = page.read_text()
     start = re.split(r"^## |^```", text, maxsplit=1, flags=re.MULTILINE)[0]
     whole = MARK not in start.lower()

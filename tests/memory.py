@@ -1,4 +1,4 @@
-"""Storage in memory: what Azure promises of the few calls that the protocol is made of, and nothing else."""
+"""Storage in memory, with exactly the guarantees of Azure for the few calls that the protocol uses."""
 
 import hashlib
 from collections import Counter
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from shared.errors import PreconditionFailed, StorageError
+from shared.protocol.hub import HubState
 from shared.protocol.ledger import PendingFile, StagedFile
 from shared.protocol.storage import Blob, BlobInfo, Publication, is_directory
 
@@ -26,10 +27,10 @@ class Output:
 
 
 class MemoryStorage:
-    """Storage in memory. Every call goes through `call`, where a simulation comes between.
+    """Storage in memory. Every call goes through `call`, which simulations override.
 
-    `hierarchical`: as in an account with a hierarchical namespace, listings show directories, before what is
-    in them, and sort by the parts of names between slashes.
+    `hierarchical`: as in an account with a hierarchical namespace, listings show directories before their
+    content, and sort by the parts of names between slashes.
     """
 
     def __init__(self, now: Callable[[], int] = lambda: 0, *, hierarchical: bool = False) -> None:
@@ -40,11 +41,11 @@ class MemoryStorage:
         self._writes = 0
 
     def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:  # noqa: ARG002
-        """One request and its answer."""
+        """Makes one request and returns its answer."""
         return effect()
 
     def calls_of[T](self, kind: str, names: Sequence[str], effect: Callable[[str], T]) -> list[T]:
-        """Several requests, which Blob Storage gets at the same time."""
+        """Makes several requests that Blob Storage receives at the same time."""
         return [self.call(kind, name, lambda name=name: effect(name)) for name in names]  # type: ignore[misc]
 
     def read(self, name: str) -> Blob | None:
@@ -129,7 +130,7 @@ class MemoryStorage:
         return BlobInfo(name, len(blob.data or b""), metadata, visible=blob.data is not None)
 
     def _with_directories(self, files: dict[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
-        """The metadata of these files, by name, and that of their directories if listings show them."""
+        """Returns the metadata of these files by name, and of their directories if listings show them."""
         if not self.hierarchical:
             return files
         directories = {
@@ -140,7 +141,7 @@ class MemoryStorage:
         return {directory: {"hdi_isfolder": "true"} for directory in directories} | files
 
     def _place(self, name: str) -> list[str]:
-        """Where a name stands in a listing."""
+        """Returns the sort key of a name in a listing."""
         return name.split("/") if self.hierarchical else [name]
 
     def part(self, name: str, offset: int, length: int) -> bytes:
@@ -166,11 +167,11 @@ class MemoryStorage:
         self.call("put output", name, effect)
 
     def visible(self, name: str) -> bool:
-        """Whether a reader sees it."""
+        """Whether readers see the file."""
         return name in self.output and self.output[name].data is not None
 
     def remove_output(self, name: str) -> None:
-        """What a lifecycle rule or compaction does: the blob and its uncommitted blocks are gone."""
+        """Deletes a blob and its uncommitted blocks, like a lifecycle rule or compaction."""
         self.output.pop(name, None)
 
     def _put(self, name: str, data: bytes) -> str:
@@ -180,7 +181,7 @@ class MemoryStorage:
         return etag
 
     def _remove(self, name: str) -> None:
-        # The blocks of a blob that is not visible stay.
+        # The blocks of an invisible blob stay.
         if self.visible(name):
             del self.output[name]
 
@@ -219,3 +220,13 @@ class CountingStorage(MemoryStorage):
         """See MemoryStorage."""
         self.calls[kind] += 1
         return super().call(kind, name, effect)
+
+
+@dataclass(frozen=True)
+class StillHub:
+    """A hub that gives the same answer each time, or none. Implements `shared.protocol.hub.Hub`."""
+
+    state: HubState | None = None
+
+    def ask(self) -> HubState | None:
+        return self.state

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import mirror
+
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = [ROOT / "function_app.py", *sorted((ROOT / "shared").rglob("*.py"))]
 ALL = [*PROGRAM, *sorted((ROOT / "local").rglob("*.py"))]
@@ -207,6 +209,19 @@ def test_a_module_has_a_docstring_and_is_not_long(path: Path) -> None:
     assert purpose(path).rstrip("`").endswith((".", ":")), "expected a sentence as the first line"
     assert len(text.splitlines()) <= 300
     assert path.stem not in {"utils", "helpers", "common", "manager", "misc"}
+
+
+@pytest.mark.parametrize("module", mirror.MODULES)
+def test_each_module_has_its_test_file_or_one_exception(module: str) -> None:
+    own = (ROOT / "tests" / mirror.MODULES[module]).exists()
+    assert own + mirror.EXCEPTIONS.count(module) == 1, (
+        "expected one test file: name it like the module, or list the module once in tests/mirror.py"
+    )
+
+
+def test_exceptions_name_modules_and_test_files_that_exist() -> None:
+    assert set(mirror.EXCEPTIONS) <= mirror.MODULES.keys()
+    assert not [path for path in mirror.TESTED_IN if not (ROOT / path).exists()]
 
 
 def test_the_trigger_file_has_no_logic() -> None:

@@ -1,21 +1,22 @@
 """Azurite, Microsoft's Blob Storage emulator, as a context manager.
 
 It is started from the npm package that `package-lock.json` pins. Without a folder, stopping or killing it
-deletes all blobs; with a folder, the next start on the same port and folder finds them. It does not support
-versioning, undelete, copying from a URL, or hierarchical namespaces.
+deletes all blobs; with a folder, the next start on the same port and folder finds them. It saves its index
+every five seconds, so `kill()` loses what it acknowledged later, even with a folder. Azure guarantees the
+opposite, so tests of outages must use `stop()`. It does not support versioning, undelete, copying from a URL,
+or hierarchical namespaces.
 """
 
 import os
 import select
 import signal
 import socket
-import subprocess
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from local.emulators import child
+from local.emulators.child import Child, ChildProcess
 
 ACCOUNT = "devstoreaccount1"
 # Public and the same everywhere: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
@@ -35,7 +36,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class Azurite:
+class Azurite(ChildProcess):
     """One Azurite process: `with Azurite() as azurite: azurite.connection_string`.
 
     Args:
@@ -49,7 +50,6 @@ class Azurite:
         self.folder = folder
         self._takes_any_port = port == 0
         self._start_timeout = start_timeout
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -62,13 +62,6 @@ class Azurite:
         return (
             f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={self.url};"
         )
-
-    @property
-    def pid(self) -> int:
-        """The process id; raises `AzuriteError` when it is not running."""
-        if self._process is None:
-            raise AzuriteError("Azurite is not running: call start()")
-        return self._process.pid
 
     def start(self) -> Self:
         """Starts the process, on the same port and folder as before, and waits until it answers."""
@@ -87,7 +80,7 @@ class Azurite:
         self._takes_any_port = False
         return self
 
-    def _listening_process(self) -> subprocess.Popen[bytes]:
+    def _listening_process(self) -> Child:
         if not PROGRAM.exists():
             raise AzuriteError(f"{PROGRAM} is missing: run `npm ci` in the repository")
         where = ["--location", str(self.folder)] if self.folder else ["--inMemoryPersistence"]
@@ -110,7 +103,7 @@ class Azurite:
             )
         return process
 
-    def _words_at_start(self, process: subprocess.Popen[bytes]) -> str:
+    def _words_at_start(self, process: Child) -> str:
         assert process.stdout is not None
         said = ""
         deadline = time.monotonic() + self._start_timeout
@@ -121,28 +114,3 @@ class Azurite:
                     break
                 said += piece.decode(errors="replace")
         return said
-
-    def stop(self) -> None:
-        """Stops the process gracefully (SIGTERM), which writes a folder's index. Can be called twice."""
-        self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """Kills the process (SIGKILL). Can be called twice.
-
-        Azurite saves its index every five seconds. Later writes are lost, even with a folder.
-        Azure guarantees the opposite, so tests of outages must use `stop()`.
-        """
-        self._end(signal.SIGKILL)
-
-    def _end(self, how: signal.Signals) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            child.end(process, how)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()

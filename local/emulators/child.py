@@ -5,8 +5,8 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import IO
+from types import FrameType, TracebackType
+from typing import IO, Self
 
 PATIENCE = 60.0
 """Seconds that a child may take to exit gracefully. If killed earlier, it loses unsaved data."""
@@ -88,6 +88,43 @@ def ended(process: Child) -> None:
         if pipe is not None:
             pipe.close()
     _running.discard(process)
+
+
+class ChildProcess:
+    """A child process that a with block starts and stops. A subclass defines how it starts."""
+
+    _process: Child | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id. Raises RuntimeError if the process is not running."""
+        if self._process is None:
+            raise RuntimeError("the process is not running: call start()")
+        return self._process.pid
+
+    def start(self) -> Self:
+        """Starts the process and waits until it is ready."""
+        raise NotImplementedError
+
+    def stop(self) -> int:
+        """Ends the process gracefully (SIGTERM) and returns its exit status; 0 if it is not running."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Ends the process like a crash (SIGKILL). Does nothing if it is not running."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> int:
+        process, self._process = self._process, None
+        return end(process, number) if process else 0
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
 
 
 def end_all() -> None:

@@ -158,10 +158,9 @@ def columns(
     """
     with _damage(file), parquet.damage():
         opened = parquet.opened(_opened(storage, file))
-        there = [name for name in names if name in opened.schema_arrow.names]
         for number in range(opened.num_row_groups):
             if wanted(opened.metadata.row_group(number)):
-                yield opened.read_row_group(number, columns=there)
+                yield opened.read_row_group(number, columns=list(names))
 
 
 @contextmanager

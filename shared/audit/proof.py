@@ -6,7 +6,7 @@ from itertools import pairwise
 from shared.audit.chain import Tail, unaltered, unbroken
 from shared.audit.evidence import Commit, Finding, Level, refuted
 from shared.input.envelope import Reason, is_archive, is_of_hub
-from shared.intervals import intervals, size
+from shared.intervals import intervals, total
 from shared.protocol.commit_metadata import CommitMetadata
 from shared.protocol.ledger import Ledger
 
@@ -71,7 +71,7 @@ def _balance(ledger: Ledger) -> Iterator[Finding]:
             f" + {counts.skipped} skipped",
         )
     lives = [*ledger.past, ledger.incarnation]
-    taken = sum((life.next or 0) - size(life.gaps) for life in lives)
+    taken = sum((life.next or 0) - total(life.gaps) for life in lives)
     # Quarantined envelopes may belong to a hub of which nothing else was committed.
     if lives[0].number == 0 and not 0 <= counts.envelopes - taken <= counts.rejected.get(STALE, 0):
         yield refuted(
@@ -225,12 +225,12 @@ def _noted(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Find
             yield Finding(
                 Level.NOTE,
                 "gaps",
-                f"{size(life.gaps)} sequence numbers of incarnation {life.number} never arrived: "
+                f"{total(life.gaps)} sequence numbers of incarnation {life.number} never arrived: "
                 f"{spans}{more}",
             )
     if since < 1:
         shown = sum(
-            size(intervals(one.metadata.sequences)) for one in chain if one.metadata.verdict != "lost"
+            total(intervals(one.metadata.sequences)) for one in chain if one.metadata.verdict != "lost"
         )
         hidden = ledger.counts.envelopes - shown
         if hidden > 0:

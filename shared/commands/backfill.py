@@ -8,7 +8,7 @@ from typing import Any
 from shared.audit.audit import OK, WRONG
 from shared.backfill.backfill import Backfill, Backfilled, Choice
 from shared.commands import console
-from shared.commands.base import SETTINGS, command, configured, connect, moment, new_id, now, say_json
+from shared.commands.base import SETTINGS, add_range, command, configured, connect, new_id, now, say_json
 from shared.commands.console import RED, YELLOW, paint, say
 from shared.commands.documents import BackfillDocument
 from shared.policies import ExportPolicy, FinishPolicy
@@ -61,15 +61,10 @@ def declare(commands: Any) -> None:
         metavar="CONTAINER",
         help="a container of the output account, or the URL of another one (read with your sign-in or a SAS)",
     )
-    parser.add_argument(
-        "--since",
-        type=moment,
-        default=0,
-        metavar="TIME",
-        help="only hours that began at this time or later: 30d, 2026-11-20",
-    )
-    parser.add_argument(
-        "--until", type=moment, default=1 << 62, metavar="TIME", help="only hours that ended by this time"
+    add_range(
+        parser,
+        "only hours that began at this time or later: 30d, 2026-11-20",
+        "only hours that ended by this time",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="report what would be exported, and export nothing"

@@ -45,6 +45,12 @@ def command(
     return parser
 
 
+def add_range(parser: argparse.ArgumentParser, since: str, until: str) -> None:
+    """Adds --since and --until with these help texts: µs since 1970 UTC, by default all times."""
+    parser.add_argument("--since", type=moment, default=0, metavar="TIME", help=since)
+    parser.add_argument("--until", type=moment, default=1 << 62, metavar="TIME", help=until)
+
+
 def configured() -> OperatorSettings:
     """Returns the app's settings. Those of the hub may be missing."""
     return settings.load_as(OperatorSettings)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from shared.audit.listing import Progress
 from shared.commands.missing_files import Exported, exported
@@ -10,7 +9,7 @@ from shared.errors import HubError, LedgerError, PreconditionFailed
 from shared.export.exporter import Exporter
 from shared.input.envelope import HubPartition
 from shared.intervals import Interval, common, difference, merged, total
-from shared.protocol.hub import Fetched, HubState, Position
+from shared.protocol.hub import Fetched, HubReader, Position
 from shared.protocol.ledger import Ledger, Lost
 from shared.protocol.output_changes import with_exported, with_gone
 from shared.protocol.selection import Verdict, verdict_on
@@ -18,16 +17,6 @@ from shared.protocol.storage import Storage
 
 ATTEMPTS = 20
 """Maximum attempts to change a ledger that the app keeps writing."""
-
-
-class HubReader(Protocol):
-    """The hub, read in a separate consumer group, because the host's group allows no second reader."""
-
-    def state(self) -> HubState:
-        """Returns the current state of the hub. Raises HubError."""
-
-    def fetch(self, partition: HubPartition, first: int, last: int) -> list[Fetched]:
-        """Returns the events from one sequence number to another, or the first of them. Raises HubError."""
 
 
 @dataclass(slots=True)

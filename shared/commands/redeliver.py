@@ -11,10 +11,11 @@ from shared.commands import console, missing_events
 from shared.commands.base import SETTINGS, command, connect, new_id, now, partition_named, say_json
 from shared.commands.console import RED, YELLOW, counted, paint, say
 from shared.commands.documents import RedeliverDocument, RedeliverPartition
-from shared.commands.missing_events import HubReader, Redelivered
+from shared.commands.missing_events import Redelivered
 from shared.errors import SettingError
 from shared.export.exporter import Exporter
 from shared.policies import ExportPolicy
+from shared.protocol.hub import HubReader
 from shared.protocol.ownership import Ownership
 from shared.protocol.storage import Storage
 from shared.settings.command_line import OperatorSettings

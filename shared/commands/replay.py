@@ -8,7 +8,7 @@ from typing import Any
 from shared.audit.audit import OK, UNKNOWN
 from shared.commands import console
 from shared.commands import dead_letter_replay as replaying
-from shared.commands.base import SETTINGS, command, configured, connect, moment, new_id, now, say_json
+from shared.commands.base import SETTINGS, add_range, command, configured, connect, new_id, now, say_json
 from shared.commands.console import RED, YELLOW, counted, paint, say
 from shared.commands.dead_letter_replay import Choice
 from shared.commands.documents import ReplayDocument
@@ -58,19 +58,10 @@ def declare(commands: Any) -> None:
         metavar="REASON",
         help=f"only those rejected for this reason, or one of several: {', '.join(Reason)}",
     )
-    parser.add_argument(
-        "--since",
-        type=moment,
-        default=0,
-        metavar="TIME",
-        help="only messages that reached the hub at this time or later: 7d, 2026-11-20",
-    )
-    parser.add_argument(
-        "--until",
-        type=moment,
-        default=1 << 62,
-        metavar="TIME",
-        help="only messages that reached the hub before this time",
+    add_range(
+        parser,
+        "only messages that reached the hub at this time or later: 7d, 2026-11-20",
+        "only messages that reached the hub before this time",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from shared import settings
 from shared.audit.audit import OK, WRONG
@@ -12,7 +12,7 @@ from shared.commands.console import RED, confirmed, counted, paint, say
 from shared.errors import HubError, SettingError
 from shared.input.envelope import HubPartition
 from shared.protocol.checkpoints import Checkpoint, Checkpoints
-from shared.protocol.hub import Fetched, HubState
+from shared.protocol.hub import HubReader, HubState
 from shared.settings.command_line import HubSettings
 
 MORE = """
@@ -26,16 +26,6 @@ EVENT_HUB_OPERATOR_CONSUMER_GROUP, as in the function app.
 Exit status: 0 done, or all checkpoints belong to this hub; 1 a checkpoint needs action, 2 the command
 failed.
 """
-
-
-class HubReader(Protocol):
-    """The hub, read in a separate consumer group."""
-
-    def state(self) -> HubState:
-        """Returns the current state of the hub. Raises HubError."""
-
-    def fetch(self, partition: HubPartition, first: int, last: int) -> list[Fetched]:
-        """Returns the events from one sequence number to another, or the first of them. Raises HubError."""
 
 
 def declare(commands: Any) -> None:

@@ -8,14 +8,13 @@ may send to the hub can send such an event.
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from typing import Protocol
 
 from shared.azure import checkpoints
 from shared.azure.event_hub import EventHub
 from shared.errors import HubError, PreconditionFailed, StorageError
 from shared.input.envelope import HubPartition
 from shared.protocol.checkpoints import Checkpoint, Checkpoints
-from shared.protocol.hub import Fetched, HubState
+from shared.protocol.hub import Fetcher, HubState
 from shared.protocol.ledger import Ledger
 from shared.protocol.storage import Storage
 from shared.settings import Settings
@@ -33,13 +32,6 @@ LOOKED_INTO = 3
 type Alarm = Callable[[str], None]
 
 log = logging.getLogger(__name__)
-
-
-class Fetcher(Protocol):
-    """The hub, read in a separate consumer group."""
-
-    def fetch(self, partition: HubPartition, first: int, last: int) -> list[Fetched]:
-        """Returns the events from one sequence number to another, or the first of them. Raises HubError."""
 
 
 class CheckpointWatch:

@@ -9,6 +9,7 @@ import pyarrow as pa
 from shared.arrays import integers
 from shared.input.envelope import Envelope
 from shared.input.validation import Validated
+from shared.intervals import total
 from shared.policies import ExportPolicy
 from shared.protocol.commit_plan import Measures
 from shared.protocol.incarnation import Incarnation
@@ -43,7 +44,7 @@ def skipped_by(before: Incarnation, after: Incarnation) -> int:
     if before.next is None and before.number == 0:
         return 0
     reached = before.next or 0
-    return sum(last - first + 1 for first, last in after.gaps if first >= reached)
+    return total(gap for gap in after.gaps if gap[0] >= reached)
 
 
 def measures_of(

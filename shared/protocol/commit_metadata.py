@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from shared.intervals import intervals, size
+from shared.intervals import intervals, total
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class CommitMetadata:
     @property
     def envelopes(self) -> int:
         """The number of envelopes that the commit counted."""
-        return 0 if self.verdict == "lost" else size(intervals(self.sequences))
+        return 0 if self.verdict == "lost" else total(intervals(self.sequences))
 
 
 _OF_CONNECTIONS = {

@@ -71,3 +71,17 @@ class Hub(Protocol):
 
     def ask(self) -> HubState | None:
         """Returns its current state, or None if it did not answer."""
+
+
+class Fetcher(Protocol):
+    """The hub, read in a separate consumer group, because the host's group allows no second reader."""
+
+    def fetch(self, partition: HubPartition, first: int, last: int) -> list[Fetched]:
+        """Returns the events from one sequence number to another, or the first of them. Raises HubError."""
+
+
+class HubReader(Fetcher, Protocol):
+    """The same, with the hub's state."""
+
+    def state(self) -> HubState:
+        """Returns the current state of the hub. Raises HubError."""

@@ -11,12 +11,12 @@ from tests.campaigns.faults.campaign import campaign, traffic
 from tests.campaigns.faults.stack import FaultyStack
 
 RECORDS_PER_CONNECTION = 5.7
-"""About: five or so of each connection, bad ones, and other categories."""
+"""Approximate: about five records a connection, bad records, and records of other categories."""
 EXIT_WRONG = 1
 
 
 def main() -> int:
-    """Runs it, and says in its last line what came of it."""
+    """Runs the load and prints the outcome in the last line."""
     parser = argparse.ArgumentParser(prog="make load", description=__doc__)
     parser.add_argument("--records", type=int, default=2_000_000, help="to send, about")
     parser.add_argument("--kills", type=int, default=20, help="of hosts and workers, while it runs")

@@ -1,4 +1,4 @@
-"""`make mutants`: changes places in `shared/`, one at a time, and lists the changes that no test notices.
+"""`make mutants`: changes `shared/` in one place at a time, and lists the changes that no test notices.
 
 It runs in a separate environment (`.venv-mutants`), which has cosmic-ray, and works on a copy of the
 repository. Each mutant runs against the test files nearest to its module, as many as take 20 seconds.
@@ -31,11 +31,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTEST = (str(ROOT / ".venv/bin/python"), "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider")
 MODULES = ("shared",)
 SECONDS = 20.0
-"""CPU seconds that the tests of one mutant take without it."""
+"""CPU seconds that the tests of one mutant may take on the unchanged code."""
 PATIENCE = 300.0
-"""Seconds after which tests are stopped: the mutant made them hang, which counts as noticed."""
+"""Seconds after which tests are stopped: a mutant that makes them hang counts as noticed."""
 FILES = 6
-"""Test files of a module that are tried."""
+"""Maximum number of test files that are tried for a module."""
 SETTLED = ("NumberReplacer", "ReplaceBinaryOperator", "ReplaceComparisonOperator", "ReplaceUnaryOperator")
 
 
@@ -67,7 +67,7 @@ def mutants(module: Path, rng: random.Random) -> Iterator[Mutant]:
 
 
 def tests_of(module: str) -> list[str]:
-    """The test files of a module, the nearest first: its own, those that import it, its package's."""
+    """Returns the test files of a module, nearest first: its own, those that import it, its package's."""
     package, _, name = module.removesuffix(".py").replace("/", ".").rpartition(".")
     pattern = re.compile(
         rf"^\s*(from {re.escape(package)}\.{name} import|from {re.escape(package)} import .*\b{name}\b)",
@@ -94,7 +94,7 @@ def run(folder: Path, tests: Sequence[str], seconds: float) -> tuple[bool, float
     ) as process:
 
         def stop() -> None:
-            """Kills it and the servers that the tests started."""
+            """Kills the process and the servers that the tests started."""
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
 
@@ -127,13 +127,13 @@ class Copies:
 
 
 class Tests:
-    """How long test files take without a mutant."""
+    """Measures how long test files take without a mutant."""
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
 
     def chosen(self, folder: Path, files: Sequence[str]) -> list[str]:
-        """The first of these that fit into `SECONDS`; none that fails as it is."""
+        """Returns the first test files that fit into `SECONDS` and pass on the unchanged code."""
         chosen: list[str] = []
         total = 0.0
         for file in files[:FILES]:
@@ -147,14 +147,14 @@ class Tests:
 
 
 def diff(mutant: Mutant, before: str, after: str) -> str:
-    """The changed lines."""
+    """Returns the changed lines."""
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)
     changed = [line for line in lines if line[:1] in "+-" and line[:3] not in ("+++", "---")]
     return f"{mutant.module}:{mutant.line}: {mutant.operator}\n" + "\n".join(f"    {one}" for one in changed)
 
 
 def main() -> int:
-    """Runs the sample, and prints the survivors and how many there were."""
+    """Runs the sample, and prints the survivors and their number."""
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
     parser.add_argument("modules", nargs="*", default=MODULES, help="files and folders to change")
     parser.add_argument("--count", type=int, default=300, help="how many mutants; 0: all")

@@ -1,24 +1,26 @@
-"""Dead letters lie in a container of their own; those that were written before it existed stay in use."""
+"""Dead letters can have a separate container; those that were written before it existed stay in use."""
 
 import pytest
 
 from local.emulators.azurite import Azurite
-from shared.audit.audit import OK, audit
+from shared.audit.audit import OK
 from shared.azure import blob_storage
 from shared.commands.dead_letter_replay import Choice, replay
 from shared.compaction.compactor import Compactor
 from shared.policies import CompactionPolicy, Connection
 from shared.protocol.storage import Publication
 from shared.tables.websocket_connection_logs import RECORDS
+from tests import audits
 from tests.contracts.test_storage import file
+from tests.records import PARTITION
 from tests.shared.commands.test_dead_letter_replay import mixed
-from tests.shared.exported import PARTITION, Exported, lenient
+from tests.shared.exported import Exported, lenient
 
 LETTER = "_dead_letters/date=2030-03-17/hour=17/a.jsonl.gz"
 
 
 class Both:
-    """The same containers, as they are used before and after dead letters get one of their own."""
+    """The same containers before and after dead letters get a separate one."""
 
     def __init__(self, azurite: Azurite, name: str) -> None:
         connection = Connection(string=azurite.connection_string)
@@ -30,11 +32,11 @@ class Both:
         )
 
     def move(self) -> None:
-        """The setting changes."""
+        """Changes the setting."""
         self.exported.storage = self.after
 
     def names(self) -> tuple[list[str], list[str]]:
-        """Dead letters in the output container, and in their own."""
+        """Returns the dead letters in the output container, and in their own."""
         return self.exported.files("_dead_letters/"), list(self.letters.list_blob_names())
 
 
@@ -44,7 +46,7 @@ def both(azurite: Azurite, unique: str) -> Both:
 
 
 def audited(both: Both) -> int:
-    return audit(both.exported.storage, 0, deep=True, progress=lambda *_: None).status
+    return audits.audited(both.exported.storage).status
 
 
 def test_readers_of_the_output_container_find_no_dead_letter(both: Both) -> None:

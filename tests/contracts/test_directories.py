@@ -6,39 +6,28 @@ from datetime import timedelta
 import pytest
 from azure.storage.blob import BlobServiceClient
 
-from shared.audit.audit import audit
 from shared.commands import acceptance
 from shared.commands.status_data import status
 from shared.compaction.compactor import Compactor
 from shared.connections.timer import Finisher
 from shared.export.exporter import Exporter
-from shared.input.envelope import HubPartition
 from shared.policies import CompactionPolicy, ExportPolicy, FinishPolicy
-from shared.protocol.hub import HubState
 from shared.protocol.storage import LogStorage
 from shared.timeunits import HOUR, SECOND
 from tests import records
+from tests.audits import audited
 from tests.directories import azurite_with_directories
-from tests.memory import MemoryStorage
+from tests.memory import MemoryStorage, StillHub
+from tests.records import EPOCH, PARTITION
 
-BEGAN = 1_900_000_000 * SECOND
-PARTITION = HubPartition("ns.servicebus.windows.net", "hub", "0")
 FINISHING = FinishPolicy(idle=timedelta(hours=1))
 COMPACTING = CompactionPolicy(reach=timedelta(days=1))
-
-
-class NoHub:
-    """Does not answer."""
-
-    @staticmethod
-    def ask() -> HubState | None:
-        return None
 
 
 @pytest.fixture(params=["memory", "azurite"])
 def store(request: pytest.FixtureRequest, unique: str) -> LogStorage:
     if request.param == "memory":
-        return MemoryStorage(lambda: BEGAN, hierarchical=True)
+        return MemoryStorage(lambda: EPOCH, hierarchical=True)
     azurite = request.getfixturevalue("azurite")
     with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
         service.create_container(f"{unique}-state")
@@ -47,7 +36,7 @@ def store(request: pytest.FixtureRequest, unique: str) -> LogStorage:
 
 
 def test_export_finishing_compaction_status_and_audit_work(store: LogStorage) -> None:
-    now = [BEGAN]
+    now = [EPOCH]
     ids = itertools.count(1)
 
     def new_id() -> str:
@@ -58,7 +47,7 @@ def test_export_finishing_compaction_status_and_audit_work(store: LogStorage) ->
         now[0] += SECOND
         record = records.record(now[0], f"c{sequence}")
         exporter.run(PARTITION, [records.envelope(sequence, now[0], record)])
-    timer = Finisher(store, NoHub, FINISHING, lambda: now[0], new_id)
+    timer = Finisher(store, StillHub(), FINISHING, lambda: now[0], new_id)
     for _ in range(4):
         now[0] += HOUR
         assert timer.run(50).alarms == []
@@ -68,5 +57,5 @@ def test_export_finishing_compaction_status_and_audit_work(store: LogStorage) ->
     assert Compactor(store, COMPACTING, lambda: now[0], new_id).run(100).alarms == []
     assert acceptance.blocked(store) == []
     assert [one.partition for one in status(store, FINISHING, None, now[0]).partitions] == [str(PARTITION)]
-    report = audit(store, 0, deep=True, progress=lambda *_: None)
+    report = audited(store)
     assert (report.status, [one.findings for one in report.partitions]) == (0, [[]])

@@ -1,6 +1,6 @@
-"""Whatever storage does from any request on, a run ends in its time, and the next one makes all good.
+"""Whatever storage does from any request on, a run ends in time, and the next run repairs everything.
 
-Each case has containers and a proxy of its own; they run at the same time, as they do little but wait.
+Each case has separate containers and a proxy. The cases run at the same time, because they mostly wait.
 """
 
 import itertools
@@ -23,43 +23,34 @@ from shared.compaction.compactor import Compactor
 from shared.connections.timer import Finisher
 from shared.errors import PlanningBroke, StorageError
 from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
 from shared.policies import CompactionPolicy, Connection, ExportPolicy, FinishPolicy, StorageTimeouts
-from shared.protocol.hub import HubState
 from shared.protocol.storage import LogStorage
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR, SECOND
 from tests import records
 from tests.campaigns.faults.proxy import DRIP, LATE, STALLED, Proxy
 from tests.effort import FULL, some
+from tests.memory import StillHub
+from tests.records import EPOCH, PARTITION
 
-BEGAN = 1_900_000_000 * SECOND
-PARTITION = HubPartition("ns", "hub", "0")
 TIMEOUTS = StorageTimeouts(attempt=0.3, call=0.8, backoff=0.05)
 CALM = StorageTimeouts()
 LIMIT = 1.5
 """Seconds that a run may take."""
 SLACK = 10
-"""Seconds more that a busy machine is given. Without deadlines, a run takes minutes."""
+"""Additional seconds for a busy machine. Without deadlines, a run takes minutes."""
 FAULTS = ("503", STALLED, LATE, DRIP, "reset")
 TIMER_FAULTS = ("503", DRIP)
 AT_ONCE = 16
 
 
-class NoHub:
-    """Does not answer."""
-
-    @staticmethod
-    def ask() -> HubState | None:
-        return None
-
-
 class Account:
-    """Containers, reached directly or through a proxy that does something to each request from one on."""
+    """Containers, reached directly or through a proxy that disturbs each request from a certain one on."""
 
     def __init__(self, azurite: Azurite, proxy: Proxy) -> None:
         name = uuid.uuid4().hex
-        self.now = BEGAN
+        self.now = EPOCH
         self.proxy = proxy
         proxy.pace = 0.1
         service = BlobServiceClient.from_connection_string(azurite.connection_string)
@@ -83,7 +74,7 @@ class Account:
 
     def finish(self, through: LogStorage, seconds: float) -> None:
         policy = FinishPolicy(idle=timedelta(hours=1), quiet=timedelta(hours=1))
-        Finisher(through, NoHub, policy, lambda: self.now, new_id, seconds).run(50)
+        Finisher(through, StillHub(), policy, lambda: self.now, new_id, seconds).run(50)
 
     def compact(self, through: LogStorage, seconds: float) -> None:
         Compactor(through, CompactionPolicy(reach=timedelta(days=1)), lambda: self.now, new_id, seconds).run(
@@ -91,7 +82,7 @@ class Account:
         )
 
     def rows(self) -> Counter[tuple[int, int]]:
-        """How often each record is visible, by sequence number and index."""
+        """Counts how often each record is visible, by sequence number and index."""
         found: Counter[tuple[int, int]] = Counter()
         for name in self.output.list_blob_names():
             if RECORDS.name in name and "_dead_letters" not in name:
@@ -103,8 +94,8 @@ class Account:
 
 
 def envelope(sequence: int) -> Envelope:
-    found = [records.record(BEGAN - index * HOUR, f"c{sequence}-{index}") for index in range(2)]
-    return records.envelope(sequence, BEGAN + sequence, *found)
+    found = [records.record(EPOCH - index * HOUR, f"c{sequence}-{index}") for index in range(2)]
+    return records.envelope(sequence, EPOCH + sequence, *found)
 
 
 def new_id() -> str:
@@ -139,10 +130,10 @@ RUNS: dict[str, tuple[Callable[[Account], None], Callable[[Account, LogStorage, 
     "finish_connections": (committed_twice, Account.finish, 15),
     "compact_logs": (finished, Account.compact, 15),
 }
-"""What goes before, what is done, and the least number of requests that it makes."""
+"""The preparation, the action, and the minimum number of requests that the action makes."""
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # calls that were abandoned
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # abandoned calls
 @pytest.mark.parametrize("what", RUNS)
 def test_a_run_ends_in_its_time_whatever_storage_does(azurite: Azurite, what: str) -> None:
     before, run, least = RUNS[what]
@@ -169,7 +160,7 @@ def test_a_run_ends_in_its_time_whatever_storage_does(azurite: Azurite, what: st
             error = None
             try:
                 run(to, to.faulty, LIMIT)
-            except (StorageError, PlanningBroke) as raised:  # on a busy machine, planning takes long
+            except (StorageError, PlanningBroke) as raised:  # planning takes long on a busy machine
                 error = raised
             took = monotonic() - began
             to.proxy.calm()

@@ -1,4 +1,4 @@
-"""The storage in memory, which the simulation runs on, and Azurite do the same, directories or not."""
+"""The storage in memory, which the simulation uses, behaves like Azurite, with and without directories."""
 
 import uuid
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A stack of stand-ins for a test: Azurite, the broker, and hosts on demand."""
+"""A local stack for a test: Azurite, the Event Hubs emulator, and hosts on demand."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +10,6 @@ from local.stack import Stack
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
-    """Running, with a hub of four partitions."""
+    """A running stack whose hub has four partitions."""
     with Stack(tmp_path / "stack") as running:
         yield running

@@ -4,13 +4,13 @@ import time
 import uuid
 
 from local.stack import OUTPUT, STATE, Stack
-from shared.audit.audit import audit
 from shared.azure import blob_storage
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
 from shared.policies import Connection, ExportPolicy
 from shared.tables.websocket_connection_logs import RECORDS
 from tests import records
+from tests.audits import audited
 
 HOURS = 3 * 3600 * 1_000_000
 
@@ -35,7 +35,7 @@ def test_the_host_compacts_a_past_hour(stack: Stack) -> None:
     names = [name.rpartition("/")[2] for name in stack.files(f"parquet/{RECORDS.name}/")]
     assert [name.startswith("compacted-") for name in names] == [True], names
     assert stack.table(RECORDS.name).num_rows == before
-    report = audit(store, 0, deep=True, progress=lambda *_: None)
+    report = audited(store)
     assert report.status == 0, report
 
 

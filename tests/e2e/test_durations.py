@@ -1,4 +1,4 @@
-"""Connections that spread over partitions and come again get their exact duration, in the whole stack."""
+"""Connections spread over partitions and delivered repeatedly get exact durations in the whole stack."""
 
 import pytest
 

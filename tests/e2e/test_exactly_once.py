@@ -75,7 +75,7 @@ def test_two_hosts_share_the_partitions_and_a_killed_worker_loses_nothing(stack:
 def test_storage_that_is_gone_for_a_while_costs_nothing_but_time(stack: Stack) -> None:
     one = traffic(3)
     host = stack.host()
-    # A host whose listener did not start ends, and rightly.
+    # A host whose listener did not start is right to exit.
     host.wait_for("claimed", 4)
     stack.azurite.stop()
     expected = deliver(stack, one)
@@ -151,7 +151,7 @@ def test_a_hub_that_is_deleted_under_a_running_host_loses_no_event(stack: Stack)
 
 
 def redelivered(stack: Stack) -> None:
-    """What the command does."""
+    """Runs the command."""
     storage = Connection(string=stack.azurite.connection_string)
     redeliver(
         blob_storage.connect(storage, storage, STATE, OUTPUT, dead_letter_container=REJECTED),

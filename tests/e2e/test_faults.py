@@ -1,4 +1,4 @@
-"""A short campaign: hosts and workers killed, storage stopped and failing, connections cut, all at once."""
+"""A short campaign that kills hosts and workers, stops storage and cuts connections, all at once."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Readers of Parquet in several languages give every value of small and compacted files of both tables."""
+"""Parquet readers in several languages read every value of small and compacted files of both tables."""
 
 import io
 import math
@@ -89,7 +89,7 @@ READERS: dict[str, Callable[[Path], Rows]] = {
 
 
 def values(rows: Rows, table: Table) -> list[tuple[Any, ...]]:
-    """The declared columns, in a form that all languages have: times in ms since 1970, no value as None."""
+    """The declared columns in a form that all languages have: times in ms since 1970, None for null."""
     return sorted(
         (
             tuple(
@@ -113,7 +113,7 @@ def _value(value: Any, *, is_time: bool) -> Any:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Path]:
-    """One file of each table, as exported and as compacted."""
+    """One exported and one compacted file of each table."""
     folder = tmp_path_factory.mktemp("parquet")
     found = {}
     for kind, storage in zip(("small", "compacted"), made(), strict=True):

@@ -1,9 +1,9 @@
-"""The readers that users have see the exported folders as the docs say, and agree on the rows."""
+"""The readers that the documentation shows work on exported folders, and agree on the rows."""
 
 import os
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from shared.tables.registry import TABLES, categories
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR
 from tests.documents import Block, blocks
-from tests.memory import MemoryStorage
+from tests.memory import MemoryStorage, StillHub
 
 SNIPPETS = [
     (one.about.splitlines()[-1], one.code)
@@ -40,16 +40,6 @@ NOW = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def traffic() -> Traffic:
     return generate(1, 800, NOW - timedelta(hours=26), NOW, exported=CATEGORIES)
-
-
-class Drained:
-    """A hub that has nothing new."""
-
-    def __init__(self, positions: Mapping[HubPartition, Position]) -> None:
-        self.positions = positions
-
-    def ask(self) -> HubState:
-        return HubState(0, self.positions)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +69,7 @@ def output(traffic: Traffic, tmp_path_factory: pytest.TempPathFactory) -> Path:
     later = now + 48 * HOUR
     finisher = Finisher(
         storage,
-        Drained(positions),
+        StillHub(HubState(0, positions)),
         FinishPolicy(idle=timedelta(hours=1)),
         lambda: later,
         lambda: uuid.uuid4().hex,
@@ -92,7 +82,7 @@ def output(traffic: Traffic, tmp_path_factory: pytest.TempPathFactory) -> Path:
         target.write_bytes(blob.data or b"")
     for table in [*folder.glob("*/ApiManagement*"), folder / "_dead_letters"]:
         for stranger in ("_delta_log/00.checkpoint.parquet", "_delta_log/00.json", "notes/x.jsonl.gz"):
-            # PyArrow and pandas take a folder, and skip what begins with an underscore alone.
+            # PyArrow and pandas read a whole folder, and skip only names that begin with an underscore.
             if stranger.startswith("_") or table.parent.name != "parquet":
                 (table / stranger).parent.mkdir(parents=True, exist_ok=True)
                 (table / stranger).write_bytes(b"not data")
@@ -136,7 +126,7 @@ def test_a_documented_query_finds_something(query: Block) -> None:
         for table in TABLES.values():
             if table.join:
                 database.execute(join_views.duckdb(table, table.join))
-        # Not as Python objects: for times, DuckDB would need one more package.
+        # Not as Python objects: DuckDB would need another package for times.
         found = database.sql(query.code).to_arrow_table()
     assert found.num_rows
     assert found.num_columns > 1

@@ -1,4 +1,4 @@
-"""What the whole stack reports of traffic is what became of it."""
+"""The telemetry of the whole stack agrees with the output."""
 
 import base64
 import time
@@ -59,8 +59,8 @@ def commit_lines(collector: Collector) -> list[dict[str, Any]]:
 
 
 def wait_until_told(collector: Collector, envelopes: int) -> None:
-    """All that there is to tell of the commits of so many envelopes, by a host that goes on to export."""
-    # Of a commit, its line comes last. An export may have begun before that, and the next one has not.
+    """Waits for the telemetry about the commits of this many envelopes, from a host that keeps exporting."""
+    # A commit's log line comes last: an export of metrics may have begun before it, but not the next one.
     wait(lambda: sum(line["envelopes"] for line in commit_lines(collector)) == envelopes)
     exports = collector.exports
     wait(lambda: collector.exports >= exports + 2)
@@ -103,7 +103,7 @@ def test_every_count_is_the_truth_and_what_comes_again_counts_as_duplicates(
         for container in (OUTPUT, REJECTED)
         for blob in stack.container(container).list_blobs()
         if CONNECTIONS.name not in blob.name
-        and blob.name.rpartition("/")[2][0] != "_"  # not what the timer writes
+        and blob.name.rpartition("/")[2][0] != "_"  # without the timer's writes
     ]
     assert total("files") == len(files)
     assert total("bytes.out") == sum(blob.size for blob in files)
@@ -170,7 +170,7 @@ def test_the_timer_reports_every_connection_and_how_far_each_partition_is(
 def test_a_failure_of_each_function_is_counted_and_logged_with_its_cause(
     stack: Stack, collector: Collector
 ) -> None:
-    # Storage refuses: the account has another key. The host's checkpoints have a connection of their own.
+    # Storage rejects the key. The host's checkpoints use a separate connection.
     wrong = base64.b64encode(b"x" * 64).decode()
     stack._settings["OutputStorage"] = stack.azurite.connection_string.replace(KEY, wrong)
     host = stack.host()
@@ -191,6 +191,6 @@ def test_a_failure_of_each_function_is_counted_and_logged_with_its_cause(
 
 
 def failed(collector: Collector, function: str) -> bool:
-    """Whether the collector has a failure of this function, and the log line of it."""
+    """Whether the collector has a failure of this function and its log line."""
     counted = collector.total("websocketlogs.failures", f"function={function}") >= 1
     return counted and any(one.startswith(f"{function} failed: ") for one in collector.lines)

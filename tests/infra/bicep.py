@@ -1,6 +1,6 @@
 """Finds and runs Microsoft's Bicep compiler: in BICEP, in PATH, or where `az bicep install` puts it.
 
-With BICEP_REQUIRED=1 it must be there.
+With BICEP_REQUIRED=1, tests fail without it.
 """
 
 import json
@@ -20,7 +20,7 @@ SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 
 @cache
 def compiler() -> Path | None:
-    """The program, if there is one."""
+    """Returns the compiler, if there is one."""
     installed = Path.home() / ".azure" / "bin" / "bicep"  # by `az bicep install`
     for place in (os.environ.get("BICEP"), shutil.which("bicep"), installed):
         if place and Path(place).is_file():
@@ -29,12 +29,12 @@ def compiler() -> Path | None:
 
 
 def bicep(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Runs it; skips the test where there is none."""
+    """Runs the compiler; skips the test if there is none."""
     program = compiler()
     if program is None:
         assert not os.environ.get("BICEP_REQUIRED"), "no Bicep compiler in BICEP, PATH or ~/.azure/bin"
         pytest.skip("THE TEMPLATES ARE NOT CHECKED: no Bicep compiler in BICEP, PATH or ~/.azure/bin")
-    # Without ICU; and unpacked into a folder of its own, where a home folder cannot be written.
+    # Without ICU, and with a folder to unpack into, because the home folder may be read-only.
     settings = {"DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1"}
     if not os.access(Path.home(), os.W_OK):
         settings["DOTNET_BUNDLE_EXTRACT_BASE_DIR"] = "/tmp/dotnet"
@@ -50,7 +50,7 @@ def bicep(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 @cache
 def template() -> dict[str, Any]:
-    """What the compiler makes of main.bicep; skips the test where there is none."""
+    """The compiled main.bicep; skips the test without a compiler."""
     done = bicep("build", INFRA / "main.bicep", "--stdout")
     assert (done.returncode, done.stderr) == (0, "")
     made: dict[str, Any] = json.loads(done.stdout)

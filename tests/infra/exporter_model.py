@@ -1,4 +1,4 @@
-"""Models what an exporter reports of made-up traffic: lag by the program's own rules, and counters."""
+"""Models the metrics that an exporter reports about synthetic traffic, with the program's rules for lag."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -13,14 +13,14 @@ from tests.infra.workspace import Metric
 MINUTE = timedelta(minutes=1)
 START = datetime(2026, 11, 2)  # noqa: DTZ001 - KQL's times are UTC and say so nowhere
 TICK = 10
-"""Seconds of a step; commits wait for 64 events or 30 s (host.json)."""
+"""Seconds in a step; commits wait for 64 events or 30 s (host.json)."""
 TIMER_DELAY = 5
-"""Seconds after the full minute at which the timer has asked the hub."""
+"""Seconds after the full minute at which the timer queries the hub."""
 
 type Arrivals = Callable[[int, int], int]
-"""Events that reach a partition in the ten seconds from this second on."""
+"""Returns the events that reach a partition in the ten seconds from this second on."""
 type During = Callable[[int], bool]
-"""Whether something holds in this second."""
+"""Whether a condition holds in this second."""
 
 
 def never(_: int) -> bool:
@@ -29,13 +29,13 @@ def never(_: int) -> bool:
 
 @dataclass(slots=True)
 class Partition:
-    """A partition of the hub, and how far it is committed."""
+    """A partition of the hub and its committed events."""
 
     arrived: int = 0
     last: int = 0
-    """Second in which the newest event arrived."""
+    """The second in which the newest event arrived."""
     waiting: deque[tuple[int, int]] = field(default_factory=deque)
-    """Seconds and numbers of events that are not committed."""
+    """The seconds and numbers of events that are not committed."""
     committed: int = 0
     newest: int = -1
 
@@ -62,7 +62,7 @@ class Partition:
         return done
 
     def lag(self, second: int) -> tuple[int, float]:
-        """Envelopes and seconds, as the timer finds them."""
+        """Returns the lag in envelopes and seconds, as the timer finds it."""
         position = Position(self.arrived - 1, self.last * 1_000_000, empty=self.arrived == 0)
         life = Incarnation(
             next=self.committed or None, newest=self.newest * 1_000_000 if self.committed else -1
@@ -74,7 +74,7 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """An exporter, its traffic, and what goes wrong when."""
+    """An exporter, its traffic, and its faults."""
 
     arrivals: Arrivals
     partitions: int = 2
@@ -86,7 +86,7 @@ class Model:
     compacting: During = lambda _: True
 
     def reports(self, minutes: int) -> Iterator[Metric]:
-        """Of so many minutes from START on."""
+        """Returns the metrics of this many minutes from START on."""
         partitions = [Partition() for _ in range(self.partitions)]
         for minute in range(minutes):
             commits = [0] * self.partitions

@@ -1,6 +1,6 @@
-"""Makes infra/grafana.json, a dashboard for Grafana, of the panels that infra/workbook.json declares.
+"""Makes infra/grafana.json, a dashboard for Grafana, from the panels in infra/workbook.json.
 
-`make schemas` writes it anew; a test compares.
+`make schemas` writes the file; a test compares it.
 """
 
 import json
@@ -12,7 +12,7 @@ INFRA = Path(__file__).resolve().parents[2] / "infra"
 DASHBOARD = INFRA / "grafana.json"
 SOURCE = {"type": "grafana-azure-monitor-datasource", "uid": "${datasource}"}
 WIDTH, HEIGHT = 24, 8
-"""Columns of Grafana's grid, and rows of a panel."""
+"""The columns of Grafana's grid, and the rows of a panel."""
 TIME_FILTER, INTERVAL = "$__timeFilter(TimeGenerated)", "$__interval"
 """Macros of Grafana's data source: the chosen time, and the width of an interval that fits the panel."""
 
@@ -27,7 +27,7 @@ def query(workbook: str, kind: str) -> str:
 
 
 def panel(item: Mapping[str, Any], number: int, x: int, y: int) -> dict[str, Any]:
-    """A panel, at a place of the grid."""
+    """Returns a panel at a position of the grid."""
     content = item["content"]
     kind = "table" if content["visualization"] == "table" else "timeseries"
     style = {"drawStyle": "bars", "fillOpacity": 80, "stacking": {"mode": "normal"}}
@@ -55,7 +55,7 @@ def panel(item: Mapping[str, Any], number: int, x: int, y: int) -> dict[str, Any
 
 
 def dashboard(workbook: Mapping[str, Any]) -> dict[str, Any]:
-    """The dashboard: a row for each heading, panels from left to right."""
+    """Returns the dashboard: a row for each heading, with panels from left to right."""
     panels: list[dict[str, Any]] = []
     x = y = 0
     for item in workbook["items"]:
@@ -98,7 +98,7 @@ def dashboard(workbook: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def written() -> str:
-    """The file."""
+    """Returns the content of the file."""
     return json.dumps(dashboard(json.loads((INFRA / "workbook.json").read_text())), indent=2) + "\n"
 
 

@@ -1,6 +1,6 @@
-"""Reads what deployments would make, as `bicep snapshot` evaluated it: one file for each scenario.
+"""Reads the resources of deployments as `bicep snapshot` evaluated them: one file for each scenario.
 
-tests/infra/test_bicep.py compares them with the templates, wherever there is a compiler.
+tests/infra/test_bicep.py compares the files with the templates if there is a compiler.
 """
 
 import json
@@ -18,7 +18,7 @@ NAMES = sorted(path.name.removesuffix(".snapshot.json") for path in SCENARIOS.gl
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource that a deployment would make."""
+    """A resource that a deployment would create."""
 
     id: str
     type: str
@@ -32,7 +32,7 @@ class Resource:
 
     @property
     def group(self) -> str:
-        """Subscription and resource group that it is in, or that what it is set on is in."""
+        """The subscription and resource group of the resource, or of the one that it extends."""
         return "/".join(self.id.removeprefix("[extensionResourceId('").split("/")[:5])
 
 
@@ -52,18 +52,18 @@ def the(type_: str, scenario: str = "default", name: str = "") -> Resource:
 
 
 def settings(scenario: str = "default") -> dict[str, str]:
-    """The application settings."""
+    """Returns the application settings."""
     return the("Microsoft.Web/sites/config", scenario).properties
 
 
 def log_rules(scenario: str = "default") -> dict[int, str]:
-    """The query of each log alert rule, by severity."""
+    """Returns the queries of log alert rules by severity."""
     rules = of_type("Microsoft.Insights/scheduledQueryRules", scenario)
     return {one.properties["severity"]: one.properties["criteria"]["allOf"][0]["query"] for one in rules}
 
 
 def strings(value: Any) -> Iterator[str]:
-    """Every string within a value, names included."""
+    """Yields every string in a value, including names."""
     match value:
         case str():
             yield value

@@ -1,4 +1,4 @@
-"""Each alert, run on made-up tables over the deployed query: what fires it, when, and what does not."""
+"""Runs the query of each alert on synthetic tables: what fires it, when, and what does not."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -20,27 +20,27 @@ BEGINS = 150
 """Minutes of ordinary operation before an incident begins."""
 INCIDENT = START + BEGINS * MINUTE
 AFTER = BEGINS * 60
-"""The second in which it begins."""
+"""The second in which the incident begins."""
 
 
 def ordinary(_: int, second: int) -> int:
-    """An event each 20 s."""
+    """One event every 20 s."""
     return int(second % 20 == 0)
 
 
 def hourly(partition: int, second: int) -> int:
-    """One an hour, shortly before the timer: it is found waiting, an hour after the one before."""
+    """One event an hour, shortly before the timer, which finds it waiting an hour after the previous one."""
     return int(second % 3600 == 640 + 60 * partition)
 
 
 def bursts(partition: int, second: int) -> int:
-    """Nothing for hours, then 20,000 in a minute, after which one comes each minute for an hour."""
+    """No events for hours, then 20,000 in a minute, then one a minute for an hour."""
     since = second % (5 * 3600) - 600 * partition
     return 3333 if 0 <= since < 60 else int(0 <= since < 3600 and since % 60 == 0)
 
 
 def busy(partition: int, second: int) -> int:
-    """300 in ten seconds by day, 20 by night."""
+    """300 events in ten seconds by day, 20 by night."""
     return 300 - partition if 8 * 3600 <= second % 86400 < 20 * 3600 else 20
 
 
@@ -49,7 +49,7 @@ def until(second: int) -> Callable[[int], bool]:
 
 
 def each(name: str, value: float, minutes: Iterable[int], **properties: str) -> list[Metric]:
-    """A metric in each of these minutes of the incident."""
+    """Returns a metric in each of these minutes of the incident."""
     return [Metric(INCIDENT + minute * MINUTE, name, value, properties) for minute in minutes]
 
 
@@ -68,7 +68,7 @@ def aged(minutes: Sequence[int]) -> list[Metric]:
 
 
 def silence(service: str, sending: Callable[[int], bool]) -> list[Metric]:
-    """What each run of the timer reports of a service that sends a record a minute while `sending`."""
+    """Returns the timer's metrics of a service that sends a record a minute while `sending`."""
     found, newest = [], 0
     for minute in range(BEGINS + 28 * 60):
         newest = 60 * minute if sending(60 * minute) else newest
@@ -80,9 +80,9 @@ def silence(service: str, sending: Callable[[int], bool]) -> list[Metric]:
 STOPPED = Model(ordinary, exporting=until(AFTER))
 HOST = "A function timeout has occurred. Restarting worker process executing invocationId 'a'"
 
-# What fires each alert: rows of metrics and of log lines.
+# The rows of metrics and log lines that fire each alert.
 FIRES: dict[str, tuple[Reports, list[Line]]] = {
-    # Of a hub that keeps events for 24 hours; the exporter has stopped.
+    # The hub keeps events for 24 hours, and the exporter has stopped.
     "retention": (counted(model=Model(ordinary, exporting=until(AFTER), retention=86400), minutes=1440), []),
     "no-commit": (counted(model=STOPPED), []),
     "timer-silent": (counted(model=Model(ordinary, timer=until(AFTER))), []),
@@ -90,7 +90,7 @@ FIRES: dict[str, tuple[Reports, list[Line]]] = {
     "alarms": (counted(*each("alarms", 1, [1], function="export_logs")), []),
     "integrity": (counted(*each("lost", 2, [1], partition="ns/hub/0")), []),
     "swap-pending": (counted(*aged(range(10, 120, 10)), model=Model(ordinary, compacting=until(AFTER))), []),
-    # 400 events a second, and half of that is exported.
+    # 400 events a second, of which half are exported.
     "lag-envelopes": (counted(model=Model(lambda _, second: 4000 if second >= AFTER else 1)), []),
     "lag-minutes": (counted(model=STOPPED), []),
     "failures": (counted(*each("failures", 1, range(1, 40), function="finish_connections")), []),
@@ -109,7 +109,7 @@ FIRES: dict[str, tuple[Reports, list[Line]]] = {
     "conflicts": (counted(*each("conflicts", 20, range(1, 40), partition="ns/hub/0")), []),
 }
 
-# What looks like it, and must not fire it.
+# Similar rows that must not fire the alert.
 QUIET: dict[str, tuple[Reports, list[Line]]] = {
     # One event a day in the same hub: it is found waiting, and older than the one before.
     "retention": (
@@ -118,7 +118,7 @@ QUIET: dict[str, tuple[Reports, list[Line]]] = {
         ),
         [],
     ),
-    # An outage of 20 minutes, and quiet hours in which nothing is there to commit.
+    # An outage of 20 minutes, and quiet hours without anything to commit.
     "no-commit": (
         counted(model=Model(hourly, exporting=lambda second: not AFTER <= second < AFTER + 1200)),
         [],
@@ -135,10 +135,10 @@ QUIET: dict[str, tuple[Reports, list[Line]]] = {
     "swap-pending": (counted(*aged([10])), []),
     "lag-envelopes": (counted(model=Model(bursts)), []),
     "lag-minutes": (counted(model=Model(hourly)), []),
-    # Storage had nine bad minutes.
+    # Storage failed for nine minutes.
     "failures": (counted(*each("failures", 30, range(1, 10), function="export_logs")), []),
     "timeouts": (counted(), [Line(INCIDENT + MINUTE, "Executed 'Functions.export_logs' (Succeeded)")]),
-    # An old gap that is reported with each commit.
+    # Each commit reports an old gap.
     "gaps-new": (counted(*each("gaps", 40000, range(120), partition="ns/hub/0")), []),
     "rejections": (counted(*each("rejected", 6, range(120), reason="unreadable_envelope")), []),
     "nothing-arrives": (counted(model=Model(hourly), minutes=26 * 60), []),
@@ -150,7 +150,7 @@ QUIET: dict[str, tuple[Reports, list[Line]]] = {
         ],
         [],
     ),
-    # A deployment cut off a run.
+    # A deployment interrupted a run.
     "compaction-silent": (
         counted(model=Model(ordinary, compacting=lambda second: not AFTER <= second < AFTER + 1500)),
         [],
@@ -161,7 +161,7 @@ OF_A_DAY = {"retention", "nothing-arrives", "service-silent"}
 
 
 def rules(alert: str) -> dict[int, str]:
-    """The deployed rule that has this alert."""
+    """Returns the deployed rule of this alert."""
     chosen = TUNED if alert in OF_A_DAY else RULES
     if alert == "retention":  # only its retention, not its threshold
         chosen = {0: TUNED[0].replace("retentionPercent = 50", "retentionPercent = 85")}
@@ -170,10 +170,10 @@ def rules(alert: str) -> dict[int, str]:
 
 @cache
 def fired(alert: str) -> tuple[int, list[Alert]]:
-    """Minutes until its case fires the alert, and the rows that the rule returns then."""
+    """Returns the minutes until the alert fires, and the rows that the rule then returns."""
     reports, lines = FIRES[alert]
     with Workspace(rules(alert), reports(), lines) as workspace:
-        # Of an alert that takes a day, the last hours are enough: it had not fired at their beginning.
+        # If an alert takes a day, the last hours are enough: it did not fire at their beginning.
         start = INCIDENT + timedelta(hours=20 if alert in OF_A_DAY else 0)
         moment = workspace.first(alert, start, start + timedelta(hours=6 if alert in OF_A_DAY else 3))
         assert moment, alert
@@ -207,7 +207,7 @@ def test_an_alert_does_not_fire_for_what_looks_like_it(alert: str) -> None:
 
 
 def test_services_that_are_all_silent_are_one_alert_of_the_hub() -> None:
-    # The second one ends five minutes later, so that its silence crosses the threshold later.
+    # The second service ends five minutes later, so its silence crosses the threshold later.
     metrics = [*silence("apim-1", until(AFTER)), *silence("apim-2", until(AFTER + 300))]
     with Workspace(rules("service-silent"), metrics) as workspace:
         found = [workspace.firing(INCIDENT + timedelta(hours=24, minutes=at)) for at in (-30, 30, 60, 200)]
@@ -228,7 +228,7 @@ def test_a_row_says_alert_subject_value_and_page() -> None:
         (1, "no-commit", "ns/hub/0", page),
         (1, "no-commit", "ns/hub/1", page),
     ]
-    # An event each 20 s waits.
+    # One event every 20 s waits.
     assert {one.value for one in rows} <= {float(n) for n in range(1, 3 * minutes)}
 
 
@@ -247,12 +247,12 @@ def test_an_app_that_is_stopped_is_an_alert() -> None:
 
 
 DAYS = effort(1, 4) / 2
-"""Of each kind of traffic; `make proof` takes a week in all."""
+"""The days of each kind of traffic; `make proof` takes a week in total."""
 
 
 @pytest.mark.parametrize("arrivals", [ordinary, hourly, bursts, busy], ids=lambda one: one.__name__)
 def test_ordinary_quiet_bursty_and_busy_traffic_wakes_nobody(arrivals: Callable[[int, int], int]) -> None:
-    """With a deployment and a short outage of storage in each half day."""
+    """Includes a deployment and a short outage of storage every half day."""
     halves = range(int(2 * DAYS))
     deployed = [43200 * half + 36000 for half in halves]
     failing = [43200 * half + 18000 for half in halves]

@@ -1,4 +1,4 @@
-"""The application settings that a deployment makes, against what the program declares."""
+"""The application settings of a deployment are those that the program declares."""
 
 import re
 from typing import Any
@@ -10,13 +10,13 @@ from tests.infra.snapshots import settings
 # The identity stands in for them. (That of Application Insights is an address: see modules/monitoring.bicep.)
 CONNECTION_STRINGS = {"EventHubConnection", "OutputStorage", "StateStorage", "AzureWebJobsStorage"}
 
-# Unset by default; whoever wants one sets it with the parameter `settings`.
+# Unset by default; the parameter `settings` sets them.
 LEFT_OUT = {
     *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_METRICS_EXPORTER"),
     *("HASH_COLUMNS", "HASH_KEY", "DROP_COLUMNS", "COLUMN_KEYS"),
 }
 
-# Say where things are: the parameter `settings` cannot change them.
+# Locations, which the parameter `settings` cannot change.
 FIXED = re.compile(
     r"EventHubConnection|EVENT_HUB|OutputStorage|StateStorage|AzureWebJobsStorage|.*_CONTAINER|APPLICATIONINSIGHTS"
 )
@@ -24,7 +24,7 @@ FIXED = re.compile(
 # Follows a parameter of the template.
 COMPUTED = {"PARQUET_RETENTION"}
 
-# What the Functions host and Azure's libraries read, and the exporter does not.
+# Read by the Functions host and Azure's libraries, but not by the exporter.
 NOT_OURS = {
     "AzureWebJobsStorage__credential",
     "AzureWebJobsDisableHomepage",
@@ -41,7 +41,7 @@ def test_the_app_has_exactly_the_programs_settings_except_connection_strings() -
 
 def test_the_defaults_are_those_of_the_program() -> None:
     deployed = settings()
-    # What only a deployment can know is an expression here.
+    # Values that only a deployment knows are expressions here.
     given: dict[str, Any] = {
         name: "x" if value.startswith("[") else value for name, value in deployed.items()
     }

@@ -1,4 +1,4 @@
-"""The compiler decides: what it says of the templates, and that the snapshots are what they would deploy."""
+"""The Bicep compiler accepts the templates, and the snapshots are what they would deploy."""
 
 import json
 import re
@@ -29,7 +29,7 @@ def snapshot(parameters: Path, mode: str) -> tuple[int, str]:
 
 
 def with_parameters(folder: Path, text: str) -> Path:
-    """A file of parameters beside a copy of the templates: it names them by a relative path."""
+    """A parameters file beside a copy of the templates, which it names by a relative path."""
     shutil.copytree(INFRA, folder / "infra")
     file = folder / "infra" / "scenario.bicepparam"
     file.write_text(f"using 'main.bicep'\n{text}")
@@ -62,7 +62,7 @@ def test_files_are_formatted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("scenario", NAMES)
 def test_a_snapshot_is_what_the_templates_would_deploy(scenario: str) -> None:
-    """If a change is wanted: see CONTRIBUTING.md."""
+    """If the change is intended, see CONTRIBUTING.md."""
     if scenario == "documented":
         pytest.skip("below")
     status, said = snapshot(SCENARIOS / f"{scenario}.bicepparam", "validate")
@@ -88,7 +88,7 @@ def azd_parameters() -> dict[str, object]:
 
 
 def test_what_azd_gives_is_the_default(tmp_path: Path) -> None:
-    # azd turns the text of a variable into the type that the template declares.
+    # azd converts the text of a variable to the type that the template declares.
     words = {"true", "false"}
     lines = [
         f"param {name} = {value if value in words or str(value).isdigit() else repr(value)}\n"

@@ -1,4 +1,4 @@
-"""checkov, on what the compiler makes of the templates: it cannot parse the language itself."""
+"""checkov finds nothing in the compiled templates; it cannot parse Bicep itself."""
 
 import json
 import subprocess
@@ -12,10 +12,10 @@ from tests.infra.snapshots import ROOT
 
 CHECKOV = ROOT / ".venv-checkov" / "bin" / "checkov"
 
-# What it looked at in all modules. A drop without a cause: something is passed over.
+# The resources that it saw in all modules. If the number drops without a reason, it skips something.
 SEEN = 47
 
-# Checks that do not fit, by the resource whose name in the compiled template begins so.
+# Checks that do not apply, by the beginning of a resource's name in the compiled template.
 SKIPPED = {
     "CKV_AZURE_13": ("Microsoft.Web/sites", "no function listens; settings are no web configuration"),
     "CKV_AZURE_17": ("Microsoft.Web/sites", "no function listens, so there are no clients"),

@@ -1,4 +1,4 @@
-"""What docs/sizing.md says of sizes and costs is what the calculator computes, of what is deployed."""
+"""The sizes and costs in docs/sizing.md are those that the calculator computes for the deployment."""
 
 import json
 import re
@@ -33,7 +33,7 @@ CASES = {
 
 
 def rows(head: str) -> list[list[str]]:
-    """The cells of the table whose first line begins so."""
+    """Returns the cells of the table whose first line begins with this text."""
     table = PAGE[PAGE.index(f"\n{head}") + 1 :].split("\n\n")[0].splitlines()
     return [[cell.strip(" `*") for cell in line.strip("|").split("|")] for line in table[2:]]
 
@@ -117,7 +117,7 @@ def test_the_formulas_count_the_metrics_that_there_are() -> None:
     gauges = [one for one in of_a_partition if one.kind == "gauge" and one.name != "websocketlogs.gaps"]
     formula = LINES["telemetry of the app, GB"][0]
     assert f"({len(gauges)} * P + " in formula
-    # A commit reports fewer: conflicts and their like come rarely.
+    # A commit reports fewer, because conflicts and similar events are rare.
     assert len(of_a_partition) - len(gauges) <= 26
     assert "* 20 " in formula
 

@@ -1,4 +1,4 @@
-"""The hook that azd runs before it makes anything, with stand-ins for az and azd that answer as these do."""
+"""The hook that azd runs before provisioning, with stand-ins for az and azd."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ AZD = '#!/bin/sh\necho "$*" >> "$SAID"\n'
 
 
 def run(folder: Path, **variables: str) -> tuple[int, str, str]:
-    """Exit status, what was said, and what azd was told."""
+    """The exit status, the output, and the calls of azd."""
     for name, text in (("az", AZ), ("azd", AZD)):
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
@@ -79,7 +79,7 @@ def test_azd_runs_the_hook_on_every_system() -> None:
 
 
 def test_both_forms_of_the_hook_ask_and_set_the_same() -> None:
-    # PowerShell is not run by the tests: at least its commands are those of the other one.
+    # The tests do not run PowerShell, but compare its commands with those of the shell script.
     words = (
         "az resource show --ids",
         "az eventhubs namespace list",

@@ -33,7 +33,7 @@ LINES = [line for line in (ROOT / ".funcignore").read_text().splitlines() if lin
 
 
 def test_by_the_rules_of_git_only_what_runs_is_shipped(tmp_path: Path) -> None:
-    """VS Code reads the file so."""
+    """Reads the file like VS Code."""
     for name in SHIPPED | {name for name in LEFT if not name.startswith(".git/")}:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -47,9 +47,9 @@ def test_by_the_rules_of_git_only_what_runs_is_shipped(tmp_path: Path) -> None:
 
 
 def azd_ignores(path: str, *, folder: bool) -> bool:
-    """What github.com/denormal/go-gitignore, which azd packs with, makes of the file: the last match decides.
+    """Reads the file like github.com/denormal/go-gitignore, which azd uses: the last match decides.
 
-    A pattern without a slash in it is matched as a whole, and its `*` matches slashes.
+    A pattern without a slash must match the whole path, and its `*` matches slashes.
     """
     for line in reversed(LINES):
         pattern = line.removeprefix("!").removesuffix("/")
@@ -67,13 +67,13 @@ def azd_ignores(path: str, *, folder: bool) -> bool:
 
 
 def azd_ships(path: str) -> bool:
-    """It asks of each folder on the way, then of the file (cli/azd/pkg/project/project_utils.go)."""
+    """It matches each folder of the path, then the file (cli/azd/pkg/project/project_utils.go)."""
     folders = [parent.as_posix() for parent in Path(path).parents][-2::-1]
     return not any(azd_ignores(one, folder=True) for one in folders) and not azd_ignores(path, folder=False)
 
 
 def core_tools_ship(path: str) -> bool:
-    """`func azure functionapp publish`: whatever an exception names is in (Common/GitIgnoreParser.cs)."""
+    """Reads the file like `func azure functionapp publish`: exceptions win (Common/GitIgnoreParser.cs)."""
 
     def named(lines: list[str]) -> bool:
         patterns = (re.escape(line.removeprefix("/")).replace(r"\*\*", ".+") for line in lines)
@@ -88,7 +88,7 @@ def core_tools_ship(path: str) -> bool:
 
 @pytest.mark.parametrize("ships", [azd_ships, core_tools_ship])
 def test_the_tools_that_deploy_ship_what_runs_and_nothing_else(ships: Callable[[str], bool]) -> None:
-    # To Core Tools an exception wins over all: they ship what Python compiled here, too. It does no harm.
+    # For Core Tools, exceptions win over everything, so they also ship compiled Python, which is harmless.
     left = LEFT - {COMPILED} if ships is core_tools_ship else LEFT
     assert [name for name in sorted(SHIPPED) if not ships(name)] == []
     assert [name for name in sorted(left) if ships(name)] == []

@@ -1,4 +1,4 @@
-"""All KQL of this repository, analyzed by Microsoft's parser: alerts as deployed, workbook, documentation."""
+"""Microsoft's parser accepts all KQL of this repository: alerts, workbook and documentation."""
 
 import json
 import re
@@ -49,12 +49,12 @@ PAGES = {
 }
 QUERIES = {
     **ALERTS,
-    # A parameter of the workbook; Azure puts a time span in its place.
+    # Azure replaces this parameter of the workbook with a time span.
     **{name: panel["query"].replace("{TimeRange:grain}", "1h") for name, panel in PANELS.items()},
     **PAGES,
     **VIEWS,
     **JOINS,
-    # Grafana puts a condition and a time span in place of its macros.
+    # Grafana replaces its macros with a condition and a time span.
     **{
         f"grafana: {one['title']}": one["targets"][0]["azureLogAnalytics"]["query"]
         .replace(grafana.TIME_FILTER, "TimeGenerated > ago(1h)")
@@ -72,7 +72,7 @@ PLATFORM = {"ThrottledRequests", "IncomingBytes", "IncomingMessages"}
 
 
 def analyze(queries: dict[str, str]) -> dict[str, Any]:
-    """Of each query its `problems`, the `columns` that it returns, and the `functions` that it calls."""
+    """Returns each query's `problems`, the `columns` that it returns, and the `functions` that it calls."""
     tables = json.loads((HERE / "tables.json").read_text())
     folder = {"date": "datetime", "hour": "string"}
     externals = {
@@ -173,7 +173,7 @@ def test_a_rule_looks_back_further_than_its_query(scenario: str) -> None:
         for span in re.findall(r"ago\((\w+)\)", query):
             number, unit = re.fullmatch(r"(\d+)([mh])", spans.get(span, span)).groups()  # type: ignore[union-attr]
             assert int(number) * (60 if unit == "h" else 1) <= hours * 60, span
-        # Azure Monitor knows the tables only after data came in: with validation, the first deployment fails.
+        # Azure Monitor knows tables only after the first data: with validation, the first deployment fails.
         assert one.properties["skipQueryValidation"] is True
 
 
@@ -214,7 +214,7 @@ def test_the_alerts_of_the_platform_name_its_metrics() -> None:
     alerts = of_type("Microsoft.Insights/metricAlerts", "everything")
     named = {one.properties["criteria"]["allOf"][0]["metricName"]: one for one in alerts}
     assert set(named) == PLATFORM
-    # 80 % of what the namespace may grow to, in five minutes: 240 s of 300.
+    # 80 % of the namespace's maximum in five minutes: 240 s of 300.
     thresholds = {name: one.properties["criteria"]["allOf"][0]["threshold"] for name, one in named.items()}
     assert thresholds == {
         "ThrottledRequests": 5,

@@ -1,4 +1,4 @@
-"""What a deployment makes, by name and value, as the compiler evaluates it."""
+"""The resources of a deployment have the names and values that the compiler evaluates."""
 
 import ast
 import re
@@ -27,7 +27,7 @@ API_VERSIONS = {
     "Microsoft.Insights/components": "2020-02-02",
     "Microsoft.Insights/diagnosticSettings": "2021-05-01-preview",  # there is no other
     "Microsoft.Insights/metricAlerts": "2018-03-01",
-    # The module uses a preview. This is the newest before it that is none, and has all that the rules need.
+    # The module uses a preview version. This is the newest stable one, and has all that the rules need.
     "Microsoft.Insights/scheduledQueryRules": "2023-12-01",
     "Microsoft.Insights/workbooks": "2023-06-01",  # there is no module
     "Microsoft.ManagedIdentity/userAssignedIdentities": "2024-11-30",
@@ -56,7 +56,7 @@ ROLES = {
     "Storage Blob Data Reader": "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
     "Monitoring Metrics Publisher": "3913510d-42f4-4e42-8a64-420c390055eb",
 }
-# What the app may do, and on what.
+# The roles of the app, and their scopes.
 OF_THE_APP = {
     ("Azure Event Hubs Data Receiver", "/eventhubs/"),
     ("Storage Blob Data Owner", "/storageAccounts/sthost"),
@@ -76,14 +76,14 @@ COMPANY = "44444444-4444-4444-4444-444444444444"
 
 
 def scope(assignment: Resource) -> str:
-    """The resource that a role is given on."""
+    """Returns the resource on which a role is assigned."""
     return assignment.id.removeprefix("[extensionResourceId('").split("/providers/Microsoft.Authorization/")[
         0
     ]
 
 
 def roles(scenario: str, *, of_the_app: bool) -> set[tuple[str, str]]:
-    """Role and the resource it is given on."""
+    """The role and the resource on which it is assigned."""
     names = {id_: name for name, id_ in ROLES.items()}
     return {
         (names[one.properties["roleDefinitionId"].rsplit("/", 1)[1]], scope(one))
@@ -115,7 +115,7 @@ def test_the_scenarios_make_every_type() -> None:
 @pytest.mark.parametrize("scenario", NAMES)
 def test_every_name_can_be_predicted(scenario: str) -> None:
     for one in resources(scenario):
-        # (The suffix of names in Blob Storage is that of the cloud.)
+        # (The suffix of Blob Storage names depends on the cloud.)
         for text in (one.name, one.id.removeprefix("[extensionResourceId(")):
             assert not text.startswith("[") or "environment().suffixes.storage" in text, text
             assert "reference(" not in text
@@ -208,7 +208,7 @@ def test_both_accounts_are_encrypted_with_the_given_key() -> None:
     for account in accounts:
         encryption = account.properties["encryption"]
         assert encryption["keySource"] == "Microsoft.Keyvault"
-        # No version: a rotated key is taken up without a deployment.
+        # Without a version, a rotated key is used without a deployment.
         assert encryption["keyvaultproperties"] == {
             "keyvaulturi": "https://kv-company.vault.azure.net",
             "keyname": "storage",
@@ -249,7 +249,7 @@ def test_every_folder_is_kept_longer_than_a_commit_may_be_open() -> None:
     assert days == {
         "websocket-logs/parquet/": 30,
         "websocket-logs/json/": 10,
-        "websocket-logs/_dead_letters/": 20,  # where older versions put them
+        "websocket-logs/_dead_letters/": 20,  # where older versions placed them
         "websocket-logs-dead-letters/_dead_letters/": 20,
     }
 

@@ -11,15 +11,15 @@ import pyarrow as pa
 from duckdb_kql import to_sql
 
 WALL_CLOCK = "(now() AT TIME ZONE 'UTC')"
-"""What duckdb-kql makes of `now()`."""
+"""The SQL into which duckdb-kql translates `now()`."""
 COLUMNS = {
     "AppMetrics": ("TimeGenerated", "Name", "Sum", "Properties"),
     "AppTraces": ("TimeGenerated", "Message", "AppRoleInstance"),
 }
 LATENCY = timedelta(minutes=2)
-"""How long a row takes to be found: Azure Monitor says 20 s to 3 minutes."""
+"""Seconds until a query finds a row: 20 s to 3 minutes according to Azure Monitor."""
 STEP = timedelta(minutes=5)
-"""How often the rules are evaluated."""
+"""The interval at which rules are evaluated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A row that a rule returns: this alert fires for this subject."""
+    """A row that a rule returns: the alert that fires, and its subject."""
 
     severity: int
     name: str
@@ -53,7 +53,7 @@ class Alert:
 
 
 class Workspace:
-    """Tables with these rows, and rules by severity. A table without rows is not there, as in Azure."""
+    """Tables with these rows, and rules by severity. As in Azure, a table without rows does not exist."""
 
     def __init__(
         self, rules: dict[int, str], metrics: Iterable[Metric] = (), lines: Iterable[Line] = ()
@@ -80,7 +80,7 @@ class Workspace:
         self._database.execute(f"CREATE TABLE all_{table} AS SELECT * FROM everything")
         if "Properties" in columns:
             self._database.execute(f"ALTER TABLE all_{table} ALTER Properties TYPE JSON")
-        # What comes later, or has not arrived yet, is not seen.
+        # Without later rows, and those that have not arrived yet.
         seen = "TimeGenerated <= getvariable('arrived')"
         self._database.execute(f"CREATE VIEW {table} AS SELECT * FROM all_{table} WHERE {seen}")
         del everything
@@ -92,7 +92,7 @@ class Workspace:
         self._database.close()
 
     def firing(self, now: datetime) -> list[Alert]:
-        """The alerts that fire when the rules are evaluated at this moment."""
+        """Returns the alerts that fire when the rules are evaluated at this moment."""
         self._database.execute(f"SET VARIABLE now = TIMESTAMP '{now}'")
         self._database.execute(f"SET VARIABLE arrived = TIMESTAMP '{now - LATENCY}'")
         found = []
@@ -107,7 +107,7 @@ class Workspace:
         return found
 
     def first(self, alert: str, start: datetime, end: datetime) -> datetime | None:
-        """The first evaluation between these moments at which the alert fires."""
+        """Returns the first evaluation between these moments at which the alert fires."""
         now = start
         while now <= end:
             if any(one.name == alert for one in self.firing(now)):

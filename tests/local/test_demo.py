@@ -1,4 +1,4 @@
-"""The demonstration leads on, and leaves nothing behind, whenever it is interrupted."""
+"""The demo shows its commands, and leaves nothing behind whenever it is interrupted."""
 
 import os
 import re
@@ -17,7 +17,7 @@ PATIENCE = 240
 
 
 class Demo:
-    """`make demo` with little traffic, in a folder of its own; everything that it starts bears a mark."""
+    """`make demo` with little traffic in a separate folder; all processes that it starts carry a mark."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.mark = f"DEMO_MARK={uuid.uuid4().hex}"
@@ -33,7 +33,7 @@ class Demo:
         )
 
     def read_until(self, text: str) -> str:
-        """What it prints, up to a line with this text."""
+        """Read its output up to a line with this text."""
         assert self.process.stdout is not None
         lines = []
         for line in self.process.stdout:
@@ -43,7 +43,7 @@ class Demo:
         return "".join(lines)
 
     def wait_until_it_listens(self) -> None:
-        """Before, Python itself starts, and an interruption ends it without a word."""
+        """Earlier, Python itself is starting, and an interruption ends it silently."""
         status = Path(f"/proc/{self.process.pid}/status")
         while True:
             (caught,) = re.findall(r"^SigCgt:\s*(\w+)$", status.read_text(), re.MULTILINE)
@@ -52,17 +52,17 @@ class Demo:
             time.sleep(0.005)
 
     def end(self, number: signal.Signals) -> str:
-        """Interrupt it; the rest of what it prints."""
+        """Interrupt the demo, and return the rest of its output."""
         self.process.send_signal(number)
         return self.process.communicate(timeout=PATIENCE)[0]
 
     def left(self) -> list[str]:
-        """The processes and files that it leaves behind."""
+        """Return the processes and files that it leaves behind."""
         deadline = time.monotonic() + 20
         while found := [*self._processes(), *map(str, self.folder.iterdir())]:
             if time.monotonic() > deadline:
                 break
-            # A worker ends by itself, a moment after its host.
+            # A worker ends by itself a moment after its host.
             time.sleep(0.1)
         return found
 

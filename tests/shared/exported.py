@@ -1,7 +1,7 @@
-"""Containers on Azurite that the real exporter filled, for those who read them."""
+"""Containers on Azurite with real exports, for tests that read them."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
@@ -11,23 +11,24 @@ from azure.storage.blob import BlobProperties, BlobServiceClient, ContainerClien
 
 from local.emulators.azurite import Azurite
 from shared.azure import blob_storage
+from shared.connections.timer import Finisher
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
-from shared.policies import Connection, ExportPolicy
+from shared.policies import Connection, ExportPolicy, FinishPolicy
 from shared.protocol.commit_plan import CommitPlan
 from shared.protocol.ledger import Ledger
 from shared.timeunits import HOUR, SECOND
 from tests import records
+from tests.memory import StillHub
+from tests.records import EPOCH, LATER, PARTITION
 
-EPOCH = 1_900_000_000 * SECOND
-PARTITION = HubPartition("space.servicebus.windows.net", "logs", "0")
 POLICY = ExportPolicy(formats=("parquet", "json"), commit_bytes=2000)
-"""Small commits, so that there are many."""
+"""Small commits, for a large number of them."""
 
 
 @dataclass(frozen=True)
 class Saved:
-    """The blobs of state and output, and the clock: what it takes to have the same containers once more."""
+    """The blobs of state and output, and the clock, from which the same containers can be made again."""
 
     state: list[tuple[BlobProperties, bytes]]
     output: list[tuple[BlobProperties, bytes]]
@@ -35,7 +36,7 @@ class Saved:
 
 
 class Exported:
-    """State and output of an exporter."""
+    """The state and output of an exporter."""
 
     def __init__(self, azurite: Azurite, name: str) -> None:
         self.connection = Connection(string=azurite.connection_string)
@@ -54,7 +55,7 @@ class Exported:
         self._clock = EPOCH + 59 * SECOND
 
     def now(self) -> int:
-        """A second later each time."""
+        """Returns the time, one second later on each call."""
         self._clock += SECOND
         return self._clock
 
@@ -79,7 +80,7 @@ class Exported:
                 )
 
     def exporter(self, policy: ExportPolicy = POLICY) -> Exporter:
-        """That of a new process."""
+        """Returns the exporter of a new process."""
         return Exporter(self.storage, policy, 1 << 24, self.now, lambda: uuid.uuid4().hex)
 
     def export(
@@ -90,6 +91,23 @@ class Exported:
     ) -> list[CommitPlan]:
         return self.exporter(policy).run(partition, envelopes)
 
+    def finish(self, last: int) -> None:
+        """Exports envelopes up to this number by tens, finishes connections, and empties the list."""
+        policy = FinishPolicy(opening=("ConnectionOpened",), closing=(), idle=timedelta(seconds=1))
+        finisher = Finisher(self.storage, StillHub(), policy, self.now, lambda: uuid.uuid4().hex)
+        for first in range(0, last + 1, 10):
+            self.export(envelopes(first, first + 9))
+            assert finisher.run(60).complete
+        self.confirm()
+
+    def confirm(self) -> None:
+        """Writes ledgers that list no files, as the timer does once all are published."""
+        for name in self.storage.names("ledgers/"):
+            blob = self.storage.read(name)
+            assert blob
+            ledger = Ledger.parse(blob.data, name).confirmed("0" * 32, LATER)
+            self.storage.write(name, ledger.dump(), blob.etag)
+
     def files(self, prefix: str = "") -> list[str]:
         return sorted(self.output.list_blob_names(name_starts_with=prefix))
 
@@ -98,7 +116,7 @@ class Exported:
         return data
 
     def overwrite(self, name: str, data: bytes, *, vouched: bool = False) -> None:
-        """Other content under the same name and metadata; `vouched`: with a size and checksum that match."""
+        """Replaces the content and keeps the metadata; `vouched`: with matching size and checksum."""
         blob = self.output.get_blob_client(name)
         metadata = blob.get_blob_properties().metadata
         if vouched:
@@ -120,14 +138,23 @@ class Exported:
         return Ledger.parse(blob.data, "ledger")
 
     def close(self) -> None:
-        """Deletes the containers, too: Azurite takes longer for a request the more blobs it holds."""
+        """Deletes the containers: Azurite becomes slower the more blobs it holds."""
         for container in (self.state, self.output):
             container.delete_container()
         self.service.close()
 
 
+def contents_of(azurite: Azurite, fill: Callable[[Exported], object]) -> Saved:
+    """What `fill` writes into empty containers."""
+    exported = Exported(azurite, uuid.uuid4().hex)
+    fill(exported)
+    contents = exported.save()
+    exported.close()
+    return contents
+
+
 def envelopes(first: int, last: int, size: int = 3) -> list[Envelope]:
-    """Of every seven one is unreadable, one has no records, one has other records, one has a bad one, too."""
+    """Of seven envelopes, one is unreadable, one empty, one of another category, and one has a bad record."""
     return [envelope(sequence, size) for sequence in range(first, last + 1)]
 
 
@@ -152,5 +179,5 @@ def record(sequence: int, index: int, hours: int = 0) -> dict[str, Any]:
 
 
 def lenient(policy: ExportPolicy = POLICY) -> ExportPolicy:
-    """As an operator's changed settings."""
+    """Returns the policy with an operator's changed settings."""
     return replace(policy, max_age=timedelta(days=3650), max_lead=timedelta(days=3650))

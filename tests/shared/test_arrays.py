@@ -1,4 +1,4 @@
-"""What is read from Arrow's buffers is what Arrow says."""
+"""Values read from Arrow's buffers are those that Arrow returns."""
 
 from itertools import groupby
 

@@ -1,4 +1,4 @@
-"""Work that waits ends when its time is up, and says what it waited for."""
+"""Work that waits ends when its time is up, with an error that names what it waited for."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -18,7 +18,7 @@ from shared.compaction.summary import Swapped
 from shared.errors import LedgerMissing, OutcomeUnknown
 from shared.export.commit_telemetry import COMMIT
 from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope, HubPartition, Reason
+from shared.input.envelope import Envelope, Reason
 from shared.invocation import describe, invocation
 from shared.lag import Lag
 from shared.metrics import ATTRIBUTES, METRICS
@@ -31,16 +31,16 @@ from shared.telemetry import TimerRun
 from shared.timeunits import HOUR, SECOND
 from tests import breaking_planner, records
 from tests.memory import WEEK, MemoryStorage
+from tests.records import PARTITION
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "telemetry.md"
-PARTITION = HubPartition("namespace", "hub", "0")
 AT = f"partition={PARTITION}"
 SECRET = "what-only-a-record-says"
 ARRIVED = 1_795_000_000 * SECOND
 NOW = ARRIVED + 30 * SECOND
 
 type Collected = dict[str, float]
-"""Values since they were last asked for, by `name attribute=value …`; of a histogram, its sum."""
+"""Values since the last call, by `name attribute=value …`; for a histogram, its sum."""
 type Collect = Callable[[], Collected]
 
 DECLARED = {metric.name: metric for metric in METRICS}
@@ -54,7 +54,7 @@ SERVICE = (
 
 @pytest.fixture(scope="module", autouse=True)
 def provider() -> None:
-    # A process has one, for good; without a reader of its own nobody else notices it.
+    # A process has one provider permanently; no other test reads it.
     metrics.set_meter_provider(MeterProvider([READER], shutdown_on_exit=False))
 
 
@@ -81,7 +81,7 @@ def collect() -> Collect:
 
 
 class Failing(MemoryStorage):
-    """Storage whose calls of one kind are not answered."""
+    """Storage that loses the answers to one kind of call."""
 
     failing = ""
 

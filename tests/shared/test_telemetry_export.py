@@ -1,4 +1,4 @@
-"""A process of its own for each: telemetry is configured once, for good."""
+"""Telemetry is exported as configured; each test needs a separate process, which configures it once."""
 
 import subprocess
 import sys
@@ -111,7 +111,7 @@ def test_an_endpoint_that_is_gone_does_not_hold_the_program_up() -> None:
 def test_a_flush_sends_what_was_collected_at_once() -> None:
     assert run(f"{CONFIGURE}{REPORT}export.flush(); print('done')") == "done\n"
     with Collector() as collector:
-        # Killed before its end, which would send as well.
+        # Killed before its end, because ending would send telemetry, too.
         code = f"{CONFIGURE}{REPORT}export.flush(); import os; os._exit(0)"
         delta = {"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta"}
         said = run(code, OTEL_EXPORTER_OTLP_ENDPOINT=collector.address, **delta)

@@ -1,4 +1,4 @@
-"""Watches the Delta logs of a world: after every storage call, readers look at them and at the folders."""
+"""Watches the Delta logs of a world: readers check them and the folders after every storage call."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from tests.delta_reader import LogBroken
 
 
 class Watched(Protocol):
-    """What the watch needs of a world."""
+    """The parts of a world that the watch needs."""
 
     now: int
     storage: Any
@@ -29,16 +29,16 @@ class Watched(Protocol):
 
 @dataclass
 class DeltaWatch:
-    """What Delta readers of the world see, and what is wrong with it."""
+    """Collects what Delta readers of the world see, and its errors."""
 
     world: Watched
     keep: int = 0
-    """How long files that were replaced are promised to readers of older snapshots, in µs."""
+    """How long replaced files stay for readers of older snapshots, in µs."""
     retention: int = 0
     """The age at which lifecycle rules delete files, in µs; 0: there is no rule."""
     broken: list[str] = field(default_factory=list)
     may_erase: Callable[[str], bool] = lambda _: False
-    """Whether a row may be gone because of an eraser."""
+    """Whether an eraser may have removed rows."""
     versions: int = 0
     _rows: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _last: dict[str, tuple[int, set[str]]] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class DeltaWatch:
     _cache: dict[bytes, Any] = field(default_factory=dict)
 
     def look(self) -> None:
-        """Called after every storage call that may have changed something."""
+        """Checks the logs; called after every storage call that may have changed something."""
         output = self.world.storage.output
         for name, blob in output.items():
             new = blob.data is not None and name not in self._rows
@@ -111,7 +111,7 @@ class DeltaWatch:
         self._history.pop(folder, None)
 
     def at_rest(self) -> Iterator[str]:
-        """What is wrong once all is done: every row of the folders is in the log."""
+        """Returns the errors at the end: every row of the folders must be in the log."""
         for table in TABLES:
             folder = f"parquet/{table}/"
             names = [
@@ -125,7 +125,7 @@ class DeltaWatch:
                 yield f"the folders have rows that the log lacks, or the other way: {min(rows ^ logged)}"
 
     def _old(self) -> set[str]:
-        """Rows that the log may leave out, because a lifecycle rule is about to delete them."""
+        """Returns rows that the log may leave out, because a lifecycle rule is about to delete them."""
         if not self.retention:
             return set()
         oldest = self.world.now - self.retention + DAY
@@ -138,7 +138,7 @@ class DeltaWatch:
         }
 
     def laws(self) -> Iterator[str]:
-        """All that is wrong, once all is done."""
+        """Returns all errors at the end."""
         yield from self.broken
         yield from self.at_rest()
 
@@ -149,7 +149,7 @@ class DeltaWatch:
 
 
 class OlderCompactor(Compactor):
-    """The compactor of a program that knows no Delta log, until the new one runs on all instances."""
+    """The compactor of an older program without Delta logs, until the new one runs on all instances."""
 
     def _load(self) -> tuple[CompactionState, str | None]:
         state, etag = super()._load()

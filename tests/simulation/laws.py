@@ -12,7 +12,7 @@ from tests.simulation.world import World, is_his
 
 
 def expected(envelope: Envelope, generation: int) -> list[str]:
-    """What a clean run shows of an envelope: a name for each row, and one if anything of it was rejected."""
+    """Returns what a clean run shows of an envelope: a name for each row, and one for its dead letter."""
     dead = f"dead g{generation}-s{envelope.sequence}"
     try:
         records = orjson.loads(envelope.body)["records"]
@@ -24,7 +24,7 @@ def expected(envelope: Envelope, generation: int) -> list[str]:
 
 
 def unlisted(world: World) -> Iterator[str]:
-    """Events of the hub that are not exported, not listed as a gap, and not to be delivered any more."""
+    """Returns events that are neither exported, nor listed as a gap, nor still to be delivered."""
     seen, ledger = world.visible() + world.removed, world.ledger()
     gaps = ledger.incarnation.gaps if ledger else ()
     generation = len(world.hubs) - 1
@@ -35,7 +35,7 @@ def unlisted(world: World) -> Iterator[str]:
 
 
 def broken(world: World) -> Iterator[str]:
-    """The laws that do not hold, in words; nothing when all do."""
+    """Yields descriptions of the laws that are broken."""
     if world.stuck:
         yield world.stuck
         return
@@ -91,7 +91,7 @@ def broken(world: World) -> Iterator[str]:
 
 
 def _not_erased(world: World, seen: Counter[str]) -> Iterator[str]:
-    """What is wrong with the rows that were to be erased; counts them as visible for the other laws."""
+    """Yields errors in the rows to be erased, and counts these as visible for the other laws."""
     for name in sorted(world.his()):
         yield f"was not erased: {name}"
     for name in world.returned:
@@ -106,7 +106,7 @@ def _not_erased(world: World, seen: Counter[str]) -> Iterator[str]:
 
 
 def _mixed_hubs(world: World) -> Iterator[str]:
-    """Incarnations that have records of several hubs."""
+    """Yields incarnations that have records of several hubs."""
     hubs: dict[int, set[str]] = {}
     ledger = world.ledger()
     for name, blob in world.storage.output.items():
@@ -120,6 +120,6 @@ def _mixed_hubs(world: World) -> Iterator[str]:
                 for number in ledger.numbered(of, [(at, at)]) if ledger else (of,):
                     hubs.setdefault(number, set()).add(generation_)
     for number, inside in hubs.items():
-        # A hub that came and went between two runs of the timer cannot be told from the one before.
+        # A hub that existed only between two runs of the timer looks like the previous one.
         if len(inside) > 1 and (not world.options.kept or f"g{len(world.hubs) - 1}" in inside):
             yield f"incarnation {number} has records of several hubs: {sorted(inside)}"

@@ -1,7 +1,7 @@
 """Many partitions: exporters and timers run the real code, and time passes with every storage call.
 
-Every actor is a greenlet that stops at each storage call; the call takes effect some milliseconds of
-simulated time later, in between those of all others. All is decided by one seed.
+Every actor is a greenlet that stops at each storage call. The call takes effect some milliseconds of
+simulated time later, interleaved with the calls of all others. One seed decides everything.
 """
 
 import heapq
@@ -31,31 +31,32 @@ from shared.protocol.hub import HubState, Position
 from shared.protocol.ledger import Ledger
 from shared.timeunits import HOUR, MINUTE, SECOND
 from tests.memory import MemoryStorage
-from tests.simulation.traffic import AHEAD, EPOCH, PARTITIONS, Traffic, make
+from tests.records import EPOCH
+from tests.simulation.traffic import AHEAD, PARTITIONS, Traffic, make
 
 STALENESS = 5 * SECOND
 REMEMBERED = HOUR
 SLOWEST = 60 * SECOND
-"""From the reading of others' starts to the ledger write, at most."""
+"""The maximum time from reading other partitions' starts to the ledger write."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What happens in a world."""
+    """The faults and sizes of a world."""
 
     connections: int = 1000
     idle: int = 24
     """Hours."""
     faults: int = 3
-    """Of a thousand storage calls, how many are lost on their way or have no answer."""
+    """The number of storage calls in a thousand whose request or answer is lost."""
     crashes: int = 2
-    """Of a thousand storage calls, at how many the actor dies."""
+    """The number of storage calls in a thousand at which the actor dies."""
     replays: bool = False
-    """Two operators replay dead letters all the time, not only once at the end."""
+    """Two operators replay dead letters all the time instead of only once at the end."""
 
 
 class NetworkStorage(MemoryStorage):
-    """Every call of an actor waits for its time to come."""
+    """Storage in which every call of an actor waits for its simulated time."""
 
     def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
         parent = getcurrent().parent
@@ -66,7 +67,7 @@ class NetworkStorage(MemoryStorage):
 
 
 class Network:
-    """Four partitions, the exporters that own them, rivals that do so too, and two timers."""
+    """Four partitions, the exporters that own them, rival owners, and two timers."""
 
     def __init__(self, seed: int, options: Options) -> None:
         self.options = options
@@ -114,7 +115,7 @@ class Network:
         return max(envelopes[-1].enqueued for envelopes in self.traffic.envelopes.values())
 
     def run(self) -> None:
-        """Until everything has arrived, and every window has passed."""
+        """Runs until everything has arrived and every window has passed."""
         while self._heap and self._heap[0][0] < self.ends:
             self.now, _, actor = heapq.heappop(self._heap)
             wait = actor.go_on()
@@ -150,7 +151,7 @@ class Network:
         return HubState(created, positions)
 
     def available(self, partition: HubPartition, position: int, until: int) -> list[Envelope]:
-        """What has arrived from this position on. A hub is re-created once the old one is committed."""
+        """Returns the events from this position on. A hub is re-created once the old one is committed."""
         envelopes = self.traffic.envelopes[partition]
         end = int(np.searchsorted(self._arrivals(partition), until, side="right"))
         if partition == PARTITIONS[0] and self.anew is not None and end > self.anew:
@@ -175,7 +176,7 @@ class Network:
         exporter = Exporter(self.storage, policy, 1 << 24, lambda: self.now, self.new_id, STALENESS)
         position = dict(self.checkpoint)
         if rival:
-            # It begins before the checkpoint: all of that comes again.
+            # It starts before the checkpoint, so these events are delivered again.
             position = {partition: max(0, at - self._between(0, 60)) for partition, at in position.items()}
         while True:
             for partition in partitions:
@@ -200,12 +201,12 @@ class Network:
                 self._sleep(self.down[1] - self.now)
             with suppress(StorageError):
                 finisher.run(240)
-            # Both wake at the same moment.
+            # Both wake up at the same time.
             every = (20 if self.now < EPOCH + 16 * HOUR else 90) * MINUTE
             self._sleep(every - self.now % every + self._between(0, 100_000))
 
     def _replay(self) -> None:
-        """Replays now and then, before connections are finished and after they are forgotten."""
+        """Replays occasionally, before connections are finished and after they are forgotten."""
         while True:
             self._sleep(int(self.random.exponential(6 * HOUR)))
             since = EPOCH + self._between(0, 10 * 60) * MINUTE
@@ -230,7 +231,7 @@ class Network:
     def answer(
         self, kind: str, name: str, effect: Callable[[], Any]
     ) -> tuple[Any, StorageError | None] | None:
-        """The outcome of a call; None: its caller dies."""
+        """Returns the outcome of a call; None if its caller dies."""
         self.calls[kind] = self.calls.get(kind, 0) + 1
         lot = int(self.random.integers(0, 1000))
         dies, lost = (
@@ -251,7 +252,7 @@ class Network:
         return None if dies else (None, unclear) if lost else (result, None)
 
     def _committed(self, name: str) -> None:
-        """The law of start times: none later than one that was committed before the bound, none forgotten."""
+        """Checks start times: none is later than one committed before the bound, and none is forgotten."""
         ledger = Ledger.parse(self.storage.state[name].data, name)
         if not ledger.segments or ledger.segments[-1].ordinal != ledger.ordinal:
             return
@@ -275,7 +276,7 @@ class Network:
             before.append(Committed(self.now, first, last, ledger))
 
     def _forgot(self) -> None:
-        """Notes which connections the state table has dropped."""
+        """Records which connections the state table has dropped."""
         current = self.manifest()
         parts = [observations.load(self.storage.state[part.name].data) for part in current.parts]
         kept = np.concatenate([np.empty(0, "S16"), *(state_table.key_of(part) for part in parts)])
@@ -284,9 +285,9 @@ class Network:
         self.clocks.append((self.now, current.clock))
 
     def _still_known(self, key: bytes, before: list["Committed"], bound: int) -> int:
-        """The earliest start that a process may know of a connection which the state table has dropped.
+        """Returns the earliest start that a process may know of a connection that the state table dropped.
 
-        What it learnt before may be known for `REMEMBERED` longer, on the clock of the state table.
+        A process may know earlier starts for `REMEMBERED` longer, by the clock of the state table.
         """
         clock, then = self.forgotten.get(key, (NEVER, Manifest()))
         if clock + REMEMBERED > self.clocks[bisect_right(self.clocks, (bound, NEVER)) - 1][1]:
@@ -295,7 +296,7 @@ class Network:
         return min(after, default=UNKNOWN)
 
     def _told(self, ledger: Ledger) -> dict[bytes, int]:
-        """What a commit told of starts, for one commit in eight."""
+        """Checks the start times that a commit wrote, for one commit in eight."""
         if ledger.ordinal % 8:
             return {}
         told: dict[bytes, int] = {}
@@ -306,7 +307,7 @@ class Network:
                 told |= zip(keys, table["ConnectionStartTime"].cast("int64").to_pylist(), strict=True)
         return told
 
-    # -- what is there -------------------------------------------------------------------------------
+    # -- the outcome ---------------------------------------------------------------------------------
 
     def ledger(self, partition: HubPartition) -> Ledger | None:
         blob = self.storage.state.get(Ledger.name(partition))
@@ -319,13 +320,13 @@ class Network:
         return int(self.random.integers(low, high + 1))
 
     def _interval(self, shortest: int, longest: int) -> tuple[int, int]:
-        """Within the ten hours of traffic; minutes."""
+        """Returns a time within the ten hours of traffic, in minutes."""
         begins = EPOCH + self._between(50, 500) * MINUTE
         return begins, begins + self._between(shortest, longest) * MINUTE
 
 
 class Committed(NamedTuple):
-    """What a commit said of a connection."""
+    """The start times that a commit wrote for a connection."""
 
     time: int
     start: int
@@ -334,7 +335,7 @@ class Committed(NamedTuple):
 
 
 class _Actor:
-    """A process: it advances by one storage call at a time, and restarts when it dies."""
+    """A process that advances by one storage call at a time, and restarts when it dies."""
 
     def __init__(self, name: str, main: Callable[[], None], network: Network) -> None:
         self.name = name
@@ -347,7 +348,7 @@ class _Actor:
         self._call: tuple[str, str, Callable[[], Any]] | None = None
 
     def go_on(self) -> int | None:
-        """Makes the call that waits, and runs on to the next one. The time until then; None: it died."""
+        """Makes the pending call, runs on to the next one, and returns the time until then; None: it died."""
         if self._call is None:
             request = self._green.switch()
         else:
@@ -368,7 +369,7 @@ class _Actor:
 
 
 def replay_letters(network: Network, choice: dead_letter_replay.Choice) -> None:
-    """Puts these dead letters through rules that accept them."""
+    """Replays these dead letters with settings that accept them."""
     policy = ExportPolicy(
         formats=("parquet",), commit_bytes=1 << 20, max_lead=2 * AHEAD * timedelta(microseconds=1)
     )

@@ -35,7 +35,7 @@ COLUMNS = ("Revision", "StartTime", "EndTime", "EventCount", "LastSeen", "Status
 
 
 def written(network: Network) -> dict[Key, dict[str, list[Row]]]:
-    """The rows of every visible file: of each connection, for each CommitId, its revisions in order."""
+    """Returns the rows of all visible files: the ordered revisions by connection and CommitId."""
     tables = [CONNECTIONS.arrow.empty_table()]
     for name, blob in network.storage.output.items():
         if blob.data is not None and f"/{CONNECTIONS.name}/" in name:
@@ -56,7 +56,7 @@ def written(network: Network) -> dict[Key, dict[str, list[Row]]]:
 
 
 def wrong(true: Truth, revisions: Mapping[str, Sequence[Row]]) -> Iterator[str]:
-    """What is wrong with the rows of one connection."""
+    """Yields the errors in the rows of one connection."""
     last = [rows[-1] for rows in revisions.values()]
     if not last:
         yield "missing"
@@ -80,7 +80,7 @@ def wrong(true: Truth, revisions: Mapping[str, Sequence[Row]]) -> Iterator[str]:
 
 
 def broken(network: Network) -> Iterator[str]:
-    """The laws that do not hold, in words."""
+    """Yields descriptions of the laws that are broken."""
     yield from network.too_late[:3]
     yield from network.too_early[:3]
     names = [name for name in network.storage.state if name.startswith("ledgers/")]

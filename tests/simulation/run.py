@@ -1,4 +1,4 @@
-"""Runs one schedule of a world: a while with everything that may go wrong, then to the end without."""
+"""Runs one schedule of a world: first with all faults, then to the end without any."""
 
 import logging
 from collections.abc import Sequence
@@ -9,10 +9,12 @@ from tests.simulation.schedule import Choices, shrink
 from tests.simulation.world import Options, World
 
 ENOUGH = 20_000
+PAGE = 8
+"""Blobs in a page of a listing: so few that other actors run while somebody lists a container."""
 
 
 def run(choices: Choices, options: Options) -> World:
-    """A world after its schedule: faults end, everybody finishes, everything is delivered once more."""
+    """Returns a world after its schedule: faults end, all actors finish, everything is delivered again."""
     world = World(choices, options)
     heard = Heard(world.alarms)
     logging.getLogger("shared.protocol.publishing").addHandler(heard)
@@ -62,7 +64,7 @@ def play(world: World) -> None:
         for _ in range(1 + choices.below(2)):
             world.start_redelivery()
         finish(world)
-        world.start_redelivery()  # two at a time may have broken each other off
+        world.start_redelivery()  # two compactors may have interrupted each other
         finish(world)
         world.unlisted += [f"redelivery left {gaps}" for gaps in world.left_gaps()]
     world.checkpoint = 0
@@ -74,7 +76,7 @@ def play(world: World) -> None:
     if options.compact:
         world.start_compactor()
         finish(world)
-    # A day later all folders are compared with the log, and what was kept for older snapshots goes.
+    # A day later, all folders are compared with the log, and files kept for older snapshots are deleted.
     for _ in range((5 if options.retention else 3) if options.delta else 0):
         world.now += DAY
         world.run_compactor(enabled=not options.keep)
@@ -89,7 +91,7 @@ def play(world: World) -> None:
 
 
 def reach(world: World) -> None:
-    """The timer reaches the hub as it is; then everything is exported, listed as a gap, or still to come."""
+    """Lets the timer reach the hub; each event must be exported, listed as a gap, or still to come."""
     for _ in range(2):
         world.start_timer()
         finish(world)
@@ -100,7 +102,7 @@ def reach(world: World) -> None:
 
 
 def turn(world: World) -> None:
-    """One thing happens: most often, somebody makes the next storage call."""
+    """Takes one step: usually an actor makes its next storage call."""
     choices, options = world.choices, world.options
     lot = choices.below(1000)
     if lot >= 850:
@@ -147,7 +149,7 @@ def turn(world: World) -> None:
 
 
 def finish(world: World) -> None:
-    """All actors run to their end, and late calls arrive, in any order."""
+    """Runs all actors to their end, and delivers late calls, in any order."""
     choices = world.choices
     for _ in range(ENOUGH):
         if world.late and (not world.actors or choices.happens(100)):
@@ -161,7 +163,7 @@ def finish(world: World) -> None:
 
 
 def explain(seed: int, options: Options) -> str | None:
-    """None if all laws hold under the schedule of this seed; else a short schedule that breaks one."""
+    """Returns a short schedule that breaks a law for this seed, or None if all laws hold."""
     world = run(Choices(seed), options)
     if not next(broken(world), None):
         return None

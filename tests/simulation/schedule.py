@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 
 
 class Choices:
-    """Answers every question of a simulation from a list of numbers; past its end, with the first option.
+    """Answers every question of a simulation from a list of numbers, and with the first option past its end.
 
-    The first option is the dullest one: a shorter list, or one with more zeros, is a simpler schedule.
+    The first option is the simplest one, so a shorter list, or one with more zeros, is a simpler schedule.
     """
 
     def __init__(self, seed: int | None = None, taken: Sequence[int] = ()) -> None:
@@ -16,7 +16,7 @@ class Choices:
         self.taken: list[int] = []
 
     def below(self, n: int) -> int:
-        """A number from 0 to n - 1."""
+        """Returns a number from 0 to n - 1."""
         at = len(self.taken)
         if self._random:
             value = self._random.randrange(n)
@@ -26,16 +26,16 @@ class Choices:
         return value
 
     def one[T](self, options: Sequence[T]) -> T:
-        """One of the options."""
+        """Returns one of the options."""
         return options[self.below(len(options))]
 
     def happens(self, per_mille: int) -> bool:
-        """True in so many of a thousand cases; never past the end."""
+        """Returns True in this many of a thousand cases, and never past the end."""
         return self.below(1000) >= 1000 - per_mille
 
 
 def shrink(taken: Sequence[int], fails: Callable[[Sequence[int]], bool], tries: int = 2000) -> list[int]:
-    """A simpler list of choices that still fails: pieces cut out, then single choices made dull."""
+    """Returns a simpler list of choices that still fails, by cutting pieces and zeroing choices."""
     best, left = list(taken), tries
 
     def better(candidate: list[int]) -> bool:

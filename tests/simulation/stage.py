@@ -1,4 +1,4 @@
-"""A stage for schedules written by hand: the real code, and something that happens at a storage call."""
+"""A stage for handwritten schedules: the real code, with an action at a certain storage call."""
 
 import uuid
 from collections import Counter
@@ -20,7 +20,8 @@ from shared.protocol.ledger import Ledger
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import SECOND
 from tests.memory import MemoryStorage
-from tests.shared.exported import EPOCH, PARTITION, envelopes
+from tests.records import EPOCH, PARTITION
+from tests.shared.exported import envelopes
 from tests.simulation.delta import DeltaWatch
 
 FOLDER = f"parquet/{RECORDS.name}/"
@@ -34,7 +35,7 @@ class Crash(BaseException):
 
 
 class HookedStorage(MemoryStorage):
-    """Does something before the next call of a kind whose name has a certain part, once."""
+    """Runs an action once, before the next call of a kind whose name contains a text."""
 
     def __init__(self, now: Callable[[], int], look: Callable[[], None]) -> None:
         super().__init__(now)
@@ -56,10 +57,10 @@ class HookedStorage(MemoryStorage):
 
 @dataclass
 class Stage:
-    """A container, its clock, and readers that look after each call that changes it."""
+    """A container, its clock, and readers that check it after each change."""
 
     keep: int = 0
-    """How long replaced files are promised, µs."""
+    """How long replaced files are kept, in µs."""
     retention: int = 0
     """µs."""
     now: int = EPOCH + 60 * SECOND
@@ -75,11 +76,11 @@ class Stage:
         self.watch.look()
 
     def before(self, kind: str, part: str, action: Callable[[], Any]) -> None:
-        """Does this before the next such call, which then goes on; or kills its process by raising Crash."""
+        """Runs an action before the next such call, which then continues; Crash kills the process."""
         self.storage.hooks.append((kind, part, lambda _: action()))
 
     def instead(self, kind: str, part: str, action: Callable[[Effect], None]) -> None:
-        """The action takes the effect of the next such call, and raises what its sender sees."""
+        """Passes the effect of the next such call to an action, which raises what the caller sees."""
         self.storage.hooks.append((kind, part, action))
 
     def export(self, first: int, last: int) -> None:
@@ -92,11 +93,11 @@ class Stage:
         self.storage.write(name, confirmed.dump(), blob.etag)
 
     def compactor(self, policy: CompactionPolicy) -> Compactor:
-        """That of a process which lives on."""
+        """Returns the compactor of a process that keeps running."""
         return Compactor(self.storage, policy, lambda: self.now, lambda: uuid.uuid4().hex)
 
     def compact(self, policy: CompactionPolicy) -> None:
-        """A run of compact_logs in a process of its own, which may crash or fail."""
+        """Runs compact_logs in a new process, which may crash or fail."""
         with suppress(StorageError, Crash):
             self.compactor(policy).run(600)
 
@@ -105,40 +106,40 @@ class Stage:
         raise Crash
 
     def crash_after_publishing(self) -> None:
-        """The next process that publishes the output of a swap dies before it logs the swap."""
+        """Kills the next process that publishes the output of a swap before it logs the swap."""
         self.before("publish", "compacted-", lambda: self.before("read output", "_delta_log/", self.crash))
 
     def names(self, prefix: str = f"{FOLDER}date=") -> list[str]:
-        """The visible files with names that begin so."""
+        """Returns the visible files whose names begin with this text."""
         return sorted(
             name for name in self.storage.output if name.startswith(prefix) and self.storage.visible(name)
         )
 
     def swap(self) -> Swap:
-        """The one in progress."""
+        """Returns the swap in progress."""
         swap = CompactionState.parse(self.storage.state[swaps.NAME].data).swap
         assert swap
         return swap
 
     def rows(self, name: str) -> Iterator[str]:
-        """What identifies the rows of a visible Parquet file."""
+        """Yields the ids of the rows of a visible Parquet file."""
         data = self.storage.output[name].data
         assert data is not None
         yield from pq.read_table(pa.BufferReader(data), columns=["CorrelationId"])[0].to_pylist()
 
     def visible(self) -> set[str]:
-        """The rows of all visible files."""
+        """Returns the rows of all visible files."""
         return {row for name in self.names() for row in self.rows(name)}
 
     def delete_file(self, name: str) -> None:
-        """Somebody else deletes a file; its rows are gone, unless another one has them, too."""
+        """Deletes a file as another program would; its rows are gone unless another file has them."""
         rows = set(self.rows(name))
         self.storage.remove_output(name)
         self.removed += Counter(rows - self.visible())
         self.deleted.add(name)
 
     def lose_log(self) -> None:
-        """Somebody deletes the log; readers begin anew with the next one."""
+        """Deletes the log; readers start again with the next one."""
         for name in self.names(LOG):
             self.storage.remove_output(name)
         self.watch.forget(FOLDER)

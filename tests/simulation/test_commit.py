@@ -1,4 +1,4 @@
-"""Exactly once holds under every schedule that was tried."""
+"""Every record is exported exactly once under all schedules."""
 
 import pytest
 

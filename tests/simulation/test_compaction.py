@@ -1,16 +1,15 @@
-"""Compaction hides no row and doubles none for good, whatever goes wrong; each of its rules is needed."""
+"""Compaction hides no row, and duplicates none permanently, under all faults; each rule is needed."""
 
 from collections import Counter
 from collections.abc import Callable
 
 import pytest
 
-from shared.audit.audit import audit
 from shared.compaction import swaps
 from shared.compaction.compactor import Compactor
 from shared.compaction.summary import CompactionSummary
 from shared.compaction.swaps import CompactionState
-from tests import memory
+from tests.audits import audited
 from tests.effort import effort, some
 from tests.memory import MemoryStorage
 from tests.simulation.laws import broken
@@ -27,15 +26,8 @@ SCENARIOS = {
     "blocks expire": Options(compact=True, week=True, faults=250),
 }
 SCHEDULES = effort(5, 200)
-PAGE = 8
-"""Blobs in a page of a listing: so few that things happen while somebody lists the container."""
 ENOUGH = 300
 type Patch = Callable[[pytest.MonkeyPatch], None]
-
-
-@pytest.fixture
-def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "PAGE", PAGE)
 
 
 @pytest.mark.usefixtures("short_pages")
@@ -49,7 +41,7 @@ def test_every_row_stays_visible_and_is_there_once_at_rest(options: Options) -> 
 @pytest.mark.parametrize("options", SCENARIOS.values(), ids=SCENARIOS.keys())
 def test_what_it_leaves_is_proven_row_by_row(options: Options) -> None:
     for seed in range(1000, effort(1001, 1040)):
-        report = audit(run(Choices(seed), options).storage, 0, deep=True, progress=lambda *_: None)
+        report = audited(run(Choices(seed), options).storage)
         assert report.status == 0, (seed, [one.findings for one in report.partitions])
 
 

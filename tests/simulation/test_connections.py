@@ -1,4 +1,4 @@
-"""Every record counts once, and the last revision is the truth, whatever partitions, timers and clocks do."""
+"""Every record counts once, and the last revision is right, for all partitions, timers and clocks."""
 
 from collections.abc import Callable, Sequence
 
@@ -33,7 +33,7 @@ def test_many_connections_come_out_true(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(4, effort(5, 40)))
 def test_few_connections_and_many_faults_come_out_true(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    # So few of each that indexes, chunks and parts come into play.
+    # Small limits, so that indexes, chunks and parts are used.
     monkeypatch.setattr(ledger, "LISTED", 4)
     monkeypatch.setattr(timer, "CHUNK", 150)
     monkeypatch.setattr(state_merge, "ENOUGH", 50)
@@ -52,7 +52,7 @@ def the_watermark_is_a_sequence_number(patch: pytest.MonkeyPatch, _network: Netw
     with_segment = Ledger.with_segment
 
     def by_sequence(self: Ledger, segment: Segment) -> tuple[Ledger, bytes | None]:
-        # Far above all ordinals, which it is compared with here and there.
+        # Far above all ordinals, with which some code compares it.
         return with_segment(self, segment.model_copy(update={"ordinal": (self.incarnation.next or 0) << 20}))
 
     patch.setattr(Ledger, "with_segment", by_sequence)

@@ -1,4 +1,4 @@
-"""Delta logs name each row once at every moment, whatever goes wrong; each of their rules is needed."""
+"""Delta logs list each row once at every moment, under all faults; each rule is needed."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,6 @@ from shared.delta.log import DeltaLog
 from shared.delta.reconciliation import ListedDay
 from shared.delta.snapshot import Action, Add, Remove, Snapshot
 from shared.errors import PreconditionFailed
-from tests import memory
 from tests.effort import effort, some
 from tests.memory import MemoryStorage
 from tests.simulation.laws import broken
@@ -35,14 +34,14 @@ SCENARIOS = {
     "outputs are deleted": Options(compact=True, delta=True, hand=True, faults=200),
 }
 SCHEDULES = effort(2, 20)
-PAGE = 8
-"""Blobs in a page of a listing: so few that things happen while somebody lists the container."""
 type Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+pytestmark = pytest.mark.usefixtures("short_pages")
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "PAGE", PAGE)
     monkeypatch.setattr(log, "PIPELINED", 2)
     monkeypatch.setattr(log, "CHECKPOINT_VERSIONS", 3)
 
@@ -214,7 +213,7 @@ MUTATIONS: list[tuple[Patch, Options, int]] = [
     (files_are_added_however_old_they_are, replace(DELTA, retention=60), 2),
 ]
 ENOUGH = 30
-"""Schedules, from the pinned one on, in which a law must be broken."""
+"""The number of schedules, from the pinned one on, in which a law must be broken."""
 
 
 CASES = some(MUTATIONS, 3)

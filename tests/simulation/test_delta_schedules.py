@@ -1,4 +1,4 @@
-"""Rules of Delta logs that chance rarely needs: without the rule, a schedule written by hand breaks a law."""
+"""Rules of Delta logs that random schedules rarely need: without one, a handwritten schedule fails."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -34,7 +34,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def logged(stage: Stage, policy: CompactionPolicy = LISTING) -> Stage:
-    """Small files of two hours that are over, in a log."""
+    """A log with small files of two past hours."""
     stage.export(0, 29)
     stage.now += 6 * HOUR
     stage.compact(policy)
@@ -42,7 +42,7 @@ def logged(stage: Stage, policy: CompactionPolicy = LISTING) -> Stage:
 
 
 def settled(stage: Stage, policy: CompactionPolicy = LISTING) -> Stage:
-    """A day later all folders are compared with the log."""
+    """Moves the clock forward by a day, after which all folders are compared with the log."""
     stage.now += DAY
     stage.compact(policy)
     return stage
@@ -172,7 +172,7 @@ def a_process_idles_for_longer_than_versions_are_kept() -> Stage:
     for _ in range(9):
         settled(stage)
     assert next_version not in stage.names(LOG)
-    # Days that are not the last two are looked at in turn.
+    # Days before the last two are checked in turn.
     while not any("compacted-" in name for name in stage.names()):
         stage.now += swaps.SLOT
         process.run(600)
@@ -257,7 +257,7 @@ def a_process_dies_before_it_deletes_files_that_were_kept() -> Stage:
 
 
 class Deferring:
-    """A storage whose deletions come later."""
+    """Storage whose deletions arrive later."""
 
     def __init__(self, storage: Any) -> None:
         self._storage = storage

@@ -8,20 +8,19 @@ from typing import Any
 
 import pytest
 
-from shared.audit.audit import audit
-from shared.compaction import erasures, swaps
+from shared.compaction import erasures
 from shared.erasure.eraser import Erased, Eraser
 from shared.erasure.selection import Selection
 from shared.policies import CompactionPolicy
 from shared.protocol.storage import BlobInfo
 from shared.timeunits import MINUTE
-from tests import memory
+from tests.audits import audited
 from tests.effort import effort
-from tests.memory import MemoryStorage
 from tests.simulation.laws import broken
 from tests.simulation.run import explain, run
 from tests.simulation.schedule import Choices
 from tests.simulation.stage import FOLDER, Effect, Stage
+from tests.simulation.test_compaction import the_state_is_written_whoever_wrote_it_before
 from tests.simulation.world import Options, World
 
 PARQUET, JSON = Options(compact=True, erase="parquet"), Options(compact=True, erase="json")
@@ -36,11 +35,6 @@ SCENARIOS = {
 SCHEDULES = effort(2, 200)
 ENOUGH = 100
 type Patch = Callable[[pytest.MonkeyPatch], None]
-
-
-@pytest.fixture
-def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "PAGE", 8)
 
 
 @pytest.mark.usefixtures("short_pages")
@@ -58,7 +52,7 @@ def test_what_is_left_is_proven_row_by_row(options: Options) -> None:
 
 
 def refuted(world: World) -> list[str]:
-    report = audit(world.storage, 0, deep=True, progress=lambda *_: None)
+    report = audited(world.storage)
     return [one.message for part in report.partitions for one in part.findings if report.status]
 
 
@@ -77,17 +71,6 @@ def test_schedules_reach_what_they_are_for() -> None:
 
 def what_a_ledger_lists_is_erased_too(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Eraser, "_listed", lambda _self, _files: set())
-
-
-def the_state_is_written_whoever_wrote_it_before(patch: pytest.MonkeyPatch) -> None:
-    write = MemoryStorage.write
-
-    def unconditional(self: MemoryStorage, name: str, data: bytes, etag: str | None) -> str:
-        if name != swaps.NAME:
-            return write(self, name, data, etag)
-        return self.call("write", name, lambda: self._put(name, data))
-
-    patch.setattr(MemoryStorage, "write", unconditional)
 
 
 def erasures_are_not_noted(patch: pytest.MonkeyPatch) -> None:

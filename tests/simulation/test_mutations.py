@@ -1,4 +1,4 @@
-"""Each rule of the commit is needed: without it, a schedule is found that breaks a law."""
+"""Each rule of the commit protocol is needed: without it, some schedule breaks a law."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -246,7 +246,7 @@ FIRST: dict[Patch, int] = {
     no_ledger_begins_with_a_gap: 172,
     files_that_are_being_published_are_taken_for_gone: 336,
 }
-"""The seeds to begin with where the first that breaks a law is a high one."""
+"""The first seeds to try if only high seeds break a law."""
 
 
 CASES = some(MUTATIONS, 3)

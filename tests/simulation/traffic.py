@@ -1,21 +1,20 @@
-"""Connections that a simulation can be run on: their records, how they arrive, and the truth about them."""
+"""Generates connections for simulations: their records, their arrival, and the truth about them."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import orjson
 
 from shared.input.envelope import Envelope, HubPartition
 from shared.timeunits import HOUR, MINUTE
+from tests.records import EPOCH, envelope, record
 
-EPOCH = 1_900_000_000_000_000
 AHEAD = 3 * HOUR
-"""How far ahead of its arrival a record is that exporters reject and a replay accepts."""
+"""How far ahead of its arrival a record is if exporters reject it and a replay accepts it."""
 USED_AGAIN = 14 * HOUR
-"""How much later some ids occur again."""
+"""The time after which some ids are reused."""
 ANEW = 2 * MINUTE
-"""How long it takes to re-create a hub."""
+"""The time that re-creating a hub takes."""
 PARTITIONS = tuple(HubPartition("sim", "hub", str(n)) for n in range(4))
 RESOURCES = tuple(
     f"/subscriptions/s/resourcegroups/g/providers/microsoft.apimanagement/service/{n}" for n in "ab"
@@ -26,7 +25,7 @@ type Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What is true of a connection; times in µs since 1970 UTC."""
+    """The truth about a connection; times in µs since 1970 UTC."""
 
     start: int
     end: int
@@ -35,12 +34,12 @@ class Truth:
     arrivals: list[int]
     """Sorted."""
     replayed: bool
-    """Some of its records are rejected at first, and exported by a replay."""
+    """Whether some of its records are rejected at first, and exported by a replay."""
 
 
 @dataclass(slots=True)
 class Traffic:
-    """What Azure Monitor delivers."""
+    """The envelopes that Azure Monitor delivers."""
 
     envelopes: dict[HubPartition, list[Envelope]]
     """In order of arrival. A re-created hub continues in the same list, with sequence numbers from 0."""
@@ -48,14 +47,10 @@ class Traffic:
     records: int
 
 
-def iso(time: int) -> str:
-    return f"{np.datetime64(int(time), 'us')}Z"
-
-
 def make(
     rng: np.random.Generator, connections: int, *, recreated: bool, tail: float = 0.03, beyond: float = 0.002
 ) -> Traffic:
-    """Connections of ten hours, delivered within minutes, with a tail of hours, and a few beyond all windows.
+    """Generates ten hours of connections: most arrive within minutes, some after hours, a few after a day.
 
     Some have no opening or no closing event, or one time for all records, or clocks that differ between the
     legs; some ids occur in both resources, and some again much later. Some arrive all at once, in one
@@ -105,18 +100,12 @@ def make(
         for at, piece in enumerate(pieces):
             enqueued = int(arrival[piece[-1]]) + (0 if at < again else ANEW)
             came[piece] = enqueued
-            records = [
-                {
-                    "time": iso(time[row]),
-                    "category": "WebSocketConnectionLogs",
-                    "correlationId": ids[of[row]],
-                    "resourceId": RESOURCES[twin[of[row]]],
-                    "properties": {"eventName": names[row]},
-                }
+            found = [
+                record(int(time[row]), ids[of[row]], names[row], resourceId=RESOURCES[twin[of[row]]])
                 for row in piece.tolist()
             ]
             sequence = at if at < again else at - again
-            envelopes[place].append(Envelope(sequence, enqueued, orjson.dumps({"records": records})))
+            envelopes[place].append(envelope(sequence, enqueued, *found))
     by_connection = np.lexsort((came, of))
     ends = np.cumsum(np.bincount(of, minlength=connections))
     arrivals = [one.tolist() for one in np.split(came[by_connection], ends[:-1])]
@@ -134,7 +123,7 @@ def make(
 
 
 def _latest(arrival: np.ndarray[Any, Any], of: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """For each record the latest arrival of its connection's records."""
+    """Returns, for each record, the latest arrival of its connection's records."""
     latest = np.zeros(of.max() + 1, np.int64)
     np.maximum.at(latest, of, arrival)
     found: np.ndarray[Any, Any] = latest[of]

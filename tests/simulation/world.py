@@ -1,7 +1,7 @@
 """A world in which the real commit code runs: hubs, storage, owners and a timer, one storage call at a time.
 
-Every actor is a greenlet that stops before each storage call. The schedule says who goes on, and what
-becomes of the call. Nothing else is random: a list of choices gives the same run, again and again.
+Every actor is a greenlet that stops before each storage call. The schedule decides which actor continues, and
+the outcome of the call. Nothing else is random, so a list of choices always gives the same run.
 """
 
 import gzip
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cache, partial
 from typing import Any, cast
 
@@ -20,7 +20,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from shared.audit.audit import audit
 from shared.audit.evidence import Level
 from shared.commands.missing_events import redeliver
 from shared.compaction import swaps
@@ -44,14 +43,16 @@ from shared.protocol.publishing import repair_ledger
 from shared.protocol.stamp import Stamp
 from shared.protocol.storage import Blob
 from shared.timeunits import DAY, HOUR, SECOND
+from tests import records
+from tests.audits import audited
 from tests.memory import MemoryStorage, Output
+from tests.records import EPOCH
 from tests.simulation.delta import DeltaWatch, OlderCompactor
 from tests.simulation.schedule import Choices
 
 PARTITION = HubPartition("sim", "hub", "0")
 QUIET = 3600 * SECOND
 COMPACTING = CompactionPolicy(quiet=timedelta(microseconds=QUIET), target=40_000, reach=timedelta(days=1))
-EPOCH = 1_900_000_000 * SECOND
 HIM, HER = "10.0.0.1", "10.0.0.11"
 ERASING = Selection("Source", (HIM,))
 
@@ -69,38 +70,38 @@ FAULTS = (
 
 @dataclass(frozen=True)
 class Options:
-    """What may happen in a world."""
+    """The faults and actors of a world."""
 
     faults: int = 150
-    """Of a thousand storage calls, how many go wrong."""
+    """The number of storage calls in a thousand that fail."""
     commit_bytes: int = 1500
-    """Small enough that a batch is cut into several commits."""
+    """Small enough to split a batch into several commits."""
     skew: int = 0
-    """Seconds by which enqueued times may jump back between neighbours: clocks of the hub's nodes."""
+    """Seconds by which enqueued times may jump back, because the clocks of a hub's nodes differ."""
     checkpoint_leak: bool = False
     """A killed owner's checkpoint may be ahead of its commits (a time-out moves it)."""
     rewind: bool = False
-    """An operator rewinds the checkpoint at the end: everything comes again."""
+    """An operator rewinds the checkpoint at the end, and everything is delivered again."""
     recreate: bool = False
-    """The hub is re-created, so its sequence numbers begin again; owners of the old one live on."""
+    """The hub is re-created, so its sequence numbers start over; owners of the old one keep running."""
     remove: bool = False
     """Lifecycle rules and compaction delete published files that no ledger lists."""
     week: bool = False
-    """All stops for eight days: blocks expire."""
+    """Everything stops for eight days, and blocks expire."""
     compact: bool = False
-    """Files are Parquet, and compactors put them together; what was given up an hour ago never arrives."""
+    """Files are Parquet, and compactors join them; a call given up an hour ago never arrives."""
     lost_ownership: bool = False
-    """An owner that lost its partition cannot reach storage for a while, and goes on with its old batch."""
+    """An owner that lost its partition cannot reach storage for a while, and then continues its old batch."""
     kept: bool = False
     """The hub is re-created, and the checkpoint of the old one is kept, as Azure does."""
     delta: bool = False
-    """Compactors keep Delta logs, once they are of the newer program."""
+    """Compactors of the newer program maintain Delta logs."""
     rivals: bool = False
-    """Three compactors at a time."""
+    """Three compactors run at a time."""
     keep: int = 0
-    """Hours that replaced files stay for readers of older snapshots."""
+    """Hours for which replaced files stay for readers of older snapshots."""
     retention: int = 0
-    """Hours after which a lifecycle rule deletes files; 0: there is none."""
+    """Hours after which a lifecycle rule deletes files; 0: no rule."""
     hand: bool = False
     """Somebody deletes outputs of swaps that are in progress."""
     restored: str = ""
@@ -108,7 +109,7 @@ class Options:
     erase: str = ""
     """Somebody erases the rows of one client from files of this format, again and again."""
     ledger_lost: str = ""
-    """`deleted` or `restored`: what an operator's hand does to the ledger."""
+    """`deleted` or `restored`: what an operator does to the ledger."""
 
 
 @dataclass
@@ -121,7 +122,7 @@ class Call:
 
 
 class Actor:
-    """A thread of control in the world; goes on by one storage call at a time."""
+    """A thread of control in the world that advances by one storage call at a time."""
 
     def __init__(self, name: str, main: Callable[[], None]) -> None:
         self.name = name
@@ -130,7 +131,7 @@ class Actor:
         self._error: StorageError | None = None
 
     def advance(self, do: Callable[[Call], tuple[Any, StorageError | None] | None]) -> bool:
-        """Makes the pending call and runs on to the next one. False: it has ended, or died."""
+        """Makes the pending call and runs on to the next one. Returns False if it has ended or died."""
         call = self._green.throw(self._error) if self._error else self._green.switch(self._answer)
         self._answer = self._error = None
         if self._green.dead:
@@ -148,10 +149,10 @@ class Actor:
 
 
 class SimulatedStorage(MemoryStorage):
-    """Hands every call of an actor to the world, and waits for the answer."""
+    """Passes every call of an actor to the world, and waits for the answer."""
 
     abandon: Callable[[Call], None]
-    """Takes a call that was on its way when another one of the same time failed: nobody waits for it."""
+    """Takes a pending call after a parallel one failed: no caller waits for it."""
 
     def calls_of[T](self, kind: str, names: Sequence[str], effect: Callable[[str], T]) -> list[T]:
         answers: list[T] = []
@@ -174,7 +175,7 @@ class SimulatedStorage(MemoryStorage):
 
 @dataclass
 class World:
-    """One partition, its hub, and whoever works on it."""
+    """One partition, its hub, and its actors."""
 
     choices: Choices
     options: Options
@@ -183,21 +184,21 @@ class World:
     created: list[int] = field(default_factory=lambda: [EPOCH - DAY])
     """When each hub was created."""
     checkpoint: int = 0
-    """Where delivery begins: the number of an event."""
+    """The number of the event at which delivery begins."""
     checkpointed: int = 0
-    """When the checkpoint was written; 0: there is none."""
+    """When the checkpoint was written; 0: there is no checkpoint."""
     unlisted: list[str] = field(default_factory=list)
-    """Events neither exported, nor a gap, nor still to come, after the timer had reached the hub."""
+    """Events that are neither exported, nor a gap, nor still to come, after the timer reached the hub."""
     actors: list[Actor] = field(default_factory=list)
     late: list[tuple[str, Call]] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
-    """Rows that were visible, and for a moment were not."""
+    """Rows that were visible and then temporarily invisible."""
     alarms: list[str] = field(default_factory=list)
-    """Of compactors, and of publishers whose files are gone."""
+    """Alarms of compactors, and of publishers whose files are gone."""
     refuted: list[str] = field(default_factory=list)
-    """By auditors while all this went on."""
+    """Findings of auditors during the schedule."""
     deleted: set[str] = field(default_factory=set)
-    """Files that others deleted."""
+    """Files that other actors deleted."""
     cut_off: set[str] = field(default_factory=set)
     """Owners that cannot reach storage."""
     removed: Counter[str] = field(default_factory=Counter)
@@ -205,11 +206,11 @@ class World:
     stuck: str = ""
     snapshots: list[bytes] = field(default_factory=list)
     erased: set[str] = field(default_factory=set)
-    """Rows that were visible before a run of an eraser, and not after it."""
+    """Rows that were visible before a run of an eraser, but not after it."""
     returned: list[str] = field(default_factory=list)
-    """Of these, those that were visible again later."""
+    """Erased rows that were visible again later."""
     left: dict[str, str] = field(default_factory=dict)
-    """What the last eraser could not replace, and why."""
+    """Files that the last eraser could not replace, and why."""
     saved: dict[str, Blob] | dict[str, Output] | None = None
     """An earlier state of the account that is restored."""
     restorations: int = 0
@@ -239,7 +240,7 @@ class World:
     # -- the hub ---------------------------------------------------------------------------------
 
     def produce(self, envelopes: int) -> None:
-        """Azure Monitor sends: envelopes with no, one or several records, good, foreign and bad ones."""
+        """Sends envelopes like Azure Monitor, with none or several valid, foreign and invalid records."""
         hub, generation = self.hubs[-1], len(self.hubs) - 1
         for _ in range(envelopes):
             self.now += self.choices.one((0, 1000, 40_000, 3 * SECOND))
@@ -247,30 +248,26 @@ class World:
                 self.choices.below(self.options.skew + 1) * SECOND if self.options.skew else 0
             )
             sequence = len(hub)
-            records = [
+            sent = [
                 self._record(f"g{generation}-s{sequence}-i{index}", enqueued, self.choices.below(12))
                 | self._client(sequence + index)
                 for index in range(self.choices.one((1, 0, 2, 3)))
             ]
-            whole = orjson.dumps({"records": records})
+            whole = records.body(*sent)
             body = f"{{g{generation}-s{sequence}-i0".encode() if self.choices.below(12) == 11 else whole
             hub.append(Envelope(sequence, enqueued, body))
 
     @staticmethod
     def _record(identity: str, enqueued: int, kind: int) -> dict[str, Any]:
-        hour_before = kind % 2 * 3600 * SECOND
-        record: dict[str, Any] = {
-            "time": iso(enqueued - hour_before),
-            "category": "GatewayLogs" if kind == 10 else "WebSocketConnectionLogs",
-            "correlationId": identity,
-            "properties": {"eventName": "Message"},
-        }
+        hour_before = kind % 2 * HOUR
+        category = "GatewayLogs" if kind == 10 else "WebSocketConnectionLogs"
+        record = records.record(enqueued - hour_before, identity, "Message", category=category)
         if kind == 11:
             del record["time"]
         return record
 
     def _client(self, number: int) -> dict[str, Any]:
-        """Whose record it is, which matters where somebody erases."""
+        """Returns the client of a record, which matters if rows are erased."""
         client = HIM if number % 3 == 0 else HER
         return {"properties": {"eventName": "M", "source": client}} if self.options.erase else {}
 
@@ -287,7 +284,7 @@ class World:
         self.actors.append(Actor(f"timer{self._names}", self._repair))
 
     def come_to_rest(self) -> None:
-        """All that was produced is committed, and hours pass, for compactors that are at work, too."""
+        """Commits everything that was produced, and lets hours pass, also for running compactors."""
         # Without the timer, the ledger still lists the files of its last commit.
         starts = (self.start_owner, self.start_timer)[: 1 + self.choices.happens(700)]
         for start in starts:
@@ -301,7 +298,7 @@ class World:
         self.actors.append(Actor(f"redelivery{self._names}", self._redeliver))
 
     def start_compactor(self) -> None:
-        """An hour is over, and was quiet: some requests that were given up in it will never arrive."""
+        """Ends a quiet hour: some requests that were given up in it will never arrive."""
         self.now += self.choices.one((10, 70, 190)) * 60 * SECOND
         self._names += 1
         older = self.options.delta and self.choices.happens(300)
@@ -309,7 +306,7 @@ class World:
         self.actors.append(Actor(f"compactor{self._names}", run))
 
     def run_compactor(self, *, enabled: bool) -> None:
-        """One of the newest program."""
+        """Starts a compactor of the newest program."""
         self._names += 1
         run = partial(self._compact, Compactor, replace(self.compacting, enabled=enabled))
         self.actors.append(Actor(f"compactor{self._names}", run))
@@ -328,7 +325,7 @@ class World:
         self.actors.append(Actor(f"auditor{self._names}", self._audit))
 
     def _own(self, name: str, generation: int) -> None:
-        """A host's process: batches from the checkpoint on, each again until it succeeds."""
+        """Runs a host: processes batches from the checkpoint on, and retries each until it succeeds."""
         exporter = Exporter(self.storage, self.policy, 1 << 30, lambda: self.now, self._new_id)
         position = self.checkpoint
         if 0 < self.checkpointed < self.created[generation] and position > len(self.hubs[generation]):
@@ -427,7 +424,7 @@ class World:
         compactor = kind(self.storage, policy or self.compacting, lambda: self.now, self._new_id)
         try:
             alarms = compactor.run(1 << 30).alarms
-            # An older program is refused on purpose once there is a log.
+            # An older program is rejected on purpose once there is a log.
             self.alarms += alarms if kind is Compactor else []
         except StorageError as error:
             self.log.append(f"  compactor: {type(error).__name__}")
@@ -445,16 +442,16 @@ class World:
         self.erased |= before - self.his()
 
     def may_erase(self, name: str) -> bool:
-        """Whether this row may be gone because of an eraser."""
+        """Whether an eraser may have removed this row."""
         return bool(self.options.erase) and is_his(name)
 
     def his(self) -> set[str]:
-        """The rows that are to be erased and are visible."""
+        """Returns the visible rows that are to be erased."""
         return {name for name in self.visible() if is_his(name)}
 
     def _audit(self) -> None:
         with suppress(StorageError):
-            report = audit(self.storage, 0, deep=False, progress=lambda *_: None)
+            report = audited(self.storage, deep=False)
             self.refuted += [
                 one.message
                 for partition in report.partitions
@@ -470,7 +467,7 @@ class World:
         return f"{self._ids:032x}"
 
     def lose_ownership(self) -> None:
-        """Another instance owns the partition from here on; this one goes on until it succeeds."""
+        """Gives the partition to another instance; this one continues until it succeeds."""
         owners = [one.name for one in self.actors if one.name.startswith("owner")]
         if self.cut_off:
             self.log.append(f"{', '.join(self.cut_off)} reaches storage again")
@@ -481,15 +478,15 @@ class World:
             self.start_owner()
 
     def kill(self, actor: Actor) -> None:
-        """A process dies between two calls."""
+        """Kills a process between two calls."""
         actor.kill()
         self.actors.remove(actor)
         self.log.append(f"{actor.name} is killed")
 
-    # -- what may happen --------------------------------------------------------------------------
+    # -- faults ----------------------------------------------------------------------------------
 
     def step(self, actor: Actor, *, faults: bool) -> None:
-        """One storage call of an actor."""
+        """Makes one storage call of an actor."""
         if not actor.advance(lambda call: self._answer(actor, call, faults=faults)):
             self.actors.remove(actor)
 
@@ -498,7 +495,7 @@ class World:
         if faults and actor.name in self.cut_off:
             self.log.append(f"{actor.name}: {call.kind} does not reach storage")
             return None, OutcomeUnknown(f"{call.kind} {call.name}: no answer")
-        # A listing that fails ends its run, and there are many of them: nothing else would be seen.
+        # A failed listing ends its run. With many listings, nothing else would be tested.
         if faults and call.kind != "outputs" and self.choices.happens(self.options.faults):
             fault = self.choices.one(FAULTS[1:])
         answer: tuple[Any, StorageError | None] | None
@@ -536,7 +533,7 @@ class World:
         return answer
 
     def _abandon(self, call: Call) -> None:
-        """One of several calls failed, and the run with it: this other one was not sent, or arrives late."""
+        """Drops or delays another one of several calls after one of them failed and ended the run."""
         if self.choices.happens(500):
             self._delay("a run that failed", call)
 
@@ -544,7 +541,7 @@ class World:
         since, effect = self.now, call.effect
 
         def arrive() -> Any:
-            # Both of them together would bring back a file that was deleted; a quiet hour lies between.
+            # Both together would bring back a deleted file; in reality, a quiet hour lies between them.
             bound = call.kind in {"stage", "publish"} or (call.kind == "put output" and self.options.delta)
             if self.options.compact and bound and self.now - since >= QUIET:
                 raise OutcomeUnknown(f"{call.kind} {call.name}: never arrived")
@@ -553,7 +550,7 @@ class World:
         self.late.append((name, Call(call.kind, call.name, arrive)))
 
     def _attempt(self, call: Call) -> tuple[Any, StorageError | None]:
-        """Makes a call; deleting a file must hide no row."""
+        """Makes a call, and checks that deleting a file hides no row."""
         before = self.visible() if call.kind == "remove" else Counter()
         answer = attempt(call)
         if before:
@@ -564,17 +561,17 @@ class World:
         return answer
 
     def deliver_late(self) -> None:
-        """A request that its sender gave up long ago reaches the service."""
+        """Delivers a request that its sender gave up long ago."""
         name, call = self.late.pop(self.choices.below(len(self.late)))
         outcome = self._attempt(call)[1] or "ok"
         self.log.append(f"late call of {name}: {call.kind} {call.name.rsplit('/', 1)[-1]} -> {outcome}")
 
     def recreate_hub(self) -> None:
-        # Its owners hold events that are not committed yet when it goes.
+        # Its owners still hold uncommitted events when the hub is deleted.
         self.produce(self.choices.below(6))
         self.now += self.choices.one((3600, 60)) * SECOND
         if self.options.kept and self.checkpointed:
-            # It is an offset in bytes: events of another size lie elsewhere.
+            # A checkpoint is an offset in bytes, at which events of another size differ.
             self.checkpoint = self.choices.below(2 * len(self.hubs[-1]) + 2)
         else:
             self.checkpoint = self.checkpointed = 0
@@ -586,7 +583,7 @@ class World:
         self.start_owner()
 
     def remove_file(self) -> None:
-        # Compaction asks the ledger first; a lifecycle rule does not, but what it deletes is old.
+        # Compaction reads the ledger first; a lifecycle rule does not, but deletes only old files.
         ledger = self.ledger() if self.options.week else None
         keep = {file.name for file in ledger.files} if ledger else set()
         keep |= {call.name for _, call in self.late}
@@ -602,13 +599,13 @@ class World:
             self.log.append(f"deleted by lifecycle or compaction: {name}")
 
     def delete_output(self) -> None:
-        """Somebody deletes the output of the swap in progress, which may have replaced some files already."""
+        """Deletes the output of the swap in progress, which may have replaced some files already."""
         swap = self.swap()
         if swap and self.storage.visible(swap.output.name):
             self.delete_file(swap.output.name)
 
     def expire_files(self) -> None:
-        """A lifecycle rule deletes what is old enough."""
+        """Deletes old files, like a lifecycle rule."""
         oldest = self.now - self.options.retention * HOUR
         for name, blob in sorted(self.storage.output.items()):
             if self.storage.visible(name) and int(blob.metadata.get("committed_at", oldest)) < oldest:
@@ -617,7 +614,7 @@ class World:
         self.delta.look()
 
     def delete_file(self, name: str) -> None:
-        """Not by the program: its rows are gone, unless another file has them, too."""
+        """Deletes a file from outside: its rows are gone unless another file has them."""
         rows = Counter(self.rows(name))
         self.storage.remove_output(name)
         self.removed += Counter(rows.keys() - self.visible().keys())
@@ -633,7 +630,7 @@ class World:
         self.log.append("all stops for eight days")
 
     def save_or_restore(self) -> None:
-        """An account is copied somewhere; or it becomes what it was then, and everything later is gone."""
+        """Copies an account, or restores the copy, so that everything later is gone."""
         if self.restorations:
             return
         output = self.options.restored == "output"
@@ -645,13 +642,13 @@ class World:
         self.restorations += 1
         self.late.clear()
         if not output or self.choices.happens(500):
-            self.stop_all()  # an account can fail over while the app goes on
+            self.stop_all()  # an account can fail over while the app keeps running
         self.log.append(f"the account of the {self.options.restored} is restored")
         if output:
             self.storage.output = cast("dict[str, Output]", self.saved)
             return
         self.storage.state = cast("dict[str, Blob]", self.saved)
-        # The app is started when the ledgers know what the output has.
+        # The app starts after the ledgers have recorded what the output has.
         for start in (self.start_timer, self.start_redelivery):
             start()
             while self.actors:
@@ -675,24 +672,24 @@ class World:
             actor.kill()
         self.actors.clear()
 
-    # -- what is there -----------------------------------------------------------------------------
+    # -- the outcome -------------------------------------------------------------------------------
 
     def ledger(self) -> Ledger | None:
         blob = self.storage.state.get(Ledger.name(PARTITION))
         return Ledger.parse(blob.data, "ledger") if blob else None
 
     def left_gaps(self) -> list[Interval]:
-        """What the ledger lacks of the hub as it is."""
+        """Returns the sequence numbers of the current hub that the ledger lacks."""
         ledger = self.ledger()
         return list(ledger.incarnation.gaps) if ledger else []
 
     def swap(self) -> Swap | None:
-        """What compaction has committed and not done."""
+        """Returns the swap that compaction has committed but not finished."""
         blob = self.storage.state.get(swaps.NAME)
         return CompactionState.parse(blob.data).swap if blob else None
 
     def rows(self, name: str) -> Iterator[str]:
-        """What identifies each row, and each dead envelope, of a visible file."""
+        """Yields the ids of the rows and dead letters of a visible file."""
         blob = self.storage.output[name]
         assert blob.data is not None
         if name.endswith(".parquet"):
@@ -733,8 +730,3 @@ def attempt(call: Call) -> tuple[Any, StorageError | None]:
         return call.effect(), None
     except StorageError as error:
         return None, error
-
-
-def iso(microseconds: int) -> str:
-    seconds, rest = divmod(microseconds, SECOND)
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{rest:06d}Z"

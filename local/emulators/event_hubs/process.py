@@ -10,10 +10,10 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from local.emulators import child
+from local.emulators.child import ChildProcess
 
 from .broker import HOST
 
@@ -21,7 +21,7 @@ _PROJECT = Path(__file__).parents[3]
 _LISTENING = f"listening on {HOST}:"
 
 
-class BrokerProcess:
+class BrokerProcess(ChildProcess):
     """A broker in its own process. It keeps its port and its folder across `kill` and `start`."""
 
     def __init__(
@@ -53,14 +53,6 @@ class BrokerProcess:
         self._options = [f"--hub={name}:{count}" for name, count in hubs.items()]
         self._options += [f"--group={group}" for group in groups]
         self._options += [f"--retention={retention}"] if retention else []
-        self._process: child.Child | None = None
-
-    @property
-    def pid(self) -> int:
-        """The process id of the running broker."""
-        if self._process is None:
-            raise RuntimeError("the broker is not running: call start()")
-        return self._process.pid
 
     @property
     def connection_string(self) -> str:
@@ -103,14 +95,6 @@ class BrokerProcess:
         self._process = process
         return self
 
-    def stop(self) -> int:
-        """Stop the broker with SIGTERM and return its exit status. Does nothing if it is not running."""
-        return self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """Kill the broker with SIGKILL, like a crash. Does nothing if it is not running."""
-        self._end(signal.SIGKILL)
-
     def delete_hub(self, name: str) -> None:
         """Delete a hub while the broker is not running; the next start creates an empty one."""
         if self._process is not None:
@@ -126,15 +110,3 @@ class BrokerProcess:
         self.stop()
         self.delete_hub(name)
         self.start()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def _end(self, number: signal.Signals) -> int:
-        process, self._process = self._process, None
-        return child.end(process, number) if process else 0

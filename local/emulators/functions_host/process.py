@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from local.emulators import child
+from local.emulators.child import ChildProcess
 
 ROOT = Path(__file__).resolve().parents[3]
 SHOWN = 4000
@@ -28,7 +29,7 @@ class HostError(RuntimeError):
     """The host ended, or did not report in time; the message contains the end of its log."""
 
 
-class HostProcess:
+class HostProcess(ChildProcess):
     """One host process: `with HostProcess(app, settings) as host: host.wait_ready()`.
 
     Args:
@@ -60,7 +61,6 @@ class HostProcess:
         self._log = log
         self._own_log: tempfile.TemporaryDirectory[str] | None = None
         self._changed = threading.Condition()
-        self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
         self._ended = False
 
@@ -104,12 +104,6 @@ class HostProcess:
         with self._changed:
             self._ended = True
             self._changed.notify_all()
-
-    @property
-    def pid(self) -> int:
-        """The host's process id."""
-        assert self._process is not None, "the host was not started"
-        return self._process.pid
 
     @property
     def worker_pid(self) -> int:
@@ -232,9 +226,6 @@ class HostProcess:
         self._reader.join()
         child.ended(self._process)
         return status
-
-    def __enter__(self) -> Self:
-        return self.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -1,4 +1,4 @@
-"""`make faults`: tries to break exactly-once, in the simulation and on the real stack, and keeps count."""
+"""`make faults`: tries to break exactly-once delivery in the simulation and on the real stack."""
 
 import argparse
 import shutil
@@ -12,15 +12,15 @@ from tests.campaigns.faults.schedules import schedules
 from tests.campaigns.faults.stack import FaultyStack
 
 SHORT, LONG = (3000, 30, 2000), (10_000, 200, 12_000)
-"""Schedules, kills, and connections of traffic."""
+"""The number of schedules, of kills, and of connections."""
 FIRST = 1000
-"""The first seed: the tests have those below."""
+"""The first seed; the tests use the lower ones."""
 EXIT_WRONG = 1
 BEGAN = time.monotonic()
 
 
 def main() -> int:
-    """Runs both campaigns, and says in its last line what came of them."""
+    """Runs both campaigns and prints their outcome in the last line."""
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
     parser.add_argument("--long", action="store_true", help="10,000 schedules and 200 kills")
     parser.add_argument("--seed", type=int, default=FIRST, help="the first one: other seeds, other schedules")
@@ -65,7 +65,7 @@ def main() -> int:
 
 
 def simulated(first: int, number: int) -> list[str]:
-    """What broke a law, of so many schedules."""
+    """Returns the failures among this number of schedules."""
     tried, failures, printed = 0, list[str](), 0.0
     for more, failed in schedules(first, number):
         tried += more
@@ -77,13 +77,13 @@ def simulated(first: int, number: int) -> list[str]:
 
 
 def on_the_stack(seed: int, kills: int, connections: int, only: list[str]) -> Outcome:
-    """Traffic through the real parts, with processes killed, storage stopped, connections cut."""
+    """Sends traffic while it kills processes, stops storage and cuts connections."""
     folder = Path(tempfile.mkdtemp(prefix="websocket-logs-faults-"))
     try:
         with FaultyStack(folder, seed) as stack:
             one = traffic(seed, connections)
             progress(f"{one.truth.records.num_rows} records in {len(one.sends)} envelopes")
-            # While it is sent, things go wrong: a kill takes a few seconds.
+            # Faults happen while traffic is sent, and a kill takes a few seconds.
             rate = len(one.sends) / (4 * kills + 1)
             outcome = campaign(
                 stack, one, kills, progress, rate=rate, twice=True, only=only, aftermath=not only
@@ -95,12 +95,12 @@ def on_the_stack(seed: int, kills: int, connections: int, only: list[str]) -> Ou
 
 
 def progress(text: str) -> None:
-    """A line with the time so far."""
+    """Prints a line with the elapsed time."""
     say(f"{time.monotonic() - BEGAN:6.0f} s  {text}")
 
 
 def say(text: str) -> None:
-    """A line, at once."""
+    """Prints a line and flushes it."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 

@@ -1,6 +1,6 @@
 """Faults for the end of a campaign: an event that no host can bind, and a hub that is re-created.
 
-Both leave the hub with other contents, so that each brings its own traffic and checks what came of it.
+Both change the contents of the hub, so each sends separate traffic and checks its outcome.
 """
 
 import asyncio
@@ -25,22 +25,22 @@ from tests.campaigns.faults.runbook import advice, operate
 from tests.campaigns.faults.stack import FaultyStack
 
 PATIENCE = 180
-"""Seconds that the hosts may take for each."""
+"""Seconds that the hosts may take for each part."""
 WITHOUT_COMPACTION = {"COMPACT_ENABLED": "false"}
-"""Files keep apart what was exported before and since."""
+"""Files never mix what was exported before and after."""
 CONNECTIONS = 400
 BLOCKED = "0"
-"""The partition with the event that cannot be bound."""
+"""The partition that gets the event that cannot be bound."""
 
 
 class AftermathError(RuntimeError):
-    """Something came out wrong; the message says what."""
+    """The outcome is wrong; the message says how."""
 
 
 def unbindable(stack: FaultyStack) -> Records:
-    """Send an event that is no bytes, and traffic after it; then do what the alarm tells an operator to do.
+    """Send an event that is not bytes, then traffic; then do what the alarm tells an operator to do.
 
-    Raises `AftermathError` unless that event, and it alone, is a gap first and a dead letter in the end.
+    Raises `AftermathError` unless exactly that event is first a gap and finally a dead letter.
     """
     before = set(stack.files(""))
     traffic = _traffic(stack.seed + 1)
@@ -111,7 +111,7 @@ def made_anew(stack: FaultyStack) -> Records:
 
 
 def _redeliver(stack: FaultyStack, command: list[str]) -> None:
-    """Fill all gaps, and once more: then there is nothing left to do."""
+    """Fill all gaps, then try again: nothing may be left to do."""
     operate(stack, *command)
     if gaps := _gaps(stack):
         raise AftermathError(f"redelivery left gaps: {gaps}")
@@ -127,7 +127,7 @@ def _traffic(seed: int) -> Traffic:
 
 
 def _work(stack: FaultyStack, host: HostProcess, until: Callable[[], bool], problem: str) -> None:
-    """Fire the timer until something holds, and once more."""
+    """Fire the timer until a condition holds, and once more after that."""
     began = time.monotonic()
     done = False
     while not done:
@@ -147,7 +147,7 @@ def _reached(stack: FaultyStack, expected: Mapping[str, int]) -> bool:
 
 
 def _gaps(stack: FaultyStack) -> dict[str, set[int]]:
-    """The sequence numbers of the hub as it is that never came, by the partitions that lack any."""
+    """Returns the sequence numbers of the current hub that never arrived, by partition."""
     return {
         ledger.partition.rpartition("/")[2]: {
             number for first, last in ledger.incarnation.gaps for number in range(first, last + 1)
@@ -158,7 +158,7 @@ def _gaps(stack: FaultyStack) -> dict[str, set[int]]:
 
 
 def _checked(stack: FaultyStack, before: set[str], truth: Truth) -> Records:
-    """Compare the rows in files that are new with what is expected of them."""
+    """Compare the rows in new files with the expected rows."""
     container = stack.container(OUTPUT)
     new = [name for name in stack.files(f"parquet/{RECORDS.name}/date=") if name not in before]
     tables = [pq.read_table(pa.BufferReader(container.download_blob(name).readall())) for name in new]

@@ -28,39 +28,39 @@ from tests.campaigns.faults.observer import Observer
 from tests.campaigns.faults.stack import FaultyStack
 
 PATIENCE = 180
-"""Seconds without any progress after which something is wrong: the SDK alone tries for a minute."""
+"""Seconds without progress after which the campaign fails; the SDK alone retries for a minute."""
 DAY = 24 * 3600
 """Seconds."""
 TURNS = 30
-"""So often hosts may compact without a swap once all is sent and harmed: three turns make an hour quiet."""
+"""Compactions without a swap after all faults, at most: an hour is quiet after three."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How it ended."""
+    """The outcome of a campaign."""
 
     done: Counter[str]
     kills: int
     counts: Counts
     found: Records
     audit: str
-    """Empty: proven. Else what the audit said."""
+    """The output of the audit; empty if it proved everything."""
     seconds: float
-    """From the first host's start to the last commit."""
+    """Seconds from the first host's start to the last commit."""
     swaps: int
-    """Of compaction, begun while harm was done."""
+    """Swaps of compaction that began while faults were injected."""
     delta: Records
-    """How the newest snapshot of the Delta table differs from the truth."""
+    """Differences between the newest snapshot of the Delta table and the truth."""
     versions: int = 0
-    """Of the Delta table, those that a reader looked at meanwhile."""
+    """Versions of the Delta table that a reader saw during the campaign."""
     broken: list[str] = field(default_factory=list)
-    """What readers saw meanwhile and must never see."""
+    """Violations that readers saw during the campaign."""
     aftermath: dict[str, Records] = field(default_factory=dict)
-    """What came of the faults that change the hub, by name."""
+    """The outcome of the faults that change the hub, by name."""
 
     @property
     def exact(self) -> bool:
-        """Every record is there, once, counted as what it is, though compacted, and the audit proves it."""
+        """Whether every record is there once, is counted correctly, and the audit proves it."""
         counts = self.counts
         balanced = counts.records == counts.rows + sum(counts.rejected.values()) + counts.skipped
         proven = self.found.exact and balanced and not self.audit and not counts.lost
@@ -69,7 +69,7 @@ class Outcome:
 
 
 def traffic(seed: int, connections: int) -> Traffic:
-    """Of the last three hours; each connection has five records or so, and a fifth more are foreign."""
+    """Traffic of the last three hours: about five records a connection, and 20 % of other categories."""
     now = datetime.now(UTC)
     return generate(seed, connections, now - timedelta(hours=3), now, bad=0.02)
 
@@ -86,11 +86,11 @@ def campaign(
     aftermath: bool = False,
     observe: bool = True,
 ) -> Outcome:
-    """Does harm until so many processes were killed and all is sent, and compares what came of it.
+    """Injects faults until this many processes were killed and everything is sent, and checks the outcome.
 
-    `rate`: envelopes sent in a second; None: as fast as it goes. `twice`: at the end, all is delivered again.
-    `only`: the faults to inject. `aftermath`: in the end, an event comes that no host can bind, and then
-    the hub is re-created. `observe`: readers look all the time, which takes memory for each row.
+    `rate`: envelopes a second; None: no limit. `twice`: everything is delivered again at the end.
+    `only`: the faults to inject. `aftermath`: at the end, an event arrives that no host can bind, and then
+    the hub is re-created. `observe`: readers observe all the time, which takes memory for each row.
     """
     expected: dict[str, int] = {}
 
@@ -175,7 +175,7 @@ def drain(
 
 
 def again(stack: FaultyStack, host: HostProcess, expected: dict[str, int]) -> None:
-    """Waits until a host has been handed everything once more, to the last envelope."""
+    """Waits until a host has received every envelope again."""
 
     def reached() -> bool:
         last = {
@@ -189,16 +189,16 @@ def again(stack: FaultyStack, host: HostProcess, expected: dict[str, int]) -> No
 
 
 def swaps(stack: FaultyStack) -> int:
-    """How many were begun, of the last 512."""
+    """The number of swaps that began, among the last 512."""
     return len(stack.compaction().touched)
 
 
 def compact(stack: FaultyStack, host: HostProcess) -> None:
-    """Ends the swap that is under way, if any, and compacts whatever an hour later may be."""
+    """Ends the current swap, if any, and compacts everything that may be compacted an hour later."""
     stack.later(6 * EVERY)
     host.invoke(FINISH)
     wait(lambda: not host.busy(FINISH), host, "the lists of the ledgers are not emptied")
-    # A day later all folders are compared with the Delta log: the clock is far ahead of the files' days.
+    # After a day, all folders are compared with the Delta log: the clock is far ahead of the files' days.
     for later in (0, DAY):
         stack.later(later)
         host.invoke(COMPACT)
@@ -206,7 +206,7 @@ def compact(stack: FaultyStack, host: HostProcess) -> None:
 
 
 def wait(until: Callable[[], bool], host: HostProcess, problem: str) -> None:
-    """Waits for something that a host does."""
+    """Waits until a host has done something."""
     since = time.monotonic()
     while not until():
         if time.monotonic() - since > PATIENCE:
@@ -215,7 +215,7 @@ def wait(until: Callable[[], bool], host: HostProcess, problem: str) -> None:
 
 
 def audited(stack: FaultyStack) -> str:
-    """What `python -m shared audit` says, unless it proves that all is there."""
+    """Returns the output of `python -m shared audit` unless it proves that everything is there."""
     run = subprocess.run(
         [sys.executable, "-m", "shared", "audit"],
         cwd=ROOT,

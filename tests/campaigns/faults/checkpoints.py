@@ -1,4 +1,4 @@
-"""Deletes and rewinds the checkpoints of a stack's hosts, as an outage or an operator may."""
+"""Deletes and rewinds the checkpoints of a stack's hosts, as an outage or an operator could."""
 
 import random
 from collections import defaultdict
@@ -18,28 +18,28 @@ def forget(stack: Stack) -> None:
 
 
 def names(stack: Stack) -> list[str]:
-    """The blobs that are checkpoints."""
+    """Returns the blobs that are checkpoints."""
     container = stack.container(CONTAINER)
     found = container.list_blob_names() if container.exists() else []
     return [name for name in found if "/checkpoint/" in name]
 
 
 class CheckpointHistory:
-    """What the checkpoints have been, so that they can be so again."""
+    """Earlier values of the checkpoints, so that they can be restored."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self._seen: dict[str, list[dict[str, str]]] = defaultdict(list)
 
     def look(self) -> None:
-        """Remember what the checkpoints are now."""
+        """Remember the current checkpoints."""
         for name in names(self._stack):
             metadata = dict(self._blob(name).get_blob_properties().metadata)
             if metadata not in self._seen[name][-1:]:
                 self._seen[name].append(metadata)
 
     def rewind(self, choose: random.Random) -> bool:
-        """Set each checkpoint to an older one; returns whether there was any to go back to."""
+        """Set each checkpoint to an older value, and return whether there was one."""
         rewound = False
         for name, seen in self._seen.items():
             try:

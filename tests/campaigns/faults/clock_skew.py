@@ -1,7 +1,7 @@
 """Runs the function app with its clock set ahead by the number of seconds in the file CLOCK_AHEAD.
 
-An hour is compacted once it is over and quiet: nobody waits for that. `FaultyStack` lays this file into a
-folder of its own, as the `function_app.py` that its hosts run.
+An hour is compacted once it is over and quiet, which would take too long. `FaultyStack` copies this file to a
+folder as the `function_app.py` that its hosts run.
 """
 
 import os

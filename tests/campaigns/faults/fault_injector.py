@@ -15,21 +15,21 @@ from tests.campaigns.faults.proxy import STALLED
 from tests.campaigns.faults.stack import TIME_OUT, FaultyStack
 
 STALE = 6.5
-"""Seconds of sleep after which another host owns the partitions (see the settings of `Stack`)."""
+"""Seconds for which a host must sleep until another one owns its partitions (see the settings of `Stack`)."""
 HOSTS = 2
 FINISH, COMPACT = "finish_connections", "compact_logs"
 EVERY = 600
 """Seconds between two runs of the slower one of these timers."""
 LASTING = 8
-"""Seconds in which a host starts and compacts."""
+"""Seconds that a host needs to start and compact."""
 
 
 class FaultInjector:
-    """What was done to a stack, and how to go on with it.
+    """Injects faults into a stack and counts them.
 
     Args:
-        stack: running; this starts its hosts.
-        seed: of all decisions. Two runs still differ: processes are not on a schedule.
+        stack: a running stack, whose hosts this class starts.
+        seed: decides everything except the timing of processes, so two runs still differ.
         only: the names of the faults to inject; all of them by default.
     """
 
@@ -63,15 +63,15 @@ class FaultInjector:
 
     @property
     def kills(self) -> int:
-        """Processes that were killed without warning."""
+        """The number of processes that were killed without warning."""
         return self.done["host killed"] + self.done["worker killed"]
 
     def has_done(self, kills: int) -> bool:
-        """Whether as many processes were killed, or, of chosen faults, as many injected."""
+        """Whether this many processes were killed, or this many of the chosen faults injected."""
         return (self._injected if self._only else self.kills) >= kills
 
     def turn(self) -> None:
-        """Lets hosts work for a moment, and does the next thing."""
+        """Lets hosts work for a moment, and injects the next fault."""
         self._go_on()
         time.sleep(self._random.uniform(0.2, 2))
         (harm,) = self._random.choices(list(self._harm), list(self._harm.values()))
@@ -86,7 +86,7 @@ class FaultInjector:
         time.sleep(1)
 
     def _go_on(self) -> None:
-        """Sees to it that hosts run, lets time pass for them, and fires the timers of one."""
+        """Starts hosts that are down, moves their clock forward, and fires the timers of one of them."""
         self._hosts = [host for host in self._hosts if alive(host)]
         while len(self._hosts) < self._random.choice((1, HOSTS)):
             self._hosts.append(self._stack.host())
@@ -99,7 +99,7 @@ class FaultInjector:
                     host.invoke(timer)
 
     def end(self) -> HostProcess:
-        """Nothing goes wrong from here on; the one host that is left."""
+        """Ends all faults, and returns the one host that is left."""
         self._stack.calm()
         self.done["requests failed"] = self._stack.storage.suffered
         for host in self._hosts:
@@ -119,7 +119,7 @@ class FaultInjector:
         return "no worker yet"
 
     def _kill_amid_a_swap(self) -> str:
-        """Storage becomes slow, so that a swap of compaction lasts; once one is under way, all hosts die."""
+        """Slows storage down so that a swap takes long, and kills all hosts during one."""
         self._stack.storage.delay = 0.05
         self._go_on()
         until = time.monotonic() + LASTING
@@ -133,7 +133,7 @@ class FaultInjector:
         return "host killed"
 
     def _stop_storage(self) -> str:
-        # With a signal that lets it save: what Azure has acknowledged, it keeps.
+        # SIGTERM lets Azurite save its data: Azure keeps everything that it acknowledged.
         self._stack.azurite.stop()
         time.sleep(self._random.uniform(0, 2))
         self._stack.azurite.start()
@@ -161,7 +161,7 @@ class FaultInjector:
         return "requests failing"
 
     def _freeze(self) -> str:
-        """A host stops without a word, another one takes its partitions, and it wakes up."""
+        """Suspends a host until another one has taken its partitions, and resumes it."""
         while len(self._hosts) < HOSTS:
             self._hosts.append(self._stack.host())
         with suppress(StopIteration, ProcessLookupError):
@@ -177,14 +177,14 @@ class FaultInjector:
         return "host frozen"
 
     def _forget_checkpoints(self) -> str:
-        """Whoever takes a partition next gets everything again."""
+        """Deletes the checkpoints: the next owner of a partition receives everything again."""
         forget(self._stack)
         self._kill_host()
         self.done["host killed"] += 1
         return "checkpoints deleted"
 
     def _rewind_checkpoints(self) -> str:
-        """Whoever takes a partition next gets again what came after an older checkpoint."""
+        """Rewinds the checkpoints: the next owner of a partition receives some events again."""
         if not self._history.rewind(self._random):
             return "no older checkpoint yet"
         self._kill_host()
@@ -192,14 +192,14 @@ class FaultInjector:
         return "checkpoints rewound"
 
     def _lose_ownership(self) -> str:
-        """A host goes on with a batch while another one takes its partitions, and ends it late.
+        """Lets a host finish a batch late, after another host has taken its partitions.
 
-        It then writes its older checkpoint over the newer one, from which the partitions are read again.
+        It then overwrites the newer checkpoint with its older one, from which the partitions are read again.
         """
         for host in self._hosts:
             host.kill()
         self.done["host killed"] += len(self._hosts)
-        # There are events for every partition, and an owner that died is forgotten soon.
+        # Every partition has events, and the ownership of a dead host expires soon.
         forget(self._stack)
         loser = self._stack.host(settings=self._stack.storage_beside)
         self._hosts = [loser]
@@ -220,14 +220,14 @@ class FaultInjector:
         return "ownership lost, and gone on"
 
     def _silence_storage(self) -> str:
-        """Requests to storage get no answer, neither now nor later."""
+        """Lets requests to storage hang without any answer."""
         self._stack.storage.choose = lambda _: STALLED
         time.sleep(self._random.uniform(1, 4))
         self._stack.storage.calm()
         return "storage silent"
 
     def _time_out(self) -> str:
-        """A worker hangs beyond the function time-out and is killed; its other invocations hear nothing."""
+        """Lets a worker exceed the function time-out, which ends all of its invocations."""
         self._go_on()
         for host in self._hosts:
             with suppress(StopIteration, ProcessLookupError):
@@ -240,12 +240,12 @@ class FaultInjector:
 
 
 def name(fault: Callable[[], str]) -> str:
-    """What a fault is called on the command line."""
+    """Returns the name of a fault on the command line."""
     return fault.__name__.strip("_").replace("_", "-")
 
 
 def alive(host: HostProcess) -> bool:
-    """Whether a host still runs: without storage, one ends at its start."""
+    """Whether a host still runs; without storage, it exits at its start."""
     try:
         host.wait(0)
     except subprocess.TimeoutExpired:

@@ -18,17 +18,17 @@ from shared.tables.websocket_connection_logs import RECORDS
 
 FOLDER = f"parquet/{RECORDS.name}/"
 KEY = ("_EventHubPartition", "_SequenceNumber", "_RecordIndex", "_EnqueuedTime")
-"""What identifies a row."""
+"""The columns that identify a row."""
 PAUSE = 0.5
-"""Seconds between two looks."""
+"""Seconds between two observations."""
 TRIES = 3
-"""How often in a row the table cannot be opened although storage answers, before that is a failure."""
+"""Consecutive failures to open the table, while storage answers, after which the campaign fails."""
 
 type Row = tuple[object, ...]
 
 
 class Observed(Protocol):
-    """What the observer needs of a stack."""
+    """The parts of a stack that the observer needs."""
 
     def container(self, name: str) -> ContainerClient: ...
 
@@ -36,15 +36,15 @@ class Observed(Protocol):
 
 
 class Observer(threading.Thread):
-    """Collects what a reader must never see. It reaches storage directly; while that is stopped, it waits."""
+    """Collects violations that a reader sees. Reads storage directly; waits while it is stopped."""
 
     def __init__(self, stack: Observed) -> None:
         super().__init__(daemon=True)
         self.broken: list[str] = []
         self.versions: set[int] = set()
-        """Of the Delta table, those that were looked at."""
+        """The versions of the Delta table that were read."""
         self.swaps = 0
-        """Looks at the folders while a swap was in progress."""
+        """The observations of folders during a swap."""
         self._stack = stack
         self._output = stack.container(OUTPUT)
         self._rows: dict[str, tuple[Row, ...]] = {}
@@ -71,7 +71,7 @@ class Observer(threading.Thread):
                 continue  # storage is stopped
 
     def look_at_the_table(self) -> None:
-        """A Delta reader: each row of a snapshot is there once, none vanishes, no version comes back."""
+        """Checks as a Delta reader that no row is missing or duplicated, and that versions only increase."""
         version = -1
         while (opened := self._open()) and opened[0] != version:
             version, names = opened
@@ -81,7 +81,7 @@ class Observer(threading.Thread):
             if not gone and (rows := self._count(names)) is not None:
                 self._compare(version, rows)
                 return
-            # Compaction deleted a file since; but the newest snapshot has all its files.
+            # Compaction has deleted a file since then; the newest snapshot must have all its files.
         if opened:
             self._fail(f"version {version} names files that are gone: {gone[:1]}")
 
@@ -94,7 +94,7 @@ class Observer(threading.Thread):
         self._delta_rows |= rows.keys()
 
     def _open(self) -> tuple[int, set[str]] | None:
-        """The newest version and its files; None: compact_logs has not run yet, or storage is stopped."""
+        """Returns the newest version and its files; None without a log, or if storage is stopped."""
         try:
             found = deltalake.DeltaTable(
                 f"az://{self._output.container_name}/{FOLDER.rstrip('/')}",
@@ -103,7 +103,7 @@ class Observer(threading.Thread):
         except deltalake.exceptions.TableNotFoundError:
             return None
         except deltalake.exceptions.DeltaError as error:
-            self._listed()  # raises, too, if storage is stopped
+            self._listed()  # also raised if storage is stopped
             self._failed += 1
             if self._failed == TRIES:
                 self._fail(f"a Delta reader cannot open the table: {error}")
@@ -115,12 +115,12 @@ class Observer(threading.Thread):
         return {blob.name for blob in self._output.list_blobs(f"{FOLDER}date=")}
 
     def look_at_the_folders(self) -> None:
-        """A plain reader: no row is ever missing; a row is there twice only while a swap is in progress."""
+        """Checks as a plain reader that no row is missing, and none duplicated except during a swap."""
         before = self._stack.compaction()
         rows = self._count(self._listed())
         after = self._stack.compaction()
         if rows is None:
-            return  # a file was replaced since it was listed: such a query is run again, at the next look
+            return  # A file was replaced after it was listed: the next observation repeats such a query.
         if doubles := [row for row, times in rows.items() if times > 1]:
             self.swaps += 1
             if before.ordinal == after.ordinal and not after.swap:
@@ -130,7 +130,7 @@ class Observer(threading.Thread):
         self._folder_rows |= rows.keys()
 
     def _count(self, names: Iterable[str]) -> Counter[Row] | None:
-        """The rows of these files, whose content never changes; None: one of them is gone."""
+        """Returns the rows of these files, whose content never changes; None if one of them is gone."""
         rows: Counter[Row] = Counter()
         for name in names:
             if name not in self._rows:

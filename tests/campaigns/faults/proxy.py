@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a service that, on command, cuts or delays connections or answers in its place."""
+"""A TCP proxy that can cut or delay the connections to a service, or answer in its place."""
 
 import asyncio
 import random
@@ -16,9 +16,9 @@ from typing import Any, Self
 HOST = "127.0.0.1"
 PIECE = 1 << 16
 PATIENCE = 60
-"""Seconds that its own thread may take for what it does at once."""
+"""Seconds that its thread may take for an immediate action."""
 REQUEST = re.compile(rb"(GET|PUT|HEAD|POST|DELETE) /")
-"""How a piece begins that begins an HTTP request: clients send the next one only after the answer."""
+"""The beginning of a piece that starts an HTTP request; clients do not pipeline requests."""
 STATUSES = {
     "429": b"429 Too Many Requests",
     "500": b"500 Internal Server Error",
@@ -28,13 +28,13 @@ CONFLICTS = {
     "409": b"409 Conflict\r\nx-ms-error-code: BlobImmutableDueToPolicy",
     "412": b"412 Precondition Failed\r\nx-ms-error-code: LeaseIdMissing",
 }
-"""Refusals that do not say whether a blob exists."""
+"""Error answers that do not reveal whether a blob exists."""
 STALLED, LATE, DRIP = "no answer", "no answer after its effect", "one byte at a time"
-"""Fates that last: the connection stays open, and the client must give up by itself."""
+"""Lasting fates: the connection stays open, and the client must give up by itself."""
 FATES = ("reset", "half a request", "lost answer", "half an answer", *STATUSES, "500 after its effect")
-"""What can become of an HTTP request, by chance."""
+"""The possible fates of an HTTP request."""
 ANSWERED = "answered"
-"""By the proxy: nothing else passes on this connection."""
+"""Answered by the proxy; nothing else passes on this connection."""
 
 
 @dataclass(eq=False, slots=True)
@@ -42,10 +42,10 @@ class _Connection:
     client: asyncio.StreamWriter
     service: asyncio.StreamWriter
     fate: str = ""
-    """Of the request that is under way."""
+    """The fate of the current request."""
 
     def abort(self) -> None:
-        """Ends it with a reset: an orderly end in the middle of an answer could be taken for a short one."""
+        """Resets the connection: a client could take an orderly end for a short answer."""
         for writer in (self.client, self.service):
             socket = writer.get_extra_info("socket")
             with suppress(OSError):
@@ -54,26 +54,26 @@ class _Connection:
 
 
 class Proxy:
-    """One proxy, running: `with Proxy(port, seed) as proxy: proxy.port`. Calm until it is told otherwise.
+    """A running proxy: `with Proxy(port, seed) as proxy: proxy.port`. It passes everything by default.
 
     Args:
         target: the service's port on this machine.
-        seed: decides which requests suffer what; only requests of HTTP do.
+        seed: decides the fates of HTTP requests; other traffic has none.
     """
 
     choose: Callable[[str], str] | None = None
-    """Takes the method and the target of each HTTP request, and says its fate; empty: it passes."""
+    """Takes the method and target of each HTTP request and returns its fate; empty: it passes."""
 
     def __init__(self, target: int, seed: int) -> None:
         self.port = 0
         self.delay = 0.0
-        """Seconds by which every piece is late."""
+        """Seconds by which every piece is delayed."""
         self.trouble = 0
-        """Of a thousand HTTP requests, how many suffer one of `FATES`."""
+        """The number of HTTP requests in a thousand that meet one of `FATES`."""
         self.pace = 1.0
-        """Seconds between two bytes of an answer that comes one byte at a time."""
+        """Seconds between two bytes of an answer that is sent byte by byte."""
         self.suffered = 0
-        """How many have."""
+        """The number of HTTP requests that did."""
         self._target = target
         self._random = random.Random(seed)
         self._open: set[_Connection] = set()
@@ -81,11 +81,11 @@ class Proxy:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
     def calm(self) -> None:
-        """From now on everything passes."""
+        """Lets everything pass from now on."""
         self.delay, self.trouble, self.choose = 0.0, 0, None
 
     def cut(self) -> int:
-        """Cuts every connection, with a reset; how many there were."""
+        """Resets every connection, and returns their number."""
 
         async def go() -> int:
             connections = list(self._open)
@@ -135,7 +135,7 @@ class Proxy:
             asyncio.create_task(self._answers(answers, connection)),
         ]
         try:
-            # An end in one direction is the end: neither HTTP nor AMQP goes on half open.
+            # The end of one direction is the end of both: neither HTTP nor AMQP uses half-open connections.
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for pump in pumps:
@@ -215,7 +215,7 @@ class Proxy:
 
     @staticmethod
     async def _answer(connection: _Connection, status: bytes) -> None:
-        """Answers in the service's place; what is still on its way, either way, goes nowhere."""
+        """Answers in place of the service, and drops everything that is still in transit."""
         connection.fate = ANSWERED
         connection.client.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         await connection.client.drain()

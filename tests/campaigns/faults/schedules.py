@@ -1,4 +1,4 @@
-"""Many schedules of the simulation, on every core: of its tests, of compaction, of ledgers lost by hand."""
+"""Runs many schedules of the simulation on every core: commits, compaction, and lost ledgers."""
 
 import logging
 import multiprocessing
@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from tests import memory
 from tests.campaigns.faults import stopped
 from tests.simulation import test_commit, test_compaction
-from tests.simulation.run import explain
+from tests.simulation.run import PAGE, explain
 from tests.simulation.world import Options
 
 COMMITS = test_commit.SCENARIOS | {
@@ -23,7 +23,7 @@ CHUNK = 10
 
 
 def schedules(first: int, number: int) -> Iterator[tuple[int, list[str]]]:
-    """How many were tried since the last time, and what broke a law: of `number`, from this seed on."""
+    """Yields the number of schedules tried since the last item and their failures, from this seed on."""
     names = [*COMMITS, *LOST]
     tasks = [(names[n % len(names)], first + n // len(names)) for n in range(number)]
     context = multiprocessing.get_context("spawn")
@@ -35,7 +35,7 @@ def schedules(first: int, number: int) -> Iterator[tuple[int, list[str]]]:
 
 def _begin() -> None:
     logging.disable(logging.CRITICAL)
-    memory.PAGE = test_compaction.PAGE
+    memory.PAGE = PAGE
 
 
 def _try(chunk: list[tuple[str, int]]) -> list[str]:
@@ -43,6 +43,6 @@ def _try(chunk: list[tuple[str, int]]) -> list[str]:
 
 
 def one(name: str, seed: int) -> str | None:
-    """None if all laws hold in this scenario with this seed; else a short schedule that breaks one."""
+    """Returns a short schedule that breaks a law in this scenario with this seed, or None."""
     failure = stopped.explain(seed, LOST[name]) if name in LOST else explain(seed, COMMITS[name])
     return failure and f"{name}: {failure}"

@@ -12,15 +12,15 @@ from tests.campaigns.faults.proxy import HOST, Proxy
 TIME_OUT = 40
 """Seconds that an invocation may take (host.json `functionTimeout`, 10 minutes otherwise)."""
 TIME_SCALE = 0.25
-"""Retries and restarts of workers wait a quarter of what they wait in the real host."""
+"""Waits before retries and restarts of workers are a quarter of those of the real host."""
 
 
 class FaultyStack(Stack):
-    """As `Stack`; who sends traffic and who looks at the outcome is not disturbed.
+    """A `Stack` whose hosts are disturbed, but neither the sender of traffic nor readers of the outcome.
 
     Args:
         folder: where Azurite and the broker keep their data.
-        seed: of what the proxies do.
+        seed: decides the faults of the proxies.
     """
 
     def __init__(self, folder: Path, seed: int) -> None:
@@ -50,7 +50,7 @@ class FaultyStack(Stack):
         return self.storage, self.beside, self.hub
 
     def calm(self) -> None:
-        """From now on, everything passes."""
+        """Lets everything pass from now on."""
         for proxy in self._proxies:
             proxy.calm()
 
@@ -65,7 +65,7 @@ class FaultyStack(Stack):
         return self.folder / "ahead"
 
     def later(self, seconds: int) -> None:
-        """So much time passes for all hosts, at once."""
+        """Moves the clocks of all hosts forward."""
         self._ahead += seconds
         beside = self._clock.with_suffix(".new")
         beside.write_text(str(self._ahead))

@@ -1,4 +1,4 @@
-"""A ledger that is deleted or rolled back by hand stops its partition, until the right one is put back."""
+"""Deletes or rolls back a ledger, which must stop its partition until the right ledger is restored."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,7 @@ NAME = Ledger.name(PARTITION)
 
 @dataclass
 class Watched(World):
-    """A world whose timers do all that a timer does: they keep in mind which ledger they have seen."""
+    """A world whose timers also remember which ledgers they have seen."""
 
     problems: list[str] = field(default_factory=list)
 
@@ -29,7 +29,7 @@ class Watched(World):
         return HubState(0, {PARTITION: position})
 
     def watch(self) -> None:
-        """One run of the timer."""
+        """Runs the timer once."""
         Finisher(self.storage, self, FinishPolicy(), lambda: self.now, self._new_id).run(600)
 
     def _repair(self) -> None:
@@ -39,9 +39,9 @@ class Watched(World):
             self.log.append(f"  timer: {type(error).__name__}")
 
     def lose(self, how: str) -> bytes | None:
-        """An operator's hand deletes or rolls back the ledger that a timer has seen; which that was."""
+        """Deletes or rolls back the ledger that a timer has seen, and returns that ledger."""
         self.stop_all()
-        self.late.clear()  # a hand is slower than any request
+        self.late.clear()  # an operator is slower than any request
         self.watch()
         right = self.storage.state.get(NAME)
         if right is None:
@@ -63,8 +63,8 @@ class Watched(World):
 
 
 def run(choices: Choices, options: Options) -> Watched:
-    """The ledger is lost, everybody tries to go on, it is put back, and everything is delivered again."""
-    # Nobody loses it before a timer has seen it: nothing could tell then.
+    """Loses the ledger, lets everybody continue, restores the ledger, and delivers everything again."""
+    # Only after a timer has seen it: an earlier loss cannot be detected.
     world = Watched(choices, replace(options, ledger_lost=""))
     world.produce(2 + choices.below(5))
     for _ in range(30 + choices.below(100)):
@@ -95,7 +95,7 @@ def run(choices: Choices, options: Options) -> Watched:
 
 
 def problems(world: Watched) -> Iterator[str]:
-    """What was done while the partition had to stand still, and the laws that do not hold afterwards."""
+    """Yields what was done while the partition had to be stopped, and the laws that are broken afterward."""
     yield from world.problems
     yield from broken(world)
 

@@ -1,4 +1,4 @@
-"""The observer of a campaign finds what readers must never see."""
+"""The observer of a campaign finds every violation that readers can see."""
 
 import uuid
 from collections.abc import Iterator
@@ -15,14 +15,15 @@ from shared.compaction.swaps import CompactionState
 from shared.policies import CompactionPolicy
 from shared.timeunits import HOUR
 from tests.campaigns.faults.observer import FOLDER, Observer
-from tests.shared.exported import EPOCH, Exported, envelopes
+from tests.records import EPOCH
+from tests.shared.exported import Exported, envelopes
 
 LISTING = CompactionPolicy(enabled=False, reach=timedelta(days=1), delta=True)
 
 
 @dataclass
 class Watched:
-    """Containers that an exporter and compact_logs filled."""
+    """Containers with exported and compacted files."""
 
     exported: Exported
 

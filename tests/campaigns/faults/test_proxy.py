@@ -1,4 +1,4 @@
-"""The proxy passes everything through while it is calm, and does to a request what its fate says."""
+"""The proxy passes everything through while it is calm; otherwise each request meets its fate."""
 
 import http.client
 import threading
@@ -15,12 +15,12 @@ ANSWER = b"y" * 300_000
 
 
 class Service(ThreadingHTTPServer):
-    """Keeps the bodies that reached it whole."""
+    """Keeps the bodies that arrived complete."""
 
     got: list[bytes]
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Broken connections are the point."""
+        """Ignores broken connections, which are intended."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -37,7 +37,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(ANSWER)
 
     def log_message(self, *_: object) -> None:
-        """Requests are not printed."""
+        """Prints no requests."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A ledger that is lost by hand stops its partition; once it is back, nothing is lost or doubled."""
+"""A lost ledger stops its partition; once it is restored, no row is missing or duplicated."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`make fuzz`: hostile bodies through the plan until so many were accounted for, on every core."""
+"""`make fuzz`: plans commits of hostile bodies on every core and accounts for each body."""
 
 import argparse
 import multiprocessing
@@ -11,7 +11,7 @@ from tests.campaigns.fuzz.hunt import fuzz
 
 
 def main() -> int:
-    """Ends with what went wrong, made small, or with how many bodies there were."""
+    """Ends with a minimal failure, or with the number of bodies."""
     parser = argparse.ArgumentParser(prog="make fuzz", description=__doc__)
     parser.add_argument("--bodies", type=int, default=1_000_000, help="at least so many")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="by default another one each time")

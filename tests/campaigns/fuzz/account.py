@@ -1,4 +1,4 @@
-"""Accounts for every body that went into a plan: what came of it is read from the files, not the counts."""
+"""Accounts for every body that was planned, from the files and not from the counts."""
 
 import gzip
 import re
@@ -14,22 +14,23 @@ import pyarrow.parquet as pq
 from shared.input.envelope import Envelope
 from shared.protocol.commit_plan import CommitPlan
 from shared.protocol.ledger import StagedFile
-from tests.shared.export.test_plan import NOW, commits
+from tests.records import TEN
+from tests.shared.export.test_plan import commits
 
 NAME = re.compile(
     r"(parquet/ApiManagementWebSocketConnectionLogs|json/ApiManagementWebSocketConnectionLogs|_dead_letters)"
     r"/date=20\d\d-\d\d-\d\d/hour=\d\d/"
-    r"ns-apim-logs-3-i0-\d{20}-\d+-(ab){16}(-\d{5})?(\.part)?\.(parquet|jsonl\.gz)"
+    r"space-logs-0-i0-\d{20}-\d+-(ab){16}(-\d{5})?(\.part)?\.(parquet|jsonl\.gz)"
 )
-"""Of every file, whatever its records say."""
+"""The pattern of every file name, whatever the records contain."""
 METADATA = re.compile(r"[a-zA-Z0-9/.,:=_+-]*")
 HOURS = 7 * 24 + 2
-"""In which a record's time may lie, as long as all envelopes arrive in one hour."""
+"""The hours that a record's time may be in, if all envelopes arrive in one hour."""
 
 
 def account(bodies: Sequence[bytes]) -> list[CommitPlan]:
-    """The commits of these bodies, after everything that must hold of any."""
-    envelopes = [Envelope(number, NOW, body) for number, body in enumerate(bodies)]
+    """Plans commits of these bodies, checks everything that must hold, and returns the commits."""
+    envelopes = [Envelope(number, TEN, body) for number, body in enumerate(bodies)]
     made = commits([envelopes])
     rows: Counter[tuple[int, int]] = Counter()
     lines: Counter[tuple[int, int]] = Counter()
@@ -75,12 +76,12 @@ def account(bodies: Sequence[bytes]) -> list[CommitPlan]:
 
 
 def body_of(letter: dict[str, Any]) -> bytes:
-    """The envelope's body, from its dead letter."""
+    """Returns an envelope's body from its dead letter."""
     return b64decode(letter["body_base64"]) if "body_base64" in letter else letter["body"].encode()
 
 
 def _elements(body: bytes) -> int | None:
-    """How many records a body has that is written as documented; None of any other."""
+    """Returns the number of records of a body in the documented form, or None."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -15,47 +15,42 @@ import orjson
 
 from shared.azure import blob_storage
 from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
 from shared.policies import Connection
 from shared.settings import Settings
+from shared.timeunits import MINUTE
+from tests import records as made
+from tests.records import PARTITION, TEN
 
-NOW = 1_795_168_800_000_000
 SIZE = 1 << 20
 
 
 def record(identity: str, minute: int = 0, **more: str) -> dict[str, object]:
-    """One record."""
-    return {
-        "time": f"2026-11-20T09:{minute:02}:00.1234567Z",
-        "category": "WebSocketConnectionLogs",
-        "correlationId": identity,
-        "resourceId": "/SUBSCRIPTIONS/S/RESOURCEGROUPS/G/PROVIDERS/MICROSOFT.APIMANAGEMENT/SERVICE/A",
-        "properties": {"eventName": "MessageReceived"},
-        **more,
-    }
+    at = TEN - (60 - minute) * MINUTE
+    return made.record(at, identity, "MessageReceived", resourceId=made.RESOURCE, **more)
 
 
 def records(seed: int) -> bytes:
-    """Records as they usually are, each with an id of its own."""
+    """Ordinary records, each with a separate id."""
     partition = random.Random(seed)
     one = len(orjson.dumps(record(str(uuid.UUID(int=0))))) + 1
     texts = (record(str(uuid.UUID(int=partition.getrandbits(128))), n % 60) for n in range(SIZE // one - 1))
-    return orjson.dumps({"records": list(texts)})
+    return made.body(*texts)
 
 
 def wide(seed: int) -> bytes:
-    """One record, with a text that nothing makes smaller."""
+    """One record with a text that cannot be compressed."""
     text = random.Random(seed).randbytes(SIZE * 3 // 8).hex()
-    return orjson.dumps({"records": [record("wide", location=text)]})
+    return made.body(record("wide", location=text))
 
 
 def rejected(seed: int) -> bytes:
-    """Nothing that could be read."""
+    """Bytes that cannot be read."""
     return random.Random(seed).randbytes(SIZE)
 
 
 def numbers(_: int) -> bytes:
-    """As many records as fit that are none."""
+    """As many values as possible that are not records."""
     return b'{"records":[' + b"1," * (SIZE // 2 - 10) + b"1]}"
 
 
@@ -76,10 +71,10 @@ def main(kind: str, count: str, connection: str, container: str) -> int:
         lambda: time.time_ns() // 1000,
         lambda: uuid.uuid4().hex,
     )
-    envelopes = [Envelope(n, NOW, KINDS[kind](n)) for n in range(int(count))]
-    commits = exporter.run(HubPartition("ns", "hub", "0"), envelopes)
+    envelopes = [Envelope(n, TEN, KINDS[kind](n)) for n in range(int(count))]
+    commits = exporter.run(PARTITION, envelopes)
     assert sum(one.counts.envelopes for one in commits) == len(envelopes)
-    # getrusage would not do: it inherits its peak from the parent process (proc(5), getrusage(2)).
+    # Not getrusage, which inherits its peak from the parent process (proc(5), getrusage(2)).
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found
     return int(found[1]) // 1024

@@ -1,8 +1,7 @@
-"""Hostile bodies of any size, one function a form; run as a module, it measures the memory that each takes.
+"""Hostile bodies of any size, one function for each form; as a program, measures their memory.
 
 `python -m tests.campaigns.fuzz.forms MIB FORM…` exports one compressed body of each form, which inflates to
-MIB MiB, in a process of its own, and prints the form, the most memory beyond that process (bytes) and the
-rejections.
+MIB MiB, in a separate process, and prints the form, the additional peak memory (bytes) and the rejections.
 """
 
 import gzip
@@ -20,7 +19,8 @@ from shared.export import plan
 from shared.input.envelope import Envelope
 from shared.policies import ExportPolicy
 from shared.protocol.commit_plan import CommitPlan
-from tests.shared.export.test_plan import EMPTY, NOW, PARTITION, STAMP, Nothing, record
+from tests.records import PARTITION, TEN
+from tests.shared.export.test_plan import EMPTY, STAMP, Nothing, record
 
 MIB = 1 << 20
 GOOD = orjson.dumps(record("a"))
@@ -29,12 +29,12 @@ _OPENING, _TAIL = b'{"records":[', b"]}"
 
 
 def _repeated(one: bytes, size: int, *, opening: bytes = _OPENING, tail: bytes = _TAIL) -> bytes:
-    """As many of one thing as fit, before a good record."""
+    """As many copies of one piece as fit, before a good record."""
     return opening + one * ((size - len(opening) - len(GOOD) - len(tail)) // len(one)) + GOOD + tail
 
 
 def _numbered(make: Callable[[int], bytes], size: int) -> bytes:
-    """Records of which each is another one."""
+    """Records that all differ."""
 
     def all_of_them() -> Iterator[bytes]:
         left, number = size - len(_OPENING + GOOD + _TAIL), 0
@@ -50,7 +50,7 @@ def _with(member: bytes) -> bytes:
 
 
 def _value(name: str, value: Callable[[int], bytes]) -> Callable[[int], bytes]:
-    """A form: one member of one record is as long as the body."""
+    """Returns a form in which one member of one record is as long as the body."""
     return lambda size: (
         _OPENING + _with(b'"' + name.encode() + b'":' + value(size - 400)) + b"," + GOOD + _TAIL
     )
@@ -151,16 +151,16 @@ FORMS: dict[str, Callable[[int], bytes]] = {
     "open_text": lambda size: b'{"a":"' + b'\\"' * (size // 2 - 3),
     "spaces": lambda size: b" " * size,
 }
-"""Bodies of at most so many bytes."""
+"""Bodies of at most this many bytes."""
 
 
 def peak(form: str, most: int) -> dict[str, object]:
-    """The memory that an export of this form takes beyond the process, in bytes. Linux only."""
+    """Returns the bytes of memory that an export of this form takes beyond the process itself. Linux only."""
     body = gzip.compress(FORMS[form](most), 1)
     export(
         gzip.compress(FORMS["typical"](MIB // 4)), most
-    )  # what each process takes once, at its first commit
-    # The peak so far is forgotten (proc(5), clear_refs), but not memory that is free and not given back.
+    )  # what each process allocates once, at its first commit
+    # This resets the peak (proc(5), clear_refs), but not free memory that was not returned to the system.
     Path("/proc/self/clear_refs").write_text("5")
     before = _memory("VmRSS")
     made = export(body, most)
@@ -168,9 +168,9 @@ def peak(form: str, most: int) -> dict[str, object]:
 
 
 def export(body: bytes, most: int) -> CommitPlan:
-    """What becomes of one body that may inflate to so many bytes."""
+    """Returns the outcome for one body that may inflate to this many bytes."""
     policy = ExportPolicy(formats=("parquet", "json"), max_inflated=most)
-    made = plan.plan_commit(PARTITION, [Envelope(0, NOW, body)], EMPTY, Nothing(), policy, STAMP)
+    made = plan.plan_commit(PARTITION, [Envelope(0, TEN, body)], EMPTY, Nothing(), policy, STAMP)
     assert made
     return made
 

@@ -1,4 +1,4 @@
-"""Tries the hostile bodies that follow from one seed."""
+"""Tries the hostile bodies that one seed generates."""
 
 import time
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from tests.campaigns.fuzz.forms import FORMS
 from tests.campaigns.fuzz.strategies import BODIES
 
 EXAMPLES = 1000
-"""Of some 20 bodies each."""
+"""The number of batches, of about 20 bodies each."""
 
 TIMES = 4
-"""Times the CPU of the costliest form of its length that a body may take."""
+"""The CPU time that a body may take, as a multiple of the costliest form of its length."""
 
 
 def cpu(bodies: Sequence[bytes]) -> float:
-    """CPU seconds that it takes to account for bodies."""
+    """Returns the CPU seconds that accounting for bodies takes."""
     began = time.thread_time()
     account(bodies)
     return time.thread_time() - began
@@ -33,7 +33,7 @@ def allowed() -> tuple[float, float]:
 
 
 def check_cpu(bodies: Sequence[bytes], took: float) -> None:
-    """Fails if bodies took too much CPU, and one of them does so again when it is measured alone."""
+    """Fails if bodies took too much CPU time, and one of them does so again when measured alone."""
     fixed, each = allowed()
     if took <= sum(fixed + each * len(body) for body in bodies):
         return
@@ -44,7 +44,7 @@ def check_cpu(bodies: Sequence[bytes], took: float) -> None:
 
 
 def fuzz(number: int) -> int:
-    """How many bodies of this seed were accounted for."""
+    """Returns the number of bodies of this seed that were accounted for."""
     done = 0
 
     @seed(number)

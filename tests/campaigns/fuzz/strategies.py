@@ -64,7 +64,7 @@ FRAGMENTS = (
     ),
     *(b"1e300", b"1e22", b"3e-324", b"[1e300,1.5]", b'{"a":-1.25}'),
 )
-"""Of JSON values, right and wrong ones."""
+"""Texts of JSON values, valid and invalid."""
 
 PLACES = {
     name.removeprefix("properties.")
@@ -99,7 +99,7 @@ def _parses(text: bytes) -> bool:
 
 
 def _mostly_json(texts: Sequence[bytes]) -> list[bytes]:
-    """One that is no JSON makes its whole envelope unreadable: where they are few, more is tried."""
+    """Invalid JSON makes the whole envelope unreadable, so few invalid values let more be tried."""
     return [text for text in texts for _ in range(20 if _parses(text) else 1)]
 
 
@@ -113,7 +113,7 @@ VALUE = st.one_of(
 
 
 def _record(base: bytes, changes: Sequence[tuple[bytes, bytes]], *, inner: bool) -> bytes:
-    """The base with more members at its end, or in its `properties`: keys may come twice."""
+    """Adds members to the base, at its end or in its `properties`; keys may be repeated."""
     more = b",".join(key + b":" + value for key, value in changes)
     at = base.rfind(b"}}") if inner and b"}}" in base else len(base) - 1
     comma = b"," if more and base[at - 1 : at] != b"{" else b""
@@ -157,7 +157,7 @@ BODY = st.builds(
     st.sampled_from(ENCODINGS),
     st.integers(0, 2000),
 )
-"""One body. Drawn from few choices, so that many are made in a second."""
+"""One body, drawn from few choices so that many can be generated per second."""
 CASES = [path.read_bytes() for path in sorted((FIXTURES / "inputs").glob("*.bin"))]
 """Bodies of kinds that real senders write, with changes."""
 CHANGED = st.builds(

@@ -1,7 +1,7 @@
 """Exports hostile bodies and finishes their connections; prints every log line, then all metrics as JSON.
 
-A process of its own, as a process has one meter provider for good: `python -m tests.campaigns.fuzz.telling
-<file>…`.
+Run it as a separate process, because a process has only one meter provider:
+`python -m tests.campaigns.fuzz.telling <file>…`.
 """
 
 import logging
@@ -17,29 +17,22 @@ from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope
 from shared.policies import ExportPolicy, FinishPolicy
 from shared.timeunits import DAY
-from tests.memory import MemoryStorage
-from tests.shared.export.test_plan import NOW, PARTITION
-
-
-class NoHub:
-    """A hub that does not answer."""
-
-    def ask(self) -> None:
-        return None
+from tests.memory import MemoryStorage, StillHub
+from tests.records import PARTITION, TEN
 
 
 def main(paths: list[str]) -> None:
     reader = InMemoryMetricReader()
     metrics.set_meter_provider(MeterProvider([reader], shutdown_on_exit=False))
     logging.basicConfig(level=logging.DEBUG, stream=sys.stdout)
-    storage = MemoryStorage(lambda: NOW)
+    storage = MemoryStorage(lambda: TEN)
     ids = iter(range(1, 10_000))
-    exporter = Exporter(storage, ExportPolicy(), 1 << 26, lambda: NOW, lambda: f"{next(ids):032x}")
+    exporter = Exporter(storage, ExportPolicy(), 1 << 26, lambda: TEN, lambda: f"{next(ids):032x}")
     exporter.run(
-        PARTITION, [Envelope(number, NOW, Path(path).read_bytes()) for number, path in enumerate(paths)]
+        PARTITION, [Envelope(number, TEN, Path(path).read_bytes()) for number, path in enumerate(paths)]
     )
-    clock = [NOW]
-    finisher = Finisher(storage, NoHub(), FinishPolicy(), lambda: clock[0], lambda: f"{next(ids):032x}")
+    clock = [TEN]
+    finisher = Finisher(storage, StillHub(), FinishPolicy(), lambda: clock[0], lambda: f"{next(ids):032x}")
     finisher.run(60)
     clock[0] += 2 * DAY
     finisher.run(60)

@@ -1,4 +1,4 @@
-"""Whatever a body says, it is accounted for, whole, and nothing of it gets where it must not."""
+"""Every body is accounted for completely, and none of its content reaches a place where it must not be."""
 
 import gzip
 import json

@@ -20,7 +20,7 @@ SAMPLE = [
     *("lines_of_2", "lines_of_arrays", "integers_a_few", "typical_ids"),
     *("shapes_of_nothing", "keys_some", "rest_of_emoji_third", "properties_of_objects"),
 ]
-"""A costly one of each kind; `make proof` measures all."""
+"""One costly form of each kind; `make proof` measures all."""
 MEASURED = [*FORMS] if FULL else SAMPLE
 AT_ONCE = 10
 

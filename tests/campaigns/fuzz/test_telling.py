@@ -1,4 +1,4 @@
-"""Nothing that a record says gets into a log line, or into a metric's name or attributes."""
+"""No content of a record reaches a log line, or a metric's name or attributes."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""A second, plain reading of bodies, by which generator and fixtures are checked."""
+"""A second, simple reader of bodies that checks the generator and the fixtures."""
 
 import gzip
 import json
@@ -16,7 +16,7 @@ DEEPEST = 1024
 
 
 class Read(NamedTuple):
-    """What one envelope comes to."""
+    """The outcome of one envelope."""
 
     rows: list[tuple[int, str | None, str, str | None, int]]
     """Record index, canonical resource id, CorrelationId, EventName, time in microseconds."""
@@ -25,11 +25,11 @@ class Read(NamedTuple):
 
 
 class Rejected(Exception):
-    """A record does not pass; the text is the reason."""
+    """A record is rejected; the text is the reason."""
 
 
 class Malformed(NamedTuple):
-    """A record that is no JSON."""
+    """A record that is not JSON."""
 
     text: str
 
@@ -38,7 +38,7 @@ WEBSOCKET = frozenset({"websocketconnectionlogs", "apimanagementwebsocketconnect
 
 
 def read(body: bytes, enqueued: int, names: frozenset[str] = WEBSOCKET) -> Read:
-    """`names`: of the category and its table, in lower case; all else is skipped."""
+    """`names`: those of the category and its table, in lower case; other records are skipped."""
     try:
         elements = _elements(body)
     except (ValueError, EOFError, OSError, RecursionError):
@@ -77,7 +77,7 @@ def _elements(body: bytes) -> list[Any]:
 
 
 def _walk(text: str) -> Iterator[Any]:
-    """The records of an envelope that is no JSON as a whole, one by one, and what follows it."""
+    """Return the records of an envelope that is not JSON as a whole, one by one, and the text after it."""
     start = re.match(r'\{\s*"records"\s*:\s*\[\s*', text, re.IGNORECASE)
     if start is None:
         raise ValueError("no envelope")
@@ -94,7 +94,7 @@ def _walk(text: str) -> Iterator[Any]:
 
 
 def _end(text: str, start: int) -> int:
-    """Where the brackets that open at `start` are closed; the end of the text if they are not."""
+    """Return the position at which the brackets from `start` are closed, or the end of the text."""
     depth = 0
     for found in re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL).finditer(text, start):
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
@@ -164,7 +164,7 @@ def _record(
 
 
 def _properties(value: Json) -> dict[str, Any]:
-    """The properties by their keys in lower case; none where they are no object."""
+    """Return the properties with keys in lower case; none if they are not an object."""
     if isinstance(value, str):
         try:
             value = _json(value)
@@ -174,7 +174,7 @@ def _properties(value: Json) -> dict[str, Any]:
 
 
 def _first(*values: Json) -> Json:
-    """The first value that is neither null nor blank; the first one if all are."""
+    """Return the first value that is neither null nor blank, or the first one."""
     return next((value for value in values if value is not None and str(value).strip()), values[0])
 
 
@@ -185,7 +185,7 @@ def _as_text(value: Json) -> str | None:
 
 
 def _canonical(resource: Json) -> str | None:
-    """A resource id in lower case, with a slash before it and none behind."""
+    """Return a resource id in lower case, with a leading slash and no trailing slash."""
     found = (_as_text(resource) or "").lower().strip("/ \t\r\n")
     return f"/{found}" if found else None
 
@@ -203,7 +203,7 @@ def _instant(text: str) -> int:
         time = datetime.strptime(text, "%m/%d/%Y %H:%M:%S").replace(tzinfo=UTC)
     except ValueError:
         try:
-            time = datetime.fromisoformat(text)  # cuts what follows the sixth digit
+            time = datetime.fromisoformat(text)  # cuts the digits after the sixth one
         except ValueError:
             raise Rejected("unparseable_time") from None
     return (time - EPOCH) // timedelta(microseconds=1)

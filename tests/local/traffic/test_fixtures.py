@@ -1,4 +1,4 @@
-"""The fixtures say what a second reading of them says."""
+"""The fixtures agree with a second reader."""
 
 import json
 from pathlib import Path

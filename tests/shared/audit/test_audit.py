@@ -1,8 +1,7 @@
-"""The audit says proven of what the exporter leaves, and refuted of whatever was done to it afterwards."""
+"""The audit proves the exporter's output, and refutes it after any manipulation."""
 
 import gzip
 import io
-import uuid
 from typing import Any
 
 import orjson
@@ -11,16 +10,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from local.emulators.azurite import Azurite
-from shared.audit.audit import Report, audit
-from shared.audit.evidence import Finding, Level
+from shared.audit.audit import Report
+from shared.audit.evidence import Level
 from shared.connections import manifest
 from shared.connections.manifest import Manifest, PartitionProgress
 from shared.protocol.ledger import Ledger
 from shared.protocol.publishing import repair_ledger
 from shared.protocol.stamp import Stamp
 from shared.timeunits import SECOND
+from tests import audits
+from tests.audits import codes, findings
 from tests.effort import effort, some
-from tests.shared.exported import PARTITION, Exported, Saved, envelopes
+from tests.records import PARTITION
+from tests.shared.exported import Exported, Saved, contents_of, envelopes
 from tests.simulation.run import run
 from tests.simulation.schedule import Choices
 from tests.simulation.test_commit import SCENARIOS
@@ -30,24 +32,12 @@ RECORDS = "parquet/ApiManagementWebSocketConnectionLogs/"
 
 
 def audited(exported: Exported, since: int = 0, *, deep: bool = False) -> Report:
-    return audit(exported.storage, since, deep=deep, progress=lambda *_: None)
-
-
-def findings(report: Report, level: Level = Level.REFUTED) -> list[Finding]:
-    return [one for partition in report.partitions for one in partition.findings if one.level is level]
-
-
-def codes(report: Report, level: Level = Level.REFUTED) -> set[str]:
-    return {one.code for one in findings(report, level)}
+    return audits.audited(exported.storage, since, deep=deep)
 
 
 @pytest.fixture(scope="module")
 def saved(azurite: Azurite) -> Saved:
-    exported = Exported(azurite, f"audit-{uuid.uuid4().hex}")
-    exported.export(envelopes(0, 30))
-    contents = exported.save()
-    exported.close()
-    return contents
+    return contents_of(azurite, lambda container: container.export(envelopes(0, 30)))
 
 
 @pytest.fixture
@@ -67,7 +57,7 @@ def test_what_the_exporter_leaves_is_proven(filled: Exported, *, deep: bool) -> 
 
 
 def test_envelopes_that_left_no_file_are_told(filled: Exported) -> None:
-    # Their commits hold others, too, but for a batch of their own.
+    # In a separate batch, because their commits would include other envelopes.
     filled.export([envelopes(37, 37)[0]])
     told = [one.message for one in findings(audited(filled), Level.NOTE)]
     assert any("1 envelopes left no file" in one for one in told)
@@ -299,19 +289,19 @@ def test_since_leaves_out_what_a_lifecycle_rule_deleted(filled: Exported) -> Non
 
 
 LASTING = {name: options for name, options in SCENARIOS.items() if not options.restored}
-"""What was restored from an older copy differs from the chain: see docs/audit-and-replay.md."""
+"""Files restored from an older copy differ from the chain: see docs/audit-and-replay.md."""
 
 
 @pytest.mark.parametrize("options", LASTING.values(), ids=LASTING.keys())
 def test_after_any_schedule_it_is_proven_unless_files_were_deleted(options: Options) -> None:
     for seed in range(1000, effort(1003, 1040)):
         world = run(Choices(seed), options)
-        report = audit(world.storage, 0, deep=True, progress=lambda *_: None)
+        report = audits.audited(world.storage)
         assert report.status == (1 if world.removed else 0), (seed, findings(report))
 
 
 def unpublish(filled: Exported) -> tuple[Ledger, str]:
-    """As if the exporter had died between its ledger write and its first publish."""
+    """Hides files as if the exporter had died between its ledger write and its first publish."""
     blob = filled.storage.read(filled.ledger_name)
     assert blob
     ledger = Ledger.parse(blob.data, "ledger")

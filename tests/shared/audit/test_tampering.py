@@ -1,6 +1,6 @@
-"""Each kind of tampering is found by the mode of the audit that docs/audit-and-replay.md says finds it.
+"""Each kind of tampering is found by the mode of the audit that docs/audit-and-replay.md names.
 
-`python -m tests.shared.audit.test_tampering` writes that table anew.
+`python -m tests.shared.audit.test_tampering` writes the table in that page.
 """
 
 import gzip
@@ -20,7 +20,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from shared.audit.audit import audit
 from shared.audit.evidence import Level
 from shared.compaction.compactor import Compactor
 from shared.connections import manifest
@@ -32,8 +31,10 @@ from shared.policies import CompactionPolicy, FinishPolicy
 from shared.protocol.ledger import Ledger
 from shared.tables import connection_revisions, websocket_connection_logs
 from shared.timeunits import HOUR, SECOND
-from tests.memory import MemoryStorage, Output
-from tests.shared.exported import EPOCH, PARTITION, POLICY, envelopes
+from tests.audits import audited
+from tests.memory import MemoryStorage, Output, StillHub
+from tests.records import EPOCH, PARTITION
+from tests.shared.exported import POLICY, envelopes
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "audit-and-replay.md"
 BEGIN = "| tampering | file | quick | full |"
@@ -59,21 +60,13 @@ ONE_PLACE = "only the ledger counts what such envelopes held"
 ALL_REWRITTEN = "all evidence was rewritten"
 
 
-class Drained:
-    """A hub that says nothing."""
-
-    def ask(self) -> None:
-        """See shared.connections.timer.Hub."""
-        return
-
-
 @pytest.fixture(scope="module")
 def containers() -> tuple[MemoryStorage, MemoryStorage]:
     return made()
 
 
 def made() -> tuple[MemoryStorage, MemoryStorage]:
-    """What export and finishing leave, and the same after compaction."""
+    """Returns the output of export and finishing, and the same after compaction."""
     clock = count(EPOCH + 60 * SECOND, SECOND)
     storage = MemoryStorage(lambda: next(clock))
     ids = count(1)
@@ -83,7 +76,7 @@ def made() -> tuple[MemoryStorage, MemoryStorage]:
 
     exporter = Exporter(storage, POLICY, 1 << 24, storage.now, new_id)
     policy = FinishPolicy(formats=("parquet", "json"), closing=(), idle=timedelta(seconds=1))
-    finisher = Finisher(storage, Drained(), policy, storage.now, new_id)
+    finisher = Finisher(storage, StillHub(), policy, storage.now, new_id)
     for first in range(0, 49, 7):
         exporter.run(PARTITION, envelopes(first, first + 6))
         assert finisher.run(60).complete
@@ -100,7 +93,7 @@ def deepcopied(storage: MemoryStorage) -> MemoryStorage:
     return copied
 
 
-# -- the container, as somebody who tampers with it sees it ------------------------------------------
+# -- the container, as an attacker sees it -------------------------------------------------------------
 
 
 def files(storage: MemoryStorage, kind: str) -> list[str]:
@@ -129,7 +122,7 @@ def rows(storage: MemoryStorage, name: str) -> list[dict[str, Any]]:
 
 
 def rewrite(storage: MemoryStorage, name: str, changed: list[dict[str, Any]]) -> None:
-    """Writes other rows, footers and all else as they were."""
+    """Writes other rows, and keeps footers and everything else."""
     if name.endswith(".parquet"):
         data = storage.output[name].data or b""
         schema = pq.read_schema(io.BytesIO(data))
@@ -151,7 +144,7 @@ def rewrite(storage: MemoryStorage, name: str, changed: list[dict[str, Any]]) ->
 
 
 def vouch(storage: MemoryStorage, name: str) -> None:
-    """Makes size and checksum in the metadata those of the bytes."""
+    """Updates the size and checksum in the metadata to those of the bytes."""
     blob = storage.output[name]
     assert blob.data is not None
     blob.metadata = blob.metadata | {"bytes": str(len(blob.data)), "sha256": sha256(blob.data).hexdigest()}
@@ -172,7 +165,7 @@ def many(storage: MemoryStorage, kind: str) -> str:
 
 
 def pair(storage: MemoryStorage, kind: str, *, equal: bool) -> tuple[str, str]:
-    """Two files whose numbers of rows are equal, or not."""
+    """Two files with equal or different numbers of rows."""
     found = {name: len(rows(storage, name)) for name in files(storage, kind)}
     return next(
         (one, two) for one in found for two in found if one < two and (found[one] == found[two]) == equal
@@ -195,23 +188,23 @@ def edit_ledger(storage: MemoryStorage, **counts: int) -> None:
     storage.put(name, ledger.model_copy(update={"counts": edited}).dump())
 
 
-# -- what is done --------------------------------------------------------------------------------------
+# -- the manipulations ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Tampering:
-    """Something that is done to a container, and what each mode of the audit makes of it."""
+    """A manipulation of a container, and the result of each mode of the audit."""
 
     what: str
     act: Callable[[MemoryStorage, str], None]
     """Takes the container and the kind of file."""
     kinds: tuple[str, ...]
     quick: str | dict[str, str]
-    """The code of a finding, or why there is none; of kinds that differ, each."""
+    """The code of a finding, or why there is none; for each kind of file if they differ."""
     full: str | dict[str, str]
 
     def expected(self, kind: str, *, deep: bool) -> str:
-        """What the audit says of this kind of file."""
+        """Returns the expected result for this kind of file."""
         metadata = self.full if deep else self.quick
         return metadata if isinstance(metadata, str) else metadata[kind]
 
@@ -336,7 +329,7 @@ def edit_manifest(storage: MemoryStorage, _: str) -> None:
 
 
 def forge(storage: MemoryStorage, kind: str) -> None:
-    """Edits a value in the newest commit, and makes the chain value in the ledger match."""
+    """Edits a value in the newest commit, and adapts the chain value in the ledger."""
     name = max(files(storage, kind), key=lambda one: int(storage.output[one].metadata["ordinal"]))
     change_value(storage, name)
     vouch(storage, name)
@@ -349,7 +342,7 @@ def forge(storage: MemoryStorage, kind: str) -> None:
 
 
 def flip(storage: MemoryStorage, kind: str) -> None:
-    """Changes a byte of a value, in the last page of a Parquet file's first column."""
+    """Changes one byte of a value in the last page of a Parquet file's first column."""
     blob = storage.output[files(storage, kind)[0]]
     damaged = bytearray(blob.data or b"")
     place = len(damaged) // 2
@@ -492,7 +485,7 @@ def container(containers: tuple[MemoryStorage, MemoryStorage], kind: str) -> Mem
 
 
 def codes(storage: MemoryStorage, *, deep: bool) -> set[str]:
-    report = audit(storage, 0, deep=deep, progress=lambda *_: None)
+    report = audited(storage, deep=deep)
     found = [
         one for partition in report.partitions for one in partition.findings if one.level is not Level.NOTE
     ]

@@ -1,4 +1,4 @@
-"""The hub says how far it goes, and when it was made."""
+"""The hub's state includes the newest event of each partition, and when the hub was created."""
 
 import time
 from pathlib import Path
@@ -23,7 +23,7 @@ from shared.timeunits import SECOND
         (Position(4, 100, empty=False), Incarnation(next=3, newest=90), False, 2),
         (Position(4, 100, empty=False), Incarnation(), False, 5),
         (Position(-1, -1, empty=True), Incarnation(), True, 0),
-        # It was re-created, and holds less than was committed of the old one.
+        # The hub was re-created, and holds fewer events than were committed of the old one.
         (Position(4, 200, empty=False), Incarnation(next=50, newest=100), False, 1),
     ],
 )

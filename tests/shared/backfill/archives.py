@@ -1,4 +1,4 @@
-"""Archives in memory, and the output that they are exported beside."""
+"""Archives in memory, and live output in the same containers."""
 
 import io
 import itertools
@@ -13,22 +13,22 @@ import pyarrow.parquet as pq
 
 from shared.backfill.backfill import Backfill, Backfilled, Choice
 from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope, HubPartition
 from shared.policies import ExportPolicy, FinishPolicy
 from shared.protocol.archive import ArchiveBlob
 from shared.protocol.storage import Storage
 from shared.tables.column import Table
 from shared.timeunits import SECOND
+from tests import records
 from tests.memory import MemoryStorage
+from tests.records import PARTITION
 
 BEGAN = datetime(2026, 10, 31, 20, tzinfo=UTC)
 """The first hour of the archive, a few hours before a new month."""
 LIVE = BEGAN + timedelta(hours=9, minutes=30)
 """When the live output begins."""
 NOW = BEGAN + timedelta(days=3)
-HUB = HubPartition("ns.servicebus.windows.net", "logs", "0")
 POLICY = ExportPolicy(commit_bytes=4000)
-"""Small commits, so that there are many."""
+"""Small commits, for a large number of them."""
 CLOSED = "ConnectionClosed"
 SERVICES = ("/SUBSCRIPTIONS/S/RESOURCEGROUPS/R/PROVIDERS/MICROSOFT.APIMANAGEMENT/SERVICE/ONE", "/S/TWO")
 
@@ -59,19 +59,14 @@ def path(service: str, hour: datetime) -> str:
 
 
 def record(service: str, time: datetime, connection: str, event: str) -> dict[str, Any]:
-    return {
-        "time": f"{time:%Y-%m-%dT%H:%M:%S.%f}0Z",
-        "resourceId": service,
-        "category": "WebSocketConnectionLogs",
-        "correlationId": connection,
-        "properties": {"eventName": event, "padding": "x" * 40},
-    }
+    properties = {"eventName": event, "padding": "x" * 40}
+    return records.record(micros(time), connection, resourceId=service, properties=properties)
 
 
 def archive(hours: int = 12, connections: int = 60, seed: int = 1) -> MemoryArchive:
-    """Hours of two services, with connections of three hours; some have a late record.
+    """Returns hours of two services, with connections of three hours; some have a late record.
 
-    One line in each blob is no JSON.
+    One line in each blob is not JSON.
     """
     chance = random.Random(seed)
     lines: dict[str, list[bytes]] = {}
@@ -90,10 +85,10 @@ def archive(hours: int = 12, connections: int = 60, seed: int = 1) -> MemoryArch
 
 
 def with_live_output(storage: Storage) -> None:
-    """Exports what the hub delivered, from `LIVE` on."""
-    body = orjson.dumps({"records": [record(SERVICES[0], LIVE, "live", "ConnectionOpened")]})
+    """Exports events that the hub delivered from `LIVE` on."""
+    opened = record(SERVICES[0], LIVE, "live", "ConnectionOpened")
     exporter = Exporter(storage, POLICY, 1 << 24, lambda: micros(NOW), ids())
-    exporter.run(HUB, [Envelope(0, micros(LIVE) + SECOND, body)])
+    exporter.run(PARTITION, [records.envelope(0, micros(LIVE) + SECOND, opened)])
 
 
 def ids() -> Callable[[], str]:
@@ -111,13 +106,13 @@ def run(
     now: datetime = NOW,
     policy: ExportPolicy = POLICY,
 ) -> Backfilled:
-    """A run of a new process."""
+    """Runs a backfill in a new process."""
     backfill = Backfill(storage, source, policy, FinishPolicy(), 1 << 24, lambda: micros(now), ids())
     return backfill.run(choice or Choice(), lambda _, __: None, dry_run=dry_run)
 
 
 def rows(storage: MemoryStorage, table: Table) -> list[dict[str, Any]]:
-    """All that readers see."""
+    """Returns all rows that readers see."""
     found = [
         pq.read_table(io.BytesIO(blob.data))
         for name, blob in storage.output.items()

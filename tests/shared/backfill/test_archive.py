@@ -1,4 +1,4 @@
-"""What the blobs of an archive are, and how their lines become messages."""
+"""Blobs of an archive are recognized by name, and their lines become envelopes."""
 
 from datetime import UTC, datetime
 from itertools import pairwise

@@ -1,18 +1,17 @@
-"""An archive is exported once, whatever breaks it off, and only before the live output begins."""
+"""An archive is exported once, whatever interrupts it, and only up to the beginning of the live output."""
 
 import itertools
 import random
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 import pytest
 
-from shared.audit.audit import OK, WRONG, audit
+from shared.audit.audit import OK, WRONG
 from shared.backfill.backfill import Backfilled, Choice
 from shared.commands.status_data import status
 from shared.compaction.compactor import Compactor
@@ -27,11 +26,12 @@ from shared.protocol.nested_storage import BACKFILL
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import DAY, SECOND
-from tests.memory import MemoryStorage
+from tests.audits import audited
+from tests.memory import MemoryStorage, StillHub
+from tests.records import PARTITION
 from tests.shared.backfill.archives import (
     BEGAN,
     CLOSED,
-    HUB,
     LIVE,
     NOW,
     SERVICES,
@@ -48,22 +48,12 @@ from tests.shared.backfill.archives import (
 HOUR = timedelta(hours=1)
 
 
-@dataclass(frozen=True)
-class StillHub:
-    """A hub that always says the same."""
-
-    state: HubState
-
-    def ask(self) -> HubState:
-        return self.state
-
-
 class Killed(BaseException):
-    """The process is no more."""
+    """The process was killed."""
 
 
 class MortalStorage(MemoryStorage):
-    """Ends the process at one of the next calls, before or after it took effect; or loses its answer."""
+    """Ends the process before or after the effect of one of the next calls, or loses the answer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,7 +79,7 @@ def mortal() -> MortalStorage:
 
 
 def seen(storage: MemoryStorage) -> tuple[Counter[str], Counter[str]]:
-    """All rows of records and of connections, without what differs between runs."""
+    """Returns all rows of records and connections, without the columns that differ between runs."""
     records = Counter(
         repr({name: value for name, value in row.items() if not name.startswith("Connection")})
         for row in rows(storage, RECORDS)
@@ -103,7 +93,7 @@ def seen(storage: MemoryStorage) -> tuple[Counter[str], Counter[str]]:
 
 @pytest.fixture(scope="module")
 def whole() -> tuple[MemoryArchive, MemoryStorage, Backfilled]:
-    """An archive that was exported without a break."""
+    """The output of a backfill without interruption."""
     source, storage = archive(), mortal()
     return source, storage, run(storage, source)
 
@@ -151,14 +141,14 @@ def test_the_audit_proves_it_and_a_deleted_file_shows(
     whole: tuple[MemoryArchive, MemoryStorage, Backfilled],
 ) -> None:
     _, storage, _ = whole
-    found = audit(storage, 0, deep=True, progress=lambda *_: None)
+    found = audited(storage)
     assert found.status == OK, [one.findings for one in found.partitions]
     assert [one.rows for one in found.partitions if one.partition.startswith(ARCHIVE)]
     archived = [name for name in storage.output if "/archive-" in name and name.startswith("parquet/")]
     finished = [name for name in storage.output if name.startswith(f"parquet/{CONNECTIONS.name}/")]
     for name in (archived[0], archived[-1], finished[0], finished[-1]):
         gone = storage.output.pop(name)
-        assert audit(storage, 0, deep=False, progress=lambda *_: None).status == WRONG
+        assert audited(storage, deep=False).status == WRONG
         storage.output[name] = gone
 
 
@@ -190,7 +180,7 @@ def test_a_hundred_kills_lose_and_double_nothing(
     run(storage, source)
     assert kills >= 100
     assert seen(storage) == seen(unbroken)
-    assert audit(storage, 0, deep=True, progress=lambda *_: None).status == OK
+    assert audited(storage).status == OK
 
 
 def test_a_dry_run_says_what_a_run_does_and_writes_nothing() -> None:
@@ -230,7 +220,7 @@ def test_a_later_piece_first_doubles_no_record(
     assert seen(storage)[0] == seen(unbroken)[0]
     found = rows(storage, CONNECTIONS)
     assert len({(row["CorrelationId"], row["CommitId"], row["Revision"]) for row in found}) == len(found)
-    assert audit(storage, 0, deep=True, progress=lambda *_: None).status == OK
+    assert audited(storage).status == OK
 
 
 def test_the_boundary_is_decided_once() -> None:
@@ -271,7 +261,7 @@ def test_erased_rows_do_not_come_back() -> None:
     assert run(storage, source).rows == 0
     assert his() == set()
     assert chosen not in {row["CorrelationId"] for row in rows(storage, CONNECTIONS)}
-    assert audit(storage, 0, deep=True, progress=lambda *_: None).status == OK
+    assert audited(storage).status == OK
 
 
 def test_without_live_output_nothing_is_exported() -> None:
@@ -325,7 +315,7 @@ def test_exporter_and_timer_of_the_app_never_look_at_the_archive(
     monkeypatch.setattr(storage, "call", call)
     with_live_output(storage)
     position = Position(last=0, enqueued=micros(LIVE), empty=False)
-    hub = StillHub(HubState(created=0, positions={HUB: position}))
+    hub = StillHub(HubState(created=0, positions={PARTITION: position}))
     assert Finisher(storage, hub, FinishPolicy(), lambda: micros(NOW), ids()).run(50).complete
     assert len(names) > 10
     assert not [name for name in names if name.startswith(BACKFILL) or f"{ARCHIVE}/" in name]
@@ -341,7 +331,7 @@ def test_compaction_takes_the_files_of_the_archive_too() -> None:
     compacted = [name for name in storage.output if "/compacted-" in name]
     assert len(compacted) > 8
     assert seen(storage) == before
-    assert audit(storage, 0, deep=True, progress=lambda *_: None).status == OK
+    assert audited(storage).status == OK
 
 
 def test_status_shows_the_archive_and_what_an_interrupted_run_left() -> None:

@@ -1,4 +1,4 @@
-"""What `python -m shared capture` saves of a hub, by the real SDK, and that it disturbs nobody."""
+"""`python -m shared capture` saves envelopes with the real SDK, and disturbs no other reader."""
 
 import gzip
 import re
@@ -57,7 +57,7 @@ def capture(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
 
 
 def loaded(folder: Path) -> dict[str, Any]:
-    """What is expected of each file, once it is found to become that."""
+    """Returns the expectation of each file, after checking that the file meets it."""
     expected: dict[str, Any] = orjson.loads((folder / "expected.json").read_bytes())
     assert {path.name for path in folder.iterdir()} == {"expected.json", *expected}
     for name, one in expected.items():
@@ -78,7 +78,7 @@ def test_envelopes_of_our_category_are_saved_masked_as_fixtures_that_tests_load(
     send(broker, OURS, FOREIGN, b"{", gzip.compress(OURS))
     send(broker, b"\xef\xbb\xbf" + MISSING, TABLE, partition="1")
     folder = tmp_path / "captured"
-    # The last one of each source is among them.
+    # They include the last envelope of each partition.
     status, output = capture(
         capsys, "--group", "tools", "--envelopes", "4", "--wait", "240", "--output", str(folder)
     )
@@ -141,7 +141,7 @@ def test_latest_takes_only_new_events_and_may_find_none(
             send(broker, OURS, OURS)
 
     with ThreadPoolExecutor(1) as pool:
-        # From when on it reads, nobody can tell.
+        # The time at which it starts reading is unknown.
         sending = pool.submit(keep_sending)
         try:
             assert capture(capsys, *options, "--wait", "240", "--envelopes", "2")[0] == 0
@@ -185,7 +185,7 @@ def test_the_exporter_is_left_alone(
         send(broker, OURS)
         wait_for(seen, 1)
         assert capture(capsys, "--group", "tools", "--envelopes", "1", *folder)[0] == 0
-        # Even in its own group an owner is not put out: the reader is.
+        # Even in the exporter's group, the owner keeps its partition, and the reader is disconnected.
         status, output = capture(
             capsys, "--group", "exporter", "--exporters-group", "--output", str(tmp_path / "no")
         )

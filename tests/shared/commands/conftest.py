@@ -1,4 +1,4 @@
-"""A hub for commands that ask one."""
+"""A hub for commands that query one."""
 
 from collections.abc import Iterator
 from pathlib import Path

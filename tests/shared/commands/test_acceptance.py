@@ -1,4 +1,4 @@
-"""An operator's word lets a partition go on whose ledger was lost or rolled back, and nothing else does."""
+"""Only an operator's acceptance resumes a partition whose ledger was lost or rolled back."""
 
 import pytest
 
@@ -6,12 +6,13 @@ from shared.commands.acceptance import accept, blocked, forgotten
 from shared.connections import manifest
 from shared.connections.manifest import Manifest, PartitionProgress
 from shared.errors import LedgerError, LedgerMissing, LedgerRolledBack, PreconditionFailed
-from tests.shared.exported import PARTITION, Exported, envelopes
+from tests.records import PARTITION
+from tests.shared.exported import Exported, envelopes
 
 
 @pytest.fixture
 def filled(exported: Exported) -> Exported:
-    """The timer has seen the ledger at its end; then it was rolled back."""
+    """Lets the timer see the newest ledger, and then rolls it back."""
     exported.export(envelopes(0, 9))
     old = exported.storage.read(exported.ledger_name)
     assert old

@@ -1,18 +1,17 @@
-"""Dead letters that fit today's rules come out once, with their place in the hub, however often one tries."""
+"""Dead letters that pass now are exported once, with their original sequence number, on every attempt."""
 
 import gzip
 import io
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from shared.audit.audit import OK, audit
+from shared.audit.audit import OK
 from shared.commands.dead_letter_replay import Choice, Replayed, replay
 from shared.errors import OutcomeUnknown
 from shared.export.exporter import Exporter
@@ -21,21 +20,24 @@ from shared.policies import ExportPolicy, RedactionPolicy
 from shared.protocol.ledger import Ledger
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import SECOND
+from tests import records
+from tests.audits import audited
 from tests.memory import MemoryStorage
-from tests.shared.exported import EPOCH, PARTITION, POLICY, Exported, envelope, lenient, record
+from tests.records import EPOCH, PARTITION
+from tests.shared.exported import POLICY, Exported, envelope, lenient, record
 
 OLD = 24 * 30
-"""Hours, before the arrival: implausible by default."""
+"""Hours before the arrival, which the default settings reject."""
 
 
 def mixed(sequence: int, old: tuple[int, ...] = (1,), broken: tuple[int, ...] = ()) -> Envelope:
-    """Three records, of which some are too old, and some have no event name."""
-    records: list[dict[str, Any]] = [record(sequence, index) for index in range(3)]
+    """Three records, some of which are too old or have no correlation id."""
+    found = [record(sequence, index) for index in range(3)]
     for index in old:
-        records[index]["time"] = "2030-02-01T00:00:00Z"
+        found[index]["time"] = "2030-02-01T00:00:00Z"
     for index in broken:
-        del records[index]["correlationId"]
-    return Envelope(sequence, EPOCH + sequence * SECOND, orjson.dumps({"records": records}))
+        del found[index]["correlationId"]
+    return records.envelope(sequence, EPOCH + sequence * SECOND, *found)
 
 
 def replayed(
@@ -62,7 +64,7 @@ def rows(exported: Exported) -> Counter[tuple[str, int, int]]:
 
 
 def status(exported: Exported) -> int:
-    return audit(exported.storage, 0, deep=True, progress=lambda *_: None).status
+    return audited(exported.storage).status
 
 
 def test_a_rejected_record_that_passes_now_is_exported_once(
@@ -107,7 +109,7 @@ def test_a_dead_letter_of_which_nothing_fits_stays_with_todays_reason(exported: 
 def test_what_a_replay_rejects_can_be_replayed_again(
     exported: Exported,
 ) -> None:
-    # Rejected at first: 0 and 1 by their time, 1 for want of a correlation id later on.
+    # Rejected at first: 0 and 1 for their time, and later 1 for its missing correlation id.
     exported.export([mixed(7, old=(0, 1), broken=(2,))])
     first = replayed(exported)
     assert (first.fit, first.rows, first.reasons) == (1, 2, {"missing_required_field": 1})
@@ -117,7 +119,7 @@ def test_what_a_replay_rejects_can_be_replayed_again(
 
 
 def test_the_rest_of_a_replay_is_exported_once_when_it_fits(exported: Exported) -> None:
-    # An hour ahead fits with lead, a month ago with age: two changes of the settings, one after the other.
+    # One hour ahead passes with max_lead, one month ago with max_age: two successive changes of settings.
     body = orjson.loads(mixed(3, old=(0,)).body)
     body["records"][1]["time"] = "2030-03-19T00:00:00Z"
     exported.export([Envelope(3, EPOCH + 3 * SECOND, orjson.dumps(body))])
@@ -173,7 +175,7 @@ def test_a_damaged_file_is_told_and_the_others_are_replayed(exported: Exported) 
 
 
 class Unsteady(MemoryStorage):
-    """Every n-th call has its effect, and no answer."""
+    """Loses the answer to every nth call, which still takes effect."""
 
     left = 0
 
@@ -203,7 +205,7 @@ def test_interrupted_anywhere_and_done_again_it_exports_once(calls: int) -> None
             continue
     store.left = 0
     replay(store, exporter(lenient()), lenient(), Choice(), dry_run=False, progress=lambda *_: None)
-    report = audit(store, 0, deep=True, progress=lambda *_: None)
+    report = audited(store)
     assert report.status == 0, report
     ledgers = [Ledger.parse(store.state[name].data, name) for name in store.names("ledgers/")]
     assert sum(ledger.counts.rows for ledger in ledgers) == 12
@@ -219,10 +221,10 @@ SECRET = "hunter2hunter2"
 
 
 def old(sequence: int, source: str) -> Envelope:
-    """One record that is too old, from this source."""
+    """An envelope with one record that is too old, from this source."""
     bad = record(sequence, 0) | {"time": "2030-02-01T00:00:00Z"}
     bad["properties"]["source"] = source
-    return Envelope(sequence, EPOCH + sequence * SECOND, orjson.dumps({"records": [bad]}))
+    return records.envelope(sequence, EPOCH + sequence * SECOND, bad)
 
 
 def compressed(envelope: Envelope) -> Envelope:

@@ -1,4 +1,4 @@
-"""The command line as a person or a script meets it, and that what the docs show of it is true."""
+"""The command line works for people and scripts, and its output is what the documentation shows."""
 
 import gzip
 import os
@@ -31,7 +31,8 @@ from shared.tables.dialects import DIALECTS
 from shared.tables.registry import TABLES
 from shared.tables.websocket_connection_logs import RECORDS
 from tests import documents
-from tests.shared.exported import PARTITION, Exported, envelopes
+from tests.records import PARTITION
+from tests.shared.exported import Exported, envelopes
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = [
@@ -51,7 +52,7 @@ def filled(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> Exported:
 
 @pytest.fixture(scope="module")
 def shown_commands(azurite: Azurite) -> Iterator[Mapping[str, str]]:
-    """The environment of a container that all commands of the docs share, those that write to it as well."""
+    """The environment of a container that all commands of the documentation share, including writing ones."""
     one = Exported(azurite, f"docs-{uuid.uuid4().hex[:12]}")
     one.export([*envelopes(0, 9), *envelopes(12, 20)])
     for name in (CONTAINER, ARCHIVE):
@@ -62,7 +63,7 @@ def shown_commands(azurite: Azurite) -> Iterator[Mapping[str, str]]:
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A process of its own, in the root of the repository."""
+    """Runs a separate process in the root of the repository."""
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
@@ -137,7 +138,7 @@ def test_status_asks_the_hub_for_lag_and_counts_what_nobody_has_committed(
     with EventHubProducerClient.from_connection_string(string, eventhub_name="apim-logs") as producer:
         producer.send_batch([EventData(b"a"), EventData(b"b")], partition_id="1")
     _, output = ran(capsys, "status")
-    # Two hubs, so names are written out, and shortened where they do not fit.
+    # With two hubs, full names are shown, and shortened if they do not fit.
     (behind,) = (line.split() for line in output.splitlines() if re.match(r"\S+/1 +- +- +2", line))
     assert float(behind[-1]) == pytest.approx(24, abs=0.1)
     assert "connections: 0 open, 7 finished, 0 rows revised" in output
@@ -357,7 +358,7 @@ def test_it_runs_as_a_module_without_colours_or_progress_in_a_pipe(filled: Expor
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """Processes started now heed SIGINT, also where a shell that runs the tests has it ignored."""
+    """Makes new processes heed SIGINT, even if the shell that runs the tests ignores it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -381,7 +382,7 @@ def test_watching_shows_it_again_until_it_is_stopped(filled: Exported) -> None:
 
 
 SHELL = documents.blocks("sh")
-"""Those that are marked, too: it is what surrounds the command that is not exercised there."""
+"""Includes marked blocks, in which only the text around the command is not exercised."""
 COMMANDS_SHOWN = [
     pytest.param(command.removeprefix("python -m shared "), id=f"{block}: {command}")
     for block in SHELL
@@ -438,7 +439,7 @@ def test_every_command_in_the_docs_runs(
     if arguments[0] == "backfill":
         arguments = [ARCHIVE if one.startswith("https://") else one for one in arguments]
     status, output = ran(capsys, *arguments)
-    # Nothing was committed of this hub, which redeliver cannot say anything about.
+    # Nothing was committed of this hub, so redeliver has nothing to report.
     assert status in ({0, 1, 2} if arguments[0] == "redeliver" else {0, 1}), output
     assert "Traceback" not in output
 

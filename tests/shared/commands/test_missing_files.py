@@ -1,50 +1,47 @@
-"""Committed events whose files are gone, by the files that are left."""
+"""Committed events whose files are gone are found by the files that are left."""
 
 from collections.abc import Iterator
 from itertools import count
 
-import orjson
 import pytest
 
 from shared.commands.missing_files import exported
 from shared.compaction import swaps
 from shared.errors import LedgerError
 from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
 from shared.intervals import Interval
 from shared.policies import ExportPolicy
 from shared.protocol.ledger import Ledger, Lost, PendingFile
 from shared.protocol.storage import BlobInfo
-from shared.timeunits import SECOND
+from shared.timeunits import HOUR
+from tests import records
 from tests.memory import MemoryStorage
+from tests.records import EPOCH, PARTITION, record
 
-PARTITION = HubPartition("ns", "hub", "0")
-NOW = 1_900_000_000 * SECOND
 BOTH = ExportPolicy(formats=("parquet", "json"))
 PARQUET = ExportPolicy(formats=("parquet",))
 
 
-def envelope(sequence: int, *, category: str = "WebSocketConnectionLogs", **record: object) -> Envelope:
-    fine = {"time": "2030-03-17T17:00:00Z", "correlationId": "c", "properties": {"eventName": "Message"}}
-    body = {"records": [fine | {"category": category} | record]}
-    return Envelope(sequence, NOW, orjson.dumps(body))
+def envelope(sequence: int, **more: object) -> Envelope:
+    return records.envelope(sequence, EPOCH, record(EPOCH - HOUR, "c", "Message", **more))
 
 
 class Output:
-    """What was exported of a partition."""
+    """The output of one partition."""
 
     def __init__(self) -> None:
-        self.storage = MemoryStorage(lambda: NOW)
+        self.storage = MemoryStorage(lambda: EPOCH)
         self._ids = (f"{n:032x}" for n in count())
 
     def commit(self, *envelopes: Envelope, policy: ExportPolicy = BOTH) -> None:
-        Exporter(self.storage, policy, 1 << 24, lambda: NOW, lambda: next(self._ids)).run(
+        Exporter(self.storage, policy, 1 << 24, lambda: EPOCH, lambda: next(self._ids)).run(
             PARTITION, envelopes
         )
 
     @property
     def ledger(self) -> Ledger:
-        """As it is once the list of the last commit is empty."""
+        """The ledger without the list of the last commit."""
         ledger = Ledger.parse(self.storage.state[Ledger.name(PARTITION)].data, "")
         return ledger.model_copy(update={"files": ()})
 
@@ -118,7 +115,7 @@ def test_what_is_being_published_or_refilled_is_not_lacking(output: Output) -> N
 
 
 def test_what_was_committed_before_the_hub_was_created_is_not_of_it(output: Output) -> None:
-    now = output.ledger.incarnation.model_copy(update={"created": NOW + 1})
+    now = output.ledger.incarnation.model_copy(update={"created": EPOCH + 1})
     assert exported(output.storage, output.ledger.with_incarnation(now)).complete == ()
 
 
@@ -126,7 +123,7 @@ def test_nothing_is_said_while_compaction_moves_files(
     output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listed = output.ledger
-    moving = swaps.Swap(folder="f/", inputs=("a",), output=_pending(output), began=NOW)
+    moving = swaps.Swap(folder="f/", inputs=("a",), output=_pending(output), began=EPOCH)
     idle = swaps.CompactionState().dump()
     output.storage._put(swaps.NAME, swaps.CompactionState().beginning(moving).dump())
     with pytest.raises(LedgerError, match="moving files"):

@@ -1,6 +1,7 @@
-"""Events that the hub still has are exported, and checkpoints are moved: with the real SDK and a broker."""
+"""Events that the hub still has are exported, and checkpoints reset, with the real SDK and a broker."""
 
 import gzip
+import time
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import count
@@ -25,33 +26,30 @@ from shared.input.envelope import Envelope, HubPartition
 from shared.policies import Connection, ExportPolicy
 from shared.protocol.hub_changes import with_hub_created
 from shared.protocol.ledger import Ledger
+from tests import records
 from tests.contracts.test_checkpoints import sdk
 from tests.memory import MemoryStorage
+from tests.records import EPOCH
 
 __all__ = ["sdk"]
-NOW = 1_900_000_000_000_000
 POLICY = ExportPolicy()
+SENT = time.time_ns() // 1000
+"""The broker enqueues by the wall clock, µs since 1970 UTC."""
 
 
 def body(n: int) -> bytes:
-    record = {
-        "time": "2026-11-27T10:00:00Z",
-        "category": "WebSocketConnectionLogs",
-        "correlationId": f"c{n}",
-        "properties": {"eventName": "Message"},
-    }
-    return orjson.dumps({"records": [record]})
+    return records.body(records.record(SENT, f"c{n}", "Message"))
 
 
 class Hub:
-    """A broker with one partition, what was sent to it, and an exporter."""
+    """A broker with one partition, and an exporter."""
 
     def __init__(self, broker: BrokerProcess) -> None:
         self.string = broker.connection_string
         self.reader = EventHub(Connection(string=self.string), "hub", "operator")
-        self.storage = MemoryStorage(lambda: NOW)
+        self.storage = MemoryStorage(lambda: EPOCH)
         self._ids = (f"{n:032x}" for n in count())
-        self.exporter = Exporter(self.storage, POLICY, 1 << 24, lambda: NOW, self.new_id)
+        self.exporter = Exporter(self.storage, POLICY, 1 << 24, lambda: EPOCH, self.new_id)
 
     def new_id(self) -> str:
         return next(self._ids)
@@ -75,9 +73,9 @@ class Hub:
         return Ledger.parse(self.storage.state[Ledger.name(self.partition)].data, "")
 
     def commit(self, first: int, last: int) -> None:
-        """These events; then the timer comes by."""
+        """Commits these events; then the timer records when the hub was created."""
         self.exporter.run(self.partition, self.fetch(first, last))
-        after = with_hub_created(self.ledger, self.reader.state().created).written(self.new_id(), NOW)
+        after = with_hub_created(self.ledger, self.reader.state().created).written(self.new_id(), EPOCH)
         self.storage._put(Ledger.name(self.partition), after.dump())
 
     def files(self) -> list[str]:
@@ -102,7 +100,7 @@ class Hub:
             dry_run=dry_run,
             missing_files=missing_files,
             as_json=as_json,
-            now=lambda: NOW,
+            now=lambda: EPOCH,
             new_id=self.new_id,
         )
 
@@ -132,7 +130,7 @@ def test_gaps_are_filled_from_the_hub_once(hub: Hub, capsys: pytest.CaptureFixtu
 def test_files_that_are_gone_are_exported_again_once_if_asked_for(
     hub: Hub, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The account of the output was restored: it lacks what the ledger has committed."""
+    """The output account was restored, and lacks files that the ledger has committed."""
     hub.send(*(EventData(body(n)) for n in range(9)))
     hub.commit(0, 3)
     (gone,) = hub.files()
@@ -157,13 +155,13 @@ def test_files_that_are_gone_are_exported_again_once_if_asked_for(
 def test_what_another_ledger_exported_is_not_exported_again(
     hub: Hub, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The account of the state was restored: the ledger lacks what lies in the output."""
+    """The state account was restored, and the ledger lacks commits in the output."""
     hub.send(*(EventData(body(n)) for n in range(10)))
     hub.commit(0, 3)
     before = hub.storage.state[Ledger.name(hub.partition)]
     hub.commit(4, 6)
     hub.storage._put(Ledger.name(hub.partition), before.data)
-    hub.exporter = Exporter(hub.storage, POLICY, 1 << 24, lambda: NOW, hub.new_id)
+    hub.exporter = Exporter(hub.storage, POLICY, 1 << 24, lambda: EPOCH, hub.new_id)
     hub.commit(9, 9)
     assert hub.ledger.incarnation.gaps == ((4, 8),)
     assert hub.redeliver() == 0
@@ -183,7 +181,7 @@ def test_a_restored_ledger_learns_what_the_output_holds_before_start(hub: Hub) -
     assert hub.redeliver(missing_files=True) == 0
     assert hub.ledger.incarnation.next == 7
     assert not hub.ledger.incarnation.gaps
-    hub.exporter = Exporter(hub.storage, POLICY, 1 << 24, lambda: NOW, hub.new_id)
+    hub.exporter = Exporter(hub.storage, POLICY, 1 << 24, lambda: EPOCH, hub.new_id)
     hub.commit(3, 9)
     assert hub.visible() == list(range(10))
     assert hub.ledger.incarnation.number == 0

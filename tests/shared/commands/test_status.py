@@ -1,4 +1,4 @@
-"""What `status` shows: a verdict first, in lines that fit, without flicker."""
+"""`status` shows a verdict first, in lines that fit, without flicker."""
 
 import os
 import pty
@@ -84,7 +84,7 @@ def test_every_line_fits_the_terminal(
         monkeypatch.setenv(name, value)
     two_hubs = replace(FULL, partitions=[BUSY, standing("another.servicebus.windows.net/hub/0")])
     for found in (FULL, two_hubs):
-        # An id that is longer than a line cannot be broken: somebody copies it.
+        # An id that is longer than a line is not broken, because users copy it.
         lines = [line for line in shown(found).splitlines() if "b" * 70 not in line and HUB not in line]
         assert len(lines) > 20
         assert [line for line in lines if len(line) > width] == []

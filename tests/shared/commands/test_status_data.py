@@ -1,4 +1,4 @@
-"""How each partition stands, from the state container and what the hub says."""
+"""The status of each partition follows from the state container and the hub."""
 
 from dataclasses import asdict, replace
 from datetime import timedelta
@@ -23,7 +23,8 @@ from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.gateway_logs import GATEWAY_LOGS
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR, MINUTE, SECOND
-from tests.shared.exported import EPOCH, PARTITION, Exported, envelopes
+from tests.records import EPOCH, PARTITION
+from tests.shared.exported import Exported, envelopes
 from tests.shared.report import made
 
 NOW = EPOCH + 600 * SECOND
@@ -145,7 +146,7 @@ def test_a_checkpoint_from_before_the_hub_is_an_alarm_wherever_it_points(exporte
 
 
 def swap(exported: Exported) -> swaps.Swap:
-    """One that was decided at NOW, of all files of the first hour into one that is only staged."""
+    """Stores a swap, decided at NOW, of all files of the first hour for one that is only staged."""
     exported.export(envelopes(0, 9))
     name = next(name for name in exported.files() if name.startswith("parquet/"))
     folder = name[: name.rindex("/") + 1]

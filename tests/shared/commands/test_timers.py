@@ -1,4 +1,4 @@
-"""`finish` and `compact` do once what the timers do: with the real SDKs, a broker and Azurite."""
+"""`finish` and `compact` run the timers' work once, with the real SDKs, a broker and Azurite."""
 
 import time
 import uuid
@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,9 +16,11 @@ from shared import __main__
 from shared.azure.event_hub import EventHub
 from shared.commands.compact import compact
 from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import HubPartition
 from shared.policies import CompactionPolicy, Connection, ExportPolicy
 from shared.tables.connection_revisions import CONNECTIONS
+from shared.timeunits import SECOND
+from tests.records import envelope, record
 from tests.shared.exported import Exported
 
 
@@ -31,14 +32,8 @@ def export(exported: Exported, partition: HubPartition, names: list[str]) -> Non
     began = datetime.now(UTC).replace(minute=10) - timedelta(hours=5)
     for sequence, name in enumerate(names):
         happened = began + timedelta(minutes=sequence)
-        record = {
-            "time": happened.isoformat(),
-            "category": "WebSocketConnectionLogs",
-            "correlationId": "c",
-            "properties": {"eventName": name},
-        }
-        enqueued = int(happened.timestamp() + 1) * 1_000_000
-        exporter.run(partition, [Envelope(sequence, enqueued, orjson.dumps({"records": [record]}))])
+        at = int(happened.timestamp()) * SECOND
+        exporter.run(partition, [envelope(sequence, at + SECOND, record(at, "c", name))])
 
 
 @pytest.fixture
@@ -49,7 +44,7 @@ def broker(tmp_path: Path) -> Iterator[BrokerProcess]:
 
 @pytest.fixture
 def partition(exported: Exported, broker: BrokerProcess, monkeypatch: pytest.MonkeyPatch) -> HubPartition:
-    """The first one of a hub that is empty, and the settings of an app that exports it."""
+    """The first partition of an empty hub, with the settings of an app that exports it."""
     hub = {
         "EventHubConnection": broker.connection_string,
         "EVENT_HUB_NAME": "apim-logs",
@@ -71,7 +66,7 @@ def test_finish_writes_a_finished_connection_once(
     exported: Exported, partition: HubPartition, capsys: pytest.CaptureFixture[str]
 ) -> None:
     export(exported, partition, ["ConnectionOpened", "Message", "ConnectionClosed"])
-    # The stand-in's hub is younger than what was committed of it, which is an alarm.
+    # The emulator's hub is younger than its committed events, which raises an alarm.
     assert __main__.main(["finish"]) == 1
     said = capsys.readouterr().out
     assert "1 connection finished" in said
@@ -103,7 +98,7 @@ def test_compact_makes_one_file_of_a_quiet_hour_and_says_so(
     assert exported.files("parquet/") == before
     policy = replace(CompactionPolicy(), quiet=timedelta(0), reach=timedelta(days=2))
     assert compact(exported.storage, policy, 60) == 0
-    # The file of the last commit is on its ledger's list still.
+    # The ledger still lists the file of its last commit.
     assert "3 files" in capsys.readouterr().out
     files = exported.files("parquet/")
     assert len(files) == 2

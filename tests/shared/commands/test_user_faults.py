@@ -1,4 +1,4 @@
-"""Each command with each fault that a user can cause: the right exit status, one line, no traceback."""
+"""Each fault that users can cause gives the right exit status and one line, without a traceback."""
 
 import re
 import uuid
@@ -12,7 +12,8 @@ from local.emulators.azurite import Azurite
 from local.emulators.event_hubs.process import BrokerProcess
 from shared import __main__
 from shared.azure.checkpoints import CONTAINER
-from tests.shared.exported import PARTITION, Exported, envelopes
+from tests.records import PARTITION
+from tests.shared.exported import Exported, envelopes
 
 STORAGE = (
     *("status", "audit", "delta", "replay", "redeliver", "accept-ledger", "finish", "compact", "erase"),
@@ -22,10 +23,10 @@ STORAGE = (
 HUB = ("redeliver", "reset-checkpoint", "finish", "capture")
 """Commands that need the hub."""
 ASKING = ("redeliver", "reset-checkpoint", "capture")
-"""Commands that can do nothing without an answer of the hub."""
+"""Commands that can do nothing if the hub does not answer."""
 NEITHER = ("schema", "convert", "cost", "completion")
 COMPARING = ("reconcile", "backfill")
-"""Commands that need files beside the containers; tests of their own run them without a fault."""
+"""Commands that also need files; other tests run them without a fault."""
 NEEDED: dict[str, list[str]] = {
     "capture": ["--group", "tools", "--wait", "1", "--output", "captured"],
     "completion": ["bash"],
@@ -34,24 +35,24 @@ NEEDED: dict[str, list[str]] = {
     "backfill": ["--from-container", "archive"],
     "erase": ["--column", "Source", "--value", "203.0.113.7", "--yes"],
 }
-"""Arguments that a command cannot go without."""
+"""Required arguments of commands."""
 KEY = "AccountKey=a2V5"
 REFUSED = f"DefaultEndpointsProtocol=http;AccountName=a;{KEY};BlobEndpoint=http://127.0.0.1:9/a"
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that a user got wrong."""
+    """A mistake of a user."""
 
     commands: tuple[str, ...]
     settings: Mapping[str, str] = field(default_factory=dict)
-    """Settings that are wrong."""
+    """The wrong settings."""
     arguments: tuple[str, ...] = ()
-    """Arguments that are wrong."""
+    """The wrong arguments."""
     says: str = ""
-    """What the error must mention: a pattern."""
+    """A pattern that the error must match."""
     alone: bool = False
-    """Whether these are all arguments."""
+    """Whether the command gets no other arguments."""
 
 
 FAULTS = {
@@ -153,7 +154,7 @@ def run(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> Run:
-    """Runs a command in a folder with some files, with good settings except for these."""
+    """Runs a command in a folder with some files, with valid settings except for these."""
     monkeypatch.chdir(tmp_path)
     Path("file").write_text("{}")
     Path("full").mkdir()

@@ -1,4 +1,4 @@
-"""Small files of quiet hours become one, which the audit takes for the files it replaced."""
+"""Small files of quiet hours become one, which the audit accepts in their place."""
 
 import io
 import os
@@ -8,7 +8,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast, get_args
@@ -33,29 +33,21 @@ from shared.compaction.summary import CompactionSummary
 from shared.compaction.swaps import CompactionState
 from shared.connections import manifest
 from shared.connections.manifest import Manifest
-from shared.connections.timer import Finisher
 from shared.errors import DeadlineExceeded, PreconditionFailed, StorageError
 from shared.export.exporter import Exporter
 from shared.policies import CompactionPolicy, Compression, Connection, ExportPolicy, FinishPolicy
 from shared.protocol.ledger import Ledger, PendingFile, StagedFile
 from shared.protocol.storage import Blob, BlobInfo, LogStorage, Publication
 from shared.timeunits import SECOND
-from tests import memory
+from tests import audits, memory
+from tests.audits import codes
 from tests.memory import WEEK, CountingStorage, MemoryStorage
-from tests.shared.exported import EPOCH, PARTITION, POLICY, Exported, Saved, envelopes
+from tests.records import EPOCH, LATER, PARTITION
+from tests.shared.exported import POLICY, Exported, Saved, contents_of, envelopes
 
 RECORDS = "parquet/ApiManagementWebSocketConnectionLogs/"
 CONNECTIONS = "parquet/ApiManagementWebSocketConnectionRevisions/"
-LATER = EPOCH + 6 * 3600 * SECOND
 COMPACTING = CompactionPolicy(reach=timedelta(days=1), target=1 << 20)
-
-
-@dataclass
-class Hub:
-    """Says nothing: the clock of finishing goes by what was merged."""
-
-    def ask(self) -> None:
-        return None
 
 
 def compact(exported: Exported, policy: CompactionPolicy = COMPACTING, now: int = LATER) -> CompactionSummary:
@@ -67,11 +59,7 @@ def new_id() -> str:
 
 
 def audited(exported: Exported, since: int = 0, *, deep: bool = True) -> Report:
-    return audit(exported.storage, since, deep=deep, progress=lambda *_: None)
-
-
-def codes(report: Report, level: Level = Level.REFUTED) -> set[str]:
-    return {one.code for partition in report.partitions for one in partition.findings if one.level is level}
+    return audits.audited(exported.storage, since, deep=deep)
 
 
 def rows(exported: Exported, prefix: str) -> list[dict[str, object]]:
@@ -86,24 +74,12 @@ def rows(exported: Exported, prefix: str) -> list[dict[str, object]]:
 
 @pytest.fixture(scope="module")
 def saved(azurite: Azurite) -> Saved:
-    """Commits of small batches, none of which a ledger lists any more, and finished connections."""
-    exported = Exported(azurite, f"compactor-{new_id()}")
-    policy = FinishPolicy(opening=("ConnectionOpened",), closing=(), idle=timedelta(seconds=1))
-    finisher = Finisher(exported.storage, Hub(), policy, exported.now, lambda: uuid.uuid4().hex)
-    for first in range(0, 50, 10):
-        exported.export(envelopes(first, first + 9))
-        assert finisher.run(60).complete
-    for name in exported.storage.names("ledgers/"):
-        blob = exported.storage.read(name)
-        assert blob
-        exported.storage.write(name, exported.ledger().confirmed("0" * 32, LATER).dump(), blob.etag)
-    contents = exported.save()
-    exported.close()
-    return contents
+    return contents_of(azurite, lambda container: container.finish(49))
 
 
 @pytest.fixture
 def filled(exported: Exported, saved: Saved) -> Exported:
+    """Commits of small batches, none of which a ledger lists any more, and finished connections."""
     exported.load(saved)
     return exported
 
@@ -217,7 +193,7 @@ def test_a_swap_costs_the_calls_that_the_page_on_cost_counts() -> None:
     }
 
 
-# -- what must not stop the rest, nor go on -------------------------------------------------------
+# -- faults that must stop one folder only, and faults that must stop everything --------------------
 
 
 def test_a_file_that_cannot_be_read_stops_its_own_hour_only(filled: Exported) -> None:
@@ -438,11 +414,11 @@ def test_accepting_counts_what_compaction_has_replaced(filled: Exported) -> None
     assert forgotten(filled.storage, partition) == before
 
 
-# -- what a crash leaves ---------------------------------------------------------------------------
+# -- after a crash ---------------------------------------------------------------------------------
 
 
 class Stopping(Compactor):
-    """Dies on its way through the swap."""
+    """Dies during a swap."""
 
     at = "publish"
 
@@ -488,7 +464,7 @@ def test_a_swap_with_expired_blocks_is_abandoned_and_inputs_stay(
 
 
 def test_a_swap_that_another_instance_finished_meanwhile_is_no_alarm() -> None:
-    """Its output was compacted once more before this instance came to publish it."""
+    """The output was compacted again before this instance published it."""
 
     class Overtaken(MemoryStorage):
         overtaking = True
@@ -513,7 +489,7 @@ def test_a_swap_that_ends_while_its_folder_is_listed_leaves_nothing_unclear(fill
         Stopping(filled.storage, COMPACTING, lambda: LATER, lambda: uuid.uuid4().hex).run(600)
 
     class Ending:
-        """The storage, in which the swap ends once the listing is done."""
+        """Storage in which the swap ends after the listing."""
 
         def __getattr__(self, name: str) -> object:
             return getattr(filled.storage, name)
@@ -524,7 +500,7 @@ def test_a_swap_that_ends_while_its_folder_is_listed_leaves_nothing_unclear(fill
                 assert compact(filled, replace(COMPACTING, enabled=False)).finished == 1
             yield from found
 
-    report = audit(cast("LogStorage", Ending()), 0, deep=True, progress=lambda *_: None)
+    report = audits.audited(cast("LogStorage", Ending()))
     assert (report.status, codes(report), codes(report, Level.UNCLEAR)) == (0, set(), set())
 
 
@@ -659,7 +635,7 @@ def put(storage: MemoryStorage, folder: str, names: Sequence[str]) -> None:
 
 
 def began(storage: MemoryStorage, folder: str, names: Sequence[str]) -> None:
-    """A swap that was committed, and no more."""
+    """Leaves a swap that was only committed."""
     output = listed(f"{folder}compacted")
     storage.stage([StagedFile(output, b"rows of both")])
     swap = swaps.Swap(folder=folder, inputs=tuple(names), output=output, began=0)

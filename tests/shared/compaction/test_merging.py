@@ -1,4 +1,4 @@
-"""Rows come out in order, all of them and as they were, however large the files and odd the keys."""
+"""Merging returns all rows in order and unchanged, however large the files and unusual the keys."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which files are put together, and when; and what the state remembers."""
+"""Swaps are chosen by age and size of files, and survive in the state."""
 
 import itertools
 from datetime import timedelta

@@ -1,6 +1,6 @@
-"""When a connection is finished, and what is said of it where its records leave room for doubt.
+"""Connections finish at the right time, with the right status and duration even in doubtful cases.
 
-The table in docs/connections.md names these tests, one for each of its lines.
+Each line of the table in docs/connections.md names a test of this file.
 """
 
 import re
@@ -25,7 +25,7 @@ COMMIT = f"{7:032x}"
 
 
 def record(name: str, time: float, arrived: float | None = None, **other: Any) -> Row:
-    """Times in seconds; it arrives five minutes later, if nothing else is said."""
+    """A record; times in seconds. It arrives five minutes later by default."""
     return {
         "CorrelationId": "c",
         "_ResourceId": "r",
@@ -45,13 +45,13 @@ def finished(*records: Row, at: int = NEVER, policy: FinishPolicy = POLICY, quie
 
 
 def only(*records: Row, **how: Any) -> dict[str, Any]:
-    """The one row that is written of these records."""
+    """Returns the one row that is written for these records."""
     (row,) = rows(finished(*records, **how))
     return row
 
 
 def rows(found: Finished) -> list[dict[str, Any]]:
-    """What was written, times in seconds."""
+    """Returns what was written, with times in seconds."""
     rows: list[dict[str, Any]] = found.written.to_pylist()
     for row in rows:
         for name, value in row.items():

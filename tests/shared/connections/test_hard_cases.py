@@ -1,4 +1,4 @@
-"""Schedules between threads, restarts and an operator's hand that once gave a wrong result."""
+"""Interleavings of threads, restarts and an operator's actions that once gave a wrong result."""
 
 import gzip
 import threading
@@ -23,15 +23,14 @@ from shared.policies import ExportPolicy, FinishPolicy
 from shared.protocol.ledger import Counts, Ledger
 from shared.timeunits import SECOND
 from tests import records
-from tests.memory import MemoryStorage
+from tests.memory import MemoryStorage, StillHub
+from tests.records import EPOCH, ONE, TWO
 
-BEGAN = 1_900_000_000 * SECOND
-ONE, TWO = (HubPartition("ns", "hub", number) for number in "01")
 OTHER = Ledger(ledger_id="f" * 32, partition=str(TWO))
 
 
 class Watched(MemoryStorage):
-    """Lets a test come in before or after a call."""
+    """Lets a test act before or after a call."""
 
     before: Callable[[str, str], None] = staticmethod(lambda _kind, _name: None)
     after: Callable[[str, str], None] = staticmethod(lambda _kind, _name: None)
@@ -46,18 +45,11 @@ class Watched(MemoryStorage):
         self.before = self.after = lambda _kind, _name: None
 
 
-class NoHub:
-    """It does not answer."""
-
-    def ask(self) -> None:
-        return None
-
-
 class World:
-    """A storage, a clock, and whoever is wanted."""
+    """Storage, a clock, exporters and timers."""
 
     def __init__(self) -> None:
-        self.now = BEGAN
+        self.now = EPOCH
         self.storage = Watched(lambda: self.now)
         self._ids = (f"{n:032x}" for n in count(1))
         self._sequences = count()
@@ -69,14 +61,16 @@ class World:
 
     def envelope(self, *ids: str) -> Envelope:
         self.now += SECOND
-        found = (records.record(BEGAN, id_, "Message") for id_ in ids)
+        found = (records.record(EPOCH, id_, "Message") for id_ in ids)
         return records.envelope(next(self._sequences), self.now, *found)
 
     def commit(self, *ids: str) -> None:
         self.first.run(ONE, [self.envelope(*ids)])
 
     def finish(self) -> Any:
-        finisher = Finisher(self.storage, NoHub(), FinishPolicy(), lambda: self.now, lambda: next(self._ids))
+        finisher = Finisher(
+            self.storage, StillHub(), FinishPolicy(), lambda: self.now, lambda: next(self._ids)
+        )
         return finisher.run(60)
 
     def knows(self, process: StartTimes, identity: str) -> bool:

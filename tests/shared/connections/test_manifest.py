@@ -1,4 +1,4 @@
-"""The manifest: what it says of partitions, and what it makes of what it counts."""
+"""The manifest keeps the progress of partitions, counts of event names, and totals."""
 
 import pytest
 

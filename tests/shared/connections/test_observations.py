@@ -1,4 +1,4 @@
-"""Folding records of connections: however they are cut and ordered, the same comes out; each counts once."""
+"""Folding records gives the same observations for any batches and order, and counts each record once."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -38,14 +38,14 @@ PATIENT = settings(deadline=None, max_examples=60)
 
 
 class Nothing:
-    """Knows of no connection."""
+    """Knows no connection."""
 
     def earliest(self, observed: pa.Table) -> tuple[Array, Array]:
         return (np.full(observed.num_rows, UNKNOWN),) * 2
 
 
 def table(rows: Sequence[Row]) -> pa.Table:
-    """Records; what a row does not say is null."""
+    """Returns records; missing values are null."""
     schema = pa.schema([field.with_nullable(nullable=True) for field in RECORDS.arrow])
     return pa.Table.from_pylist(
         [{name: row.get(name) for name in schema.names} for row in rows], schema=schema

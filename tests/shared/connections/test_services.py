@@ -1,4 +1,4 @@
-"""What is kept of each service: its last record, and its records of the last day."""
+"""The manifest keeps the last record of each service, and counts its records of the last day."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,14 +13,14 @@ from shared.policies import ExportPolicy
 from shared.protocol.hub import Position
 from shared.timeunits import DAY, HOUR, SECOND
 from tests.memory import MemoryStorage
-from tests.records import envelope, record
-from tests.shared.connections.test_timer import BEGAN, ONE, TWO, World
+from tests.records import EPOCH, ONE, TWO, envelope, record
+from tests.shared.connections.test_timer import World
 
 NOW = 500_000 * HOUR
 
 
 def seen(*rows: tuple[str | None, int, int]) -> pa.Table:
-    """Observations: service, arrival of the last record, records."""
+    """Returns observations: service, arrival of the last record, number of records."""
     return pa.Table.from_pylist(
         [
             {
@@ -92,15 +92,15 @@ def test_storage_calls_of_the_timer_do_not_depend_on_the_services() -> None:
         world.storage = storage = Counting(lambda: world.now)
         exporter = Exporter(storage, ExportPolicy(), 1 << 20, lambda: world.now, world.new_id)
         sent = [
-            record(BEGAN, f"{number}", "Opened", resourceId=f"/service/{number % services}")
+            record(EPOCH, f"{number}", "Opened", resourceId=f"/service/{number % services}")
             for number in range(20)
         ]
-        world.positions[ONE] = Position(last=0, enqueued=BEGAN, empty=False)
-        exporter.run(ONE, [envelope(0, BEGAN, *sent)])
+        world.positions[ONE] = Position(last=0, enqueued=EPOCH, empty=False)
+        exporter.run(ONE, [envelope(0, EPOCH, *sent)])
         before = storage.calls
         world.run()
         found = world.manifest().services
-        assert (len(found), sum(one.records(BEGAN) for one in found.values())) == (services, 20)
+        assert (len(found), sum(one.records(EPOCH) for one in found.values())) == (services, 20)
         return storage.calls - before
 
     assert calls(20) == calls(1)

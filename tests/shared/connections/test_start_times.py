@@ -1,4 +1,4 @@
-"""What a process knows of connections' starts: all that was committed anywhere, whoever merges it then."""
+"""A process knows all start times that were committed anywhere, even while they are merged."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,34 +18,25 @@ from shared.errors import LedgerMissing, LedgerRolledBack
 from shared.export.exporter import Exporter
 from shared.input.envelope import HubPartition
 from shared.policies import ExportPolicy, FinishPolicy
-from shared.protocol.hub import HubState
 from shared.protocol.ledger import Ledger
 from shared.timeunits import SECOND
 from tests import records
-from tests.memory import MemoryStorage
+from tests.memory import MemoryStorage, StillHub
+from tests.records import EPOCH, ONE, TWO
 from tests.shared.connections.test_observations import observed
 
 STALENESS = 5 * SECOND
-HERE, THERE = (HubPartition("ns", "hub", n) for n in "01")
-BEGAN = 1_900_000_000 * SECOND
-
-
-class NoHub:
-    """Does not answer."""
-
-    def ask(self) -> HubState | None:
-        return None
 
 
 class World:
     """Two processes that export one partition each, and a timer."""
 
     def __init__(self) -> None:
-        self.now = BEGAN
+        self.now = EPOCH
         self.storage = Interrupted()
         self._ids = (f"{n:032x}" for n in count())
-        self._sequences: dict[HubPartition, Iterator[int]] = {HERE: count(), THERE: count()}
-        self.exporters = {partition: self.exporter() for partition in (HERE, THERE)}
+        self._sequences: dict[HubPartition, Iterator[int]] = {ONE: count(), TWO: count()}
+        self.exporters = {partition: self.exporter() for partition in (ONE, TWO)}
 
     def exporter(self) -> Exporter:
         return Exporter(
@@ -56,9 +47,9 @@ class World:
         return StartTimes(self.storage, STALENESS, lambda: self.now)
 
     def commit(self, partition: HubPartition, *ids: str, time: int = 0) -> list[dict[str, Any]]:
-        """One record each; what was exported."""
+        """Commits one record for each id, and returns the exported rows."""
         self.now += SECOND
-        found = (records.record(BEGAN + time * SECOND, id_, "e") for id_ in ids)
+        found = (records.record(EPOCH + time * SECOND, id_, "e") for id_ in ids)
         envelope = records.envelope(next(self._sequences[partition]), self.now, *found)
         (commit,) = self.exporters[partition].run(partition, [envelope])
         rows: list[dict[str, Any]] = []
@@ -70,7 +61,7 @@ class World:
 
     def finish(self) -> None:
         summary = Finisher(
-            self.storage, NoHub(), FinishPolicy(), lambda: self.now, lambda: next(self._ids)
+            self.storage, StillHub(), FinishPolicy(), lambda: self.now, lambda: next(self._ids)
         ).run(60)
         assert summary.complete
 
@@ -79,7 +70,7 @@ class World:
 
 
 class Interrupted(MemoryStorage):
-    """Lets something happen before each call of the one that is watched."""
+    """Lets a test act before each call."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,10 +87,10 @@ class Interrupted(MemoryStorage):
 
 
 def start(start_times: StartTimes, id_: str) -> int | None:
-    """The start that is known, in seconds."""
+    """Returns the known start time in seconds."""
     row = {"CorrelationId": id_, "EventName": "e", "TimeGenerated": 0, "_EnqueuedTime": 0}
     (found,) = start_times.earliest(observed([row]))[0].tolist()
-    return None if found == UNKNOWN else (found - BEGAN) // SECOND
+    return None if found == UNKNOWN else (found - EPOCH) // SECOND
 
 
 @pytest.fixture
@@ -108,61 +99,61 @@ def world() -> World:
 
 
 def test_the_start_that_another_partition_committed_is_known_after_the_staleness(world: World) -> None:
-    world.commit(HERE, "x")
-    world.commit(THERE, "a", time=-10)
-    assert world.commit(HERE, "a", time=5)[0]["ConnectionDurationMs"] is None
+    world.commit(ONE, "x")
+    world.commit(TWO, "a", time=-10)
+    assert world.commit(ONE, "a", time=5)[0]["ConnectionDurationMs"] is None
     world.now += STALENESS
-    assert world.commit(HERE, "a", time=5)[0]["ConnectionDurationMs"] == 15_000
+    assert world.commit(ONE, "a", time=5)[0]["ConnectionDurationMs"] == 15_000
 
 
 def test_what_this_process_committed_is_known_at_once_and_not_read_again(world: World) -> None:
-    world.commit(HERE, "a")
+    world.commit(ONE, "a")
     world.storage.calls.clear()
-    assert world.commit(HERE, "a", time=2)[0]["ConnectionDurationMs"] == 2000
+    assert world.commit(ONE, "a", time=2)[0]["ConnectionDurationMs"] == 2000
     assert not [call for call in world.storage.calls if call.startswith(("read", "names"))]
 
 
 def test_others_are_asked_once_in_the_staleness_however_many_batches(world: World) -> None:
-    world.commit(THERE, "a")
+    world.commit(TWO, "a")
     for _ in range(4):
-        world.commit(HERE, "a")
+        world.commit(ONE, "a")
     assert len([call for call in world.storage.calls if call == "names ledgers/"]) == 2
 
 
 def test_a_merged_start_is_known_to_a_new_process(world: World) -> None:
-    world.commit(HERE, "a", "b", time=3)
+    world.commit(ONE, "a", "b", time=3)
     world.finish()
     world.now += start_times.KEPT + STALENESS
-    world.commit(HERE, "c", time=4)
-    assert not [one for one in world.ledger(HERE).segments if one.ordinal == 1]
+    world.commit(ONE, "c", time=4)
+    assert not [one for one in world.ledger(ONE).segments if one.ordinal == 1]
     new = world.known()
     new.refresh(
-        world.ledger(THERE)
-        if Ledger.name(THERE) in world.storage.state
-        else Ledger(ledger_id="n", partition=str(THERE))
+        world.ledger(TWO)
+        if Ledger.name(TWO) in world.storage.state
+        else Ledger(ledger_id="n", partition=str(TWO))
     )
     assert [start(new, id_) for id_ in "abcd"] == [3, 3, 4, None]
 
 
 def test_an_id_reused_after_weeks_starts_over_in_every_process(world: World) -> None:
     day = 24 * 3600
-    world.commit(HERE, "a")
+    world.commit(ONE, "a")
     world.finish()
     for days in range(1, 21):
-        world.now = BEGAN + days * day * SECOND
-        for partition in (HERE, THERE):
+        world.now = EPOCH + days * day * SECOND
+        for partition in (ONE, TWO):
             world.commit(partition, f"other {days}", time=days * day)
         world.finish()
     world.now += STALENESS
-    assert world.commit(HERE, "a", time=20 * day)[0]["ConnectionDurationMs"] is None
-    world.exporters[THERE] = world.exporter()
-    assert world.commit(THERE, "a", time=20 * day + 5)[0]["ConnectionDurationMs"] == 5000
+    assert world.commit(ONE, "a", time=20 * day)[0]["ConnectionDurationMs"] is None
+    world.exporters[TWO] = world.exporter()
+    assert world.commit(TWO, "a", time=20 * day + 5)[0]["ConnectionDurationMs"] == 5000
 
 
 def test_a_process_rereads_the_manifest_only_as_its_clock_advances(world: World) -> None:
     for minute in range(0, 180, 5):
-        world.now = BEGAN + minute * 60 * SECOND
-        for partition in (HERE, THERE):
+        world.now = EPOCH + minute * 60 * SECOND
+        for partition in (ONE, TWO):
             world.commit(partition, f"id {minute}")
         world.finish()
     reads = Counter(
@@ -173,16 +164,16 @@ def test_a_process_rereads_the_manifest_only_as_its_clock_advances(world: World)
 
 
 def test_a_trim_mark_above_what_was_read_means_to_read_the_master(world: World) -> None:
-    world.commit(HERE, "x")
+    world.commit(ONE, "x")
     late = world.known()
-    late.refresh(world.ledger(HERE))
-    world.commit(THERE, "a", time=3)
+    late.refresh(world.ledger(ONE))
+    world.commit(TWO, "a", time=3)
     world.finish()
     world.now += start_times.KEPT + STALENESS
-    world.commit(THERE, "b", time=4)
+    world.commit(TWO, "b", time=4)
     world.finish()
-    assert world.ledger(THERE).trimmed
-    late.refresh(world.ledger(HERE))
+    assert world.ledger(TWO).trimmed
+    late.refresh(world.ledger(ONE))
     assert [start(late, id_) for id_ in "ab"] == [3, 4]
 
 
@@ -192,17 +183,17 @@ def absorb_and_trim(world: World) -> Callable[[], None]:
     def happens() -> None:
         world.finish()
         world.now += start_times.KEPT + STALENESS
-        world.commit(THERE, "other")
+        world.commit(TWO, "other")
         world.finish()
 
     return happens
 
 
 def test_a_timer_that_merges_between_any_two_reads_takes_nothing_away(world: World) -> None:
-    world.commit(THERE, "a", time=3)
+    world.commit(TWO, "a", time=3)
     new = world.known()
     world.storage.before = absorb_and_trim(world)
-    new.refresh(Ledger(ledger_id="n", partition=str(HERE)))
+    new.refresh(Ledger(ledger_id="n", partition=str(ONE)))
     assert start(new, "a") == 3
 
 
@@ -217,49 +208,49 @@ def test_with_the_master_read_before_the_ledgers_it_does(
         return ledgers(self, own)
 
     monkeypatch.setattr(StartTimes, "_ledgers", master_first)
-    world.commit(THERE, "a", time=3)
+    world.commit(TWO, "a", time=3)
     new = world.known()
     world.storage.before = absorb_and_trim(world)
-    new.refresh(Ledger(ledger_id="n", partition=str(HERE)))
+    new.refresh(Ledger(ledger_id="n", partition=str(ONE)))
     assert start(new, "a") is None
 
 
 def test_a_ledger_that_cannot_be_read_tells_nothing_and_stops_nobody(world: World) -> None:
-    world.storage.put(Ledger.name(THERE), b"{")
-    world.commit(HERE, "a")
+    world.storage.put(Ledger.name(TWO), b"{")
+    world.commit(ONE, "a")
     new = world.known()
-    new.refresh(world.ledger(HERE))
+    new.refresh(world.ledger(ONE))
     assert start(new, "a") == 0
 
 
 def test_a_new_process_stops_if_a_ledger_that_existed_is_gone(world: World) -> None:
-    world.commit(HERE, "a")
+    world.commit(ONE, "a")
     world.finish()
-    del world.storage.state[Ledger.name(HERE)]
-    world.exporters[HERE] = world.exporter()
+    del world.storage.state[Ledger.name(ONE)]
+    world.exporters[ONE] = world.exporter()
     with pytest.raises(LedgerMissing):
-        world.commit(HERE, "b")
+        world.commit(ONE, "b")
 
 
 def test_a_new_process_stops_at_a_rolled_back_ledger(world: World) -> None:
-    world.commit(HERE, "a")
-    older = world.storage.state[Ledger.name(HERE)]
-    world.commit(HERE, "b")
+    world.commit(ONE, "a")
+    older = world.storage.state[Ledger.name(ONE)]
+    world.commit(ONE, "b")
     world.finish()
-    world.storage.state[Ledger.name(HERE)] = older
-    world.exporters[HERE] = world.exporter()
+    world.storage.state[Ledger.name(ONE)] = older
+    world.exporters[ONE] = world.exporter()
     with pytest.raises(LedgerRolledBack):
-        world.commit(HERE, "b")
+        world.commit(ONE, "b")
 
 
 def test_a_commit_that_does_not_follow_leaves_the_rest_to_be_read(world: World) -> None:
-    world.commit(HERE, "a", time=1)
+    world.commit(ONE, "a", time=1)
     start_times = world.known()
-    start_times.refresh(world.ledger(HERE))
-    world.commit(HERE, "b", time=2)
-    before = world.ledger(HERE)
-    world.commit(HERE, "c", time=3)
-    after = world.ledger(HERE)
+    start_times.refresh(world.ledger(ONE))
+    world.commit(ONE, "b", time=2)
+    before = world.ledger(ONE)
+    world.commit(ONE, "c", time=3)
+    after = world.ledger(ONE)
     start_times.committed(before, after, world.storage.state[after.segments[-1].name].data)
     start_times.refresh(after)
     assert [start(start_times, id_) for id_ in "abc"] == [1, 2, 3]
@@ -267,36 +258,36 @@ def test_a_commit_that_does_not_follow_leaves_the_rest_to_be_read(world: World) 
 
 @pytest.mark.parametrize("damage", [None, b"", b"ARROW1"])
 def test_a_lost_part_of_the_table_or_segment_stops_no_process(world: World, damage: bytes | None) -> None:
-    world.commit(HERE, "a", time=1)
+    world.commit(ONE, "a", time=1)
     world.finish()
-    world.commit(THERE, "b", time=2)
-    world.commit(THERE, "c", time=3)
+    world.commit(TWO, "b", time=2)
+    world.commit(TWO, "c", time=3)
     names = (
         Manifest.parse(world.storage.state[NAME].data).parts[0].name,
-        world.ledger(THERE).segments[0].name,
+        world.ledger(TWO).segments[0].name,
     )
     for name in names:
         del world.storage.state[name]
         if damage is not None:
             world.storage.put(name, damage)
     new = world.known()
-    new.refresh(world.ledger(HERE))
+    new.refresh(world.ledger(ONE))
     assert [start(new, id_) for id_ in "bc"] == [None, 3]
     part = f"read {names[0]}"
     assert part in world.storage.calls
     world.storage.calls.clear()
     world.now += STALENESS
-    new.refresh(world.ledger(HERE))
+    new.refresh(world.ledger(ONE))
     assert part not in world.storage.calls
 
 
 def test_segments_in_an_index_are_known_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.protocol.ledger.LISTED", 2)
     for n in range(7):
-        world.commit(HERE, f"id{n}", time=n)
-    assert [index.last for index in world.ledger(HERE).indexes] == [2, 4, 6]
+        world.commit(ONE, f"id{n}", time=n)
+    assert [index.last for index in world.ledger(ONE).indexes] == [2, 4, 6]
     new = world.known()
-    new.refresh(world.ledger(HERE))
+    new.refresh(world.ledger(ONE))
     assert [start(new, f"id{n}") for n in range(8)] == [*range(7), None]
 
 

@@ -1,4 +1,4 @@
-"""Merging into the state table by parts gives the same as folding everything at once."""
+"""Merging into the state table in parts gives the same result as folding everything at once."""
 
 from typing import Any
 

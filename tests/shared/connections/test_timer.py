@@ -1,4 +1,4 @@
-"""The timer merges all that was committed, writes what is finished once, and repairs what exporters left."""
+"""The timer merges all commits, writes finished connections once, and repairs interrupted exports."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from shared.audit.audit import audit
 from shared.audit.evidence import Level
 from shared.commands.acceptance import accept, blocked
 from shared.connections import repair, state_merge, state_table, timer
@@ -32,12 +31,11 @@ from shared.protocol.storage import Blob, Publication
 from shared.tables import views
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.timeunits import HOUR, MINUTE, SECOND
+from tests.audits import audited
 from tests.memory import MemoryStorage
+from tests.records import EPOCH, ONE, TWO, record
 from tests.records import envelope as made_envelope
-from tests.records import record
 
-BEGAN = 1_900_000_000 * SECOND
-ONE, TWO = (HubPartition("ns", "hub", n) for n in "01")
 POLICY = FinishPolicy(opening=("Opened",), closing=("Closed",))
 EMPTY = Position(last=-1, enqueued=-1, empty=True)
 
@@ -46,10 +44,10 @@ class World:
     """A hub with two partitions, an exporter, and a timer."""
 
     def __init__(self) -> None:
-        self.now = BEGAN
+        self.now = EPOCH
         self.storage = MemoryStorage(lambda: self.now)
         self.positions = {ONE: EMPTY, TWO: EMPTY}
-        self.created = BEGAN - HOUR
+        self.created = EPOCH - HOUR
         self.answers = True
         self.held: list[Fetched] = []
         self._ids: Iterator[str] = (f"{n:032x}" for n in count())
@@ -67,8 +65,8 @@ class World:
         return [one for one in self.held if one.envelope.sequence in range(first, last + 1)]
 
     def arrive(self, partition: HubPartition, *records: tuple[str, str, float]) -> Envelope:
-        """An envelope: of each record id, event name and time in seconds."""
-        found = (record(BEGAN + round(time * SECOND), id_, name) for id_, name, time in records)
+        """Adds an envelope to the hub: for each record, its id, event name and time in seconds."""
+        found = (record(EPOCH + round(time * SECOND), id_, name) for id_, name, time in records)
         last = self.positions.get(partition, EMPTY).last
         envelope = made_envelope(last + 1, self.now, *found)
         self.positions[partition] = Position(last=envelope.sequence, enqueued=self.now, empty=False)
@@ -300,7 +298,7 @@ def test_rows_beyond_the_limit_are_finished_in_the_next_commit(
 ) -> None:
     patch.setattr(state_merge, "ENOUGH", 5)
     patch.setattr(state_table, "PART_ROWS", 4)
-    # No part is due: each is looked at because something came into it.
+    # No part is due; each is read because something was merged into it.
     world.commit(ONE, *((f"id{n}", "Opened", n) for n in range(40)))
     world.run()
     assert len(world.manifest().parts) > 3
@@ -352,7 +350,7 @@ def test_too_many_connections_are_let_go_with_an_alarm(world: World) -> None:
 
 
 class Failing(MemoryStorage):
-    """Has no answer to one call."""
+    """Loses the answer to one call."""
 
     def __init__(self, world: World, number: int) -> None:
         super().__init__(lambda: world.now)
@@ -425,7 +423,7 @@ def test_a_re_created_hub_begins_a_new_incarnation(world: World) -> None:
 
 @pytest.mark.parametrize("timer_first", [True, False])
 def test_events_of_a_re_created_hub_are_exported_or_gaps(world: World, *, timer_first: bool) -> None:
-    """The host goes on in the middle of the new hub, by the checkpoints of the old one."""
+    """The host continues in the middle of the new hub, because of the old hub's checkpoints."""
     for partition in (ONE, TWO):
         for n in range(3):
             world.commit(partition, (f"{partition}-{n}", "Opened", 0))
@@ -453,7 +451,7 @@ def test_events_of_a_re_created_hub_are_exported_or_gaps(world: World, *, timer_
             1,
         )
     assert sum(world.ledger(partition).counts.rows for partition in (ONE, TWO)) == 6 + 6 + 5
-    report = audit(world.storage, 0, deep=True, progress=lambda *_: None)
+    report = audited(world.storage)
     assert [
         one.message
         for partition in report.partitions
@@ -545,7 +543,7 @@ def test_a_partition_that_commits_does_not_stand_still(world: World) -> None:
 
 
 def test_a_partition_that_fell_asleep_is_named(world: World) -> None:
-    """The checkpoint after its last partial batch could not be written: later events wait for a full one."""
+    """The checkpoint after the last partial batch was not written, so later events wait for a full batch."""
     for n in range(3):
         world.commit(ONE, (f"c{n}", "Opened", 0))
     behind = KeptCheckpoints(Checkpoint(ONE, 1, "1", world.now, "1"))

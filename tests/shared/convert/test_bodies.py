@@ -1,4 +1,4 @@
-"""A file is cut into bodies that hold each of its records once."""
+"""A file is split into bodies that contain each of its records once."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-"""`convert` writes from files what the function app would write from the hub."""
+"""`convert` writes the output that the function app would write for the same records."""
 
 import gzip
 import json

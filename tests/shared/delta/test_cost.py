@@ -1,4 +1,4 @@
-"""What Delta logs cost does not grow with the table: calls of storage, counted."""
+"""The number of storage calls for Delta logs does not grow with the table."""
 
 import uuid
 from collections import Counter
@@ -16,7 +16,7 @@ from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import MINUTE
 
 LISTINGS = 10
-"""Of a usual run: three days of each table at most, and whether a table without a log has files."""
+"""Calls of a usual run: at most three days of each table, and whether tables without a log have files."""
 
 
 def compact(storage: MadeUpStorage, now: int) -> Counter[str]:

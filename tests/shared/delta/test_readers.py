@@ -1,4 +1,4 @@
-"""Delta readers see each row once: a container that existed, swaps, checkpoints, a new column."""
+"""Delta readers see each row once: in older containers, after swaps and checkpoints, with new columns."""
 
 import subprocess
 import uuid
@@ -17,50 +17,28 @@ import pytest
 from local.emulators.azurite import ACCOUNT, KEY
 from shared.compaction.compactor import Compactor
 from shared.compaction.summary import CompactionSummary
-from shared.connections.timer import Finisher
 from shared.delta import log, table_metadata
-from shared.policies import CompactionPolicy, FinishPolicy
-from shared.protocol.ledger import Ledger
+from shared.policies import CompactionPolicy
 from shared.tables.column import TEXT, Column
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.registry import TABLES
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR, SECOND
 from tests import records
-from tests.shared.exported import EPOCH, Exported, envelopes
+from tests.records import EPOCH, LATER
+from tests.shared.exported import Exported, envelopes
 
 DUCKDB = Path(__file__).parents[3] / ".venv-duckdb" / "bin" / "python"
 QUALITY = Column("Quality", TEXT, "A column of a newer schema.", resource_log=("properties.quality",))
-LATER = EPOCH + 6 * HOUR
 POLICY = CompactionPolicy(reach=timedelta(days=1), target=1 << 20, delta=True)
 LISTING = replace(POLICY, enabled=False)
-
-
-class Hub:
-    """Says nothing: the clock of finishing goes by what was merged."""
-
-    def ask(self) -> None:
-        return None
 
 
 @pytest.fixture
 def filled(exported: Exported) -> Exported:
     """Commits of small batches and finished connections, without any log."""
-    finish = FinishPolicy(opening=("ConnectionOpened",), closing=(), idle=timedelta(seconds=1))
-    finisher = Finisher(exported.storage, Hub(), finish, exported.now, lambda: uuid.uuid4().hex)
-    for first in range(0, 40, 10):
-        exported.export(envelopes(first, first + 9))
-        assert finisher.run(60).complete
-    confirm(exported)
+    exported.finish(39)
     return exported
-
-
-def confirm(exported: Exported) -> None:
-    for name in exported.storage.names("ledgers/"):
-        blob = exported.storage.read(name)
-        assert blob
-        ledger = Ledger.parse(blob.data, name).confirmed("0" * 32, LATER)
-        exported.storage.write(name, ledger.dump(), blob.etag)
 
 
 def run(exported: Exported, policy: CompactionPolicy = POLICY, now: int = LATER) -> CompactionSummary:
@@ -93,7 +71,7 @@ def by_polars(exported: Exported, table: str) -> pa.Table:
 
 
 def by_folders(exported: Exported, table: str) -> pa.Table:
-    """What a reader of the folders sees, with the values of `date` and `hour` from the path."""
+    """Returns what a reader of the folders sees, with `date` and `hour` from the path."""
     tables = []
     for name in exported.files(f"parquet/{table}/date="):
         rows = pq.read_table(pa.BufferReader(exported.read(name)), partitioning=None)
@@ -105,13 +83,13 @@ def by_folders(exported: Exported, table: str) -> pa.Table:
 
 
 def rows(table: pa.Table) -> list[list[tuple[str, Any]]]:
-    """All rows with the names of their values; `date` as text."""
+    """Returns all rows with the names of their values, and `date` as text."""
     found = [row | {"date": str(row["date"])} for row in table.to_pylist()]
     return sorted((sorted(row.items()) for row in found), key=repr)
 
 
 def by_duckdb(exported: Exported, table: str, folder: Path) -> pa.Table:
-    """DuckDB's extension on a copy of the table, in its own environment: it lags behind the pinned DuckDB."""
+    """Reads a copy of the table with DuckDB's extension, in an environment with an older DuckDB."""
     root = folder / uuid.uuid4().hex
     for name in exported.files(f"parquet/{table}/"):
         path = root / name
@@ -132,7 +110,7 @@ with duckdb.connect() as database:
 
 
 def through_all(exported: Exported, patch: pytest.MonkeyPatch, agree: Callable[[str], pa.Table]) -> None:
-    """Takes a container through all that its log may see; `agree` compares a table and returns it."""
+    """Takes a container through all kinds of changes; `agree` compares a table and returns it."""
     patch.setattr(log, "CHECKPOINT_VERSIONS", 1)
     run(exported, LISTING)
     for table in (RECORDS.name, CONNECTIONS.name):
@@ -142,7 +120,7 @@ def through_all(exported: Exported, patch: pytest.MonkeyPatch, agree: Callable[[
         agree(table)
     # Later commits, a checkpoint, a swap.
     exported.export(envelopes(40, 49))
-    confirm(exported)
+    exported.confirm()
     run(exported, LISTING, LATER + HOUR)
     assert any(
         name.endswith(".checkpoint.parquet") for name in exported.files(f"parquet/{RECORDS.name}/_delta")
@@ -150,12 +128,12 @@ def through_all(exported: Exported, patch: pytest.MonkeyPatch, agree: Callable[[
     agree(RECORDS.name)
     assert run(exported, now=LATER + 3 * HOUR).swaps
     agree(RECORDS.name)
-    # A newer program with one more column, whose values come from records; then files of both in one.
+    # A newer program has one more column; then a swap joins files of both programs.
     newer = replace(RECORDS, columns=(*RECORDS.columns, QUALITY))
     patch.setitem(TABLES, RECORDS.name, newer)
     patch.setattr(table_metadata, "VERSION", 2)
     exported.export([records.envelope(n, EPOCH + n * SECOND, graded(n)) for n in range(50, 59)])
-    confirm(exported)
+    exported.confirm()
     for policy, later in ((LISTING, 4), (POLICY, 7)):
         assert len(run(exported, policy, LATER + later * HOUR).swaps) == bool(policy.enabled)
         column = agree(RECORDS.name)[QUALITY.name].to_pylist()

@@ -1,4 +1,4 @@
-"""A container in memory that exporter and timer filled with records of several clients."""
+"""A container in memory with exported records and connections of two clients."""
 
 import gzip
 import io
@@ -13,36 +13,26 @@ from typing import Any
 import orjson
 import pyarrow.parquet as pq
 
-from shared.audit.audit import Report, audit
-from shared.audit.evidence import Finding, Level
+from shared.audit.audit import Report
 from shared.compaction.compactor import Compactor
 from shared.connections.timer import Finisher
 from shared.erasure.eraser import Erased, Eraser
 from shared.erasure.selection import Selection
 from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
 from shared.output.layout import is_delta_log
 from shared.policies import CompactionPolicy, ExportPolicy, FinishPolicy
 from shared.timeunits import HOUR, SECOND
 from tests import records
-from tests.memory import MemoryStorage
+from tests.audits import audited
+from tests.memory import MemoryStorage, StillHub
+from tests.records import EPOCH, LATER, PARTITION
 
-EPOCH = 1_900_000_000 * SECOND
-PARTITION = HubPartition("space.servicebus.windows.net", "logs", "0")
-LATER = EPOCH + 6 * HOUR
 BOTH = ("parquet", "json")
 HIM, HER = "10.0.0.1", "10.0.0.11"
-"""Two clients: the one is erased, the other one stays."""
+"""Two clients: the first one is erased, the second one stays."""
 EXPORTING = ExportPolicy(formats=BOTH, commit_bytes=2000)
 COMPACTING = CompactionPolicy(reach=timedelta(days=1), target=1 << 20)
-
-
-class Drained:
-    """A hub that says nothing."""
-
-    def ask(self) -> None:
-        """See shared.connections.timer.Hub."""
-        return
 
 
 def source(sequence: int, index: int) -> str:
@@ -50,7 +40,7 @@ def source(sequence: int, index: int) -> str:
 
 
 def envelope(sequence: int, size: int = 3) -> Envelope:
-    """In every fifth, one of its records has no time, and is rejected."""
+    """In every fifth envelope, one record has no time and is rejected."""
     enqueued = EPOCH + sequence * SECOND
     found: list[dict[str, Any]] = [
         records.record(
@@ -68,7 +58,7 @@ def envelope(sequence: int, size: int = 3) -> Envelope:
 
 @dataclass
 class Made:
-    """The container, and a clock that is at rest unless somebody exports."""
+    """The container, and a clock that only advances with exports and finishing."""
 
     storage: MemoryStorage = field(default_factory=MemoryStorage)
     now: int = EPOCH + 60 * SECOND
@@ -90,14 +80,14 @@ class Made:
         exporter.run(PARTITION, [envelope(number) for number in range(first, last + 1)])
 
     def finish(self, idle: timedelta = timedelta(seconds=1)) -> None:
-        """Merges what was exported, and writes connections that were idle for so long."""
+        """Merges what was exported, and writes connections that were idle for this long."""
         policy = FinishPolicy(formats=BOTH, closing=(), idle=idle)
-        for _ in range(2):  # the second run publishes, and nothing is listed any more
-            assert Finisher(self.storage, Drained(), policy, self.tick, self.new_id).run(60).complete
+        for _ in range(2):  # the second run publishes, and empties the list
+            assert Finisher(self.storage, StillHub(), policy, self.tick, self.new_id).run(60).complete
             self.now += 300 * SECOND
 
     def compact(self) -> list[str]:
-        """Returns its alarms."""
+        """Compacts, and returns the alarms."""
         return Compactor(self.storage, self.compacting, self.tick, self.new_id).run(600).alarms
 
     def eraser(self, selection: Selection) -> Eraser:
@@ -126,15 +116,11 @@ class Made:
         return Counter(row["CorrelationId"] for row in self.rows(prefix))
 
     def audit(self, *, deep: bool = True, since: int = 0) -> Report:
-        return audit(self.storage, since, deep=deep, progress=lambda *_: None)
-
-
-def findings(report: Report, level: Level = Level.REFUTED) -> list[Finding]:
-    return [one for partition in report.partitions for one in partition.findings if one.level is level]
+        return audited(self.storage, since, deep=deep)
 
 
 def filled() -> Made:
-    """Some commits and finished connections, hours ago."""
+    """Returns containers with commits and finished connections, hours later."""
     return deepcopy(_filled())
 
 

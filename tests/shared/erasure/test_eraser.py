@@ -1,4 +1,4 @@
-"""Exactly the matching rows go, from every file and the state, and the audit proves what is left."""
+"""Exactly the matching rows disappear from files and state, and the audit proves the rest."""
 
 import gzip
 import json
@@ -28,7 +28,9 @@ from shared.protocol.stamp import Stamp
 from shared.protocol.storage import Storage
 from shared.tables.registry import TABLES as TABLES_BY_NAME
 from shared.timeunits import HOUR, SECOND
-from tests.shared.erasure.made import EXPORTING, HER, HIM, LATER, PARTITION, Made, filled, findings
+from tests.audits import findings
+from tests.records import LATER, PARTITION
+from tests.shared.erasure.made import EXPORTING, HER, HIM, Made, filled
 
 RECORDS = "ApiManagementWebSocketConnectionLogs/"
 CONNECTIONS = "ApiManagementWebSocketConnectionRevisions/"

@@ -1,4 +1,4 @@
-"""Rows that vanish without an erasure are found, also where an erasure covers others."""
+"""Rows that vanish without an erasure are found, even if an erasure removed others."""
 
 import gzip
 import io
@@ -11,7 +11,8 @@ import pytest
 
 from shared.compaction import erasures, replaced_files
 from shared.erasure.selection import Selection
-from tests.shared.erasure.made import HER, HIM, Made, filled, findings
+from tests.audits import findings
+from tests.shared.erasure.made import HER, HIM, Made, filled
 
 RECORDS = "ApiManagementWebSocketConnectionLogs/"
 SELECTION = Selection("Source", (HIM,))
@@ -29,7 +30,7 @@ def replaced(made: Made, prefix: str) -> str:
 
 
 def without_a_row(made: Made, name: str) -> None:
-    """Takes the first row away, with a footer and metadata that say so."""
+    """Removes the first row, and adapts the footer and metadata."""
     blob = made.storage.output[name]
     if name.endswith(".parquet"):
         file = pq.ParquetFile(io.BytesIO(blob.data or b""))
@@ -66,7 +67,7 @@ def test_a_compacted_file_cannot_say_of_itself_that_rows_were_erased() -> None:
     report = made.audit(deep=False)
     assert (report.status, {one.code for one in findings(report)}) == (1, {"not_erased"})
     made.now += 2 * 3600 * 1_000_000
-    assert made.erase(SELECTION).unreadable  # what lacks rows is not vouched for
+    assert made.erase(SELECTION).unreadable  # files that lack rows are not accepted
 
 
 def test_a_small_file_cannot_either() -> None:
@@ -79,7 +80,7 @@ def test_a_small_file_cannot_either() -> None:
 def test_without_its_erasure_a_file_is_refuted() -> None:
     made = erased()
     names = made.storage.names(erasures.PREFIX)
-    assert len(names) == 1  # they were put together
+    assert len(names) == 1  # they were compacted
     del made.storage.state[names[0]]
     report = made.audit(deep=False)
     assert (report.status, {one.code for one in findings(report)}) == (1, {"not_erased"})

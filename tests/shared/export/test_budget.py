@@ -1,4 +1,4 @@
-"""The budget bounds what threads hold together, and nobody waits for ever."""
+"""The budget bounds the memory of all threads together, and no thread waits forever."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

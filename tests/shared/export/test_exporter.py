@@ -1,4 +1,4 @@
-"""The shell around a plan: how many storage calls it makes, and when it stops and says why."""
+"""The exporter makes few storage calls, and stops with a reason when it must."""
 
 import gzip
 from collections import Counter
@@ -14,17 +14,18 @@ from shared.policies import ExportPolicy
 from shared.protocol.ledger import Ledger
 from shared.timeunits import MINUTE
 from tests.memory import MemoryStorage
-from tests.shared.connections.test_timer import ONE, World
-from tests.shared.export.test_plan import NOW, PARTITION, envelope, record
+from tests.records import ONE, PARTITION, TEN
+from tests.shared.connections.test_timer import World
+from tests.shared.export.test_plan import envelope, record
 
 NAME = Ledger.name(PARTITION)
 
 
 class Counting(MemoryStorage):
-    """Keeps what was called, and fails where it is told to."""
+    """Records the calls, and fails on request."""
 
     def __init__(self) -> None:
-        super().__init__(lambda: NOW)
+        super().__init__(lambda: TEN)
         self.calls: list[str] = []
         self.fails: Callable[[str, str], Exception | None] = lambda _kind, _name: None
 
@@ -46,7 +47,7 @@ def exporter(storage: MemoryStorage, formats: tuple[str, ...] = ("parquet", "jso
         storage,
         ExportPolicy(formats=formats),
         1 << 26,
-        lambda: NOW,
+        lambda: TEN,
         lambda: f"{next(ids):032x}",
     )
 
@@ -124,8 +125,8 @@ def test_quiet_commits_happen_once_although_the_timer_empties_the_list() -> None
         world.now += 2 * MINUTE
     assert world.ledger(ONE).files == ()
     per_commit = dict.fromkeys(("stage", "put", "write", "publish", "names"), 50)
-    # The ledger and the state of the timer each time; before the first commit, whether the timer knows more.
-    # Once an hour its state and its table, of one part, to forget what they have forgotten.
+    # The ledger and the timer's state each time; before the first commit, whether the timer knows more.
+    # Once an hour, the timer's state and its table of one part, to forget the same connections.
     assert calls == {**per_commit, "read": 2 * 50 + 1 + 2 * 5}
 
 
@@ -151,7 +152,7 @@ def test_a_known_ledger_that_is_gone_stops_the_partition(storage: Counting) -> N
         one.run(PARTITION, batch(1))
     storage.fails = lambda _kind, _name: None
     storage.delete([NAME])
-    with pytest.raises(LedgerMissing, match=r"ledgers/ns\.servicebus.*accept"):
+    with pytest.raises(LedgerMissing, match=r"ledgers/space\.servicebus.*accept"):
         one.run(PARTITION, batch(1))
     assert NAME not in storage.state
 

@@ -1,4 +1,4 @@
-"""A message that breaks this program becomes a dead letter, and its neighbors go on."""
+"""A message that breaks this program becomes a dead letter, and the others are exported."""
 
 import gzip
 import itertools
@@ -36,14 +36,15 @@ from shared.protocol.stamp import Stamp
 from shared.timeunits import HOUR
 from tests import breaking_planner
 from tests.memory import MemoryStorage
-from tests.shared.export.test_plan import NOW, PARTITION, envelope, record
+from tests.records import PARTITION, TEN
+from tests.shared.export.test_plan import envelope, record
 
 BREAKING = "tests.breaking_planner:make"
 LIMITS = ChildLimits(cpu=2, wall=120, memory=256 << 20)
 
 
 def exporter(
-    storage: MemoryStorage, limits: ChildLimits = LIMITS, now: Callable[[], int] = lambda: NOW, **options: Any
+    storage: MemoryStorage, limits: ChildLimits = LIMITS, now: Callable[[], int] = lambda: TEN, **options: Any
 ) -> Exporter:
     ids = itertools.count(1)
     return Exporter(
@@ -59,7 +60,7 @@ def exporter(
 
 
 def broken(sequence: int, body: bytes) -> Envelope:
-    return Envelope(sequence, NOW - HOUR, body)
+    return Envelope(sequence, TEN - HOUR, body)
 
 
 def lines(storage: MemoryStorage, folder: str) -> list[dict[str, Any]]:
@@ -73,7 +74,7 @@ def lines(storage: MemoryStorage, folder: str) -> list[dict[str, Any]]:
 
 
 def test_what_breaks_it_is_kept_whole_and_all_else_is_exported(caplog: pytest.LogCaptureFixture) -> None:
-    storage = MemoryStorage(lambda: NOW)
+    storage = MemoryStorage(lambda: TEN)
     bodies = (
         breaking_planner.LOOPS,
         breaking_planner.GROWS,
@@ -111,7 +112,7 @@ def test_what_breaks_it_is_kept_whole_and_all_else_is_exported(caplog: pytest.Lo
 
 
 def test_a_batch_that_breaks_nothing_is_committed_at_once_in_a_child() -> None:
-    storage = MemoryStorage(lambda: NOW)
+    storage = MemoryStorage(lambda: TEN)
     batch = [envelope(n, record(f"c{n}")) for n in range(20)]
     (commit,) = exporter(storage).run_isolated(PARTITION, batch)
     assert (commit.counts.envelopes, commit.counts.rows) == (20, 20)
@@ -119,13 +120,13 @@ def test_a_batch_that_breaks_nothing_is_committed_at_once_in_a_child() -> None:
 
 
 def test_commits_that_make_no_progress_end_with_an_error() -> None:
-    storage = MemoryStorage(lambda: NOW)
+    storage = MemoryStorage(lambda: TEN)
     with pytest.raises(LedgerError, match="3 commits of 1 messages without an end"):
         exporter(storage).run(PARTITION, [broken(0, breaking_planner.REPEATS)])
 
 
 def test_what_does_not_end_is_ended() -> None:
-    storage = MemoryStorage(lambda: NOW)
+    storage = MemoryStorage(lambda: TEN)
     limits = ChildLimits(cpu=60, wall=0.5)
     exporter(storage, limits).run_isolated(PARTITION, [broken(0, breaking_planner.SLEEPS)])
     (letter,) = lines(storage, "_dead_letters/")
@@ -133,7 +134,7 @@ def test_what_does_not_end_is_ended() -> None:
 
 
 def test_a_message_is_not_blamed_for_the_time_that_others_took() -> None:
-    storage = MemoryStorage(lambda: NOW)
+    storage = MemoryStorage(lambda: TEN)
     slow = exporter(storage, ChildLimits(cpu=60, wall=60), seconds=3)
     with pytest.raises(LastResortError, match="DeadlineExceeded"):
         slow.run_isolated(PARTITION, [envelope(0, record("a")), broken(1, breaking_planner.SLEEPS)])
@@ -150,7 +151,7 @@ def test_a_run_whose_time_is_up_blames_no_message() -> None:
 
 
 def test_a_batch_leaves_time_for_the_message_that_breaks_it(caplog: pytest.LogCaptureFixture) -> None:
-    storage = MemoryStorage(lambda: NOW)
+    storage = MemoryStorage(lambda: TEN)
     limits = ChildLimits(cpu=60, wall=1.5, batch=0.5)
     one = exporter(storage, limits)
     one.run_isolated(PARTITION, [envelope(0, record("a")), broken(1, breaking_planner.SLEEPS)])
@@ -158,14 +159,14 @@ def test_a_batch_leaves_time_for_the_message_that_breaks_it(caplog: pytest.LogCa
     (letter,) = lines(storage, "_dead_letters/")
     assert "more than 1.5 s" in letter["rejections"][0]["message"]
     assert [row["CorrelationId"] for row in lines(storage, "json/")] == ["a"]
-    # Each of them may need a child of its own, whose start takes a few seconds.
+    # Each message may need a new child process, which takes a few seconds to start.
     deployed = ChildLimits()
     assert deployed.batch + deployed.wall <= SECONDS - 40
     assert deployed.cpu <= deployed.batch
 
 
 def test_a_batch_whose_planning_outlasts_a_run_is_suspect() -> None:
-    storage = MemoryStorage(lambda: NOW)
+    storage = MemoryStorage(lambda: TEN)
     batch = [envelope(0, record("a")), broken(1, breaking_planner.LINGERS)]
     with pytest.raises(PlanningBroke, match="while the batch was planned") as raising:
         exporter(storage, seconds=1).run(PARTITION, batch)
@@ -175,7 +176,7 @@ def test_a_batch_whose_planning_outlasts_a_run_is_suspect() -> None:
 
 def test_too_many_internal_errors_an_hour_raise_instead(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(set_aside, "MAX_BROKEN", 2)
-    storage, now = MemoryStorage(lambda: NOW), [NOW]
+    storage, now = MemoryStorage(lambda: TEN), [TEN]
     batch = [broken(n, breaking_planner.RAISES) for n in range(4)]
     one = exporter(storage, now=lambda: now[0])
     with pytest.raises(LastResortError, match="2 messages broke in this hour"):
@@ -193,8 +194,8 @@ def test_the_limit_is_a_hundred_an_hour() -> None:
 
 
 def test_a_child_process_plans_the_same_commit_with_start_times() -> None:
-    storage = MemoryStorage(lambda: NOW)
-    careful, plain = exporter(storage), MemoryStorage(lambda: NOW)
+    storage = MemoryStorage(lambda: TEN)
+    careful, plain = exporter(storage), MemoryStorage(lambda: TEN)
     batches = [[envelope(0, record("c", 30))], [envelope(1, record("c"))]]
     for batch in batches:
         careful.run_isolated(PARTITION, batch)
@@ -214,7 +215,7 @@ def test_plans_of_a_child_are_the_same_byte_for_byte() -> None:
 
     ledger = Ledger(ledger_id="1" * 32, partition=str(PARTITION))
     arguments = (PARTITION, [envelope(0, record("a"), record("b", 61))], ledger)
-    stamp = Stamp("ab" * 16, NOW)
+    stamp = Stamp("ab" * 16, TEN)
     with IsolatedPlanner(LIMITS) as planner:
         child = planner.make(*arguments, Nothing(), ExportPolicy(), stamp)
     assert child == plan_commit(*arguments, Nothing(), ExportPolicy(), stamp)
@@ -226,12 +227,12 @@ def seen() -> list[Any]:
 
 
 def context(count: int, message: str | None) -> RetryContext:
-    """As Microsoft's worker library makes it."""
+    """Returns a retry context like that of Microsoft's worker library."""
     return RetryContext(count, -1, None if message is None else RpcException("", "", message))
 
 
 def raised(error: Exception) -> str:
-    """As the host passes on what a function raised."""
+    """Returns an exception as the host passes it on."""
     text: str = next(entry["exception"]["message"] for entry in seen() if "exception" in entry)
     assert "Exception: RuntimeError: store is down\n" in text
     return text.replace("RuntimeError: store is down", f"{type(error).__name__}: {error}")

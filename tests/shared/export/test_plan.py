@@ -1,4 +1,4 @@
-"""What one commit makes visible: all of its envelopes, counted, in files that only their inputs decide."""
+"""A commit makes all of its envelopes visible, counts them, and depends on its inputs only."""
 
 import gzip
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from shared.connections.observations import UNKNOWN
 from shared.export import plan
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
 from shared.intervals import intervals
 from shared.policies import ExportPolicy
 from shared.protocol.commit_plan import CommitPlan
@@ -23,29 +23,28 @@ from shared.protocol.ledger import Ledger, Lost, StagedFile
 from shared.protocol.stamp import Stamp
 from shared.timeunits import MINUTE
 from tests import records
+from tests.records import PARTITION, TEN
 
-PARTITION = HubPartition("ns.servicebus.windows.net", "apim-logs", "3")
-NOW = 1_795_168_800_000_000
-STAMP = Stamp("ab" * 16, NOW)
+STAMP = Stamp("ab" * 16, TEN)
 EMPTY = Ledger(ledger_id="l", partition=str(PARTITION))
 BOTH = ExportPolicy(formats=("parquet", "json"))
 DERIVED = {"ConnectionStartTime", "ConnectionDurationMs", "ConnectionArrivalDurationMs"}
 
 
 class Nothing:
-    """No start is known."""
+    """Knows no start times."""
 
     def earliest(self, observations: pa.Table) -> Any:
         return (np.full(observations.num_rows, UNKNOWN),) * 2
 
 
 def record(identity: str, minutes: int = 0, **more: Any) -> dict[str, Any]:
-    at = NOW - minutes * MINUTE
+    at = TEN - minutes * MINUTE
     return records.record(at, identity, **{"resourceId": records.RESOURCE} | more)
 
 
 def envelope(sequence: int, *of: Any) -> Envelope:
-    return records.envelope(sequence, NOW, *of)
+    return records.envelope(sequence, TEN, *of)
 
 
 def make(
@@ -57,7 +56,7 @@ def make(
 def commits(
     batches: Iterable[Sequence[Envelope]], ledger: Ledger = EMPTY, policy: ExportPolicy = BOTH
 ) -> list[CommitPlan]:
-    """All commits that these batches make, one after the other."""
+    """Returns all commits of these batches, one after the other."""
     made = []
     for batch in batches:
         while commit := make(batch, ledger, policy):
@@ -67,7 +66,7 @@ def commits(
 
 
 def rows(made: Iterable[CommitPlan]) -> list[dict[str, Any]]:
-    """The rows of the Parquet files, without what depends on what was known, in order."""
+    """Returns the rows of the Parquet files in order, without columns that depend on known start times."""
     tables = [
         pq.read_table(pa.BufferReader(file.data))
         for one in made
@@ -83,7 +82,7 @@ BATCH = [
     envelope(0, record("a"), record("b", 61)),
     envelope(1, {"category": "GatewayLogs"}, record("c")),
     envelope(2),
-    Envelope(3, NOW, b"not json"),
+    Envelope(3, TEN, b"not json"),
     envelope(
         4, record("d"), {"category": "WebSocketConnectionLogs", "time": "2026-11-20T10:00:00Z"}, record("e")
     ),
@@ -119,7 +118,7 @@ def test_a_file_says_what_it_holds_and_of_which_commit_it_is() -> None:
         assert intervals(metadata["sequences"]) == ((0, 4),)
         assert metadata["commit_files"] == "5"
         assert metadata["ordinal"] == "1"
-        assert metadata["partition"] == "ns.servicebus.windows.net/apim-logs/3"
+        assert metadata["partition"] == str(PARTITION)
         assert metadata["commit_id"] in file.pending.name
         assert file.pending.block_ids[0].startswith(STAMP.commit_id)
         assert sum(len(key) + len(value) for key, value in metadata.items()) < 8192
@@ -177,7 +176,7 @@ def test_one_envelope_may_be_larger_than_a_commit() -> None:
 
 def test_an_envelope_of_a_deleted_hub_becomes_a_dead_letter() -> None:
     (first,) = commits([[envelope(0, record("a"))]])
-    renewed = first.ledger.with_new_incarnation(NOW + 3_600_000_000)
+    renewed = first.ledger.with_new_incarnation(TEN + 3_600_000_000)
     late = envelope(1, record("late"))
     commit = make([late], renewed)
     assert commit
@@ -216,7 +215,7 @@ def test_a_lost_file_is_refilled_with_its_own_rows_alone() -> None:
 
 
 def test_what_no_longer_fits_when_it_is_refilled_becomes_a_dead_letter() -> None:
-    """RECORD_MAX_AGE was shortened meanwhile."""
+    """RECORD_MAX_AGE was shortened in the meantime."""
     batch = [envelope(0, record("a"), record("b", 61)), envelope(1, record("c", 61))]
     (first,) = commits([batch])
     folder = "parquet/ApiManagementWebSocketConnectionLogs/date=2026-11-20/hour=08/"
@@ -243,13 +242,13 @@ def test_what_is_refilled_and_lost_again_doubles_nothing() -> None:
 
     def lost(ledger: Ledger, *files: StagedFile) -> Ledger:
         listed = tuple(file.pending for file in files)
-        return ledger.model_copy(update={"files": listed}).with_lost(listed, "c" * 32, NOW)
+        return ledger.model_copy(update={"files": listed}).with_lost(listed, "c" * 32, TEN)
 
     def refilled(ledger: Ledger) -> tuple[list[CommitPlan], list[str]]:
         made = commits([batch], ledger, parquet)
         return made, [row["CorrelationId"] for row in rows(made)]
 
-    # Of either commit another hour was published.
+    # Each commit published a different hour.
     made, ids = refilled(
         lost(
             second.ledger,
@@ -272,7 +271,7 @@ def test_rows_do_not_depend_on_batches_redelivery_and_commit_sizes(
     ]
     clean = commits([hub])
     order = [hub[start : start + length] for start, length in deliveries]
-    # What a batch skips comes before later ones in life too, or never; the last delivery brings all.
+    # As in production, a later batch skips events or repeats them; the last delivery has all.
     made = commits([*order, hub], policy=ExportPolicy(formats=("parquet",), commit_bytes=size))
     assert rows(made) == rows(clean)
     assert made[-1].ledger.counts.rejected == clean[-1].ledger.counts.rejected
@@ -308,7 +307,7 @@ def fits(value: Any) -> bool:
 
 @given(st.lists(BODIES, min_size=1, max_size=6))
 def test_nothing_that_arrives_raises_and_all_of_it_is_accounted_for(bodies: list[bytes]) -> None:
-    (commit,) = commits([[Envelope(n, NOW, body) for n, body in enumerate(bodies)]])
+    (commit,) = commits([[Envelope(n, TEN, body) for n, body in enumerate(bodies)]])
     counts = commit.counts
     assert counts.envelopes == len(bodies)
     assert counts.records == counts.rows + counts.skipped + sum(counts.rejected.values())

@@ -1,4 +1,4 @@
-"""Bodies of kinds that real senders write: how many rows, rejections and skipped records each gives."""
+"""Bodies like those of real senders give the expected rows, rejections and skipped records."""
 
 import json
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ import pytest
 from shared.input.envelope import Envelope
 from shared.input.validation import validate
 from shared.policies import ExportPolicy
-from tests.shared.export.test_plan import PARTITION
+from tests.records import PARTITION
 
 FOLDER = Path(__file__).parents[2] / "fixtures" / "inputs"
 CASES: list[dict[str, Any]] = json.loads((FOLDER / "cases.json").read_text())

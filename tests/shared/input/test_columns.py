@@ -1,4 +1,4 @@
-"""Columns hold each value in its row, whenever a column appears, ends, or is not all text."""
+"""Columns keep each value in its row, even if a column starts late, ends early, or is not all text."""
 
 from typing import Any
 

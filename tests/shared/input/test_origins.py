@@ -1,4 +1,4 @@
-"""Each record is found in its envelope, and looking one up does not cost what all others take."""
+"""Each record is found in its envelope, and a lookup does not cost as much as reading all records."""
 
 import tracemalloc
 

@@ -1,4 +1,4 @@
-"""A redacted body has no secret in any escape or depth, and what was JSON still is."""
+"""A redacted body has no secret in any escape or at any depth, and stays valid JSON."""
 
 import json
 import time
@@ -25,7 +25,7 @@ def redacted(body: bytes, policy: RedactionPolicy = POLICY) -> str:
 
 
 def escaped(value: object) -> bytes:
-    """As .NET's serializer writes it: `&`, `+` and `<` as `\\u0026` and so on."""
+    """Escapes like .NET's serializer: `&`, `+` and `<` as `\\u0026` and so on."""
     text = json.dumps(value)
     for character in "&+<>'":
         text = text.replace(character, f"\\u{ord(character):04X}")

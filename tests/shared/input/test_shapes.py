@@ -7,7 +7,7 @@ NAMES = [column.name for column in RECORDS.input]
 
 
 def places(keys: tuple[str, ...], inner: tuple[str, ...] | None = None) -> dict[str, str]:
-    """Where each column lies, as a pointer."""
+    """Returns the JSON pointer of each column."""
     shape = shapes.shape(RECORDS, keys, inner)
     return {name: shape.pointer(at) for at, name in enumerate(NAMES) if shape.pointer(at)}
 

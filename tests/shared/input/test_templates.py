@@ -1,4 +1,4 @@
-"""A template changes no result, and what it cannot read is left to orjson."""
+"""A template changes no result, and leaves bodies that it cannot read to orjson."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.input import templates
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
 from shared.input.extraction import Rows
 from shared.input.shapes import Keys
 from shared.input.templates import Seen, Template, TemplateCache
@@ -23,9 +23,8 @@ from shared.tables.registry import of_categories
 from shared.tables.websocket_connection_logs import RECORDS
 from tests.campaigns.fuzz.strategies import BODY, FRAGMENTS, VALUE
 from tests.effort import effort
-from tests.shared.export.test_plan import NOW
+from tests.records import PARTITION, TEN
 
-PARTITION = HubPartition("ns", "hub", "3")
 KEYS: Keys = ("time", "category", "correlationId", "resourceId", "durationMs", "Level", "Ü/~", "properties")
 INNER: Keys = ("eventName", "error", "more")
 
@@ -45,7 +44,7 @@ def _object(members: list[tuple[str, bytes]]) -> bytes:
 
 
 def _members(needed: dict[str, bytes], more: dict[str, Values]) -> st.SearchStrategy[list[tuple[str, bytes]]]:
-    """Of an object: those that it needs, and others, some twice, in any order."""
+    """The members of an object: required ones and others, some repeated, in any order."""
     other = st.sampled_from(sorted(more)).flatmap(lambda key: st.tuples(st.just(key), more[key]))
     return st.lists(other, max_size=4).flatmap(lambda some: st.permutations([*needed.items(), *some]))
 
@@ -89,7 +88,7 @@ def made(keys: Keys, inner: Keys | None) -> bool:
 
 
 def seen(validated: Validated) -> list[Any]:
-    """All that can be seen of it; what no column claims with its keys in order, its numbers as written."""
+    """Returns everything visible; unclaimed properties with ordered keys and numbers as written."""
     rows = validated.table.to_pylist()
     for row in rows:
         if row["AdditionalProperties"] is not None:
@@ -102,7 +101,7 @@ def seen(validated: Validated) -> list[Any]:
 
 
 def both(parts: Iterable[list[Any]]) -> list[Any]:
-    """What is seen of several, together."""
+    """Returns the visible results of several envelopes together."""
     records, skipped, rejections, rows = zip(*parts, strict=True)
     return [sum(records), sum(skipped), list(chain(*rejections)), list(chain(*rows))]
 
@@ -112,7 +111,7 @@ POLICIES = [
     ExportPolicy(column_keys=parse("Source=Level;Region=properties.more")),
     ExportPolicy(column_keys=parse("EventName=properties.error2|Ü/~;Error=properties.more")),
 ]
-"""Without and with keys that an operator adds; the last ones make columns have two keys."""
+"""Policies without and with keys from an operator; the last one gives columns two keys."""
 
 
 def by_orjson(envelope: Envelope, policy: ExportPolicy) -> Validated:
@@ -129,18 +128,18 @@ def by_orjson(envelope: Envelope, policy: ExportPolicy) -> Validated:
 )
 @given(st.lists(BODY | ENVELOPE, min_size=4, max_size=8), st.sampled_from(POLICIES))
 def test_a_template_changes_no_result(bodies: list[bytes], policy: ExportPolicy) -> None:
-    envelopes = [Envelope(number, NOW, body) for number, body in enumerate(bodies)]
+    envelopes = [Envelope(number, TEN, body) for number, body in enumerate(bodies)]
     apart = [seen(by_orjson(envelope, policy)) for envelope in envelopes]
     primed = []
     for envelope in envelopes:
         templates.cache = TemplateCache()
-        validate(PARTITION, [Envelope(0, NOW, PRIMER)], policy)
+        validate(PARTITION, [Envelope(0, TEN, PRIMER)], policy)
         primed.append(seen(validate(PARTITION, [envelope], policy)))
     assert primed == apart
     for first in range(len(envelopes)):
         for last in (first + 2, len(envelopes)):
             templates.cache = TemplateCache()
-            validate(PARTITION, [Envelope(0, NOW, PRIMER)], policy)
+            validate(PARTITION, [Envelope(0, TEN, PRIMER)], policy)
             together = validate(PARTITION, envelopes[first:last], policy)
             assert seen(together) == both(apart[first:last])
     templates.cache = TemplateCache()
@@ -209,7 +208,7 @@ def test_the_first_envelope_shows_the_keys_and_later_ones_add_to_them() -> None:
     bodies = [log, log | {"Level": 1}, {key: log[key] for key in reversed(log)} | {"Sku": None}]
     for number, record in enumerate(bodies):
         templates.cache.learn([], 4096)
-        validate(PARTITION, [Envelope(number, NOW, orjson.dumps({"records": [record]}))], ExportPolicy())
+        validate(PARTITION, [Envelope(number, TEN, orjson.dumps({"records": [record]}))], ExportPolicy())
         assert (latest := templates.cache.template)
         assert latest.shape.keys == (*log, *("Level", "Sku")[:number])
         for each in bodies[: number + 1]:
@@ -363,7 +362,7 @@ def test_a_large_body_is_left_to_what_bounds_its_memory() -> None:
 def test_keys_that_an_operator_adds_leave_the_fast_way_open() -> None:
     policy = POLICIES[1]
     templates.cache = TemplateCache()
-    validate(PARTITION, [Envelope(0, NOW, PRIMER)], policy)
+    validate(PARTITION, [Envelope(0, TEN, PRIMER)], policy)
     assert (template := templates.cache.template)
     assert (template.shape.table,) == of_categories(policy.categories, policy.column_keys)
     record = PRIMER.replace(b'"more":1', b'"more":"x"')

@@ -1,4 +1,4 @@
-"""A batch of the trigger becomes a partition and envelopes, or a clear error; never a made-up name."""
+"""A batch of the trigger becomes a partition and envelopes, or a clear error, but never a guessed name."""
 
 import json
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ MICROSECONDS = 1_795_168_800_123_456
 
 
 class Event:
-    """An event as the worker hands it over."""
+    """An event as the worker passes it."""
 
     def __init__(
         self,

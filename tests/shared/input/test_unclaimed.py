@@ -6,23 +6,22 @@ import orjson
 import pyarrow as pa
 import pytest
 
-from shared.input.envelope import Envelope, HubPartition, Reason
+from shared.input.envelope import Envelope, Reason
 from shared.input.unclaimed import SAMPLE, KeyCounts
 from shared.input.validation import Validated, validate
 from shared.policies import ExportPolicy
 from shared.protocol.unclaimed_keys import KEPT, RECENT, UnclaimedKeys
 from shared.tables.column_keys import parse
 from shared.tables.websocket_connection_logs import RECORDS
-from tests.shared.export.test_plan import NOW
+from tests.records import PARTITION, TEN
 
-PARTITION = HubPartition("ns", "hub", "3")
 TIME = "2026-11-20T09:59:00.1234567Z"
 LOG = {"time": TIME, "category": "WebSocketConnectionLogs", "correlationId": "c"}
 
 
 def run(body: Any, column_keys: str = "") -> Validated:
     policy = ExportPolicy(column_keys=parse(column_keys))
-    return validate(PARTITION, [Envelope(0, NOW, orjson.dumps(body))], policy)
+    return validate(PARTITION, [Envelope(0, TEN, orjson.dumps(body))], policy)
 
 
 def counts(validated: Validated) -> KeyCounts:

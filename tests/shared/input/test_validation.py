@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.input import validation
-from shared.input.envelope import Envelope, HubPartition, Reason
+from shared.input.envelope import Envelope, Reason
 from shared.input.validation import Validated, validate
 from shared.policies import ExportPolicy
 from shared.tables.column import Role
 from shared.tables.websocket_connection_logs import RECORDS
+from tests.records import PARTITION
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 FOLDERS = [FIXTURES / "records", *sorted(FIXTURES.glob("captured*"))]
@@ -26,7 +27,6 @@ EXPECTED: dict[Path, Any] = {
     for folder in FOLDERS
     for name, expected in json.loads((folder / "expected.json").read_text()).items()
 }
-PARTITION = HubPartition("ns", "hub", "3")
 POLICY = ExportPolicy()
 ENQUEUED = 1893553800 * 1_000_000  # 2030-01-02T03:10:00Z
 TIME = "2030-01-02T03:04:05.1234567Z"
@@ -66,7 +66,7 @@ def run(*bodies: bytes | list[Any] | dict[str, Any], policy: ExportPolicy = POLI
 
 
 def check(validated: Validated, envelopes: list[Envelope]) -> None:
-    """What must hold of any result."""
+    """Checks what must hold for any result."""
     table = validated.table
     assert table.schema.equals(RECORDS.arrow, check_metadata=True)
     table.validate(full=True)
@@ -93,7 +93,7 @@ def check(validated: Validated, envelopes: list[Envelope]) -> None:
 
 
 def rows(validated: Validated) -> list[dict[str, Any]]:
-    """Rows without nulls and lineage."""
+    """Returns rows without nulls and lineage."""
     inputs = [column.name for column in RECORDS.of(Role.INPUT)]
     return [
         {name: value for name, value in row.items() if value is not None}
@@ -129,7 +129,7 @@ def test_a_record_becomes_a_row_with_its_lineage() -> None:
     assert {name: value for name, value in row.items() if value is not None} == {
         **{name: value for name, value in ROW.items() if value is not None},
         "TimeGenerated": datetime(2030, 1, 2, 3, 4, 5, 123456, UTC),
-        "_EventHubPartition": "ns/hub/3",
+        "_EventHubPartition": str(PARTITION),
         "_SequenceNumber": 1,
         "_RecordIndex": 1,
         "_EnqueuedTime": datetime(2030, 1, 2, 3, 10, 0, 1, UTC),
@@ -191,7 +191,7 @@ def test_what_is_read_can_be_kept_however_deep_it_is(depth: int) -> None:
 
 
 def test_records_keep_their_own_values_whatever_is_beside_them() -> None:
-    """Equal for Python, yet not the same: 1, 1.0, True."""
+    """Values that are equal in Python but differ in type: 1, 1.0, True."""
     values = [1, 1.0, True, 0, -0.0, False, None, "1"]
     found = rows(run([LOG | {"x": value} for value in values], [LOG, LOG | {"durationMs": 5}, LOG]))
     assert [row.get("AdditionalProperties") for row in found[:8]] == [

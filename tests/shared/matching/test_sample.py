@@ -1,4 +1,4 @@
-"""How many connections have a request: the count agrees with the view, and little is read for it."""
+"""The number of connections with a request agrees with the view, and needs few reads."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +32,7 @@ def output(root: Path, connections: list[dict[str, Any]], requests: list[dict[st
 
 
 class Counted:
-    """Counts the bytes that are read, and fails as often as it is told to."""
+    """Counts the bytes that are read, and fails on request."""
 
     def __init__(self, files: FolderStorage, failing: int = 0) -> None:
         self.files = files

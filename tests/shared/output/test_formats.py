@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.input.envelope import Envelope, HubPartition, Reason, Rejected, Rejection
+from shared.input.envelope import Envelope, Reason, Rejected, Rejection
 from shared.output import dead_letters, json_lines, parquet
 from shared.policies import Compression, ExportPolicy
 from shared.tables.websocket_connection_logs import RECORDS
+from tests.records import PARTITION
 
-PARTITION = HubPartition("ns", "hub", "3")
 TIME = datetime(2030, 1, 2, 3, 4, 5, 120000, UTC)
 EXAMPLES: dict[pa.DataType, Any] = {
     pa.string(): 'ü "\n\0',
@@ -29,7 +29,7 @@ EXAMPLES: dict[pa.DataType, Any] = {
 
 
 def table(rows: int = 3) -> pa.Table:
-    """Every column filled, and every one null where it may be."""
+    """Returns a table with all columns filled, and a last row in which nullable ones are null."""
     full = [{column.name: EXAMPLES[column.type] for column in RECORDS.columns}] * (rows - 1)
     least = {column.name: EXAMPLES[column.type] for column in RECORDS.columns if column.required}
     return pa.Table.from_pylist([*full, least], schema=RECORDS.arrow)
@@ -181,7 +181,7 @@ def test_a_dead_letter_gives_its_envelope_back_byte_for_byte(rejected: list[Reje
         ).total_seconds()
         assert body == one.envelope.body
         assert (line["partition"], line["sequence"], line["incarnation"]) == (
-            "ns/hub/3",
+            str(PARTITION),
             one.envelope.sequence,
             2,
         )

@@ -1,4 +1,4 @@
-"""A format is a declaration: one that is made up here is written, counted and read like the others."""
+"""A format is a declaration: a made-up one is written, counted and read like the others."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -9,13 +9,15 @@ import pyarrow as pa
 import pytest
 
 from shared import settings
-from shared.audit.audit import WRONG, Report, audit
+from shared.audit.audit import WRONG, Report
 from shared.export.exporter import Exporter
 from shared.output.formats import FORMATS, Format
 from shared.output.lineage import KEY, Keys
 from shared.policies import Compression
+from tests import audits
 from tests.memory import MemoryStorage, Output
-from tests.shared.exported import EPOCH, PARTITION, envelopes
+from tests.records import EPOCH, PARTITION
+from tests.shared.exported import envelopes
 
 MADE_UP = "arrow"
 
@@ -68,7 +70,7 @@ def exported() -> MemoryStorage:
 
 
 def audited(storage: MemoryStorage) -> Report:
-    return audit(storage, 0, deep=True, progress=lambda *_: None)
+    return audits.audited(storage)
 
 
 @pytest.mark.usefixtures("made_up")

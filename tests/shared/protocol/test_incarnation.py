@@ -1,4 +1,4 @@
-"""A hub that is deleted and re-created under its name: what was committed of it, and what is missing."""
+"""After a hub was re-created under its name, its committed and missing events are known."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def committed(ledger: Ledger, batch: list[Envelope], now: int = NEVER) -> Ledger
 
 @pytest.fixture
 def old() -> Ledger:
-    """0 to 99 of the old hub, which the timer has seen."""
+    """A ledger with events 0 to 99 of the old hub, which the timer has seen."""
     empty = with_hub_created(Ledger(ledger_id="l", partition="ns/hub/0"), 1)
     return committed(empty, envelopes(0, 99, 500))
 
@@ -148,7 +148,7 @@ def test_the_longest_pauses_are_remembered_when_there_are_too_many() -> None:
 
 
 def _after(first: list[Envelope], second: list[Envelope]) -> list[Envelope]:
-    """The second ones with the sequence numbers that follow."""
+    """The second envelopes have the following sequence numbers."""
     return [Envelope(first[-1].sequence + 1 + n, one.enqueued, b"") for n, one in enumerate(second)]
 
 

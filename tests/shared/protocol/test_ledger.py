@@ -1,4 +1,4 @@
-"""The ledger as it is stored: what it refuses, what it keeps, how it counts."""
+"""A stored ledger rejects damaged content, keeps unknown fields, and counts correctly."""
 
 import pytest
 

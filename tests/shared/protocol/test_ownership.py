@@ -1,4 +1,4 @@
-"""An output container belongs to one state container: another app's is refused before anything is written."""
+"""An output container belongs to one state container; another app is rejected before it writes."""
 
 import itertools
 import os
@@ -21,7 +21,7 @@ from shared.protocol.storage import Storage
 from tests.memory import CountingStorage, MemoryStorage
 
 type Pair = Callable[[], Storage]
-"""Makes storage with a state container of its own on the same output container."""
+"""Makes storage with a separate state container and the same output container."""
 
 
 @pytest.fixture(params=["memory", "azurite"])
@@ -142,7 +142,7 @@ def test_processes_that_claim_at_the_same_time_agree_on_one(another: Pair) -> No
     first, second = another(), another()
 
     class Late(Ownership):
-        """Another app claims the container between this one's look and its claim."""
+        """Another app claims the container between this app's check and its claim."""
 
         def _claim(self, ours: ownership.Identity) -> ownership.Identity:
             owner(second).check("export_logs")

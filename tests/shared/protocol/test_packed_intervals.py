@@ -1,4 +1,4 @@
-"""A ledger with very many gaps, as after replays of scattered dead letters, stays small and quick to use."""
+"""A ledger with very many gaps, as after replays of scattered dead letters, stays small and fast."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Making visible what a ledger lists: what counts as done, and what as lost."""
+"""Publishing the files of a ledger distinguishes published files from lost ones."""
 
 import pytest
 
@@ -8,12 +8,13 @@ from shared.protocol.ledger import Ledger, PendingFile
 from shared.protocol.publishing import BLOCKS_LIVE, publish, repair_ledger
 from shared.protocol.stamp import Stamp
 from tests.memory import MemoryStorage
-from tests.shared.export.test_plan import NOW, PARTITION, envelope, make, record
+from tests.records import PARTITION, TEN
+from tests.shared.export.test_plan import envelope, make, record
 
 NAME = Ledger.name(PARTITION)
-STAMP = Stamp("cd" * 16, NOW)
-LATER = Stamp("cd" * 16, NOW + BLOCKS_LIVE)
-JUST_BEFORE = Stamp("cd" * 16, NOW + BLOCKS_LIVE - 1)
+STAMP = Stamp("cd" * 16, TEN)
+LATER = Stamp("cd" * 16, TEN + BLOCKS_LIVE)
+JUST_BEFORE = Stamp("cd" * 16, TEN + BLOCKS_LIVE - 1)
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def commit() -> CommitPlan:
 
 @pytest.fixture
 def storage() -> MemoryStorage:
-    return MemoryStorage(lambda: NOW)
+    return MemoryStorage(lambda: TEN)
 
 
 def listed(commit: CommitPlan) -> list[str]:
@@ -75,7 +76,7 @@ def test_blocks_that_are_gone_under_a_changed_ledger_mean_begin_again(
     storage: MemoryStorage, commit: CommitPlan
 ) -> None:
     etag = storage.write(NAME, commit.ledger.dump(), None)
-    storage.write(NAME, commit.ledger.confirmed("ef" * 16, NOW).dump(), etag)
+    storage.write(NAME, commit.ledger.confirmed("ef" * 16, TEN).dump(), etag)
     with pytest.raises(PreconditionFailed, match="another writer"):
         publish(storage, NAME, commit.ledger, etag, LATER)
 
@@ -86,9 +87,9 @@ def test_a_lost_file_keeps_its_commits_sequence_numbers() -> None:
         block_ids=("b",),
         content_type="t",
         metadata={"sequences": "3,7-9", "incarnation": "2"},
-        staged_at=NOW,
+        staged_at=TEN,
     )
-    ledger = Ledger(ledger_id="l", partition=str(PARTITION), files=(file,)).with_lost([file], "ef" * 16, NOW)
+    ledger = Ledger(ledger_id="l", partition=str(PARTITION), files=(file,)).with_lost([file], "ef" * 16, TEN)
     (lost,) = ledger.lost
     assert (lost.incarnation, lost.sequences) == (2, ((3, 3), (7, 9)))
     assert ledger.files == ()

@@ -1,11 +1,10 @@
-"""How an envelope stands to what has been committed, and what one commit takes of a batch."""
+"""Each envelope is new, a duplicate or stale, and a commit takes envelopes of one kind."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.input.envelope import Envelope
-from shared.intervals import intervals, spanned, within, without
 from shared.protocol.incarnation import TOLERANCE
 from shared.protocol.ledger import Ledger, Lost
 from shared.protocol.selection import MAX_RUNS, Verdict, advance, older, select, verdict_on
@@ -17,7 +16,7 @@ def envelope(sequence: int, seconds: float) -> Envelope:
 
 
 def ledger(*envelopes: Envelope) -> Ledger:
-    """After committing these."""
+    """Returns the ledger after committing these envelopes."""
     empty = Ledger(ledger_id="l", partition="ns/hub/0")
     return advance(empty, Verdict.NEW, envelopes)
 
@@ -114,7 +113,7 @@ def test_a_commit_lists_a_bounded_number_of_runs() -> None:
 def test_every_sequence_is_committed_once_however_a_hub_is_delivered(
     picks: list[tuple[int, int]], sizes: list[int]
 ) -> None:
-    """Batches begin anywhere, as after a rewind; the hub is the same all the time."""
+    """Batches begin anywhere, as after a rewind, and the hub stays the same."""
     hub = [envelope(n, n // 3) for n in range(40)]
     now = ledger()
     committed: list[int] = []
@@ -127,20 +126,6 @@ def test_every_sequence_is_committed_once_however_a_hub_is_delivered(
     assert sorted(committed) == list(range(40))
     done = now.incarnation
     assert (done.next, done.newest, done.gaps) == (40, hub[-1].enqueued, ())
-
-
-@given(st.sets(st.integers(0, 200), min_size=1))
-def test_intervals_survive_being_written_as_text(sequences: set[int]) -> None:
-    parsed = intervals(spanned(sorted(sequences)))
-    assert {n for first, last in parsed for n in range(first, last + 1)} == sequences
-
-
-@given(st.integers(0, 12))
-def test_cutting_one_sequence_out_leaves_all_others(sequence: int) -> None:
-    before = ((0, 3), (5, 5), (7, 9))
-    after = without(before, sequence)
-    for n in range(13):
-        assert within(after, n) == (within(before, n) and n != sequence)
 
 
 def test_a_higher_number_that_is_far_older_is_of_a_deleted_hub() -> None:

@@ -1,4 +1,4 @@
-"""Exports of a workspace are compared with what was exported: the same rows pass, any other set is told."""
+"""A workspace export with the same rows passes, and any difference is reported."""
 
 import csv
 import gzip
@@ -17,14 +17,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from shared import __main__
-from shared.input.envelope import Envelope
 from shared.policies import RedactionPolicy
 from shared.tables.websocket_connection_logs import RECORDS
-from tests.shared.exported import EPOCH, POLICY, Exported, envelope, record
+from tests import records
+from tests.records import EPOCH
+from tests.shared.exported import POLICY, Exported, envelope, record
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 URL = "wss://h/chat?room=7&access_token=hunter2hunter2"
-RESOURCE = "/SUBSCRIPTIONS/S/RESOURCEGROUPS/G/PROVIDERS/MICROSOFT.APIMANAGEMENT/SERVICE/A"
 
 
 def source(number: int, index: int) -> dict[str, Any]:
@@ -32,7 +32,6 @@ def source(number: int, index: int) -> dict[str, Any]:
     made = record(number, index)
     time = datetime.fromtimestamp(1_900_000_000 + 7 * number + index, UTC)
     made["time"] = f"{time:%Y-%m-%dT%H:%M:%S}.123{number % 10}567Z"
-    made["resourceId"] = RESOURCE
     made["properties"]["source"] = URL if index else "10.0.0.1"
     return made
 
@@ -41,7 +40,7 @@ SOURCES = [source(number, index) for number in range(40) for index in range(3)]
 
 
 def workspace(made: dict[str, Any]) -> dict[str, Any]:
-    """The same record as a workspace has it."""
+    """Returns the same record as a workspace stores it."""
     properties = made["properties"]
     return {
         "TenantId": TENANT,
@@ -60,7 +59,7 @@ ROWS = [workspace(made) for made in SOURCES]
 
 
 def as_csv(rows: list[dict[str, Any]]) -> bytes:
-    """As the portal writes it: the zone in the header, another form of time, CRLF, a byte order mark."""
+    """Writes CSV like the portal: zone in the header, another time format, CRLF, a byte order mark."""
     text = io.StringIO()
     names = ["TimeGenerated [UTC]" if name == "TimeGenerated" else name for name in ROWS[0]]
     writer = csv.writer(text, dialect="excel")
@@ -198,7 +197,7 @@ def test_hashed_columns_are_compared_with_the_key_and_named_without_it(
     made = [record(0, index) for index in range(3)]
     for index, one in enumerate(made):
         one["properties"]["source"] = f"10.0.0.{index}"
-    exported.export([Envelope(0, EPOCH, orjson.dumps({"records": made}))], policy)
+    exported.export([records.envelope(0, EPOCH, *made)], policy)
     for name, value in exported.environment.items():
         monkeypatch.setenv(name, value)
     rows = [workspace(one) for one in made]

@@ -1,4 +1,4 @@
-"""A report as Chromium shows it."""
+"""Opens a report in Chromium, and reads what it shows."""
 
 import base64
 import time
@@ -42,7 +42,7 @@ filter.dispatchEvent(new Event("change"));
 
 @contextmanager
 def chromium(profile: Path) -> Iterator[Chrome]:
-    """Runs Chromium, with its profile in a folder, and keeps what it logs."""
+    """Runs Chromium with its profile in a folder, and keeps its log."""
     options = ChromeOptions()
     options.binary_location = str(CHROMIUM)
     for argument in (*QUIET, f"--user-data-dir={profile}"):
@@ -89,32 +89,32 @@ class Browser:
             self.devtools("Page.removeScriptToEvaluateOnNewDocument", identifier=name)
 
     def emulate(self, scheme: str, media: str = "") -> None:
-        """A system in light or dark; with `print` as the medium, its printer."""
+        """Emulates a light or dark system or, with the medium `print`, a printer."""
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.devtools("Emulation.setEmulatedMedia", media=media, features=features)
 
     def script(self, code: str, *arguments: Any) -> Any:
-        """What JavaScript gives."""
+        """Returns the value of a JavaScript expression."""
         return self._driver.execute_script(code, *arguments)
 
     def until(self, code: str, *arguments: Any) -> None:
-        """Waits for JavaScript to give something true."""
+        """Waits until a JavaScript expression is true."""
         end = time.monotonic() + PATIENCE
         while not self.script(code, *arguments):
             assert time.monotonic() < end, f"after {PATIENCE} s still not: {code}"
             time.sleep(0.05)
 
     def devtools(self, command: str, **parameters: Any) -> Any:
-        """A command of the Chrome DevTools Protocol."""
+        """Runs a command of the Chrome DevTools Protocol."""
         return self._driver.execute_cdp_cmd(command, parameters)
 
     def logged(self) -> list[str]:
-        """What came to the console since the last time: warnings, errors, violations."""
+        """Returns the console messages since the last call: warnings, errors, violations."""
         entries = self._driver.get_log("browser")  # type: ignore[no-untyped-call]
         return [entry["message"] for entry in entries]
 
     def requested(self) -> list[str]:
-        """The addresses that were asked for since the last time."""
+        """Returns the addresses that were requested since the last call."""
         entries = self._driver.get_log("performance")  # type: ignore[no-untyped-call]
         messages = [orjson.loads(entry["message"])["message"] for entry in entries]
         return [
@@ -124,16 +124,16 @@ class Browser:
         ]
 
     def table(self, name: str) -> list[list[str]]:
-        """The texts of a table."""
+        """Returns the texts of a table."""
         rows: list[list[str]] = self.script(TABLE, name)
         return rows
 
     def figures(self) -> dict[str, str]:
-        """The key figures, by name."""
+        """Returns the key figures by name."""
         return {name: value for name, value, _ in self.script(FIGURES)}
 
     def marks(self, plot: str, kind: str) -> int:
-        """How many rects, lines, areas, symbols or texts a plot shows, without axes and selections."""
+        """Counts the rects, lines, areas, symbols or texts of a plot, without axes and selections."""
         selector = f"#plot-{plot}:not([hidden]) svg .mark-{kind}.role-mark[class$=marks] > *"
         found: int = self.script("return document.querySelectorAll(arguments[0]).length", selector)
         return found
@@ -143,7 +143,7 @@ class Browser:
         self.script(CHOOSE, key, value)
 
     def picture(self, height: int | None = None, width: int | None = None) -> bytes:
-        """A PNG of the page from its top; by default all of it."""
+        """Returns a PNG of the page from its top; by default of the whole page."""
         size = self.devtools("Page.getLayoutMetrics")["cssContentSize"]
         clip = {
             "x": 0,
@@ -156,6 +156,6 @@ class Browser:
         return base64.b64decode(shot["data"])
 
     def print(self) -> bytes:
-        """A PDF of the page."""
+        """Returns a PDF of the page."""
         printed = self.devtools("Page.printToPDF", preferCSSPageSize=True, printBackground=True)
         return base64.b64decode(printed["data"])

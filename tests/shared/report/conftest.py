@@ -1,4 +1,4 @@
-"""A browser: Debian's Chromium. Without it tests are skipped, loudly; with BROWSER=required they fail."""
+"""Debian's Chromium for tests. Without it, they are skipped visibly; with BROWSER=required, they fail."""
 
 import os
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ MISSING = "the report was NOT opened in a browser: apt-get install chromium chro
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """One for the tests of a module, with a profile of its own."""
+    """One browser for the tests of a module, with a separate profile."""
     if not (CHROMIUM.exists() and DRIVER.exists()):
         if os.environ.get("BROWSER") == "required":
             pytest.fail(MISSING)

@@ -1,4 +1,4 @@
-"""Synthetic output in a folder, laid out and encoded by the program's own code: for tests and pictures."""
+"""Writes synthetic output to a folder with the program's own code, for tests and pictures."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from shared.input.envelope import Envelope, HubPartition, Reason, Rejected, Rejection
+from shared.input.envelope import Envelope, Reason, Rejected, Rejection
 from shared.output import dead_letters, layout, parquet
 from shared.policies import ExportPolicy
 from shared.tables.column import Table
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import SECOND
+from tests.records import PARTITION
 
-PARTITION = HubPartition("space.servicebus.windows.net", "logs", "0")
 RESOURCE = "/subscriptions/s/resourcegroups/g/providers/microsoft.apimanagement/service/"
 DESTINATIONS = {"wss://chat.example": 0.42, "wss://prices.example": 0.33, "wss://orders.example": 0.17}
 DESTINATIONS["wss://devices.example"] = 1 - sum(DESTINATIONS.values())
@@ -26,7 +26,7 @@ ERRORS = ("backend closed the connection: 1011", "handshake timed out", "backend
 
 
 def write(root: Path, table: Table, rows: Sequence[dict[str, Any]], by: str, name: str = "made") -> None:
-    """Rows in the folders of their hours; what they leave out is null, or something fit where required."""
+    """Writes rows to the folders of their hours; missing columns are null, or filled if required."""
     whole = [_blank(table) | row for row in rows]
     for group in layout.split(pa.Table.from_pylist(whole, schema=table.arrow), by):
         folder = root / layout.folder("parquet", table.name, group.date, group.hour)
@@ -36,7 +36,7 @@ def write(root: Path, table: Table, rows: Sequence[dict[str, Any]], by: str, nam
 
 
 def connection(id_: str, start: float, seconds: float | None, **more: Any) -> dict[str, Any]:
-    """A row: it began so many seconds after 1970, and lasted so long (None: nobody knows)."""
+    """Returns a row of a connection: seconds from 1970 to its start, and its duration (None: unknown)."""
     ended = start + (seconds or 0)
     return {
         "CorrelationId": id_,
@@ -56,7 +56,7 @@ def connection(id_: str, start: float, seconds: float | None, **more: Any) -> di
 
 
 def record(id_: str, at: float, delay: float, **more: Any) -> dict[str, Any]:
-    """A row of the records' table: at so many seconds after 1970, and so many seconds later in the hub."""
+    """Returns a row of a record: seconds from 1970 to its time, and seconds until it reached the hub."""
     return {
         "TimeGenerated": _us(at),
         "CorrelationId": id_,
@@ -67,7 +67,7 @@ def record(id_: str, at: float, delay: float, **more: Any) -> dict[str, Any]:
 
 
 def letters(root: Path, rejected: Sequence[tuple[float, Reason, int, str]]) -> None:
-    """Dead letters: seconds after 1970, reason, how many records of the envelope, message."""
+    """Writes dead letters: seconds after 1970, reason, number of records, message."""
     folders: dict[str, list[Rejected]] = {}
     for sequence, (at, reason, number, message) in enumerate(rejected):
         envelope = Envelope(sequence, _us(at), b'{"records": "\xff"}')
@@ -80,9 +80,9 @@ def letters(root: Path, rejected: Sequence[tuple[float, Reason, int, str]]) -> N
 
 
 def days(root: Path, until: datetime, hours: int, count: int) -> list[dict[str, Any]]:
-    """A service's days: more by day than by night, an outage of one backend, some connections still open.
+    """Writes days of a service: more traffic by day, an outage of one backend, some open connections.
 
-    Returns the rows of the finished ones.
+    Returns the rows of finished connections.
     """
     rng = np.random.default_rng(7)
     end = until.timestamp()

@@ -1,4 +1,4 @@
-"""The page in a real Chromium: it opens, shows, filters, prints, and asks nobody for anything."""
+"""The report works in a real Chromium: it shows, filters and prints data, and sends no requests."""
 
 import re
 from collections.abc import Sequence
@@ -126,7 +126,7 @@ def test_what_it_says_is_true_of_the_rows(
         assert float(failed.split()[0]) == pytest.approx(share, abs=0.51)
         known = [one["DurationMs"] for one in mine if one["DurationMs"] is not None]
         wanted = [*np.percentile(known, [50, 90, 99]).tolist(), max(known)]
-        # 3 % of the bins, and what rounding to two digits takes.
+        # 3 % of the bins, and rounding to two digits.
         assert [ms(one) for one in shown] == pytest.approx(wanted, rel=0.03 + 0.05)
     longest = max(one["DurationMs"] or 0 for one in finished)
     (first, *_) = browser.table("longest")

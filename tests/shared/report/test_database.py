@@ -1,4 +1,4 @@
-"""The sums that a page is made of, against what a few lines of Python find in the same rows."""
+"""The sums of a report agree with a few lines of Python over the same rows."""
 
 import random
 from collections import Counter
@@ -24,7 +24,7 @@ RANGE = Range(BEGIN * SECOND, (BEGIN + 6 * 3600) * SECOND)
 
 
 def aggregates(folder: Path, range_: Range = RANGE, committed: int | None = None) -> Aggregates:
-    """Of all that lies in a folder; the database beside it."""
+    """Returns the sums of all files in a folder; the database is beside it."""
     beside = folder / "beside"
     beside.mkdir(exist_ok=True)
     with Database(beside, range_) as one:

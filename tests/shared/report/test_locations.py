@@ -1,4 +1,4 @@
-"""Which files a range takes, in storage and in a folder."""
+"""A time range selects the right files, in storage and in a folder."""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
@@ -11,7 +11,8 @@ from shared.errors import ReportError
 from shared.report.locations import FOLDERS, MARGIN, Container, Day, Folder, Location, Range, ReportFile
 from shared.timeunits import HOUR
 from tests.memory import MemoryStorage, Output
-from tests.shared.exported import EPOCH, Exported, envelopes
+from tests.records import EPOCH
+from tests.shared.exported import Exported, envelopes
 
 NOON = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()) * 1_000_000
 
@@ -22,7 +23,7 @@ def hours(days: Iterable[Day], table: str) -> list[int]:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A file an hour, three days long, and what is none of the report's."""
+    """A file for each hour of three days, and files that are not part of the report."""
     for table, prefix in FOLDERS.items():
         for hour in range(-36, 36):
             moment = datetime.fromtimestamp((NOON + hour * HOUR) // 1_000_000, UTC)

@@ -1,4 +1,4 @@
-"""The command: what it refuses, what it leaves alone, and a report from storage."""
+"""The command writes a report from storage, rejects wrong ranges, and overwrites no other file."""
 
 import base64
 import gzip
@@ -26,7 +26,8 @@ from shared.tables.gateway_logs import GATEWAY_LOGS
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR, SECOND
 from tests.memory import CountingStorage, Output
-from tests.shared.exported import EPOCH, PARTITION, Exported, envelopes
+from tests.records import EPOCH, PARTITION
+from tests.shared.exported import Exported, envelopes
 from tests.shared.report import made
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ BEGIN = 1_795_053_600
 
 
 def data(page: Path) -> dict[str, list[list[object]]]:
-    """The sums inside a page."""
+    """Returns the sums inside a page."""
     found = re.search(r'<script type="application/gzip" id="data">(.*?)</script>', page.read_text())
     assert found
     loaded: dict[str, list[list[object]]] = orjson.loads(gzip.decompress(base64.b64decode(found[1])))
@@ -130,7 +131,7 @@ def test_what_compaction_replaces_once_it_was_listed_is_listed_anew(
 
 
 class Restless(CountingStorage):
-    """Another file has taken a file's place whenever it is read."""
+    """Every file was replaced before it is read."""
 
     def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
         if kind == "part":

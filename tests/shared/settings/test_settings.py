@@ -1,4 +1,4 @@
-"""A wrong setting stops the start, with a message that says which, what came, and what is allowed."""
+"""A wrong setting prevents the start, with a message that names it, its value, and what is allowed."""
 
 from datetime import timedelta
 

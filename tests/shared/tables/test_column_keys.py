@@ -1,4 +1,4 @@
-"""Keys that an operator gives to columns."""
+"""COLUMN_KEYS is parsed, and wrong keys are rejected with a message."""
 
 import pytest
 

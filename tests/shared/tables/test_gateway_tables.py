@@ -1,4 +1,4 @@
-"""The gateway's tables have Microsoft's columns, and take records of the form that public samples have."""
+"""The gateway's tables have Microsoft's columns, and take records in the form of public samples."""
 
 import io
 import re
@@ -8,10 +8,8 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 
-from shared.audit.audit import audit
 from shared.compaction.compactor import Compactor
 from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope
 from shared.policies import CompactionPolicy, ExportPolicy, RedactionPolicy
 from shared.protocol.ledger import Ledger
 from shared.protocol.publishing import repair_ledger
@@ -23,9 +21,10 @@ from shared.tables.gateway_logs import GATEWAY_LOGS
 from shared.tables.registry import categories
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR, SECOND
-from tests import delta_reader
+from tests import audits, delta_reader
 from tests.memory import MemoryStorage
-from tests.shared.exported import EPOCH, PARTITION, record
+from tests.records import EPOCH, PARTITION, RESOURCE, envelope
+from tests.shared.exported import record
 
 # learn.microsoft.com/azure/azure-monitor/reference/tables/apimanagementgatewaylogs
 GATEWAY_COLUMNS = """
@@ -51,7 +50,7 @@ FRAME = {
     "Level": 4,
     "time": "2030-03-17T17:46:40.1234567Z",
     "location": "West Europe",
-    "resourceId": "/SUBSCRIPTIONS/S/RESOURCEGROUPS/G/PROVIDERS/MICROSOFT.APIMANAGEMENT/SERVICE/A",
+    "resourceId": RESOURCE,
     "resultType": "Succeeded",
     "truncated": 0,
 }
@@ -96,17 +95,16 @@ def language(id_: str, **inner: Any) -> dict[str, Any]:
 
 
 class World:
-    """What the exporter makes of these records, in small commits."""
+    """The exporter's output for these records, in small commits."""
 
     def __init__(self, *bodies: list[dict[str, Any]], redaction: RedactionPolicy | None = None) -> None:
         self.storage = MemoryStorage()
         self._ids = (f"{number:032x}" for number in range(1, 999))
         exported = ("WebSocketConnectionLogs", "GatewayLogs", "GatewayLlmLogs")
         policy = ExportPolicy(categories=exported, redaction=redaction or RedactionPolicy())
-        for at, records in enumerate(bodies):
-            body = orjson.dumps({"records": records})
+        for at, found in enumerate(bodies):
             exporter = Exporter(self.storage, policy, 1 << 24, lambda: EPOCH, lambda: next(self._ids))
-            exporter.run(PARTITION, [Envelope(at, EPOCH + at * SECOND, body)])
+            exporter.run(PARTITION, [envelope(at, EPOCH + at * SECOND, *found)])
 
     def rows(self, table: Table) -> list[dict[str, Any]]:
         return [
@@ -121,7 +119,7 @@ class World:
         return Ledger.parse(self.storage.state[name].data, name)
 
     def audited(self) -> int:
-        return audit(self.storage, 0, deep=True, progress=lambda *_: None).status
+        return audits.audited(self.storage).status
 
 
 @pytest.mark.parametrize(
@@ -185,7 +183,7 @@ def test_the_sample_in_microsofts_documentation_fills_a_column_with_each_key() -
 
 
 def test_the_older_form_has_properties_as_text_with_large_first_letters() -> None:
-    """The keys that the same page listed in 2017; what has no column today is kept."""
+    """The keys that the same page listed in 2017; those without a column are kept, too."""
     old = {
         "ApiId": "chat",
         "OperationId": "connect",
@@ -273,7 +271,7 @@ def test_all_tables_share_commits_and_are_audited_and_compacted() -> None:
     after = {table.name: sorted(row["CorrelationId"] for row in world.rows(table)) for table in tables}
     assert after == before
     assert world.audited() == 0
-    for table in tables:  # each has a Delta log that lists its files, and these alone
+    for table in tables:  # each has a Delta log that lists exactly its files
         folder = f"parquet/{table.name}/"
         inside = {
             name.removeprefix(folder): blob.data

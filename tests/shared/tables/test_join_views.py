@@ -1,4 +1,4 @@
-"""The view that joins connections with the gateway's requests: which rows it pairs, and what it reads."""
+"""The view that joins connections with gateway requests pairs the right rows, and reads few files."""
 
 import os
 import re

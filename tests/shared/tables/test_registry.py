@@ -1,4 +1,4 @@
-"""A category is a declaration: one made up here is validated, exported, audited, compacted and documented."""
+"""A category is a declaration: a made-up one is validated, exported, audited, compacted, documented."""
 
 import io
 from typing import Any
@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from shared import __main__, settings
-from shared.audit.audit import Report, audit
+from shared.audit.audit import Report
 from shared.compaction.compactor import Compactor
 from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope, HubPartition, Reason
+from shared.input.envelope import Envelope, Reason
 from shared.protocol.ledger import Ledger
 from shared.protocol.publishing import repair_ledger
 from shared.protocol.stamp import Stamp
@@ -22,12 +22,11 @@ from shared.tables.registry import TABLES, categories, of_categories
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR, SECOND
 from tests import test_docs_schema
+from tests.audits import audited
 from tests.memory import MemoryStorage
-from tests.records import envelope, record
+from tests.records import EPOCH, PARTITION, envelope, record
 
-NOW = 1_900_000_000 * SECOND
 TEN = "2030-03-17T17:46:40Z"
-PARTITION = HubPartition("space.servicebus.windows.net", "logs", "0")
 MADE_UP = Table(
     "ApiManagementMadeUpLogs",
     (
@@ -71,11 +70,11 @@ def made(name: object, size: object = None) -> dict[str, Any]:
 
 
 def log(id_: str) -> dict[str, Any]:
-    return record(NOW, id_, "Opened")
+    return record(EPOCH, id_, "Opened")
 
 
 def envelopes(bodies: list[list[dict[str, Any]]]) -> list[Envelope]:
-    return [envelope(at, NOW + at * SECOND, *found) for at, found in enumerate(bodies)]
+    return [envelope(at, EPOCH + at * SECOND, *found) for at, found in enumerate(bodies)]
 
 
 BODIES = [
@@ -89,7 +88,7 @@ class World:
     """An exporter and its storage."""
 
     def __init__(self) -> None:
-        self.storage = MemoryStorage(lambda: NOW)
+        self.storage = MemoryStorage(lambda: EPOCH)
         self.policy = settings.load().export_policy
         self._ids = iter(range(1, 10_000))
 
@@ -97,7 +96,7 @@ class World:
         return f"{next(self._ids):032x}"
 
     def export(self, sent: list[Envelope]) -> None:
-        Exporter(self.storage, self.policy, 1 << 24, lambda: NOW, self.new_id).run(PARTITION, sent)
+        Exporter(self.storage, self.policy, 1 << 24, lambda: EPOCH, self.new_id).run(PARTITION, sent)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
@@ -107,7 +106,7 @@ class World:
         return found
 
     def audit(self) -> Report:
-        return audit(self.storage, 0, deep=True, progress=lambda *_: None)
+        return audited(self.storage)
 
 
 def test_a_declared_category_is_validated_exported_and_audited() -> None:
@@ -148,7 +147,7 @@ def test_a_declared_category_is_compacted_in_its_own_order() -> None:
         world.export([sent])
     before = sorted(world.rows(MADE_UP.name), key=lambda row: row["Name"])
     policy = settings.load().compaction_policy
-    now = NOW + 5 * HOUR
+    now = EPOCH + 5 * HOUR
     repair_ledger(world.storage, Ledger.name(PARTITION), Stamp(world.new_id(), now))
     Compactor(world.storage, policy, lambda: now, world.new_id).run(600)
     names = [name for name, file in world.storage.output.items() if MADE_UP.name in name and file.data]

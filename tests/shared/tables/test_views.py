@@ -1,4 +1,4 @@
-"""Views read the newest revisions, and of these only the folders that a query asks for."""
+"""Views return the newest revisions, and read only the folders that a query needs."""
 
 import re
 import shutil
@@ -27,13 +27,13 @@ PLACES = {
     "all": "true",
 }
 READ = {"folder": 1, "several": 4, "day": 12, "all": 24}
-"""Files that must be read for each of these, of 24."""
+"""The number of files, of 24, that each query must read."""
 VIEWS = [RECORDS.name, CONNECTIONS.name, "ApiManagementWebSocketConnections"]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two days of 12 hours, a file each: in each, connection x in two revisions, and y in one."""
+    """Two days of 12 hours with a file each, in which x has two revisions and y has one."""
     root = tmp_path_factory.mktemp("output")
     for table in TABLES.values():
         for day in ("2026-11-20", "2026-11-21"):
@@ -66,7 +66,7 @@ def database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def files_read(database: duckdb.DuckDBPyConnection, query: str) -> int:
-    """The number of files that DuckDB opened for a query, as its profile says."""
+    """Returns the number of files that DuckDB opened for a query, from its profile."""
     ((_, profile),) = database.execute(f"EXPLAIN (ANALYZE, FORMAT json) {query}").fetchall()
     (number,) = re.findall(r'"Total Files Read": "(\d+)"', profile)
     return int(number)

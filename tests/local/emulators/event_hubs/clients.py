@@ -1,4 +1,4 @@
-"""The real SDK, in the few forms that these tests use it in."""
+"""The ways in which these tests use the real SDK."""
 
 import asyncio
 import time
@@ -44,7 +44,7 @@ def partition_of_the_sdk(key: str, partition_count: int) -> int:
 
 
 class Reader:
-    """The SDK's consumer of one partition without its event processor, which takes seconds to come and go."""
+    """The SDK's consumer of one partition, without the event processor, which starts and stops slowly."""
 
     def __init__(
         self,
@@ -70,12 +70,12 @@ class Reader:
         self._consumer._keep_alive = None
 
     def attach(self) -> None:
-        """Wait until the broker knows where this reader starts."""
+        """Wait until the broker knows this reader's starting position."""
         while not self._consumer.handler_ready:
             self._consumer.receive(batch=True, max_batch_size=5000)
 
     def read(self, count: int, seconds: float = PATIENCE) -> list[EventData]:
-        """Wait until this many events are there; a TimeoutError if they don't come in time."""
+        """Wait until this many events have arrived; raise TimeoutError otherwise."""
         deadline = time.monotonic() + seconds
         while len(self.events) < count:
             if time.monotonic() > deadline:
@@ -89,13 +89,13 @@ class Reader:
 
 
 def read(broker: BrokerProcess, count: int, **options: Any) -> list[EventData]:
-    """The first `count` events, and those that came with them."""
+    """Return the first `count` events and those that arrived with them."""
     with closing(Reader(broker, **options)) as reader:
         return reader.read(count)
 
 
 class Reading:
-    """The SDK's aio client at work: from the start of all partitions, unless the options say otherwise."""
+    """Run the SDK's aio client, from the start of all partitions unless the options differ."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class Reading:
         )
 
     async def until(self, condition: Callable[[Self], bool], seconds: float = PATIENCE) -> None:
-        """Wait until this holds; a TimeoutError if it doesn't in time."""
+        """Wait until a condition holds; raise TimeoutError otherwise."""
         async with asyncio.timeout(seconds):
             while not condition(self):
                 self._changed.clear()
@@ -145,7 +145,7 @@ class Reading:
         await self.close()
 
     async def _on_batch(self, context: PartitionContext, events: list[EventData]) -> None:
-        # First: who sees an event may close the client, and read again from the checkpoint.
+        # First, because a test that sees the event may close the client and read from the checkpoint.
         if self.checkpoints:
             await context.update_checkpoint()
         self.events += events

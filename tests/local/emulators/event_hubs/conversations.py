@@ -1,4 +1,4 @@
-"""Replays recorded conversations: sends the client's frames, and collects what the broker answers."""
+"""Replays recorded conversations: sends the client's frames, and collects the broker's answers."""
 
 import socket
 from collections import defaultdict
@@ -40,7 +40,7 @@ def parsed(data: bytes) -> Iterator[Frame]:
 
 
 def pieces(data: bytes) -> Iterator[tuple[bytes, Frame | None]]:
-    """Each header and each frame as it was sent, with the frame parsed."""
+    """Yield each header and frame as it was sent, with the parsed frame."""
     while data:
         size = 8 if data.startswith(b"AMQP") else int.from_bytes(data[:4], "big")
         piece, data = data[:size], data[size:]
@@ -48,7 +48,7 @@ def pieces(data: bytes) -> Iterator[tuple[bytes, Frame | None]]:
 
 
 def answer_of(frame: Frame) -> Answer | None:
-    """What must be the same in each run; None for a frame that depends on the moment."""
+    """Return the parts that are the same in each run; None for a frame that depends on timing."""
     match frame.code:
         case Code.FLOW:
             return None
@@ -60,7 +60,7 @@ def answer_of(frame: Frame) -> Answer | None:
 
 
 def _content(message: bytes) -> list[object]:
-    """An event without the annotations of its delivery; of an answer, to what it is one, and its success."""
+    """Return an event without the annotations of its delivery, or the request and success of an answer."""
     values = {
         section.code: decode(message, section.value)[0]
         for section in sections(message)
@@ -75,7 +75,7 @@ def _content(message: bytes) -> list[object]:
 
 
 def fill(data: Path) -> None:
-    """Put the events that the recorded readers got into the hubs, with the times and offsets they had."""
+    """Put the events of the recorded readers into the hubs, with the same times and offsets."""
     sources = {
         ("one", 0): ("epoch/02", 1),
         ("other", 0): ("consumer/01", 2),
@@ -101,8 +101,8 @@ def fill(data: Path) -> None:
 class Conversation:
     """One connection, replayed against a broker.
 
-    `answers` and `expected` hold the broker's frames of each channel. A frame is sent as soon as it can be;
-    only before a reader or a sender is closed, everything recorded until then must have come.
+    `answers` and `expected` hold the broker's frames of each channel. A frame is sent as soon as possible,
+    except that everything recorded before a close must have arrived before the close is sent.
     """
 
     def __init__(self, port: int, name: str) -> None:
@@ -117,7 +117,7 @@ class Conversation:
         self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
 
     def open(self) -> None:
-        """Everything up to the first close of a reader or sender."""
+        """Replay everything up to the first close of a reader or sender."""
         for piece, frame in self._pieces:
             if frame is not None and frame.code == Code.DETACH and frame.channel:
                 self._held = piece
@@ -127,7 +127,7 @@ class Conversation:
             self._wait_until(next(parsed(self._held)), inclusive=False)
 
     def finish(self) -> None:
-        """The rest, up to the broker's end of the connection."""
+        """Replay the rest, up to the end of the connection."""
         if self._held is not None:
             self._send(self._held, next(parsed(self._held)))
         for piece, frame in self._pieces:
@@ -140,9 +140,9 @@ class Conversation:
         self._socket.sendall(piece)
 
     def _wait_until(self, detach: Frame, *, inclusive: bool) -> None:
-        """Receive all that was recorded before the answer to this close.
+        """Receive everything that was recorded before the answer to this close.
 
-        With `inclusive`, and where the broker was the one that closed the link, also its close.
+        With `inclusive`, and if the broker closed the link, this includes its close.
         """
         expected, answers = self.expected[detach.channel], self.answers[detach.channel]
         begun = max((n for n, answer in enumerate(answers) if answer[0] == Code.END), default=-1) + 1
@@ -169,7 +169,7 @@ class Conversation:
 
 
 def _without_latest(broker: Sequence[Frame]) -> Iterator[Frame]:
-    """Leave out what a reader from the end got: the events are there before it comes."""
+    """Leave out the events of a reader from the end: here, they exist before it starts."""
     latest: set[int] = set()
     for frame in broker:
         if frame.code == Code.ATTACH:

@@ -1,4 +1,4 @@
-"""A bare AMQP peer, for what the SDK never does: small windows, exact credit, broken frames."""
+"""A bare AMQP peer that does what the SDK never does: small windows, exact credit, broken frames."""
 
 import socket
 import time
@@ -69,7 +69,7 @@ class Peer:
             self._frames = self._buffer.feed(data)
 
     def next_frame(self, code: Code) -> Frame:
-        """The next frame, which is of this kind."""
+        """Return the next frame, which must be of this kind."""
         item = self.next_item()
         assert isinstance(item, Frame)
         assert item.code == code, item
@@ -96,7 +96,7 @@ class Peer:
         self.perform(Code.ATTACH, name, UInt(handle), reads, *fields)
 
     def grant(self, handle: int, credit: int, *, window: int = 1000, seen: int = 0, count: int = 0) -> None:
-        """A flow: `seen` counts transfers of the session, `count` deliveries of the link."""
+        """Send a flow: `seen` counts transfers of the session, `count` deliveries of the link."""
         session = (UInt(seen), UInt(window), UInt(0), UInt(window))
         self.perform(Code.FLOW, *session, UInt(handle), UInt(count), UInt(credit))
 
@@ -105,7 +105,7 @@ class Peer:
         self.perform(Code.TRANSFER, *fields, payload=message)
 
     def ask(self, address: str, properties: dict[object, object], value: object = None) -> messages.Request:
-        """Send a request on new links; the answer."""
+        """Send a request on new links, and return the answer."""
         self.attach(100, address, reads=True)
         self.next_frame(Code.ATTACH)
         self.attach(101, address, reads=False)
@@ -126,12 +126,12 @@ class Peer:
         return messages.parse_request(answer.payload)
 
     def token(self, hub: str, key: str | None = None, seconds: float = 60) -> str:
-        """A shared access signature for a hub, for the namespace if it is empty."""
+        """Return a shared access signature for a hub; empty: for the namespace."""
         key = key or self._broker.key or ""
         return sas_token(f"sb://127.0.0.1/{hub}", self._broker.key_name, key, time.time() + seconds)
 
     def authorize(self, hub: str = "single", key: str | None = None, seconds: float = 60) -> object:
-        """Put a token; the status of the answer."""
+        """Put a token, and return the status of the answer."""
         properties: dict[object, object] = {
             "operation": "put-token",
             "type": "servicebus.windows.net:sastoken",

@@ -44,7 +44,7 @@ numbers = st.one_of(
     st.floats(allow_nan=False),
     st.floats(allow_nan=False, width=32).map(Float),
 )
-# Long enough for both forms of a length.
+# Some are long enough for the second form of a length.
 texts = st.text(max_size=300) | st.just("é" * 200)
 octets = st.binary(max_size=300) | st.just(b"x" * 256)
 symbols = st.text(st.characters(codec="ascii"), max_size=300).map(Symbol)
@@ -67,7 +67,7 @@ values = st.recursive(
 
 
 def typed(value: object) -> object:
-    """The value with its types, which == doesn't see: UInt(1) == Long(1) == True."""
+    """Return the value with its types, which == ignores: UInt(1) == Long(1) == True."""
     match value:
         case Described(descriptor, inner):
             return ("described", typed(descriptor), typed(inner))

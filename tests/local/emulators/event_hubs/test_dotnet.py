@@ -1,4 +1,4 @@
-"""The broker answers the .NET client's recorded conversations as it did when that client worked with it."""
+"""The broker answers the .NET client's recorded conversations as it did in the recording."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,7 +11,7 @@ from local.emulators.event_hubs.process import BrokerProcess
 from .clients import bodies, read
 from .conversations import HUBS, KEY, Conversation, fill
 
-# Connections that were open at the same time, in the order in which they opened and closed.
+# Connections that were open at the same time, in the order of their opening and closing.
 READS = [
     ["consumer/01"],
     ["consumer/02"],

@@ -41,7 +41,7 @@ def reopened(path: Path) -> PartitionLog:
 
 
 def stored(log: PartitionLog, start: int = 0) -> list[bytes]:
-    """The bodies from a sequence number on, read in small slices."""
+    """Read the bodies from a sequence number on in small slices."""
     found: list[bytes] = []
     while True:
         first, slice_ = log.read(start, 2, 1000)

@@ -53,7 +53,7 @@ def test_only_the_broker_sets_its_annotations() -> None:
     forged = Message(
         message_annotations={"x-opt-sequence-number": 1, "x-opt-offset": "1", "x-own": "kept"}, data=[b""]
     )
-    # An annotation's key is a symbol, which the SDK makes of any text.
+    # An annotation's key is a symbol; the SDK converts any text to one.
     assert delivered(encoded(forged)).message_annotations == {**OURS, b"x-own": b"kept"}
 
 

@@ -17,8 +17,8 @@ from .clients import PATIENCE, Reading, bodies, producer, read, send
 from .peer import Peer, data_message
 
 
-# The SDK doesn't close the sockets of connections that it lost. Python warns of them when it collects them:
-# within this test.
+# The SDK does not close the sockets of lost connections. Python warns when it collects them, so this
+# test collects them itself.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_clients_go_on_after_a_kill_and_nothing_accepted_is_lost(broker: BrokerProcess) -> None:
     async def run() -> list[EventData]:

@@ -23,7 +23,7 @@ def attached_reader(broker: BrokerProcess, *, window: int = 1000, max_frame_size
 
 
 def refusal(peer: Peer) -> tuple[str, str]:
-    """The condition and the description of a refused attach."""
+    """Return the condition and description of a refused attach."""
     attach, detach = peer.next_frame(Code.ATTACH), peer.next_frame(Code.DETACH)
     assert attach.fields[5:7] == [None, None]
     assert detach.fields[1] is True
@@ -160,7 +160,7 @@ def test_a_management_request_brings_its_own_token(broker: BrokerProcess) -> Non
         assert status("single", "single") == 200
         assert status("four", "single") == 401
         assert status("single", "single", key="wrong") == 401
-        # It is good for this request alone.
+        # It is valid for this request only.
         peer.attach(0, READ, reads=True)
         assert refusal(peer)[0] == "amqp:unauthorized-access"
 
@@ -190,7 +190,7 @@ def test_an_unknown_entity_is_reported_as_dotnet_clients_expect(
 
 
 def test_the_largest_event_reaches_a_reader(broker: BrokerProcess) -> None:
-    # .NET drops a link on which a message exceeds the announced size: here, annotations come on top.
+    # .NET drops a link whose message exceeds the announced size; the broker adds annotations to it.
     message = data_message(b"x" * (frames.MAX_MESSAGE_SIZE - 8))
     assert len(message) == frames.MAX_MESSAGE_SIZE
     with Peer(broker) as peer:

@@ -8,7 +8,7 @@ from local.emulators.event_hubs.tokens import Key, authorized_path
 from .clients import sas_token
 
 KEY = Key("Root", "a+key/with=signs")
-# Of the moment at which tests are collected: a long run must not outlast it.
+# From the time of collection; a long test run must not outlast it.
 LATER = int(time.time()) + 86_400
 
 

@@ -1,4 +1,4 @@
-"""One Azurite and one broker for all tests here; for each a hub and a copy of the app."""
+"""One Azurite and one broker for all tests here; each test has a separate hub and copy of the app."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ from local.emulators.functions_host.process import HostProcess
 
 APPS = Path(__file__).parent / "apps"
 PATIENCE = 120.0
-"""Seconds: a test goes on as soon as there is what it waits for."""
+"""Maximum seconds that a test waits for something."""
 HUBS = {f"hub{number}": 2 for number in range(80)}
 
 
@@ -40,7 +40,7 @@ def free_hubs() -> list[str]:
 
 
 class App:
-    """The recorder app in a folder of its own, with its record, its switches, and hosts that run it."""
+    """The recorder app in a separate folder, with its record, its switches, and hosts that run it."""
 
     def __init__(self, folder: Path, settings: dict[str, str], broker: BrokerProcess) -> None:
         self._broker = broker
@@ -52,7 +52,7 @@ class App:
         self.settings = settings | {"RECORD": str(self._record), "SWITCHES": str(self._switches)}
         self.hub = settings["HUB"]
         self.storage = settings["AzureWebJobsStorage"]
-        # One for all sends: the SDK takes a second to open it.
+        # One producer for all sends, because the SDK takes a second to open it.
         self.producer = self._new_producer()
         self.write_host_json()
 
@@ -62,7 +62,7 @@ class App:
         )
 
     def recreate_hub(self) -> None:
-        """Delete the hub with its events and make it anew."""
+        """Delete the hub with its events, and re-create it."""
         self.producer.close()
         self._broker.recreate_hub(self.hub)
         self.producer = self._new_producer()
@@ -75,7 +75,7 @@ class App:
                     container.delete_blob(name)
 
     def write_host_json(self, timeout: str = "00:05:00", **hubs: object) -> None:
-        # An ownership that expires early goes to another host whenever its owner gets too little of the CPU.
+        # If ownership expired early, another host would take it whenever its owner gets too little CPU time.
         quick = {
             "loadBalancingUpdateInterval": "00:00:01",
             "partitionOwnershipExpirationInterval": "00:00:30",
@@ -114,7 +114,7 @@ class App:
     def wait_for(
         self, what: str, count: int = 1, timeout: float = PATIENCE, **fields: object
     ) -> list[dict[str, Any]]:
-        """All such notes of the app, once there are `count` in all."""
+        """Return these notes of the app once there are `count`."""
         deadline = time.monotonic() + timeout
         while len(found := self.notes(what, **fields)) < count:
             assert time.monotonic() < deadline, f"{len(found)} of {count} {what} {fields}"
@@ -123,7 +123,7 @@ class App:
 
     @staticmethod
     def wait_until(condition: Callable[[], bool]) -> None:
-        """Wait for something that a host does."""
+        """Wait until a host has done something."""
         deadline = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < deadline, "it did not come to that"
@@ -144,17 +144,17 @@ class App:
         self.producer.send_batch(batch)
 
     def partition(self, host: HostProcess, number: str) -> str:
-        """What the host's status lines call a partition."""
+        """Return a partition's name in the host's status lines."""
         partitions = [str(event["partition"]) for event in host.wait_for("claimed", 2)]
         return next(partition for partition in partitions if partition.endswith(f"/{number}"))
 
     def checkpoint(self, partition: str = "0") -> int | None:
-        """The sequence number in the checkpoint blob, or None."""
+        """Return the sequence number in the checkpoint blob, or None."""
         metadata = self.checkpoint_metadata(partition)
         return int(metadata["sequencenumber"]) if metadata else None
 
     def checkpoint_metadata(self, partition: str = "0") -> dict[str, str]:
-        """The metadata of the checkpoint blob; empty if there is none."""
+        """Return the metadata of the checkpoint blob; empty if there is none."""
         with ContainerClient.from_connection_string(self.storage, "azure-webjobs-eventhub") as container:
             for blob in container.list_blobs(include=["metadata"]):
                 if blob.name.endswith(f"/{self.hub}/$default/checkpoint/{partition}"):

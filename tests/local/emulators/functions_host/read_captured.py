@@ -1,6 +1,6 @@
 """Runs Microsoft's worker library on one captured request, through its protobuf entry: `FOLDER REQUEST`.
 
-It needs a process of its own, since the library's registry of functions is global.
+It needs a separate process, because the library's registry of functions is global.
 """
 
 import asyncio
@@ -20,14 +20,14 @@ KINDS = {"collectionString": "collection_string", "collectionSint64": "collectio
 
 
 class TypedData(SimpleNamespace):
-    """The message of that name: one member is set."""
+    """Return the member that is set in a message."""
 
     def WhichOneof(self, _: str) -> str:  # noqa: N802
         return str(self.kind)
 
 
 def typed(document: dict[str, Any]) -> TypedData:
-    """The message for its form in the capture."""
+    """Return the message for its form in the capture."""
     if "collectionBytes" in document:
         bodies = [b64decode(body["b64"]) for body in document["collectionBytes"]["bytes"]]
         return TypedData(kind="collection_bytes", collection_bytes=SimpleNamespace(bytes=bodies))
@@ -50,7 +50,7 @@ class Binding(SimpleNamespace):
 
 
 async def main(app: str, captured: dict[str, Any]) -> None:
-    """Index the app, and invoke its only function with the request."""
+    """Index the app and invoke its only function with the request."""
     threadpool.start_threadpool_executor()
     (function,) = (await _index(app))["functions"]
     retry = captured.get("retryContext", {})

@@ -1,4 +1,4 @@
-"""What the real trigger was seen to do, from its captures."""
+"""Reads the captures of the real trigger's behavior."""
 
 import re
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ _LINE = re.compile(
 
 
 def steps(name: str, host: str = "A", partition: str = "0") -> list[Step]:
-    """What one host did with one partition, in order."""
+    """The steps of one host with one partition, in order."""
     found = []
     for line in (FOLDER / f"{name}.txt").read_text().splitlines():
         match = _LINE.match(line)
@@ -59,7 +59,7 @@ def steps(name: str, host: str = "A", partition: str = "0") -> list[Step]:
                     {"OwnershipLost": "ownership_lost", "Shutdown": "shutdown"}.get(reason, ""),
                 )
             )
-    # Where the attempts are numbered, all but the last one failed.
+    # If attempts are numbered, all but the last one failed.
     last = {step.first: number for number, step in enumerate(found) if step.what == "invoke"}
     return [
         replace(step, ok=False) if step.what == "invoke" and last[step.first] != number else step
@@ -68,7 +68,7 @@ def steps(name: str, host: str = "A", partition: str = "0") -> list[Step]:
 
 
 def deduplicated(told: Iterable[tuple[object, ...]]) -> list[tuple[object, ...]]:
-    """Without repetitions: how often a batch fails depends on the time it gets."""
+    """Return the steps without repetitions: the number of failures depends on timing."""
     found: list[tuple[object, ...]] = []
     for step in told:
         if step not in found[-1:]:
@@ -77,7 +77,7 @@ def deduplicated(told: Iterable[tuple[object, ...]]) -> list[tuple[object, ...]]
 
 
 def told(host: HostProcess, partition: str = "0") -> list[tuple[object, ...]]:
-    """What the stand-in reports of one partition, in the form of `Step.told`."""
+    """Return the emulator's reports about one partition, in the form of `Step.told`."""
     kinds = {"claimed": "init", "invocation": "invoke", "checkpoint": "checkpoint", "released": "close"}
     return deduplicated(
         (
@@ -93,5 +93,5 @@ def told(host: HostProcess, partition: str = "0") -> list[tuple[object, ...]]:
 
 
 def real(name: str, host: str = "A", partition: str = "0") -> list[tuple[object, ...]]:
-    """What the real trigger did with one partition, in that form."""
+    """Return the real trigger's steps with one partition, in the same form."""
     return deduplicated(step.told for step in steps(name, host, partition))

@@ -1,4 +1,4 @@
-"""The stand-in does, step by step, what the real trigger was seen to do."""
+"""The emulator takes the same steps as the real trigger in its captures."""
 
 import re
 import time
@@ -14,12 +14,12 @@ from .conftest import App
 from .seen import real, told
 
 FAST = 0.05
-"""Retries come after 0.1 s, not after 2."""
+"""Retries follow after 0.1 s instead of 2 s."""
 
 
 @pytest.fixture
 def storage(app: App) -> Iterator[Proxy]:
-    """The way of the app's hosts to storage."""
+    """A proxy between the app's hosts and storage."""
     match = re.search(r"127\.0\.0\.1:(\d+)", app.storage)
     assert match
     with Proxy(int(match[1]), 1) as proxy:
@@ -36,7 +36,7 @@ def events(count: int) -> list[bytes]:
 
 
 def until(host: HostProcess, expected: list[tuple[object, ...]], partition: str = "0") -> None:
-    """Wait until the host has done as many steps."""
+    """Wait until the host has taken this many steps."""
     deadline = time.monotonic() + 60
     while len(told(host, partition)) < len(expected) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -63,13 +63,13 @@ def test_a_lost_partition_goes_on_and_rewinds_the_checkpoint(app: App) -> None:
             app.switch("fail-A", on=False)
             expected = real("steal", "A", "2")
             until(first, expected, lost)
-            # The older checkpoint is there now, though its owner wrote a newer one.
+            # The older checkpoint is in place now, although its owner wrote a newer one.
             metadata = app.checkpoint_metadata(lost)
             assert metadata["sequencenumber"] == "63"
             assert metadata["clientidentifier"] != owner
             assert second.stop() == 0
             assert told(second, lost) == real("steal", "B", "2")
-            # What it kept goes on as ever.
+            # The partitions that it kept continue as before.
             kept = "1" if lost == "0" else "0"
             until(first, [*real("steal", "A", "1")[:4]], kept)
 
@@ -120,7 +120,7 @@ def test_batches_are_grouped_by_number_and_time(app: App) -> None:
         assert host.stop() == 0
 
     def checkpoints(steps: list[tuple[object, ...]]) -> list[object]:
-        # How 300 events are split depends on how many are there when the first invocation begins.
+        # The split of 300 events depends on how many have arrived when the first invocation begins.
         return [last for what, _, last, *_ in steps if what == "checkpoint" and last not in range(80, 439)]
 
     assert checkpoints(told(host)) == checkpoints(real("batches"))
@@ -191,7 +191,7 @@ def test_a_body_that_is_no_bytes_stops_its_partition_without_a_call(app: App, ki
         host.wait_for("checkpoint", sequence=0, partition=failed[0]["partition"][:-1] + "1")
         assert app.checkpoint() in {None, 0}
     assert not [call for call in app.notes("begin", partition="0") if len(call["bodies"]) > 1]
-    # Without a policy it is a failure like any other.
+    # Without a retry policy, this failure is like any other.
     with app.host() as host:
         host.wait_for("checkpoint", sequence=1)
 

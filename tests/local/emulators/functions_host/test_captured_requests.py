@@ -1,4 +1,4 @@
-"""The real worker library reads what a real host sent, and the stand-in sends the same."""
+"""The real worker library reads the requests of a real host, and the emulator sends the same ones."""
 
 import itertools
 import json
@@ -110,7 +110,7 @@ def test_retries_come_when_the_real_host_sent_them() -> None:
     policy = RetryPolicy(count=-1, minimum=2, maximum=60)
     for retry, (one, next_one) in enumerate(itertools.pairwise(times), 1):
         waited = (next_one - one).total_seconds()
-        # What an attempt itself takes comes on top.
+        # Plus the duration of the attempt itself.
         assert policy.delay(retry, 0.8) <= waited <= policy.delay(retry, 1.2) + 0.3
 
 

@@ -145,7 +145,7 @@ def test_an_app_that_cannot_be_indexed_leaves_a_host_without_functions(
         (failed,) = host.wait_for("indexing_failed")
         assert message in failed["error"]
         assert host.wait_for("ready")[0]["functions"] == []
-        # It idles, until somebody stops it.
+        # It idles until it is stopped.
         assert host.stop() == 0
 
 

@@ -10,7 +10,7 @@ from .conftest import PATIENCE, App
 
 def gone(pid: int) -> bool:
     try:
-        # A zombie is dead: its parent has not looked yet.
+        # A zombie is dead, but its parent has not reaped it yet.
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
@@ -114,7 +114,7 @@ def test_an_invocation_longer_than_the_grace_is_cut_off(app: App) -> None:
 
 
 def test_a_killed_host_takes_its_worker_along_and_the_next_redelivers(app: App) -> None:
-    # What a killed host owned is free once that has expired.
+    # The partitions of a killed host are free once its ownership has expired.
     app.write_host_json(partitionOwnershipExpirationInterval="00:00:03")
     app.send(b"0")
     with app.host() as host:
@@ -150,7 +150,7 @@ def test_a_new_worker_serves_the_retry_of_a_killed_one(app: App) -> None:
 
 @pytest.mark.parametrize("how", ["hold", "exit"])
 def test_a_time_out_restarts_the_worker_and_the_batch_is_retried(app: App, how: str) -> None:
-    # A function that leaves with SystemExit is never heard of again, in the real worker as here.
+    # As in the real worker, a function that raises SystemExit never answers.
     app.write_host_json(timeout="00:00:03")
     app.send(b"0")
     app.switch(how)
@@ -177,7 +177,7 @@ def test_a_time_out_strands_its_neighbors_until_their_own(app: App) -> None:
         host.wait_for("worker_restarted")
         app.switch("hold", on=False)
         app.wait_for("end", partition="0")
-        # The neighbor's worker is gone; nobody tells its batch.
+        # The worker of the other batch is gone, and the batch gets no answer.
         assert len(app.notes("begin", partition="1")) == 1
         assert not host.wait_for("invocation", 0, ok=False, partition=app.partition(host, "1"))
         (stranded,) = host.wait_for("invocation", ok=False, partition=app.partition(host, "1"))

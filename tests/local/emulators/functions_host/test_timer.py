@@ -20,7 +20,7 @@ def test_a_timer_fires_scheduled_and_invoked_in_one_host_only(app: App) -> None:
         assert len(app.notes("tick", host=other.name)) == 1
         assert first.stop() == 0
         app.wait_for("tick", 3, host=other.name)
-    # The real host keeps no status of a schedule that fires more often than once a minute.
+    # The real host stores no status for schedules that fire more often than once a minute.
     assert not any(tick["past_due"] or tick["status"] for tick in app.notes("tick"))
 
 
@@ -44,7 +44,7 @@ def test_a_timer_that_was_missed_fires_at_the_next_start(app: App) -> None:
             assert host.stop() == 0
         kept = json.loads(container.download_blob(blob).readall())
         assert kept["Last"] < kept["Next"]
-        # Nothing was missed meanwhile.
+        # No run was missed in the meantime.
         with app.host() as host:
             host.invoke("tick")
             host.wait_for("invocation", function="tick", scheduled=False)

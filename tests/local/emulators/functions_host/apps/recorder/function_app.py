@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 (an app folder is not a package)
-"""Writes down every invocation, and does as the files in the folder SWITCHES say: hold, fail, exit."""
+"""Records every invocation, and obeys the files in the folder SWITCHES: hold, fail, exit."""
 
 import json
 import os
@@ -80,7 +80,7 @@ if os.environ.get("TIMER"):
         arg_name="timer", schedule="%TIMER%", run_on_startup=bool(os.environ.get("ON_STARTUP"))
     )
     def tick(timer: func.TimerRequest) -> None:
-        # The abstract class, which the worker wants as annotation, lacks the attribute.
+        # The worker needs the abstract class as annotation, which lacks the attribute.
         status = timer.schedule_status  # type: ignore[attr-defined]
         note("tick", host=os.environ["HOST_NAME"], status=status, past_due=timer.past_due)
         obey()

@@ -1,6 +1,6 @@
-"""With --json, each command prints one document, and it is as its published schema says.
+"""With --json, each command prints one document that follows its published schema.
 
-`python -m tests.shared.commands.test_json` writes the schemas anew.
+`python -m tests.shared.commands.test_documents` writes the schemas.
 """
 
 from pathlib import Path

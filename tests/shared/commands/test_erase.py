@@ -1,4 +1,4 @@
-"""The command on Azurite, with dead letters in a container of their own."""
+"""`erase` works on Azurite, with dead letters in a separate container."""
 
 import gzip
 import io
@@ -18,8 +18,10 @@ from shared.connections.timer import Finisher
 from shared.export.exporter import Exporter
 from shared.policies import FinishPolicy
 from shared.timeunits import SECOND
+from tests.memory import StillHub
+from tests.records import EPOCH, LATER, PARTITION
 from tests.shared.erasure import made
-from tests.shared.erasure.made import HER, HIM, PARTITION, Drained
+from tests.shared.erasure.made import HER, HIM
 from tests.shared.exported import Exported
 
 PREFIXES = {
@@ -46,7 +48,7 @@ def filled(exported: Exported, unique: str, monkeypatch: pytest.MonkeyPatch) -> 
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    now = made.EPOCH + 60 * SECOND  # years ahead of the command's clock
+    now = EPOCH + 60 * SECOND  # years ahead of the command's clock
 
     def tick() -> int:
         nonlocal now
@@ -61,13 +63,13 @@ def filled(exported: Exported, unique: str, monkeypatch: pytest.MonkeyPatch) -> 
     for first in (0, 10):
         exporter.run(PARTITION, [made.envelope(number) for number in range(first, first + 10)])
         for _ in range(2):
-            assert Finisher(exported.storage, Drained(), policy, tick, new_id).run(60).complete
+            assert Finisher(exported.storage, StillHub(), policy, tick, new_id).run(60).complete
             now += 300 * SECOND
     return exported
 
 
 def sources(container: ContainerClient) -> Counter[tuple[str, str | None]]:
-    """By table, how many rows have which source."""
+    """Counts the rows of each table by source."""
     found: Counter[tuple[str, str | None]] = Counter()
     for name in container.list_blob_names():
         if not name.startswith(("parquet/", "json/")):
@@ -100,14 +102,14 @@ def test_erase_asks_erases_reports_and_leaves_a_proven_container(
 ) -> None:
     before = sources(filled.output)
     asked = ("erase", "--column", "Source", "--value", HIM)
-    # By the clock of today, all files are from the future: too young.
+    # By the current clock, all files are from the future, and thus too young.
     status, output = ran(capsys, *asked, "--yes")
     assert status == 1
     assert "cannot be replaced now" in output
     assert "run it again after" in output
     assert sources(filled.output) == before
 
-    later = made.EPOCH + 6 * 3600 * SECOND
+    later = LATER
     monkeypatch.setattr("shared.commands.erase.now", lambda: later)
     status, output = ran(capsys, *asked, "--dry-run")
     assert status == 0

@@ -1,4 +1,4 @@
-"""`backfill` on Azurite, as an operator runs it."""
+"""`backfill` exports an archive on Azurite once, even if it is interrupted."""
 
 import os
 import signal
@@ -16,8 +16,8 @@ from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 from shared import __main__
 from shared.azure.archive import connect
 from shared.errors import BackfillError
-from shared.input.envelope import Envelope
-from tests.shared.backfill.archives import HUB, LIVE, POLICY, SERVICES, archive, micros, record
+from tests.records import envelope
+from tests.shared.backfill.archives import LIVE, POLICY, SERVICES, archive, micros, record
 from tests.shared.exported import Exported
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -27,8 +27,8 @@ NAME = "insights-logs-of-a-test"
 @pytest.fixture
 def filled(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> Exported:
     """Live output, and an archive in the same account."""
-    body = orjson.dumps({"records": [record(SERVICES[0], LIVE, "live", "ConnectionOpened")]})
-    exported.export([Envelope(0, micros(LIVE), body)], POLICY, HUB)
+    opened = record(SERVICES[0], LIVE, "live", "ConnectionOpened")
+    exported.export([envelope(0, micros(LIVE), opened)], POLICY)
     container = exported.service.get_container_client(NAME)
     if not container.exists():
         container.create_container()

@@ -1,4 +1,4 @@
-"""The Delta logs that compact_logs keeps: what they say, and how they are repaired."""
+"""compact_logs keeps Delta logs that match the folders, and repairs them."""
 
 import uuid
 from collections.abc import Callable
@@ -11,8 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from shared.audit.audit import Report, audit
-from shared.audit.evidence import Level
+from shared.audit.audit import Report
 from shared.commands import delta as command
 from shared.compaction import swaps
 from shared.compaction.compactor import Compactor
@@ -26,8 +25,10 @@ from shared.protocol.ledger import Ledger
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import DAY, HOUR, SECOND
 from tests import delta_reader
+from tests.audits import audited, codes
 from tests.memory import CountingStorage
-from tests.shared.exported import EPOCH, PARTITION, POLICY, envelopes
+from tests.records import EPOCH, PARTITION
+from tests.shared.exported import POLICY, envelopes
 
 FOLDER = f"parquet/{RECORDS.name}/"
 LOG = f"{FOLDER}_delta_log/"
@@ -38,7 +39,7 @@ KEEPING = replace(COMPACTING, keep=timedelta(days=1))
 
 @dataclass
 class Account:
-    """A storage that the exporter filled, and its clock."""
+    """Storage with exported files, and its clock."""
 
     storage: CountingStorage
     now: int = EPOCH + 60 * SECOND
@@ -82,20 +83,16 @@ class Account:
         return CompactionState.parse(self.storage.state[swaps.NAME].data)
 
     def audit(self) -> Report:
-        return audit(self.storage, 0, deep=True, progress=lambda *_: None)
+        return audited(self.storage)
 
 
 @pytest.fixture
 def account() -> Account:
-    """Files of small commits, none of which a ledger lists; hours have passed since."""
+    """Files of small commits, which no ledger lists, hours later."""
     one = Account(CountingStorage())
     one.export(0, 29)
     one.now = EPOCH + 6 * HOUR
     return one
-
-
-def codes(report: Report, level: Level = Level.REFUTED) -> set[str]:
-    return {one.code for partition in report.partitions for one in partition.findings if one.level is level}
 
 
 def test_without_the_setting_there_is_no_log_and_no_call_for_one(account: Account) -> None:
@@ -113,7 +110,7 @@ def test_a_container_that_exists_is_taken_in_and_swaps_follow(account: Account) 
     table = account.table()
     assert table.live.keys() == account.files()
     assert all("compacted-" in path for path in table.live)
-    # A reader that follows changes sees no change of data.
+    # A reader of changes sees no change of data.
     assert not any(one["dataChange"] for one in table.removed.values())
 
 
@@ -262,7 +259,7 @@ def gap(account: Account) -> None:
 
 
 def optimized(account: Account) -> None:
-    """What OPTIMIZE of another program writes: a file of another name."""
+    """Commits like OPTIMIZE of another program, which writes a file with another name."""
     path = "date=2030-03-17/hour=16/part-00001-%20.parquet"
     add = {"path": path, "partitionValues": {"date": "2030-03-17", "hour": "16"}, "size": 1}
     action = orjson.dumps({"add": {**add, "modificationTime": 0, "dataChange": False}})
@@ -324,7 +321,7 @@ def test_files_leave_the_log_a_day_before_lifecycle_rules_delete_them(account: A
     account.compact(policy)
     assert account.table().live == {}
     account.now += 8 * HOUR
-    account.compact(policy)  # the tombstones are gone, and the files are still there
+    account.compact(policy)  # the tombstones are gone, but the files are still there
     account.now += 2 * HOUR
     account.compact(policy)
     assert account.table().live == {}

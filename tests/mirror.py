@@ -1,0 +1,77 @@
+"""Maps each module of `shared/` to its test file: at the same place in `tests/`, or an exception below."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = {
+    str(path.relative_to(ROOT).with_suffix("")): path.with_name(f"test_{path.name}").relative_to(ROOT)
+    for path in sorted((ROOT / "shared").rglob("*.py"))
+    if path.name != "__init__.py"
+}
+"""The path of each module without its suffix, and that of its test file in `tests/`."""
+DECLARATIONS = {
+    "shared": "errors lag metrics policies timeunits",
+    "shared/backfill": "documents",
+    "shared/capture": "allowlist",
+    "shared/commands": "document_base",
+    "shared/output": "lineage",
+    "shared/protocol": "archive checkpoints commit_plan documents stamp storage",
+    "shared/tables": "column connection_revisions engine_types gateway_llm_log gateway_logs "
+    "websocket_connection_logs",
+}
+"""They declare data and types, and decide nothing."""
+TESTED_IN = {
+    "tests/contracts/test_checkpoints.py": "shared/azure/checkpoints",
+    "tests/contracts/test_storage.py": "shared/azure/blob_calls shared/azure/blob_storage",
+    "tests/infra/test_cost.py": "shared/commands/cost shared/commands/cost_model",
+    "tests/shared/audit/test_tampering.py": "shared/audit/compacted_files shared/audit/listing",
+    "tests/shared/backfill/test_backfill.py": "shared/protocol/nested_storage",
+    "tests/shared/capture/test_capture.py": "shared/commands/capture",
+    "tests/shared/commands/test_backfill.py": "shared/azure/archive",
+    "tests/shared/commands/test_erase.py": "shared/erasure/remains",
+    "tests/shared/commands/test_main.py": "shared/__main__ shared/commands/accept_ledger "
+    "shared/commands/audit shared/commands/schema",
+    "tests/shared/commands/test_redeliver.py": "shared/commands/reset_checkpoint",
+    "tests/shared/commands/test_status.py": "shared/commands/status_model shared/commands/status_text",
+    "tests/shared/commands/test_timers.py": "shared/commands/compact shared/commands/finish",
+    "tests/shared/commands/test_user_faults.py": "shared/commands/completion shared/commands/replay",
+    "tests/shared/compaction/test_compactor.py": "shared/compaction/rewriting shared/compaction/summary",
+    "tests/shared/compaction/test_delta_tables.py": "shared/audit/delta_logs shared/commands/delta "
+    "shared/delta/actions shared/delta/log shared/delta/snapshot shared/delta/table_metadata",
+    "tests/shared/connections/test_timer.py": "shared/connections/checkpoint_watch "
+    "shared/connections/finish_summary shared/connections/progress shared/connections/repair "
+    "shared/connections/segments shared/connections/state_merge",
+    "tests/shared/convert/test_convert.py": "shared/commands/convert shared/convert/folder_storage",
+    "tests/shared/delta/test_cost.py": "shared/delta/checkpoint",
+    "tests/shared/erasure/test_eraser.py": "shared/erasure/erasure shared/erasure/files "
+    "shared/erasure/selection shared/erasure/state",
+    "tests/shared/erasure/test_tampering.py": "shared/compaction/erasures",
+    "tests/shared/export/test_last_resort.py": "shared/export/attempts shared/export/isolated_child "
+    "shared/export/isolation shared/export/set_aside",
+    "tests/shared/input/test_bodies.py": "shared/input/big_integers shared/input/encodings "
+    "shared/input/exact_json shared/input/salvage",
+    "tests/campaigns/fuzz/test_bounds.py": "shared/input/memory_bounds",
+    "tests/shared/input/test_templates.py": "shared/input/extraction shared/input/table_rows",
+    "tests/shared/input/test_unclaimed.py": "shared/protocol/unclaimed_keys",
+    "tests/shared/input/test_validation.py": "shared/input/checks shared/input/descriptions",
+    "tests/shared/output/test_formats.py": "shared/output/dead_letters shared/output/json_lines "
+    "shared/output/parquet",
+    "tests/shared/protocol/test_incarnation.py": "shared/protocol/hub_changes",
+    "tests/shared/connections/test_services.py": "shared/protocol/hub",
+    "tests/shared/reconcile/test_reconcile.py": "shared/commands/reconcile shared/reconcile/comparison "
+    "shared/reconcile/container shared/reconcile/workspace_export",
+    "tests/shared/report/test_write.py": "shared/commands/report",
+    "tests/shared/report/test_browser.py": "shared/report/page",
+    "tests/shared/settings/test_settings.py": "shared/settings/checks shared/settings/command_line "
+    "shared/settings/explanations shared/settings/services shared/settings/value_types",
+    "tests/shared/test_telemetry.py": "shared/export/commit_telemetry shared/invocation",
+    "tests/simulation/test_delta_schedules.py": "shared/delta/reconciliation",
+    "tests/shared/export/test_plan.py": "shared/export/refilling",
+    "tests/shared/commands/test_documents.py": "shared/commands/status_document shared/commands/status_json",
+    "tests/test_docs_schema.py": "shared/tables/dialects",
+}
+"""Test files that test several modules together, because the modules make sense only together."""
+EXCEPTIONS = [
+    *(f"{folder}/{name}" for folder, names in DECLARATIONS.items() for name in names.split()),
+    *(module for modules in TESTED_IN.values() for module in modules.split()),
+]
