@@ -32,7 +32,7 @@ class Tail:
 
     @classmethod
     def of(cls, ledger: Ledger) -> "Tail":
-        """The tail of a ledger."""
+        """Returns the tail of a ledger."""
         name = f"the ledger, ordinal {ledger.ordinal}"
         return cls(name, ledger.counts.files, ledger.counts.lost, ledger.committed_at, ledger.chain)
 

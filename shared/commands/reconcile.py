@@ -137,7 +137,7 @@ def _connections(rows: pa.Table) -> int | None:
 
 
 def _attempts(path: Path, since: int, until: int) -> int:
-    """The metric's total in the range. Raises ReconcileError."""
+    """Returns the metric's total in the range. Raises ReconcileError."""
     try:
         answer = orjson.loads(path.read_bytes())
         points = [

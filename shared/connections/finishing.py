@@ -40,7 +40,7 @@ class Vocabulary:
 
     @classmethod
     def of(cls, policy: FinishPolicy) -> "Vocabulary":
-        """The vocabulary that the settings declare."""
+        """Returns the vocabulary that the settings declare."""
         return cls(_lower(policy.opening), _lower(policy.closing))
 
 

@@ -31,7 +31,7 @@ class Event(Protocol):
         """When the event was enqueued; naive (UTC) or aware."""
 
     def get_body(self) -> bytes:
-        """The event's bytes."""
+        """Returns the event's bytes."""
 
 
 def read(events: Sequence[Event]) -> tuple[HubPartition, list[Envelope]]:

@@ -53,7 +53,7 @@ class CommitMetadata:
 
     @classmethod
     def of_connections(cls, metadata: Mapping[str, str]) -> Self | None:
-        """The same for a file of finished connections, which has no sequence numbers and no rejections."""
+        """Parses the metadata of a file of finished connections, which lacks sequences and rejections."""
         return cls.of(
             {
                 **_OF_CONNECTIONS,

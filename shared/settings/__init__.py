@@ -178,7 +178,7 @@ class Settings(ServiceSettings):
         return self
 
     def _services(self) -> tuple[tuple[str, str], ...]:
-        """The services that must be reachable: the setting, and the suffix of the setting of its address."""
+        """Returns the services that must be reachable: a setting, and the suffix of its address setting."""
         return ("EventHubConnection", "fullyQualifiedNamespace"), ("OutputStorage", "blobServiceUri")
 
     @property

@@ -140,5 +140,5 @@ class Table:
         )
 
     def of(self, role: Role) -> tuple[Column, ...]:
-        """The columns of one role, in order."""
+        """Returns the columns of one role, in order."""
         return tuple(column for column in self.columns if column.role is role)

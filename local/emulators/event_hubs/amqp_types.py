@@ -179,7 +179,7 @@ def _compound(narrow: int, content: bytes, count: int) -> bytes:
 
 
 def _element(value: object) -> tuple[int, bytes]:
-    """The constructor and the data in the wide form, because all elements of an array share one form."""
+    """Encode an array element in the wide form, which all elements share; returns constructor and data."""
     if type(value) in _FIXED:
         code, layout = _FIXED[type(value)]
         return code, layout.pack(value)

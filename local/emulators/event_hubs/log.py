@@ -96,7 +96,7 @@ class PartitionLog:
         ]
 
     def begin(self) -> int:
-        """The first sequence number within the retention; the number after the last if there is none."""
+        """Return the first sequence number within the retention, or the number after the last one."""
         if self._retention_ms is not None:
             oldest = int(self._clock() * 1000) - self._retention_ms
             self._begin = max(self._begin, bisect_left(self._times, oldest))
@@ -172,7 +172,7 @@ def _header(message: bytes, sequence_number: int, enqueued_ms: int) -> bytes:
 
 
 def _message_at(data: mmap, position: int, sequence_number: int) -> tuple[int, int] | None:
-    """The enqueued time and the end of the record at `position`, if it is complete and has this number."""
+    """Return enqueued time and end of the record at `position`, if it is complete and has this number."""
     if position + _HEADER.size > len(data):
         return None
     length, _, found, enqueued_ms = _HEADER.unpack_from(data, position)

@@ -96,7 +96,7 @@ class Nodes:
 
 
 def _terminus(frame: Frame, index: int) -> list[object]:
-    """The fields of a link's source or target."""
+    """Return the fields of a link's source or target."""
     terminus = frame.require(index, Described).value
     if not isinstance(terminus, list):
         raise AmqpError(NOT_ALLOWED, "A link needs a source and a target.")

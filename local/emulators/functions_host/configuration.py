@@ -92,7 +92,7 @@ class HostOptions:
 
 
 def seconds(text: str) -> float:
-    """The length of a .NET TimeSpan of the form `HH:MM:SS`; raises `AppError` on any other form."""
+    """Parse a .NET TimeSpan of the form `HH:MM:SS` to seconds; raises `AppError` for any other form."""
     match = re.fullmatch(r"(\d\d):([0-5]\d):([0-5]\d(?:\.\d+)?)", text)
     # .NET reads a first number of 24 or more as days, which is never what the author meant.
     if match is None or int(match[1]) > 23:  # noqa: PLR2004
@@ -101,7 +101,7 @@ def seconds(text: str) -> float:
 
 
 def environment(base: Mapping[str, str], settings: Path | None) -> dict[str, str]:
-    """The environment of host and worker: the `Values` of a local.settings.json, overridden by `base`.
+    """Return the environment of host and worker: `Values` of local.settings.json, overridden by `base`.
 
     The environment has priority, as with Core Tools (`func start` logs that it skips the value).
     """

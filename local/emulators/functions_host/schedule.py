@@ -18,7 +18,7 @@ class Schedule(Protocol):
     """When a timer fires next."""
 
     def after(self, moment: datetime) -> datetime:
-        """The first occurrence later than `moment`."""
+        """Return the first occurrence after `moment`."""
 
 
 class Every:
@@ -28,7 +28,7 @@ class Every:
         self._interval = interval
 
     def after(self, moment: datetime) -> datetime:
-        """The first occurrence later than `moment`."""
+        """Return the first occurrence after `moment`."""
         return moment + self._interval
 
 
@@ -45,7 +45,7 @@ class Cron:
         ]
 
     def after(self, moment: datetime) -> datetime:
-        """The first occurrence later than `moment`; raises `AppError` if there is none within five years."""
+        """Return the first occurrence after `moment`; raises `AppError` if there is none within five years."""
         second, minute, hour, day, month, weekday = self._allowed
         at = moment.replace(microsecond=0) + timedelta(seconds=1)
         limit = moment + timedelta(days=5 * 366)

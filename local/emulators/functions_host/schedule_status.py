@@ -27,7 +27,7 @@ class ScheduleStatus:
     last_updated: datetime
 
     def as_json(self) -> dict[str, str]:
-        """The members with the host's names."""
+        """Return the members with the host's names."""
         return {
             "Last": self.last.isoformat(),
             "Next": self.next.isoformat(),

@@ -256,7 +256,7 @@ def _header(number: int, function: Function, call: Call) -> dict[str, Any]:
 
 
 def _exception(function: str, error: str) -> dict[str, str]:
-    """The exception of the previous attempt, as Python receives it (without .NET's own frames)."""
+    """Build the exception of the previous attempt as Python receives it (without .NET's own frames)."""
     return {
         "message": (
             "Microsoft.Azure.WebJobs.Host.FunctionInvocationException : Exception while executing function: "
