@@ -45,7 +45,7 @@ class Cron:
         ]
 
     def after(self, moment: datetime) -> datetime:
-        """Return the first occurrence after `moment`; raises `AppError` if there is none within five years."""
+        """Return the first occurrence after `moment`; raises `AppError` if none is within five years."""
         second, minute, hour, day, month, weekday = self._allowed
         at = moment.replace(microsecond=0) + timedelta(seconds=1)
         limit = moment + timedelta(days=5 * 366)
