@@ -1,6 +1,6 @@
 """Erases connections from the state table, so that no more rows are written for them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import batched
@@ -26,7 +26,7 @@ class StateMatches:
     """The matches in the state of connections."""
 
     connections: int = 0
-    """Rows of the state table."""
+    """Rows of the state table, and observations of attempts to commit that failed."""
     waiting: int = 0
     """Observations of commits that the timer has not merged yet."""
 
@@ -35,13 +35,11 @@ def find(storage: Storage, selection: Selection) -> StateMatches:
     """Counts the matches. Raises StorageError, LedgerError, DamagedFile."""
     before = _manifest(storage)
     rows = sum(int(selection.state(_read(storage, part)).sum()) for part in before.parts)
+    rows += sum(number for _, number in _orphans(storage, selection))
     waiting = 0
     for _, ledger, _ in _ledgers(storage):
         listed, _ = segments.waiting(storage, ledger, before.watermark(ledger))
-        for some in batched(listed, CHUNK, strict=False):
-            for blob in storage.read_all([segment.name for segment in some]):
-                if blob:
-                    waiting += int(selection.state(observations.load(blob.data)).sum())
+        waiting += sum(n for _, n in _observed(storage, selection, [segment.name for segment in listed]))
     return StateMatches(rows, waiting)
 
 
@@ -73,7 +71,16 @@ def _ledgers(storage: Storage) -> Iterator[tuple[str, Ledger, str]]:
 
 
 def erase(storage: Storage, selection: Selection, stamp: Callable[[], Stamp]) -> int:
-    """Erases rows of the state table; returns their number. Raises PreconditionFailed if the timer wins."""
+    """Erases rows of the state table, and observations that no timer will merge; returns their number.
+
+    Raises PreconditionFailed if the timer wins.
+    """
+    orphans = dict(_orphans(storage, selection))
+    storage.delete([*orphans])
+    return _erase_rows(storage, selection, stamp) + sum(orphans.values())
+
+
+def _erase_rows(storage: Storage, selection: Selection, stamp: Callable[[], Stamp]) -> int:
     for attempt in range(1, ATTEMPTS + 1):
         blob = storage.read(manifest.NAME)
         if blob is None:
@@ -93,6 +100,36 @@ def erase(storage: Storage, selection: Selection, stamp: Callable[[], Stamp]) ->
         else:
             return rows
     raise AssertionError
+
+
+def _orphans(storage: Storage, selection: Selection) -> Iterator[tuple[str, int]]:
+    """Yields matching segments of exporters that lost the race to create a partition's ledger.
+
+    Nobody else deletes them, because they look like those of a ledger that is lost and may be restored. So
+    only partitions count whose ledger is the one that the timer merges.
+    """
+    before = _manifest(storage)
+    current = {
+        ledger.partition: ledger.ledger_id
+        for _, ledger, _ in _ledgers(storage)
+        if ledger.partition in before.partitions
+        and before.partitions[ledger.partition].ledger_id == ledger.ledger_id
+    }
+    names = []
+    for name in storage.names("segments/"):
+        folder, _, file = name.removeprefix("segments/").rpartition("/")
+        partition, _, ledger_id = folder.rpartition("/")
+        if file.endswith(".arrow") and current.get(partition, ledger_id) != ledger_id:
+            names.append(name)
+    yield from _observed(storage, selection, names)
+
+
+def _observed(storage: Storage, selection: Selection, names: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Yields the segments that hold matching observations, with their number."""
+    for some in batched(names, CHUNK, strict=False):
+        for name, blob in zip(some, storage.read_all(some), strict=True):
+            if blob and (number := int(selection.state(observations.load(blob.data)).sum())):
+                yield name, number
 
 
 def _parts(

@@ -32,6 +32,7 @@ from shared.protocol.ledger import Ledger
 from shared.timeunits import HOUR, MINUTE, SECOND
 from tests.memory import MemoryStorage
 from tests.records import EPOCH
+from tests.simulation import erasing
 from tests.simulation.traffic import AHEAD, PARTITIONS, Traffic, make
 
 STALENESS = 5 * SECOND
@@ -53,6 +54,8 @@ class Options:
     """The number of storage calls in a thousand at which the actor dies."""
     replays: bool = False
     """Two operators replay dead letters all the time instead of only once at the end."""
+    erase: bool = False
+    """Two operators erase one client's rows, again and again. All formats are written."""
 
 
 class NetworkStorage(MemoryStorage):
@@ -76,11 +79,13 @@ class Network:
         self.storage = NetworkStorage(lambda: self.now, hierarchical=seed % 2 == 1)
         self.recreated = bool(rng.random() < 0.5)
         self.traffic: Traffic = make(rng, options.connections, recreated=self.recreated)
+        self.formats = erasing.FORMATS if options.erase else ("parquet",)
         self.policy = FinishPolicy(
             opening=("connectionopened",),
             closing=("connectionclosed",),
             idle=timedelta(hours=options.idle),
             late=timedelta(hours=6),
+            formats=self.formats,
         )
         self.stalled = {
             partition: self._interval(30, 300) if rng.random() < 0.35 else (0, 0) for partition in PARTITIONS
@@ -103,6 +108,8 @@ class Network:
         self.forgotten: dict[bytes, tuple[int, Manifest]] = {}
         self._kept = np.empty(0, "S16")
         self.seen: Counter[str] = Counter()
+        self.not_erased: list[str] = []
+        """What the last erasures left."""
         self._start("exporter a", lambda: self._export(PARTITIONS[:2], rival=False))
         self._start("exporter b", lambda: self._export(PARTITIONS[2:], rival=False))
         self._start("rival", lambda: self._export(PARTITIONS, rival=True))
@@ -110,6 +117,8 @@ class Network:
         self._start("timer b", self._finish)
         for name in ("operator a", "operator b") if options.replays else ():
             self._start(name, self._replay)
+        for name in ("eraser a", "eraser b") if options.erase else ():
+            self._start(name, self._erase)
 
     def traffic_end(self) -> int:
         return max(envelopes[-1].enqueued for envelopes in self.traffic.envelopes.values())
@@ -128,6 +137,16 @@ class Network:
             actor.kill()
         self.now = self.ends
         replay_letters(self, dead_letter_replay.Choice())
+        self._come_to_rest()
+        if self.options.erase:
+            self.now += 2 * HOUR
+            self._come_to_rest()
+            self.not_erased += erasing.erase_the_rest(self)
+            self._come_to_rest()
+            self.now += HOUR  # the timer deletes what was replaced
+            self._come_to_rest()
+
+    def _come_to_rest(self) -> None:
         for _ in range(2):
             assert Finisher(self.storage, self, self.policy, lambda: self.now, self.new_id).run(600).complete
 
@@ -172,7 +191,7 @@ class Network:
     # -- actors ------------------------------------------------------------------------------------
 
     def _export(self, partitions: tuple[HubPartition, ...], *, rival: bool) -> None:
-        policy = ExportPolicy(formats=("parquet",), commit_bytes=1 << 20)
+        policy = ExportPolicy(formats=self.formats, commit_bytes=1 << 20)
         exporter = Exporter(self.storage, policy, 1 << 24, lambda: self.now, self.new_id, STALENESS)
         position = dict(self.checkpoint)
         if rival:
@@ -201,9 +220,7 @@ class Network:
                 self._sleep(self.down[1] - self.now)
             with suppress(StorageError):
                 finisher.run(240)
-            # Both wake up at the same time.
-            every = (20 if self.now < EPOCH + 16 * HOUR else 90) * MINUTE
-            self._sleep(every - self.now % every + self._between(0, 100_000))
+            self._sleep_until_the_next_run()
 
     def _replay(self) -> None:
         """Replays occasionally, before connections are finished and after they are forgotten."""
@@ -212,6 +229,14 @@ class Network:
             since = EPOCH + self._between(0, 10 * 60) * MINUTE
             with suppress(StorageError):
                 replay_letters(self, dead_letter_replay.Choice(since=since, until=since + 3 * HOUR))
+
+    def _erase(self) -> None:
+        while True:
+            self._sleep(int(self.random.exponential(2 * HOUR)))
+            self._sleep_until_the_next_run()
+            with suppress(StorageError):
+                erasing.erasure(self).erase(lambda *_: None)
+                self.seen["erased"] += 1
 
     def _start(self, name: str, main: Callable[[], None]) -> None:
         actor = _Actor(name, main, self)
@@ -222,6 +247,11 @@ class Network:
         parent = getcurrent().parent
         assert parent
         parent.switch(wait)
+
+    def _sleep_until_the_next_run(self) -> None:
+        """Timers wake at the same moment."""
+        every = (20 if self.now < EPOCH + 16 * HOUR else 90) * MINUTE
+        self._sleep(every - self.now % every + self._between(0, 100_000))
 
     # -- calls -------------------------------------------------------------------------------------
 
@@ -262,16 +292,21 @@ class Network:
         late = self.now - 6 * HOUR
         bound = self.now - STALENESS - SLOWEST
         told = self._told(ledger)
+        if self.options.erase:  # a start of his may be erased
+            his = observed.filter(pa.array(erasing.HIS.state(observed)))
+            told = {
+                key: start for key, start in told.items() if key not in {*observations.keys(his).tolist()}
+            }
         for key, first, last in zip(observations.keys(observed).tolist(), starts, seen, strict=True):
             before = self.committed.setdefault(key, [])
             must = min(
                 (one.start for one in before if one.time <= bound and one.arrival >= late), default=first
             )
-            if told and told[key] > must:
+            if key in told and told[key] > must:
                 self.too_late.append(
                     f"{name} {ledger.ordinal}: start {told[key] - must} µs after one that was known"
                 )
-            if told and told[key] < min(first, self._still_known(key, before, bound)):
+            if key in told and told[key] < min(first, self._still_known(key, before, bound)):
                 self.too_early.append(f"{name} {ledger.ordinal}: a start that was forgotten: {key!r}")
             before.append(Committed(self.now, first, last, ledger))
 
@@ -357,6 +392,8 @@ class _Actor:
                 self.kill()
                 return None
             result, error = answer
+            if self._call[:2] == ("write", NAME) and not error:
+                self._network.seen[f"manifests of {self.name}"] += 1
             request = self._green.throw(error) if error else self._green.switch(result)
         if self._green.dead:
             raise AssertionError(f"{self.name} ended")
@@ -371,7 +408,7 @@ class _Actor:
 def replay_letters(network: Network, choice: dead_letter_replay.Choice) -> None:
     """Replays these dead letters with settings that accept them."""
     policy = ExportPolicy(
-        formats=("parquet",), commit_bytes=1 << 20, max_lead=2 * AHEAD * timedelta(microseconds=1)
+        formats=network.formats, commit_bytes=1 << 20, max_lead=2 * AHEAD * timedelta(microseconds=1)
     )
     exporter = Exporter(network.storage, policy, 1 << 24, lambda: network.now, network.new_id, STALENESS)
     dead_letter_replay.replay(

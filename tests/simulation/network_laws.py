@@ -13,8 +13,9 @@ from shared.connections import observations
 from shared.protocol.ledger import Ledger
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.timeunits import HOUR, MINUTE
+from tests.simulation import erasing
 from tests.simulation.network import Network, read
-from tests.simulation.traffic import Key, Truth
+from tests.simulation.traffic import Key, Truth, is_his
 
 GRACE = 15 * MINUTE
 LATE = 6 * HOUR
@@ -38,7 +39,7 @@ def written(network: Network) -> dict[Key, dict[str, list[Row]]]:
     """Returns the rows of all visible files: the ordered revisions by connection and CommitId."""
     tables = [CONNECTIONS.arrow.empty_table()]
     for name, blob in network.storage.output.items():
-        if blob.data is not None and f"/{CONNECTIONS.name}/" in name:
+        if blob.data is not None and name.startswith(f"parquet/{CONNECTIONS.name}/"):
             tables.append(read(blob.data))
             assert tables[-1].num_rows == int(blob.metadata["rows"])
     table = pa.concat_tables(tables)
@@ -85,7 +86,7 @@ def broken(network: Network) -> Iterator[str]:
     yield from network.too_early[:3]
     names = [name for name in network.storage.state if name.startswith("ledgers/")]
     rows = sum(Ledger.parse(network.storage.state[name].data, name).counts.rows for name in names)
-    if rows != network.traffic.records:
+    if rows != network.traffic.records and not network.options.erase:
         yield f"{rows} records committed, not {network.traffic.records}"
     manifest = network.manifest()
     for part in manifest.parts:
@@ -94,10 +95,16 @@ def broken(network: Network) -> Iterator[str]:
             yield f"not finished: {left.filter(left['pending']).to_pylist()[:3]}"
     if manifest.lost or manifest.totals.capped or manifest.totals.missing:
         yield f"lost: {manifest.lost}, {manifest.totals}"
-    found = written(network)
+    found, truth = written(network), network.traffic.truth
+    if network.options.erase:
+        yield from network.not_erased
+        yield from erasing.broken(network)
+        excused = erasing.excused(network)
+        truth = {key: true for key, true in truth.items() if not is_his(key) and key not in excused}
+        found = {key: rows for key, rows in found.items() if key not in excused}
     problems: Counter[str] = Counter()
     examples = {}
-    for key, true in network.traffic.truth.items():
+    for key, true in truth.items():
         revisions = found.pop(key, {})
         for problem in wrong(true, revisions):
             problems[problem] += 1

@@ -4,19 +4,30 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from shared.compaction import erasures
+from shared.connections.manifest import Part
+from shared.erasure import state
 from shared.erasure.eraser import Erased, Eraser
 from shared.erasure.selection import Selection
 from shared.policies import CompactionPolicy
-from shared.protocol.storage import BlobInfo
+from shared.protocol.stamp import Stamp
+from shared.protocol.storage import BlobInfo, Storage
 from shared.timeunits import MINUTE
-from tests.audits import audited
-from tests.effort import effort
+from tests.audits import audited, findings
+from tests.effort import effort, some
+from tests.memory import MemoryStorage
+from tests.records import LATER
+from tests.shared.erasure.made import HIM, Made
+from tests.simulation import network_laws
 from tests.simulation.laws import broken
+from tests.simulation.network import Network
+from tests.simulation.network import Options as NetworkOptions
 from tests.simulation.run import explain, run
 from tests.simulation.schedule import Choices
 from tests.simulation.stage import FOLDER, Effect, Stage
@@ -145,3 +156,97 @@ def test_a_file_whose_requests_are_still_on_their_way_is_left(monkeypatch: pytes
     broken_laws = list(a_file_is_sent_twice_and_erased_in_between())
     assert any("came back" in law for law in broken_laws)
     assert any("visible twice" in law for law in broken_laws)
+
+
+# -- open connections ------------------------------------------------------------------------------------
+
+CONNECTIONS = NetworkOptions(
+    connections=effort(40, 400), idle=4, faults=5, crashes=2, replays=True, erase=True
+)
+
+
+def test_exactly_the_matching_connections_go_from_files_and_state() -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(5, effort(6, 40)):
+        network = network_run(seed, CONNECTIONS)
+        assert list(network_laws.broken(network)) == [], seed
+        seen += network.seen
+    assert seen["manifests of eraser a"] + seen["manifests of eraser b"] >= 1
+    assert seen["erased"] >= 1
+
+
+def the_manifest_is_written_whoever_wrote_it_before(patch: pytest.MonkeyPatch) -> None:
+    erase = state.erase
+
+    class Unconditional:
+        """Storage whose documents are written unconditionally."""
+
+        def __init__(self, storage: Any) -> None:
+            self.storage = storage
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.storage, name)
+
+        def write(self, name: str, data: bytes, _etag: str | None) -> str:
+            found: str = self.storage.call("write", name, lambda: self.storage._put(name, data))
+            return found
+
+    def overwriting(storage: Any, *others: Any) -> int:
+        return erase(Unconditional(storage) if isinstance(storage, MemoryStorage) else storage, *others)
+
+    patch.setattr(state, "erase", overwriting)
+
+
+def open_connections_stay(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(state, "erase", lambda *_: 0)
+
+
+def merged_observations_stay_listed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(state, "forget", lambda *_: None)
+
+
+STATE_MUTATIONS: list[Patch] = [open_connections_stay, merged_observations_stay_listed]
+
+
+@pytest.mark.parametrize("mutate", some(STATE_MUTATIONS, 2))
+def test_without_a_rule_of_the_state_table_a_law_is_broken(
+    mutate: Patch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutate(monkeypatch)
+    networks = (network_run(seed, CONNECTIONS) for seed in range(5, 15))
+    assert any(next(network_laws.broken(network), None) for network in networks)
+
+
+def the_timer_finishes_connections_while_the_state_table_is_read(patch: pytest.MonkeyPatch) -> list[str]:
+    """Returns what is wrong in the end."""
+    made = Made()
+    made.export(0, 11)
+    made.finish(idle=timedelta(hours=24))
+    made.export(12, 14)
+    read = state._read
+
+    def overtaken(storage: Storage, part: Part) -> pa.Table:
+        patch.setattr(state, "_read", read)
+        rows = read(storage, part)
+        made.finish()
+        return rows
+
+    patch.setattr(state, "_read", overtaken)
+    state.erase(made.storage, Selection("Source", (HIM,)), lambda: Stamp(made.new_id(), made.tick()))
+    made.now = LATER
+    made.finish()
+    ids = made.ids("parquet/ApiManagementWebSocketConnectionRevisions/")
+    twice = [f"is there {times} times: {id_}" for id_, times in ids.items() if times > 1]
+    return [*twice, *(finding.message for finding in findings(made.audit()))]
+
+
+def test_a_timer_that_was_faster_loses_and_doubles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert the_timer_finishes_connections_while_the_state_table_is_read(monkeypatch) == []
+    the_manifest_is_written_whoever_wrote_it_before(monkeypatch)
+    assert the_timer_finishes_connections_while_the_state_table_is_read(monkeypatch)
+
+
+def network_run(seed: int, options: NetworkOptions) -> Network:
+    network = Network(seed, options)
+    network.run()
+    return network

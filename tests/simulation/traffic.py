@@ -20,7 +20,16 @@ RESOURCES = tuple(
     f"/subscriptions/s/resourcegroups/g/providers/microsoft.apimanagement/service/{n}" for n in "ab"
 )
 
+HIM, HER = "10.0.0.1", "10.0.0.11"
+"""Two clients, each with connections of its own."""
+
 type Key = tuple[str, str]
+"""The resource id and the correlation id of a connection."""
+
+
+def is_his(key: Key) -> bool:
+    """Whether this connection is the first client's."""
+    return int(key[1].removeprefix("c")) % 8 == 0 and key[0] == RESOURCES[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +110,7 @@ def make(
             enqueued = int(arrival[piece[-1]]) + (0 if at < again else ANEW)
             came[piece] = enqueued
             found = [
-                record(int(time[row]), ids[of[row]], names[row], resourceId=RESOURCES[twin[of[row]]])
+                _record(int(time[row]), (RESOURCES[twin[of[row]]], ids[of[row]]), names[row])
                 for row in piece.tolist()
             ]
             sequence = at if at < again else at - again
@@ -120,6 +129,11 @@ def make(
             int(first[n]), int(last[n]), int(count[n]), bool(closed[n]), arrivals[n], bool(replayed[n])
         )
     return Traffic(envelopes, truth, len(of))
+
+
+def _record(at: int, key: Key, event: str) -> dict[str, Any]:
+    properties = {"eventName": event, "source": HIM if is_his(key) else HER}
+    return record(at, key[1], resourceId=key[0], properties=properties)
 
 
 def _latest(arrival: np.ndarray[Any, Any], of: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

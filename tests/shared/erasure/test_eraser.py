@@ -18,6 +18,7 @@ from shared.commands import missing_files
 from shared.commands.dead_letter_replay import _letter
 from shared.connections import manifest
 from shared.connections.manifest import Manifest, Part
+from shared.connections.observations import load
 from shared.delta.log import DeltaLog
 from shared.erasure import files, state
 from shared.erasure.selection import Selection, moment
@@ -299,6 +300,44 @@ def test_merged_observations_go_even_if_the_partition_is_at_rest() -> None:
     made.export(6, 9)
     made.finish()
     assert {f"c-{number}-1" for number in range(7)} <= set(made.ids("parquet/" + CONNECTIONS))
+    assert made.audit().status == 0
+
+
+def test_observations_of_a_lost_race_go_unless_the_ledger_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Made()
+    write = made.storage.write
+
+    def overtaken(name: str, data: bytes, etag: str | None) -> str:
+        monkeypatch.undo()
+        made.export(0, 5)
+        return write(name, data, etag)
+
+    monkeypatch.setattr(made.storage, "write", overtaken)
+    made.export(0, 5)
+    made.finish()
+    made.now = LATER
+
+    def held() -> list[str]:
+        segments = [name for name in made.storage.names("segments/") if name.endswith(".arrow")]
+        return [name for name in segments if SELECTION.state(load(made.storage.state[name].data)).any()]
+
+    def erase() -> int:
+        return state.erase(made.storage, SELECTION, lambda: Stamp(made.new_id(), made.tick()))
+
+    before = held()
+    ledger = made.storage.state.pop(Ledger.name(PARTITION))
+    ledger_id = Ledger.parse(ledger.data, "ledger").ledger_id
+    listed = [name for name in before if ledger_id in name]
+    assert len(listed) == len(before) - 1
+    assert erase()
+    assert held() == before, "all but one are the lost ledger's, which may be restored"
+    made.storage.state[Ledger.name(PARTITION)] = ledger
+    assert state.find(made.storage, SELECTION).connections == erase() > 0
+    assert held() == listed
+    state.forget(made.storage, lambda: Stamp(made.new_id(), made.tick()))
+    made.finish()
+    assert held() == []
+    assert state.find(made.storage, SELECTION) == state.StateMatches()
     assert made.audit().status == 0
 
 
