@@ -16,10 +16,9 @@ from shared.compaction.swaps import CompactionState, Swap
 from shared.errors import StorageError
 from shared.export.exporter import Exporter
 from shared.policies import CompactionPolicy, ExportPolicy
-from shared.protocol.ledger import Ledger
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import SECOND
-from tests.memory import MemoryStorage
+from tests.memory import MemoryStorage, confirm
 from tests.records import EPOCH, PARTITION
 from tests.shared.exported import envelopes
 from tests.simulation.delta import DeltaWatch
@@ -87,10 +86,7 @@ class Stage:
         """Commits these envelopes; no ledger lists their files afterwards."""
         exporter = Exporter(self.storage, EXPORTING, 1 << 24, lambda: self.now, lambda: uuid.uuid4().hex)
         exporter.run(PARTITION, envelopes(first, last))
-        name = Ledger.name(PARTITION)
-        blob = self.storage.state[name]
-        confirmed = Ledger.parse(blob.data, name).confirmed("0" * 32, self.now)
-        self.storage.write(name, confirmed.dump(), blob.etag)
+        confirm(self.storage, self.now)
 
     def compactor(self, policy: CompactionPolicy) -> Compactor:
         """Returns the compactor of a process that keeps running."""

@@ -21,12 +21,11 @@ from shared.delta import log, table_metadata
 from shared.errors import SettingError
 from shared.export.exporter import Exporter
 from shared.policies import CompactionPolicy
-from shared.protocol.ledger import Ledger
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import DAY, HOUR, SECOND
 from tests import delta_reader
 from tests.audits import audited, codes
-from tests.memory import CountingStorage
+from tests.memory import CountingStorage, confirm
 from tests.records import EPOCH, PARTITION
 from tests.shared.exported import POLICY, envelopes
 
@@ -47,10 +46,7 @@ class Account:
     def export(self, first: int, last: int) -> None:
         exporter = Exporter(self.storage, POLICY, 1 << 24, lambda: self.now, lambda: uuid.uuid4().hex)
         exporter.run(PARTITION, envelopes(first, last))
-        name = Ledger.name(PARTITION)
-        blob = self.storage.state[name]
-        confirmed = Ledger.parse(blob.data, name).confirmed("0" * 32, self.now)
-        self.storage.write(name, confirmed.dump(), blob.etag)
+        confirm(self.storage, self.now)
 
     def compact(self, policy: CompactionPolicy = COMPACTING) -> CompactionSummary:
         return Compactor(self.storage, policy, lambda: self.now, lambda: uuid.uuid4().hex).run(600)

@@ -17,7 +17,8 @@ from shared.connections.state_table import keyed, merge_into
 from shared.policies import FinishPolicy
 from shared.settings import Settings
 from shared.timeunits import DAY, HOUR, MINUTE, SECOND
-from tests.shared.connections.test_observations import Nothing, Row, table
+from tests.shared.connections.test_observations import Row, table
+from tests.shared.export.test_plan import Nothing
 
 POLICY = FinishPolicy(opening=("Opened",), closing=("Closed", "ConnectionFailed"))
 NEVER = 365 * DAY

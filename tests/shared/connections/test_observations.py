@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from shared.arrays import Array
 from shared.connections import observations, text_limits
-from shared.connections.observations import OBSERVATIONS, UNKNOWN, enrich, keys, merge
+from shared.connections.observations import OBSERVATIONS, enrich, keys, merge
 from shared.tables.websocket_connection_logs import RECORDS
+from tests.shared.export.test_plan import Nothing
 
 type Row = dict[str, Any]
 
@@ -35,13 +36,6 @@ ROWS = st.lists(
 
 
 PATIENT = settings(deadline=None, max_examples=60)
-
-
-class Nothing:
-    """Knows no connection."""
-
-    def earliest(self, observed: pa.Table) -> tuple[Array, Array]:
-        return (np.full(observed.num_rows, UNKNOWN),) * 2
 
 
 def table(rows: Sequence[Row]) -> pa.Table:

@@ -1,6 +1,5 @@
 """The manifest keeps the last record of each service, and counts its records of the last day."""
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import numpy as np
@@ -12,7 +11,7 @@ from shared.export.exporter import Exporter
 from shared.policies import ExportPolicy
 from shared.protocol.hub import Position
 from shared.timeunits import DAY, HOUR, SECOND
-from tests.memory import MemoryStorage
+from tests.memory import CountingStorage
 from tests.records import EPOCH, ONE, TWO, envelope, record
 from tests.shared.connections.test_timer import World
 
@@ -76,20 +75,10 @@ def test_made_up_services_do_not_fill_the_manifest() -> None:
     assert list(many) == [f"{n:04}" for n in range(50, SERVICES + 50)], "those that sent records last"
 
 
-class Counting(MemoryStorage):
-    """Storage that counts its calls."""
-
-    calls = 0
-
-    def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
-        self.calls += 1
-        return super().call(kind, name, effect)
-
-
 def test_storage_calls_of_the_timer_do_not_depend_on_the_services() -> None:
     def calls(services: int) -> int:
         world = World()
-        world.storage = storage = Counting(lambda: world.now)
+        world.storage = storage = CountingStorage(lambda: world.now)
         exporter = Exporter(storage, ExportPolicy(), 1 << 20, lambda: world.now, world.new_id)
         sent = [
             record(EPOCH, f"{number}", "Opened", resourceId=f"/service/{number % services}")
@@ -97,11 +86,11 @@ def test_storage_calls_of_the_timer_do_not_depend_on_the_services() -> None:
         ]
         world.positions[ONE] = Position(last=0, enqueued=EPOCH, empty=False)
         exporter.run(ONE, [envelope(0, EPOCH, *sent)])
-        before = storage.calls
+        before = storage.calls.total()
         world.run()
         found = world.manifest().services
         assert (len(found), sum(one.records(EPOCH) for one in found.values())) == (services, 20)
-        return storage.calls - before
+        return storage.calls.total() - before
 
     assert calls(20) == calls(1)
 

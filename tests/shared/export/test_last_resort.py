@@ -9,13 +9,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-import numpy as np
 import orjson
 import pytest
 from azure_functions_runtime.bindings.retrycontext import RetryContext, RpcException
 
 from shared import deadline
-from shared.connections.observations import UNKNOWN
 from shared.errors import (
     DeadlineExceeded,
     LastResortError,
@@ -37,7 +35,7 @@ from shared.timeunits import HOUR
 from tests import breaking_planner
 from tests.memory import MemoryStorage
 from tests.records import PARTITION, TEN
-from tests.shared.export.test_plan import envelope, record
+from tests.shared.export.test_plan import Nothing, envelope, record
 
 BREAKING = "tests.breaking_planner:make"
 LIMITS = ChildLimits(cpu=2, wall=120, memory=256 << 20)
@@ -208,11 +206,6 @@ def test_a_child_process_plans_the_same_commit_with_start_times() -> None:
 
 
 def test_plans_of_a_child_are_the_same_byte_for_byte() -> None:
-    class Nothing:
-        def earliest(self, observations: Any) -> Any:
-            nothing = np.full(len(observations), UNKNOWN)
-            return nothing, nothing
-
     ledger = Ledger(ledger_id="1" * 32, partition=str(PARTITION))
     arguments = (PARTITION, [envelope(0, record("a"), record("b", 61))], ledger)
     stamp = Stamp("ab" * 16, TEN)
