@@ -30,15 +30,16 @@ function within(rows, chosen) {
   return rows.filter((row) => wanted.has(row[0]));
 }
 
-/** Rows one upon the other wherever `at` is the same: each from `below` to `above`, in the order of `kinds`. */
+/** Rows one upon the other wherever `at` is the same: each from `below` to `above` of `total`, in the order of `kinds`. */
 function stacked(rows, at, kind, kinds) {
   const heights = new Map();
   const sorted = [...rows].sort((a, b) => kinds.indexOf(a[kind]) - kinds.indexOf(b[kind]) || a[at] - b[at]);
-  return sorted.map((row) => {
+  const piled = sorted.map((row) => {
     const below = heights.get(row[at]) || 0;
     heights.set(row[at], below + row.n);
     return { ...row, below, above: below + row.n };
   });
+  return piled.map((row) => ({ ...row, total: heights.get(row[at]) }));
 }
 
 /** By bar: how many connections ended, by status, and how many began. */

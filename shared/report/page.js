@@ -5,8 +5,8 @@ const DATA = window.aggregates;
 const GROUPS = groupsOf(DATA);
 const LEGS = { hub: "to the hub", exporter: "to the output" };
 const MEANING = {
-  closed: "a closing event came", failed: "a failing event came", quiet: "no closing event; nothing came for a while",
-  timed_out: "no closing event; nothing came for the idle time", unfinished: "records, but no row yet",
+  closed: "has a closing event", failed: "has a failing event", quiet: "no closing event, then no records for a while",
+  timed_out: "no closing event, then no records for the idle time", unfinished: "has records, but no row yet",
 };
 const ORDER = Object.keys(MEANING);
 // What connections are grouped by: the columns that tell them apart.
@@ -14,7 +14,7 @@ const TITLES = { destination: DATA.dimensions[0][0], region: DATA.dimensions[1][
 const ESTIMATED = DATA.estimated[0][0];
 const element = (id) => document.getElementById(id);
 const number = (value) => value.toLocaleString("en-US");
-const share = (part, whole) => (whole ? `${((100 * part) / whole).toFixed(part / whole < 0.1 ? 1 : 0)} %` : "–");
+const share = (part, whole) => (whole ? `${((100 * part) / whole).toFixed(part / whole < 0.1 ? 1 : 0)}%` : "–");
 const short = (value) => (value < 1e6 ? number(value) : `${(value / 1e6).toPrecision(3)} M`);
 const plots = {};
 
@@ -76,6 +76,8 @@ function table(id, rows, columns) {
       const given = give(row);
       const cell = make("td", given instanceof Node ? undefined : given, name);
       if (given instanceof Node) cell.append(given);
+      // Only words that are too long for a column are broken.
+      cell.classList.toggle("whole", !/\S{37}/.test(cell.textContent));
       cell.dataset.title = title;
       line.append(cell);
     }
@@ -151,13 +153,13 @@ async function draw(id, spec, datasets, height = spec.height) {
   await view.height(height).resize().runAsync();
 }
 
-/** What makes the numbers below less than they seem: said first. */
+/** Says at the top of the page what limits the numbers below. */
 function notices(chosen) {
   const all = durations(DATA, chosen);
   const unclosed = sum(within(DATA.ended, chosen.filter((one) => one.status === "quiet" || one.status === "timed_out")));
   const said = [];
   if (ESTIMATED) {
-    said.push("Most connections have no duration, because their records carry one time. This page shows estimates from "
+    said.push("Most connections have no duration, because all their records have the same time. This page shows estimates from "
       + "arrival times, which are off by minutes.");
   }
   if (all.n && 2 * unclosed > all.n) {
@@ -178,10 +180,10 @@ function figures(chosen) {
   const committed = delaysOf(DATA, "exporter");
   const rows = [
     ["Connections", short(all.n), `ended; ${short(began)} began`],
-    ["Per hour", short(+(all.n / hours).toPrecision(3)), "ended, mean of the range"],
+    ["Per hour", short(+(all.n / hours).toPrecision(3)), "ended, average of the range"],
     ["Failed", share(all.failed, all.n), `${number(all.failed)} connections`],
     [ESTIMATED ? "Median, estimated" : "Median duration", lasted(all.p50), `p99 ${lasted(all.p99)}`],
-    ["Peak open", short(Math.round(open.most)), open.exact ? "at the same time" : `highest mean per ${length(DATA.points.step)}`],
+    ["Peak open", short(Math.round(open.most)), open.exact ? "at the same time" : `highest average per ${length(DATA.points.step)}`],
     ["Still open", short(still), "at the end"],
     ["Rejected", DATA.grid.letters ? short(rejected) : "unknown", `${short(DATA.records[0][0])} records exported`],
     ["Delay, p95", lasted(committed.n ? committed.p95 : delayed && delayed.p95), committed.n ? "from hub to output" : "to the hub"],
@@ -242,7 +244,7 @@ function show() {
     bars, marks: marks.filter(([, ms]) => ms).map(([name, ms], rank) => ({ ms, rank, label: `${name} ${lasted(ms)}` })),
   });
   element("unknown").textContent = all.n > all.known
-    ? `${number(all.n - all.known)} of ${number(all.n)} are left out: their records do not tell a duration.` : "";
+    ? `${number(all.n - all.known)} of ${number(all.n)} are left out: their records contain no duration.` : "";
 
   percentiles(chosen, "destination", TITLES.destination);
   percentiles(chosen, "region", TITLES.region);
@@ -269,13 +271,15 @@ function ends(chosen, total) {
     ["", (row) => bar(row.n, told[0].n, "var(--failed)"), "bar"],
   ] : [["", () => "No connection had an error."]]);
   const longest = within(DATA.longest, chosen).sort((a, b) => b[5] - a[5]).slice(0, DATA.listed);
+  const failing = longest.some((row) => row[10]);
   table("table-longest", longest, [
     [ESTIMATED ? "estimate" : "duration", (row) => lasted(row[5]), "number", (row) => row[5]],
     ["CorrelationId", (row) => copyable(row[1]), "id", (row) => row[1]],
     ["began", (row) => when(row[3] / 1000, true), "time", (row) => row[3]],
     [TITLES.destination.toLowerCase(), (row) => row[6], "text", (row) => row[6]],
     [TITLES.region.toLowerCase(), (row) => row[7], "", (row) => row[7]], ["status", (row) => row[8], "", (row) => row[8]],
-    ["events", (row) => number(row[9]), "number", (row) => row[9]], ["error", (row) => row[10] ?? "", "text", (row) => row[10]],
+    ["events", (row) => number(row[9]), "number", (row) => row[9]],
+    ...(failing ? [["error", (row) => row[10] ?? "", "text", (row) => row[10]]] : []),
     ["instance", (row) => row[2].split("/").pop() || "–", "", (row) => row[2]],
   ]);
 }
@@ -293,10 +297,11 @@ function showOnce() {
     element(`label-${key}`).textContent = TITLES[key];
   }
   element("estimated").textContent = ESTIMATED
-    ? "Estimates from arrival times, off by minutes: the records of most connections do not tell a duration." : "";
+    ? "Estimates from arrival times, off by minutes: the records of most connections contain no duration." : "";
   element("ended-title").textContent = `Connections per ${length(DATA.bars.step)}`;
-  element("open-caption").textContent = `Mean per ${length(DATA.points.step)}; line, without filters: the peak in it. Finished: has a row `
-    + "in the table of connections. Unfinished: has records, but no row yet, and counts as open until a closing event.";
+  element("open-caption").textContent = `Areas: average per ${length(DATA.points.step)}. Line: the peak in it, without filters only. `
+    + "Finished connections have a row in the table of connections. Unfinished ones have records but no row yet, and count as "
+    + "open until a closing event.";
   for (const key of KEYS) {
     const values = [...new Set(GROUPS.map((one) => one[key]))].sort();
     const options = [["", "all"], ...values.map((value) => [value, value])];
@@ -314,7 +319,7 @@ function showOnce() {
     })), "t", "reason", reasons),
   });
   table("table-rejections", DATA.reasons.length ? DATA.reasons : [[]], DATA.reasons.length ? [
-    ["Reason", (row) => row[0]], ["records", (row) => number(row[1]), "number"], ["one of the messages", (row) => row[2] ?? "", "text"],
+    ["Reason", (row) => row[0]], ["records", (row) => number(row[1]), "number"], ["example message", (row) => row[2] ?? "", "text"],
   ] : [["", () => DATA.grid.letters ? "Nothing was rejected." : "The dead letters could not be read: what was rejected is unknown."]]);
   const legs = Object.keys(LEGS).filter((leg) => DATA.delays.some((row) => row[0] === leg));
   const delayed = delays(DATA).map((row) => ({
@@ -328,7 +333,7 @@ function showOnce() {
     ),
   ]);
   element("no-commits").textContent = DATA.grid.commits ? ""
-    : "When a commit was made stands in the blobs' metadata, which a folder does not have.";
+    : "Commit times are in the metadata of the blobs, which a local copy does not have.";
 }
 
 /** Puts the filters and the zoom into the address. */

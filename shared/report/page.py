@@ -27,6 +27,8 @@ class PageFacts:
 
     range: Range
     """The requested range."""
+    created: int
+    """When the report was created (µs since 1970 UTC)."""
     covered: Range
     """The part of the range that has data."""
     bars: Grid
@@ -84,6 +86,7 @@ def page(aggregates: Aggregates, facts: PageFacts) -> str:
         until=_time(facts.range.until),
         origin=escape(origin),
         matches="".join(f'<p class="muted matches">{escape(one)}</p>' for one in facts.matches),
+        created=_time(facts.created),
         earliest=earliest,
         notes="Connections that ended more than a day after the range count as unfinished.",
         program=f"apim-websocket-log-exporter {__version__}",

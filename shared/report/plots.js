@@ -5,17 +5,19 @@ const STATUS_COLOURS = {
   closed: "var(--closed)", failed: "var(--failed)", quiet: "var(--quiet)", timed_out: "var(--timed-out)",
   unfinished: "var(--unfinished)", began: "var(--ink)",
 };
-const SERIES = ["var(--closed)", "var(--timed-out)", "var(--second)", "var(--third)", "var(--failed)",
-  "var(--fourth)", "var(--fifth)", "var(--quiet)"];
+// Colors for what is not a status: no color has two meanings until there are more than five series.
+const SERIES = ["var(--third)", "var(--second)", "var(--fourth)", "var(--fifth)", "var(--muted)", "var(--closed)",
+  "var(--timed-out)", "var(--failed)"];
 const CONFIG = {
   background: null,
   font: "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif",
   view: { stroke: null },
   axis: {
     labelColor: "var(--muted)", titleColor: "var(--muted)", gridColor: "var(--line)", domainColor: "var(--line)",
-    tickColor: "var(--line)", titleFontWeight: 400, titleFontSize: 11, labelFontSize: 11, labelLimit: 220,
+    tickColor: "var(--line)", labelSeparation: 6, titleFontWeight: 400, titleFontSize: 11, labelFontSize: 11, labelLimit: 220,
   },
   axisX: { grid: false },
+  axisY: { minExtent: 38 }, // one width for numbers and durations, so that times line up between the charts
   legend: {
     labelColor: "var(--ink)", titleColor: "var(--muted)", orient: "top", direction: "horizontal", title: null,
     symbolType: "square", symbolSize: 90, labelFontSize: 12, offset: 6, symbolStrokeWidth: 0,
@@ -81,7 +83,10 @@ function endedPlot(step, statuses) {
         transform: inBounds(step),
         params: DRAG,
         mark: BAR,
-        encoding: { x2: { field: "t2" }, y: count("connections"), y2: { field: "below" } },
+        encoding: {
+          x2: { field: "t2" }, y: count("connections"), y2: { field: "below" },
+          tooltip: [...tooltip, { field: "total", title: "of all ended", format: "," }],
+        },
       },
       {
         data: { name: "started" },
@@ -199,7 +204,7 @@ function rejectionsPlot(step, reasons) {
 }
 
 function delaysPlot(step, legs, rows) {
-  const axis = { ...durationAxis(rows.map((row) => row.ms)), grid: true };
+  const axis = { ...durationAxis(rows.map((row) => row.ms)), grid: true, title: "delay" };
   return spec("Delay of the export over time: median and p95", 190, {
     params: BOUNDS,
     data: { name: "rows" },
@@ -207,7 +212,7 @@ function delaysPlot(step, legs, rows) {
     encoding: {
       x: timeX(),
       y: { field: "ms", type: "quantitative", scale: { type: "log" }, axis },
-      color: colours("leg", legs, (one) => (one === "to the hub" ? "var(--closed)" : "var(--second)")),
+      color: colours("leg", legs, (one) => (one === "to the hub" ? SERIES[0] : SERIES[1])),
       tooltip: [
         { field: "when", title: "UTC" }, { field: "leg" }, { field: "name", title: "what" }, { field: "said", title: "delay" },
       ],

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -67,6 +68,7 @@ def write(
     empty = not (aggregates["groups"] or aggregates["rejections"] or records)
     facts = PageFacts(
         range=range_,
+        created=time.time_ns() // 1000,
         covered=covered,
         bars=bars(range_),
         points=points(range_),

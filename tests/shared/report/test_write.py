@@ -8,7 +8,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -228,4 +228,5 @@ def test_a_page_lets_only_its_own_scripts_run(copy: Path, tmp_path: Path) -> Non
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', text)
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
     assert "unsafe" not in policy
+    assert re.search(rf"Created on {datetime.now(UTC):%Y-%m-%d} \d\d:\d\d UTC", text)
     assert not re.search(r"<(link|img|iframe|base)\b|\ssrc=", text[: text.index("<script")])
