@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from local.emulators.azurite import Azurite
-from shared.audit.audit import Report
-from shared.audit.evidence import Level
+from shared.audit.audit import OK, UNKNOWN, WRONG, Audited, Report
+from shared.audit.evidence import Finding, Level
 from shared.connections import manifest
 from shared.connections.manifest import Manifest, PartitionProgress
 from shared.protocol.ledger import Ledger
@@ -28,11 +28,35 @@ from tests.simulation.schedule import Choices
 from tests.simulation.test_commit import SCENARIOS
 from tests.simulation.world import Options
 
+LEDGER = Ledger(ledger_id="l", partition="ns/hub/0")
 RECORDS = "parquet/ApiManagementWebSocketConnectionLogs/"
 
 
 def audited(exported: Exported, since: int = 0, *, deep: bool = False) -> Report:
     return audits.audited(exported.storage, since, deep=deep)
+
+
+def judged(*levels: Level, ledger: Ledger | None = LEDGER) -> Audited:
+    return Audited("p", ledger, findings=[Finding(level, "code", "message") for level in levels])
+
+
+@pytest.mark.parametrize(
+    ("partitions", "status"),
+    [
+        ([judged()], OK),
+        ([judged(Level.NOTE), judged(ledger=None)], OK),
+        ([judged(Level.NOTE, Level.UNCLEAR), judged()], UNKNOWN),
+        ([judged(Level.UNCLEAR, Level.REFUTED)], WRONG),
+        ([judged(Level.UNCLEAR), judged(Level.REFUTED)], WRONG),
+        ([judged(ledger=None)], UNKNOWN),
+        ([], UNKNOWN),
+    ],
+)
+def test_the_worst_finding_decides_and_nothing_is_proven_without_ledgers(
+    partitions: list[Audited], status: int
+) -> None:
+    assert (OK, WRONG, UNKNOWN) == (0, 1, 2)
+    assert Report(tuple(partitions), 0).status == status
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from shared import __main__
 from shared.capture.capture import Capture, Wanted, write
 from shared.capture.masking import Masks
 from shared.input.envelope import Envelope
+from shared.timeunits import DAY
 from tests.shared.capture.test_masking import GUID, LOG
 from tests.shared.input.test_validation import become_what_is_expected
 
@@ -241,3 +242,18 @@ def test_what_was_captured_is_written_in_the_form_of_the_fixtures(tmp_path: Path
     assert one.take(Envelope(1, enqueued, lines))
     write(tmp_path, one.taken)
     assert [*loaded(tmp_path)] == ["001.jsonl"]
+
+
+def test_a_capture_ends_with_its_maximum_and_counts_what_it_leaves_out() -> None:
+    capture = Capture(Wanted(2, records=7), Masks(b"secret"), days=3)
+    bodies = [FOREIGN, gzip.compress(OURS)[:50], OURS, b"{", FOREIGN, OURS]
+    envelopes = [Envelope(number, 10 * DAY, body) for number, body in enumerate(bodies)]
+    assert [capture.take(one) for one in envelopes] == [True] * 5 + [False]
+    assert ([one.sequence for one in capture.taken], capture.records) == ([2, 5], 6)
+    assert {one.enqueued for one in capture.taken} == {7 * DAY}
+    assert list(capture.left.values()) == [3, 1]
+    assert not capture.take(envelopes[2])
+    assert len(capture.taken) == 2
+    limited = Capture(Wanted(9, records=3, everything=True), Masks(b"secret"))
+    assert [limited.take(one) for one in envelopes] == [True, True, False, False, False, False]
+    assert ([one.sequence for one in limited.taken], limited.records) == ([0, 2], 3)

@@ -350,3 +350,9 @@ def test_nothing_that_identifies_remains(values: list[tuple[str, str]], nested: 
 
 def test_inflated_bodies_are_what_is_masked() -> None:
     assert inflate(masks().body(gzip.compress(b"{}"), LIMIT), LIMIT) == b"{}"
+
+
+def test_a_string_with_any_escape_is_escaped_completely() -> None:
+    body = '{"records": [{"source": "\\u00e9\u00e9-alice"}]}'.encode()
+    assert not body.isascii()
+    assert masks().body(body, LIMIT).isascii()
