@@ -11,6 +11,7 @@ from typing import Any
 import deltalake
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -18,6 +19,8 @@ from local.emulators.azurite import ACCOUNT, KEY
 from shared.compaction.compactor import Compactor
 from shared.compaction.summary import CompactionSummary
 from shared.delta import log, table_metadata
+from shared.erasure.erasure import Erasure
+from shared.erasure.selection import Selection
 from shared.policies import CompactionPolicy
 from shared.tables.column import TEXT, Column
 from shared.tables.connection_revisions import CONNECTIONS
@@ -155,6 +158,58 @@ def test_readers_agree_with_the_folders(filled: Exported, monkeypatch: pytest.Mo
         return found
 
     through_all(filled, monkeypatch, agree)
+
+
+def test_erased_rows_are_gone_from_the_newest_snapshot_and_later_from_history(
+    exported: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "CHECKPOINT_VERSIONS", 1)
+    exported.finish(29)
+    keeping = replace(POLICY, keep=timedelta(hours=6))
+    chosen, tables = "c-0-0", (RECORDS.name, CONNECTIONS.name)
+    run(exported, LISTING)
+    older = {
+        table: deltalake.DeltaTable(uri(exported, table), storage_options=options(exported)).version()
+        for table in tables
+    }
+    assert run(exported, keeping).swaps
+
+    def others(table: pa.Table) -> list[list[tuple[str, Any]]]:
+        return rows(table.filter(pc.not_equal(table["CorrelationId"], chosen)))
+
+    def ids(table: str, version: int) -> list[str]:
+        at = deltalake.DeltaTable(uri(exported, table), version=version, storage_options=options(exported))
+        found: list[str] = at.to_pyarrow_table()["CorrelationId"].to_pylist()
+        return found
+
+    before = {table: by_deltalake(exported, table) for table in tables}
+    assert all(chosen in ids(table, older[table]) for table in tables)
+    selection = Selection("CorrelationId", (chosen,))
+    erasure = Erasure(
+        exported.storage, keeping, selection, lambda: LATER + 2 * HOUR, lambda: uuid.uuid4().hex
+    )
+    files = erasure.erase(lambda *_: None).files
+    assert files.left == {}
+    for table in tables:
+        newest = deltalake.DeltaTable(uri(exported, table), storage_options=options(exported))
+        assert newest.history()[0]["operation"] == "DELETE"
+        assert len(before[table]) - len(others(before[table])) == 1
+        for read in (by_deltalake, by_polars):
+            assert rows(read(exported, table)) == others(before[table])
+        with pytest.raises(Exception, match=r"(?i)not ?found"):
+            ids(table, newest.version() - 1)  # a snapshot with the file that was replaced
+        assert chosen in ids(table, older[table]), "files that compaction replaced are kept"
+    assert files.kept == 2, "one file of each table"
+    run(exported, keeping, files.kept_until)
+    for table in tables:
+        with pytest.raises(Exception, match=r"(?i)not ?found"):
+            ids(table, older[table])
+        for read in (by_deltalake, by_polars):
+            assert rows(read(exported, table)) == others(before[table])
+    for name in exported.files("parquet/"):
+        data = exported.read(name)
+        content = str(pq.read_table(pa.BufferReader(data)).to_pylist()) if name.endswith(".parquet") else data
+        assert chosen not in str(content), name
 
 
 @pytest.mark.skipif(
