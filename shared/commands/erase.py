@@ -207,8 +207,8 @@ def _problems(outcome: Outcome) -> Iterator[str]:
         yield f"{number} cannot be replaced now. The first one is {names[0]}: it {reason}{again}"
     if outcome.waiting:
         yield (
-            f"{counted(outcome.waiting, 'observation')} of such records are waiting for the timer, which "
-            "merges them within minutes: run it again then"
+            f"the timer has not merged {counted(outcome.waiting, 'matching observation')} yet: run the "
+            "command again in a few minutes"
         )
     yield from files.unreadable
     yield from files.alarms

@@ -66,7 +66,7 @@ def without(
 
 
 def _text(storage: Storage, selection: Selection, file: BlobInfo, name: str, stamp: Stamp) -> PendingFile:
-    """Does the same for JSON Lines."""
+    """Like `without`, for JSON Lines files and dead letters."""
     fetched = contents.Fetched(storage, file)
     if contents.sha256(fetched, file) != file.metadata["sha256"]:
         raise DamagedFile(f"{file.name}: its bytes are not those that were written: see the audit")

@@ -44,7 +44,7 @@ def remains(column: str, now: int, *, retention: timedelta, kept: int, kept_unti
         yield Remains(
             "delta_snapshots",
             kept_until,
-            f"{files} with such rows, kept for readers of older snapshots of the Delta table (COMPACT_KEEP): "
+            f"{files} with matching rows, kept for readers of older Delta snapshots (COMPACT_KEEP): "
             f"until {_day(kept_until)}",
         )
     gone = now + microseconds(retention) if retention else None
@@ -52,19 +52,19 @@ def remains(column: str, now: int, *, retention: timedelta, kept: int, kept_unti
     yield Remains(
         "event_hub",
         gone,
-        f"messages in the Event Hub: {until}; ledgers know them as exported, so they do not come again",
+        f"messages in the Event Hub: {until}; they are not exported again, because the ledgers list them as "
+        "exported",
     )
     yield Remains(
         "archive",
         None,
-        "an archive of the diagnostic setting: `backfill` does not export again what it has exported, but "
-        "other hours of the archive may hold such records: erase again after it exports them",
+        "an archive of the diagnostic setting: `backfill` exports no record twice, but hours that it has not "
+        "exported may hold the values: erase again after it exports them",
     )
     yield Remains(
         "copies",
         None,
-        "copies outside of these containers: Event Hubs Capture, a workspace, reports, and what readers "
-        "copied",
+        "copies outside these containers: Event Hubs Capture, a workspace, reports, and what readers copied",
     )
     minutes = STATE_KEPT // MINUTE
     yield Remains(
@@ -76,7 +76,7 @@ def remains(column: str, now: int, *, retention: timedelta, kept: int, kept_unti
     yield Remains(
         "other_rows",
         None,
-        f"records that arrive later, and rows that have the value in another column than {column}",
+        f"records that arrive later, and rows that have the value in a column other than {column}",
     )
     if column == "EventName":
         yield Remains("event_names", None, "names of events in rows of connections and in the state table")

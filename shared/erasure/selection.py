@@ -42,7 +42,7 @@ def tables(column: str) -> list[Table]:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which rows are erased: those that hold one of these values in this column, from a time on."""
+    """Selects the rows that hold one of these values in this column, since a given time."""
 
     column: str
     values: tuple[str, ...]
@@ -73,7 +73,7 @@ class Selection:
         return pa.array(found & (integers(rows[table.time_column]) >= self.since))
 
     def state(self, rows: pa.Table) -> Array:
-        """Does the same for rows of the state table and for observations, by the time of the last record."""
+        """Like `rows`, for the state table and for observations, by the time of the last record."""
         if self.column not in rows.column_names:
             return np.zeros(rows.num_rows, bool)
         found: Array = self._in(rows[self.column], self._cut) & (np.asarray(rows["last"]) >= self.since)

@@ -1,9 +1,8 @@
-"""Counts in a sample how many rows of a table have a row of the table that a view joins to it.
+"""Counts how many rows of a sample have a counterpart in the table that a view joins to theirs.
 
-Only the data tell whether the identities of two categories match. The sample is the newest settled hour,
-and of its rows those with the lowest ids. Of the joined table only identities and times are read, and of
-files that are sorted by id only the row groups that can have these ids. So a command that is run often can
-do it.
+Only the data can show whether the ids of two categories match. The sample consists of the rows with the
+lowest ids of the newest settled hour. To keep this fast enough for a command that is run often, it reads only
+ids and times of the joined table, and only the row groups that can have these ids.
 """
 
 import itertools
@@ -27,20 +26,20 @@ from shared.timeunits import DAY, HOUR, SECOND
 ROWS = 1000
 """Maximum number of rows in a sample."""
 REACH = 3 * HOUR
-"""How long before the sampled hour its rows may have begun; limits the folders that are read."""
+"""How long before the sampled hour its connections may have begun (µs); limits the folders that are read."""
 SETTLED = HOUR
-"""How long after the end of an hour most records of both tables have arrived."""
+"""The time after the end of an hour in which most records of both tables arrive (µs)."""
 HOURS = 12
 """Number of hours that are tried, newest first."""
 FILES = 300
-"""Maximum number of files of the joined table that are read; an hour with more waits for compaction."""
+"""Maximum number of files of the joined table that are read; an hour with more is not sampled."""
 TRIES = 3
 """Maximum number of attempts while compaction replaces the listed files."""
 PARALLEL = 8
 
 type Identity = tuple[Any, ...]
 type Span = tuple[int, int]
-"""First and last time at which the joined row may lie (µs since 1970 UTC)."""
+"""The earliest and latest time that the joined row may have (µs since 1970 UTC)."""
 
 
 class Files(Protocol):
@@ -55,7 +54,7 @@ class Files(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """How many rows of one hour have a counterpart."""
+    """The number of rows of one hour, and of those with a counterpart."""
 
     view: str
     """The view that joins them."""
@@ -85,11 +84,11 @@ def samples(files: Files, until: int) -> list[Sample]:
 
     Args:
         files: the output.
-        until: the sampled hour lies in the day before this time, or the day of it (µs since 1970 UTC).
+        until: the sampled hour is on the day of this time or on the day before (µs since 1970 UTC).
 
     Raises:
         StorageError: a storage call failed.
-        DamagedFile: a file is not as it was written.
+        DamagedFile: a file was changed after it was written.
     """
     found = (_sample(files, table, table.join, until) for table in TABLES.values() if table.join)
     return [sample for sample in found if sample]
@@ -127,7 +126,7 @@ def _of_hour(files: Files, table: Table, join: Join, hour: int) -> Sample | None
     number = sum(map(len, listed.values()))
     if not 0 < number <= FILES:
         return None
-    # What began before the first of them was made before the table was exported.
+    # Earlier connections began before the joined table was exported.
     exported = min(one for one in hours if listed[one])
     spans = {one: span for one, span in spans.items() if span[0] + JOIN_MARGIN >= exported}
     if not spans:
@@ -149,7 +148,7 @@ def _of_hour(files: Files, table: Table, join: Join, hour: int) -> Sample | None
 
 
 def _spans(files: Files, join: Join, hour: int) -> dict[Identity, Span]:
-    """Returns when the counterparts of the sampled rows may be, by identity."""
+    """Returns, for each sampled identity, the time span of possible counterparts."""
     columns = [*join.identity, join.begin, join.end]
     key = join.left.sort_key[0]
     whole: pa.Table | None = None

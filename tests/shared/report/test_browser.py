@@ -84,7 +84,7 @@ def test_the_page_may_not_ask_anybody(browser: Browser, page: Path) -> None:
     assert [one for one in browser.requested() if one != page.as_uri()] == []
 
 
-def test_the_load_event_waits_for_the_scripts_so_that_a_headless_browser_prints_all(
+def test_the_load_event_waits_for_scripts_so_a_headless_print_is_complete(
     browser: Browser, page: Path
 ) -> None:
     seen = (
