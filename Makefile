@@ -47,9 +47,11 @@ format: $(READY) ## format the code and apply ruff's fixes
 	$(BIN)/ruff check --fix
 
 # Everything that takes too long for `test`: all schedules and seeds of the simulations, a week of alerts, the campaigns.
-proof: $(READY) .venv-duckdb/ready ## run everything that takes too long for `test`: all schedules and campaigns (SHORT=1: a shorter `faults`)
+SPARK := $(if $(shell command -v java),.venv-spark/ready)
+proof: $(READY) .venv-duckdb/ready $(SPARK) ## run everything that takes too long for `test`: all schedules and campaigns (SHORT=1: a shorter `faults`)
 	PROOF=1 $(BIN)/pytest -q -n 2 --dist worksteal tests/simulation tests/shared/audit tests/shared/delta tests/infra/test_alerts.py \
 		tests/campaigns/fuzz
+	$(if $(SPARK),$(BIN)/pytest -q -n 0 tests/shared/tables tests/e2e/test_parquet_readers.py -k spark)
 	$(MAKE) faults $(if $(SHORT),,LONG=1)
 	$(MAKE) fuzz
 	$(MAKE) load
@@ -59,7 +61,7 @@ snapshots: $(READY) ## regenerate the snapshots of the templates in tests/infra 
 	tests/infra/snapshot.sh
 
 # Each short list becomes a lock: every package with its version and hashes, for every platform.
-LOCKS := requirements requirements-report requirements-dev requirements-checkov requirements-mutants requirements-duckdb
+LOCKS := requirements requirements-report requirements-dev requirements-checkov requirements-mutants requirements-duckdb requirements-spark
 lock: $(READY) ## regenerate requirements*.txt from requirements*.in (LOCK=--upgrade: the newest versions)
 	@for name in $(LOCKS); do $(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
 		--custom-compile-command 'make lock' $(LOCK) $$name.in --output-file $$name.txt >/dev/null || exit 1; done
@@ -69,7 +71,7 @@ schemas: $(READY) ## regenerate docs/json and infra/grafana.json from declaratio
 	$(BIN)/python -m tests.infra.grafana
 
 clean: ## remove the output of the other targets
-	rm -rf .venv .venv-checkov .venv-duckdb .venv-mutants node_modules site .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-checkov .venv-duckdb .venv-mutants .venv-spark node_modules site .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/ready: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' || \
@@ -82,12 +84,6 @@ clean: ## remove the output of the other targets
 .venv-%/ready: requirements-%.txt
 	$(PYTHON) -m venv .venv-$*
 	.venv-$*/bin/pip install --quiet --disable-pip-version-check -r requirements-$*.txt
-	@touch $@
-
-# In a separate environment, because the extension comes with an older version of DuckDB.
-.venv-duckdb/ready: requirements-duckdb.txt
-	$(PYTHON) -m venv .venv-duckdb
-	.venv-duckdb/bin/pip install --quiet --disable-pip-version-check -r requirements-duckdb.txt
 	@touch $@
 
 node_modules/ready: package.json package-lock.json

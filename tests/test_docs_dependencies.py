@@ -10,13 +10,14 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
-RUNTIME, REPORT, DEV, CHECKOV, MUTANTS, DUCKDB = (
+RUNTIME, REPORT, DEV, CHECKOV, MUTANTS, DUCKDB, SPARK = (
     "requirements",
     "requirements-report",
     "requirements-dev",
     "requirements-checkov",
     "requirements-mutants",
     "requirements-duckdb",
+    "requirements-spark",
 )
 
 
@@ -55,7 +56,7 @@ def needed(names: set[str]) -> set[str]:
     return {name for name, _ in found}
 
 
-@pytest.mark.parametrize("name", [RUNTIME, REPORT, DEV, CHECKOV, MUTANTS, DUCKDB])
+@pytest.mark.parametrize("name", [RUNTIME, REPORT, DEV, CHECKOV, MUTANTS, DUCKDB, SPARK])
 def test_lists_name_one_version_and_locks_follow(name: str) -> None:
     entries = lock(name)
     for line in required(name):
@@ -64,7 +65,7 @@ def test_lists_name_one_version_and_locks_follow(name: str) -> None:
         assert here(entries[package]) == version, "make lock"
 
 
-@pytest.mark.parametrize("name", [RUNTIME, REPORT, DEV, CHECKOV, MUTANTS, DUCKDB])
+@pytest.mark.parametrize("name", [RUNTIME, REPORT, DEV, CHECKOV, MUTANTS, DUCKDB, SPARK])
 def test_every_package_of_a_lock_has_hashes_and_no_address(name: str) -> None:
     for package, entry in lock(name).items():
         assert "--hash=sha256:" in entry, package

@@ -3,12 +3,9 @@
 import io
 import math
 import re
-import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ from shared.tables.column import Table
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.registry import TABLES
 from shared.tables.websocket_connection_logs import RECORDS
+from tests import spark
 from tests.shared.audit.test_tampering import made
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -159,11 +157,10 @@ for path in sys.argv[1:]:
 """
 
 
-@pytest.mark.skipif(not find_spec("pyspark") or not shutil.which("java"), reason="needs pyspark and Java")
+@spark.needs_spark
 def test_spark_gives_every_value(files: dict[tuple[str, str], Path]) -> None:
-    done = subprocess.run([sys.executable, "-c", SPARK, *files.values()], capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr.decode()[-3000:]
-    for ((_, name), path), line in zip(files.items(), done.stdout.splitlines(), strict=True):
+    printed = spark.run(SPARK, *files.values())
+    for ((_, name), path), line in zip(files.items(), printed.splitlines(), strict=True):
         expected = pq.read_table(io.BytesIO(path.read_bytes())).to_pylist()
         assert values(orjson.loads(line), TABLES[name]) == values(expected, TABLES[name])
 

@@ -1,14 +1,9 @@
 """The view that joins connections with gateway requests pairs the right rows, and reads few files."""
 
-import os
 import re
-import shutil
-import subprocess
-import sys
 import textwrap
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +14,7 @@ from shared.tables import join_views, views
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.gateway_logs import GATEWAY_LOGS
 from shared.tables.registry import TABLES
+from tests import spark
 from tests.shared.report import made
 
 JOIN = GATEWAY_LOGS.join
@@ -178,19 +174,9 @@ print("done")
 """
 
 
-@pytest.mark.skipif(not find_spec("pyspark") or not shutil.which("java"), reason="needs pyspark and Java")
+@spark.needs_spark
 def test_spark_pairs_the_same_rows_and_skips_folders(folder: Path, tmp_path: Path) -> None:
     script = textwrap.dedent(SPARK).format(
         folder=str(folder), warehouse=str(tmp_path / "warehouse"), view=VIEW, pairs=PAIRS
     )
-    root = Path(__file__).resolve().parents[3]
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=root,
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=280,
-    )
-    assert done.stdout.endswith("done\n"), done.stderr[-3000:]
+    assert spark.run(script).endswith("done\n")

@@ -1,12 +1,8 @@
 """Views return the newest revisions, and read only the folders that a query needs."""
 
 import re
-import shutil
-import subprocess
-import sys
 import textwrap
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import duckdb
@@ -18,6 +14,7 @@ from shared.tables import views
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.registry import TABLES
 from shared.tables.websocket_connection_logs import RECORDS
+from tests import spark
 
 HOURS = range(12)
 PLACES = {
@@ -128,14 +125,10 @@ print("done")
 """
 
 
-@pytest.mark.skipif(not find_spec("pyspark") or not shutil.which("java"), reason="needs pyspark and Java")
+@spark.needs_spark
 def test_spark_makes_the_tables_and_views_and_prunes(folder: Path, tmp_path: Path) -> None:
     script = textwrap.dedent(SPARK).format(folder=str(folder), warehouse=str(tmp_path / "warehouse"))
-    root = Path(__file__).resolve().parents[3]
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=False, timeout=280
-    )
-    assert done.stdout.endswith("done\n"), done.stderr[-3000:]
+    assert spark.run(script).endswith("done\n")
 
 
 def test_synapse_finds_folders_by_the_stars_of_its_path() -> None:
