@@ -53,7 +53,7 @@ def declare(commands: Any) -> None:
         f"{SETTINGS}",
         f"  python -m shared backfill --from-container {CONTAINER} --dry-run\n"
         f"  python -m shared backfill --from-container {CONTAINER} --since 2026-11-01\n"
-        f"  python -m shared backfill --from-container https://archive.blob.core.windows.net/{CONTAINER}",
+        f"  python -m shared backfill --from-container https://old.blob.core.windows.net/{CONTAINER}",
     )
     parser.add_argument(
         "--from-container",

@@ -14,6 +14,7 @@ from shared import settings
 from shared.azure import access, blob_storage
 from shared.commands import console
 from shared.commands.document_base import Document
+from shared.commands.help_text import HelpFormatter
 from shared.errors import PartitionUnknown
 from shared.protocol.storage import LogStorage
 from shared.settings import Settings
@@ -37,7 +38,7 @@ def command(
         help=help_,
         description=f"{help_}\n{more}",
         epilog=f"examples:\n{examples}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--verbose", action="store_true", help="show the log of Azure's libraries on stderr")

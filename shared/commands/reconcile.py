@@ -61,7 +61,8 @@ def declare(commands: Any) -> None:
     parser.add_argument(
         "--table",
         choices=[name for name, table in TABLES.items() if table.category],
-        help="the table (default: the one in the file's column Type, or the first that is exported)",
+        metavar="TABLE",
+        help="one of %(choices)s (default: the one in the file's column Type, or the first that is exported)",
     )
     parser.add_argument("--since", type=moment, metavar="TIME", help="start of the range")
     parser.add_argument("--until", type=moment, metavar="TIME", help="end of the range")

@@ -43,7 +43,12 @@ def declare(commands: Any) -> None:
         "  python -m shared schema json-schema --table connections",
     )
     parser.add_argument(
-        "dialect", nargs="?", default="text", choices=[*DIALECTS], help="the language (default: text)"
+        "dialect",
+        nargs="?",
+        default="text",
+        choices=[*DIALECTS],
+        metavar="LANGUAGE",
+        help="one of %(choices)s (default: text)",
     )
     parser.add_argument(
         "--table",
