@@ -24,7 +24,7 @@ TESTED_IN = {
     "tests/contracts/test_checkpoints.py": "shared/azure/checkpoints",
     "tests/contracts/test_storage.py": "shared/azure/blob_calls shared/azure/blob_storage",
     "tests/infra/test_cost.py": "shared/commands/cost",
-    "tests/shared/audit/test_tampering.py": "shared/audit/compacted_files shared/audit/listing",
+    "tests/shared/audit/test_tampering.py": "shared/audit/listing",
     "tests/shared/backfill/test_backfill.py": "shared/protocol/nested_storage",
     "tests/shared/capture/test_capture.py": "shared/commands/capture",
     "tests/shared/commands/test_backfill.py": "shared/azure/archive",
