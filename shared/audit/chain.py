@@ -94,7 +94,7 @@ def _missing(
     """Finds missing files, except those that the ledger lists as lost."""
     gaps = [(one.files, one.text) for one in breaks if one.files > 0]
     gaps += [
-        (one.missing, f"{one.missing} files of {one.name} are missing") for one in chain if one.missing > 0
+        (one.missing, f"{one.name} lacks {one.missing} of its files") for one in chain if one.missing > 0
     ]
     number, lost = sum(files for files, _ in gaps), tail.lost
     if number > lost or (since < 1 and number < lost):
@@ -137,4 +137,4 @@ def _breaks(tail: Tail, chain: Sequence[CommitMetadata], before: int) -> Iterato
 def _gone(number: int, after: str, before: str) -> str:
     if number < 0:
         return f"{before} counts {-number} files fewer than exist after {after}: the ledger was rolled back"
-    return f"{number} files that were committed between {after} and {before} are missing"
+    return f"files that were committed between {after} and {before} are missing: {number}"

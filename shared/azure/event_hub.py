@@ -67,7 +67,7 @@ class EventHub:
                     },
                 )
         except EventHubError as error:
-            raise HubError(f"{self._name}: cannot be queried: {_message(error)}") from error
+            raise HubError(f"event hub {self._name!r} cannot be queried: {_message(error)}") from error
 
     def fetch(self, partition: HubPartition, first: int, last: int, limit: int = FETCHED) -> list[Fetched]:
         """Returns the events from one sequence number to another that the hub holds, or the first of them.
@@ -134,7 +134,7 @@ class EventHub:
         client.close()  # closes what the library was opening during the first close
         if errors:
             raise HubError(
-                f"{self._name}: cannot be read in consumer group {self._consumer_group}: "
+                f"event hub {self._name!r} cannot be read in consumer group {self._consumer_group}: "
                 f"{_message(errors[0])}"
             ) from errors[0]
         return ended

@@ -9,7 +9,7 @@ from shared.audit.audit import OK, UNKNOWN, WRONG
 from shared.audit.evidence import Level
 from shared.commands import console
 from shared.commands.base import SETTINGS, command, configured, connect, moment, say_json
-from shared.commands.console import GREEN, RED, YELLOW, counted, paint, say
+from shared.commands.console import GREEN, RED, YELLOW, counted, paint, say, wrapped
 from shared.commands.documents import AuditDocument, AuditFinding, AuditPartition, Proof
 from shared.protocol.storage import LogStorage
 
@@ -77,10 +77,11 @@ def audit(storage: LogStorage, since: int, *, deep: bool, as_json: bool) -> int:
             f"{counted(counts.records, 'record')} in = {counted(counts.rows, 'row')}"
             f" + {sum(counts.rejected.values()):,} rejected + {counts.skipped:,} skipped; "
         )
-        say(
+        for line in wrapped(
             f"{one.partition}: {paint(word, shade)}: {balance if one.ledger else ''}"
             f"{counted(one.rows, 'row')} in {counted(one.files, 'file')}"
-        )
+        ):
+            say(line)
         for finding in one.findings:
             say(f"  {paint(finding.level.value, COLOURS[finding.level])}: {finding.message}")
     if report.staged:
@@ -88,6 +89,7 @@ def audit(storage: LogStorage, since: int, *, deep: bool, as_json: bool) -> int:
     if not report.partitions:
         say("No ledger: nothing was committed, or STATE_CONTAINER names another container.")
     for text in report.unread:
-        say(f"not read: {text}{'' if 'since' in text else ' (--deep reads them)'}")
+        for line in wrapped(f"not read: {text}{'' if 'since' in text else ' (--deep reads them)'}"):
+            say(line)
     say(f"audit: {paint(PROOFS[report.status], SHADES[report.status])}")
     return report.status

@@ -13,7 +13,7 @@ from shared.capture import capture as capturing
 from shared.capture.capture import Capture, Wanted
 from shared.capture.masking import Masks
 from shared.commands.base import command, moment, now, seconds
-from shared.commands.console import YELLOW, counted, paint, printable, say
+from shared.commands.console import YELLOW, counted, joined, paint, printable, say
 from shared.errors import SettingError
 from shared.settings.command_line import HubSettings
 
@@ -119,7 +119,7 @@ def _run(options: argparse.Namespace) -> int:
 def _check(config: HubSettings, options: argparse.Namespace) -> None:
     """Raises SettingError."""
     if config.without:
-        raise SettingError(f"no hub is configured: set {', '.join(config.without)} as in the function app")
+        raise SettingError(f"no hub is configured: set {joined(config.without)} as in the function app")
     if options.exporters_group:
         return
     theirs = config.EVENT_HUB_CONSUMER_GROUP.lower()

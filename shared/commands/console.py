@@ -128,6 +128,11 @@ def shortened(text: str, width: int) -> str:
     return f"{text[:begin]}…{text[len(text) - (width - 1 - begin) :]}"
 
 
+def joined(things: Sequence[str]) -> str:
+    """Lists things in a sentence: `A`, `A and B`, `A, B and C`."""
+    return " and ".join(filter(None, (", ".join(things[:-1]), things[-1])))
+
+
 def counted(number: int, thing: str) -> str:
     """Formats a number with its noun: `1 file`, `2 files`."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

@@ -29,7 +29,9 @@ def declare(commands: Any) -> None:
 
         config = settings.load_as(OperatorSettings)
         if config.without:
-            raise SettingError(f"To read the hub, set {', '.join(config.without)} as in the function app")
+            raise SettingError(
+                f"To read the hub, set {console.joined(config.without)} as in the function app"
+            )
         hub = EventHub(config.hub, config.EVENT_HUB_NAME, config.EVENT_HUB_OPERATOR_CONSUMER_GROUP)
         store = connect(config)
         return redeliver(

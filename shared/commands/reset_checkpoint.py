@@ -44,7 +44,7 @@ def declare(commands: Any) -> None:
         if store is None:
             missing.append("AzureWebJobsStorage (or AzureWebJobsStorage__blobServiceUri)")
         if store is None or missing:
-            raise SettingError(f"Set {', '.join(missing)} as in the function app")
+            raise SettingError(f"Set {console.joined(missing)} as in the function app")
         hub = EventHub(config.hub, config.EVENT_HUB_NAME, config.EVENT_HUB_OPERATOR_CONSUMER_GROUP)
         return reset(store, hub, options.partition, options.after, yes=options.yes)
 

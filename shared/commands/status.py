@@ -115,7 +115,7 @@ def look(storage: Storage, config: OperatorSettings, now: int) -> Status:
 
     if config.without:
         return without(
-            f"Lag is unknown: to query the hub, set {', '.join(config.without)} as in the function app."
+            f"Lag is unknown: to query the hub, set {console.joined(config.without)} as in the function app."
         )
     try:
         state = EventHub(config.hub, config.EVENT_HUB_NAME, group or GROUP).state()

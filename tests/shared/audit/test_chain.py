@@ -26,12 +26,14 @@ def test_a_missing_commit_is_found_with_its_neighbors(at: int) -> None:
     before = COMMITS[at - 1].name if at else "the beginning"
     after = COMMITS[at + 1].name if at < 3 else "the ledger, ordinal 4"
     assert (finding.level, finding.code) == (Level.REFUTED, "missing_files")
-    assert finding.message.startswith(f"2 files that were committed between {before} and {after} are missing")
+    assert finding.message.startswith(
+        f"files that were committed between {before} and {after} are missing: 2"
+    )
 
 
 def test_missing_files_inside_a_commit_are_counted() -> None:
     (finding,) = unbroken(TAIL, [replace(COMMITS[0], files=1), *COMMITS[1:]], None, 0)
-    assert finding.message.startswith(f"1 files of {COMMITS[0].name} are missing")
+    assert finding.message.startswith(f"{COMMITS[0].name} lacks 1 of its files")
 
 
 @pytest.mark.parametrize(("lost", "found"), [(0, 1), (1, 1), (2, 0), (3, 1)])

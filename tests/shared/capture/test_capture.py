@@ -191,7 +191,7 @@ def test_the_exporter_is_left_alone(
             capsys, "--group", "exporter", "--exporters-group", "--output", str(tmp_path / "no")
         )
         assert (status, len(output.splitlines())) == (2, 1)
-        assert "apim-logs: cannot be read in consumer group exporter" in output
+        assert "event hub 'apim-logs' cannot be read in consumer group exporter" in output
         send(broker, OURS)
         wait_for(seen, 2)
     thread.join(60)
@@ -232,7 +232,7 @@ def test_a_group_that_is_not_there_is_an_error_of_one_line(
 ) -> None:
     status, output = capture(capsys, "--group", "nobody", "--output", str(tmp_path / "out"))
     assert (status, len(output.splitlines())) == (2, 1)
-    assert output.startswith("error: apim-logs: cannot be read in consumer group nobody: ")
+    assert output.startswith("error: event hub 'apim-logs' cannot be read in consumer group nobody: ")
 
 
 def test_what_was_captured_is_written_in_the_form_of_the_fixtures(tmp_path: Path) -> None:

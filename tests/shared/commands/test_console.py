@@ -61,6 +61,11 @@ def test_a_table_has_minimum_widths_and_right_aligned_numbers(monkeypatch: pytes
     ]
 
 
+@pytest.mark.parametrize(("things", "said"), [("A", "A"), ("AB", "A and B"), ("ABC", "A, B and C")])
+def test_things_are_joined_as_in_a_sentence(things: str, said: str) -> None:
+    assert console.joined([*things]) == said
+
+
 @pytest.mark.parametrize("columns", [24, 25, 26, 27])
 def test_only_the_first_column_of_a_wide_table_shrinks(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
