@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared import __version__, digests
+from shared import __version__
 from shared.connections import finishing, observations, state_table
 from shared.connections.manifest import Manifest, Part, Totals
 from shared.connections.observations import UNKNOWN
@@ -15,10 +15,10 @@ from shared.errors import DamagedFile, PreconditionFailed
 from shared.output import layout
 from shared.output.formats import FORMATS
 from shared.policies import FinishPolicy
-from shared.protocol.ledger import PendingFile, StagedFile
+from shared.protocol.commit_files import Output, staged_files
+from shared.protocol.ledger import StagedFile
 from shared.protocol.stamp import Stamp
 from shared.protocol.storage import Storage
-from shared.tables.column import VERSION
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.timeunits import DAY, HOUR
 
@@ -156,47 +156,18 @@ class StateMerge:
         )
 
     def files(self) -> tuple[StagedFile, ...]:
-        """Yields the files of finished connections, in the folders that Revision 0 fixed."""
+        """Returns the files of finished connections, in the folders that Revision 0 fixed."""
         stamp, after = self._stamp, self._after
-        outputs = list(self._outputs())
-        common = {
+        metadata = {
             "manifest_id": after.manifest_id or stamp.commit_id,
             "ordinal": str(after.ordinal + 1),
-            "commit_id": stamp.commit_id,
-            "committed_at": str(stamp.now),
-            "commit_files": str(len(outputs)),
-            "commit_rows": str(sum(rows for _, rows, *_ in outputs)),
-            "formats": ",".join(self._policy.formats),
-            # Counts of all earlier commits, which reveal a missing one (shared/audit/chain.py).
             "files_before": str(after.written_files),
             "rows_before": str(after.written_rows),
             "chain_before": after.chain,
-            "schema_version": str(VERSION),
-            "program_version": __version__,
         }
-        return tuple(
-            StagedFile(
-                PendingFile(
-                    name=name,
-                    block_ids=(f"{stamp.commit_id}-00000",),
-                    content_type=content_type,
-                    metadata=common
-                    | {
-                        "rows": str(rows),
-                        "bytes": str(len(data)),
-                        "folder": name[: name.rindex("/") + 1],
-                        "sha256": digests.of_bytes(data),
-                        "times": times,
-                    },
-                    staged_at=stamp.now,
-                ),
-                data,
-            )
-            for name, rows, data, content_type, times in outputs
-        )
+        return staged_files(list(self._outputs()), stamp, self._policy.formats, metadata)
 
-    def _outputs(self) -> Iterator[tuple[str, int, bytes, str, str]]:
-        """Yields the name, rows, bytes, content type and times of each file."""
+    def _outputs(self) -> Iterator[Output]:
         table = pa.concat_tables([finishing.WRITTEN.empty_table(), *self.written])
         for group in layout.split(table, "folder"):
             rows = group.table.drop_columns(["folder"]).cast(CONNECTIONS.arrow)
@@ -210,4 +181,4 @@ class StateMerge:
                     + f"connections-{self._after.ordinal + 1:012d}-{self._stamp.commit_id}{part}"
                     + f".{one.extension}"
                 )
-                yield name, rows.num_rows, data, one.content_type, times
+                yield Output(name, rows.num_rows, data, one.content_type, times)

@@ -18,12 +18,12 @@ from shared.intervals import Interval, merged, spanned, within
 from shared.output import dead_letters, layout
 from shared.output.formats import FORMATS
 from shared.policies import ExportPolicy
+from shared.protocol.commit_files import Output, staged_files
 from shared.protocol.commit_plan import CommitPlan, Measures
-from shared.protocol.ledger import Counts, Ledger, PendingFile, Segment, StagedFile
+from shared.protocol.ledger import Counts, Ledger, Segment, StagedFile
 from shared.protocol.selection import Selection, Verdict, advance, select
 from shared.protocol.stamp import Stamp
 from shared.protocol.unclaimed_keys import added
-from shared.tables.column import VERSION
 from shared.tables.registry import TABLES
 
 DERIVATIONS: dict[str, Callable[[pa.Table, observations.StartTimeLookup], tuple[pa.Table, pa.Table]]] = {
@@ -216,7 +216,7 @@ def _files(
 ) -> tuple[StagedFile, ...]:
     sequences = sorted([envelope.sequence for envelope in covered])
     first, last = sequences[0], sequences[-1]
-    common = {
+    metadata = {
         "partition": str(partition),
         "incarnation": str(selection.incarnation),
         "first_sequence": str(first),
@@ -224,50 +224,27 @@ def _files(
         "sequences": spanned(sequences),
         "ledger_id": after.ledger_id,
         "ordinal": str(ordinal),
-        "commit_id": stamp.commit_id,
-        "commit_files": str(len(outputs)),
-        "commit_rows": str(sum(output.rows for output in outputs)),
         "commit_rejected": str(sum(counts.rejected.values())),
         "commit_skipped": str(counts.skipped),
-        "committed_at": str(stamp.now),
-        "formats": ",".join(policy.formats),
         "verdict": selection.verdict.name.lower(),
-        # Counts of all earlier commits, which reveal a missing one (shared/audit/chain.py).
         "files_before": str(after.counts.files),
         "rows_before": str(after.counts.rows),
         "rejected_before": str(sum(after.counts.rejected.values())),
         "skipped_before": str(after.counts.skipped),
         "envelopes_before": str(after.counts.envelopes),
         "chain_before": after.chain,
-        "schema_version": str(VERSION),
-        "program_version": __version__,
     }
-    return tuple(
-        StagedFile(
-            PendingFile(
-                name=output.folder
-                + layout.file_name(
-                    partition,
-                    selection.incarnation,
-                    first,
-                    last,
-                    stamp.commit_id,
-                    output.part,
-                    output.extension,
-                ),
-                block_ids=(f"{stamp.commit_id}-00000",),
-                content_type=output.content_type,
-                metadata=common
-                | {
-                    "rows": str(output.rows),
-                    "bytes": str(len(output.data)),
-                    "folder": output.folder,
-                    "sha256": digests.of_bytes(output.data),
-                }
-                | ({"times": output.times} if output.times else {}),
-                staged_at=stamp.now,
-            ),
-            output.data,
+
+    def name(output: _Output) -> str:
+        return output.folder + layout.file_name(
+            partition,
+            selection.incarnation,
+            first,
+            last,
+            stamp.commit_id,
+            output.part,
+            output.extension,
         )
-        for output in outputs
-    )
+
+    files = [Output(name(one), one.rows, one.data, one.content_type, one.times) for one in outputs]
+    return staged_files(files, stamp, policy.formats, metadata)

@@ -9,7 +9,7 @@ from shared.intervals import intervals, total
 
 @dataclass(frozen=True, slots=True)
 class CommitMetadata:
-    """The metadata about its commit that every file has (written by shared/export/plan.py)."""
+    """The metadata about its commit that every file has (written by shared/protocol/commit_files.py)."""
 
     partition: str
     ledger_id: str
