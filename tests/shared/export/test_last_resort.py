@@ -150,12 +150,12 @@ def test_a_run_whose_time_is_up_blames_no_message() -> None:
 
 def test_a_batch_leaves_time_for_the_message_that_breaks_it(caplog: pytest.LogCaptureFixture) -> None:
     storage = MemoryStorage(lambda: TEN)
-    limits = ChildLimits(cpu=60, wall=1.5, batch=0.5)
+    limits = ChildLimits(cpu=60, wall=6, batch=0.5)
     one = exporter(storage, limits)
     one.run_isolated(PARTITION, [envelope(0, record("a")), broken(1, breaking_planner.SLEEPS)])
     assert "individual messages: it took more than 0.5 s" in caplog.text
     (letter,) = lines(storage, "_dead_letters/")
-    assert "more than 1.5 s" in letter["rejections"][0]["message"]
+    assert "more than 6 s" in letter["rejections"][0]["message"]
     assert [row["CorrelationId"] for row in lines(storage, "json/")] == ["a"]
     # Each message may need a new child process, which takes a few seconds to start.
     deployed = ChildLimits()
