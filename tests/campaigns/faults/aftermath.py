@@ -4,8 +4,6 @@ Both change the contents of the hub, so each sends separate traffic and checks i
 """
 
 import asyncio
-import time
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,19 +11,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from azure.eventhub.amqp import AmqpAnnotatedMessage
 
-from local.emulators.functions_host.process import HostProcess
 from local.stack import HUB, OUTPUT
 from local.traffic.check import Records, check
 from local.traffic.generate import Traffic, generate
 from local.traffic.send import next_sequences, producer, send
 from local.traffic.truth import Truth
 from shared.tables.websocket_connection_logs import RECORDS
-from tests.campaigns.faults.fault_injector import FINISH
-from tests.campaigns.faults.runbook import advice, operate
+from tests.campaigns.faults.runbook import advice, operate, reached, work
 from tests.campaigns.faults.stack import FaultyStack
 
-PATIENCE = 180
-"""Seconds that the hosts may take for each part."""
 WITHOUT_COMPACTION = {"COMPACT_ENABLED": "false"}
 """Files never mix what was exported before and after."""
 CONNECTIONS = 400
@@ -58,19 +52,19 @@ def unbindable(stack: FaultyStack) -> Records:
     bad = first[BLOCKED]
     host = stack.host(settings=WITHOUT_COMPACTION)
     others = {partition: there for partition, there in expected.items() if partition != BLOCKED}
-    _work(stack, host, lambda: _reached(stack, others), "the other partitions do not go on")
+    work(stack, host, lambda: reached(stack, others), "the other partitions do not go on")
     errors = [event["error"] or "" for event in host.wait_for("invocation", 3, ok=False)]
     if not any("NotSupportedException" in error for error in errors):
         raise AftermathError(f"the event was bound: {errors}")
     if stack.committed().get(BLOCKED, 0) > bad:
         raise AftermathError("the partition went on beyond an event that cannot be bound")
-    reset, redeliver = advice(stack, host, PATIENCE)
+    reset, redeliver = advice(stack, host)
     if (reset[1].rpartition("/")[2], reset[3]) != (BLOCKED, str(bad)):
         raise AftermathError(f"event {bad} stops partition {BLOCKED}, but the alarm says: {reset}")
     host.stop()
     operate(stack, *reset)
     host = stack.host(settings=WITHOUT_COMPACTION)
-    _work(stack, host, lambda: _reached(stack, expected), "the partition does not go on")
+    work(stack, host, lambda: reached(stack, expected), "the partition does not go on")
     gaps = _gaps(stack)
     if gaps != {BLOCKED: {bad}}:
         raise AftermathError(f"there should be a gap of {bad} alone, but there are {gaps}")
@@ -104,7 +98,7 @@ def made_anew(stack: FaultyStack) -> Records:
             return await next_sequences(client)
 
     expected = asyncio.run(deliver())
-    _work(stack, host, lambda: _reached(stack, expected), "the new hub is not exported")
+    work(stack, host, lambda: reached(stack, expected), "the new hub is not exported")
     _redeliver(stack, ["redeliver"])
     host.stop()
     return _checked(stack, before, traffic.truth)
@@ -124,26 +118,6 @@ def _redeliver(stack: FaultyStack, command: list[str]) -> None:
 def _traffic(seed: int) -> Traffic:
     now = datetime.now(UTC)
     return generate(seed, CONNECTIONS, now - timedelta(hours=2), now, bad=0.02)
-
-
-def _work(stack: FaultyStack, host: HostProcess, until: Callable[[], bool], problem: str) -> None:
-    """Fire the timer until a condition holds, and once more after that."""
-    began = time.monotonic()
-    done = False
-    while not done:
-        done = until() and stack.published()
-        if time.monotonic() - began > PATIENCE:
-            raise AftermathError(f"{problem} in {PATIENCE} s: {stack.committed()}\n{host.log[-4000:]}")
-        if not host.busy(FINISH):
-            host.invoke(FINISH)
-        time.sleep(0.5)
-    while host.busy(FINISH):
-        time.sleep(0.1)
-
-
-def _reached(stack: FaultyStack, expected: Mapping[str, int]) -> bool:
-    committed = stack.committed()
-    return all(committed.get(partition) == there for partition, there in expected.items() if there)
 
 
 def _gaps(stack: FaultyStack) -> dict[str, set[int]]:

@@ -23,6 +23,7 @@ from shared.protocol.ledger import Counts
 from shared.tables.websocket_connection_logs import RECORDS
 from tests.campaigns.faults.aftermath import made_anew, unbindable
 from tests.campaigns.faults.checkpoints import forget
+from tests.campaigns.faults.erased import erased
 from tests.campaigns.faults.fault_injector import COMPACT, EVERY, FINISH, FaultInjector
 from tests.campaigns.faults.observer import Observer
 from tests.campaigns.faults.stack import FaultyStack
@@ -33,6 +34,11 @@ DAY = 24 * 3600
 """Seconds."""
 TURNS = 30
 """Compactions without a swap after all faults, at most: an hour is quiet after three."""
+AFTERMATH = {
+    "erased beside a host": erased,
+    "unbindable event": unbindable,
+    "hub re-created": made_anew,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,7 @@ class Outcome:
     broken: list[str] = field(default_factory=list)
     """Violations that readers saw during the campaign."""
     aftermath: dict[str, Records] = field(default_factory=dict)
-    """The outcome of the faults that change the hub, by name."""
+    """The outcome of an erasure and of the faults that change the hub, by name."""
 
     @property
     def exact(self) -> bool:
@@ -89,8 +95,9 @@ def campaign(
     """Injects faults until this many processes were killed and everything is sent, and checks the outcome.
 
     `rate`: envelopes a second; None: no limit. `twice`: everything is delivered again at the end.
-    `only`: the faults to inject. `aftermath`: at the end, an event arrives that no host can bind, and then
-    the hub is re-created. `observe`: readers observe all the time, which takes memory for each row.
+    `only`: the faults to inject. `aftermath`: at the end, a connection is erased beside a host, then an event
+    arrives that no host can bind, and then the hub is re-created. `observe`: readers observe all the time,
+    which takes memory for each row.
     """
     expected: dict[str, int] = {}
 
@@ -137,7 +144,7 @@ def campaign(
     found = check(one.truth, stack.table(RECORDS.name), rejected=stack.rejected(), skipped=counts.skipped)
     newest = check(one.truth, delta.snapshot(stack, RECORDS.name))
     audit = audited(stack)
-    after = {"unbindable event": unbindable(stack), "hub re-created": made_anew(stack)} if aftermath else {}
+    after = {name: run(stack) for name, run in AFTERMATH.items()} if aftermath else {}
     return Outcome(
         injector.done,
         injector.kills,

@@ -4,14 +4,22 @@ import io
 import os
 import re
 import time
+from collections.abc import Callable, Collection, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from unittest.mock import patch
 
+import orjson
+
 from local.emulators.functions_host.process import HostProcess
 from shared.__main__ import main
+from shared.audit.audit import OK, WRONG
+from shared.commands.base import now
+from shared.timeunits import SECOND
 from tests.campaigns.faults.fault_injector import FINISH
 from tests.campaigns.faults.stack import FaultyStack
 
+PATIENCE = 180
+"""Seconds that hosts may take."""
 STANDING = 6 * 60
 """Seconds after which the timer examines a partition that stands still."""
 ADVICE = re.compile(r"`(reset-checkpoint \S+ --after \d+ --yes)`, start it, and run `(redeliver)`")
@@ -21,20 +29,53 @@ class RunbookError(RuntimeError):
     """A command failed, or an alarm did not come; the message says what was printed."""
 
 
-def operate(stack: FaultyStack, *arguments: str) -> str:
-    """Runs a command of the program, and returns what it prints. Raises RunbookError unless it succeeds."""
-    printed = io.StringIO()
-    with patch.dict(os.environ, stack.settings), redirect_stdout(printed), redirect_stderr(printed):
+def operate(stack: FaultyStack, *arguments: str, good: Collection[int] = (OK,)) -> str:
+    """Runs a command of the program, and returns its output.
+
+    Raises RunbookError if its exit status is not a good one.
+    """
+    printed, errors = io.StringIO(), io.StringIO()
+    with patch.dict(os.environ, stack.settings), redirect_stdout(printed), redirect_stderr(errors):
         status = main(arguments)
-    if status:
-        raise RunbookError(f"{' '.join(arguments)}: exit status {status}: {printed.getvalue()}")
+    if status not in good:
+        output = f"{printed.getvalue()}{errors.getvalue()}"
+        raise RunbookError(f"{' '.join(arguments)}: exit status {status}: {output}")
     return printed.getvalue()
 
 
-def advice(stack: FaultyStack, host: HostProcess, patience: float) -> list[list[str]]:
+def erase(stack: FaultyStack, *selection: str) -> list[str]:
+    """Erases the selected rows, by the clock of the hosts; returns what is left."""
+    arguments = ("erase", *selection, "--yes", "--json")
+    with patch("shared.commands.erase.now", lambda: now() + stack.ahead * SECOND):
+        problems: list[str] = orjson.loads(operate(stack, *arguments, good=(OK, WRONG)))["problems"]
+    return problems
+
+
+def work(stack: FaultyStack, host: HostProcess, until: Callable[[], bool], problem: str) -> None:
+    """Fires the timer until something holds and all files are visible, and once more."""
+    began = time.monotonic()
+    done = False
+    while not done:
+        done = until() and stack.published()
+        if time.monotonic() - began > PATIENCE:
+            raise RunbookError(f"{problem} in {PATIENCE} s: {stack.committed()}\n{host.log[-4000:]}")
+        if not host.busy(FINISH):
+            host.invoke(FINISH)
+        time.sleep(0.5)
+    while host.busy(FINISH):
+        time.sleep(0.1)
+
+
+def reached(stack: FaultyStack, expected: Mapping[str, int]) -> bool:
+    """Whether these partitions are committed up to these sequence numbers."""
+    committed = stack.committed()
+    return all(committed.get(partition) == there for partition, there in expected.items() if there)
+
+
+def advice(stack: FaultyStack, host: HostProcess) -> list[list[str]]:
     """Returns the commands that the alarm about a partition that stands still tells an operator to run."""
     stack.later(STANDING)
-    until = time.monotonic() + patience
+    until = time.monotonic() + PATIENCE
     while not (found := ADVICE.search(host.log)):
         if time.monotonic() > until:
             raise RunbookError(f"no alarm names an event that stops a partition:\n{host.log[-4000:]}")

@@ -64,6 +64,11 @@ class FaultyStack(Stack):
     def _clock(self) -> Path:
         return self.folder / "ahead"
 
+    @property
+    def ahead(self) -> int:
+        """By how many seconds the clocks of all hosts are ahead."""
+        return self._ahead
+
     def later(self, seconds: int) -> None:
         """Moves the clocks of all hosts forward."""
         self._ahead += seconds
