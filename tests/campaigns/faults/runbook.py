@@ -74,12 +74,12 @@ def reached(stack: FaultyStack, expected: Mapping[str, int]) -> bool:
 
 def advice(stack: FaultyStack, host: HostProcess) -> list[list[str]]:
     """Returns the commands that the alarm about a partition that stands still tells an operator to run."""
-    stack.later(STANDING)
     until = time.monotonic() + PATIENCE
     while not (found := ADVICE.search(host.log)):
         if time.monotonic() > until:
             raise RunbookError(f"no alarm names an event that stops a partition:\n{host.log[-4000:]}")
         if not host.busy(FINISH):
+            stack.later(STANDING)  # again, because a run may write the ledger, which then looks alive
             host.invoke(FINISH)
         time.sleep(0.5)
     return [command.split() for command in found.groups()]
