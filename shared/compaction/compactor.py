@@ -128,6 +128,8 @@ class Compactor:
                 try:
                     state, etag = self._swap(state, etag, folder, group, summary)
                 except DamagedFile as error:
+                    # Another instance may be swapping them: one of these files then has the rows of others.
+                    self._check_unchanged(etag)
                     summary.alarm(f"{folder}: is not compacted: {error}")
                     break
             if summary.left and not self._tables.versions:
@@ -137,6 +139,11 @@ class Compactor:
     def _load(self) -> tuple[CompactionState, str | None]:
         blob = self._storage.read(swaps.NAME)
         return (CompactionState.parse(blob.data), blob.etag) if blob else (CompactionState(), None)
+
+    def _check_unchanged(self, etag: str | None) -> None:
+        """Raises PreconditionFailed if another instance has written the state since it had this ETag."""
+        if self._load()[1] != etag:
+            raise PreconditionFailed(f"{swaps.NAME}: another instance was faster")
 
     def _ripe(self) -> Iterator[tuple[str, list[BlobInfo]]]:
         """Yields folders of past, quiet hours with their files. Delta logs follow each listing."""
@@ -211,15 +218,8 @@ class Compactor:
         shown = perf_counter()
         state, etag = self._commit(state, etag, group, output, summary)
         done = perf_counter()
-        swapped = Swapped(
-            table.name,
-            len(group),
-            sum(file.size for file in group),
-            size,
-            int(output.metadata["rows"]),
-            done - began,
-            done - shown,
-        )
+        before, rows = sum(file.size for file in group), int(output.metadata["rows"])
+        swapped = Swapped(table.name, len(group), before, size, rows, done - began, done - shown)
         swapped.report()
         summary.swaps.append(swapped)
         return state, etag
@@ -286,9 +286,7 @@ class Compactor:
         name = swap.output.name
         (outcome,) = self._storage.publish([swap.output])
         if outcome is Publication.BLOCKS_GONE and not self._storage.exists(name):
-            current = self._storage.read(swaps.NAME)
-            if (current.etag if current else None) != etag:
-                raise PreconditionFailed(f"{swaps.NAME}: another instance was faster")
+            self._check_unchanged(etag)
             self._tables.log_given_up(swap, state)
             summary.alarm(f"{name}: neither visible nor staged: its blocks expired, or it was deleted")
         elif not self._tables.log_swap(swap, state, etag):

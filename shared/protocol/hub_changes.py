@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from shared.input.envelope import Envelope
 from shared.intervals import Interval, common, difference
-from shared.protocol.incarnation import CommittedRun, Incarnation
+from shared.protocol.incarnation import TOLERANCE, CommittedRun, Incarnation
 from shared.protocol.ledger import Ledger
 
 
@@ -31,35 +32,56 @@ def with_hub_created(ledger: Ledger, created: int) -> Ledger:
         return ledger.with_incarnation(now.model_copy(update={"began": created, "created": created}))
     if not new:
         return ledger.with_new_incarnation(created, created)
-    return _split(ledger, created, old, new, runs)
+    return _split(ledger, Incarnation(began=created, created=created), old, new, runs)
+
+
+def with_hub_evident(ledger: Ledger, envelope: Envelope) -> Ledger:
+    """Begins an incarnation, because the envelope has a committed sequence number but a later time.
+
+    Events of the new hub may have been committed before this one, because the ledger lacked their numbers.
+    They have lower numbers and later times than the older hub's event with this number.
+    """
+    now = ledger.incarnation
+    same = [run for run in now.recent if run.first <= envelope.sequence <= run.last]
+    runs = [
+        run
+        for run in now.recent
+        if same and run.last < same[0].first and run.earliest > same[0].latest + TOLERANCE
+    ]
+    committed = difference([(0, (now.next or 0) - 1)], now.gaps)
+    new = common(committed, [(run.first, run.last) for run in runs])
+    if not new:
+        return ledger.with_new_incarnation(envelope.enqueued)
+    began = min(run.earliest for run in runs)
+    return _split(ledger, Incarnation(began=began), difference(committed, new), new, runs)
 
 
 def _split(
     ledger: Ledger,
-    created: int,
+    begun: Incarnation,
     old: tuple[Interval, ...],
     new: tuple[Interval, ...],
     runs: Sequence[CommittedRun],
 ) -> Ledger:
-    """Moves the sequence numbers `new` of the current incarnation to a new incarnation."""
+    """Moves the sequence numbers `new`, which were committed in `runs`, to the new incarnation `begun`."""
     now = ledger.incarnation
     before = now.model_copy(
         update={
             "next": old[-1][1] + 1 if old else None,
             "gaps": difference([(0, old[-1][1])], old) if old else (),
-            "newest": max([runs[0].before, *(run.latest for run in now.recent if run.earliest < created)]),
+            "newest": max([runs[0].before, *(run.latest for run in now.recent if run not in runs)]),
             "recent": (),
         }
     )
-    after = Incarnation(
-        number=now.number + 1,
-        began=created,
-        created=created,
-        next=new[-1][1] + 1,
-        newest=now.newest,
-        gaps=difference([(0, new[-1][1])], new),
-        recent=tuple(runs),
-        earlier=new,
+    after = begun.model_copy(
+        update={
+            "number": now.number + 1,
+            "next": new[-1][1] + 1,
+            "newest": now.newest,
+            "gaps": difference([(0, new[-1][1])], new),
+            "recent": tuple(runs),
+            "earlier": new,
+        }
     )
     return ledger.followed_by(before, after).model_copy(
         update={"lost": tuple(part for one in ledger.lost for part in one.split(now.number, new))}

@@ -6,6 +6,7 @@ from enum import Enum, auto
 
 from shared.input.envelope import Envelope
 from shared.intervals import within, without
+from shared.protocol.hub_changes import with_hub_evident
 from shared.protocol.incarnation import NEVER, TOLERANCE, Incarnation, Progress
 from shared.protocol.ledger import Ledger, Lost
 
@@ -59,7 +60,7 @@ def select(ledger: Ledger, envelopes: Iterable[Envelope]) -> Selection | None:
         if verdict is Verdict.DUPLICATE:
             continue
         if verdict is Verdict.RECREATED and kind is None:
-            base = at = at.with_new_incarnation(envelope.enqueued)
+            base = at = with_hub_evident(at, envelope)
             verdict = Verdict.NEW
         incarnation = at.older[older(at, envelope)] if verdict is Verdict.STALE else at.incarnation
         # If this commit is lost again, all its sequence numbers are: so they must lack the same folders.

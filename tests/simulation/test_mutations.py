@@ -125,6 +125,12 @@ def pauses_are_not_remembered(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Incarnation, "take", forgetful)
 
 
+def what_an_exporter_committed_too_early_stays_with_the_older_hub(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        selection, "with_hub_evident", lambda ledger, one: ledger.with_new_incarnation(one.enqueued)
+    )
+
+
 def numbers_that_were_committed_too_early_are_not_moved(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Ledger, "numbered", lambda _self, number, sequences: {number: tuple(sequences)})
 
@@ -225,6 +231,7 @@ MUTATIONS: list[tuple[Patch, Options]] = [
     (only_times_tell_a_hub_made_anew, Options(recreate=True, kept=True)),
     (pauses_are_not_remembered, Options(recreate=True, kept=True)),
     (numbers_that_were_committed_too_early_are_not_moved, Options(recreate=True, kept=True)),
+    (what_an_exporter_committed_too_early_stays_with_the_older_hub, Options(recreate=True, kept=True)),
     (checkpoints_of_an_older_hub_are_kept, Options(recreate=True, kept=True)),
     (what_the_host_has_passed_is_not_noted, Options(kept=True, checkpoint_leak=True, faults=250)),
     (no_ledger_begins_with_a_gap, Options(recreate=True, kept=True, checkpoint_leak=True, faults=250)),
@@ -244,6 +251,7 @@ FIRST: dict[Patch, int] = {
     an_older_hubs_envelopes_are_taken_for_new_ones: 175,
     what_the_host_has_passed_is_not_noted: 39,
     no_ledger_begins_with_a_gap: 172,
+    what_an_exporter_committed_too_early_stays_with_the_older_hub: 1239,
     files_that_are_being_published_are_taken_for_gone: 336,
 }
 """The first seeds to try if only high seeds break a law."""

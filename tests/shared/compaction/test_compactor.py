@@ -38,7 +38,7 @@ from shared.export.exporter import Exporter
 from shared.policies import CompactionPolicy, Compression, Connection, ExportPolicy, FinishPolicy
 from shared.protocol.ledger import Ledger, PendingFile, StagedFile
 from shared.protocol.storage import Blob, BlobInfo, LogStorage, Publication
-from shared.timeunits import SECOND
+from shared.timeunits import HOUR, SECOND
 from tests import audits, memory
 from tests.audits import codes
 from tests.memory import WEEK, CountingStorage, MemoryStorage
@@ -444,6 +444,31 @@ def test_a_swap_that_was_left_is_explained_and_finished(filled: Exported, at: st
     assert codes(report, Level.UNCLEAR) == (set() if at == "publish" else {"compaction"})
     summary = compact(filled, replace(COMPACTING, enabled=False))
     assert (summary.finished, summary.alarms) == (1, [])
+    assert rows(filled, RECORDS) == before
+    assert audited(filled).status == 0
+
+
+class Outrun(Compactor):
+    """Another instance begins a swap as soon as this one has read the state."""
+
+    outrun = False
+
+    def _load(self) -> tuple[CompactionState, str | None]:
+        found = super()._load()
+        if not self.outrun:
+            self.outrun = True
+            other = Stopping(self._storage, COMPACTING, lambda: LATER, new_id)
+            other.at = "delete"
+            with pytest.raises(KeyboardInterrupt):
+                other.run(600)
+        return found
+
+
+def test_a_swap_of_another_instance_is_not_taken_for_damage(filled: Exported) -> None:
+    before = rows(filled, RECORDS)
+    # So late that the new file can be compacted as well.
+    summary = Outrun(filled.storage, COMPACTING, lambda: LATER + 10 * HOUR, new_id).run(600)
+    assert summary.alarms == []
     assert rows(filled, RECORDS) == before
     assert audited(filled).status == 0
 

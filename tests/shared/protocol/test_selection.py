@@ -54,6 +54,17 @@ def test_before_any_hub_was_re_created_nothing_is_stale() -> None:
     assert verdict_on(rewound, envelope(3, 1)) is Verdict.NEW
 
 
+def test_what_was_committed_before_the_evidence_of_a_newer_hub_is_not_exported_again() -> None:
+    # An owner of the deleted hub commits its events 6 and 7 after the first event of the new hub.
+    mixed = ledger(envelope(0, 1000), envelope(6, 20), envelope(7, 20), envelope(2, 1000))
+    chosen = select(mixed, [envelope(6, 1003), envelope(0, 1000), envelope(2, 1000), envelope(1, 1000)])
+    assert chosen is not None
+    assert [one.sequence for one in chosen.envelopes] == [6, 1]
+    (past,), now = chosen.ledger.past, chosen.ledger.incarnation
+    assert (past.next, past.gaps) == (8, ((0, 5),))
+    assert (now.number, now.earlier, now.gaps) == (1, ((0, 0), (2, 2)), ((1, 1),))
+
+
 def test_events_between_two_known_hubs_are_quarantined_not_duplicates() -> None:
     twice = ledger(envelope(0, 10), envelope(1, 50)).with_new_incarnation(1000 * SECOND)
     assert verdict_on(twice, envelope(1, 50)) is Verdict.DUPLICATE
