@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
 from shared import __version__
 
@@ -48,9 +49,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _run(options)
 
 
+class Parser(argparse.ArgumentParser):
+    """Reports a wrong argument in one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exits with status 2."""
+        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
 def parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
     """Builds the argument parser for these commands."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog=_program(),
         allow_abbrev=False,
         description="Inspects and repairs an exporter of API Management WebSocket connection logs.",

@@ -185,8 +185,7 @@ def test_a_fault_of_the_user_is_an_error_of_one_line(command: str, fault: Fault,
     status, output, error = run(command, *given, **fault.settings)
     assert (status, output) == (2, "")
     *_, last = error.splitlines()
-    # argparse prints the usage first.
-    assert error.startswith("usage: ") or re.sub("waiting for .*\n", "", error).count("\n") == 1
+    assert re.sub("waiting for .*\n", "", error).count("\n") == 1
     assert re.match(r"(python -m shared( [a-z-]+)?: )?error: ", last)
     assert re.search(fault.says, last), last
     assert "Traceback" not in error
