@@ -96,9 +96,10 @@ def cost(load: Workload, prices: dict[str, Price], *, as_json: bool) -> int:
         return OK
     width = max(len(line.name) for line in lines)
     for line in lines:
-        say(f"{line.name:{width}}  {line.amount:>16,.1f}  {line.price.label:>20}  {line.cost:>10,.2f}")
-    say(f"{'total, USD a month':{width}}  {'':16}  {'':20}  {total:>10,.2f}")
-    say("Azure's built-in destinations for the same records, without durations and exactly-once delivery:")
+        say(f"{line.name:{width}} {line.amount:>13,.1f} {line.price.label:>19} {line.cost:>8,.2f}")
+    say(f"{'total, USD a month':{width}} {'':13} {'':19} {total:>8,.2f}")
+    say("Azure's built-in destinations for the same records, which have no durations and")
+    say("do not deliver exactly once:")
     for name, amount in others.items():
         say(f"  {name}: {amount:,.2f}")
     return OK

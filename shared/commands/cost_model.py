@@ -45,9 +45,9 @@ DERIVED = {
 }
 """Meaning and formula of each symbol. A formula may use the symbols before it."""
 LINES = {
-    "export of the logs by API Management, GB": ("R * 30.4 * b / 1e9", "log export"),
+    "export by API Management, GB": ("R * 30.4 * b / 1e9", "log export"),
     "throughput units": ("730 * U", "throughput unit"),
-    "ingress: an event counts once for each 64 KB": ("E", "ingress"),
+    "ingress, an event for each 64 KB": ("E", "ingress"),
     "execution, GB-seconds, at most": ("((N + 43800) * t + C) * M", "execution"),
     "executions": ("N + 43800 + 4380", "executions"),
     "writes and lists, at most": (

@@ -5,6 +5,7 @@ from dataclasses import asdict
 import orjson
 import pytest
 
+from shared.__main__ import main
 from shared.commands import cost_model
 from shared.commands.cost_model import DERIVED, LINES, OTHERS, Price, Workload
 
@@ -62,3 +63,8 @@ def test_other_destinations_are_the_sum_of_their_items() -> None:
     for name, cost in cost_model.others(Workload(), PRICES).items():
         amounts = [cost_model.evaluate(formula, values) for formula in OTHERS[name].values()]
         assert cost == pytest.approx(sum(amounts) / 5, abs=0.05)
+
+
+def test_the_output_of_the_command_fits_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost"]) == 0
+    assert max(len(line) for line in capsys.readouterr().out.splitlines()) <= 80
