@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready node_modules/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs format clean faults fuzz load lock mutants picture proof schemas snapshots
+.PHONY: help demo test check bench docs format clean faults fuzz load lock mutants picture proof schedules schemas snapshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,11 +46,14 @@ format: $(READY) ## format the code and apply ruff's fixes
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
+schedules: $(READY) ## run all schedules of the simulations, of which `test` runs a sample
+	PROOF=1 $(BIN)/pytest -q -n 2 --dist worksteal tests/simulation
+
 # Everything that takes too long for `test`: all schedules and seeds of the simulations, a week of alerts, the campaigns.
 SPARK := $(if $(shell command -v java),.venv-spark/ready)
 proof: $(READY) .venv-duckdb/ready $(SPARK) ## run everything that takes too long for `test`: all schedules and campaigns (SHORT=1: a shorter `faults`)
-	PROOF=1 $(BIN)/pytest -q -n 2 --dist worksteal tests/simulation tests/shared/audit tests/shared/delta tests/infra/test_alerts.py \
-		tests/campaigns/fuzz
+	$(MAKE) schedules
+	PROOF=1 $(BIN)/pytest -q -n 2 --dist worksteal tests/shared/audit tests/shared/delta tests/infra/test_alerts.py tests/campaigns/fuzz
 	$(if $(SPARK),$(BIN)/pytest -q -n 0 tests/shared/tables tests/e2e/test_parquet_readers.py -k spark)
 	$(MAKE) faults $(if $(SHORT),,LONG=1)
 	$(MAKE) fuzz

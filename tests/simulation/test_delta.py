@@ -169,8 +169,8 @@ def all_folders_are_never_compared(patch: pytest.MonkeyPatch) -> None:
 def checkpoints_forget_which_files_are_kept(patch: pytest.MonkeyPatch) -> None:
     swapped = reconciliation.swapped
 
-    def forgetful(*arguments: Any, kept: bool) -> list[Add | Remove]:
-        found = swapped(*arguments, kept=kept)
+    def forgetful(*arguments: Any, **options: Any) -> list[Add | Remove]:
+        found = swapped(*arguments, **options)
         return [
             replace(one, tombstone=replace(one.tombstone, kept=False)) if isinstance(one, Remove) else one
             for one in found
