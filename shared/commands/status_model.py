@@ -9,6 +9,7 @@ from shared.commands.console import counted
 from shared.connections.manifest import EventNameCounts, Manifest
 from shared.connections.services import ServiceActivity
 from shared.input.envelope import is_of_hub
+from shared.intervals import total
 from shared.lag import Lag
 from shared.matching.sample import Sample
 from shared.protocol.ledger import Ledger
@@ -49,7 +50,7 @@ class Standing:
         """Sequence numbers that never arrived; 0 for a replay."""
         if self.ledger is None or self.replay:
             return 0
-        return sum(last - first + 1 for first, last in self.ledger.incarnation.gaps)
+        return total(self.ledger.incarnation.gaps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class Erasure:
         now: Callable[[], int],
         new_id: Callable[[], str],
     ) -> None:
-        """Takes its clock (µs since 1970 UTC) and its random ids (32 hexadecimal digits) from outside."""
+        """`now` returns µs since 1970 UTC; `new_id` returns a random id of 32 hexadecimal digits."""
         self._eraser = Eraser(storage, policy, selection, now, new_id)
         self._states = (storage, NestedStorage(storage))
         self._selection = selection

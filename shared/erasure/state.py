@@ -73,7 +73,7 @@ def _ledgers(storage: Storage) -> Iterator[tuple[str, Ledger, str]]:
 def erase(storage: Storage, selection: Selection, stamp: Callable[[], Stamp]) -> int:
     """Erases rows of the state table, and observations that no timer will merge; returns their number.
 
-    Raises PreconditionFailed if the timer wins.
+    Raises PreconditionFailed if the timer changes the state table during every attempt.
     """
     orphans = dict(_orphans(storage, selection))
     storage.delete([*orphans])
@@ -105,8 +105,8 @@ def _erase_rows(storage: Storage, selection: Selection, stamp: Callable[[], Stam
 def _orphans(storage: Storage, selection: Selection) -> Iterator[tuple[str, int]]:
     """Yields matching segments of exporters that lost the race to create a partition's ledger.
 
-    Nobody else deletes them, because they look like those of a ledger that is lost and may be restored. So
-    only partitions count whose ledger is the one that the timer merges.
+    The timer keeps them, because they could belong to a lost ledger that may be restored. Therefore, this
+    considers only partitions whose ledger the timer merges.
     """
     before = _manifest(storage)
     current = {

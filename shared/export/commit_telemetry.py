@@ -9,6 +9,7 @@ import orjson
 
 from shared import metrics
 from shared.input.envelope import HubPartition, Reason
+from shared.intervals import total
 from shared.protocol.commit_plan import CommitPlan
 from shared.timeunits import SECOND
 
@@ -37,7 +38,7 @@ def committed(partition: HubPartition, commit: CommitPlan, steps: Steps, now: in
     at = {"partition": str(partition)}
     counts, measures = commit.counts, commit.measures
     rejected = sum(counts.rejected.values())
-    gaps = sum(last - first + 1 for first, last in commit.ledger.incarnation.gaps)
+    gaps = total(commit.ledger.incarnation.gaps)
     bytes_out = sum(len(file.data) for file in commit.files)
     metrics.COMMITS.record(1, at)
     metrics.ENVELOPES.record(counts.envelopes, at)

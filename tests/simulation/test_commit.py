@@ -33,7 +33,7 @@ SCENARIOS = {
     "everything, hub re-created": Options(faults=250, skew=8, recreate=True, remove=True, commit_bytes=600),
 }
 SCHEDULES, AT_ONCE = effort(14, 1000), effort(14, 25)
-"""Of each scenario; so many are a test, so that several processes share them evenly."""
+"""Schedules of each scenario, and of each test. Small tests spread evenly over processes."""
 
 
 @pytest.mark.parametrize("first", range(0, SCHEDULES, AT_ONCE))

@@ -54,7 +54,7 @@ def test_before_any_hub_was_re_created_nothing_is_stale() -> None:
     assert verdict_on(rewound, envelope(3, 1)) is Verdict.NEW
 
 
-def test_what_was_committed_of_a_newer_hub_is_no_gap_of_it() -> None:
+def test_events_committed_before_a_newer_hub_is_evident_are_duplicates() -> None:
     # An owner of the deleted hub commits its events 6 and 7 after the first event of the new hub.
     mixed = ledger(envelope(0, 1000), envelope(6, 20), envelope(7, 20), envelope(2, 1000))
     chosen = select(mixed, [envelope(6, 1003), envelope(0, 1000), envelope(2, 1000), envelope(1, 1000)])
