@@ -91,7 +91,7 @@ def export_logs(events: List[func.EventHubEvent], context: func.Context) -> None
 
 @app.timer_trigger(arg_name="timer", schedule="0 * * * * *")
 def finish_connections(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the worker passes it by name
-    """Writes finished connections, and publishes files that exporters left; continues in the next minute."""
+    """Writes finished connections, and publishes files that exporters left; the next run continues."""
     with invocation("finish_connections"), deadline.within(FINISH_SECONDS):
         ownership.check("finish_connections")
         finisher.run(FINISH_BUDGET)

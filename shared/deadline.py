@@ -38,7 +38,7 @@ def check(what: str) -> None:
 def hold(lock: threading.Lock, what: str) -> Iterator[None]:
     """Holds a lock during the with block. Raises DeadlineExceeded if it is not free in the time left."""
     if not lock.acquire(timeout=max(0.0, min(left(), threading.TIMEOUT_MAX))):
-        raise DeadlineExceeded(f"{what}: not free in the time of this run")
+        raise DeadlineExceeded(f"{what} was not free within the time of this run")
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ type Interval = tuple[int, int]
 
 
 def runs(numbers: Iterable[int]) -> Iterator[Interval]:
-    """Yields the intervals that ascending numbers from 0 on form."""
+    """Yields the intervals that ascending numbers form; the numbers are at least 0."""
     first, last = 0, -2
     for number in numbers:
         if number != last + 1:

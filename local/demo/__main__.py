@@ -10,7 +10,7 @@ from local.emulators.child import Interrupted, interruptible  # noqa: E402
 
 
 def main() -> int:
-    """Run the demo until it ends or a signal arrives; returns the exit status."""
+    """Runs the demo until it ends or a signal arrives; returns the exit status."""
     try:
         with interruptible():
             # Imports take seconds, and Ctrl+C must work during them as well.

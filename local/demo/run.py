@@ -36,7 +36,7 @@ PARTITIONS = 4
 
 
 def run() -> int:
-    """Run the demo and print the result in its last line; returns the exit status."""
+    """Runs the demo and prints the result in its last line; returns the exit status."""
     options = arguments()
     console = Console()
     # The name is known before the folder exists, so that any interruption removes it.
@@ -77,7 +77,7 @@ def arguments() -> argparse.Namespace:
 
 
 def demonstrate(stack: Stack, console: Console, options: argparse.Namespace) -> int:
-    """Send traffic, export it, and compare the output with the ground truth."""
+    """Sends traffic, exports it, and compares the output with the ground truth."""
     now = datetime.now(UTC)
     traffic = generate(
         options.seed,
@@ -180,7 +180,7 @@ def sent(stack: Stack, traffic: Traffic, bars: Progress) -> dict[str, int]:
 
 
 def stay(stack: Stack, console: Console) -> None:
-    """Keep the emulators running until Ctrl+C, with a copy of the output."""
+    """Keeps the emulators running until Ctrl+C, with a copy of the output."""
     shutil.rmtree(show.COPY, ignore_errors=True)
     stack.download(stack.files(""), show.COPY)
     try:

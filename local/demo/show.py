@@ -78,7 +78,7 @@ def cell(column: str, value: object) -> str:
 
 
 def output(console: Console, files: Iterable[str], records: pa.Table, connections: pa.Table) -> None:
-    """Print everything, in the width of the terminal."""
+    """Prints everything, in the width of the terminal."""
     console.print(tree(files))
     console.print(rows(records, fitting(COLUMNS, console.width), "A few records"))
     # Otherwise, connections without a known end would be the longest.
@@ -88,7 +88,7 @@ def output(console: Console, files: Iterable[str], records: pa.Table, connection
 
 
 def fitting(columns: Sequence[str], width: int) -> list[str]:
-    """Return as many of the first columns as fit."""
+    """Returns as many of the first columns as fit."""
     chosen: list[str] = []
     used = 1
     for name in columns:
@@ -100,7 +100,7 @@ def fitting(columns: Sequence[str], width: int) -> list[str]:
 
 
 def lead_on(console: Console, stack: Stack, *, kept: bool) -> None:
-    """Print the next steps with the command line, Storage Explorer and other tools."""
+    """Prints the next steps with the command line, Storage Explorer and other tools."""
     if not kept:
         console.print("To explore it with your own tools, keep it running: make demo KEEP=1", highlight=False)
         return

@@ -52,7 +52,7 @@ def start(
     stdin: int = subprocess.DEVNULL,
     stderr: int | IO[bytes] = subprocess.STDOUT,
 ) -> Child:
-    """Start a child whose standard output is a pipe.
+    """Starts a child whose standard output is a pipe.
 
     It gets its own session, so that Ctrl+C in the terminal reaches only its parent, which then ends it.
     """
@@ -71,7 +71,7 @@ def start(
 
 
 def end(process: Child, number: signal.Signals, patience: float = PATIENCE) -> int:
-    """Send a signal to a child and wait for its end; kill it if it does not end. Returns its exit status."""
+    """Sends a signal to a child and waits for its end; kills it if it does not end. Returns its exit status."""
     process.send_signal(number)
     try:
         status = process.wait(patience)
@@ -83,7 +83,7 @@ def end(process: Child, number: signal.Signals, patience: float = PATIENCE) -> i
 
 
 def ended(process: Child) -> None:
-    """Close the pipes of a child that has ended."""
+    """Closes the pipes of a child that has ended."""
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
             pipe.close()
@@ -128,7 +128,7 @@ class ChildProcess:
 
 
 def end_all() -> None:
-    """Kill every child that still runs."""
+    """Kills every child that still runs."""
     # Their pipes stay open: another thread may be reading.
     for process in _running:
         process.kill()
@@ -138,7 +138,7 @@ def end_all() -> None:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise `Interrupted` in the with block at the first SIGINT or SIGTERM; at its end, no child is left.
+    """Raises `Interrupted` in the with block at the first SIGINT or SIGTERM; at its end, no child is left.
 
     Later signals are ignored, so that children can exit gracefully. Use it only in the main thread.
     """

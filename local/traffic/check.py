@@ -102,7 +102,7 @@ def check(
     rejected: Mapping[str, int] | int | None = None,
     skipped: int | None = None,
 ) -> Records:
-    """Compare exported rows with the truth.
+    """Compares exported rows with the truth.
 
     Args:
         truth: what was sent; its `first_sequences` give the first sequence numbers.
@@ -169,7 +169,7 @@ def _codes(names: pa.ChunkedArray, known: Mapping[str, int]) -> Ints:
 
 
 def _keys(partition: Ints, sequence: Ints, index: Ints) -> Ints:
-    """Return one number for each position in a hub; `NOWHERE` for positions that no traffic has."""
+    """Returns one number for each position in a hub; `NOWHERE` for positions that no traffic has."""
     possible = (partition >= 0) & (sequence >= 0) & (index >= 0)
     possible &= (sequence < 1 << SEQUENCE_BITS) & (index < 1 << INDEX_BITS)
     keys = (partition << SEQUENCE_BITS | sequence) << INDEX_BITS | index
@@ -199,7 +199,7 @@ def _examples(what: str, table: pa.Table, chosen: Flags) -> list[str]:
 
 
 def check_durations(truth: Truth, connections: Rows) -> Connections:
-    """Compare the newest revisions of connections, with the columns of `CONNECTIONS`, with the truth."""
+    """Compares the newest revisions of connections, with the columns of `CONNECTIONS`, with the truth."""
     table = _table(connections, CONNECTIONS)
     for name in ("StartTime", "EndTime"):
         table = table.set_column(table.column_names.index(name), name, table[name].cast(pa.int64()))
@@ -254,7 +254,7 @@ def _facts(truth: Truth) -> Iterator[tuple[Key, int, int, int]]:
 
 
 def _together(rows: Iterable[Revision]) -> list[int]:
-    """Return start, end and count of all rows of a connection; empty if one of them lacks a value."""
+    """Returns start, end and count of all rows of a connection; empty if one of them lacks a value."""
     starts, ends, events = zip(*(row[1:] for row in rows), strict=True)
     if None in (*starts, *ends, *events):
         return []

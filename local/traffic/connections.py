@@ -59,7 +59,7 @@ class Events:
 
 
 def spread(rng: np.random.Generator, count: int, shares: Mapping[str, float]) -> Ints:
-    """Return `count` shuffled indexes of `shares`: at least one for each above 0, the rest for the first."""
+    """Returns `count` shuffled indexes of `shares`: at least one for each above 0, the rest for the first."""
     codes = np.zeros(count, np.int64)
     places = rng.permutation(count)
     used = 0
@@ -71,7 +71,7 @@ def spread(rng: np.random.Generator, count: int, shares: Mapping[str, float]) ->
 
 
 def make(rng: np.random.Generator, count: int, start: int, end: int) -> Events:
-    """Generate the events of `count` connections between `start` and `end`, ordered by connection."""
+    """Generates the events of `count` connections between `start` and `end`, ordered by connection."""
     raw = rng.bytes(16 * count).hex()
     each = (raw[at : at + 32] for at in range(0, 32 * count, 32))
     ids = [f"{one[:8]}-{one[8:12]}-{one[12:16]}-{one[16:20]}-{one[20:]}" for one in each]

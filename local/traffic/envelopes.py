@@ -39,7 +39,7 @@ class Elements(NamedTuple):
     """The index in `Mix.forms`, `Mix.foreign` or `records.BAD`, depending on the outcome."""
 
     def take(self, places: Ints) -> "Elements":
-        """Return the elements at these indexes."""
+        """Returns the elements at these indexes."""
         return Elements(*(column[places] for column in self))
 
 

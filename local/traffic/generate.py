@@ -45,7 +45,7 @@ def generate(
     mix: Mix | None = None,
     exported: Collection[str] = (records.CATEGORY,),
 ) -> Traffic:
-    """Generate traffic of `count` connections between `start` and `end`; equal arguments give equal traffic.
+    """Generates traffic of `count` connections between `start` and `end`; equal arguments give equal traffic.
 
     Args:
         seed: the seed of all random choices.
@@ -95,7 +95,7 @@ def generate(
 def _elements(
     rng: np.random.Generator, events: Events, mix: Mix, bad: float, foreign: float
 ) -> tuple[Elements, Ints, int]:
-    """Return the elements in order, the sizes of their envelopes, and how many at the end are foreign."""
+    """Returns the elements in order, the sizes of their envelopes, and how many at the end are foreign."""
     total = len(events.time)
     damaged = max(int(bad * total), len(records.BAD)) if bad else 0
     mixed, apart = int(foreign * total / 2), int(foreign * total) - int(foreign * total / 2)
@@ -115,7 +115,7 @@ def _elements(
 
 
 def _delivered(rng: np.random.Generator, events: Events, elements: Elements) -> Elements:
-    """Sort elements by arrival. Delivery usually takes 3 to 10 minutes, rarely up to 90."""
+    """Sorts elements by arrival. Delivery usually takes 3 to 10 minutes, rarely up to 90."""
     number = len(elements.event)
     late = rng.random(number) < LATE
     delay = rng.uniform(180, 600, number) + late * np.minimum(rng.exponential(1800, number), 4800)
@@ -124,7 +124,7 @@ def _delivered(rng: np.random.Generator, events: Events, elements: Elements) -> 
 
 
 def _foreign_events(rng: np.random.Generator, events: Events, kinds: Ints, mix: Mix) -> Ints:
-    """Choose the event whose time and ids a foreign record has.
+    """Chooses the event whose time and ids a foreign record has.
 
     Requests that began connections have those of the first events of different connections, while these last.
     """
@@ -136,7 +136,7 @@ def _foreign_events(rng: np.random.Generator, events: Events, kinds: Ints, mix: 
 
 
 def _sizes(rng: np.random.Generator, total: int, mix: Mix) -> Ints:
-    """Return sizes of envelopes, 1 to 50, whose sum is `total`."""
+    """Returns sizes of envelopes, 1 to 50, whose sum is `total`."""
     kind = rng.random(total)
     small = rng.integers(2, 11, total)
     sizes = np.where(kind < mix.single, 1, np.where(kind < 1 - mix.large, small, rng.integers(11, 51, total)))

@@ -33,7 +33,7 @@ def _properties(facts: Facts) -> Record:
 
 
 def standard(facts: Facts) -> Record:
-    """Build a record by analogy with the documented gateway log."""
+    """Builds a record by analogy with the documented gateway log."""
     return {
         "time": facts.time,
         "resourceId": facts.resource,
@@ -112,7 +112,7 @@ APIS = (("chat", "connect"), ("prices", "subscribe"), ("orders", "track"))
 
 
 def unrelated(correlation: str) -> str:
-    """Return the id of a request that belongs to no connection: the reversed id of a connection."""
+    """Returns the id of a request that belongs to no connection: the reversed id of a connection."""
     return correlation[::-1]
 
 

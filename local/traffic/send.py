@@ -17,12 +17,12 @@ CHUNKS_PER_SECOND = 10
 
 
 def producer(connection_string: str, hub: str) -> EventHubProducerClient:
-    """Return a client without retries: a retry after a lost response would send an event twice."""
+    """Returns a client without retries: a retry after a lost response would send an event twice."""
     return EventHubProducerClient.from_connection_string(connection_string, eventhub_name=hub, retry_total=0)
 
 
 async def next_sequences(client: EventHubProducerClient) -> dict[str, int]:
-    """Return each partition's next sequence number: `Truth.first_sequences`, if nobody else sends."""
+    """Returns each partition's next sequence number: `Truth.first_sequences`, if nobody else sends."""
     found = {}
     for partition in await client.get_partition_ids():
         properties = await client.get_partition_properties(partition)
@@ -37,7 +37,7 @@ async def send(
     rate: float | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Send all envelopes, in order within each partition; returns their number.
+    """Sends all envelopes, in order within each partition; returns their number.
 
     Args:
         sends: the envelopes.

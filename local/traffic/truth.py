@@ -60,11 +60,11 @@ class Truth:
         return {name: count for name, count in self.outcomes.items() if name not in {*ROWS, SKIPPED}}
 
     def good(self, outcome: str = ROW) -> pa.Table:
-        """Return the records that must become rows of one table."""
+        """Returns the records that must become rows of one table."""
         return self.records.filter(pc.equal(self.records["outcome"], outcome))
 
     def connections(self) -> pa.Table:
-        """Return one row per connection, with the facts from which its status follows.
+        """Returns one row per connection, with the facts from which its status follows.
 
         Columns: resource_id, correlation_id, first_time, last_time, duration (all microseconds), event_count,
         opening_seen, closing_seen, failed_seen, error_seen.
@@ -96,7 +96,7 @@ class Truth:
         return pa.table(columns)
 
     def save(self, path: Path) -> None:
-        """Write one Arrow file, which `load` reads."""
+        """Writes one Arrow file, which `load` reads."""
         table = self.records.replace_schema_metadata(
             {_FIRST_SEQUENCES: orjson.dumps(dict(self.first_sequences))}
         )
@@ -109,7 +109,7 @@ class Truth:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what `save` wrote."""
+        """Reads what `save` wrote."""
         with pa.OSFile(str(path), "rb") as file:
             table = pa.ipc.open_file(file).read_all()
         metadata = table.schema.metadata or {}

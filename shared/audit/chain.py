@@ -136,5 +136,5 @@ def _breaks(tail: Tail, chain: Sequence[CommitMetadata], before: int) -> Iterato
 
 def _gone(number: int, after: str, before: str) -> str:
     if number < 0:
-        return f"{before} counts {-number} files fewer than exist after {after}: the ledger was rolled back"
+        return f"{before} counts {-number} fewer files than exist after {after}: the ledger was rolled back"
     return f"files that were committed between {after} and {before} are missing: {number}"

@@ -61,7 +61,7 @@ class CompactedFiles:
                 break
         else:
             self.settled = False
-            self._unclear("compaction keeps changing folders: audit again later")
+            self._unclear("compaction keeps changing folders; run the audit again later")
         if self.known.swap:
             self._under_way()
         self._drop_kept()
@@ -84,7 +84,7 @@ class CompactedFiles:
         folders = now.touched_since(self.known.ordinal)
         if folders is None:
             self.settled = False
-            self._unclear("compaction has changed too many folders in the meantime: audit again")
+            self._unclear("compaction has changed too many folders in the meantime; run the audit again")
             folders = set()
         if self.known.swap:
             folders.add(self.known.swap.folder)
@@ -140,8 +140,8 @@ class CompactedFiles:
             left = self.listing.drop(set(swap.names))
             if left:
                 self._unclear(
-                    f"{name}: readers see its rows twice: {left} of the files that it replaces are not "
-                    "deleted yet; the timer does that within minutes: audit again then"
+                    f"{name}: readers see its rows twice, because {left} of the files that it replaces are "
+                    "not deleted yet; the timer does that within minutes, so run the audit again then"
                 )
 
     @property
@@ -171,18 +171,18 @@ class CompactedFiles:
             replaced = self._replaced.get(file.name)
             strangers = {one.metadata["folder"] for one in self._origins(file)} - {file.metadata["folder"]}
             if strangers:
-                yield refuted("moved", f"{file.name}: replaced files in {min(strangers)}: move it back there")
+                yield refuted("moved", f"{file.name} replaced files in {min(strangers)}; move it back there")
             if _needs_note(file) and not erasures.vouched(file, self._erasures):
                 yield refuted(
                     "not_erased",
-                    f"{file.name}: lacks rows of the files that it replaced, and no erasure is recorded",
+                    f"{file.name} lacks rows of the files that it replaced, and no erasure is recorded",
                 )
                 continue
             if replaced and int(file.metadata["rows"]) + erasures.erased(file) != replaced.rows:
                 erased = f", of which {erasures.erased(file)} were erased" if erasures.erased(file) else ""
                 yield refuted(
                     "rows_differ",
-                    f"{file.name}: was written with {file.metadata['rows']} rows, but replaced files with "
+                    f"{file.name} was written with {file.metadata['rows']} rows, but replaced files with "
                     f"{replaced.rows}{erased}",
                 )
             gone += erasures.erased(file)
@@ -207,7 +207,7 @@ class CompactedFiles:
                     continue
                 found = attempt(self.storage, file, self.findings, partial(keys, fetched, file, metadata))
                 if found is not None and len(np.unique(found, axis=0)) != len(found):
-                    yield refuted("duplicates", f"{file.name}: rows occur twice")
+                    yield refuted("duplicates", f"{file.name} has rows that occur twice")
 
     def _deep(self, progress: Progress) -> Iterator[Finding]:
         """Checks the bytes of each file, and that each row comes from a replaced file and occurs once.

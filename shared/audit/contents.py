@@ -69,7 +69,10 @@ def _format(file: BlobInfo) -> Format:
     """Returns the format that a file's folder names. Raises DamagedFile."""
     name = file.name.partition("/")[0]
     if name not in FORMATS:
-        raise DamagedFile(f"no format is named {name!r}: was it written by another program?")
+        raise DamagedFile(
+            f"{file.name} is in the folder {name!r}, which names no format: "
+            "was it written by another program?"
+        )
     return FORMATS[name]
 
 
@@ -78,7 +81,7 @@ def files_replaced(storage: Parts, file: BlobInfo) -> list[ReplacedFile]:
     if replaced_files.KEY in file.metadata:
         rows = count(storage, file)
         if str(rows) != file.metadata["rows"]:
-            raise DamagedFile(f"{file.name}: has {rows} rows, was written with {file.metadata['rows']}")
+            raise DamagedFile(f"{file.name} has {rows} rows, but was written with {file.metadata['rows']}")
         return replaced_files.parse(file.metadata[replaced_files.KEY], file.name)
     with _damage(file):
         metadata = parquet.opened(_opened(storage, file)).metadata
@@ -169,7 +172,7 @@ def _damage(file: BlobInfo) -> Iterator[None]:
     try:
         yield
     except DamagedFile as error:
-        raise DamagedFile(f"{file.name}: is damaged: {error}") from error
+        raise DamagedFile(f"{file.name} is damaged: {error}") from error
 
 
 def _opened(storage: Parts, file: BlobInfo) -> BinaryIO:

@@ -53,7 +53,7 @@ def prove(
     snapshot, known = delta_log.load(), state.delta[delta_log.table]
     if snapshot is None:
         if known == NEW:
-            note = Finding(Level.NOTE, "delta_new", f"{delta_log.folder}_delta_log: is about to be created")
+            note = Finding(Level.NOTE, "delta_new", f"{delta_log.folder}_delta_log is about to be created")
             return Snapshot(), [note]
         raise DeltaLogError(
             f"{delta_log.folder}_delta_log is missing; the next run of compact_logs creates it"
@@ -85,7 +85,7 @@ def _gone(
             if path not in present and delta_log.snapshot.is_live(path):
                 yield refuted(
                     "delta_file_gone",
-                    f"{delta_log.folder}{path}: is in the Delta log but not in its folder; the next run of "
+                    f"{delta_log.folder}{path} is in the Delta log but not in its folder; the next run of "
                     "compact_logs removes it from the log",
                 )
 
@@ -103,21 +103,21 @@ def _missing(delta_log: DeltaLog, swept_at: int, listed: Mapping[str, ListedDay]
             if file.committed_at < oldest:
                 expired += 1
             elif file.committed_at < swept_at - SETTLED:
-                yield refuted("delta_file_missing", f"{delta_log.folder}{path}: is not in the Delta log")
+                yield refuted("delta_file_missing", f"{delta_log.folder}{path} is not in the Delta log")
             else:
                 unsettled += 1
     if unsettled:
         yield Finding(
             Level.NOTE,
             "delta_behind",
-            f"{delta_log.folder}_delta_log: {unsettled} newer files are not in it yet",
+            f"{delta_log.folder}_delta_log does not list {unsettled} newer files yet",
         )
     if expired:
         yield Finding(
             Level.NOTE,
             "delta_expired",
-            f"{delta_log.folder}_delta_log: {expired} files are older than all that are in it; it drops "
-            "files a day before PARQUET_RETENTION ends",
+            f"{delta_log.folder}_delta_log does not list {expired} files that are older than those in it: it "
+            "drops files a day before PARQUET_RETENTION ends",
         )
 
 
@@ -130,5 +130,5 @@ def _twice(delta_log: DeltaLog, replaced: Mapping[str, Iterable[str]]) -> Iterat
             if delta_log.snapshot.is_live(origin.removeprefix(delta_log.folder)):
                 yield refuted(
                     "delta_duplicates",
-                    f"{origin}: is in the Delta log together with {path}, which replaced it",
+                    f"{origin} is in the Delta log together with {path}, which replaced it",
                 )

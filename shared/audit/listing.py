@@ -82,7 +82,7 @@ class Listing:
                 self.foreign.append(
                     refuted(
                         "foreign_file",
-                        f"{file.name}: belongs to no commit, but readers read its rows; move it away",
+                        f"{file.name} belongs to no commit, but readers see its rows; move it elsewhere",
                     )
                 )
             return
@@ -108,12 +108,12 @@ class Listing:
         """Adds findings for a file that a listing shows to differ from what was written."""
         folder = file.metadata["folder"]
         if file.name.rpartition("/")[0] + "/" != folder:
-            self.foreign.append(refuted("moved", f"{file.name}: was written to {folder}: move it back there"))
+            self.foreign.append(refuted("moved", f"{file.name} was written to {folder}; move it back"))
         if file.metadata["bytes"] != str(file.size):
             self.foreign.append(
                 refuted(
                     "content_differs",
-                    f"{file.name}: has {file.size} bytes, but was written with {file.metadata['bytes']}",
+                    f"{file.name} has {file.size} bytes, but was written with {file.metadata['bytes']}",
                 )
             )
 
@@ -201,7 +201,7 @@ def _commit(storage: Storage, files: Files, *, deep: bool) -> tuple[Commit, list
                 findings.append(
                     refuted(
                         "rows_differ",
-                        f"{file.name}: has {rows} rows, but was written with {file.metadata['rows']}",
+                        f"{file.name} has {rows} rows, but was written with {file.metadata['rows']}",
                     )
                 )
             commit.lines += rows
@@ -229,7 +229,7 @@ def attempt[T](
     except StorageError:
         if storage.exists(file.name):
             raise
-        gone = f"{file.name}: was deleted or compacted during the audit: audit again"
+        gone = f"{file.name} was deleted or compacted during the audit; run the audit again"
         findings.append(Finding(Level.UNCLEAR, "deleted", gone))
     return None
 
@@ -272,14 +272,12 @@ def keys(storage: Parts, file: BlobInfo, metadata: CommitMetadata) -> Array:
     for partitions, sequences, indexes in contents.keys(storage, file):
         if partitions - {origin}:
             raise DamagedFile(
-                f"{file.name}: holds rows of {min(partitions - {origin})!r}, not of {metadata.partition}"
+                f"{file.name} holds rows of {min(partitions - {origin})!r}, not of {metadata.partition}"
             )
         at = np.searchsorted(starts, sequences, "right") - 1
         strange = sequences[(at < 0) | (sequences > ends[at])]
         if len(strange):
-            raise DamagedFile(
-                f"{file.name}: holds sequence {strange[0]}, but belongs to {metadata.sequences}"
-            )
+            raise DamagedFile(f"{file.name} holds sequence {strange[0]}, but belongs to {metadata.sequences}")
         found.append(np.column_stack([sequences, indexes]))
     return np.concatenate(found) if found else np.empty((0, 2), np.int64)
 
@@ -290,7 +288,7 @@ def _rejected(storage: Parts, file: BlobInfo, metadata: CommitMetadata) -> int:
     for line in contents.lines(storage, file):
         if line.get("partition") != metadata.partition:
             raise DamagedFile(
-                f"{file.name}: holds a dead letter of {line.get('partition')!r}, not of {metadata.partition}"
+                f"{file.name} holds a dead letter of {line.get('partition')!r}, not of {metadata.partition}"
             )
         number += sum(line["counts"].values())
     return number

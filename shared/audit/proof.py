@@ -67,7 +67,7 @@ def _balance(ledger: Ledger) -> Iterator[Finding]:
     if counts.records != counts.rows + rejected + counts.skipped:
         yield refuted(
             "unbalanced",
-            f"{counts.records} records in are not {counts.rows} rows + {rejected} rejected"
+            f"{counts.records} records in do not equal {counts.rows} rows + {rejected} rejected"
             f" + {counts.skipped} skipped",
         )
     lives = [*ledger.past, ledger.incarnation]
@@ -76,7 +76,7 @@ def _balance(ledger: Ledger) -> Iterator[Finding]:
     if lives[0].number == 0 and not 0 <= counts.envelopes - taken <= counts.rejected.get(STALE, 0):
         yield refuted(
             "unbalanced",
-            f"{counts.envelopes} envelopes counted, but sequence numbers show {taken}",
+            f"{counts.envelopes} envelopes were counted, but the sequence numbers show {taken}",
         )
 
 
@@ -87,8 +87,8 @@ def _each(chain: Sequence[Commit]) -> Iterator[Finding]:
         if commit.missing < 0:
             yield refuted(
                 "too_many_files",
-                f"{metadata.name}: has {commit.files} files, but wrote {metadata.commit_files}: "
-                "one was copied; delete the copy",
+                f"{metadata.name} has {commit.files} files, but wrote {metadata.commit_files}: "
+                "one is a copy; delete it",
             )
         elif (
             commit.missing == 0
@@ -124,7 +124,7 @@ def _counted(ledger: Ledger, chain: Sequence[Commit]) -> Iterator[Finding]:
         ):
             yield refuted(
                 "counts_differ",
-                f"{metadata.name}: the next one counts {hidden} envelopes, {more} skipped records and "
+                f"the commit after {metadata.name} counts {hidden} envelopes, {more} skipped records and "
                 f"{rejected - metadata.rejected_before - metadata.commit_rejected} rejections"
                 " that belong to no commit",
             )
@@ -158,7 +158,7 @@ def _sequences(ledger: Ledger, chain: Sequence[Commit]) -> Iterator[Finding]:
         if last >= (life.next or 0) or any(first <= end and begin <= last for begin, end in life.gaps):
             yield refuted(
                 "outside",
-                f"{metadata.name}: holds sequences {first}-{last}, which the ledger has not committed",
+                f"{metadata.name} holds sequences {first}-{last}, which the ledger has not committed",
             )
 
 
@@ -247,6 +247,6 @@ def _unpublished(chain: Sequence[Commit]) -> Iterator[Finding]:
         yield Finding(
             Level.UNCLEAR,
             "unpublished",
-            f"{number} committed files are not visible yet: the timer publishes them within minutes; "
-            "audit again then",
+            f"{number} committed files are not visible yet; the timer publishes them within minutes, "
+            "so run the audit again then",
         )

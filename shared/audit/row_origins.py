@@ -25,7 +25,7 @@ def strange(file: BlobInfo, lineage: Lineage, origins: Sequence[ReplacedFile]) -
         if (found < 0).any():
             yield refuted(
                 "damaged",
-                f"{file.name}: holds sequence {sequences[found < 0][0]} of {partition}, which none of the "
+                f"{file.name} holds sequence {sequences[found < 0][0]} of {partition}, which none of the "
                 "files that it replaced had",
             )
         counted.update(dict(zip(*map(np.ndarray.tolist, np.unique(found, return_counts=True)), strict=True)))
@@ -38,10 +38,10 @@ def strange(file: BlobInfo, lineage: Lineage, origins: Sequence[ReplacedFile]) -
         if counted[root] != rows and not (erased and counted[root] < rows):
             yield refuted(
                 "rows_differ",
-                f"{file.name}: has {counted[root]} rows of {origins[root].name}, which had {rows}",
+                f"{file.name} has {counted[root]} rows of {origins[root].name}, which had {rows}",
             )
     if lineage.duplicates:
-        yield refuted("duplicates", f"{file.name}: {lineage.duplicates} rows occur twice")
+        yield refuted("duplicates", f"{file.name} has {lineage.duplicates} rows that occur twice")
 
 
 def _partition(origin: ReplacedFile) -> str:

@@ -148,7 +148,7 @@ class EventHub:
                 )
             except ValueError as error:
                 raise SettingError(
-                    f"EventHubConnection: is not the connection string of a hub: {error}"
+                    f"EventHubConnection is not the connection string of a hub: {error}"
                 ) from None
         return EventHubConsumerClient(str(to.address), hub, group, credential(to), retry_total=retries)
 

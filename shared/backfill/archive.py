@@ -79,7 +79,7 @@ def envelopes(hour: ArchiveHour, chunks: Iterable[bytes]) -> Iterator[Envelope]:
     """
     for number, lines in enumerate(batched(_lines(hour, chunks), LINES, strict=False)):
         if number >= ROOM:
-            raise BackfillError(f"{hour.name}: has more than {ROOM * LINES:,} lines")
+            raise BackfillError(f"{hour.name} has more than {ROOM * LINES:,} lines")
         body = together(lines) or b"\n".join(lines)
         yield Envelope(hour.first_sequence + number, hour.ended, body)
 
@@ -91,7 +91,7 @@ def _lines(hour: ArchiveHour, chunks: Iterable[bytes]) -> Iterator[bytes]:
         *lines, rest = (rest + chunk).split(b"\n")
         yield from (line for line in lines if line.strip())
         if len(rest) > LONGEST:
-            raise BackfillError(f"{hour.name}: has a line of more than {LONGEST >> 20} MiB")
+            raise BackfillError(f"{hour.name} has a line of more than {LONGEST >> 20} MiB")
     if rest.strip():
         yield rest
 

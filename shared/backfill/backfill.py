@@ -268,7 +268,7 @@ class Backfill:
             with suppress(PreconditionFailed):  # another run was faster
                 self._storage.write(name, data, etag)
                 return
-        raise BackfillError(f"{hour.name}: is exported, but other runs prevent this one from recording it")
+        raise BackfillError(f"{hour.name} is exported, but other runs prevent this one from recording it")
 
     def _finish(self, until: int, done: Backfilled, *, merge: bool = False) -> None:
         """Advances the archive's clock to this time, unless it is later already, and finishes connections.
@@ -295,4 +295,4 @@ class Backfill:
             try:
                 repair_ledger(self._storage, name, Stamp(self._new_id(), self._now()))
             except PreconditionFailed:
-                done.alarms.append(f"{name}: another run exports to it")
+                done.alarms.append(f"another run is exporting to {name}")

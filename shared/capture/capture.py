@@ -83,9 +83,9 @@ def prepare(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
-            raise CaptureError(f"{folder}: is not empty, and nothing is overwritten: name another folder")
+            raise CaptureError(f"{folder} is not empty, and nothing is overwritten; name another folder")
     except OSError as error:
-        raise CaptureError(f"{folder}: cannot be written to: {error.strerror}") from None
+        raise CaptureError(f"{folder} cannot be written to: {error.strerror}") from None
 
 
 def write(folder: Path, envelopes: Sequence[Envelope]) -> list[Path]:

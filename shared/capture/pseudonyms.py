@@ -69,9 +69,10 @@ class Pseudonyms:
         self._addresses = chain(*_DOCUMENTATION, _BENCHMARK)
 
     def text(self, text: str, keep: frozenset[str] = frozenset(), *, depth: int = 0) -> str:
-        """Replaces everything that may identify; words of `keep` (lower case) and short numbers stay.
+        """Replaces everything that may identify somebody, except short numbers and words of `keep`.
 
-        If `keep` is empty, every letter and digit is replaced. `depth`: number of URLs around the text.
+        `keep`: words in lower case; if empty, every letter and digit is replaced. `depth`: number of URLs
+        around the text.
         """
 
         def replaced(match: re.Match[str]) -> str:

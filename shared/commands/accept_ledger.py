@@ -52,7 +52,10 @@ def accept_ledger(storage: Storage, name: str | None, *, yes: bool, now: int, ne
         return WRONG if found else OK
     partition = partition_named(name, acceptance.partitions(storage))
     if partition not in found:
-        say(f"{partition}: nothing to accept: its ledger is the one that the timer saw. Restart the app?")
+        say(
+            f"{partition}: there is nothing to accept, because its ledger is the one that the timer "
+            "saw. Try restarting the app."
+        )
         return OK
     one = found[partition]
     gone = acceptance.forgotten(storage, one)

@@ -105,7 +105,7 @@ def accept(storage: Storage, one: Blocked, commit_id: str, now: int) -> None:
     blob = storage.read(manifest.NAME)
     ledger = _ledger(storage, one.partition)
     if ledger != one.ledger:
-        raise PreconditionFailed(f"{one.partition}: its ledger has changed in the meantime: check it again")
+        raise PreconditionFailed(f"{one.partition}: its ledger has changed in the meantime; check it again")
     current = Manifest.parse(blob.data) if blob else Manifest()
     gone = {part.name for part in current.parts} - set(storage.names("state-table/"))
     after = current.without_parts(gone).accepting(one.partition, ledger).written(commit_id, now)

@@ -101,7 +101,7 @@ def backfill(
 def _say(done: Backfilled, *, dry_run: bool) -> None:
     did = "would be exported" if dry_run else "exported"
     span = f", {console.time(done.first)} to {console.time(done.last)}" if done.first and done.last else ""
-    say(f"{done.blobs:,} blobs ({done.bytes:,} bytes) {did}{span}; {done.before:,} were exported before")
+    say(f"{done.blobs:,} blobs ({done.bytes:,} bytes) {did}{span}; {done.before:,} were exported earlier")
     say(
         f"The live output begins at {console.time(done.boundary)}: {done.overlapping:,} blobs of that "
         "hour or later are left out"
@@ -113,7 +113,7 @@ def _say(done: Backfilled, *, dry_run: bool) -> None:
     if done.open:
         say(f"{done.open:,} blobs may still grow: run it again in an hour")
     if done.not_chosen:
-        say(f"{done.not_chosen:,} blobs are outside of --since and --until")
+        say(f"{done.not_chosen:,} blobs are outside the range of --since and --until")
     if done.others:
         say(f"{done.others:,} blobs are not hours of an archive")
     _names("grew after they were exported; the added records are not exported", done.grown)

@@ -104,7 +104,7 @@ def new_id() -> str:
 
 
 def moment(text: str) -> int:
-    """Parses a time or an age to µs since 1970 UTC."""
+    """Parses a time or an age into µs since 1970 UTC."""
     span = re.fullmatch(r"(\d{1,5})([mhdw])", text)
     if span:
         return now() - int(span[1]) * microseconds(SPANS[span[2]])

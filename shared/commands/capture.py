@@ -130,7 +130,7 @@ def _check(config: HubSettings, options: argparse.Namespace) -> None:
         )
     if options.group.lower() == theirs:
         raise SettingError(
-            f"--group {options.group}: is the exporter's group, which only it may use: create another one"
+            f"--group {options.group} is the exporter's group, which nothing else may use; create another one"
             " (az eventhubs eventhub consumer-group create); or add --exporters-group"
         )
 

@@ -69,7 +69,7 @@ def _run(options: argparse.Namespace) -> int:
     paths = [Path(name) for name in options.files if name != "-"]
     for path in paths:
         if not path.is_file():
-            raise ConvertError(f"{path}: is not a file")
+            raise ConvertError(f"{path} is not a file")
     total = 0 if "-" in options.files else sum(path.stat().st_size for path in paths)
     done = convert(
         _inputs(options.files, options.arrived),

@@ -85,7 +85,7 @@ def read(path: Path | None) -> dict[str, Price]:
 def cost(load: Workload, prices: dict[str, Price], *, as_json: bool) -> int:
     """Prints the lines, their sum, and the cost of Azure's built-in destinations."""
     if not load.r:
-        raise SettingError("--records-per-event: must be above 0")
+        raise SettingError("--records-per-event must be above 0")
     lines, total, others = (
         cost_model.lines(load, prices),
         cost_model.total(load, prices),

@@ -116,7 +116,7 @@ def _chosen(storage: Storage, file: BlobInfo, choice: Choice) -> Iterator[_Lette
         try:
             letter = _letter(line)
         except (KeyError, TypeError, ValueError) as error:
-            raise DamagedFile(f"{file.name}: has a line that is not a dead letter: {error!r}") from error
+            raise DamagedFile(f"{file.name} has a line that is not a dead letter: {error!r}") from error
         wanted = not choice.reasons or choice.reasons & letter.reasons
         if wanted and choice.since <= letter.envelope.enqueued < choice.until:
             yield letter

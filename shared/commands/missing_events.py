@@ -70,7 +70,7 @@ def redeliver(
         if ledger.incarnation.created != state.created:
             one.missing = total(work.missing(ledger)) + work.older(ledger)
             one.problems.append(
-                "the hub may have been re-created: wait until finish_connections has run, then try again"
+                "the hub may have been re-created; wait until finish_connections has run, then try again"
             )
             continue
         if ledger.incarnation.gaps or missing_files:
@@ -99,7 +99,7 @@ class _Work:
 
     @property
     def _recreated(self) -> str:
-        return f"{self.partition}: the hub was re-created in the meantime: try again in a few minutes"
+        return f"{self.partition}: the hub was re-created in the meantime; try again in a few minutes"
 
     def missing(self, ledger: Ledger) -> tuple[Interval, ...]:
         """Returns the gaps of the current incarnation, and the sequence numbers of its lost files."""
@@ -158,7 +158,7 @@ class _Work:
                 != (before.searches, before.ledger_id, before.incarnation.number)
             ):
                 raise LedgerError(
-                    f"{name}: was replaced, or searched by another command, in the meantime: try again"
+                    f"{name} was replaced, or searched by another command, in the meantime; try again"
                 )
             after = with_exported(now, present, self.position.enqueued) if present else now
             after = with_gone(after, lost).written(self.exporter.stamp().commit_id, now.committed_at)
@@ -167,7 +167,7 @@ class _Work:
             except PreconditionFailed:
                 continue  # the app has committed something
             return after
-        raise LedgerError(f"{self.partition}: the app commits too often: stop it, and try again")
+        raise LedgerError(f"{self.partition}: the app commits too often; stop it, and try again")
 
     def export(self, readable: Sequence[Interval]) -> None:
         """Exports the events of these intervals of sequence numbers."""

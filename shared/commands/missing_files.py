@@ -93,7 +93,7 @@ def exported(storage: Storage, ledger: Ledger) -> Exported:
             found = commits.setdefault(commit.commit_id, _Commit(commit))
             found.files.add((metadata.get("folder", ""), name.rpartition("/")[2]))
     if _compaction(storage) != before:
-        raise LedgerError("the output was compacted in the meantime: try again")
+        raise LedgerError("the output was compacted in the meantime; try again")
     complete: list[Interval] = []
     partial: list[Interval] = []
     folders: dict[str, list[Interval]] = {}
@@ -127,5 +127,5 @@ def _compaction(storage: Storage) -> str | None:
     """Returns the state of compaction. Raises LedgerError while a swap is in progress."""
     blob = storage.read(swaps.NAME)
     if blob and CompactionState.parse(blob.data).swap:
-        raise LedgerError("compaction is moving files: wait for its next run, in ten minutes, and try again")
+        raise LedgerError("compaction is moving files; wait for its next run, in ten minutes, and try again")
     return blob.etag if blob else None

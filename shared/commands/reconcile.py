@@ -81,7 +81,7 @@ def declare(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> int:
     config = settings.load_as(HubSettings) if options.folder else configured()
     if options.folder and not options.folder.is_dir():
-        raise ReconcileError(f"{options.folder}: is not a folder with a copy of the output container")
+        raise ReconcileError(f"{options.folder} is not a folder with a copy of the output container")
     raw = workspace_export.read(options.against)
     table = _table(options.table, raw, of_categories(config.EXPORT_CATEGORIES))
     export = workspace_export.typed(raw, table, options.against)
@@ -116,7 +116,7 @@ def _table(name: str | None, raw: pa.Table, exported: tuple[Table, ...]) -> Tabl
 def _range(times: pa.ChunkedArray, since: int | None, until: int | None, path: Path) -> tuple[int, int]:
     """Returns the requested range, or else the whole minutes of the file."""
     if (since is None or until is None) and not len(times):
-        raise ReconcileError(f"{path}: has no rows; set --since and --until")
+        raise ReconcileError(f"{path} has no rows; set --since and --until")
     found = integers(times.combine_chunks()) if len(times) else None
     first = since if since is not None or found is None else int(found.min()) // MINUTE * MINUTE
     last = until if until is not None or found is None else (int(found.max()) // MINUTE + 1) * MINUTE
@@ -149,7 +149,7 @@ def _attempts(path: Path, since: int, until: int) -> int:
         )
     except (ValueError, KeyError, TypeError, argparse.ArgumentTypeError) as error:
         raise ReconcileError(
-            f"{path}: is not the output of `az monitor metrics list --metric {METRIC}`: {error!r}"
+            f"{path} is not the output of `az monitor metrics list --metric {METRIC}`: {error!r}"
         ) from error
 
 

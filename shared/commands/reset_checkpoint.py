@@ -95,7 +95,7 @@ def reset(store: Checkpoints, hub: HubReader, name: str | None, after: int | Non
         event = next(iter(hub.fetch(partition, after, after)), None) if held else None
         if event is None:
             raise HubError(
-                f"{partition}: has no event {after}: choose one from {position.first} to {position.last}"
+                f"{partition} has no event {after}; choose one from {position.first} to {position.last}"
             )
         at = before.sequence if before and before.sequence is not None else position.first - 1
         skipped = max(0, after - at)
@@ -126,7 +126,7 @@ def _list(state: HubState, found: Mapping[HubPartition, Checkpoint]) -> int:
 
 def _described(partition: HubPartition, checkpoint: Checkpoint | None, state: HubState) -> str:
     if checkpoint is None:
-        return f"{partition}: has no checkpoint"
+        return f"{partition} has no checkpoint"
     at = f"sequence number {checkpoint.sequence}, written {console.time(checkpoint.modified)}"
     if checkpoint.stale(state.created):
         return f"{partition}: {at}: older than the hub, which was re-created {console.time(state.created)}"

@@ -148,7 +148,7 @@ def _compare(standings: dict[str, Standing], state: "HubState", retention: float
         if lag.stalled:
             one.alarms.append(
                 f"{counted(lag.envelopes, 'envelope')} waiting for up to {lag.seconds / 60:,.0f} min, and"
-                " nothing is committed: does export_logs run?"
+                " nothing is committed: is export_logs running?"
             )
         left = lag.headroom(retention)
         if lag.envelopes and left is not None and left < min(ENOUGH_HEADROOM, retention / 2):
@@ -183,7 +183,7 @@ def _alarms(ledger: Ledger, seen: Manifest, now: int) -> Iterator[str]:
         are = "is" if len(ledger.lost) == 1 else "are"
         yield f"{counted(len(ledger.lost), 'file')} {are} lost: `python -m shared audit` lists them"
     age = now - ledger.committed_at
-    why = "run backfill again" if is_archive(ledger.partition) else "does the timer run?"
+    why = "run backfill again" if is_archive(ledger.partition) else "is the timer running?"
     if ledger.files and age > HOUR:
         files = counted(len(ledger.files), "file")
         yield f"{files} may have been unpublished for {age // MINUTE:,} min: {why}"

@@ -120,7 +120,7 @@ class Status:
     unknown: tuple[str, ...] = ()
     """Unknown values, with the reason."""
     failed: bool = False
-    """Whether it is unknown because something did not answer."""
+    """Whether a value is unknown because something did not answer."""
 
     @property
     def verdict(self) -> tuple[int, str]:

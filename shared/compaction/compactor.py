@@ -97,7 +97,7 @@ class Compactor:
 
     def _stuck(self, summary: CompactionSummary, error: StorageError) -> None:
         if summary.pending(self._now()) > STUCK:
-            summary.alarm(f"a swap cannot be finished, readers see its rows twice: {error}")
+            summary.alarm(f"a swap cannot be finished, so readers see its rows twice: {error}")
 
     def _pass(self, until: int, summary: CompactionSummary) -> None:
         """Lists the container once, and swaps the groups of files that it finds."""
@@ -130,7 +130,7 @@ class Compactor:
                 except DamagedFile as error:
                     # Another instance may be swapping them: one of these files then has the rows of others.
                     self._check_unchanged(etag)
-                    summary.alarm(f"{folder}: is not compacted: {error}")
+                    summary.alarm(f"{folder} is not compacted: {error}")
                     break
             if summary.left and not self._tables.versions:
                 return
@@ -230,7 +230,7 @@ class Compactor:
             known = erasures.known(self._storage)
             for file in group:
                 if erasures.any_erased([file]) and not erasures.vouched(file, known):
-                    raise DamagedFile(f"{file.name}: lacks rows that were not erased: see the audit")
+                    raise DamagedFile(f"{file.name} lacks rows that were not erased; run the audit")
 
     def _commit(
         self,

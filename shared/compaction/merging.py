@@ -79,7 +79,7 @@ def _runs(files: Sequence[Path], schema: pa.Schema, order: Sequence[str]) -> Ite
                         yield _sorted(pa.Table.from_batches(waiting), order)
                         waiting, size = [], 0
         except (pa.ArrowException, OSError) as error:
-            raise DamagedFile(f"{file.name}: is damaged: {error}") from error
+            raise DamagedFile(f"{file.name} is damaged: {error}") from error
     if waiting:
         yield _sorted(pa.Table.from_batches(waiting), order)
 

@@ -50,4 +50,4 @@ def parse(text: bytes | str, name: str) -> list[ReplacedFile]:
             for n, name in enumerate(data["names"])
         ]
     except (KeyError, IndexError, TypeError, ValueError, zlib.error) as error:
-        raise DamagedFile(f"{name}: does not say which files it replaced: {error!r}") from error
+        raise DamagedFile(f"{name} does not say which files it replaced: {error!r}") from error

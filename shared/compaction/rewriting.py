@@ -63,17 +63,17 @@ def rewrite(
         paths = _fetch(storage, files, Path(scratch))
         origins = [origin for file, path in zip(files, paths, strict=True) for origin in _origins(file, path)]
         if len({origin.name for origin in origins}) < len(origins):
-            raise DamagedFile(f"{files[0].name} and others: hold rows of the same file: run the audit")
+            raise DamagedFile(f"{files[0].name} and others hold rows of the same file; run the audit")
         rows = sum(origin.rows for origin in origins) - sum(map(erasures.erased, files))
         blocks = Blocks(storage, name, stamp.commit_id)
         merged = _Merged(table.time_column)
         try:
             _merge(table, paths, Path(scratch) / "runs", origins, blocks, compression, drop, merged)
         except pa.ArrowException as error:
-            raise DamagedFile(f"{files[0].name} and others: have incompatible columns: {error}") from error
+            raise DamagedFile(f"{files[0].name} and others have incompatible columns: {error}") from error
     if merged.read != rows:
         raise DamagedFile(
-            f"{files[0].name} and others: {merged.read} rows were read of {rows}: see the audit"
+            f"{files[0].name} and others have {merged.read} rows, but {rows} were expected; run the audit"
         )
     erased = sum(map(erasures.erased, files)) + merged.dropped
     listed = PendingFile(
@@ -119,14 +119,14 @@ def _fetch(storage: Storage, files: Sequence[BlobInfo], scratch: Path) -> list[P
                 try:
                     piece = storage.part(file.name, offset, PIECE)
                 except PreconditionFailed as error:  # archived, for example; other hours are not affected
-                    raise DamagedFile(f"{file.name}: cannot be read: {error}") from error
+                    raise DamagedFile(f"{file.name} cannot be read: {error}") from error
                 digest.update(piece)
                 copy.write(piece)
         # Otherwise the merged file would hide the change to this one.
         if digest.hexdigest() != file.metadata["sha256"]:
-            raise DamagedFile(f"{file.name}: its bytes differ from those that were written: run the audit")
+            raise DamagedFile(f"{file.name}: its bytes differ from those that were written; run the audit")
         if not file.name.startswith(file.metadata["folder"]):
-            raise DamagedFile(f"{file.name}: was written to {file.metadata['folder']}: run the audit")
+            raise DamagedFile(f"{file.name} was written to {file.metadata['folder']}; run the audit")
         return path
 
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="fetch") as pool:
@@ -164,10 +164,10 @@ def _origins(file: BlobInfo, path: Path) -> list[ReplacedFile]:
     try:
         metadata = pq.read_metadata(path)
     except (pa.ArrowException, OSError) as error:
-        raise DamagedFile(f"{file.name}: is damaged: {error}") from error
+        raise DamagedFile(f"{file.name} is damaged: {error}") from error
     if str(metadata.num_rows) != file.metadata["rows"]:
         raise DamagedFile(
-            f"{file.name}: has {metadata.num_rows} rows, but was written with {file.metadata['rows']}"
+            f"{file.name} has {metadata.num_rows} rows, but was written with {file.metadata['rows']}"
         )
     if "compacted" not in file.metadata:
         return [ReplacedFile(file.name, file.metadata)]

@@ -62,8 +62,8 @@ class CheckpointWatch:
         for partition, checkpoint in found.items():
             if checkpoint.stale(state.created):
                 alarm(
-                    f"{partition}: its checkpoint is older than the hub, which was re-created: it is "
-                    "deleted, so that the host reads the hub from its beginning"
+                    f"{partition}: its checkpoint is older than the hub, which was re-created; the timer "
+                    "deletes it, so that the host reads the hub from its beginning"
                 )
                 try:
                     self._checkpoints.delete(checkpoint)
@@ -84,7 +84,7 @@ class CheckpointWatch:
             if unbindable:
                 number = unbindable.sequence
                 alarm(
-                    f"{partition}: has stopped at sequence number {number}, whose body is an AMQP "
+                    f"{partition} has stopped at sequence number {number}, whose body is an AMQP "
                     f"{unbindable.amqp} that the Functions host cannot read: stop the app, run "
                     f"`reset-checkpoint {partition} --after {number} --yes`, start it, and run `redeliver`"
                 )

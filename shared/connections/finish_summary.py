@@ -84,5 +84,5 @@ class FinishSummary:
                 # No alarm: one event that waits after quiet hours looks the same. Gauges show age and count.
                 self.stalled += 1
                 log.warning(
-                    "%s: has at least %d envelopes to commit, and delays finishing", partition, lag.envelopes
+                    "%s has at least %d envelopes to commit, and delays finishing", partition, lag.envelopes
                 )

@@ -209,7 +209,7 @@ class StartTimes:
         if passed or len(missing) > MOST:
             number = len(missing) + passed * LISTED
             log.error(
-                "%d segments are waiting: start times may be missing; does finish_connections run?", number
+                "%d segments are waiting: start times may be missing; is finish_connections running?", number
             )
             missing = sorted(missing, key=lambda one: one.committed_at)[-MOST:]
         if not self._learn_all([one.name for one in missing], lost=lost):

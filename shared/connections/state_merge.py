@@ -67,7 +67,9 @@ class StateMerge:
         if part is not None:
             blob = self._storage.read(part.name)
             if blob is None:
-                raise PreconditionFailed(f"{part.name}: does not exist: another instance has replaced it")
+                raise PreconditionFailed(
+                    f"{part.name} does not exist, because another instance has replaced it"
+                )
             try:
                 rows = observations.load(state_table.checked(part.name, blob.data))
             except DamagedFile:

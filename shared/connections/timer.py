@@ -151,7 +151,7 @@ class Finisher:
             work.part(part, piece)
         after = work.manifest()
         for name in work.damaged:
-            summary.alarm(f"{name}: is damaged: {LOST}")
+            summary.alarm(f"{name} is damaged: {LOST}")
         files = work.files()
         after = after.with_files([file.pending for file in files])
         if after != stored:
@@ -181,13 +181,13 @@ class Finisher:
         for name, ledger in ledgers.items():
             if before.rolled_back(ledger):
                 summary.alarm(
-                    f"{name}: is older than the version seen before, or a different one: "
+                    f"{name} is older than the version seen before, or a different one: "
                     "restore it, or accept it"
                 )
             elif before.behind(ledger):
                 self._check_manifest(etag)
                 summary.alarm(
-                    f"{manifest.NAME}: is missing, or older than {name}, which dropped merged segments: "
+                    f"{manifest.NAME} is missing, or older than {name}, which dropped merged segments: "
                     "restore it, or accept the ledger"
                 )
             else:
@@ -195,7 +195,7 @@ class Finisher:
         for partition, merged in before.partitions.items():
             if merged.ledger_id and f"ledgers/{partition}.json" not in ledgers:
                 summary.alarm(
-                    f"ledgers/{partition}.json: existed before and cannot be read: "
+                    f"ledgers/{partition}.json existed before and cannot be read: "
                     "restore it, or accept its loss"
                 )
 
@@ -233,7 +233,7 @@ class Finisher:
         if unreadable:
             self._check_manifest(etag)
             for name in unreadable:
-                summary.alarm(f"{name}: is missing or damaged: rows of its connections lack records")
+                summary.alarm(f"{name} is missing or damaged: rows of its connections lack records")
         return state_table.keyed(found), len(unreadable)
 
     def _without_missing(
@@ -245,7 +245,7 @@ class Finisher:
             return before
         self._check_manifest(etag)
         for name in sorted(gone):
-            summary.alarm(f"{name}: is missing: {LOST}")
+            summary.alarm(f"{name} is missing: {LOST}")
         return before.without_parts(gone)
 
     def _check_manifest(self, etag: str | None) -> None:

@@ -37,7 +37,7 @@ def bodies(file: io.BufferedReader, name: str, limit: int) -> Iterator[bytes]:
     try:
         yield from _cut(file, name, limit)
     except (EOFError, zlib.error, OSError) as error:
-        raise ConvertError(f"{name}: cannot be read: {error}") from error
+        raise ConvertError(f"{name} cannot be read: {error}") from error
 
 
 def _cut(file: io.BufferedReader, name: str, limit: int) -> Iterator[bytes]:

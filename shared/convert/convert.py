@@ -89,7 +89,7 @@ def convert(
         ConvertError: a file cannot be read, or the folder is not empty.
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise ConvertError(f"{output}: is not an empty folder; name another one with --output")
+        raise ConvertError(f"{output} is not an empty folder; name another one with --output")
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="convert-") as state:
         return _Conversion(FolderStorage(Path(state), output), policy, finishing, progress).run(inputs)

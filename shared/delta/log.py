@@ -88,7 +88,7 @@ class DeltaLog:
             if any(rest):
                 # Two versions may have been written between the reads of the first and the second.
                 if gap and rest[0] is None and self.snapshot.version + 1 == first:
-                    raise DeltaLogError(f"{names[0]}: is missing, but later versions exist")
+                    raise DeltaLogError(f"{names[0]} is missing, but later versions exist")
                 gap = True
             elif rest:
                 return
@@ -211,7 +211,7 @@ class DeltaLog:
             if data is not None:
                 return checkpoint.decode(data, int(found[1]), self._table.time_column)
         if f"{0:020d}.json" not in names:
-            raise DeltaLogError(f"{self._name(FOLDER)}: has neither a checkpoint nor version 0")
+            raise DeltaLogError(f"{self._name(FOLDER)} has neither a checkpoint nor version 0")
         return Snapshot()
 
     def _put(self, name: str, data: bytes, *, replace: bool) -> None:

@@ -69,7 +69,7 @@ def _text(storage: Storage, selection: Selection, file: BlobInfo, name: str, sta
     """Like `without`, for JSON Lines files and dead letters."""
     fetched = contents.Fetched(storage, file)
     if contents.sha256(fetched, file) != file.metadata["sha256"]:
-        raise DamagedFile(f"{file.name}: its bytes are not those that were written: see the audit")
+        raise DamagedFile(f"{file.name}: its bytes differ from those that were written; run the audit")
     if "compacted" in file.metadata:
         (origin,) = contents.files_replaced(fetched, file)
     else:

@@ -158,7 +158,7 @@ def _parts(
 def _read(storage: Storage, part: Part) -> pa.Table:
     blob = storage.read(part.name)
     if blob is None:
-        raise PreconditionFailed(f"{part.name}: is gone: the timer has replaced it")
+        raise PreconditionFailed(f"{part.name} is gone, because the timer has replaced it")
     try:
         return observations.load(state_table.checked(part.name, blob.data))
     except DamagedFile as error:

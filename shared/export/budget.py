@@ -29,7 +29,7 @@ class ByteBudget:
         size = min(size, self._total)
         with deadline.hold(self._turn, WHAT), self._changed:
             if not self._changed.wait_for(lambda: self._free >= size, min(deadline.left(), TIMEOUT_MAX)):
-                raise DeadlineExceeded(f"{WHAT}: {size} bytes are not free in the time of this run")
+                raise DeadlineExceeded(f"{WHAT}: {size} bytes were not free within the time of this run")
             self._free -= size
         try:
             yield

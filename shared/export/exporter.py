@@ -202,13 +202,13 @@ class Exporter:
         if blob is None:
             if seen:
                 raise LedgerMissing(
-                    f"{name}: existed with ordinal {seen[1]} and is missing: restore it, or accept a new one"
+                    f"{name} existed with ordinal {seen[1]} and is missing; restore it, or accept a new one"
                 )
             return Ledger(ledger_id=self._new_id(), partition=str(partition)), None
         ledger = Ledger.parse(blob.data, name)
         if seen and (ledger.ledger_id != seen[0] or ledger.ordinal < seen[1]):
             raise LedgerRolledBack(
-                f"{name}: is {ledger.ledger_id} ordinal {ledger.ordinal}, was {seen[0]} ordinal {seen[1]}: "
+                f"{name} is {ledger.ledger_id} ordinal {ledger.ordinal}, was {seen[0]} ordinal {seen[1]}: "
                 "restore it, or accept the current one"
             )
         self._saw(partition, ledger)
@@ -268,6 +268,6 @@ def _check_progress(
     """Raises LedgerError if commits never end: a message can be new once, and refill lost files once."""
     if len(commits) > 2 * len(envelopes):
         raise LedgerError(
-            f"{partition}: {len(commits)} commits of {len(envelopes)} messages without an end:"
+            f"{partition}: {len(envelopes)} messages are still not committed after {len(commits)} commits:"
             " this is a bug in the program"
         )

@@ -28,7 +28,7 @@ PLANNER = "shared.export.plan:plan_commit"
 START = 60
 """Maximum seconds that the imports of a child may take."""
 KEPT = ("PATH", "LD_LIBRARY_PATH", "LANG", "TZ", "HOME")
-"""Environment variables that a child gets: no settings, and so no secrets."""
+"""Environment variables that a child gets: no settings, and therefore no secrets."""
 
 
 class IsolatedPlanner:

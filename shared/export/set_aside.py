@@ -37,8 +37,8 @@ def broken(selection: Selection, problem: str) -> Validated:
 def counted(before: Broken, letters: int, problem: str, now: int) -> Broken:
     """Returns the count for this hour with these letters added; `now` in µs since 1970 UTC.
 
-    Raises PlanningBroke if it is too high: then the messages are hardly the cause, and a bad release must not
-    turn the whole stream into dead letters.
+    Raises PlanningBroke if it is too high: then the messages are unlikely to be the cause, and a bad release
+    must not turn the whole stream into dead letters.
     """
     hour = now // HOUR
     count = letters + (before.letters if before.hour == hour else 0)

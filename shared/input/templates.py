@@ -31,9 +31,9 @@ _AGE = 1 << 16
 type _Integer = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 type _Scalar = str | _Integer | bool | None
 type _Rest = _Scalar | list[_Scalar] | dict[str, _Scalar] | msgspec.UnsetType
-"""The type of a key that belongs to no column. Left to `orjson` are deeper values, because it bounds the
-depth, and numbers that are not integers, because msgspec writes large ones differently, and reads some 200
-times as slowly."""
+"""The type of a key that belongs to no column. Deeper values are left to `orjson`, which limits
+the depth. So are numbers that are not integers, because msgspec writes large ones differently, and reads
+some of them 200 times as slowly."""
 
 _values = msgspec.structs.astuple
 _encode = msgspec.json.Encoder().encode

@@ -28,10 +28,11 @@ def parse[D: Document](kind: type[D], data: bytes, name: str, newest: int) -> D:
     try:
         document = kind.model_validate_json(data)
     except ValidationError as error:
-        raise LedgerError(f"{name}: is damaged ({error.error_count()} errors): {data[:60]!r}") from error
+        raise LedgerError(f"{name} is damaged ({error.error_count()} errors): {data[:60]!r}") from error
     if document.format > newest:
         raise LedgerTooNew(
-            f"{name}: has format {document.format}, this program reads up to {newest}: deploy a newer version"
+            f"{name} has format {document.format}, but this program reads only up to {newest}; "
+            "deploy a newer version"
         )
     return document
 

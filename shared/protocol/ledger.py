@@ -183,7 +183,7 @@ class Ledger(Document):
         """Serializes the ledger for one Put Blob. Raises LedgerTooLarge."""
         contents = (
             f": {len(self.incarnation.gaps)} gaps, {len(self.files)} files, {len(self.segments)} segments, "
-            f"{len(self.lost)} lost; does finish_connections run?"
+            f"{len(self.lost)} lost; is finish_connections running?"
         )
         return documents.dump(self, f"ledger of {self.partition}", contents)
 

@@ -38,7 +38,7 @@ class Identity(Data):
             return cls.model_validate_json(data)
         except ValidationError as error:
             raise LedgerError(
-                f"{blob}: does not identify a state container: {data[:60]!r}: restore it"
+                f"{blob} does not identify a state container: {data[:60]!r}: restore it"
             ) from error
 
 
@@ -104,7 +104,7 @@ class Ownership:
             return ours
         found = marker(self._storage)
         if found is None:
-            raise PreconditionFailed(f"{MARKER}: was deleted at this moment")
+            raise PreconditionFailed(f"{MARKER} was deleted in the meantime")
         return found
 
 

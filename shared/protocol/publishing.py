@@ -75,7 +75,7 @@ def _settle[L: Publishable](
             if not storage.exists(file.name):
                 telemetry.alarmed("export_logs")
                 log.error(
-                    "%s: neither visible nor staged: was it deleted, or the output container changed?",
+                    "%s: neither visible nor staged: was it deleted, or was the output container changed?",
                     file.name,
                 )
         return ledger, etag

@@ -39,7 +39,7 @@ def read(path: Path) -> pa.Table:
         return _csv(text)
     except (ValueError, pa.ArrowException, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ReconcileError(
-            f"{path}: cannot be read as CSV, JSON Lines or Parquet: {str(error).splitlines()[0]}"
+            f"{path} cannot be read as CSV, JSON Lines or Parquet: {str(error).splitlines()[0]}"
         ) from error
 
 
@@ -86,7 +86,7 @@ def typed(rows: pa.Table, table: Table, path: Path) -> pa.Table:
         except (pa.ArrowException, ValueError) as error:
             raise ReconcileError(f"{path}: column {name}: {error}") from error
     if table.time_column not in columns:
-        raise ReconcileError(f"{path}: has no column {table.time_column}; it has {_some(rows.column_names)}")
+        raise ReconcileError(f"{path} has no column {table.time_column}; it has {_some(rows.column_names)}")
     return pa.table(columns)
 
 

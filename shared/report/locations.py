@@ -134,7 +134,7 @@ class Container:
             except StorageError as error:
                 if self._storage.exists(file.name):
                     raise
-                raise FileGone(f"{file.name}: was deleted or compacted in the meantime: try again") from error
+                raise FileGone(f"{file.name} was deleted or compacted in the meantime; try again") from error
             return target
 
         paths = []
@@ -176,7 +176,7 @@ class Folder:
         return min((file.hour for file in files if file), default=None)
 
     def bring(self, files: Sequence[ReportFile], to: Path, brought: Callable[[], None]) -> list[Path]:
-        """See Location. Linked to, as a name may hold what DuckDB takes for a pattern."""
+        """See Location. Creates links, because DuckDB could read a name as a pattern."""
         paths = []
         for at, file in enumerate(files):
             target = to / f"{file.table}-{at}"

@@ -75,7 +75,7 @@ async def _run(arguments: argparse.Namespace) -> None:
 
 
 def main() -> int:
-    """Run the broker until a signal arrives; returns the exit status."""
+    """Runs the broker until a signal arrives; returns the exit status."""
     arguments = _parser().parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:

@@ -23,7 +23,7 @@ class Address:
 
 
 def parse(address: str) -> Address:
-    """Split an address into its parts. The SDK writes an address as a URL, with host and port."""
+    """Splits an address into its parts. The SDK writes an address as a URL, with host and port."""
     path = urlsplit(address).path.strip("/").lower()
     hub, *rest = path.split("/")
     parts = dict(zip(rest[::2], rest[1::2], strict=False))

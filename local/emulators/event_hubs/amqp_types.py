@@ -109,7 +109,7 @@ _LENGTHS = {half: struct.Struct(">B") for half in (0xA, 0xC, 0xE)} | {
 
 
 def encode(value: object) -> bytes:
-    """Encode a value with its constructor.
+    """Encodes a value with its constructor.
 
     An empty list never takes its short form, `list0`, because the SDK does not expect that in a performative.
     """
@@ -123,7 +123,7 @@ def encode(value: object) -> bytes:
 
 
 def decode(buffer: Buffer, position: int = 0) -> tuple[object, int]:
-    """Decode the value whose constructor is at `position`; returns it with the position after it."""
+    """Decodes the value whose constructor is at `position`; returns it with the position after it."""
     try:
         code = buffer[position]
         if code == 0:
@@ -136,7 +136,7 @@ def decode(buffer: Buffer, position: int = 0) -> tuple[object, int]:
 
 
 def skip(buffer: Buffer, position: int) -> int:
-    """Return the position after the value whose constructor is at `position`, without decoding the value."""
+    """Returns the position after the value whose constructor is at `position`, without decoding the value."""
     try:
         code = buffer[position]
         if code == 0:
@@ -179,7 +179,7 @@ def _compound(narrow: int, content: bytes, count: int) -> bytes:
 
 
 def _element(value: object) -> tuple[int, bytes]:
-    """Encode an array element in the wide form, which all elements share; returns constructor and data."""
+    """Encodes an array element in the wide form, which all elements share; returns constructor and data."""
     if type(value) in _FIXED:
         code, layout = _FIXED[type(value)]
         return code, layout.pack(value)
@@ -201,7 +201,7 @@ def _array_content(values: Array) -> bytes:
 
 
 def _decode(buffer: Buffer, position: int, code: int) -> tuple[object, int]:
-    """Decode a value with constructor `code` whose data begins at `position`."""
+    """Decodes a value with constructor `code` whose data begins at `position`."""
     if code in _CONSTANTS:
         return _CONSTANTS[code], position
     if code in _BY_CODE:
@@ -228,7 +228,7 @@ def _octets(buffer: Buffer, position: int, length: int) -> bytes:
 
 
 def _decode_sized(data: bytes, form: int, length: struct.Struct) -> object:
-    """Decode a value that states its length; `form` is its constructor in the narrow form."""
+    """Decodes a value that states its length; `form` is its constructor in the narrow form."""
     if form == _BINARY:
         return data
     if form == _STRING:

@@ -40,14 +40,14 @@ class Connection(asyncio.Protocol):
         self._heartbeat: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start listening."""
+        """Starts listening."""
         assert isinstance(transport, asyncio.Transport)
         transport.set_write_buffer_limits(_WRITE_BUFFER)
         self._transport = transport
         self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - both ends of a connection look alike
-        """Drop everything that belonged to the peer."""
+        """Drops everything that belonged to the peer."""
         self._transport = None
         self._connections.discard(self)
         for session in self._sessions.values():
@@ -57,7 +57,7 @@ class Connection(asyncio.Protocol):
             self._heartbeat.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Execute the received frames; an error closes the connection."""
+        """Executes the received frames; an error closes the connection."""
         try:
             for item in self._incoming.feed(data):
                 if isinstance(item, bytes):
@@ -68,27 +68,27 @@ class Connection(asyncio.Protocol):
             self.shut_down(error)
 
     def pause_writing(self) -> None:
-        """Stop sending because the peer reads too slowly."""
+        """Stops sending because the peer reads too slowly."""
         self.is_paused = True
 
     def resume_writing(self) -> None:
-        """Continue sending."""
+        """Continues sending."""
         self.is_paused = False
         for session in tuple(self._sessions.values()):
             session.pump()
 
     def shut_down(self, error: AmqpError) -> None:
-        """Close the connection with an error."""
+        """Closes the connection with an error."""
         self.write(frames.close(error))
         self._hang_up()
 
     def write(self, frame: bytes) -> None:
-        """Write a frame; all frames of one iteration of the event loop are sent together."""
+        """Writes a frame; all frames of one iteration of the event loop are sent together."""
         self._outgoing.append(frame)
         self.call_soon(self._flush)
 
     def call_soon(self, call: Callable[[], None]) -> None:
-        """Schedule a call for the next iteration of the event loop, once even if requested repeatedly."""
+        """Schedules a call for the next iteration of the event loop, once even if requested repeatedly."""
         if not self._soon:
             self._loop.call_soon(self._run_soon)
         self._soon[call] = None
@@ -141,7 +141,7 @@ class Connection(asyncio.Protocol):
                 raise AmqpError(NOT_ALLOWED, f"no {frame.code.name.lower()} on channel {frame.channel} now")
 
     def _beat(self, interval: float) -> None:
-        """Write two empty frames within each idle time-out of the peer (part 2.4.5)."""
+        """Writes two empty frames within each idle time-out of the peer (part 2.4.5)."""
         if interval and self._transport:
             self._heartbeat = self._loop.call_later(interval, self._beat_again, interval)
 

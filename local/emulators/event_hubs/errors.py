@@ -23,7 +23,7 @@ class AmqpError(Exception):
 
 
 def no_entity(name: str) -> AmqpError:
-    """Report an unknown hub or consumer group with the service's wording.
+    """Reports an unknown hub or consumer group with the service's wording.
 
     The .NET client recognizes a missing entity by this wording. With any other text, it retries for 11
     seconds (`AmqpError` in azure-sdk-for-net).

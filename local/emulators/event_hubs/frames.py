@@ -55,11 +55,11 @@ class Frame:
     payload: bytes
 
     def get[T](self, index: int, kind: type[T]) -> T | None:
-        """Return field number `index`, which is null or has this type."""
+        """Returns field number `index`, which is null or has this type."""
         return typed(self.fields, index, kind)
 
     def require[T](self, index: int, kind: type[T]) -> T:
-        """Return field number `index`, which is mandatory and has this type."""
+        """Returns field number `index`, which is mandatory and has this type."""
         value = typed(self.fields, index, kind)
         if value is None:
             raise AmqpError(DECODE_ERROR, f"field {index} of {self.code.name.lower()} is mandatory")
@@ -67,7 +67,7 @@ class Frame:
 
 
 def typed[T](fields: list[object], index: int, kind: type[T]) -> T | None:
-    """Return field number `index` of a composite value, or null if trailing fields are omitted."""
+    """Returns field number `index` of a composite value, or null if trailing fields are omitted."""
     value = fields[index] if index < len(fields) else None
     if value is not None and not isinstance(value, kind):
         raise AmqpError(DECODE_ERROR, f"field {index} is a {type(value).__name__}, expected {kind.__name__}")
@@ -84,7 +84,7 @@ class FrameBuffer:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Frame | bytes]:
-        """Yield the frames that `data` completes."""
+        """Yields the frames that `data` completes."""
         self._buffer += data
         position = 0
         try:

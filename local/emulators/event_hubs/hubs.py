@@ -37,7 +37,7 @@ class Hub:
     _next: int = 0
 
     def partition(self, partition_id: str) -> PartitionLog:
-        """Return a partition by its id."""
+        """Returns a partition by its id."""
         if partition_id not in map(str, range(len(self.partitions))):
             raise AmqpError(
                 ARGUMENT_OUT_OF_RANGE,
@@ -47,13 +47,13 @@ class Hub:
         return self.partitions[int(partition_id)]
 
     def readers(self, group: str, partition_id: str) -> Readers:
-        """Return the readers of a partition in a consumer group."""
+        """Returns the readers of a partition in a consumer group."""
         if group.lower() not in self.groups:
             raise no_entity(f"{self.name}/consumergroups/{group}")
         return self._readers.setdefault((group.lower(), partition_id), Readers())
 
     def append(self, events: Sequence[Event], partition_key: str | None) -> None:
-        """Append the events of one send to the partition of their key, or round-robin if they have no key."""
+        """Appends the events of one send to the partition of their key, or round-robin without a key."""
         if partition_key is None:
             self.partitions[self._next].append(events)
             self._next = (self._next + 1) % len(self.partitions)
@@ -64,7 +64,7 @@ class Hub:
 def open_hub(
     data: Path, name: str, partition_count: int, groups: Sequence[str] = (), retention_ms: int | None = None
 ) -> Hub:
-    """Open the hub in a folder, or create it. The number of partitions can be raised, but not lowered."""
+    """Opens the hub in a folder, or creates it. The number of partitions can be raised, but not lowered."""
     folder = data / name.lower()
     folder.mkdir(parents=True, exist_ok=True)
     identity = folder / "hub.json"

@@ -23,44 +23,44 @@ class Peer(Protocol):
     channel: int
 
     def write(self, frame: bytes) -> None:
-        """Write a frame."""
+        """Writes a frame."""
 
     def send(self, handle: int, message: Buffer) -> None:
-        """Send a message on a link, in one or more frames."""
+        """Sends a message on a link, in one or more frames."""
 
     def send_flow(self, *link: int) -> None:
-        """Send the session's windows, and a link's handle, delivery count and credit."""
+        """Sends the session's windows, and a link's handle, delivery count and credit."""
 
     def respond(self, address: str, response: bytes) -> None:
-        """Send a response on the link on which the peer receives responses from this address."""
+        """Sends a response on the link on which the peer receives responses from this address."""
 
     def call_soon(self, call: Callable[[], None]) -> None:
-        """Schedule one call for the next iteration of the event loop."""
+        """Schedules one call for the next iteration of the event loop."""
 
     def is_blocked(self) -> bool:
         """Whether the peer cannot accept more at the moment."""
 
     def forget(self, handle: int) -> bool:
-        """Drop a link; returns whether it was attached."""
+        """Drops a link; returns whether it was attached."""
 
 
 class Link(Protocol):
     """What a session needs from a link."""
 
     def start(self) -> None:
-        """Start, after the attach has been answered."""
+        """Starts, after the attach has been answered."""
 
     def on_transfer(self, frame: Frame) -> None:
-        """Handle one frame of a delivery."""
+        """Handles one frame of a delivery."""
 
     def on_flow(self, frame: Frame) -> None:
-        """Apply the peer's credit."""
+        """Applies the peer's credit."""
 
     def pump(self) -> None:
-        """Send everything that can be sent now."""
+        """Sends everything that can be sent now."""
 
     def close(self) -> None:
-        """Release the resources of the link."""
+        """Releases the resources of the link."""
 
 
 class Receiver:
@@ -80,11 +80,11 @@ class Receiver:
         self._first: Frame | None = None
 
     def start(self) -> None:
-        """Grant the first credit."""
+        """Grants the first credit."""
         self._grant()
 
     def on_transfer(self, frame: Frame) -> None:
-        """Handle a frame of a delivery: the first one has the id and the format, the last one settles it."""
+        """Handles a frame of a delivery: the first one has the id and the format, the last one settles it."""
         first = self._first = self._first or frame
         self._size += len(frame.payload)
         if self._size <= MAX_MESSAGE_SIZE:
@@ -102,13 +102,13 @@ class Receiver:
             self._grant()
 
     def on_flow(self, frame: Frame) -> None:
-        """Ignore the flow of a sender, which requires no response."""
+        """Ignores the flow of a sender, which requires no response."""
 
     def pump(self) -> None:
-        """Do nothing, because a receiver sends nothing."""
+        """Does nothing, because a receiver sends nothing."""
 
     def close(self) -> None:
-        """Do nothing, because a receiver holds no resources."""
+        """Does nothing, because a receiver holds no resources."""
 
     def _outcome(self, message_format: int, message: bytes, size: int) -> Described:
         if size > MAX_MESSAGE_SIZE:
@@ -135,18 +135,18 @@ class Sender:
         self._credit = 0
 
     def start(self) -> None:
-        """Do nothing, because nothing can be sent before the peer grants credit."""
+        """Does nothing, because nothing can be sent before the peer grants credit."""
 
     def on_transfer(self, frame: Frame) -> None:
-        """Ignore a transfer: the handle belongs to a link in the other direction."""
+        """Ignores a transfer: the handle belongs to a link in the other direction."""
 
     def on_flow(self, frame: Frame) -> None:
-        """Apply the peer's credit, which counts from the deliveries that the peer has seen (part 2.6.7)."""
+        """Applies the peer's credit, which counts from the deliveries that the peer has seen (part 2.6.7)."""
         self._credit = (frame.get(5, UInt) or 0) + (frame.get(6, UInt) or 0) - self._count
         self.pump()
 
     def pump(self) -> None:
-        """Send a limited number of messages, and schedule the rest, so that links take turns."""
+        """Sends a limited number of messages, and schedules the rest, so that links take turns."""
         if self._peer.is_blocked() or self._credit <= 0:
             return
         messages = self._take(self._credit)
@@ -158,7 +158,7 @@ class Sender:
             self._peer.call_soon(self.pump)
 
     def close(self) -> None:
-        """Stop sending."""
+        """Stops sending."""
         self._credit = 0
 
     def _take(self, max_count: int) -> list[bytes] | list[memoryview]:
@@ -174,7 +174,7 @@ class ResponseSender(Sender):
         self._responses: deque[bytes] = deque()
 
     def respond(self, response: bytes) -> None:
-        """Send a response as soon as there is credit."""
+        """Sends a response as soon as there is credit."""
         self._responses.append(response)
         self.pump()
 
@@ -206,12 +206,12 @@ class EventSender(Sender):
         log.on_append.add(self._wake)
 
     def refuse(self, error: AmqpError) -> None:
-        """Close the link with an error."""
+        """Closes the link with an error."""
         self._peer.forget(self._handle)
         self._peer.write(detach(self._peer.channel, self._handle, error))
 
     def close(self) -> None:
-        """Remove this reader, so that others can read."""
+        """Removes this reader, so that others can read."""
         super().close()
         self._readers.remove(self)
         self._log.on_append.discard(self._wake)

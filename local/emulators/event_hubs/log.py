@@ -58,11 +58,11 @@ class PartitionLog:
         self._size = self._recover(path)
 
     def close(self) -> None:
-        """Close the file."""
+        """Closes the file."""
         os.close(self._file)
 
     def append(self, events: Sequence[Event], partition_key: str | None = None) -> None:
-        """Append the events of one send, all with the same enqueued time."""
+        """Appends the events of one send, all with the same enqueued time."""
         now = max(int(self._clock() * 1000), self._times[-1] if self._times else 0)
         sequence_number, offset = len(self._offsets), self._size
         records: list[bytes] = []
@@ -81,7 +81,7 @@ class PartitionLog:
             notify()
 
     def read(self, sequence_number: int, max_count: int, max_octets: int) -> tuple[int, list[memoryview]]:
-        """Return the first readable sequence number at or after the given one, and messages from there on."""
+        """Returns the first readable sequence number at or after the given one, and messages from there."""
         first = max(sequence_number, self.begin())
         stop = min(first + max_count, len(self._offsets))
         if first >= stop:
@@ -96,21 +96,21 @@ class PartitionLog:
         ]
 
     def begin(self) -> int:
-        """Return the first sequence number within the retention, or the number after the last one."""
+        """Returns the first sequence number within the retention, or the number after the last one."""
         if self._retention_ms is not None:
             oldest = int(self._clock() * 1000) - self._retention_ms
             self._begin = max(self._begin, bisect_left(self._times, oldest))
         return self._begin
 
     def status(self) -> Status:
-        """Return the range of events; for an empty partition 0, -1, "-1", and year 1."""
+        """Returns the range of events; for an empty partition 0, -1, "-1", and year 1."""
         count, begin = len(self._offsets), self.begin()
         if not count:
             return Status(0, -1, "-1", NEVER_MS, is_empty=True)
         return Status(begin, count - 1, str(self._offsets[-1]), self._times[-1], is_empty=begin == count)
 
     def locate(self, position: Position) -> int:
-        """Return the sequence number of the first event at a position.
+        """Returns the sequence number of the first event at a position.
 
         An offset or sequence number after the last event is refused, because it belongs to another log, for
         example of a hub that was deleted and created again. A position before the first event that still
@@ -150,7 +150,7 @@ class PartitionLog:
             raise
 
     def _recover(self, path: Path) -> int:
-        """Index the file, and cut off a write that a killed process left unfinished; returns the new size."""
+        """Indexes the file, and cuts off an unfinished write of a killed process; returns the new size."""
         size = os.fstat(self._file).st_size
         position = 0
         if size:
@@ -172,7 +172,7 @@ def _header(message: bytes, sequence_number: int, enqueued_ms: int) -> bytes:
 
 
 def _message_at(data: mmap, position: int, sequence_number: int) -> tuple[int, int] | None:
-    """Return enqueued time and end of the record at `position`, if it is complete and has this number."""
+    """Returns enqueued time and end of the record at `position`, if it is complete and has this number."""
     if position + _HEADER.size > len(data):
         return None
     length, _, found, enqueued_ms = _HEADER.unpack_from(data, position)

@@ -37,7 +37,7 @@ class Section(NamedTuple):
 
 
 def sections(message: bytes) -> Iterator[Section]:
-    """Yield the sections of a message, in their order."""
+    """Yields the sections of a message, in their order."""
     position = 0
     while position < len(message):
         if message[position : position + 2] != _SECTION:
@@ -63,7 +63,7 @@ class Event:
     def enqueued(
         self, sequence_number: int, offset: int, enqueued_ms: int, partition_key: str | None
     ) -> bytes:
-        """Return the message in the form that readers get; events without a key get that of their batch."""
+        """Returns the message in the form that readers get; events without a key get that of their batch."""
         added = [
             _SEQUENCE_NUMBER,
             _LONG.pack(0x81, sequence_number),
@@ -81,7 +81,7 @@ class Event:
 
 
 def parse_event(message: bytes) -> Event:
-    """Split a message, without delivery annotations and the annotations that only the broker sets."""
+    """Splits a message, without delivery annotations and the annotations that only the broker sets."""
     header = b""
     annotations: tuple[bytes, ...] = ()
     rest = []
@@ -108,7 +108,7 @@ def _foreign_entries(message: bytes, section: Section) -> Iterator[bytes]:
 
 
 def parse_batch(batch: bytes) -> tuple[list[Event], str | None]:
-    """Split a batch (format 0x80013700, a message in each data section) into events and partition key."""
+    """Splits a batch (format 0x80013700, a message in each data section) into events and partition key."""
     events = []
     key = None
     for section in sections(batch):
@@ -133,7 +133,7 @@ def _binary(message: bytes, section: Section) -> bytes:
 
 
 def with_delivery_annotations(message: bytes | memoryview, annotations: dict[object, object]) -> bytes:
-    """Insert delivery annotations after the header, as part 3.2 requires."""
+    """Inserts delivery annotations after the header, as part 3.2 requires."""
     start = skip(message, 3) if message[2] == HEADER else 0
     section = encode(Described(ULong(DELIVERY_ANNOTATIONS), annotations))
     return b"".join((message[:start], section, message[start:]))
@@ -149,7 +149,7 @@ class Request:
 
 
 def parse_request(message: bytes) -> Request:
-    """Parse the request in a message."""
+    """Parses the request in a message."""
     found = {section.code: decode(message, section.value)[0] for section in sections(message)}
     properties, application = found.get(PROPERTIES), found.get(APPLICATION_PROPERTIES)
     if not isinstance(properties, list) or not properties or not isinstance(application, dict):
@@ -158,7 +158,7 @@ def parse_request(message: bytes) -> Request:
 
 
 def encode_response(request: Request, properties: dict[object, object], value: object) -> bytes:
-    """Encode the response to a request, which the peer matches by the correlation id."""
+    """Encodes the response to a request, which the peer matches by the correlation id."""
     fields = [None, None, None, None, None, request.message_id, *[None] * 7]
     parts = ((PROPERTIES, fields), (APPLICATION_PROPERTIES, properties), (VALUE, value))
     return b"".join(encode(Described(ULong(code), part)) for code, part in parts)

@@ -29,11 +29,11 @@ class Nodes:
         self._grants = grants
 
     def open_link(self, peer: Peer, attach: Frame) -> Link:
-        """Open the link that an attach asks for; raises `AmqpError` to refuse it."""
+        """Opens the link that an attach asks for; raises `AmqpError` to refuse it."""
         return (self._open_sender if attach.require(2, bool) else self._open_receiver)(peer, attach)
 
     def _open_receiver(self, peer: Peer, attach: Frame) -> Link:
-        """Open the broker's end of a link on which the peer sends."""
+        """Opens the broker's end of a link on which the peer sends."""
         address = addresses.parse(_address(_terminus(attach, _TARGET)))
 
         def put_token(_: int, message: bytes) -> None:
@@ -51,7 +51,7 @@ class Nodes:
         return Receiver(peer, attach, self._store(address))
 
     def _open_sender(self, peer: Peer, attach: Frame) -> Link:
-        """Open the broker's end of a link on which the peer receives."""
+        """Opens the broker's end of a link on which the peer receives."""
         source = _terminus(attach, _SOURCE)
         address = addresses.parse(_address(source))
         if address.path in {addresses.CBS, addresses.MANAGEMENT}:
@@ -96,7 +96,7 @@ class Nodes:
 
 
 def _terminus(frame: Frame, index: int) -> list[object]:
-    """Return the fields of a link's source or target."""
+    """Returns the fields of a link's source or target."""
     terminus = frame.require(index, Described).value
     if not isinstance(terminus, list):
         raise AmqpError(NOT_ALLOWED, "A link needs a source and a target.")

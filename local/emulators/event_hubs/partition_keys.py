@@ -21,7 +21,7 @@ def _add(words: list[int], block: bytes) -> None:
 
 
 def partition_of(key: str, partition_count: int) -> int:
-    """Return the index of the partition that receives all events with this key."""
+    """Returns the index of the partition that receives all events with this key."""
     data = key.encode()
     words = [0xDEADBEEF + len(data) & _MASK] * 3
     while len(data) > _BLOCK:

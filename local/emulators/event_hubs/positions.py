@@ -41,7 +41,7 @@ START = Position(Field.OFFSET, -1, inclusive=False)
 
 
 def parse(filters: object) -> Position:
-    """Parse the position in the filters of a link's source; without a filter, it is the start."""
+    """Parses the position in the filters of a link's source; without a filter, it is the start."""
     selector = filters.get(FILTER) if isinstance(filters, dict) else None
     if selector is None:
         return START

@@ -35,7 +35,7 @@ class BrokerProcess(ChildProcess):
         key_name: str = "RootManageSharedAccessKey",
         key: str | None = "bG9jYWwgZGV2ZWxvcG1lbnQ=",
     ) -> None:
-        """Describe the broker; `start` starts it.
+        """Describes the broker; `start` starts it.
 
         Args:
             data: the folder that keeps the events.
@@ -63,7 +63,7 @@ class BrokerProcess(ChildProcess):
         )
 
     def start(self) -> Self:
-        """Start the broker and wait until it listens; raises `RuntimeError` with its output if it does not.
+        """Starts the broker and waits until it listens; raises `RuntimeError` with its output if it does not.
 
         Its standard error goes to `broker.stderr` in its folder.
         """
@@ -96,13 +96,13 @@ class BrokerProcess(ChildProcess):
         return self
 
     def delete_hub(self, name: str) -> None:
-        """Delete a hub while the broker is not running; the next start creates an empty one."""
+        """Deletes a hub while the broker is not running; the next start creates an empty one."""
         if self._process is not None:
             raise RuntimeError("The broker is running: call stop() first.")
         shutil.rmtree(self.data / name.lower())
 
     def recreate_hub(self, name: str) -> None:
-        """Delete a hub and re-create it under its name, as an operator would.
+        """Deletes a hub and re-create it under its name, as an operator would.
 
         Clients reconnect by themselves. The events are gone, sequence numbers and offsets
         begin at 0, and `created_at` is later.

@@ -18,7 +18,7 @@ class Reader(Protocol):
     epoch: int | None
 
     def refuse(self, error: AmqpError) -> None:
-        """Close the link with an error."""
+        """Closes the link with an error."""
 
 
 class Readers:
@@ -28,7 +28,7 @@ class Readers:
         self._readers: list[Reader] = []
 
     def add(self, reader: Reader) -> None:
-        """Admit a reader and disconnect those that it outranks, or refuse it."""
+        """Admits a reader and disconnects those that it outranks, or refuses it."""
         held = max((other.epoch for other in self._readers if other.epoch is not None), default=None)
         if held is not None and (reader.epoch is None or reader.epoch < held):
             raise AmqpError(STOLEN, f"A receiver with epoch '{held}' exists: '{reader.epoch}' is refused.")
@@ -44,6 +44,6 @@ class Readers:
         self._readers.append(reader)
 
     def remove(self, reader: Reader) -> None:
-        """Remove a reader, if it is still present."""
+        """Removes a reader, if it is still present."""
         if reader in self._readers:
             self._readers.remove(reader)

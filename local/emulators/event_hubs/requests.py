@@ -18,7 +18,7 @@ _BAD_REQUEST = 400
 
 
 def put_token(request: Request, grants: Grants) -> bytes:
-    """Answer a request that contains a token; a valid token extends the grants."""
+    """Answers a request that contains a token; a valid token extends the grants."""
     try:
         _accept_token(request, grants)
     except AmqpError as error:
@@ -27,7 +27,7 @@ def put_token(request: Request, grants: Grants) -> bytes:
 
 
 def read(request: Request, hubs: Mapping[str, Hub], grants: Grants) -> bytes:
-    """Answer a request for the properties of a hub or a partition.
+    """Answers a request for the properties of a hub or a partition.
 
     .NET clients put their token into the request itself; the Python SDK sends it to `$cbs` first.
     """

@@ -21,10 +21,10 @@ class Wire(Protocol):
     max_frame_size: int
 
     def write(self, frame: bytes) -> None:
-        """Write a frame."""
+        """Writes a frame."""
 
     def call_soon(self, call: Callable[[], None]) -> None:
-        """Schedule one call for the next iteration of the event loop."""
+        """Schedules one call for the next iteration of the event loop."""
 
 
 class Session:
@@ -49,7 +49,7 @@ class Session:
         self.write(frames.begin(self.channel, _WINDOW))
 
     def on_frame(self, frame: Frame) -> None:
-        """Execute a performative."""
+        """Executes a performative."""
         match frame.code:
             case Code.TRANSFER:
                 self._on_transfer(frame)
@@ -66,7 +66,7 @@ class Session:
                 raise AmqpError(NOT_ALLOWED, f"no {frame.code.name.lower()} within a session")
 
     def forget(self, handle: int) -> bool:
-        """Drop a link; returns whether it was attached."""
+        """Drops a link; returns whether it was attached."""
         link = self._links.pop(handle, None)
         if link is not None:
             link.close()
@@ -74,16 +74,16 @@ class Session:
         return link is not None
 
     def close(self) -> None:
-        """Drop all links."""
+        """Drops all links."""
         for handle in tuple(self._links):
             self.forget(handle)
 
     def write(self, frame: bytes) -> None:
-        """Write a frame."""
+        """Writes a frame."""
         self._wire.write(frame)
 
     def call_soon(self, call: Callable[[], None]) -> None:
-        """Schedule one call for the next iteration of the event loop."""
+        """Schedules one call for the next iteration of the event loop."""
         self._wire.call_soon(call)
 
     def is_blocked(self) -> bool:
@@ -91,13 +91,13 @@ class Session:
         return self._wire.is_paused or bool(self._waiting)
 
     def pump(self) -> None:
-        """Continue sending."""
+        """Continues sending."""
         self._drain()
         for link in tuple(self._links.values()):
             link.pump()
 
     def send(self, handle: int, message: Buffer) -> None:
-        """Send a message in as many frames as it needs; frames beyond the peer's window wait."""
+        """Sends a message in as many frames as it needs; frames beyond the peer's window wait."""
         room = self._wire.max_frame_size - frames.TRANSFER_OVERHEAD
         for start in range(0, len(message), room):
             part = message[start : start + room]
@@ -106,7 +106,7 @@ class Session:
         self._drain()
 
     def respond(self, address: str, response: bytes) -> None:
-        """Answer a request on the link on which the peer receives responses."""
+        """Answers a request on the link on which the peer receives responses."""
         for link in self._links.values():
             if isinstance(link, ResponseSender) and link.address == address:
                 link.respond(response)
@@ -114,7 +114,7 @@ class Session:
         raise AmqpError(NOT_ALLOWED, f"There is no link for the response: attach a receiver to {address}.")
 
     def send_flow(self, *link: int) -> None:
-        """Send this session's windows, and a link's credit."""
+        """Sends this session's windows, and a link's credit."""
         self.write(frames.flow(self.channel, self._next_incoming_id, _WINDOW, self._next_outgoing_id, *link))
 
     def _drain(self) -> None:

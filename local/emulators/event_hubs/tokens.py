@@ -35,12 +35,12 @@ class Grants:
         self._paths: set[str] = set()
 
     def add(self, token: str) -> None:
-        """Grant access to the resource of a valid token; raises `AmqpError` for any other token."""
+        """Grants access to the resource of a valid token; raises `AmqpError` for any other token."""
         if self._key is not None:
             self._paths.add(authorized_path(token, self._key))
 
     def check(self, path: str, token: str | None = None) -> None:
-        """Raise `AmqpError` if neither an earlier token nor this one gives access to the path."""
+        """Raises `AmqpError` if neither an earlier token nor this one gives access to the path."""
         if self._key is None:
             return
         allowed = self._paths if token is None else self._paths | {authorized_path(token, self._key)}
@@ -58,7 +58,7 @@ def _covers(grant: str, path: str) -> bool:
 
 
 def authorized_path(token: str, key: Key) -> str:
-    """Return the path of the resource to which a valid token gives access, in lower case.
+    """Returns the path of the resource to which a valid token gives access, in lower case.
 
     It is a hub, a resource below a hub, or empty for the whole namespace.
     """

@@ -44,13 +44,13 @@ class Batches[Event]:
         return len(self._held)
 
     def add(self, events: Sequence[Event], now: float) -> None:
-        """Add received events, in order, at the time `now` (in seconds of any monotonic clock)."""
+        """Adds received events, in order, at the time `now` (in seconds of any monotonic clock)."""
         self._held.extend(events)
         if self._since is None and self._held:
             self._since = now
 
     def take(self, now: float) -> Batch[Event] | None:
-        """Return the batch that is due at the time `now`, if there is one."""
+        """Returns the batch that is due at the time `now`, if there is one."""
         if self._since is None:
             return None
         partial = len(self._held) < self._minimum
@@ -66,7 +66,7 @@ class Batches[Event]:
         return Batch(events, partial)
 
     def fall_asleep(self) -> None:
-        """Stop the timer, so that later events wait until the minimum is reached.
+        """Stops the timer, so that later events wait until the minimum is reached.
 
         In the real trigger, this happens when the checkpoint write after a partial batch fails: the task that
         watches the time ends with that error, and only a full batch or a new claim starts another one.

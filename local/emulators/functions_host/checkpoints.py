@@ -37,7 +37,7 @@ class Checkpoints:
         self._client = client
 
     async def read(self, partition_id: str) -> Checkpoint | None:
-        """Return the partition's checkpoint, if it exists."""
+        """Returns the partition's checkpoint, if it exists."""
         try:
             blob = await self._blob(partition_id).get_blob_properties()
         except ResourceNotFoundError:
@@ -46,7 +46,7 @@ class Checkpoints:
         return Checkpoint(blob.metadata["offset"], int(blob.metadata["sequencenumber"]), max(0, age))
 
     async def write(self, partition_id: str, offset: str, sequence_number: int) -> None:
-        """Set the partition's checkpoint to an event; raises `AzureError` if storage fails."""
+        """Sets the partition's checkpoint to an event; raises `AzureError` if storage fails."""
         metadata = {
             "offset": offset,
             "sequencenumber": str(sequence_number),

@@ -92,7 +92,7 @@ class HostOptions:
 
 
 def seconds(text: str) -> float:
-    """Parse a .NET TimeSpan of the form `HH:MM:SS` to seconds; raises `AppError` for any other form."""
+    """Parses a .NET TimeSpan of the form `HH:MM:SS` to seconds; raises `AppError` for any other form."""
     match = re.fullmatch(r"(\d\d):([0-5]\d):([0-5]\d(?:\.\d+)?)", text)
     # .NET reads a first number of 24 or more as days, which is never what the author meant.
     if match is None or int(match[1]) > 23:  # noqa: PLR2004
@@ -101,7 +101,7 @@ def seconds(text: str) -> float:
 
 
 def environment(base: Mapping[str, str], settings: Path | None) -> dict[str, str]:
-    """Return the environment of host and worker: `Values` of local.settings.json, overridden by `base`.
+    """Returns the environment of host and worker: `Values` of local.settings.json, overridden by `base`.
 
     The environment has priority, as with Core Tools (`func start` logs that it skips the value).
     """
@@ -115,7 +115,7 @@ def environment(base: Mapping[str, str], settings: Path | None) -> dict[str, str
 
 
 def resolve(text: str, settings: Mapping[str, str]) -> str:
-    """Replace every `%NAME%` in `text` with that setting; raises `AppError` that names a missing one."""
+    """Replaces every `%NAME%` in `text` with that setting; raises `AppError` that names a missing one."""
 
     def value(match: re.Match[str]) -> str:
         try:
@@ -127,7 +127,7 @@ def resolve(text: str, settings: Mapping[str, str]) -> str:
 
 
 def connection_string(name: str, settings: Mapping[str, str]) -> str:
-    """Return the connection string in the setting `name`; raises `AppError` if there is none."""
+    """Returns the connection string in the setting `name`; raises `AppError` if there is none."""
     try:
         return settings[name]
     except KeyError:

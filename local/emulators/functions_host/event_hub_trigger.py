@@ -65,7 +65,7 @@ class EventHubTrigger:
         self._draining = asyncio.Event()
 
     async def run(self) -> None:
-        """Listen until cancelled or drained, then release the partitions."""
+        """Listens until cancelled or drained, then release the partitions."""
         # As many tries as the .NET client makes, in about the same time.
         retries = LinearRetry(backoff=2, retry_total=3, random_jitter_range=1)
         identity = str(uuid.uuid4())
@@ -110,7 +110,7 @@ class EventHubTrigger:
             await self._serve(reading, owners)
 
     async def drain(self) -> None:
-        """Stop taking events; returns when the host counts the listener as stopped, which may be never."""
+        """Stops taking events; returns when the host counts the listener as stopped, which may be never."""
         self._draining.set()
         await asyncio.gather(*(claim.drain() for claim in self._claims.values()))
 

@@ -59,7 +59,7 @@ class Host:
         self._on_demand: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Return after SIGTERM or SIGINT; raises `AppError` when the app cannot be served, or no longer.
+        """Returns after SIGTERM or SIGINT; raises `AppError` when the app cannot be served, or no longer.
 
         If an app cannot be indexed, nothing is raised: the host keeps running without functions.
         """
@@ -108,7 +108,7 @@ class Host:
                     task.result()
 
     async def _drain(self) -> None:
-        """Stop the listeners, and report once the host counts them as stopped; retries may prevent that."""
+        """Stops the listeners, and reports once the host counts them as stopped; retries may prevent that."""
         self._status.report("draining")
         for timer in self._timers.values():
             self._listening[timer].cancel()

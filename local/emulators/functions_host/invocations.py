@@ -27,7 +27,7 @@ class Invocations:
         """Whether the host was told to stop: invocations that end after that write no checkpoint."""
 
     async def run(self, function: Function, call: Call, **fields: object) -> Outcome:
-        """Return the last outcome, after at most the retries that the policy allows.
+        """Returns the last outcome, after at most the retries that the policy allows.
 
         Cancelling ends the retries, but not the attempt in flight, because Python functions cannot be
         cancelled. Every attempt has the same invocation id and trace parent.
@@ -68,7 +68,7 @@ class Invocations:
         return outcome
 
     async def settle(self, grace: float) -> None:
-        """Wait until no attempt is in flight, at most `grace` seconds."""
+        """Waits until no attempt is in flight, at most `grace` seconds."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace
         while self._running and (left := deadline - loop.time()) > 0:

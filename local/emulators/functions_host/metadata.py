@@ -21,14 +21,14 @@ class Typed(NamedTuple):
 
 
 def typed_json(value: object) -> Typed:
-    """Encode a value as JSON text without spaces, as Newtonsoft.Json does."""
+    """Encodes a value as JSON text without spaces, as Newtonsoft.Json does."""
     return Typed("json", json.dumps(value, separators=(",", ":"), ensure_ascii=False))
 
 
 def trigger_metadata(
     namespace: str, hub: str, consumer_group: str, partition_id: str, events: Sequence[EventData]
 ) -> dict[str, Typed]:
-    """Build the metadata for a function with cardinality many; the arrays are parallel to `events`."""
+    """Builds the metadata for a function with cardinality many; the arrays are parallel to `events`."""
     context = typed_json(
         {
             "IsCheckpointingAfterInvocation": True,
@@ -73,7 +73,7 @@ def _system_properties(event: EventData) -> dict[str, object]:
 
 
 def _date_time(moment: datetime) -> str:
-    """Format a DateTime of unspecified kind like Newtonsoft.Json, without offset and trailing zeros."""
+    """Formats a DateTime of unspecified kind like Newtonsoft.Json, without offset and trailing zeros."""
     text = moment.astimezone(UTC).replace(tzinfo=None).isoformat()
     return text.rstrip("0") if "." in text else text
 
@@ -87,7 +87,7 @@ def _text(value: object) -> object:
 
 
 def _json(value: object) -> object:
-    """Convert a value to what Newtonsoft.Json makes of its .NET counterpart, as far as JSON can hold it."""
+    """Converts a value to what Newtonsoft.Json makes of its .NET counterpart, as far as JSON can hold it."""
     match value:
         case bytes():
             return _text(value)

@@ -74,18 +74,18 @@ class Claim:
         self._draining = False
 
     def start(self) -> None:
-        """Start reading after the checkpoint."""
+        """Starts reading after the checkpoint."""
         self._tasks = [asyncio.create_task(self._read())]
 
     def lose(self) -> None:
-        """Stop reading because another host owns the partition; invocations in flight run to completion."""
+        """Stops reading because another host owns the partition; invocations in flight run to completion."""
         self._reason = "ownership_lost"
         self._open = False
         self._tasks[0].cancel()
         self._release_if_idle()
 
     async def drain(self) -> None:
-        """Stop reading, and return when the host counts the partition as stopped.
+        """Stops reading, and returns when the host counts the partition as stopped.
 
         This is at once, unless a batch of at least the minimum is in flight: the host waits for this batch
         and all its retries, and writes no checkpoint. A partial batch continues by itself, and its checkpoint
@@ -99,7 +99,7 @@ class Claim:
         self._release()
 
     async def stop(self) -> None:
-        """End everything at once; an attempt in flight ends with the worker."""
+        """Ends everything at once; an attempt in flight ends with the worker."""
         self._open = False
         for task in self._tasks:
             task.cancel()
@@ -150,7 +150,7 @@ class Claim:
             self._report("receive_failed", error=str(errors.exceptions[0]))
 
     async def _watch_position(self) -> None:
-        """Raise `ValueError` if the hub ends before the last event that was read, because it was re-created.
+        """Raises `ValueError` if the hub ends before the last event that was read, because it was re-created.
 
         The .NET client reopens its link at that position and is refused; then the partition is claimed again.
         The Python SDK would retry forever.
@@ -162,7 +162,7 @@ class Claim:
                     await self._check_position(self._offset)
 
     async def _check_position(self, offset: str) -> None:
-        """Raise `ValueError` for an offset beyond the hub's last one, as the .NET client does.
+        """Raises `ValueError` for an offset beyond the hub's last one, as the .NET client does.
 
         The hub refuses such an offset, and the Python SDK would silently retry forever. Any offset within the
         range is accepted, even if it is that of another hub.
@@ -198,7 +198,7 @@ class Claim:
                 await consumer.close()
 
     async def _received(self, events: list[EventData]) -> None:
-        """Accept events, and wait until there is room for more."""
+        """Accepts events, and waits until there is room for more."""
         assert self._batches is not None
         if events and events[-1].offset is not None:
             self._offset = str(events[-1].offset)

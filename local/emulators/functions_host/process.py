@@ -165,7 +165,7 @@ class HostProcess(ChildProcess):
         return [each for each in list(self.seen) if wanted.items() <= _hashable(each).items()]
 
     def wait_ready(self, timeout: float = PATIENCE) -> dict[str, Any]:
-        """Wait until the functions are found; `functions` of the line lists their names and triggers.
+        """Waits until the functions are found; `functions` of the line lists their names and triggers.
 
         Raises `HostError` if there are none: the host keeps running without functions, like the real one.
         """
@@ -181,7 +181,7 @@ class HostProcess(ChildProcess):
         self._fired[name] += 1
 
     def drain(self) -> None:
-        """Tell the host to stop its listeners, as before a scale-in; it then reports `drained`."""
+        """Tells the host to stop its listeners, as before a scale-in; it then reports `drained`."""
         self._tell("drain")
 
     def _tell(self, line: str) -> None:

@@ -21,13 +21,13 @@ class Frame:
 
 
 def encode(frame: Frame) -> list[bytes]:
-    """Return the pieces to write, in order; bodies are not copied."""
+    """Returns the pieces to write, in order; bodies are not copied."""
     header = json.dumps(frame.header | {"sizes": [len(body) for body in frame.bodies]}).encode()
     return [LENGTH.pack(len(header)), header, *frame.bodies]
 
 
 async def read(reader: asyncio.StreamReader) -> Frame | None:
-    """Return the next frame, or None if the other side is gone, even in the middle of a frame."""
+    """Returns the next frame, or None if the other side is gone, even in the middle of a frame."""
     try:
         (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
         header = json.loads(await reader.readexactly(length))

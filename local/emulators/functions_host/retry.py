@@ -22,7 +22,7 @@ class RetryPolicy:
 
     @classmethod
     def of(cls, options: dict[str, Any] | None) -> Self:
-        """Take the policy from a function's metadata; None means no retry."""
+        """Takes the policy from a function's metadata; None means no retry."""
         return cls() if options is None else cls(**options)
 
     def allows(self, retry: int) -> bool:
@@ -30,7 +30,7 @@ class RetryPolicy:
         return self.count < 0 or retry <= self.count
 
     def delay(self, retry: int, jitter: float | None = None) -> float:
-        """Return the seconds before the retry with this number, counted from 1.
+        """Returns the seconds before the retry with this number, counted from 1.
 
         The first retry waits for the minimum. Each later one adds an increment, which doubles each time and
         varies by a fifth, until the maximum is reached. By default, `jitter` (0.8 to 1.2) is random.

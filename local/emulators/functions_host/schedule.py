@@ -18,7 +18,7 @@ class Schedule(Protocol):
     """When a timer fires next."""
 
     def after(self, moment: datetime) -> datetime:
-        """Return the first occurrence after `moment`."""
+        """Returns the first occurrence after `moment`."""
 
 
 class Every:
@@ -28,7 +28,7 @@ class Every:
         self._interval = interval
 
     def after(self, moment: datetime) -> datetime:
-        """Return the first occurrence after `moment`."""
+        """Returns the first occurrence after `moment`."""
         return moment + self._interval
 
 
@@ -45,7 +45,7 @@ class Cron:
         ]
 
     def after(self, moment: datetime) -> datetime:
-        """Return the first occurrence after `moment`; raises `AppError` if none is within five years."""
+        """Returns the first occurrence after `moment`; raises `AppError` if none is within five years."""
         second, minute, hour, day, month, weekday = self._allowed
         at = moment.replace(microsecond=0) + timedelta(seconds=1)
         limit = moment + timedelta(days=5 * 366)
@@ -64,7 +64,7 @@ class Cron:
 
 
 def parse(text: str) -> Schedule:
-    """Parse the `schedule` of a timer trigger; raises `AppError` if it is not a schedule."""
+    """Parses the `schedule` of a timer trigger; raises `AppError` if it is not a schedule."""
     return Every(timedelta(seconds=seconds(text))) if ":" in text else Cron(text)
 
 

@@ -27,7 +27,7 @@ class ScheduleStatus:
     last_updated: datetime
 
     def as_json(self) -> dict[str, str]:
-        """Return the members with the host's names."""
+        """Returns the members with the host's names."""
         return {
             "Last": self.last.isoformat(),
             "Next": self.next.isoformat(),
@@ -36,7 +36,7 @@ class ScheduleStatus:
 
     @classmethod
     def parse(cls, text: bytes) -> Self:
-        """Parse the blob's content."""
+        """Parses the blob's content."""
         document = json.loads(text)
         return cls(*(datetime.fromisoformat(document[name]) for name in ("Last", "Next", "LastUpdated")))
 
@@ -49,7 +49,7 @@ class ScheduleMonitor:
         self._blob = f"timers/{host_id}/Host.Functions.{function}/status"
 
     async def read(self) -> ScheduleStatus | None:
-        """Return the status, or None if the timer never ran or storage does not answer."""
+        """Returns the status, or None if the timer never ran or storage does not answer."""
         async with ContainerClient.from_connection_string(self._storage, CONTAINER) as container:
             try:
                 stream = await container.download_blob(self._blob)
@@ -58,7 +58,7 @@ class ScheduleMonitor:
                 return None
 
     async def write(self, status: ScheduleStatus) -> None:
-        """Store the status; if that fails, the host does not notice if the next run is missed."""
+        """Stores the status; if that fails, the host does not notice if the next run is missed."""
         data = json.dumps(status.as_json()).encode()
         async with ContainerClient.from_connection_string(self._storage, CONTAINER) as container:
             with suppress(AzureError):

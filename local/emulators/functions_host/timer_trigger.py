@@ -52,7 +52,7 @@ class TimerTrigger:
         return self._schedule.after(first) - first
 
     async def run(self) -> None:
-        """Fire on schedule while this host holds the lease, until cancelled."""
+        """Fires on schedule while this host holds the lease, until cancelled."""
         while True:
             async with held(self._storage, self._lock) as lease:
                 firing, keeping = asyncio.create_task(self._fire()), asyncio.create_task(keep(lease))
@@ -90,7 +90,7 @@ class TimerTrigger:
             await self._monitor.write(self._status)
 
     async def fire_now(self) -> None:
-        """Invoke the function once, with its retries, in addition to its schedule."""
+        """Invokes the function once, with its retries, in addition to its schedule."""
         await self._invoke(scheduled=False)
 
     async def _invoke(self, *, scheduled: bool, past_due: bool = False) -> None:

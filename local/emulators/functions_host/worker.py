@@ -49,7 +49,7 @@ def _request(**message: object) -> SimpleNamespace:
 
 
 async def _index(app: str) -> dict[str, Any]:
-    """Return the functions of the app folder, or `error` and `trace` if it cannot be indexed."""
+    """Returns the functions of the app folder, or `error` and `trace` if it cannot be indexed."""
     started = await handle_event.worker_init_request(
         _request(worker_init_request=SimpleNamespace(capabilities={}, function_app_directory=app))
     )
@@ -91,7 +91,7 @@ def _retry(options: SimpleNamespace | None) -> dict[str, Any] | None:
 
 
 def _datum(kind: str, value: Any) -> Datum:
-    """Convert a value to the library's form, in which a collection is a message with one repeated field."""
+    """Converts a value to the library's form, in which a collection is a message with one repeated field."""
     _, collection, element = kind.partition("collection_")
     return Datum(SimpleNamespace(**{element: value}) if collection else value, kind)
 

@@ -105,7 +105,7 @@ class Worker:
         return self._process.pid
 
     async def start(self) -> list[Function]:
-        """Start the process and return the functions that it finds, or none if it cannot index the app.
+        """Starts the process and returns the functions that it finds, or none if it cannot index the app.
 
         Raises `AppError` if the process repeatedly ends while indexing.
         """
@@ -114,7 +114,7 @@ class Worker:
         return functions
 
     async def failed(self) -> None:
-        """Return when stopped; raises `AppError` if no worker keeps running."""
+        """Returns when stopped; raises `AppError` if no worker keeps running."""
         assert self._watch is not None
         await asyncio.shield(self._watch)
 
@@ -219,7 +219,7 @@ class Worker:
                 return
 
     async def invoke(self, function: Function, call: Call) -> Outcome:
-        """Run one attempt to its end, after waiting for a worker that is being restarted."""
+        """Runs one attempt to its end, after waiting for a worker that is being restarted."""
         await self._ready.wait()
         if self._broken is not None:
             return Outcome(ok=False, error=self._broken, seconds=0)
@@ -256,7 +256,7 @@ def _header(number: int, function: Function, call: Call) -> dict[str, Any]:
 
 
 def _exception(function: str, error: str) -> dict[str, str]:
-    """Build the exception of the previous attempt as Python receives it (without .NET's own frames)."""
+    """Builds the exception of the previous attempt as Python receives it (without .NET's own frames)."""
     return {
         "message": (
             "Microsoft.Azure.WebJobs.Host.FunctionInvocationException : Exception while executing function: "

@@ -148,7 +148,7 @@ def test_a_row_that_was_removed_is_found_in_parquet(filled: Exported) -> None:
     rewrite(filled, name, lambda table: table.slice(1))
     report = audited(filled)
     assert codes(report) == {"rows_differ", "content_differs"}
-    assert any(one.message.startswith(f"{name}: has ") for one in findings(report))
+    assert any(one.message.startswith(f"{name} has ") for one in findings(report))
 
 
 def test_a_line_that_was_removed_is_found_in_json(filled: Exported) -> None:

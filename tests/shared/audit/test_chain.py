@@ -45,7 +45,7 @@ def test_a_ledger_that_counts_fewer_files_was_rolled_back() -> None:
     (finding,) = unbroken(Tail.of(committed(3)[0]), COMMITS, None, 0)
     assert finding.code == "rolled_back"
     assert finding.message.startswith(
-        f"the ledger, ordinal 3 counts 2 files fewer than exist after {COMMITS[3].name}"
+        f"the ledger, ordinal 3 counts 2 fewer files than exist after {COMMITS[3].name}"
     )
 
 

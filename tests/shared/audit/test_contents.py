@@ -118,5 +118,5 @@ def test_only_wanted_row_groups_and_existing_columns_are_read() -> None:
 )
 def test_damage_is_reported_with_the_files_name(read: Callable[[Bytes, BlobInfo], object]) -> None:
     found = Bytes(b"PAR1 but not really")
-    with pytest.raises(DamagedFile, match=r"^parquet/t/a: is damaged: "):
+    with pytest.raises(DamagedFile, match=r"^parquet/t/a is damaged: "):
         read(found, found.file())

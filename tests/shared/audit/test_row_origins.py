@@ -45,7 +45,7 @@ def test_a_partition_of_no_replaced_file_is_damage() -> None:
 def test_another_number_of_rows_is_refuted(rows: tuple[int, ...]) -> None:
     (finding,) = strange(FILE, lineage(*rows), ORIGINS)
     assert finding.code == "rows_differ"
-    assert finding.message == f"compacted: has {len(rows) - 3} rows of 0-5, which had 2"
+    assert finding.message == f"compacted has {len(rows) - 3} rows of 0-5, which had 2"
 
 
 def test_a_file_without_any_row_left_is_counted_too() -> None:

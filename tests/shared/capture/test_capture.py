@@ -172,7 +172,7 @@ def test_the_exporter_is_left_alone(
     folder = ("--output", str(tmp_path / "out"))
     status, output = capture(capsys, "--group", "Exporter", *folder)
     assert status == 2
-    assert re.fullmatch(r"error: --group Exporter: is the exporter's.*--exporters-group\n", output)
+    assert re.fullmatch(r"error: --group Exporter is the exporter's.*--exporters-group\n", output)
     seen: list[int] = []
     string = broker.connection_string
     with EventHubConsumerClient.from_connection_string(string, "exporter", eventhub_name=HUB) as exporter:

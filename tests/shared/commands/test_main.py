@@ -94,7 +94,7 @@ def test_status_shows_each_partition(filled: Exported, capsys: pytest.CaptureFix
     assert "to query the hub, set EventHubConnection (or" in " ".join(output.split())
     assert "EVENT_HUB_NAME as in the function app" in " ".join(output.split())
     assert counted[1:3] == [str(counts.records), str(counts.rows)]
-    assert status == (1 if "does the timer run" in output else 0)
+    assert status == (1 if "is the timer running" in output else 0)
 
 
 def test_status_and_audit_and_replay_speak_json(filled: Exported, capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,7 +58,7 @@ def test_nothing_is_written(exported: Exported) -> None:
 
 def test_a_list_that_nobody_empties_for_an_hour_is_an_alarm(exported: Exported) -> None:
     exported.export(envelopes(0, 9))
-    assert "does the timer run" in standing(exported, EPOCH + 2 * HOUR).alarms[0]
+    assert "is the timer running" in standing(exported, EPOCH + 2 * HOUR).alarms[0]
 
 
 def test_a_ledger_older_than_seen_or_gone_is_an_alarm(exported: Exported) -> None:
@@ -192,7 +192,7 @@ def test_a_state_of_compaction_that_cannot_be_read_is_an_alarm(exported: Exporte
     exported.export(envelopes(0, 9))
     exported.storage.put(swaps.NAME, b"{")
     (alarm,) = status(exported.storage, POLICY, None, NOW).alarms
-    assert "nothing is compacted: compaction.json: is damaged" in alarm
+    assert "nothing is compacted: compaction.json is damaged" in alarm
 
 
 def test_connections_and_event_names_come_from_the_manifest(exported: Exported) -> None:

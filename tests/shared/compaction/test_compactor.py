@@ -309,7 +309,7 @@ def test_a_file_that_was_moved_is_not_compacted(filled: Exported) -> None:
     filled.copy(name, moved)
     filled.output.delete_blob(name)
     (alarm,) = compact(filled).alarms
-    assert f"{moved}: was written to {folder_of(name)}" in alarm
+    assert f"{moved} was written to {folder_of(name)}" in alarm
 
 
 def test_a_compacted_file_that_lost_a_row_is_found(filled: Exported) -> None:

@@ -154,7 +154,7 @@ def test_many_waiting_segments_are_read_in_portions_with_the_newest_ones(
     process = world.process()
     process.refresh(OTHER)
     assert [world.knows(process, f"c{number}") for number in range(8)] == [False] * 3 + [True] * 5
-    assert "does finish_connections run?" in caplog.text
+    assert "is finish_connections running?" in caplog.text
 
 
 def test_of_the_indexes_of_a_long_backlog_only_the_newest_are_read(
@@ -171,7 +171,7 @@ def test_of_the_indexes_of_a_long_backlog_only_the_newest_are_read(
     process.refresh(OTHER)
     assert len([name for name in read if name.endswith(".json") and "segments/" in name]) == 2
     assert [number for number in range(20) if world.knows(process, f"c{number}")] == [16, 17, 18, 19]
-    assert "does finish_connections run?" in caplog.text
+    assert "is finish_connections running?" in caplog.text
     world.commit("later")
     world.later(process)
     assert world.knows(process, "later")

@@ -518,7 +518,7 @@ def test_an_unbindable_event_is_named_once_its_partition_stands_still(world: Wor
     fine, bad = world.arrive(ONE, ("a", "Message", 1)), world.arrive(ONE, ("a", "Message", 2))
     world.held = [Fetched(fine, "1"), Fetched(replace(bad, amqp="value"), "2")]
     checkpoints = KeptCheckpoints(Checkpoint(ONE, 0, "0", world.now, "1"))
-    told = f"{ONE}: has stopped at sequence number {bad.sequence}, whose body is an AMQP value"
+    told = f"{ONE} has stopped at sequence number {bad.sequence}, whose body is an AMQP value"
     world.now += 4 * MINUTE
     assert not any(told in alarm for alarm in world.run(checkpoints=checkpoints).alarms)
     world.now += 6 * MINUTE
@@ -685,7 +685,7 @@ def test_a_restored_older_manifest_is_an_alarm_until_accepted(world: World) -> N
     older = world.storage.state[NAME]
     minutes(10)
     world.storage.put(NAME, older.data)
-    assert any(f"{NAME}: is missing, or older" in alarm for alarm in minutes(1).alarms)
+    assert any(f"{NAME} is missing, or older" in alarm for alarm in minutes(1).alarms)
     for stopped in blocked(world.storage):
         accept(world.storage, stopped, world.new_id(), world.now)
     assert not minutes(1).alarms

@@ -119,9 +119,9 @@ def test_columns_can_be_given_other_keys(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["missing.json"], "missing.json: is not a file"),
-        (["damaged.gz"], "damaged.gz: cannot be read"),
-        (["good.json", "--output", "."], ".: is not an empty folder"),
+        (["missing.json"], "missing.json is not a file"),
+        (["damaged.gz"], "damaged.gz cannot be read"),
+        (["good.json", "--output", "."], ". is not an empty folder"),
         (["good.json", "--format", "csv"], "unknown format csv"),
         (["good.json", "--column-keys", "EventName"], "expected columns with keys, such as EventName="),
         (["good.json", "--column-keys", "Name=x"], "'Name' is not a column that records fill"),
