@@ -71,7 +71,7 @@ def start(
 
 
 def end(process: Child, number: signal.Signals, patience: float = PATIENCE) -> int:
-    """Sends a signal to a child and waits for its end; kills it if it does not end. Returns its exit status."""
+    """Sends a signal to a child, and kills it if it does not end. Returns its exit status."""
     process.send_signal(number)
     try:
         status = process.wait(patience)
