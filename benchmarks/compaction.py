@@ -18,7 +18,7 @@ import pyarrow as pa
 from benchmarks.timing import Figure
 from benchmarks.workload import LEDGER, NOW, PARTITION, Nothing, envelopes
 from shared import digests
-from shared.compaction import swaps
+from shared.compaction import grouping
 from shared.compaction.compactor import Compactor
 from shared.connections.observations import enrich
 from shared.input.validation import validate
@@ -239,8 +239,8 @@ def compact(storage: MemoryStorage) -> float:
     """Compacts everything like the runs of the timer; returns CPU seconds."""
     policy = CompactionPolicy(reach=timedelta(days=DAYS))
     began = time.process_time()
-    for run in range(swaps.ROUND):
-        now = BEGAN + 48 * HOUR + run * swaps.SLOT
+    for run in range(grouping.ROUND):
+        now = BEGAN + 48 * HOUR + run * grouping.SLOT
         Compactor(storage, policy, lambda now=now: now, lambda: uuid.uuid4().hex).run(1e9)  # type: ignore[misc]
     return time.process_time() - began
 

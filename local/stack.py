@@ -16,7 +16,7 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 from local.emulators.azurite import Azurite
 from local.emulators.event_hubs.process import BrokerProcess
 from local.emulators.functions_host.process import HostProcess
-from shared.compaction import swaps
+from shared.compaction import compaction_state
 from shared.protocol.ledger import Counts, Ledger
 from shared.protocol.storage import DEAD_LETTERS
 
@@ -140,13 +140,13 @@ class Stack:
             total = total.plus(ledger.counts)
         return total
 
-    def compaction(self) -> swaps.CompactionState:
+    def compaction(self) -> compaction_state.CompactionState:
         """Returns the state of compaction."""
-        blob = self.container(STATE).get_blob_client(swaps.NAME)
+        blob = self.container(STATE).get_blob_client(compaction_state.NAME)
         return (
-            swaps.CompactionState.parse(blob.download_blob().readall())
+            compaction_state.CompactionState.parse(blob.download_blob().readall())
             if blob.exists()
-            else swaps.CompactionState()
+            else compaction_state.CompactionState()
         )
 
     def published(self) -> bool:

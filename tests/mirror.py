@@ -36,6 +36,7 @@ TESTED_IN = {
     "tests/shared/commands/test_timers.py": "shared/commands/compact shared/commands/finish",
     "tests/shared/commands/test_user_faults.py": "shared/commands/completion shared/commands/replay",
     "tests/shared/compaction/test_compactor.py": "shared/compaction/rewriting shared/compaction/summary",
+    "tests/shared/compaction/test_grouping.py": "shared/compaction/own_files",
     "tests/shared/compaction/test_delta_tables.py": "shared/audit/delta_logs shared/commands/delta "
     "shared/delta/actions shared/delta/log shared/delta/snapshot shared/delta/table_metadata",
     "tests/shared/connections/test_timer.py": "shared/connections/checkpoint_watch "

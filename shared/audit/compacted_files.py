@@ -11,10 +11,10 @@ from shared.audit import contents, delta_logs
 from shared.audit.evidence import Finding, Level, refuted
 from shared.audit.listing import CONNECTIONS, PARALLEL, Listing, Progress, attempt, content, keys
 from shared.audit.row_origins import strange
-from shared.compaction import erasures, swaps
+from shared.compaction import compaction_state, erasures
+from shared.compaction.compaction_state import CompactionState
 from shared.compaction.erasures import ErasedFile
 from shared.compaction.replaced_files import ReplacedFile
-from shared.compaction.swaps import CompactionState
 from shared.errors import DamagedFile, StorageError
 from shared.protocol.commit_metadata import CommitMetadata
 from shared.protocol.storage import DEAD_LETTERS, BlobInfo, LogStorage, Storage
@@ -24,7 +24,7 @@ TRIES = 5
 
 def state(storage: Storage) -> CompactionState:
     """Loads the state of compaction. Raises LedgerError."""
-    blob = storage.read(swaps.NAME)
+    blob = storage.read(compaction_state.NAME)
     return CompactionState.parse(blob.data) if blob else CompactionState()
 
 

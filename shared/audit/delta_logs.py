@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from shared.audit.evidence import Finding, Level, refuted
-from shared.compaction.swaps import NEW, CompactionState, is_own
+from shared.compaction.compaction_state import NEW, CompactionState
+from shared.compaction.own_files import is_own
 from shared.delta.log import DeltaLog
 from shared.delta.reconciliation import ListedDay
 from shared.delta.snapshot import Snapshot, day_of

@@ -12,7 +12,7 @@ from shared.arrays import Array
 from shared.audit import contents
 from shared.audit.contents import Parts
 from shared.audit.evidence import Commit, Finding, Level, refuted
-from shared.compaction.swaps import is_own
+from shared.compaction.own_files import is_own
 from shared.digests import of_file
 from shared.errors import DamagedFile, StorageError
 from shared.input.envelope import HubPartition

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from shared.audit import contents
-from shared.compaction.swaps import is_own
+from shared.compaction.own_files import is_own
 from shared.connections import manifest
 from shared.connections.manifest import Manifest, PartitionProgress
 from shared.errors import LedgerError, PreconditionFailed

@@ -10,9 +10,10 @@ from shared.audit.audit import OK, WRONG
 from shared.audit.contents import files_replaced
 from shared.commands.base import SETTINGS, command, configured, connect, new_id, now
 from shared.commands.console import RED, YELLOW, paint, say
-from shared.compaction import swaps
+from shared.compaction import compaction_state
+from shared.compaction.compaction_state import CompactionState
 from shared.compaction.compactor import BUDGET, Compactor
-from shared.compaction.swaps import CompactionState, is_own
+from shared.compaction.own_files import is_own
 from shared.delta.log import FOLDER
 from shared.errors import DeltaLogError, SettingError
 from shared.policies import CompactionPolicy
@@ -103,7 +104,7 @@ def remove(storage: LogStorage, policy: CompactionPolicy) -> int:
 def take_down(storage: LogStorage) -> int:
     """Deletes all logs, and replaced files that were kept for their readers; returns the number of logs."""
     Ownership(storage, "", now, new_id).check("compact_logs")
-    blob = storage.read(swaps.NAME)
+    blob = storage.read(compaction_state.NAME)
     state = CompactionState.parse(blob.data) if blob else CompactionState()
     tables = [TABLES[name] for name in sorted(state.delta) if name in TABLES]
     if not tables or blob is None:
@@ -111,7 +112,7 @@ def take_down(storage: LogStorage) -> int:
     # After this write, no swap is logged, and the inputs of one in progress are deleted.
     for table in tables:
         state = state.without_delta(table.name)
-    storage.write(swaps.NAME, state.dump(), blob.etag)
+    storage.write(compaction_state.NAME, state.dump(), blob.etag)
     for table in tables:
         folder = f"parquet/{table.name}/"
         logs = [one.name for one in storage.outputs(folder + FOLDER)]

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from shared.audit import contents
-from shared.compaction import swaps
-from shared.compaction.swaps import CompactionState, is_own
+from shared.compaction import compaction_state
+from shared.compaction.compaction_state import CompactionState
+from shared.compaction.own_files import is_own
 from shared.errors import LedgerError
 from shared.export import refilling
 from shared.input.envelope import Envelope, HubPartition
@@ -125,7 +126,7 @@ def _files(storage: Storage) -> Iterator[tuple[str, Mapping[str, str]]]:
 
 def _compaction(storage: Storage) -> str | None:
     """Returns the state of compaction. Raises LedgerError while a swap is in progress."""
-    blob = storage.read(swaps.NAME)
+    blob = storage.read(compaction_state.NAME)
     if blob and CompactionState.parse(blob.data).swap:
         raise LedgerError("compaction is moving files; wait for its next run, in ten minutes, and try again")
     return blob.etag if blob else None

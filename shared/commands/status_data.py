@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shared.commands.console import counted
 from shared.commands.status_model import Key, Meaning, Name, Pending, Standing, Status
-from shared.compaction import swaps
+from shared.compaction import compaction_state
 from shared.connections import manifest
 from shared.connections.finishing import Vocabulary
 from shared.connections.manifest import Manifest
@@ -128,8 +128,8 @@ def _keys(standings: Iterable[Standing]) -> Iterator[Key]:
 
 def _pending(storage: Storage) -> Pending | None:
     """Raises LedgerError."""
-    blob = storage.read(swaps.NAME)
-    swap = swaps.CompactionState.parse(blob.data).swap if blob else None
+    blob = storage.read(compaction_state.NAME)
+    swap = compaction_state.CompactionState.parse(blob.data).swap if blob else None
     if not swap:
         return None
     visible = {file.name for file in storage.outputs(swap.folder) if file.visible}

@@ -6,11 +6,11 @@ from itertools import groupby
 from time import perf_counter
 
 from shared import deadline, metrics, telemetry
-from shared.compaction import erasures, rewriting, swaps
+from shared.compaction import compaction_state, erasures, grouping, own_files, rewriting
+from shared.compaction.compaction_state import CompactionState, Swap
 from shared.compaction.delta_tables import DeltaTables
 from shared.compaction.erasures import ErasedFile
 from shared.compaction.summary import CompactionSummary, Swapped
-from shared.compaction.swaps import CompactionState, Swap
 from shared.connections import manifest
 from shared.connections.manifest import Manifest
 from shared.errors import (
@@ -114,14 +114,14 @@ class Compactor:
         if not self._policy.enabled and not self._tables.versions:
             return
         # Hour by hour, because a day of a busy hub has more files than memory should hold.
-        for folder, files in self._ripe():
-            if summary.left or not any(swaps.groups(files, self._target)):
+        for folder, files in self._mergeable():
+            if summary.left or not any(grouping.groups(files, self._target)):
                 continue
             # After the listing: a ledger lists a file before it becomes visible, and never again after
             # removing it. So files that were visible and are not listed now belong to complete commits.
             listed = self._listed(files)
             free = [file for file in files if file.name not in listed]
-            for group in swaps.groups(free, self._target):
+            for group in grouping.groups(free, self._target):
                 if self._now() >= until:
                     summary.left = True
                     break
@@ -137,23 +137,23 @@ class Compactor:
         self._tables.tidy()
 
     def _load(self) -> tuple[CompactionState, str | None]:
-        blob = self._storage.read(swaps.NAME)
+        blob = self._storage.read(compaction_state.NAME)
         return (CompactionState.parse(blob.data), blob.etag) if blob else (CompactionState(), None)
 
     def _check_unchanged(self, etag: str | None) -> None:
         """Raises PreconditionFailed if another instance has written the state since it had this ETag."""
         if self._load()[1] != etag:
-            raise PreconditionFailed(f"{swaps.NAME}: another instance was faster")
+            raise PreconditionFailed(f"{compaction_state.NAME}: another instance was faster")
 
-    def _ripe(self) -> Iterator[tuple[str, list[BlobInfo]]]:
+    def _mergeable(self) -> Iterator[tuple[str, list[BlobInfo]]]:
         """Yields folders of past, quiet hours with their files. Delta logs follow each listing."""
         now, quiet = self._now(), int(self._policy.quiet.total_seconds() * SECOND)
         others = [
             table
-            for table in swaps.not_exported(now, self._policy)
+            for table in grouping.not_exported(now, self._policy)
             if next(self._storage.outputs(f"parquet/{table.name}/date="), None)
         ]
-        for prefix in swaps.days(now, self._policy, others):
+        for prefix in grouping.days(now, self._policy, others):
             day = self._tables.begin(prefix)
             for folder, group in groupby(
                 self._storage.outputs(prefix), lambda one: one.name[: one.name.rindex("/") + 1]
@@ -161,9 +161,9 @@ class Compactor:
                 files = list(group)
                 self._tables.take(day, files)
                 if self._policy.enabled and self._tables.allows(folder):
-                    ripe = self._tables.live(swaps.ripe(folder, files, now, quiet))
-                    if len(ripe) > 1:
-                        yield folder, ripe
+                    mergeable = self._tables.live(grouping.mergeable(folder, files, now, quiet))
+                    if len(mergeable) > 1:
+                        yield folder, mergeable
             self._tables.end(prefix, day)
 
     def _listed(self, files: Sequence[BlobInfo]) -> set[str]:
@@ -174,7 +174,7 @@ class Compactor:
         ledgers, now = self._state(self._storage)
         manifests = [now]
         # The archive's ledgers are read only if a file may belong to one: most apps have no archive.
-        if any(swaps.may_be_of_archive(file, now.manifest_id) for file in files):
+        if any(own_files.may_be_of_archive(file, now.manifest_id) for file in files):
             more, other = self._state(NestedStorage(self._storage))
             ledgers, manifests = ledgers + more, [now, other]
         here = {ledger.partition for ledger in ledgers}
@@ -253,7 +253,7 @@ class Compactor:
         inputs = tuple(one.name.removeprefix(folder) for one in group)
         swap = Swap(folder=folder, inputs=inputs, output=output, began=self._now(), erases=erases)
         state = state.with_versions(self._tables.versions).beginning(swap)
-        etag = self._storage.write(swaps.NAME, state.dump(), etag)
+        etag = self._storage.write(compaction_state.NAME, state.dump(), etag)
         summary.pending_since = swap.began
         state, etag = self._finish(state, etag, summary)
         summary.pending_since = None
@@ -293,4 +293,4 @@ class Compactor:
             left = {file.name for file in self._storage.outputs(swap.folder)}
             self._storage.remove([name for name in swap.names if name in left])
         state = state.with_versions(self._tables.versions).ended()
-        return state, self._storage.write(swaps.NAME, state.dump(), etag)
+        return state, self._storage.write(compaction_state.NAME, state.dump(), etag)

@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import groupby
 
-from shared.compaction import swaps
-from shared.compaction.swaps import NEW, CompactionState, Swap, is_own
+from shared.compaction import compaction_state
+from shared.compaction.compaction_state import NEW, CompactionState, Swap
+from shared.compaction.own_files import is_own
 from shared.delta import reconciliation, table_metadata
 from shared.delta.log import DeltaLog
 from shared.delta.reconciliation import ListedDay
@@ -92,7 +93,7 @@ class DeltaTables:
         self, table: str, version: int, state: CompactionState, etag: str | None
     ) -> tuple[CompactionState, str]:
         state = state.with_delta(table, version)
-        return state, self._storage.write(swaps.NAME, state.dump(), etag)
+        return state, self._storage.write(compaction_state.NAME, state.dump(), etag)
 
     def _cut_off(self, delta_log: DeltaLog, known: int) -> None:
         found = delta_log.snapshot.version
@@ -163,7 +164,7 @@ class DeltaTables:
 
     def _pending_output(self, delta_log: DeltaLog) -> str | None:
         """Reads the output of the swap in progress, after the listing."""
-        blob = self._storage.read(swaps.NAME)
+        blob = self._storage.read(compaction_state.NAME)
         swap = CompactionState.parse(blob.data).swap if blob else None
         return swap.output.name.removeprefix(delta_log.folder) if swap else None
 
@@ -233,9 +234,9 @@ class DeltaTables:
 
     def _check_unchanged(self, etag: str) -> None:
         """Raises PreconditionFailed if another process ended the swap: its output may be compacted by now."""
-        blob = self._storage.read(swaps.NAME)
+        blob = self._storage.read(compaction_state.NAME)
         if blob is None or blob.etag != etag:
-            raise PreconditionFailed(f"{swaps.NAME}: another instance was faster")
+            raise PreconditionFailed(f"{compaction_state.NAME}: another instance was faster")
 
     def log_given_up(self, swap: Swap, state: CompactionState) -> None:
         """Adds the remaining inputs of a swap again, because its output is lost."""

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from shared.compaction import erasures
+from shared.compaction.compaction_state import CompactionState
 from shared.compaction.compactor import Compactor
 from shared.compaction.delta_tables import DeltaTables
+from shared.compaction.own_files import is_own
 from shared.compaction.summary import CompactionSummary
-from shared.compaction.swaps import CompactionState, is_own
 from shared.delta.log import DeltaLog
 from shared.erasure import files
 from shared.erasure.selection import Selection, tables

@@ -10,7 +10,7 @@ from shared import __main__
 from shared.commands import cost_model
 from shared.commands.cost import read
 from shared.commands.cost_model import DERIVED, LINES, Workload
-from shared.compaction import swaps
+from shared.compaction import grouping
 from shared.metrics import METRICS
 from shared.policies import CompactionPolicy
 from tests.infra.bicep import template
@@ -138,7 +138,7 @@ def test_the_formulas_hold_for_the_runs_of_compaction() -> None:
     hours = DEPLOYED_HUB["retentionDescription"]["retentionTimeInHours"]
     # With the templates' retention of a week: RECORD_MAX_AGE, EVENT_HUB_RETENTION, WS_IDLE_TIMEOUT.
     policy = CompactionPolicy(reach=7 * day + timedelta(hours=hours) + day)
-    lists = max(len(list(swaps.days(run * swaps.SLOT, policy))) for run in range(365 * 144, 366 * 144))
+    lists = max(len(list(grouping.days(run * grouping.SLOT, policy))) for run in range(365 * 144, 366 * 144))
     assert f"+ {runs} * {lists} +" in LINES["writes and lists, at most"][0]
     assert LINES["executions"][0].endswith(f"+ {runs}")
 

@@ -12,7 +12,7 @@ from opentelemetry.sdk.metrics import Counter, Histogram, MeterProvider, _Gauge
 from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
 
 from shared import telemetry
-from shared.compaction import swaps
+from shared.compaction import compaction_state
 from shared.compaction.compactor import Compactor
 from shared.compaction.summary import Swapped
 from shared.errors import LedgerMissing, OutcomeUnknown
@@ -391,7 +391,7 @@ def test_a_swap_reports_what_it_put_together(collect: Collect) -> None:
 
 def test_compaction_reports_alarms_and_an_unfinished_swap(collect: Collect) -> None:
     storage = MemoryStorage()
-    storage.put(swaps.NAME, b"{")
+    storage.put(compaction_state.NAME, b"{")
     Compactor(storage, CompactionPolicy(), lambda: NOW, lambda: "a").run(1)
     assert collect() == {"compaction.pending.age": 0, "alarms function=compact_logs": 1}
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from shared.compaction.compaction_state import CompactionState
 from shared.compaction.compactor import Compactor
-from shared.compaction.swaps import CompactionState
 from shared.errors import LedgerTooNew
 from shared.output.layout import is_delta_log
 from shared.tables.registry import TABLES

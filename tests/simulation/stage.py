@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shared.compaction import swaps
+from shared.compaction import compaction_state
+from shared.compaction.compaction_state import CompactionState, Swap
 from shared.compaction.compactor import Compactor
-from shared.compaction.swaps import CompactionState, Swap
 from shared.errors import StorageError
 from shared.export.exporter import Exporter
 from shared.policies import CompactionPolicy, ExportPolicy
@@ -113,7 +113,7 @@ class Stage:
 
     def swap(self) -> Swap:
         """Returns the swap in progress."""
-        swap = CompactionState.parse(self.storage.state[swaps.NAME].data).swap
+        swap = CompactionState.parse(self.storage.state[compaction_state.NAME].data).swap
         assert swap
         return swap
 

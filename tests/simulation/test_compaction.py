@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.compaction import swaps
+from shared.compaction import compaction_state
+from shared.compaction.compaction_state import CompactionState
 from shared.compaction.compactor import Compactor
 from shared.compaction.summary import CompactionSummary
-from shared.compaction.swaps import CompactionState
 from tests.audits import audited
 from tests.effort import effort, some
 from tests.memory import MemoryStorage
@@ -78,7 +78,7 @@ def inputs_are_deleted_where_blocks_are_gone(patch: pytest.MonkeyPatch) -> None:
         assert state.swap
         self._storage.publish([state.swap.output])
         self._storage.remove(state.swap.names)
-        return state.ended(), self._storage.write(swaps.NAME, state.ended().dump(), etag)
+        return state.ended(), self._storage.write(compaction_state.NAME, state.ended().dump(), etag)
 
     patch.setattr(Compactor, "_finish", trusting)
 
@@ -101,7 +101,7 @@ def the_state_is_written_whoever_wrote_it_before(patch: pytest.MonkeyPatch) -> N
     write = MemoryStorage.write
 
     def unconditional(self: MemoryStorage, name: str, data: bytes, etag: str | None) -> str:
-        if name != swaps.NAME:
+        if name != compaction_state.NAME:
             return write(self, name, data, etag)
         return self.call("write", name, lambda: self._put(name, data))
 

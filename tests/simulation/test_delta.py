@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from shared.compaction.compaction_state import CompactionState, Swap
 from shared.compaction.compactor import Compactor
 from shared.compaction.delta_tables import DeltaTables
 from shared.compaction.summary import CompactionSummary
-from shared.compaction.swaps import CompactionState, Swap
 from shared.delta import actions, log, reconciliation
 from shared.delta.log import DeltaLog
 from shared.delta.reconciliation import ListedDay

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.compaction import delta_tables, swaps
+from shared.compaction import delta_tables, grouping
 from shared.compaction.delta_tables import DeltaTables
 from shared.delta import log
 from shared.delta.log import DeltaLog
@@ -174,7 +174,7 @@ def a_process_idles_for_longer_than_versions_are_kept() -> Stage:
     assert next_version not in stage.names(LOG)
     # Days before the last two are checked in turn.
     while not any("compacted-" in name for name in stage.names()):
-        stage.now += swaps.SLOT
+        stage.now += grouping.SLOT
         process.run(600)
     return settled(stage)
 

@@ -22,9 +22,9 @@ from greenlet import GreenletExit, getcurrent, greenlet
 
 from shared.audit.evidence import Level
 from shared.commands.missing_events import redeliver
-from shared.compaction import swaps
+from shared.compaction import compaction_state
+from shared.compaction.compaction_state import CompactionState, Swap
 from shared.compaction.compactor import Compactor
-from shared.compaction.swaps import CompactionState, Swap
 from shared.connections.checkpoint_watch import CheckpointWatch
 from shared.connections.manifest import Manifest
 from shared.connections.repair import Repair
@@ -685,7 +685,7 @@ class World:
 
     def swap(self) -> Swap | None:
         """Returns the swap that compaction has committed but not finished."""
-        blob = self.storage.state.get(swaps.NAME)
+        blob = self.storage.state.get(compaction_state.NAME)
         return CompactionState.parse(blob.data).swap if blob else None
 
     def rows(self, name: str) -> Iterator[str]:

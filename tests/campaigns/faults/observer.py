@@ -13,7 +13,7 @@ from azure.storage.blob import ContainerClient
 
 from local.demo import delta
 from local.stack import OUTPUT
-from shared.compaction.swaps import CompactionState
+from shared.compaction.compaction_state import CompactionState
 from shared.tables.websocket_connection_logs import RECORDS
 
 FOLDER = f"parquet/{RECORDS.name}/"

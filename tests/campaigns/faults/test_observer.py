@@ -9,9 +9,9 @@ import pytest
 from azure.storage.blob import ContainerClient
 
 from local.emulators.azurite import Azurite
-from shared.compaction import swaps
+from shared.compaction import compaction_state
+from shared.compaction.compaction_state import CompactionState
 from shared.compaction.compactor import Compactor
-from shared.compaction.swaps import CompactionState
 from shared.policies import CompactionPolicy
 from shared.timeunits import HOUR
 from tests.campaigns.faults.observer import FOLDER, Observer
@@ -31,7 +31,7 @@ class Watched:
         return self.exported.output
 
     def compaction(self) -> CompactionState:
-        return CompactionState.parse(self.exported.state.download_blob(swaps.NAME).readall())
+        return CompactionState.parse(self.exported.state.download_blob(compaction_state.NAME).readall())
 
 
 @pytest.fixture

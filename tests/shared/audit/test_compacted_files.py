@@ -7,8 +7,8 @@ import pytest
 
 from shared.audit.audit import OK, UNKNOWN, WRONG
 from shared.audit.evidence import Level
-from shared.compaction import swaps
-from shared.compaction.swaps import REMEMBERED, CompactionState, Touched
+from shared.compaction import compaction_state
+from shared.compaction.compaction_state import REMEMBERED, CompactionState, Touched
 from shared.errors import OutcomeUnknown
 from shared.protocol.commit_metadata import CONNECTIONS
 from shared.protocol.storage import Blob, BlobInfo
@@ -25,7 +25,7 @@ def die(*_: object) -> None:
 
 
 def state(made: Made) -> CompactionState:
-    return CompactionState.parse(made.storage.state[swaps.NAME].data)
+    return CompactionState.parse(made.storage.state[compaction_state.NAME].data)
 
 
 def interrupted(monkeypatch: pytest.MonkeyPatch, call: str) -> Made:
@@ -72,7 +72,7 @@ def test_folders_that_keep_changing_make_every_finding_unclear(monkeypatch: pyte
 
     def changing(name: str) -> Blob | None:
         blob = read(name)
-        if name == swaps.NAME:
+        if name == compaction_state.NAME:
             touched = (Touched(ordinal=state(made).ordinal + 1, folder=folder),)
             made.storage._put(name, state(made).ended().model_copy(update={"touched": touched}).dump())
         return blob
@@ -93,7 +93,7 @@ def test_more_changes_than_the_state_remembers_make_findings_unclear(
     began = state(made)
     touched = tuple(Touched(ordinal=began.ordinal + first + n, folder="f/") for n in range(REMEMBERED))
     later = began.model_copy(update={"ordinal": touched[-1].ordinal, "touched": touched})
-    after_listing(made, monkeypatch, "", lambda: made.storage._put(swaps.NAME, later.dump()))
+    after_listing(made, monkeypatch, "", lambda: made.storage._put(compaction_state.NAME, later.dump()))
     report = made.audit()
     assert (report.status, codes(report)) == (status, {"missing_files"} if status == WRONG else set())
 

@@ -22,7 +22,7 @@ from shared import __main__, __version__
 from shared.azure.checkpoints import CONTAINER, BlobCheckpoints
 from shared.azure.event_hub import EventHub
 from shared.commands import console
-from shared.compaction import swaps
+from shared.compaction import compaction_state
 from shared.connections import manifest
 from shared.connections.manifest import EventNameCounts, Manifest, PartitionProgress, Totals
 from shared.policies import Connection
@@ -109,8 +109,10 @@ def test_status_shows_a_swap_of_compaction(filled: Exported, capsys: pytest.Capt
     assert orjson.loads(ran(capsys, "status", "--json")[1])["swap"] is None
     output = filled.ledger().files[0]
     folder, _, name = output.name.rpartition("/")
-    swap = swaps.Swap(folder=f"{folder}/", inputs=(name,), output=output, began=1_700_000_000_000_000)
-    filled.storage.put(swaps.NAME, swaps.CompactionState().beginning(swap).dump())
+    swap = compaction_state.Swap(
+        folder=f"{folder}/", inputs=(name,), output=output, began=1_700_000_000_000_000
+    )
+    filled.storage.put(compaction_state.NAME, compaction_state.CompactionState().beginning(swap).dump())
     status, text = ran(capsys, "status")
     assert status == 1, "it is an alarm, too"
     text = " ".join(text.split())

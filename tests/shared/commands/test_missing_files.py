@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from shared.commands.missing_files import exported
-from shared.compaction import swaps
+from shared.compaction import compaction_state
 from shared.errors import LedgerError
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope
@@ -123,17 +123,17 @@ def test_nothing_is_said_while_compaction_moves_files(
     output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listed = output.ledger
-    moving = swaps.Swap(folder="f/", inputs=("a",), output=_pending(output), began=EPOCH)
-    idle = swaps.CompactionState().dump()
-    output.storage._put(swaps.NAME, swaps.CompactionState().beginning(moving).dump())
+    moving = compaction_state.Swap(folder="f/", inputs=("a",), output=_pending(output), began=EPOCH)
+    idle = compaction_state.CompactionState().dump()
+    output.storage._put(compaction_state.NAME, compaction_state.CompactionState().beginning(moving).dump())
     with pytest.raises(LedgerError, match="moving files"):
         exported(output.storage, listed)
-    output.storage._put(swaps.NAME, idle)
+    output.storage._put(compaction_state.NAME, idle)
     outputs = output.storage.outputs
 
     def compacted_meanwhile(prefix: str) -> Iterator[BlobInfo]:
         yield from outputs(prefix)
-        output.storage._put(swaps.NAME, idle)
+        output.storage._put(compaction_state.NAME, idle)
 
     monkeypatch.setattr(output.storage, "outputs", compacted_meanwhile)
     with pytest.raises(LedgerError, match="compacted in the meantime"):

@@ -11,7 +11,7 @@ from shared.audit.audit import OK
 from shared.commands import status as command
 from shared.commands.status_data import STALE, status
 from shared.commands.status_model import Key, Meaning, Standing
-from shared.compaction import swaps
+from shared.compaction import compaction_state
 from shared.connections import manifest
 from shared.connections.manifest import EventNameCounts, Manifest, Part, PartitionProgress, Totals
 from shared.input.envelope import HubPartition
@@ -145,16 +145,16 @@ def test_a_checkpoint_from_before_the_hub_is_an_alarm_wherever_it_points(exporte
         assert (found.alarms, found.checkpoint) == (alarms, checkpoint)
 
 
-def swap(exported: Exported) -> swaps.Swap:
+def swap(exported: Exported) -> compaction_state.Swap:
     """Stores a swap, decided at NOW, of all files of the first hour for one that is only staged."""
     exported.export(envelopes(0, 9))
     name = next(name for name in exported.files() if name.startswith("parquet/"))
     folder = name[: name.rindex("/") + 1]
     inputs = tuple(name.removeprefix(folder) for name in exported.files(folder))
     output = exported.ledger().files[0].model_copy(update={"name": f"{folder}compacted-1.parquet"})
-    one = swaps.Swap(folder=folder, inputs=inputs, output=output, began=NOW)
+    one = compaction_state.Swap(folder=folder, inputs=inputs, output=output, began=NOW)
     exported.storage.stage_block(output.name, output.block_ids[0], b"rows")
-    exported.storage.put(swaps.NAME, swaps.CompactionState().beginning(one).dump())
+    exported.storage.put(compaction_state.NAME, compaction_state.CompactionState().beginning(one).dump())
     return one
 
 
@@ -190,7 +190,7 @@ def test_a_swap_of_compaction_that_lasts_is_an_alarm(exported: Exported) -> None
 
 def test_a_state_of_compaction_that_cannot_be_read_is_an_alarm(exported: Exported) -> None:
     exported.export(envelopes(0, 9))
-    exported.storage.put(swaps.NAME, b"{")
+    exported.storage.put(compaction_state.NAME, b"{")
     (alarm,) = status(exported.storage, POLICY, None, NOW).alarms
     assert "nothing is compacted: compaction.json is damaged" in alarm
 

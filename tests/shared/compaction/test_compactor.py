@@ -26,11 +26,11 @@ from shared.audit.listing import Listing
 from shared.azure.blob_storage import BlobStorage, connect
 from shared.commands.acceptance import Blocked, forgotten
 from shared.commands.status_data import status
-from shared.compaction import rewriting, swaps
+from shared.compaction import compaction_state, grouping, rewriting
+from shared.compaction.compaction_state import CompactionState
 from shared.compaction.compactor import Compactor
 from shared.compaction.replaced_files import ReplacedFile
 from shared.compaction.summary import CompactionSummary
-from shared.compaction.swaps import CompactionState
 from shared.connections import manifest
 from shared.connections.manifest import Manifest
 from shared.errors import DeadlineExceeded, PreconditionFailed, StorageError
@@ -161,9 +161,9 @@ def test_switched_off_nothing_happens(filled: Exported) -> None:
 
 
 def test_a_run_without_work_costs_few_calls() -> None:
-    for run in range(swaps.ROUND):
+    for run in range(grouping.ROUND):
         storage = CountingStorage()
-        now = LATER + run * swaps.SLOT
+        now = LATER + run * grouping.SLOT
         Compactor(storage, CompactionPolicy(), lambda now=now: now, lambda: "a").run(600)  # type: ignore[misc]
         assert storage.calls.total() <= 7, storage.calls
 
@@ -395,7 +395,7 @@ def test_a_commit_during_a_second_listing_is_no_rollback(
             armed[0] = True
 
     def committing(name: str) -> Blob | None:
-        if name == swaps.NAME and armed[0]:
+        if name == compaction_state.NAME and armed[0]:
             armed[0] = False
             filled.export(envelopes(50, 59))
         return read(name)
@@ -663,8 +663,8 @@ def began(storage: MemoryStorage, folder: str, names: Sequence[str]) -> None:
     """Leaves a swap that was only committed."""
     output = listed(f"{folder}compacted")
     storage.stage([StagedFile(output, b"rows of both")])
-    swap = swaps.Swap(folder=folder, inputs=tuple(names), output=output, began=0)
-    storage.put(swaps.NAME, CompactionState().beginning(swap).dump())
+    swap = compaction_state.Swap(folder=folder, inputs=tuple(names), output=output, began=0)
+    storage.put(compaction_state.NAME, CompactionState().beginning(swap).dump())
 
 
 def listed(name: str) -> PendingFile:

@@ -13,10 +13,10 @@ import pytest
 
 from shared.audit.audit import Report
 from shared.commands import delta as command
-from shared.compaction import swaps
+from shared.compaction import compaction_state, grouping
+from shared.compaction.compaction_state import CompactionState
 from shared.compaction.compactor import Compactor
 from shared.compaction.summary import CompactionSummary
-from shared.compaction.swaps import CompactionState
 from shared.delta import log, table_metadata
 from shared.errors import SettingError
 from shared.export.exporter import Exporter
@@ -76,7 +76,7 @@ class Account:
         return pq.read_table(pa.BufferReader(data), partitioning=None)
 
     def state(self) -> CompactionState:
-        return CompactionState.parse(self.storage.state[swaps.NAME].data)
+        return CompactionState.parse(self.storage.state[compaction_state.NAME].data)
 
     def audit(self) -> Report:
         return audited(self.storage)
@@ -114,9 +114,9 @@ def test_a_table_no_longer_exported_is_compacted_and_logged_each_round(account: 
     account.compact(LISTING)
     account.export(30, 39)
     account.now += 2 * HOUR
-    for _ in range(swaps.ROUND):
+    for _ in range(grouping.ROUND):
         account.compact(replace(COMPACTING, categories=("GatewayLogs",)))
-        account.now += swaps.SLOT
+        account.now += grouping.SLOT
     assert all("compacted-" in path for path in account.files())
     assert account.table().live.keys() == account.files()
 
