@@ -1,8 +1,6 @@
 """The Azure Functions entry points; the logic is in shared/."""
 
 import _strptime  # type: ignore[import-not-found]
-import time
-import uuid
 from typing import List
 
 import azure.functions as func
@@ -10,6 +8,7 @@ import azure.functions as func
 from shared import deadline, settings, telemetry_export
 from shared.azure import blob_storage
 from shared.azure.event_hub import EventHub
+from shared.clock import new_id, now
 from shared.compaction.compactor import BUDGET as COMPACT_BUDGET
 from shared.compaction.compactor import SECONDS as COMPACT_SECONDS
 from shared.compaction.compactor import Compactor
@@ -17,7 +16,7 @@ from shared.connections import checkpoint_watch
 from shared.connections.timer import BUDGET as FINISH_BUDGET
 from shared.connections.timer import SECONDS as FINISH_SECONDS
 from shared.connections.timer import Finisher
-from shared.export import attempts
+from shared.export import retry_context
 from shared.export.exporter import SECONDS as EXPORT_SECONDS
 from shared.export.exporter import Exporter
 from shared.input import trigger
@@ -32,15 +31,6 @@ FLUSH_SECONDS = 10
 # caches only six compiled ones, so all are recompiled for each event: 75 µs, as much as 15 records take.
 _strptime._CACHE_MAX_SIZE = 32  # noqa: SLF001 - there is no public name for it
 
-
-def _now() -> int:
-    return time.time_ns() // 1000
-
-
-def _new_id() -> str:
-    return uuid.uuid4().hex
-
-
 config = settings.load()
 telemetry_export.configure(config)
 store = blob_storage.connect(
@@ -50,19 +40,19 @@ store = blob_storage.connect(
     config.OUTPUT_CONTAINER,
     dead_letter_container=config.DEAD_LETTER_CONTAINER,
 )
-ownership = Ownership(store, store.state_name, _now, _new_id)
+ownership = Ownership(store, store.state_name, now, new_id)
 exporter = Exporter(
     store,
     config.export_policy,
     config.MEMORY_BUDGET,
-    _now,
-    _new_id,
+    now,
+    new_id,
     microseconds(config.WS_LOOKUP_STALENESS),
 )
 hub = EventHub(config.hub, config.EVENT_HUB_NAME, config.EVENT_HUB_CONSUMER_GROUP)
-watch = checkpoint_watch.connect(store, config, _now)
-finisher = Finisher(store, hub, config.finish_policy, _now, _new_id, watch=watch)
-compactor = Compactor(store, config.compaction_policy, _now, _new_id)
+watch = checkpoint_watch.connect(store, config, now)
+finisher = Finisher(store, hub, config.finish_policy, now, new_id, watch=watch)
+compactor = Compactor(store, config.compaction_policy, now, new_id)
 app = func.FunctionApp()
 
 
@@ -85,7 +75,7 @@ def export_logs(events: List[func.EventHubEvent], context: func.Context) -> None
     with invocation("export_logs", FLUSH_SECONDS), deadline.within(EXPORT_SECONDS):
         ownership.check("export_logs")
         if events:
-            careful = attempts.suspect(context.retry_context)
+            careful = retry_context.suspect(context.retry_context)
             (exporter.run_isolated if careful else exporter.run)(*trigger.read(events))
 
 

@@ -10,13 +10,13 @@ MODULES = {
 }
 """The path of each module without its suffix, and that of its test file in `tests/`."""
 DECLARATIONS = {
-    "shared": "errors lag metrics policies timeunits",
+    "shared": "clock errors lag metrics policies timeunits",
     "shared/backfill": "documents",
     "shared/capture": "allowlist",
     "shared/commands": "document_base",
     "shared/output": "lineage",
     "shared/protocol": "archive checkpoints commit_plan documents stamp storage",
-    "shared/tables": "column connection_revisions engine_types gateway_llm_log gateway_logs "
+    "shared/tables": "connection_revisions engine_types gateway_llm_log gateway_logs table "
     "websocket_connection_logs",
 }
 """They declare data and types, and decide nothing."""
@@ -34,7 +34,8 @@ TESTED_IN = {
     "tests/shared/commands/test_redeliver.py": "shared/commands/reset_checkpoint",
     "tests/shared/commands/test_status.py": "shared/commands/status_model shared/commands/status_text",
     "tests/shared/commands/test_timers.py": "shared/commands/compact shared/commands/finish",
-    "tests/shared/commands/test_user_faults.py": "shared/commands/completion shared/commands/replay",
+    "tests/shared/commands/test_user_faults.py": "shared/commands/completion shared/commands/connection "
+    "shared/commands/replay",
     "tests/shared/compaction/test_compactor.py": "shared/compaction/rewriting shared/compaction/summary",
     "tests/shared/compaction/test_grouping.py": "shared/compaction/own_files",
     "tests/shared/compaction/test_delta_tables.py": "shared/audit/delta_logs shared/commands/delta "
@@ -44,26 +45,26 @@ TESTED_IN = {
     "shared/connections/segments shared/connections/state_merge",
     "tests/shared/convert/test_convert.py": "shared/commands/convert shared/convert/folder_storage",
     "tests/shared/delta/test_cost.py": "shared/delta/checkpoint",
-    "tests/shared/erasure/test_eraser.py": "shared/erasure/erasure shared/erasure/files "
-    "shared/erasure/selection shared/erasure/state",
+    "tests/shared/erasure/test_file_eraser.py": "shared/erasure/erasure shared/erasure/files "
+    "shared/erasure/selection shared/erasure/connection_state",
     "tests/shared/erasure/test_tampering.py": "shared/compaction/erasures",
-    "tests/shared/export/test_last_resort.py": "shared/export/attempts shared/export/isolated_child "
+    "tests/shared/export/test_last_resort.py": "shared/export/retry_context shared/export/isolated_child "
     "shared/export/isolation shared/export/set_aside",
     "tests/shared/input/test_bodies.py": "shared/input/big_integers shared/input/encodings "
     "shared/input/exact_json shared/input/salvage",
     "tests/campaigns/fuzz/test_bounds.py": "shared/input/memory_bounds",
     "tests/shared/input/test_templates.py": "shared/input/extraction shared/input/table_rows",
-    "tests/shared/input/test_unclaimed.py": "shared/protocol/unclaimed_keys",
-    "tests/shared/input/test_validation.py": "shared/input/checks shared/input/descriptions",
+    "tests/shared/input/test_key_counts.py": "shared/protocol/unclaimed_keys",
+    "tests/shared/input/test_validation.py": "shared/input/column_checks shared/input/descriptions",
     "tests/shared/output/test_formats.py": "shared/output/dead_letters shared/output/json_lines "
     "shared/output/parquet",
     "tests/shared/protocol/test_incarnation.py": "shared/protocol/hub_changes",
-    "tests/shared/connections/test_services.py": "shared/protocol/hub",
+    "tests/shared/connections/test_service_activity.py": "shared/protocol/hub",
     "tests/shared/reconcile/test_reconcile.py": "shared/commands/reconcile shared/reconcile/comparison "
     "shared/reconcile/container shared/reconcile/workspace_export",
     "tests/shared/report/test_write.py": "shared/commands/report",
     "tests/shared/report/test_browser.py": "shared/report/page",
-    "tests/shared/settings/test_settings.py": "shared/settings/checks shared/settings/command_line "
+    "tests/shared/settings/test_settings.py": "shared/settings/contradictions shared/settings/command_line "
     "shared/settings/explanations shared/settings/services shared/settings/value_types",
     "tests/shared/test_telemetry.py": "shared/export/commit_telemetry shared/invocation",
     "tests/simulation/test_delta_schedules.py": "shared/delta/reconciliation",

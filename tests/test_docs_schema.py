@@ -2,9 +2,9 @@
 
 import sys
 
-from shared.tables.column import VERSION
 from shared.tables.dialects import markdown
 from shared.tables.registry import TABLES
+from shared.tables.table import VERSION
 from tests.documents import ROOT
 
 DOCUMENT = ROOT / "docs" / "schema.md"

@@ -25,9 +25,9 @@ from local.traffic.generate import Traffic, generate
 from local.traffic.send import next_sequences, producer, send
 from local.traffic.truth import OTHER_ROWS, ROW
 from shared.matching.sample import samples
-from shared.tables.column import Table
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.registry import TABLES, categories, of_categories
+from shared.tables.table import Table
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import SECOND
 

@@ -4,9 +4,11 @@ import argparse
 from typing import Any
 
 from shared.audit.audit import OK, WRONG
-from shared.commands import acceptance
-from shared.commands.base import SETTINGS, command, configured, connect, new_id, now, partition_named
+from shared.clock import new_id, now
+from shared.commands import ledger_acceptance
+from shared.commands.connection import configured, connect
 from shared.commands.console import RED, confirmed, counted, paint, say
+from shared.commands.declaration import SETTINGS, command, partition_named
 from shared.protocol.storage import Storage
 
 
@@ -42,7 +44,7 @@ def accept_ledger(storage: Storage, name: str | None, *, yes: bool, now: int, ne
 
     Raises PartitionUnknown.
     """
-    found = {one.partition: one for one in acceptance.blocked(storage)}
+    found = {one.partition: one for one in ledger_acceptance.blocked(storage)}
     if name is None:
         for one in found.values():
             say(f"{one.partition}: {paint(one.problem, RED)}")
@@ -50,7 +52,7 @@ def accept_ledger(storage: Storage, name: str | None, *, yes: bool, now: int, ne
         how = ": python -m shared accept-ledger PARTITION" if found else ""
         say(f"{counted(len(found), 'partition')} {are} stopped{how}")
         return WRONG if found else OK
-    partition = partition_named(name, acceptance.partitions(storage))
+    partition = partition_named(name, ledger_acceptance.partitions(storage))
     if partition not in found:
         say(
             f"{partition}: there is nothing to accept, because its ledger is the one that the timer "
@@ -58,7 +60,7 @@ def accept_ledger(storage: Storage, name: str | None, *, yes: bool, now: int, ne
         )
         return OK
     one = found[partition]
-    gone = acceptance.forgotten(storage, one)
+    gone = ledger_acceptance.forgotten(storage, one)
     say(f"{partition}: {one.problem}.")
     have = "has" if gone.files == 1 else "have"
     say(
@@ -69,6 +71,6 @@ def accept_ledger(storage: Storage, name: str | None, *, yes: bool, now: int, ne
     say("If you have a copy of the ledger, restore it instead.")
     if not confirmed("The partition will continue from its current ledger.", yes=yes):
         return WRONG
-    acceptance.accept(storage, one, new_id, now)
+    ledger_acceptance.accept(storage, one, new_id, now)
     say("Accepted. Restart the function app, because its processes remember the previous ledger.")
     return OK

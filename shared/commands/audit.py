@@ -8,8 +8,9 @@ from shared.audit import audit as auditing
 from shared.audit.audit import OK, UNKNOWN, WRONG
 from shared.audit.evidence import Level
 from shared.commands import console
-from shared.commands.base import SETTINGS, command, configured, connect, moment, say_json
-from shared.commands.console import GREEN, RED, YELLOW, counted, paint, say, wrapped
+from shared.commands.connection import configured, connect
+from shared.commands.console import GREEN, RED, YELLOW, counted, paint, say, say_json, wrapped
+from shared.commands.declaration import SETTINGS, command, moment
 from shared.commands.documents import AuditDocument, AuditFinding, AuditPartition, Proof
 from shared.protocol.storage import LogStorage
 

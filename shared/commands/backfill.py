@@ -7,9 +7,11 @@ from typing import Any
 
 from shared.audit.audit import OK, WRONG
 from shared.backfill.backfill import Backfill, Backfilled, Choice
+from shared.clock import new_id, now
 from shared.commands import console
-from shared.commands.base import SETTINGS, add_range, command, configured, connect, new_id, now, say_json
-from shared.commands.console import RED, YELLOW, paint, say
+from shared.commands.connection import configured, connect
+from shared.commands.console import RED, YELLOW, paint, say, say_json
+from shared.commands.declaration import SETTINGS, add_range, command
 from shared.commands.documents import BackfillDocument
 from shared.policies import ExportPolicy, FinishPolicy
 from shared.protocol.archive import Archive

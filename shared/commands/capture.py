@@ -12,8 +12,9 @@ from shared.audit.audit import OK, WRONG
 from shared.capture import capture as capturing
 from shared.capture.capture import Capture, Wanted
 from shared.capture.masking import Masks
-from shared.commands.base import command, moment, now, seconds
+from shared.clock import now
 from shared.commands.console import YELLOW, counted, joined, paint, printable, say
+from shared.commands.declaration import command, moment, seconds
 from shared.errors import SettingError
 from shared.settings.command_line import HubSettings
 

@@ -4,8 +4,10 @@ import argparse
 from typing import Any
 
 from shared.audit.audit import OK, WRONG
-from shared.commands.base import SETTINGS, command, configured, connect, new_id, now, seconds
+from shared.clock import new_id, now
+from shared.commands.connection import configured, connect
 from shared.commands.console import RED, YELLOW, counted, paint, say
+from shared.commands.declaration import SETTINGS, command, seconds
 from shared.compaction.compactor import BUDGET, Compactor
 from shared.policies import CompactionPolicy
 from shared.protocol.ownership import Ownership

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from shared.commands import console
-from shared.commands.base import command
+from shared.commands.declaration import command
 from shared.errors import SettingError
 
 

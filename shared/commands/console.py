@@ -9,6 +9,9 @@ import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import orjson
+
+from shared.commands.document_base import Document
 from shared.timeunits import DAY, HOUR, MINUTE, SECOND
 
 RED, YELLOW, GREEN, BOLD = "31", "33", "32", "1"
@@ -24,6 +27,11 @@ def say(text: str = "") -> None:
     """Prints a line."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
+
+
+def say_json(document: Document) -> None:
+    """Prints a document as JSON."""
+    say(orjson.dumps(document.model_dump(mode="json"), option=orjson.OPT_INDENT_2).decode())
 
 
 def confirmed(question: str, *, yes: bool) -> bool:

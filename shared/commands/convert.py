@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from shared.audit.audit import OK, WRONG
+from shared.clock import now
 from shared.commands import console
-from shared.commands.base import command, moment, now, say_json
-from shared.commands.console import YELLOW, counted, paint, say
+from shared.commands.console import YELLOW, counted, paint, say, say_json
+from shared.commands.declaration import command, moment
 from shared.commands.documents import ConvertDocument
 from shared.errors import ConvertError
 from shared.output.formats import FORMATS

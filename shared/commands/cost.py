@@ -8,9 +8,9 @@ from typing import Any
 
 from shared.audit.audit import OK
 from shared.commands import cost_model
-from shared.commands.base import command, say_json
-from shared.commands.console import say
+from shared.commands.console import say, say_json
 from shared.commands.cost_model import Price, Workload
+from shared.commands.declaration import command
 from shared.commands.documents import CostDocument, CostLine
 from shared.errors import SettingError
 

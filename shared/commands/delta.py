@@ -8,8 +8,10 @@ from typing import Any
 from shared.audit import compacted_files, delta_logs
 from shared.audit.audit import OK, WRONG
 from shared.audit.contents import files_replaced
-from shared.commands.base import SETTINGS, command, configured, connect, new_id, now
+from shared.clock import new_id, now
+from shared.commands.connection import configured, connect
 from shared.commands.console import RED, YELLOW, paint, say
+from shared.commands.declaration import SETTINGS, command
 from shared.compaction import compaction_state
 from shared.compaction.compaction_state import CompactionState
 from shared.compaction.compactor import BUDGET, Compactor

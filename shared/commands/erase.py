@@ -7,9 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 from shared.audit.audit import OK, WRONG
+from shared.clock import new_id, now
 from shared.commands import console
-from shared.commands.base import SETTINGS, command, configured, connect, moment, new_id, now, say_json
-from shared.commands.console import RED, YELLOW, confirmed, counted, paint, say
+from shared.commands.connection import configured, connect
+from shared.commands.console import RED, YELLOW, confirmed, counted, paint, say, say_json
+from shared.commands.declaration import SETTINGS, command, moment
 from shared.commands.documents import EraseDocument, EraseRemains
 from shared.erasure import selection as choosing
 from shared.erasure.erasure import Erasure, Outcome

@@ -5,8 +5,10 @@ from typing import Any
 
 from shared import settings
 from shared.audit.audit import OK, WRONG
-from shared.commands.base import SETTINGS, command, connect, new_id, now, seconds
+from shared.clock import new_id, now
+from shared.commands.connection import connect
 from shared.commands.console import RED, YELLOW, counted, paint, say
+from shared.commands.declaration import SETTINGS, command, seconds
 from shared.connections import checkpoint_watch
 from shared.connections.finish_summary import FinishSummary
 from shared.connections.timer import BUDGET, Finisher

@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 from shared import settings
 from shared.arrays import integers
 from shared.audit.audit import OK, WRONG
-from shared.commands.base import SETTINGS, command, configured, connect, moment, say_json
-from shared.commands.console import GREEN, RED, YELLOW, paint, say
+from shared.commands.connection import configured, connect
+from shared.commands.console import GREEN, RED, YELLOW, paint, say, say_json
+from shared.commands.declaration import SETTINGS, command, moment
 from shared.commands.documents import ReconcileDocument, ReconcileMinute, ReconcileRecord
 from shared.convert.folder_storage import FolderStorage
 from shared.errors import ReconcileError
@@ -23,8 +24,8 @@ from shared.policies import RedactionPolicy
 from shared.reconcile import container, workspace_export
 from shared.reconcile.comparison import Comparison, Record, compare
 from shared.settings.command_line import HubSettings
-from shared.tables.column import Table
 from shared.tables.registry import TABLES, of_categories
+from shared.tables.table import Table
 from shared.timeunits import MINUTE, SECOND
 
 SHOWN = 10

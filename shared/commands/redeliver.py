@@ -7,9 +7,11 @@ from typing import Any
 
 from shared import settings
 from shared.audit.audit import OK, UNKNOWN, WRONG
+from shared.clock import new_id, now
 from shared.commands import console, missing_events
-from shared.commands.base import SETTINGS, command, connect, new_id, now, partition_named, say_json
-from shared.commands.console import RED, YELLOW, counted, paint, say
+from shared.commands.connection import connect
+from shared.commands.console import RED, YELLOW, counted, paint, say, say_json
+from shared.commands.declaration import SETTINGS, command, partition_named
 from shared.commands.documents import RedeliverDocument, RedeliverPartition
 from shared.commands.missing_events import Redelivered
 from shared.errors import SettingError

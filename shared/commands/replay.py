@@ -6,11 +6,13 @@ from dataclasses import fields
 from typing import Any
 
 from shared.audit.audit import OK, UNKNOWN
+from shared.clock import new_id, now
 from shared.commands import console
 from shared.commands import dead_letter_replay as replaying
-from shared.commands.base import SETTINGS, add_range, command, configured, connect, new_id, now, say_json
-from shared.commands.console import RED, YELLOW, counted, paint, say
+from shared.commands.connection import configured, connect
+from shared.commands.console import RED, YELLOW, counted, paint, say, say_json
 from shared.commands.dead_letter_replay import Choice
+from shared.commands.declaration import SETTINGS, add_range, command
 from shared.commands.documents import ReplayDocument
 from shared.export.exporter import Exporter
 from shared.input.envelope import Reason

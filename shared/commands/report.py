@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from shared.audit.audit import OK
+from shared.clock import now
 from shared.commands import console
-from shared.commands.base import SETTINGS, check_dead_letters, command, configured, connect, moment, now
+from shared.commands.connection import check_dead_letters, configured, connect
+from shared.commands.declaration import SETTINGS, command, moment
 from shared.errors import AccessError
 from shared.settings import Settings
 

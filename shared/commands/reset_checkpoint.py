@@ -7,8 +7,8 @@ from typing import Any
 from shared import settings
 from shared.audit.audit import OK, WRONG
 from shared.commands import console
-from shared.commands.base import command, partition_named
 from shared.commands.console import RED, confirmed, counted, paint, say
+from shared.commands.declaration import command, partition_named
 from shared.errors import HubError, SettingError
 from shared.input.envelope import HubPartition
 from shared.protocol.checkpoints import Checkpoint, Checkpoints

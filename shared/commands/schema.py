@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from shared.commands import console
-from shared.commands.base import command
+from shared.commands.declaration import command
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.dialects import DIALECTS, JOINS
 from shared.tables.registry import TABLES

@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from shared import settings
+from shared.clock import now
 from shared.commands import console, status_json, status_text
-from shared.commands import status_data as standing
-from shared.commands.base import SETTINGS, command, connect, now, say_json, seconds
-from shared.commands.console import say
+from shared.commands import status_query as standing
+from shared.commands.connection import connect
+from shared.commands.console import say, say_json
+from shared.commands.declaration import SETTINGS, command, seconds
 from shared.commands.status_model import Status
 from shared.errors import DamagedFile, HubError, StorageError
 from shared.matching.sample import Sample, samples

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from shared.audit.audit import OK, UNKNOWN, WRONG
 from shared.commands.console import counted
 from shared.connections.manifest import EventNameCounts, Manifest
-from shared.connections.services import ServiceActivity
+from shared.connections.service_activity import ServiceActivity
 from shared.input.envelope import is_of_hub
 from shared.intervals import total
 from shared.lag import Lag

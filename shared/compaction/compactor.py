@@ -26,8 +26,8 @@ from shared.protocol.ledger import Ledger, PendingFile
 from shared.protocol.nested_storage import NestedStorage
 from shared.protocol.stamp import Stamp
 from shared.protocol.storage import BlobInfo, LogStorage, Publication, Storage
-from shared.tables.column import Table
 from shared.tables.registry import table_of
+from shared.tables.table import Table
 from shared.timeunits import SECOND
 
 ATTEMPTS = 5

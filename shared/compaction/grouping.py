@@ -9,9 +9,9 @@ from shared.compaction.own_files import is_own
 from shared.connections.finishing import UNCLOSED_KEPT
 from shared.policies import CompactionPolicy
 from shared.protocol.storage import BlobInfo
-from shared.tables.column import Table
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.registry import TABLES, of_categories
+from shared.tables.table import Table
 from shared.timeunits import DAY, HOUR, MINUTE, SECOND
 
 RATIO = 4

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from shared.errors import DamagedFile
-from shared.tables.column import Table
+from shared.tables.table import Table
 
 RUN = 32 << 20
 """Size of a run in memory, in bytes."""

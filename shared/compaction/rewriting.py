@@ -25,7 +25,7 @@ from shared.policies import Compression
 from shared.protocol.ledger import PendingFile
 from shared.protocol.stamp import Stamp
 from shared.protocol.storage import BlobInfo, Storage
-from shared.tables.column import VERSION, Table
+from shared.tables.table import VERSION, Table
 
 PARALLEL = 8
 PIECE = 4 << 20

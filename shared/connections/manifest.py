@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import Field
 
-from shared.connections.services import ServiceActivity
+from shared.connections.service_activity import ServiceActivity
 from shared.digests import GENESIS, chained
 from shared.protocol import documents
 from shared.protocol.documents import Data, Document

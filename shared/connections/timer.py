@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pyarrow as pa
 
 from shared import deadline, telemetry
-from shared.connections import finishing, manifest, observations, segments, services, state_table
+from shared.connections import finishing, manifest, observations, segments, service_activity, state_table
 from shared.connections.checkpoint_watch import CheckpointWatch
 from shared.connections.finish_summary import FinishSummary
 from shared.connections.manifest import Manifest, PartitionProgress, Totals
@@ -143,7 +143,7 @@ class Finisher:
         after = after.model_copy(
             update={
                 "totals": after.totals.plus(Totals(missing=missing)),
-                "services": services.merged(before.services, services.activity(new)),
+                "services": service_activity.merged(before.services, service_activity.activity(new)),
             }
         )
         work = StateMerge(self._storage, self._policy, after, stamp)

@@ -3,13 +3,13 @@
 import io
 import re
 import tempfile
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from shared.clock import new_id
 from shared.connections.timer import Finisher
 from shared.convert.bodies import bodies
 from shared.convert.folder_storage import FolderStorage
@@ -108,8 +108,8 @@ class _Conversion:
         self._progress = progress
         self._policy = replace(policy, max_age=ANY_AGE)
         self._finishing = finishing
-        self._exporter = Exporter(storage, self._policy, 1 << 30, self._now, _new_id)
-        self._finisher = Finisher(storage, self._hub, finishing, self._now, _new_id)
+        self._exporter = Exporter(storage, self._policy, 1 << 30, self._now, new_id)
+        self._finisher = Finisher(storage, self._hub, finishing, self._now, new_id)
         self._done = Converted()
 
     def run(self, inputs: Iterable[Input]) -> Converted:
@@ -175,7 +175,3 @@ def arrival(path: Path) -> int:
         year, month, day, hour = map(int, found.groups())
         return round((datetime(year, month, day, hour, tzinfo=UTC) + timedelta(hours=1)).timestamp()) * SECOND
     return path.stat().st_mtime_ns // 1000
-
-
-def _new_id() -> str:
-    return uuid.uuid4().hex

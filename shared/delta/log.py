@@ -10,7 +10,7 @@ from shared.delta import actions, checkpoint, table_metadata
 from shared.delta.snapshot import Action, Snapshot, Tombstone
 from shared.errors import DeltaLogError, PreconditionFailed
 from shared.protocol.storage import LogStorage
-from shared.tables.column import Table
+from shared.tables.table import Table
 from shared.timeunits import DAY, HOUR
 
 FOLDER = "_delta_log/"

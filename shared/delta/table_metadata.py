@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from shared.delta.actions import MILLISECOND
 from shared.delta.snapshot import SCHEMA_VERSION, Metadata, Snapshot
-from shared.tables.column import VERSION, Table
+from shared.tables.table import VERSION, Table
 
 RETENTION = "interval 2 days"
 """How long versions are kept (shared/delta/log.py)."""

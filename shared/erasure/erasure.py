@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from shared.erasure import state
-from shared.erasure.eraser import Erased, Eraser, Progress
+from shared.erasure import connection_state
+from shared.erasure.file_eraser import Erased, Eraser, Progress
 from shared.erasure.selection import Selection
 from shared.policies import CompactionPolicy
 from shared.protocol.nested_storage import NestedStorage
@@ -49,7 +49,7 @@ class Erasure:
     def find(self, progress: Progress) -> Outcome:
         """Returns what a run would erase. Writes nothing. Raises StorageError, LedgerError, DamagedFile."""
         files = self._eraser.find(progress)
-        found = [state.find(one, self._selection) for one in self._states]
+        found = [connection_state.find(one, self._selection) for one in self._states]
         return Outcome(files, sum(one.connections for one in found), sum(one.waiting for one in found))
 
     def erase(self, progress: Progress) -> Outcome:
@@ -59,10 +59,10 @@ class Erasure:
         """
         connections = 0
         for one in self._states:
-            connections += state.erase(one, self._selection, self._stamp)
-            state.forget(one, self._stamp)
+            connections += connection_state.erase(one, self._selection, self._stamp)
+            connection_state.forget(one, self._stamp)
         files = self._eraser.erase(progress)
-        waiting = sum(state.find(one, self._selection).waiting for one in self._states)
+        waiting = sum(connection_state.find(one, self._selection).waiting for one in self._states)
         return Outcome(files, connections, waiting)
 
     def _stamp(self) -> Stamp:

@@ -19,8 +19,8 @@ from shared.policies import Compression, MiB
 from shared.protocol.ledger import PendingFile
 from shared.protocol.stamp import Stamp
 from shared.protocol.storage import DEAD_LETTERS, BlobInfo, Storage
-from shared.tables.column import VERSION, Table
 from shared.tables.registry import table_of
+from shared.tables.table import VERSION, Table
 
 MAX_INFLATED = 64 * MiB
 """Maximum size of a compressed message that is searched."""

@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 
 from shared.arrays import Array, integers, whole
 from shared.connections import text_limits
-from shared.tables.column import Role, Table
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.registry import TABLES
+from shared.tables.table import Role, Table
 
 _LITERAL = re.compile(r'"(?:[^"\\]++|\\.?+)*+"', re.DOTALL)
 DEPTH = 4

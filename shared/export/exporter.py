@@ -16,8 +16,8 @@ from shared.errors import (
     PreconditionFailed,
 )
 from shared.export import commit_telemetry, plan
-from shared.export.budget import ByteBudget
 from shared.export.isolation import PLANNER, IsolatedPlanner, resolved
+from shared.export.memory_budget import ByteBudget
 from shared.input.envelope import GZIP, Envelope, HubPartition
 from shared.policies import ChildLimits, ExportPolicy
 from shared.protocol.commit_plan import CommitPlan

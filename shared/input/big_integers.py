@@ -9,7 +9,7 @@ from shared.input import memory_bounds, shapes
 from shared.input.bodies import records
 from shared.input.envelope import Envelope, inflate
 from shared.input.exact_json import restored, rounded
-from shared.tables.column import Table
+from shared.tables.table import Table
 
 _NESTING = {float, dict, list}
 

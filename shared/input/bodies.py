@@ -12,8 +12,8 @@ from shared.input.encodings import named
 from shared.input.envelope import Unreadable, quote
 from shared.input.exact_json import dumps, loads
 from shared.input.salvage import walk
-from shared.tables.column import Table
 from shared.tables.registry import TABLES, categories, names_of
+from shared.tables.table import Table
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SPACE = b" \t\r\n"

@@ -16,8 +16,8 @@ from shared.input.salvage import Malformed
 from shared.input.shapes import Keys, RecordKeys, Shape
 from shared.input.table_rows import TableRows
 from shared.input.templates import Seen, Template
-from shared.tables.column import Table
 from shared.tables.registry import names_of
+from shared.tables.table import Table
 
 type Record = dict[str, Any]
 

@@ -14,7 +14,7 @@ from itertools import islice
 
 from shared.input import redaction
 from shared.policies import RedactionPolicy
-from shared.tables.column import Table
+from shared.tables.table import Table
 
 _LITERAL = re.compile(r'("(?:[^"\\]++|\\.?+)*+"?)', re.DOTALL)
 """A string literal, or the beginning of one that never ends: each attempt matches, so time is linear."""

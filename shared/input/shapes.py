@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from shared.tables.column import Table
+from shared.tables.table import Table
 
 type Keys = tuple[str, ...]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from shared.input.columns import Columns
 from shared.input.shapes import Keys, Shape
-from shared.tables.column import Table
+from shared.tables.table import Table
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import pyarrow as pa
 from shared.input import shapes
 from shared.input.exact_json import repeats
 from shared.input.shapes import Keys, RecordKeys, Shape
-from shared.tables.column import Column, Table
+from shared.tables.table import Column, Table
 
 _KEYS = 32
 """Maximum number of keys of a template: each key that a record lacks costs a little."""

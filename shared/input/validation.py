@@ -7,14 +7,14 @@ import pyarrow as pa
 
 from shared.input import memory_bounds
 from shared.input.bodies import records
-from shared.input.checks import checked
+from shared.input.column_checks import checked
 from shared.input.envelope import GZIP, Envelope, HubPartition, Rejected, Unreadable, inflate
 from shared.input.extraction import Rows
-from shared.input.unclaimed import KeyCounts, keys_of
+from shared.input.key_counts import KeyCounts, keys_of
 from shared.intervals import Interval
 from shared.policies import ExportPolicy
-from shared.tables.column import Table
 from shared.tables.registry import of_categories
+from shared.tables.table import Table
 
 _RECORDS = 1 << 14
 """Maximum number of records that wait for their checks, in addition to one group; this bounds memory."""

@@ -19,8 +19,8 @@ from shared.audit import contents
 from shared.errors import StorageError
 from shared.output import layout
 from shared.protocol.storage import BlobInfo
-from shared.tables.column import JOIN_MARGIN, Join, Table
 from shared.tables.registry import TABLES
+from shared.tables.table import JOIN_MARGIN, Join, Table
 from shared.timeunits import DAY, HOUR, SECOND
 
 ROWS = 1000

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from shared import __version__, digests
 from shared.protocol.ledger import PendingFile, StagedFile
 from shared.protocol.stamp import Stamp
-from shared.tables.column import VERSION
+from shared.tables.table import VERSION
 
 
 @dataclass(frozen=True, slots=True)

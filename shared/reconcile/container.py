@@ -11,7 +11,7 @@ from shared.arrays import integers
 from shared.errors import StorageError
 from shared.output import json_lines
 from shared.protocol.storage import BlobInfo, Storage
-from shared.tables.column import Table
+from shared.tables.table import Table
 from shared.timeunits import SECOND
 
 KEYS = ("_EventHubPartition", "_SequenceNumber", "_RecordIndex")

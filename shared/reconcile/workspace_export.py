@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from shared.errors import ReconcileError
 from shared.input import timestamps
 from shared.input.envelope import GZIP
-from shared.tables.column import TIME, Table
+from shared.tables.table import TIME, Table
 
 UTC_MARK = " [UTC]"
 """The suffix that the portal adds to the names of time columns in CSV."""

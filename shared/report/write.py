@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -13,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from shared.audit.listing import Progress
+from shared.clock import now
 from shared.errors import FileGone, ReportError
 from shared.matching.sample import samples
 from shared.report.database import Database, bars, points
@@ -68,7 +68,7 @@ def write(
     empty = not (aggregates["groups"] or aggregates["rejections"] or records)
     facts = PageFacts(
         range=range_,
-        created=time.time_ns() // 1000,
+        created=now(),
         covered=covered,
         bars=bars(range_),
         points=points(range_),

@@ -15,7 +15,7 @@ from shared.policies import (
     Redaction,
     RedactionPolicy,
 )
-from shared.settings.checks import contradictions
+from shared.settings.contradictions import contradictions
 from shared.settings.explanations import explain
 from shared.settings.services import ServiceSettings
 from shared.settings.value_types import Categories, Columns, Duration, MoreKeys, Names, OutputFormats, Span

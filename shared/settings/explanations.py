@@ -1,15 +1,11 @@
-"""Parses durations in settings, and explains in plain words why a setting is rejected."""
+"""Explains in one line why the value of a setting is rejected."""
 
-import re
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import Any
 
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-SHORT = re.compile(r"(\d{1,9})([smhd])")
 DURATION = "a duration such as 90s, 15m, 24h, 7d, 01:30:00 or PT90M"
 NUMBERS = {"int_parsing": "a whole number", "int_type": "a whole number", "bool_parsing": "true or false"}
 LIMITS = {
@@ -18,13 +14,6 @@ LIMITS = {
     "less_than": ("lt", "less than"),
     "less_than_equal": ("le", "at most"),
 }
-
-
-def duration(value: Any) -> Any:
-    """Converts `90s`, `15m`, `24h` and `7d` to a timedelta; pydantic parses all other forms."""
-    if isinstance(value, str) and (short := SHORT.fullmatch(value.strip())):
-        return timedelta(**{UNITS[short[2]]: int(short[1])})
-    return value
 
 
 def written(value: object) -> str:

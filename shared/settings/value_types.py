@@ -1,5 +1,6 @@
 """The types of settings: durations, lists of names, names of a registry."""
 
+import re
 from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import Annotated, Any
@@ -9,9 +10,11 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
 from shared.output.formats import FORMATS
-from shared.settings.explanations import duration
 from shared.tables.column_keys import EXAMPLE, ColumnKeys, parse
 from shared.tables.registry import categories
+
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+SHORT = re.compile(r"(\d{1,9})([smhd])")
 
 
 def one_of(names: Callable[[], Collection[str]]) -> AfterValidator:
@@ -41,6 +44,13 @@ def names(value: Any) -> Any:
     """Returns the distinct names in a comma-separated text."""
     if isinstance(value, str):
         return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+    return value
+
+
+def duration(value: Any) -> Any:
+    """Converts `90s`, `15m`, `24h` and `7d` to a timedelta; pydantic parses all other forms."""
+    if isinstance(value, str) and (short := SHORT.fullmatch(value.strip())):
+        return timedelta(**{UNITS[short[2]]: int(short[1])})
     return value
 
 

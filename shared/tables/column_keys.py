@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from shared.tables.column import Table
+from shared.tables.table import Table
 
 type ColumnKeys = tuple[tuple[str, tuple[str, ...]], ...]
 """Columns (`EventName`, or `Table.EventName` for one table) with additional keys that may hold them."""

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from shared.tables.column import TEXT, TIME, Column, Newest, Role, Table
+from shared.tables.table import TEXT, TIME, Column, Newest, Role, Table
 
 CONNECTIONS = Table(
     "ApiManagementWebSocketConnectionRevisions",

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import orjson
 
 from shared.tables import join_views, views
-from shared.tables.column import VERSION, Column, Join, Table
 from shared.tables.engine_types import engine_type
+from shared.tables.table import VERSION, Column, Join, Table
 
 
 def text(table: Table, _: str) -> str:

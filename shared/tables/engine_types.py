@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from shared.tables.column import Column
+from shared.tables.table import Column
 
 
 @dataclass(frozen=True, slots=True)

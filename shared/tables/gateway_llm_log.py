@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from shared.tables.column import TEXT, TIME, Column, Role, Table
+from shared.tables.table import TEXT, TIME, Column, Role, Table
 from shared.tables.websocket_connection_logs import RECORDS
 
 _NUMBER = pa.float64()

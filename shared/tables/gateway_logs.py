@@ -2,8 +2,8 @@
 
 import pyarrow as pa
 
-from shared.tables.column import TEXT, TIME, Column, Join, Role, Table
 from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables.table import TEXT, TIME, Column, Join, Role, Table
 from shared.tables.websocket_connection_logs import RECORDS
 
 _NUMBER = pa.float64()

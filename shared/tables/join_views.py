@@ -2,7 +2,7 @@
 
 import textwrap
 
-from shared.tables.column import JOIN_MARGIN, Join, Table
+from shared.tables.table import JOIN_MARGIN, Join, Table
 from shared.tables.views import FOLDER, newest_kql
 from shared.timeunits import DAY, MINUTE
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-from shared.tables.column import Table
 from shared.tables.column_keys import ColumnKeys, extended
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.gateway_llm_log import GATEWAY_LLM_LOG
 from shared.tables.gateway_logs import GATEWAY_LOGS
+from shared.tables.table import Table
 from shared.tables.websocket_connection_logs import RECORDS
 
 TABLES = {table.name: table for table in (RECORDS, CONNECTIONS, GATEWAY_LOGS, GATEWAY_LLM_LOG)}

@@ -1,7 +1,7 @@
 """Renders the statements that define a table in SQL and KQL engines: external tables and views."""
 
-from shared.tables.column import Newest, Table
 from shared.tables.engine_types import engine_type
+from shared.tables.table import Newest, Table
 
 FOLDER = ("date", "hour")
 """Columns that come from folder names. All revisions of a row are in one folder, so the windows of views

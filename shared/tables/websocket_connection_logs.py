@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from shared.tables.column import TEXT, TIME, Column, Role, Table
+from shared.tables.table import TEXT, TIME, Column, Role, Table
 
 CATEGORY = "WebSocketConnectionLogs"
 """The category of the exported records in the resource-log form."""

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from azure.storage.blob import BlobServiceClient
 
-from shared.commands import acceptance
-from shared.commands.status_data import status
+from shared.commands import ledger_acceptance
+from shared.commands.status_query import status
 from shared.compaction.compactor import Compactor
 from shared.connections.timer import Finisher
 from shared.export.exporter import Exporter
@@ -55,7 +55,7 @@ def test_export_finishing_compaction_status_and_audit_work(store: LogStorage) ->
     compacted = Compactor(store, COMPACTING, lambda: now[0], new_id).run(100)
     assert (compacted.alarms, [one.files for one in compacted.swaps]) == ([], [4])
     assert Compactor(store, COMPACTING, lambda: now[0], new_id).run(100).alarms == []
-    assert acceptance.blocked(store) == []
+    assert ledger_acceptance.blocked(store) == []
     assert [one.partition for one in status(store, FINISHING, None, now[0]).partitions] == [str(PARTITION)]
     report = audited(store)
     assert (report.status, [one.findings for one in report.partitions]) == (0, [[]])

@@ -20,9 +20,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from shared.tables.column import Table
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.registry import TABLES
+from shared.tables.table import Table
 from shared.tables.websocket_connection_logs import RECORDS
 from tests import spark
 from tests.shared.audit.test_tampering import made

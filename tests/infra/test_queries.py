@@ -10,10 +10,10 @@ import pytest
 
 from shared.metrics import METRICS, SCOPE
 from shared.tables import join_views, views
-from shared.tables.column import Table
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.engine_types import engine_type
 from shared.tables.registry import TABLES
+from shared.tables.table import Table
 from tests.documents import blocks
 from tests.infra import grafana
 from tests.infra.snapshots import INFRA, NAMES, ROOT, log_rules, of_type

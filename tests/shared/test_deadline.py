@@ -9,7 +9,7 @@ import pytest
 from shared import deadline
 from shared.azure import blob_calls
 from shared.errors import DeadlineExceeded
-from shared.export.budget import ByteBudget
+from shared.export.memory_budget import ByteBudget
 from shared.policies import StorageTimeouts
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from shared.compaction import erasures
 from shared.connections.manifest import Part
-from shared.erasure import state
-from shared.erasure.eraser import Erased, Eraser
+from shared.erasure import connection_state
+from shared.erasure.file_eraser import Erased, Eraser
 from shared.erasure.selection import Selection
 from shared.policies import CompactionPolicy
 from shared.protocol.stamp import Stamp
@@ -176,7 +176,7 @@ def test_exactly_the_matching_connections_go_from_files_and_state() -> None:
 
 
 def the_manifest_is_written_whoever_wrote_it_before(patch: pytest.MonkeyPatch) -> None:
-    erase = state.erase
+    erase = connection_state.erase
 
     class Unconditional:
         """Storage whose documents are written unconditionally."""
@@ -194,15 +194,15 @@ def the_manifest_is_written_whoever_wrote_it_before(patch: pytest.MonkeyPatch) -
     def overwriting(storage: Any, *others: Any) -> int:
         return erase(Unconditional(storage) if isinstance(storage, MemoryStorage) else storage, *others)
 
-    patch.setattr(state, "erase", overwriting)
+    patch.setattr(connection_state, "erase", overwriting)
 
 
 def open_connections_stay(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(state, "erase", lambda *_: 0)
+    patch.setattr(connection_state, "erase", lambda *_: 0)
 
 
 def merged_observations_stay_listed(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(state, "forget", lambda *_: None)
+    patch.setattr(connection_state, "forget", lambda *_: None)
 
 
 STATE_MUTATIONS: list[Patch] = [open_connections_stay, merged_observations_stay_listed]
@@ -223,16 +223,18 @@ def the_timer_finishes_connections_while_the_state_table_is_read(patch: pytest.M
     made.export(0, 11)
     made.finish(idle=timedelta(hours=24))
     made.export(12, 14)
-    read = state._read
+    read = connection_state._read
 
     def overtaken(storage: Storage, part: Part) -> pa.Table:
-        patch.setattr(state, "_read", read)
+        patch.setattr(connection_state, "_read", read)
         rows = read(storage, part)
         made.finish()
         return rows
 
-    patch.setattr(state, "_read", overtaken)
-    state.erase(made.storage, Selection("Source", (HIM,)), lambda: Stamp(made.new_id(), made.tick()))
+    patch.setattr(connection_state, "_read", overtaken)
+    connection_state.erase(
+        made.storage, Selection("Source", (HIM,)), lambda: Stamp(made.new_id(), made.tick())
+    )
     made.now = LATER
     made.finish()
     ids = made.ids("parquet/ApiManagementWebSocketConnectionRevisions/")

@@ -28,7 +28,7 @@ from shared.compaction.compactor import Compactor
 from shared.connections.checkpoint_watch import CheckpointWatch
 from shared.connections.manifest import Manifest
 from shared.connections.repair import Repair
-from shared.erasure.eraser import Eraser
+from shared.erasure.file_eraser import Eraser
 from shared.erasure.selection import Selection
 from shared.errors import HubError, LedgerError, OutcomeUnknown, PreconditionFailed, StorageError
 from shared.export.exporter import Exporter

@@ -13,7 +13,7 @@ import orjson
 from local.emulators.functions_host.process import HostProcess
 from shared.__main__ import main
 from shared.audit.audit import OK, WRONG
-from shared.commands.base import now
+from shared.clock import now
 from shared.timeunits import SECOND
 from tests.campaigns.faults.fault_injector import FINISH
 from tests.campaigns.faults.stack import FaultyStack

@@ -16,7 +16,7 @@ from shared.export.exporter import Exporter
 from shared.policies import ExportPolicy, FinishPolicy
 from shared.protocol.archive import ArchiveBlob
 from shared.protocol.storage import Storage
-from shared.tables.column import Table
+from shared.tables.table import Table
 from shared.timeunits import SECOND
 from tests import records
 from tests.memory import MemoryStorage

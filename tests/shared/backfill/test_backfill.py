@@ -13,7 +13,7 @@ import pytest
 
 from shared.audit.audit import OK, WRONG
 from shared.backfill.backfill import Backfilled, Choice
-from shared.commands.status_data import status
+from shared.commands.status_query import status
 from shared.compaction.compactor import Compactor
 from shared.connections.timer import Finisher
 from shared.erasure.erasure import Erasure

@@ -18,7 +18,7 @@ from shared.capture.masking import Masks
 from shared.input.envelope import Envelope, Unreadable, inflate
 from shared.input.validation import Validated, validate
 from shared.policies import ExportPolicy
-from shared.tables.column import Role
+from shared.tables.table import Role
 from shared.tables.websocket_connection_logs import RECORDS
 from tests.campaigns.fuzz.strategies import BODIES
 from tests.records import PARTITION, TEN

@@ -15,7 +15,7 @@ from shared import __main__
 from shared.commands.documents import DOCUMENTS, schema
 from shared.connections import manifest
 from shared.connections.manifest import EventNameCounts, Manifest
-from shared.connections.services import ServiceActivity
+from shared.connections.service_activity import ServiceActivity
 from shared.timeunits import HOUR
 from tests.shared.exported import Exported, envelopes
 

@@ -26,9 +26,9 @@ from shared.compaction import compaction_state
 from shared.connections import manifest
 from shared.connections.manifest import EventNameCounts, Manifest, PartitionProgress, Totals
 from shared.policies import Connection
-from shared.tables.column import Table
 from shared.tables.dialects import DIALECTS
 from shared.tables.registry import TABLES
+from shared.tables.table import Table
 from shared.tables.websocket_connection_logs import RECORDS
 from tests import documents
 from tests.records import PARTITION

@@ -16,7 +16,7 @@ from shared.audit.audit import OK, UNKNOWN, WRONG
 from shared.commands import console, status_text
 from shared.commands.status_model import Meaning, Name, Pending, Standing, Status
 from shared.connections.manifest import EventNameCounts, Manifest, Part, Totals
-from shared.connections.services import ServiceActivity
+from shared.connections.service_activity import ServiceActivity
 from shared.lag import Lag
 from shared.matching.sample import Sample
 from shared.protocol.incarnation import Incarnation

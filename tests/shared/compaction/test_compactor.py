@@ -24,8 +24,8 @@ from shared.audit.audit import Report, audit
 from shared.audit.evidence import Level
 from shared.audit.listing import Listing
 from shared.azure.blob_storage import BlobStorage, connect
-from shared.commands.acceptance import Blocked, forgotten
-from shared.commands.status_data import status
+from shared.commands.ledger_acceptance import Blocked, forgotten
+from shared.commands.status_query import status
 from shared.compaction import compaction_state, grouping, rewriting
 from shared.compaction.compaction_state import CompactionState
 from shared.compaction.compactor import Compactor

@@ -10,8 +10,8 @@ import pytest
 
 from shared.compaction import merging
 from shared.errors import DamagedFile
-from shared.tables.column import Table
 from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables.table import Table
 from shared.tables.websocket_connection_logs import RECORDS
 
 type Rows = list[dict[str, Any]]

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from shared.commands import acceptance
+from shared.commands import ledger_acceptance
 from shared.connections import manifest, start_times
 from shared.connections.observations import UNKNOWN
 from shared.connections.start_times import StartTimes
@@ -245,10 +245,10 @@ def test_a_missing_manifest_holds_finishing_back_until_it_is_accepted(world: Wor
     world.now += 120 * SECOND
     summary = world.finish()
     assert any("manifest.json" in alarm for alarm in summary.alarms)
-    (blocked,) = acceptance.blocked(world.storage)
+    (blocked,) = ledger_acceptance.blocked(world.storage)
     assert "manifest is missing" in blocked.problem
-    acceptance.accept(world.storage, blocked, "a" * 32, world.now)
-    assert acceptance.blocked(world.storage) == []
+    ledger_acceptance.accept(world.storage, blocked, "a" * 32, world.now)
+    assert ledger_acceptance.blocked(world.storage) == []
     assert world.finish().alarms == []
 
 

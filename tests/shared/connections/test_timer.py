@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from shared.audit.evidence import Level
-from shared.commands.acceptance import accept, blocked
+from shared.commands.ledger_acceptance import accept, blocked
 from shared.connections import repair, state_merge, state_table, timer
 from shared.connections.checkpoint_watch import MINIMUM, CheckpointWatch
 from shared.connections.finish_summary import FinishSummary

@@ -22,9 +22,9 @@ from shared.delta import log, table_metadata
 from shared.erasure.erasure import Erasure
 from shared.erasure.selection import Selection
 from shared.policies import CompactionPolicy
-from shared.tables.column import TEXT, Column
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.registry import TABLES
+from shared.tables.table import TEXT, Column
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR, SECOND
 from tests import records

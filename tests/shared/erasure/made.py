@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from shared.audit.audit import Report
 from shared.compaction.compactor import Compactor
 from shared.connections.timer import Finisher
-from shared.erasure.eraser import Erased, Eraser
+from shared.erasure.file_eraser import Erased, Eraser
 from shared.erasure.selection import Selection
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope

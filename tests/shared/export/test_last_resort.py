@@ -23,7 +23,7 @@ from shared.errors import (
     OutputConflict,
     PlanningBroke,
 )
-from shared.export import attempts, set_aside
+from shared.export import retry_context, set_aside
 from shared.export.exporter import SECONDS, Exporter
 from shared.export.isolation import IsolatedPlanner
 from shared.export.plan import plan_commit
@@ -168,7 +168,7 @@ def test_a_batch_whose_planning_outlasts_a_run_is_suspect() -> None:
     batch = [envelope(0, record("a")), broken(1, breaking_planner.LINGERS)]
     with pytest.raises(PlanningBroke, match="while the batch was planned") as raising:
         exporter(storage, seconds=1).run(PARTITION, batch)
-    assert attempts.suspect(context(1, raised(raising.value)))
+    assert retry_context.suspect(context(1, raised(raising.value)))
     assert storage.output == {}
 
 
@@ -232,10 +232,10 @@ def raised(error: Exception) -> str:
 
 
 def test_storage_and_ledger_errors_do_not_make_a_batch_suspect() -> None:
-    assert not attempts.suspect(None)
-    assert not attempts.suspect(context(0, None))
+    assert not retry_context.suspect(None)
+    assert not retry_context.suspect(context(0, None))
     for error in (OutcomeUnknown("503"), LedgerRolledBack("older"), OutputConflict("other")):
-        assert not attempts.suspect(context(1, raised(error)))
+        assert not retry_context.suspect(context(1, raised(error)))
 
 
 def test_whatever_else_ended_an_attempt_makes_its_batch_suspect() -> None:
@@ -245,11 +245,11 @@ def test_whatever_else_ended_an_attempt_makes_its_batch_suspect() -> None:
         RuntimeError("SystemExit: 1"),
         LastResortError("OutcomeUnknown: 503"),
     ):
-        assert attempts.suspect(context(1, raised(error)))
+        assert retry_context.suspect(context(1, raised(error)))
     died = "Microsoft.Azure.WebJobs.Script.Workers.WorkerProcessExitException : python exited with code 137"
     slow = "Microsoft.Azure.WebJobs.Host.FunctionTimeoutException : Timeout value of 00:10:00 exceeded"
     for message in (died, slow, "", None):
-        assert attempts.suspect(context(1, message))
+        assert retry_context.suspect(context(1, message))
 
 
 def test_contexts_that_the_host_sent_are_understood() -> None:
@@ -257,4 +257,4 @@ def test_contexts_that_the_host_sent_are_understood() -> None:
         exception = entry.get("exception")
         count = entry.get("retryCount", 0)
         one = context(count, exception and exception["message"])
-        assert attempts.suspect(one) == (count > 0)
+        assert retry_context.suspect(one) == (count > 0)

@@ -16,7 +16,7 @@ from shared.input import validation
 from shared.input.envelope import Envelope, Reason
 from shared.input.validation import Validated, validate
 from shared.policies import ExportPolicy
-from shared.tables.column import Role
+from shared.tables.table import Role
 from shared.tables.websocket_connection_logs import RECORDS
 from tests.records import PARTITION
 

@@ -12,7 +12,7 @@ from azure.storage.blob import BlobServiceClient
 
 from local.emulators.azurite import Azurite
 from shared.azure import blob_storage
-from shared.commands.status_data import status
+from shared.commands.status_query import status
 from shared.errors import LedgerError, OutputConflict
 from shared.policies import Connection, FinishPolicy
 from shared.protocol import ownership

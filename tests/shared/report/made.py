@@ -11,8 +11,8 @@ import pyarrow as pa
 from shared.input.envelope import Envelope, Reason, Rejected, Rejection
 from shared.output import dead_letters, layout, parquet
 from shared.policies import ExportPolicy
-from shared.tables.column import Table
 from shared.tables.connection_revisions import CONNECTIONS
+from shared.tables.table import Table
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import SECOND
 from tests.records import PARTITION

@@ -15,10 +15,10 @@ from shared.protocol.ledger import Ledger
 from shared.protocol.publishing import repair_ledger
 from shared.protocol.stamp import Stamp
 from shared.settings import Settings
-from shared.tables.column import Role, Table
 from shared.tables.gateway_llm_log import GATEWAY_LLM_LOG
 from shared.tables.gateway_logs import GATEWAY_LOGS
 from shared.tables.registry import categories
+from shared.tables.table import Role, Table
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR, SECOND
 from tests import audits, delta_reader

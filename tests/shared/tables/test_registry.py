@@ -16,9 +16,9 @@ from shared.input.envelope import Envelope, Reason
 from shared.protocol.ledger import Ledger
 from shared.protocol.publishing import repair_ledger
 from shared.protocol.stamp import Stamp
-from shared.tables.column import TEXT, TIME, Column, Role, Table
 from shared.tables.dialects import markdown
 from shared.tables.registry import TABLES, categories, of_categories
+from shared.tables.table import TEXT, TIME, Column, Role, Table
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import HOUR, SECOND
 from tests import test_docs_schema

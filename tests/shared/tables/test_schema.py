@@ -1,6 +1,6 @@
 import pyarrow as pa
 
-from shared.tables.column import VERSION, Role
+from shared.tables.table import VERSION, Role
 from shared.tables.websocket_connection_logs import RECORDS
 
 AZURE = [

@@ -9,8 +9,8 @@ import pytest
 
 from shared.audit.audit import OK
 from shared.commands import status as command
-from shared.commands.status_data import STALE, status
 from shared.commands.status_model import Key, Meaning, Standing
+from shared.commands.status_query import STALE, status
 from shared.compaction import compaction_state
 from shared.connections import manifest
 from shared.connections.manifest import EventNameCounts, Manifest, Part, PartitionProgress, Totals

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from shared.input.envelope import Envelope, Reason
-from shared.input.unclaimed import SAMPLE, KeyCounts
+from shared.input.key_counts import SAMPLE, KeyCounts
 from shared.input.validation import Validated, validate
 from shared.policies import ExportPolicy
 from shared.protocol.unclaimed_keys import KEPT, RECENT, UnclaimedKeys

@@ -17,13 +17,13 @@ from shared.arrays import lengths
 from shared.input import numbers, timestamps
 from shared.input.columns import Values
 from shared.input.envelope import HubPartition, Reason, quote
+from shared.input.key_counts import KeyCounts
 from shared.input.origins import Origins
 from shared.input.rejections import RejectionDetail
 from shared.input.shapes import Shape, shape
 from shared.input.table_rows import TableRows
-from shared.input.unclaimed import KeyCounts
 from shared.policies import ExportPolicy
-from shared.tables.column import Column
+from shared.tables.table import Column
 from shared.timeunits import microseconds
 
 _TEXT = pa.string()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.commands.acceptance import accept, blocked, forgotten
+from shared.commands.ledger_acceptance import accept, blocked, forgotten
 from shared.connections import manifest
 from shared.connections.manifest import Manifest, PartitionProgress
 from shared.errors import LedgerError, LedgerMissing, LedgerRolledBack, PreconditionFailed

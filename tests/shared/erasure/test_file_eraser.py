@@ -20,7 +20,7 @@ from shared.connections import manifest
 from shared.connections.manifest import Manifest, Part
 from shared.connections.observations import load
 from shared.delta.log import DeltaLog
-from shared.erasure import files, state
+from shared.erasure import connection_state, files
 from shared.erasure.selection import Selection, moment
 from shared.input import redaction
 from shared.policies import RedactionPolicy
@@ -269,9 +269,11 @@ def test_open_connections_go_from_the_state_table_and_are_never_written() -> Non
     made.now = LATER
     his = {row["CorrelationId"] for row in made.rows("parquet/" + RECORDS) if row["Source"] == HIM}
     hers = set(made.ids("parquet/" + RECORDS)) - his
-    assert state.find(made.storage, SELECTION) == state.StateMatches(len(his), 0)
-    assert state.erase(made.storage, SELECTION, lambda: Stamp(made.new_id(), made.tick())) == len(his)
-    assert state.find(made.storage, SELECTION) == state.StateMatches()
+    assert connection_state.find(made.storage, SELECTION) == connection_state.StateMatches(len(his), 0)
+    assert connection_state.erase(made.storage, SELECTION, lambda: Stamp(made.new_id(), made.tick())) == len(
+        his
+    )
+    assert connection_state.find(made.storage, SELECTION) == connection_state.StateMatches()
     made.erase(SELECTION)
     made.export(20, 22)
     made.finish()
@@ -286,7 +288,7 @@ def test_observations_that_the_timer_has_not_merged_are_counted() -> None:
     made = Made()
     made.export(0, 5)
     his = sum(row["Source"] == HIM for row in made.rows("parquet/" + RECORDS))
-    assert state.find(made.storage, SELECTION) == state.StateMatches(0, his)
+    assert connection_state.find(made.storage, SELECTION) == connection_state.StateMatches(0, his)
 
 
 def test_merged_observations_go_even_if_the_partition_is_at_rest() -> None:
@@ -294,7 +296,7 @@ def test_merged_observations_go_even_if_the_partition_is_at_rest() -> None:
     made.export(0, 5)
     made.finish()
     assert made.storage.names("segments/")
-    state.forget(made.storage, lambda: Stamp(made.new_id(), made.tick()))
+    connection_state.forget(made.storage, lambda: Stamp(made.new_id(), made.tick()))
     made.finish()
     assert not made.storage.names("segments/")
     made.export(6, 9)
@@ -322,7 +324,7 @@ def test_observations_of_a_lost_race_go_unless_the_ledger_is_gone(monkeypatch: p
         return [name for name in segments if SELECTION.state(load(made.storage.state[name].data)).any()]
 
     def erase() -> int:
-        return state.erase(made.storage, SELECTION, lambda: Stamp(made.new_id(), made.tick()))
+        return connection_state.erase(made.storage, SELECTION, lambda: Stamp(made.new_id(), made.tick()))
 
     before = held()
     ledger = made.storage.state.pop(Ledger.name(PARTITION))
@@ -332,12 +334,12 @@ def test_observations_of_a_lost_race_go_unless_the_ledger_is_gone(monkeypatch: p
     assert erase()
     assert held() == before, "all but one are the lost ledger's, which may be restored"
     made.storage.state[Ledger.name(PARTITION)] = ledger
-    assert state.find(made.storage, SELECTION).connections == erase() > 0
+    assert connection_state.find(made.storage, SELECTION).connections == erase() > 0
     assert held() == listed
-    state.forget(made.storage, lambda: Stamp(made.new_id(), made.tick()))
+    connection_state.forget(made.storage, lambda: Stamp(made.new_id(), made.tick()))
     made.finish()
     assert held() == []
-    assert state.find(made.storage, SELECTION) == state.StateMatches()
+    assert connection_state.find(made.storage, SELECTION) == connection_state.StateMatches()
     assert made.audit().status == 0
 
 
@@ -346,7 +348,7 @@ def test_a_part_of_which_nothing_is_left_goes() -> None:
     made.export(0, 11)
     made.finish(idle=timedelta(hours=24))
     chosen = Selection("Source", (HIM, HER))
-    assert state.erase(made.storage, chosen, lambda: Stamp(made.new_id(), made.tick()))
+    assert connection_state.erase(made.storage, chosen, lambda: Stamp(made.new_id(), made.tick()))
     blob = made.storage.read(manifest.NAME)
     assert blob
     assert Manifest.parse(blob.data).parts == ()
@@ -360,7 +362,7 @@ def test_a_timer_that_was_faster_is_no_problem(monkeypatch: pytest.MonkeyPatch) 
     made.export(0, 11)
     made.finish(idle=timedelta(hours=24))
     made.export(12, 14)
-    read = state._read
+    read = connection_state._read
     done: list[Part] = []
 
     def overtaken(storage: Storage, part: Part) -> pa.Table:
@@ -369,9 +371,9 @@ def test_a_timer_that_was_faster_is_no_problem(monkeypatch: pytest.MonkeyPatch) 
             made.finish(idle=timedelta(hours=24))
         return read(storage, part)
 
-    monkeypatch.setattr(state, "_read", overtaken)
-    state.erase(made.storage, SELECTION, lambda: Stamp(made.new_id(), made.tick()))
-    assert state.find(made.storage, SELECTION).connections == 0
+    monkeypatch.setattr(connection_state, "_read", overtaken)
+    connection_state.erase(made.storage, SELECTION, lambda: Stamp(made.new_id(), made.tick()))
+    assert connection_state.find(made.storage, SELECTION).connections == 0
     monkeypatch.undo()
     made.finish()
     assert {row["Source"] for row in made.rows("parquet/" + CONNECTIONS)} == {HER}

@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from shared.commands import base
+from shared.commands import declaration
 from shared.errors import PartitionUnknown
 from shared.timeunits import DAY, HOUR, MINUTE, SECOND
 
@@ -15,15 +15,15 @@ KNOWN = ["ns/a/0", "ns/a/1", "ns/b/1", "ns/b/10"]
     ("name", "found"), [("0", "ns/a/0"), ("10", "ns/b/10"), ("ns/a/1", "ns/a/1"), ("b/1", "ns/b/1")]
 )
 def test_a_partition_is_found_by_name_or_unique_id(name: str, found: str) -> None:
-    assert base.partition_named(name, KNOWN) == found
+    assert declaration.partition_named(name, KNOWN) == found
 
 
 @pytest.mark.parametrize(("name", "problem"), [("1", "several partitions"), ("2", "no such partition")])
 def test_other_names_are_rejected_with_the_known_partitions(name: str, problem: str) -> None:
     with pytest.raises(PartitionUnknown, match=rf"{problem}.*; partitions: ns/a/0, ns/a/1"):
-        base.partition_named(name, reversed(KNOWN))
+        declaration.partition_named(name, reversed(KNOWN))
     with pytest.raises(PartitionUnknown, match="none yet"):
-        base.partition_named(name, [])
+        declaration.partition_named(name, [])
 
 
 @pytest.mark.parametrize(
@@ -41,26 +41,26 @@ def test_other_names_are_rejected_with_the_known_partitions(name: str, problem: 
 )
 def test_a_moment_is_an_age_or_a_time_in_utc(monkeypatch: pytest.MonkeyPatch, text: str, moment: int) -> None:
     now = 1_900_000_000 * SECOND
-    monkeypatch.setattr(base, "now", lambda: now)
-    assert base.moment(text) == (moment if moment > 0 else now + moment)
+    monkeypatch.setattr(declaration, "now", lambda: now)
+    assert declaration.moment(text) == (moment if moment > 0 else now + moment)
 
 
 @pytest.mark.parametrize("text", ["", "1", "m", "1 h", "1y", "-1h", "yesterday", "2026-13-01"])
 def test_other_texts_are_no_moment(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="expected 1w"):
-        base.moment(text)
+        declaration.moment(text)
 
 
 def test_seconds_are_at_least_one() -> None:
-    assert [base.seconds(text) for text in ("1", "1.0", "2.5")] == [1, 1, 2.5]
+    assert [declaration.seconds(text) for text in ("1", "1.0", "2.5")] == [1, 1, 2.5]
     for text in ("0.9", "0", "-1", "1e3", "", "nan", "1."):
         with pytest.raises(argparse.ArgumentTypeError, match="at least 1"):
-            base.seconds(text)
+            declaration.seconds(text)
 
 
 def test_options_cannot_be_abbreviated(capsys: pytest.CaptureFixture[str]) -> None:
     parser = argparse.ArgumentParser()
-    declared = base.command(parser.add_subparsers(), "run", lambda _: 0, "Runs.", "More.", "  run")
+    declared = declaration.command(parser.add_subparsers(), "run", lambda _: 0, "Runs.", "More.", "  run")
     assert parser.parse_args(["run", "--verbose"]).verbose
     assert parser.parse_args(["run"]).run(None) == 0
     with pytest.raises(SystemExit):

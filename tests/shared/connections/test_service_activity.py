@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from shared.connections.observations import OBSERVATIONS
-from shared.connections.services import SERVICES, ServiceActivity, activity, merged
+from shared.connections.service_activity import SERVICES, ServiceActivity, activity, merged
 from shared.export.exporter import Exporter
 from shared.policies import ExportPolicy
 from shared.protocol.hub import Position

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from shared.export.budget import ByteBudget
+from shared.export.memory_budget import ByteBudget
 
 
 def test_threads_never_hold_more_than_the_budget() -> None:

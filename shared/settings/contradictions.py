@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 from shared.settings.explanations import written
-from shared.tables.column import Role
 from shared.tables.column_keys import problems
 from shared.tables.registry import of_categories
+from shared.tables.table import Role
 
 STORAGE_STRING = re.compile(
     r"(?:^|;)\s*(?:AccountName|BlobEndpoint|UseDevelopmentStorage)\s*=\s*[^;\s]", re.IGNORECASE
