@@ -45,7 +45,7 @@ def run() -> int:
         settings = {"EXPORT_CATEGORIES": ",".join(categories()), "DELTA_LOG": "true"}
         with Stack(folder, PARTITIONS, settings, ports=(options.blob_port, options.hub_port)) as stack:
             status = demonstrate(stack, console, options)
-            show.lead_on(console, stack, kept=options.keep)
+            show.print_next_steps(console, stack, kept=options.keep)
             if options.keep:
                 stay(stack, console)
     except (AzuriteError, RuntimeError) as error:

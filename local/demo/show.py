@@ -99,7 +99,7 @@ def fitting(columns: Sequence[str], width: int) -> list[str]:
     return chosen
 
 
-def lead_on(console: Console, stack: Stack, *, kept: bool) -> None:
+def print_next_steps(console: Console, stack: Stack, *, kept: bool) -> None:
     """Prints the next steps with the command line, Storage Explorer and other tools."""
     if not kept:
         console.print("To explore it with your own tools, keep it running: make demo KEEP=1", highlight=False)

@@ -172,7 +172,7 @@ class CompactedFiles:
             strangers = {one.metadata["folder"] for one in self._origins(file)} - {file.metadata["folder"]}
             if strangers:
                 yield refuted("moved", f"{file.name} replaced files in {min(strangers)}; move it back there")
-            if _needs_note(file) and not erasures.vouched(file, self._erasures):
+            if _needs_note(file) and not erasures.matches_record(file, self._erasures):
                 yield refuted(
                     "not_erased",
                     f"{file.name} lacks rows of the files that it replaced, and no erasure is recorded",

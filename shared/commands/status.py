@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared import settings
 from shared.clock import now
-from shared.commands import console, status_json, status_text
-from shared.commands import status_query as standing
+from shared.commands import console, status_json, status_query, status_text
 from shared.commands.connection import connect
 from shared.commands.console import say, say_json
 from shared.commands.declaration import SETTINGS, command, seconds
@@ -113,7 +112,7 @@ def look(storage: Storage, config: OperatorSettings, now: int) -> Status:
     policy, group = config.finish_policy, config.EVENT_HUB_CONSUMER_GROUP
 
     def without(unknown: str, state: "HubState | None" = None, *, failed: bool = False) -> Status:
-        return replace(standing.status(storage, policy, state, now), unknown=(unknown,), failed=failed)
+        return replace(status_query.status(storage, policy, state, now), unknown=(unknown,), failed=failed)
 
     if config.without:
         return without(
@@ -131,7 +130,7 @@ def look(storage: Storage, config: OperatorSettings, now: int) -> Status:
             state,
         )
     try:
-        return standing.status(storage, policy, state, now, host.read(state.positions))
+        return status_query.status(storage, policy, state, now, host.read(state.positions))
     except StorageError as error:
         return without(f"Checkpoints are unknown: {error}", state, failed=True)
 

@@ -18,7 +18,7 @@ from shared.commands.status_document import (
     SwapStatus,
     Verdict,
 )
-from shared.commands.status_model import Pending, Standing, Status
+from shared.commands.status_model import PartitionState, Pending, Status
 
 STATUSES: dict[int, Literal["well", "wrong", "unknown"]] = {OK: "well", WRONG: "wrong", UNKNOWN: "unknown"}
 
@@ -73,7 +73,7 @@ def _swap(swap: Pending) -> SwapStatus:
     return SwapStatus(**asdict(swap) | {"left": list(swap.left)}, waits_for=swap.waits_for)
 
 
-def _partition(one: Standing, retention: float) -> PartitionStatus:
+def _partition(one: PartitionState, retention: float) -> PartitionStatus:
     ledger, lag, checkpoint = one.ledger, one.lag, one.checkpoint
     return PartitionStatus(
         partition=one.partition,

@@ -28,7 +28,7 @@ class Meaning(StrEnum):
 
 
 @dataclass(slots=True)
-class Standing:
+class PartitionState:
     """The state of one partition."""
 
     partition: str
@@ -106,7 +106,7 @@ class Key:
 class Status:
     """The state of all partitions, connections, services and event names."""
 
-    partitions: list[Standing]
+    partitions: list[PartitionState]
     names: list[Name]
     """Most connections first."""
     manifest: Manifest

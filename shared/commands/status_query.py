@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from shared.commands.console import counted
-from shared.commands.status_model import Key, Meaning, Name, Pending, Standing, Status
+from shared.commands.status_model import Key, Meaning, Name, PartitionState, Pending, Status
 from shared.compaction import compaction_state
 from shared.connections import manifest
 from shared.connections.finishing import Vocabulary
@@ -58,13 +58,15 @@ def status(
     """
     blob = storage.read(manifest.NAME)
     seen = Manifest.parse(blob.data) if blob else Manifest()
-    standings = _standings(storage, seen, now)
+    partitions = _partition_states(storage, seen, now)
     archive = NestedStorage(storage)
     at_archive = archive.read(manifest.NAME)
-    standings |= _standings(archive, Manifest.parse(at_archive.data) if at_archive else Manifest(), now)
+    partitions |= _partition_states(
+        archive, Manifest.parse(at_archive.data) if at_archive else Manifest(), now
+    )
     if state:
-        _compare(standings, state, policy.retention.total_seconds(), now)
-        _note_checkpoints(standings, state, checkpoints or {})
+        _compare(partitions, state, policy.retention.total_seconds(), now)
+        _note_checkpoints(partitions, state, checkpoints or {})
     are = "is" if len(seen.lost) == 1 else "are"
     alarms = [f"{counted(len(seen.lost), 'file')} of finished connections {are} lost"] if seen.lost else []
     wrong = ownership.problem(storage)
@@ -84,39 +86,39 @@ def status(
     known = sorted(seen.names.items(), key=lambda one: (-one[1].connections, one[0]))
     vocabulary = Vocabulary.of(policy)
     return Status(
-        partitions=sorted(standings.values(), key=lambda one: one.partition),
+        partitions=sorted(partitions.values(), key=lambda one: one.partition),
         names=[Name(name, one, _meaning(name, vocabulary)) for name, one in known],
         manifest=seen,
         swap=swap,
-        keys=list(_keys(standings.values())),
+        keys=list(_keys(partitions.values())),
         alarms=alarms,
     )
 
 
-def _standings(storage: Storage, seen: Manifest, now: int) -> dict[str, Standing]:
-    """Returns the standing of each partition from ledgers and manifest."""
-    standings: dict[str, Standing] = {}
+def _partition_states(storage: Storage, seen: Manifest, now: int) -> dict[str, PartitionState]:
+    """Returns the state of each partition from ledgers and manifest."""
+    partitions: dict[str, PartitionState] = {}
     names = storage.names("ledgers/")
     for name, found in zip(names, storage.read_all(names), strict=True):
         partition = name.removeprefix("ledgers/").removesuffix(".json")
         try:
             ledger = Ledger.parse(found.data, name) if found else None
         except LedgerError as error:
-            standings[partition] = Standing(partition, None, alarms=[str(error)])
+            partitions[partition] = PartitionState(partition, None, alarms=[str(error)])
             continue
         if ledger:
-            standings[partition] = Standing(partition, ledger, alarms=list(_alarms(ledger, seen, now)))
+            partitions[partition] = PartitionState(partition, ledger, alarms=list(_alarms(ledger, seen, now)))
     for partition, merged in seen.partitions.items():
-        if merged.ledger_id and partition not in standings:
+        if merged.ledger_id and partition not in partitions:
             gone = "its ledger is missing: restore it, or see `python -m shared accept-ledger`"
-            standings[partition] = Standing(partition, None, alarms=[gone])
-    return standings
+            partitions[partition] = PartitionState(partition, None, alarms=[gone])
+    return partitions
 
 
-def _keys(standings: Iterable[Standing]) -> Iterator[Key]:
+def _keys(partitions: Iterable[PartitionState]) -> Iterator[Key]:
     """Yields at most `KEYS` for each table, over all partitions except replays."""
     total: dict[str, UnclaimedKeys] = {}
-    for one in standings:
+    for one in partitions:
         for table, found in one.ledger.unclaimed.items() if one.ledger and not one.replay else ():
             counts = Counter(total[table].counts if table in total else {}) + Counter(found.counts)
             records = found.records + (total[table].records if table in total else 0)
@@ -138,10 +140,10 @@ def _pending(storage: Storage) -> Pending | None:
     return Pending(swap.folder, output, swap.began, len(swap.inputs), output in visible, left)
 
 
-def _compare(standings: dict[str, Standing], state: "HubState", retention: float, now: int) -> None:
+def _compare(partitions: dict[str, PartitionState], state: "HubState", retention: float, now: int) -> None:
     """Adds the lag of each partition of the hub, and partitions without commits."""
     for partition, position in state.positions.items():
-        one = standings.setdefault(str(partition), Standing(str(partition), None))
+        one = partitions.setdefault(str(partition), PartitionState(str(partition), None))
         if one.ledger is None and one.alarms:
             continue
         one.lag = lag = position.lag(one.ledger, now)
@@ -159,11 +161,11 @@ def _compare(standings: dict[str, Standing], state: "HubState", retention: float
 
 
 def _note_checkpoints(
-    standings: dict[str, Standing], state: "HubState", checkpoints: "Mapping[HubPartition, Checkpoint]"
+    partitions: dict[str, PartitionState], state: "HubState", checkpoints: "Mapping[HubPartition, Checkpoint]"
 ) -> None:
     """Adds the checkpoint of each partition, and an alarm if it belongs to an older hub."""
     for partition, checkpoint in checkpoints.items():
-        one = standings[str(partition)]
+        one = partitions[str(partition)]
         one.checkpoint = checkpoint
         if checkpoint.stale(state.created):
             one.alarms.append(STALE)

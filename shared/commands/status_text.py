@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from shared.audit.audit import OK, WRONG
 from shared.commands import console
 from shared.commands.console import GREEN, RED, YELLOW, counted, wrapped
-from shared.commands.status_model import Standing, Status
+from shared.commands.status_model import PartitionState, Status
 
 PROGRESS = ("partition", "next", "last commit", "waiting", "~records", "minutes", "h left")
 COUNTS = ("partition", "records", "rows", "rejected", "skipped", "gaps", "lost")
@@ -45,7 +45,7 @@ def lines(found: Status, retention: float, now: int) -> Iterator[str]:
         yield from wrapped(text, YELLOW)
 
 
-def _partitions(partitions: Sequence[Standing], retention: float, now: int) -> Iterator[str]:
+def _partitions(partitions: Sequence[PartitionState], retention: float, now: int) -> Iterator[str]:
     hubs = {one.partition.rpartition("/")[0] for one in partitions}
     if len(hubs) == 1:
         yield from wrapped(f"hub {hubs.pop()}")
@@ -64,7 +64,7 @@ def _partitions(partitions: Sequence[Standing], retention: float, now: int) -> I
         yield from console.table(TABLES, [[name, rows] for name, rows in sorted(total.items())])
 
 
-def _progress(name: str, one: Standing, retention: float, now: int) -> list[object]:
+def _progress(name: str, one: PartitionState, retention: float, now: int) -> list[object]:
     ledger, lag = one.ledger, one.lag
     left = lag.headroom(retention) if lag else None
     return [
@@ -78,7 +78,7 @@ def _progress(name: str, one: Standing, retention: float, now: int) -> list[obje
     ]
 
 
-def _counts(name: str, one: Standing) -> list[object]:
+def _counts(name: str, one: PartitionState) -> list[object]:
     if one.ledger is None:
         return [name, *["-"] * (len(COUNTS) - 1)]
     counts = one.ledger.counts

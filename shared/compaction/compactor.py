@@ -229,7 +229,7 @@ class Compactor:
         if erasures.any_erased(group):
             known = erasures.known(self._storage)
             for file in group:
-                if erasures.any_erased([file]) and not erasures.vouched(file, known):
+                if erasures.any_erased([file]) and not erasures.matches_record(file, known):
                     raise DamagedFile(f"{file.name} lacks rows that were not erased; run the audit")
 
     def _commit(

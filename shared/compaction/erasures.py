@@ -71,7 +71,7 @@ def gather(storage: Storage, new_id: str) -> None:
         storage.delete([name for name, some in small.items() if some[0] in files])
 
 
-def vouched(file: BlobInfo, erasures: Mapping[str, ErasedFile]) -> bool:
+def matches_record(file: BlobInfo, erasures: Mapping[str, ErasedFile]) -> bool:
     """Whether a file is exactly as it was recorded."""
     noted = erasures.get(file.name)
     return (

@@ -26,7 +26,7 @@ BATCH = 256
 """Events of a batch (`maxEventBatchSize` of host.json): one that cannot be bound stops all of them."""
 MINIMUM = 64
 """`minEventBatchSize` of host.json: a partition whose timer has stopped resumes at this many events."""
-LOOKED_INTO = 3
+MOST_EXAMINED = 3
 """Maximum partitions that a run examines; each may take a few seconds."""
 
 type Alarm = Callable[[str], None]
@@ -71,7 +71,7 @@ class CheckpointWatch:
                     continue  # the host has written it in the meantime
                 except StorageError as error:
                     alarm(f"{partition}: its checkpoint cannot be deleted: {error}")
-        for partition, numbers, next_ in islice(self._standing(state, found), LOOKED_INTO):
+        for partition, numbers, next_ in islice(self._stalled(state, found), MOST_EXAMINED):
             try:
                 fetched = self._fetcher.fetch(partition, numbers[0], numbers[-1])
             except HubError as error:
@@ -95,7 +95,7 @@ class CheckpointWatch:
                     "because its last checkpoint could not be written. Restart the app"
                 )
 
-    def _standing(
+    def _stalled(
         self, state: HubState, found: Mapping[HubPartition, Checkpoint]
     ) -> Iterator[tuple[HubPartition, range, int]]:
         """Yields partitions that may have stopped, with a batch of numbers after the checkpoint.

@@ -84,10 +84,10 @@ class Location(Protocol):
     def earliest(self) -> int | None:
         """Returns the first hour that has a record."""
 
-    def bring(self, files: Sequence[ReportFile], to: Path, brought: Callable[[], None]) -> list[Path]:
+    def fetch(self, files: Sequence[ReportFile], to: Path, fetched: Callable[[], None]) -> list[Path]:
         """Makes files of one table readable locally, in order; copies in the folder `to` can be deleted.
 
-        Calls `brought` for each. Raises FileGone.
+        Calls `fetched` for each. Raises FileGone.
         """
 
 
@@ -124,7 +124,7 @@ class Container:
                 return file.hour
         return None
 
-    def bring(self, files: Sequence[ReportFile], to: Path, brought: Callable[[], None]) -> list[Path]:
+    def fetch(self, files: Sequence[ReportFile], to: Path, fetched: Callable[[], None]) -> list[Path]:
         """See Location."""
 
         def one(at: int, file: ReportFile) -> Path:
@@ -141,7 +141,7 @@ class Container:
         with ThreadPoolExecutor(PARALLEL, thread_name_prefix="report") as pool:
             for path in pool.map(one, range(len(files)), files):
                 paths.append(path)
-                brought()
+                fetched()
         return paths
 
 
@@ -175,14 +175,14 @@ class Folder:
         files = (_file(path.relative_to(self._root).as_posix(), 0, None) for path in paths)
         return min((file.hour for file in files if file), default=None)
 
-    def bring(self, files: Sequence[ReportFile], to: Path, brought: Callable[[], None]) -> list[Path]:
+    def fetch(self, files: Sequence[ReportFile], to: Path, fetched: Callable[[], None]) -> list[Path]:
         """See Location. Creates links, because DuckDB could read a name as a pattern."""
         paths = []
         for at, file in enumerate(files):
             target = to / f"{file.table}-{at}"
             target.symlink_to((self._root / file.name).resolve())
             paths.append(target)
-            brought()
+            fetched()
         return paths
 
 

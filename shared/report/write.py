@@ -97,7 +97,7 @@ def _load(
     total = sum(len(files) for day in days.values() for files in day.files.values())
     done = number = 0
 
-    def brought() -> None:
+    def fetched() -> None:
         nonlocal done
         done = min(done + 1, total)
         progress("fetch", done, total)
@@ -109,11 +109,11 @@ def _load(
                 f"a day of files needs {day.size + SPARE:,} free bytes in {folder.parent}, but it has "
                 f"{free:,}: set TMPDIR to a folder with more space"
             )
-        fetched = folder / "day"
-        fetched.mkdir()
+        copies = folder / "day"
+        copies.mkdir()
         for table, listed in day.files.items():
             relist = partial(_listed, location, range_, at, table)
-            files, paths = _bring(location, listed, relist, fetched, brought)
+            files, paths = _fetch(location, listed, relist, copies, fetched)
             number += len(files)
             try:
                 match table:
@@ -129,24 +129,24 @@ def _load(
                 for path, file in zip(paths, files, strict=True):
                     text = re.sub(rf"{re.escape(str(path))}\b", file.name.replace("\\", r"\\"), text)
                 raise ReportError(text) from error
-        shutil.rmtree(fetched)
+        shutil.rmtree(copies)
     return number
 
 
-def _bring(
+def _fetch(
     location: Location,
     files: Sequence[ReportFile],
     relist: Callable[[], Sequence[ReportFile]],
     to: Path,
-    brought: Callable[[], None],
+    fetched: Callable[[], None],
 ) -> tuple[Sequence[ReportFile], list[Path]]:
     """Fetches these files, or those of a new listing if compaction has replaced some."""
     for _ in range(TRIES - 1):
         try:
-            return files, location.bring(files, to, brought)
+            return files, location.fetch(files, to, fetched)
         except FileGone:
             files = relist()
-    return files, location.bring(files, to, brought)
+    return files, location.fetch(files, to, fetched)
 
 
 def _listed(location: Location, range_: Range, at: date, table: str) -> Sequence[ReportFile]:

@@ -65,7 +65,7 @@ class Batches[Event]:
         self._since = now if self._held else None
         return Batch(events, partial)
 
-    def fall_asleep(self) -> None:
+    def stop_timer(self) -> None:
         """Stops the timer, so that later events wait until the minimum is reached.
 
         In the real trigger, this happens when the checkpoint write after a partial batch fails: the task that

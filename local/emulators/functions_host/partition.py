@@ -245,7 +245,7 @@ class Claim:
             await reading.checkpoints.write(self.partition_id, last.offset, last.sequence_number)
         except AzureError as error:
             if batch.partial:
-                batches.fall_asleep()
+                batches.stop_timer()
             self._report("checkpoint_failed", sequence=last.sequence_number, error=str(error))
         else:
             self._report("checkpoint", sequence=last.sequence_number)

@@ -14,7 +14,7 @@ import pytest
 
 from shared.audit.audit import OK, UNKNOWN, WRONG
 from shared.commands import console, status_text
-from shared.commands.status_model import Meaning, Name, Pending, Standing, Status
+from shared.commands.status_model import Meaning, Name, PartitionState, Pending, Status
 from shared.connections.manifest import EventNameCounts, Manifest, Part, Totals
 from shared.connections.service_activity import ServiceActivity
 from shared.lag import Lag
@@ -29,7 +29,7 @@ HUB = "a-namespace-with-the-longest-name-that-there-may-be.servicebus.windows.ne
 SERVICE = "/subscriptions/11111111-1111-1111-1111-111111111111/resourcegroups/{}/providers/m.apim/service/{}"
 
 
-def standing(partition: str, lag: Lag | None = None, **counts: Any) -> Standing:
+def partition_state(partition: str, lag: Lag | None = None, **counts: Any) -> PartitionState:
     life = Incarnation(next=98_765_432_101, newest=NOW)
     ledger = Ledger(
         ledger_id="a",
@@ -38,13 +38,13 @@ def standing(partition: str, lag: Lag | None = None, **counts: Any) -> Standing:
         counts=Counts(**counts),
         committed_at=NOW - MINUTE,
     )
-    return Standing(partition, ledger, lag)
+    return PartitionState(partition, ledger, lag)
 
 
-BUSY = standing(
+BUSY = partition_state(
     f"{HUB}/31", Lag(12_345_678, 86_400, 987_654_321), records=98_765_432_101, rows=98_765_432_101
 )
-QUIET = standing(f"{HUB}/0", Lag(0, 0))
+QUIET = partition_state(f"{HUB}/0", Lag(0, 0))
 MANIFEST = Manifest(
     parts=(Part(name="a", low="", rows=5, open=2, due=0),),
     totals=Totals(connections=7_000_000, revisions=1, indeterminate=6_000_000, arrival_seconds=660),
@@ -82,7 +82,7 @@ def test_every_line_fits_the_terminal(
     monkeypatch.delenv("COLUMNS", raising=False)
     for name, value in columns.items():
         monkeypatch.setenv(name, value)
-    two_hubs = replace(FULL, partitions=[BUSY, standing("another.servicebus.windows.net/hub/0")])
+    two_hubs = replace(FULL, partitions=[BUSY, partition_state("another.servicebus.windows.net/hub/0")])
     for found in (FULL, two_hubs):
         # An id that is longer than a line is not broken, because users copy it.
         lines = [line for line in shown(found).splitlines() if "b" * 70 not in line and HUB not in line]
@@ -93,14 +93,14 @@ def test_every_line_fits_the_terminal(
 
 def test_it_begins_with_the_verdict_in_one_sentence() -> None:
     alone = replace(FULL, alarms=[], unknown=(), partitions=[QUIET])
-    waiting = replace(alone, partitions=[standing("a/0", Lag(1, 30)), QUIET])
-    other = standing("a/0")
+    waiting = replace(alone, partitions=[partition_state("a/0", Lag(1, 30)), QUIET])
+    other = partition_state("a/0")
     other.alarms.append("it stands still")
     for found, status, sentence in (
         (alone, OK, "All is well: 1 partition, and nothing is waiting in the hub."),
         (waiting, OK, "All is well: 2 partitions; 1 envelope is waiting in the hub, for up to 0.5 min."),
         (
-            replace(alone, unknown=("x",), partitions=[standing("a/0")]),
+            replace(alone, unknown=("x",), partitions=[partition_state("a/0")]),
             OK,
             "Nothing looks wrong with 1 partition; without the hub,",
         ),
@@ -134,9 +134,9 @@ def test_each_service_has_a_line_the_most_silent_one_first() -> None:
 
 
 def test_rows_are_shown_by_table_if_there_are_several() -> None:
-    one = standing("a/0", rows=3, tables={"First": 3})
+    one = partition_state("a/0", rows=3, tables={"First": 3})
     assert "table" not in shown(replace(FULL, partitions=[one], swap=None, matches=[], alarms=[]))
-    other = standing("a/1", rows=1234, tables={"First": 1000, "Second": 234})
+    other = partition_state("a/1", rows=1234, tables={"First": 1000, "Second": 234})
     printed = shown(replace(FULL, partitions=[one, other]))
     assert re.search(r"^table +rows$\nFirst +1,003\nSecond +234$", printed, re.MULTILINE)
 

@@ -9,7 +9,7 @@ import pytest
 
 from shared.audit.audit import OK
 from shared.commands import status as command
-from shared.commands.status_model import Key, Meaning, Standing
+from shared.commands.status_model import Key, Meaning, PartitionState
 from shared.commands.status_query import STALE, status
 from shared.compaction import compaction_state
 from shared.connections import manifest
@@ -31,9 +31,9 @@ NOW = EPOCH + 600 * SECOND
 POLICY = FinishPolicy()
 
 
-def standing(
+def partition_state(
     exported: Exported, now: int = NOW, state: HubState | None = None, policy: FinishPolicy = POLICY
-) -> Standing:
+) -> PartitionState:
     (one,) = status(exported.storage, policy, state, now).partitions
     return one
 
@@ -44,7 +44,7 @@ def hub(last: int, *, partition: HubPartition = PARTITION) -> HubState:
 
 def test_a_partition_stands_where_its_ledger_says(exported: Exported) -> None:
     exported.export([*envelopes(0, 9), *envelopes(12, 20)])
-    one = standing(exported)
+    one = partition_state(exported)
     assert one.ledger == exported.ledger()
     assert (one.partition, one.gaps, one.alarms, one.replay) == (str(PARTITION), 2, [], False)
 
@@ -52,13 +52,13 @@ def test_a_partition_stands_where_its_ledger_says(exported: Exported) -> None:
 def test_nothing_is_written(exported: Exported) -> None:
     exported.export(envelopes(0, 9))
     before = [(blob.name, blob.etag) for blob in exported.state.list_blobs()]
-    standing(exported)
+    partition_state(exported)
     assert before == [(blob.name, blob.etag) for blob in exported.state.list_blobs()]
 
 
 def test_a_list_that_nobody_empties_for_an_hour_is_an_alarm(exported: Exported) -> None:
     exported.export(envelopes(0, 9))
-    assert "is the timer running" in standing(exported, EPOCH + 2 * HOUR).alarms[0]
+    assert "is the timer running" in partition_state(exported, EPOCH + 2 * HOUR).alarms[0]
 
 
 def test_a_ledger_older_than_seen_or_gone_is_an_alarm(exported: Exported) -> None:
@@ -66,39 +66,39 @@ def test_a_ledger_older_than_seen_or_gone_is_an_alarm(exported: Exported) -> Non
     ledger = exported.ledger()
     seen = PartitionProgress(ledger_id=ledger.ledger_id, ordinal=1, seen=ledger.ordinal + 1)
     exported.storage.put(manifest.NAME, Manifest(partitions={str(PARTITION): seen}).dump())
-    assert "older" in standing(exported).alarms[0]
+    assert "older" in partition_state(exported).alarms[0]
     exported.storage.delete([exported.ledger_name])
-    assert "missing" in standing(exported).alarms[0]
+    assert "missing" in partition_state(exported).alarms[0]
 
 
 def test_a_ledger_that_cannot_be_read_is_an_alarm_of_its_partition(exported: Exported) -> None:
     exported.storage.put(exported.ledger_name, b"{")
-    one = standing(exported)
+    one = partition_state(exported)
     assert (one.partition, one.ledger) == (str(PARTITION), None)
     assert "is damaged" in one.alarms[0]
 
 
 def test_a_replay_is_known_as_such_and_has_no_gaps(exported: Exported) -> None:
     exported.export(envelopes(5, 6), partition=PARTITION.replay(0))
-    one = standing(exported)
+    one = partition_state(exported)
     assert (one.replay, one.gaps) == (True, 0)
 
 
 def test_without_the_hub_lag_is_not_known(exported: Exported) -> None:
     exported.export(envelopes(0, 9))
-    assert standing(exported).lag is None
+    assert partition_state(exported).lag is None
 
 
 def test_lag_is_what_the_hub_has_and_the_ledger_has_not(exported: Exported) -> None:
     exported.export(envelopes(0, 9))
     counts = exported.ledger().counts
-    one = standing(exported, state=hub(19))
+    one = partition_state(exported, state=hub(19))
     assert one.lag
     assert one.lag.envelopes == 10
     assert one.lag.seconds == pytest.approx(591)
     assert one.lag.records == round(10 * counts.records / counts.envelopes)
     assert one.alarms == []
-    done = standing(exported, state=hub(9)).lag
+    done = partition_state(exported, state=hub(9)).lag
     assert done
     assert (done.envelopes, done.seconds, done.records) == (0, 0, 0)
 
@@ -114,7 +114,7 @@ def test_a_partition_of_which_nothing_is_committed_is_shown_with_its_lag(exporte
 
 def test_a_partition_that_does_not_go_on_is_an_alarm(exported: Exported) -> None:
     exported.export(envelopes(0, 9))
-    (alarm,) = standing(exported, EPOCH + HOUR, hub(19)).alarms
+    (alarm,) = partition_state(exported, EPOCH + HOUR, hub(19)).alarms
     assert alarm.startswith("10 envelopes waiting for up to 60 min")
 
 
@@ -131,9 +131,11 @@ def test_lag_that_comes_near_the_retention_is_an_alarm(
     exported: Exported, retention: timedelta, alarms: int
 ) -> None:
     exported.export(envelopes(0, 9))
-    one = standing(exported, state=hub(19), policy=FinishPolicy(retention=retention))
+    one = partition_state(exported, state=hub(19), policy=FinishPolicy(retention=retention))
     assert len([alarm for alarm in one.alarms if "raise its retention" in alarm]) == alarms
-    assert not standing(exported, state=hub(9), policy=FinishPolicy(retention=retention)).alarms, "no lag"
+    assert not partition_state(exported, state=hub(9), policy=FinishPolicy(retention=retention)).alarms, (
+        "no lag"
+    )
 
 
 def test_a_checkpoint_from_before_the_hub_is_an_alarm_wherever_it_points(exported: Exported) -> None:

@@ -218,7 +218,7 @@ def test_a_state_that_somebody_broke_is_no_traceback(
 
 def test_an_id_alone_names_a_partition(run: Run) -> None:
     status, output, _ = run("accept-ledger", "0")
-    assert (status, output.startswith(f"{PARTITION}: nothing to accept")) == (0, True)
+    assert (status, output.startswith(f"{PARTITION}: there is nothing to accept")) == (0, True)
 
 
 def test_each_command_has_a_fault_and_runs_without_it(run: Run) -> None:

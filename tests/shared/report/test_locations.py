@@ -92,7 +92,7 @@ def test_staged_files_are_not_there(exported: Exported) -> None:
     assert Container(exported.storage).find(Range(NOON, NOON + HOUR), lambda _: None) == {}
 
 
-def test_files_are_brought_whole_whatever_their_names(tmp_path: Path) -> None:
+def test_files_with_any_name_are_fetched_completely(tmp_path: Path) -> None:
     name = f"{FOLDERS['records']}date=2026-11-20/hour=12/a[1]*?.parquet"
     storage = MemoryStorage()
     storage.output[name] = Output(b"content")
@@ -103,9 +103,9 @@ def test_files_are_brought_whole_whatever_their_names(tmp_path: Path) -> None:
         to = tmp_path / str(at)
         to.mkdir()
         (day,) = location.find(Range(NOON, NOON + HOUR), lambda _: None).values()
-        brought: list[int] = []
-        (path,) = location.bring(day.files["records"], to, partial(brought.append, 1))
-        assert len(brought) == 1
+        fetched: list[int] = []
+        (path,) = location.fetch(day.files["records"], to, partial(fetched.append, 1))
+        assert len(fetched) == 1
         assert (path.parent, path.read_bytes()) == (to, b"content")
 
 

@@ -142,7 +142,7 @@ class Restless(CountingStorage):
 def test_endlessly_replaced_files_end_in_an_error(tmp_path: Path) -> None:
     storage, output = Restless(), tmp_path / "report.html"
     storage.output[f"parquet/{RECORDS.name}/date=2030-03-17/hour=17/a.parquet"] = Output(b"x")
-    with pytest.raises(FileGone, match="was deleted or compacted in the meantime: try again"):
+    with pytest.raises(FileGone, match="was deleted or compacted in the meantime; try again"):
         write(Container(storage), "x", RANGE, output, force=False, progress=lambda *_: None)
     assert storage.calls["part"] == TRIES
     assert not output.exists()

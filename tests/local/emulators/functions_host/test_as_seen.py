@@ -93,7 +93,7 @@ def test_a_partition_falls_asleep_after_one_failed_checkpoint(app: App, storage:
         assert told(host) == real("cpfail")
 
 
-def test_a_minimum_of_one_and_full_batches_never_fall_asleep(app: App, storage: Proxy) -> None:
+def test_a_minimum_of_one_and_full_batches_never_stop_the_timer(app: App, storage: Proxy) -> None:
     app.send(b"0")
     storage.choose = checkpoint_writes
     with app.host() as host:

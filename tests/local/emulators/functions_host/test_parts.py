@@ -88,7 +88,7 @@ def test_a_partition_that_fell_asleep_is_woken_by_a_full_batch_alone() -> None:
     batches: Batches[int] = Batches(3, 10, wait=5)
     batches.add([1], 0)
     assert batches.take(0)
-    batches.fall_asleep()
+    batches.stop_timer()
     batches.add([2, 3], 1)
     assert batches.take(1000) is None
     batches.add([4], 1001)
@@ -97,7 +97,7 @@ def test_a_partition_that_fell_asleep_is_woken_by_a_full_batch_alone() -> None:
     assert batches.take(1006.9) is None
     assert batches.take(1007) == Batch([5], partial=True)
     always: Batches[int] = Batches(1, 10, wait=5)
-    always.fall_asleep()
+    always.stop_timer()
     always.add([1], 0)
     assert always.take(0) == Batch([1], partial=False)
 
