@@ -25,7 +25,7 @@ from shared.protocol.incarnation import Incarnation
 from shared.protocol.ledger import Ledger
 from shared.protocol.nested_storage import NestedStorage
 from shared.protocol.publishing import repair_ledger
-from shared.protocol.stamp import Stamp
+from shared.protocol.stamp import Clock, NewId, Stamp
 from shared.protocol.storage import Storage
 from shared.tables.registry import of_categories
 from shared.timeunits import DAY, HOUR, microseconds
@@ -98,13 +98,10 @@ class Backfill:
         policy: ExportPolicy,
         finishing: FinishPolicy,
         memory: int,
-        now: Callable[[], int],
-        new_id: Callable[[], str],
+        now: Clock,
+        new_id: NewId,
     ) -> None:
-        """`now` returns µs since 1970 UTC; `new_id` returns a random id of 32 hexadecimal digits.
-
-        `memory`: maximum bytes of messages that are processed at the same time.
-        """
+        """`memory`: maximum bytes of messages that are processed at the same time."""
         self._live = storage
         self._storage = NestedStorage(storage)
         self._archive = archive

@@ -1,7 +1,6 @@
 """`backfill`: exports the hours of an archive that precede the live output."""
 
 import argparse
-from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
@@ -16,6 +15,7 @@ from shared.commands.documents import BackfillDocument
 from shared.policies import ExportPolicy, FinishPolicy
 from shared.protocol.archive import Archive
 from shared.protocol.ownership import Ownership
+from shared.protocol.stamp import Clock, NewId
 from shared.protocol.storage import Storage
 
 CONTAINER = "insights-logs-websocketconnectionlogs"
@@ -83,8 +83,8 @@ def backfill(
     *,
     dry_run: bool,
     as_json: bool,
-    now: Callable[[], int],
-    new_id: Callable[[], str],
+    now: Clock,
+    new_id: NewId,
 ) -> int:
     """Runs a backfill and prints the outcome."""
     if not dry_run:

@@ -1,7 +1,6 @@
 """`redeliver`: exports events that the hub still has but the output lacks."""
 
 import argparse
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -19,6 +18,7 @@ from shared.export.exporter import Exporter
 from shared.policies import ExportPolicy
 from shared.protocol.hub import HubReader
 from shared.protocol.ownership import Ownership
+from shared.protocol.stamp import Clock, NewId
 from shared.protocol.storage import Storage
 from shared.settings.command_line import OperatorSettings
 
@@ -91,8 +91,8 @@ def redeliver(
     dry_run: bool,
     missing_files: bool = False,
     as_json: bool,
-    now: Callable[[], int],
-    new_id: Callable[[], str],
+    now: Clock,
+    new_id: NewId,
 ) -> int:
     """Fills gaps from the hub and prints the outcome for each partition. Raises PartitionUnknown."""
     if not dry_run:

@@ -1,7 +1,6 @@
 """`replay`: reprocesses dead letters with the current code and settings."""
 
 import argparse
-from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
@@ -18,6 +17,7 @@ from shared.export.exporter import Exporter
 from shared.input.envelope import Reason
 from shared.policies import ExportPolicy
 from shared.protocol.ownership import Ownership
+from shared.protocol.stamp import Clock, NewId
 from shared.protocol.storage import Storage
 
 
@@ -76,8 +76,8 @@ def replay(
     *,
     dry_run: bool,
     as_json: bool,
-    now: Callable[[], int],
-    new_id: Callable[[], str],
+    now: Clock,
+    new_id: NewId,
 ) -> int:
     """Replays dead letters and prints the outcome."""
     if not dry_run:

@@ -1,9 +1,8 @@
 """Renders a status as the JSON document of `status --json`."""
 
 from dataclasses import asdict
-from typing import Literal
 
-from shared.audit.audit import OK, UNKNOWN, WRONG
+from shared.audit.audit import OK, WRONG
 from shared.commands.status_document import (
     CheckpointStatus,
     ConnectionsStatus,
@@ -19,8 +18,6 @@ from shared.commands.status_document import (
     Verdict,
 )
 from shared.commands.status_model import PartitionState, Pending, Status
-
-STATUSES: dict[int, Literal["well", "wrong", "unknown"]] = {OK: "well", WRONG: "wrong", UNKNOWN: "unknown"}
 
 
 def document(found: Status, retention: float, now: int) -> StatusDocument:

@@ -1,7 +1,7 @@
 """Compacts an hour's small files into larger ones with a crash-safe swap: the imperative shell."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from time import perf_counter
 
@@ -24,7 +24,7 @@ from shared.errors import (
 from shared.policies import CompactionPolicy
 from shared.protocol.ledger import Ledger, PendingFile
 from shared.protocol.nested_storage import NestedStorage
-from shared.protocol.stamp import Stamp
+from shared.protocol.stamp import Clock, NewId, Stamp
 from shared.protocol.storage import BlobInfo, LogStorage, Publication, Storage
 from shared.tables.registry import table_of
 from shared.tables.table import Table
@@ -48,14 +48,11 @@ class Compactor:
         self,
         storage: LogStorage,
         policy: CompactionPolicy,
-        now: Callable[[], int],
-        new_id: Callable[[], str],
+        now: Clock,
+        new_id: NewId,
         seconds: float = SECONDS,
     ) -> None:
-        """`now` returns µs since 1970 UTC; `new_id` returns a random id of 32 hexadecimal digits.
-
-        `seconds`: the maximum duration of a run.
-        """
+        """`seconds`: the maximum duration of a run."""
         self._seconds = seconds
         self._target = policy.target
         self._storage = storage

@@ -14,6 +14,7 @@ from shared.delta.reconciliation import ListedDay
 from shared.delta.snapshot import Action, LoggedFile, Snapshot, Swept, day_of
 from shared.errors import DeltaLogError, PreconditionFailed
 from shared.policies import CompactionPolicy
+from shared.protocol.stamp import Clock, NewId
 from shared.protocol.storage import BlobInfo, LogStorage
 from shared.tables.registry import TABLES, table_of
 from shared.timeunits import DAY, microseconds
@@ -31,11 +32,11 @@ class DeltaTables:
         self,
         storage: LogStorage,
         policy: CompactionPolicy,
-        now: Callable[[], int],
-        new_id: Callable[[], str],
+        now: Clock,
+        new_id: NewId,
         alarm: Callable[[str], None],
     ) -> None:
-        """`now` returns µs since 1970 UTC, `new_id` a random id; `alarm` receives problems."""
+        """`alarm` receives problems for an operator."""
         self._storage = storage
         self._policy = policy
         self._now = now

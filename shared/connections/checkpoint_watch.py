@@ -16,6 +16,7 @@ from shared.input.envelope import HubPartition
 from shared.protocol.checkpoints import Checkpoint, Checkpoints
 from shared.protocol.hub import Fetcher, HubState
 from shared.protocol.ledger import Ledger
+from shared.protocol.stamp import Clock
 from shared.protocol.storage import Storage
 from shared.settings import Settings
 from shared.timeunits import MINUTE
@@ -37,10 +38,8 @@ log = logging.getLogger(__name__)
 class CheckpointWatch:
     """The part of the timer's work that concerns checkpoints."""
 
-    def __init__(
-        self, storage: Storage, checkpoints: Checkpoints, fetcher: Fetcher, now: Callable[[], int]
-    ) -> None:
-        """`now` returns µs since 1970 UTC."""
+    def __init__(self, storage: Storage, checkpoints: Checkpoints, fetcher: Fetcher, now: Clock) -> None:
+        """Makes no call."""
         self._storage = storage
         self._checkpoints = checkpoints
         self._fetcher = fetcher
@@ -122,7 +121,7 @@ class CheckpointWatch:
                 )
 
 
-def connect(storage: Storage, config: Settings, now: Callable[[], int]) -> CheckpointWatch | None:
+def connect(storage: Storage, config: Settings, now: Clock) -> CheckpointWatch | None:
     """Returns the watch for the settings' hub and group; None without access to the host's storage."""
     found = checkpoints.connect(config.checkpoints, config.EVENT_HUB_CONSUMER_GROUP)
     hub = EventHub(config.hub, config.EVENT_HUB_NAME, config.EVENT_HUB_OPERATOR_CONSUMER_GROUP)

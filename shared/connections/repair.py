@@ -12,7 +12,7 @@ from shared.protocol.checkpoints import Checkpoint
 from shared.protocol.hub import HubState
 from shared.protocol.hub_changes import with_hub_created, with_skipped
 from shared.protocol.ledger import Ledger
-from shared.protocol.stamp import Stamp
+from shared.protocol.stamp import Clock, NewId, Stamp
 from shared.protocol.storage import Blob, Storage
 from shared.timeunits import HOUR, MINUTE, SECOND
 
@@ -27,8 +27,8 @@ type Alarm = Callable[[str], None]
 class Repair:
     """The part of the timer's work that concerns individual ledgers."""
 
-    def __init__(self, storage: Storage, now: Callable[[], int], new_id: Callable[[], str]) -> None:
-        """`now` returns µs since 1970 UTC; `new_id` returns a random id of 32 hexadecimal digits."""
+    def __init__(self, storage: Storage, now: Clock, new_id: NewId) -> None:
+        """Makes no call."""
         self._storage = storage
         self._now = now
         self._new_id = new_id

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import batched, chain
 
 import numpy as np
@@ -16,6 +16,7 @@ from shared.connections.observations import UNKNOWN
 from shared.errors import DamagedFile, LedgerError
 from shared.input.envelope import HubPartition
 from shared.protocol.ledger import LISTED, Ledger, Segment
+from shared.protocol.stamp import Clock
 from shared.protocol.storage import Storage
 from shared.timeunits import HOUR, MINUTE
 
@@ -103,8 +104,8 @@ class StartTimes:
     them.
     """
 
-    def __init__(self, storage: Storage, staleness: int, now: Callable[[], int]) -> None:
-        """`staleness` is in microseconds; `now` returns microseconds since 1970 UTC."""
+    def __init__(self, storage: Storage, staleness: int, now: Clock) -> None:
+        """`staleness` is in microseconds."""
         self._storage = storage
         self._staleness = staleness
         self._now = now

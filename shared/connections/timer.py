@@ -1,7 +1,7 @@
 """The timer's shell: merges committed records into the state table and writes finished connections."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
@@ -19,7 +19,7 @@ from shared.policies import FinishPolicy
 from shared.protocol import publishing
 from shared.protocol.hub import Hub, HubState
 from shared.protocol.ledger import Ledger
-from shared.protocol.stamp import Stamp
+from shared.protocol.stamp import Clock, NewId, Stamp
 from shared.protocol.storage import Storage
 from shared.telemetry import TimerRun
 from shared.timeunits import SECOND
@@ -46,16 +46,15 @@ class Finisher:
         storage: Storage,
         hub: Hub,
         policy: FinishPolicy,
-        now: Callable[[], int],
-        new_id: Callable[[], str],
+        now: Clock,
+        new_id: NewId,
         seconds: float = SECONDS,
         watch: CheckpointWatch | None = None,
-        asked: Callable[[], int] | None = None,
+        asked: Clock | None = None,
     ) -> None:
-        """`now` returns µs since 1970 UTC; `new_id` returns a random id of 32 hexadecimal digits.
+        """`watch`: None if the host's checkpoints cannot be reached.
 
-        `seconds`: the maximum duration of a run. `watch`: watches the host's checkpoints; None if they
-        cannot be reached. `asked`: returns the time of the hub's answer, if it differs from `now`.
+        `asked`: returns the time of the hub's answer, if it differs from `now`.
         """
         self._seconds = seconds
         self._storage = storage

@@ -9,6 +9,7 @@ import orjson
 from shared.delta import actions, checkpoint, table_metadata
 from shared.delta.snapshot import Action, Snapshot, Tombstone
 from shared.errors import DeltaLogError, PreconditionFailed
+from shared.protocol.stamp import Clock
 from shared.protocol.storage import LogStorage
 from shared.tables.table import Table
 from shared.timeunits import DAY, HOUR
@@ -41,8 +42,8 @@ log = logging.getLogger(__name__)
 class DeltaLog:
     """The log of one table, for one run: the next run reads it again."""
 
-    def __init__(self, storage: LogStorage, table: Table, now: Callable[[], int]) -> None:
-        """`now` returns µs since 1970 UTC."""
+    def __init__(self, storage: LogStorage, table: Table, now: Clock) -> None:
+        """Makes no call."""
         self._storage = storage
         self._now = now
         self._table = table

@@ -1,6 +1,5 @@
 """Searches for matching rows everywhere, and erases them in an order that leaves none behind."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared.erasure import connection_state
@@ -8,7 +7,7 @@ from shared.erasure.file_eraser import Erased, Eraser, Progress
 from shared.erasure.selection import Selection
 from shared.policies import CompactionPolicy
 from shared.protocol.nested_storage import NestedStorage
-from shared.protocol.stamp import Stamp
+from shared.protocol.stamp import Clock, NewId, Stamp
 from shared.protocol.storage import LogStorage
 
 
@@ -36,10 +35,10 @@ class Erasure:
         storage: LogStorage,
         policy: CompactionPolicy,
         selection: Selection,
-        now: Callable[[], int],
-        new_id: Callable[[], str],
+        now: Clock,
+        new_id: NewId,
     ) -> None:
-        """`now` returns µs since 1970 UTC; `new_id` returns a random id of 32 hexadecimal digits."""
+        """Makes no call."""
         self._eraser = Eraser(storage, policy, selection, now, new_id)
         self._states = (storage, NestedStorage(storage))
         self._selection = selection

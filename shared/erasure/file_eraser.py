@@ -20,7 +20,7 @@ from shared.output.formats import FORMATS
 from shared.output.layout import hour_of
 from shared.policies import CompactionPolicy
 from shared.protocol.commit_metadata import CommitMetadata
-from shared.protocol.stamp import Stamp
+from shared.protocol.stamp import Clock, NewId, Stamp
 from shared.protocol.storage import DEAD_LETTERS, BlobInfo, LogStorage
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.registry import table_of
@@ -62,8 +62,8 @@ class Eraser(Compactor):
         storage: LogStorage,
         policy: CompactionPolicy,
         selection: Selection,
-        now: Callable[[], int],
-        new_id: Callable[[], str],
+        now: Clock,
+        new_id: NewId,
     ) -> None:
         """Takes the arguments of `Compactor`, and the rows to erase."""
         super().__init__(storage, policy, now, new_id)

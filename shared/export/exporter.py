@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from shared import deadline, telemetry
 from shared.connections.start_times import StartTimes
@@ -24,7 +24,7 @@ from shared.protocol.commit_plan import CommitPlan
 from shared.protocol.ledger import Ledger
 from shared.protocol.publishing import PENDING, publish, repair
 from shared.protocol.selection import select
-from shared.protocol.stamp import Stamp
+from shared.protocol.stamp import Clock, NewId, Stamp
 from shared.protocol.storage import Storage
 
 SECONDS = 120.0
@@ -43,19 +43,25 @@ class Exporter:
         storage: Storage,
         policy: ExportPolicy,
         memory: int,
-        now: Callable[[], int],
-        new_id: Callable[[], str],
+        now: Clock,
+        new_id: NewId,
         staleness: int = 5_000_000,
         seconds: float = SECONDS,
         limits: ChildLimits | None = None,
         planner: str = PLANNER,
     ) -> None:
-        """`now` returns µs since 1970 UTC; `new_id` returns a random id of 32 hexadecimal digits.
+        """Makes no call.
 
-        `memory`: maximum bytes of envelopes that all calls of `run` work on at the same time. `staleness`:
-        maximum age in µs of the cached start times of other partitions. `seconds`: maximum duration of
-        `run`, including the wait for memory. `limits`: those of planning in a child process. `planner`: the
-        `module:function` that plans, for tests that need one that breaks.
+        Args:
+            storage: the state and the output.
+            policy: decides what is exported.
+            memory: maximum bytes of envelopes that all calls of `run` work on at the same time.
+            now: the clock.
+            new_id: makes the ids of commits.
+            staleness: maximum age in µs of the cached start times of other partitions.
+            seconds: maximum duration of `run`, including the wait for memory.
+            limits: those of planning in a child process.
+            planner: the `module:function` that plans, for tests that need one that breaks.
         """
         self._storage = storage
         self._policy = policy

@@ -95,12 +95,6 @@ def redact_properties(texts: list[str], policy: RedactionPolicy, counts: Counter
     return list(texts if found is None else found.to_pylist())
 
 
-def redact_text(text: str, policy: RedactionPolicy) -> str:
-    """Redacts one text by the same rules, including those for JSON properties."""
-    found = _redacted(pa.array([text]), list(_policy(policy)), Counter())
-    return text if found is None else str(found[0].as_py())
-
-
 def _policy(policy: RedactionPolicy) -> Iterator[_Rule]:
     if policy.level == "off":
         return

@@ -1,6 +1,5 @@
 """Ensures that an output container has one state container, with a marker that names it."""
 
-from collections.abc import Callable
 from typing import Self
 
 from pydantic import ValidationError
@@ -9,6 +8,7 @@ from shared import telemetry
 from shared.errors import LedgerError, OutputConflict, PreconditionFailed
 from shared.protocol.documents import Data
 from shared.protocol.ledger import PendingFile, StagedFile
+from shared.protocol.stamp import Clock, NewId
 from shared.protocol.storage import Publication, Storage
 from shared.telemetry import FunctionName
 from shared.timeunits import MINUTE
@@ -45,9 +45,7 @@ class Identity(Data):
 class Ownership:
     """Checks, at most once a minute, whether the output container belongs to this state container."""
 
-    def __init__(
-        self, storage: Storage, name: str, now: Callable[[], int], new_id: Callable[[], str]
-    ) -> None:
+    def __init__(self, storage: Storage, name: str, now: Clock, new_id: NewId) -> None:
         """`name` is `account/container` of the state, for people."""
         self._storage = storage
         self._name = name

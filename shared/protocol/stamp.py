@@ -1,6 +1,12 @@
 """The id and the time that make one attempt to write a document unique. Pure data."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+type Clock = Callable[[], int]
+"""Returns the time in µs since 1970 UTC."""
+type NewId = Callable[[], str]
+"""Returns a new random id of 32 hexadecimal digits."""
 
 
 @dataclass(frozen=True, slots=True)

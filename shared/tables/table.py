@@ -11,11 +11,7 @@ from shared.timeunits import MINUTE
 
 VERSION = 1
 """Grows with every change; changes only ever add nullable columns."""
-
-
 TIME = pa.timestamp("us", "UTC")
-
-
 TEXT = pa.string()
 
 
@@ -60,6 +56,12 @@ class Column:
         return pa.field(
             self.name, self.type, nullable=not self.required, metadata={"description": self.meaning}
         )
+
+
+def in_properties(name: str, meaning: str, kind: pa.DataType = TEXT) -> Column:
+    """Declares a column whose value is in `properties`, under its name with a lower-case first letter."""
+    key = f"properties.{name[0].lower()}{name[1:]}"
+    return Column(name, kind, meaning, resource_log=(key,), table_form=name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Secrets do not reach the output, and other text stays."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -8,7 +9,7 @@ import pyarrow.compute as pc
 import pytest
 
 from shared.export import plan
-from shared.input.redaction import redact, redact_text
+from shared.input.redaction import redact, redact_texts
 from shared.policies import ExportPolicy, RedactionPolicy
 from shared.protocol.ledger import Ledger
 from shared.protocol.stamp import Stamp
@@ -56,6 +57,11 @@ HARMLESS = (
     "Token expired at 12:30",
     "ConnectionClosed",
 )
+
+
+def redact_text(text: str, policy: RedactionPolicy) -> str:
+    (clean,) = redact_texts([text], policy, Counter())
+    return clean
 
 
 @pytest.mark.parametrize(("text", "clean"), SECRETS.items())
