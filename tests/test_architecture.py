@@ -171,15 +171,15 @@ def circle(edges: Mapping[str, set[str]]) -> list[str]:
     return []
 
 
-def test_files_form_no_circle() -> None:
+def test_files_form_no_cycle() -> None:
     assert circle(graph(MODULES)) == []
 
 
-def test_folders_form_no_circle() -> None:
+def test_folders_form_no_cycle() -> None:
     assert circle(folders(graph(MODULES))) == []
 
 
-def test_folders_and_the_modules_between_them_form_no_circle() -> None:
+def test_folders_and_their_modules_form_no_cycle() -> None:
     """A module in `shared/` itself counts as a folder, except the entry point of the command line."""
     entry = {"shared", "shared.__main__"}
     arrows: dict[str, set[str]] = {}
@@ -192,11 +192,11 @@ def test_folders_and_the_modules_between_them_form_no_circle() -> None:
     assert circle(arrows) == []
 
 
-def test_a_circle_is_found() -> None:
+def test_a_cycle_is_found() -> None:
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}})
 
 
-def test_the_foundation_knows_nothing_of_what_is_built_on_it() -> None:
+def test_the_foundation_imports_nothing_built_on_it() -> None:
     arrows = folders(graph(MODULES))
     assert arrows.keys() >= FOUNDATION | BUILDING
     assert {room: arrows[room] & BUILDING for room in FOUNDATION} == {room: set() for room in FOUNDATION}
@@ -233,7 +233,7 @@ def test_the_worker_can_index_the_annotation_of_the_events() -> None:
     assert "events: List[func.EventHubEvent]" in (ROOT / "function_app.py").read_text()
 
 
-def test_nothing_heavy_is_imported_that_a_start_does_not_need() -> None:
+def test_a_start_imports_nothing_heavy_without_need() -> None:
     code = (
         "import sys, shared.export.exporter, shared.azure.blob_storage, shared.__main__;"
         "heavy = ('azure.identity', 'azure.eventhub', 'pandas', 'duckdb', 'vl_convert');"

@@ -28,26 +28,26 @@ TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MUL
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_inside_the_repository_lead_to_something(page: Path) -> None:
+def test_links_inside_the_repository_work(page: Path) -> None:
     for link in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
         assert (page.parent / link).exists(), link
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_make_target_that_is_named_exists(page: Path) -> None:
+def test_every_named_make_target_exists(page: Path) -> None:
     named = re.findall(r"`make ([a-z-]+)|^make ([a-z-]+)", page.read_text(), re.MULTILINE)
     assert {one or other for one, other in named} <= TARGETS
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_files_that_are_named_exist(page: Path) -> None:
+def test_named_files_exist(page: Path) -> None:
     named = re.findall(r"`((?:shared|local|tests|infra|docs|benchmarks)/[\w./-]+)`", page.read_text())
     for name in named:
         assert (ROOT / name).exists(), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_tests_that_are_named_exist(page: Path) -> None:
+def test_named_tests_exist(page: Path) -> None:
     for file, name in re.findall(r"`(test_\w+\.py)`: `(test_\w+)`", page.read_text()):
         assert any(f"def {name}(" in found.read_text() for found in (ROOT / "tests").rglob(file)), name
 
@@ -78,17 +78,17 @@ def test_every_code_block_is_run_or_marked_as_not_run(block: Block) -> None:
 
 
 @pytest.mark.parametrize("language", RUN)
-def test_what_runs_the_blocks_takes_all_of_them(language: str) -> None:
+def test_all_code_blocks_are_covered_by_their_runner(language: str) -> None:
     assert f'blocks("{language}")' in (ROOT / RUN[language]).read_text()
 
 
 @pytest.mark.parametrize("path", ELSEWHERE.values())
-def test_a_test_that_runs_commands_is_there(path: str) -> None:
+def test_each_test_that_runs_commands_exists(path: str) -> None:
     assert (ROOT / path).exists()
 
 
 @pytest.mark.parametrize("block", [one for one in blocks("sh") if one.exercised], ids=str)
-def test_every_command_is_one_that_is_run(block: Block) -> None:
+def test_every_documented_command_is_run(block: Block) -> None:
     ci = (ROOT / ".ci" / "run").read_text().splitlines()
     for command in block.commands:
         if not command.startswith(tuple(ELSEWHERE)):
@@ -96,18 +96,18 @@ def test_every_command_is_one_that_is_run(block: Block) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_command_in_a_sentence_is_one_of_the_command_line(page: Path) -> None:
+def test_commands_in_sentences_exist(page: Path) -> None:
     for named in re.findall(r"`python -m shared ([^`]+)`", page.read_text()):
         assert named.split()[0] in {*__main__.COMMANDS, "<command>", "--help", "--version"}, named
 
 
-def test_a_command_that_is_neither_run_nor_marked_is_found(tmp_path: Path) -> None:
+def test_an_unmarked_command_that_is_not_run_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     first, second = "# A\n\n```sh\naz login\n```\n\n", "## B (not exercised)\n\n```sh\nazd up\n```\n\n"
     page.write_text(f"{first}{second}## C\n\n```\nfunc start\n```\n")
     one, marked, untagged = documents.read(page)
     with pytest.raises(AssertionError, match="az login: run it in a test"):
-        test_every_command_is_one_that_is_run(one)
+        test_every_documented_command_is_run(one)
     assert not marked.exercised
     with pytest.raises(AssertionError, match="give the block its language"):
         test_every_code_block_is_run_or_marked_as_not_run(untagged)

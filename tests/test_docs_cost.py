@@ -28,7 +28,7 @@ def costs(r: int, b: int) -> dict[str, float]:
     return parts | {"together, USD": sum(parts.values())}
 
 
-def test_the_table_of_a_billion_records_is_what_its_formulas_give() -> None:
+def test_the_table_for_a_billion_records_follows_its_formulas() -> None:
     page = (DOCS / "sizing.md").read_text().partition("## A billion records")[2]
     cells = ([cell.strip(" *") for cell in line.split("|")] for line in page.splitlines() if "|" in line)
     rows = {name: values for _, name, _, *values, _ in cells}
@@ -37,7 +37,7 @@ def test_the_table_of_a_billion_records_is_what_its_formulas_give() -> None:
             assert abs(float(rows[name][column]) - cost) < 0.011, (name, case, cost)
 
 
-def test_seconds_of_workers_are_what_the_formula_of_the_performance_page_gives() -> None:
+def test_seconds_of_workers_follow_the_formula() -> None:
     page = (DOCS / "performance.md").read_text()
     found = re.search(r"S = 1e9 . \((\S+) \+ (\S+) / r\) \+ \(1e9 / b\) . (\S+)", page)
     assert found

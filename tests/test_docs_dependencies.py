@@ -73,14 +73,14 @@ def test_every_package_of_a_lock_has_hashes_and_no_address(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [RUNTIME, DEV])
-def test_nothing_floats(name: str) -> None:
+def test_every_version_is_pinned(name: str) -> None:
     names = [line.split("==")[0] for line in required(name)]
     if name == DEV:
         names += [line.split("==")[0] for part in (RUNTIME, REPORT) for line in required(part)]
     assert needed(set(names)) == {package for package, entry in lock(name).items() if here(entry)}
 
 
-def test_azure_gets_what_the_tests_run_with() -> None:
+def test_azure_gets_the_tested_versions() -> None:
     everything = lock(DEV)
     for package, entry in lock(RUNTIME).items():
         version = here(entry)
@@ -90,7 +90,7 @@ def test_azure_gets_what_the_tests_run_with() -> None:
         assert hashes == set(re.findall(r"sha256:\w+", everything[package]))
 
 
-def test_the_worker_library_is_one_that_survives_the_retry_policy() -> None:
+def test_the_worker_library_supports_the_retry_policy() -> None:
     # 1.0.0 and 1.1.0 crash on it (azure-functions-python-worker#1823), and an app that names none gets the
     # platform's default.
     (version,) = (line.split("==")[1] for line in required(RUNTIME) if "azure-functions-runtime" in line)

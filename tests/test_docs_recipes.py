@@ -25,7 +25,7 @@ def steps() -> Iterator[tuple[str, str, str]]:
             yield title, file, name
 
 
-def test_there_is_a_recipe_for_each_common_change() -> None:
+def test_each_common_change_has_a_recipe() -> None:
     assert set(RECIPES) == {"Add a column", "Add a category", "Add a format", "Add a setting"}
     for title, section in re.findall(r"^### (Add a \w+)\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL):
         rows = re.findall(r"^\| (?!file|---)", section, re.MULTILINE)
@@ -33,13 +33,13 @@ def test_there_is_a_recipe_for_each_common_change() -> None:
 
 
 @pytest.mark.parametrize(("title", "file", "name"), list(steps()))
-def test_each_file_exists_and_has_the_name_to_look_for(title: str, file: str, name: str) -> None:
+def test_each_file_of_a_recipe_has_its_name(title: str, file: str, name: str) -> None:
     found = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", (ROOT / file).read_text())
     assert found, f"{title}: {name} is not in {file}"
 
 
 @pytest.mark.parametrize("title", CONCERNED)
-def test_no_other_module_is_concerned(title: str) -> None:
+def test_recipes_list_every_module(title: str) -> None:
     concerned = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "shared").rglob("*.py")

@@ -50,7 +50,7 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Contents:
     return contents(output)
 
 
-def test_the_stored_output_is_what_convert_makes_today(converted: Contents) -> None:
+def test_the_stored_output_is_up_to_date(converted: Contents) -> None:
     assert converted == contents(SAMPLES / "output")
 
 

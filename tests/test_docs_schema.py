@@ -16,7 +16,7 @@ def tables() -> str:
     return "\n\n".join([f"{BEGIN}{VERSION}.", *sections]) + "\n"
 
 
-def test_the_page_has_every_table_as_it_is_declared() -> None:
+def test_the_page_has_every_declared_table() -> None:
     assert DOCUMENT.read_text().endswith(tables())
 
 

@@ -23,7 +23,7 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def test_the_page_has_every_setting_as_it_is_declared() -> None:
+def test_the_page_has_every_declared_setting() -> None:
     assert DOCUMENT.read_text().endswith(table())
 
 

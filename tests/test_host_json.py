@@ -30,7 +30,7 @@ def unknown(document: dict[str, Any]) -> set[str]:
     return set(paths(document)) - KNOWN
 
 
-def test_every_key_exists() -> None:
+def test_every_key_of_host_json_exists() -> None:
     assert not unknown(HOST)
 
 
@@ -51,6 +51,6 @@ def test_no_key_is_without_effect() -> None:
     assert not WITHOUT_EFFECT & {*paths(HOST), *levels}
 
 
-def test_the_timer_knows_the_sizes_of_batches() -> None:
+def test_the_timer_uses_the_batch_sizes_of_host_json() -> None:
     trigger = HOST["extensions"]["eventHubs"]
     assert (trigger["minEventBatchSize"], trigger["maxEventBatchSize"]) == (MINIMUM, BATCH)

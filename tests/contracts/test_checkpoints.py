@@ -55,7 +55,7 @@ def listed(sdk: str, group: str) -> list[Any]:
     return asyncio.run(run())
 
 
-def test_what_the_sdk_wrote_is_read(azurite: Azurite, sdk: str, unique: str) -> None:
+def test_checkpoints_of_the_sdk_are_read(azurite: Azurite, sdk: str, unique: str) -> None:
     assert store(azurite, unique).read(HUB) == {}
     update(sdk, unique, "0", "13369", 99)
     update(sdk, unique, "10", "7", 3)
@@ -70,7 +70,7 @@ def test_what_the_sdk_wrote_is_read(azurite: Azurite, sdk: str, unique: str) -> 
     assert not one.stale(one.modified)
 
 
-def test_only_what_was_read_is_deleted(azurite: Azurite, sdk: str, unique: str) -> None:
+def test_a_checkpoint_that_changed_is_not_deleted(azurite: Azurite, sdk: str, unique: str) -> None:
     update(sdk, unique, "0", "1", 1)
     checkpoints = store(azurite, unique)
     before = checkpoints.read(HUB)[HUB[0]]
@@ -81,7 +81,7 @@ def test_only_what_was_read_is_deleted(azurite: Azurite, sdk: str, unique: str) 
     assert not checkpoints.read(HUB)
 
 
-def test_the_sdk_reads_what_is_written(azurite: Azurite, sdk: str, unique: str) -> None:
+def test_the_sdk_reads_written_checkpoints(azurite: Azurite, sdk: str, unique: str) -> None:
     checkpoints = store(azurite, unique)
     checkpoints.write(HUB[1], "500", 5, None)
     with pytest.raises(PreconditionFailed):
@@ -94,6 +94,6 @@ def test_the_sdk_reads_what_is_written(azurite: Azurite, sdk: str, unique: str) 
     assert (one["partition_id"], one["offset"], one["sequence_number"]) == ("1", "600", 6)
 
 
-def test_a_wrong_connection_string_is_said_when_it_is_used() -> None:
+def test_a_wrong_connection_string_is_reported_on_use() -> None:
     with pytest.raises(StorageError, match="AzureWebJobsStorage"):
         BlobCheckpoints(Connection(string="nonsense"), "g").read(HUB)

@@ -60,7 +60,7 @@ def test_readers_of_the_output_container_find_no_dead_letter(both: Both) -> None
     assert audited(both) == OK
 
 
-def test_dead_letters_live_in_their_own_container(both: Both) -> None:
+def test_dead_letters_are_stored_in_their_own_container(both: Both) -> None:
     store, staged, rows = both.after, file(LETTER, b"letter"), file("parquet/a", b"rows")
     store.stage([staged, rows])
     assert not store.exists(LETTER)
@@ -76,7 +76,7 @@ def test_dead_letters_live_in_their_own_container(both: Both) -> None:
     assert both.names() == ([], [])
 
 
-def test_what_was_staged_before_the_move_is_published_after_it(both: Both) -> None:
+def test_files_staged_before_the_move_are_published_after_it(both: Both) -> None:
     staged = file(LETTER, b"letter")
     both.before.stage([staged])
     assert both.after.publish([staged.pending]) == [Publication.DONE]
@@ -88,7 +88,7 @@ def test_blocks_that_are_in_neither_container_are_gone(both: Both) -> None:
     assert both.after.publish([file(LETTER).pending]) == [Publication.BLOCKS_GONE]
 
 
-def test_what_was_published_before_the_move_is_found_after_it(both: Both) -> None:
+def test_files_published_before_the_move_are_found_after_it(both: Both) -> None:
     staged = file(LETTER, b"letter")
     both.before.stage([staged])
     both.before.publish([staged.pending])
@@ -100,7 +100,7 @@ def test_what_was_published_before_the_move_is_found_after_it(both: Both) -> Non
     assert both.names() == ([], [])
 
 
-def test_audit_replay_and_compaction_go_on_over_the_move(both: Both) -> None:
+def test_audit_replay_and_compaction_work_across_the_move(both: Both) -> None:
     both.exported.export([mixed(0), mixed(1)])
     both.move()
     both.exported.export([mixed(2), mixed(3)])

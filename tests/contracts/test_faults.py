@@ -135,7 +135,7 @@ RUNS: dict[str, tuple[Callable[[Account], None], Callable[[Account, LogStorage, 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # abandoned calls
 @pytest.mark.parametrize("what", RUNS)
-def test_a_run_ends_in_its_time_whatever_storage_does(azurite: Azurite, what: str) -> None:
+def test_a_run_ends_in_time_however_storage_behaves(azurite: Azurite, what: str) -> None:
     before, run, least = RUNS[what]
     asked: list[str] = []
 

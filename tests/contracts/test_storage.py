@@ -56,18 +56,18 @@ def file(name: str, data: bytes = b"data", block: str = BLOCK, **metadata: str) 
     return StagedFile(listed, data)
 
 
-def test_a_blob_that_is_not_there_reads_as_none(store: Storage) -> None:
+def test_a_missing_blob_reads_as_none(store: Storage) -> None:
     assert store.read("ledgers/a/b/0.json") is None
 
 
-def test_a_written_blob_reads_back_with_the_etag_of_its_write(store: Storage) -> None:
+def test_a_written_blob_is_read_with_its_etag(store: Storage) -> None:
     etag = store.write("ledgers/a/b/0.json", b"one", None)
     blob = store.read("ledgers/a/b/0.json")
     assert blob
     assert (blob.data, blob.etag) == (b"one", etag)
 
 
-def test_writing_with_the_etag_in_hand_replaces_and_gives_a_new_etag(store: Storage) -> None:
+def test_writing_with_the_current_etag_replaces_the_blob(store: Storage) -> None:
     first = store.write("ledger", b"one", None)
     second = store.write("ledger", b"two", first)
     assert second != first
@@ -81,7 +81,7 @@ def test_writing_the_same_bytes_changes_the_etag(store: Storage) -> None:
     assert store.write("ledger", b"one", first) != first
 
 
-def test_creating_what_is_there_is_refused(store: Storage) -> None:
+def test_creating_an_existing_blob_is_refused(store: Storage) -> None:
     store.write("ledger", b"one", None)
     with pytest.raises(PreconditionFailed):
         store.write("ledger", b"two", None)
@@ -97,14 +97,14 @@ def test_writing_with_an_old_etag_is_refused_and_has_no_effect(store: Storage) -
     assert blob.data == b"two"
 
 
-def test_writing_with_an_etag_where_nothing_is_left_is_refused(store: Storage) -> None:
+def test_writing_a_deleted_blob_with_its_etag_is_refused(store: Storage) -> None:
     etag = store.write("ledger", b"one", None)
     store.delete(["ledger"])
     with pytest.raises(PreconditionFailed):
         store.write("ledger", b"two", etag)
 
 
-def test_put_replaces_and_delete_deletes_and_deleting_twice_is_nothing(store: Storage) -> None:
+def test_put_replaces_a_blob_and_deleting_twice_is_allowed(store: Storage) -> None:
     store.put("segments/1", b"one")
     store.put("segments/1", b"two")
     blob = store.read("segments/1")
@@ -115,7 +115,7 @@ def test_put_replaces_and_delete_deletes_and_deleting_twice_is_nothing(store: St
     assert store.read("segments/1") is None
 
 
-def test_several_blobs_are_read_in_order_and_deleted_where_they_are_there(store: Storage) -> None:
+def test_several_blobs_are_read_in_order_and_deleted_if_they_exist(store: Storage) -> None:
     names = [f"segments/{n}" for n in range(20)]
     for name in names[:19]:
         store.put(name, name.encode())
@@ -129,7 +129,7 @@ def test_several_blobs_are_read_in_order_and_deleted_where_they_are_there(store:
     store.delete([])
 
 
-def test_names_are_those_with_the_prefix_sorted(store: Storage) -> None:
+def test_names_with_a_prefix_are_sorted(store: Storage) -> None:
     for name in ("segments/b", "segments/a", "ledgers/a"):
         store.put(name, b"")
     assert store.names("segments/") == ["segments/a", "segments/b"]
@@ -153,7 +153,7 @@ def test_a_listing_shows_the_files_of_each_folder_together_and_no_directories(st
     assert [one.name for one in store.outputs("parquet/a/1")] == ["parquet/a/1"]
 
 
-def test_names_of_state_blobs_are_those_of_no_directories(store: Storage) -> None:
+def test_names_of_state_blobs_include_no_directories(store: Storage) -> None:
     for name in ("ledgers/ns/hub/0.json", "ledgers/ns/hub/1.json", "segments/ns/hub/0/l/1.arrow"):
         store.put(name, b"{}")
     assert store.names("ledgers/") == ["ledgers/ns/hub/0.json", "ledgers/ns/hub/1.json"]
@@ -165,7 +165,7 @@ def test_names_of_state_blobs_are_those_of_no_directories(store: Storage) -> Non
     ("name", "metadata"),
     [("parquet/T", {"hdi_isfolder": "true"}), ("parquet/T", {"Hdi_IsFolder": "True"}), ("parquet/T/", {})],
 )
-def test_markers_that_tools_put_in_place_of_directories_are_not_listed(
+def test_directory_markers_of_tools_are_not_listed(
     azurite: Azurite, unique: str, name: str, metadata: dict[str, str]
 ) -> None:
     connection = Connection(string=azurite.connection_string)
@@ -188,25 +188,25 @@ def test_a_published_file_is_visible(store: Storage) -> None:
     assert store.exists("parquet/a")
 
 
-def test_publishing_again_finds_it_done_already(store: Storage) -> None:
+def test_publishing_again_reports_an_earlier_publication(store: Storage) -> None:
     staged = file("parquet/a")
     store.stage([staged])
     store.publish([staged.pending])
     assert store.publish([staged.pending]) == [Publication.ALREADY]
 
 
-def test_publishing_what_was_never_staged_finds_no_blocks(store: Storage) -> None:
+def test_publishing_an_unstaged_file_finds_no_blocks(store: Storage) -> None:
     assert store.publish([file("parquet/a").pending]) == [Publication.BLOCKS_GONE]
 
 
-def test_publishing_with_other_blocks_than_the_staged_ones_finds_no_blocks(store: Storage) -> None:
+def test_publishing_with_wrong_block_ids_finds_no_blocks(store: Storage) -> None:
     store.stage([file("parquet/a")])
     other = file("parquet/a", block=BLOCK.replace("0", "9"))
     assert store.publish([other.pending]) == [Publication.BLOCKS_GONE]
     assert not store.exists("parquet/a")
 
 
-def test_staging_on_a_published_name_changes_nothing_visible(store: Storage) -> None:
+def test_staging_under_a_published_name_changes_nothing_visible(store: Storage) -> None:
     staged = file("parquet/a", b"first")
     store.stage([staged])
     store.publish([staged.pending])
@@ -215,9 +215,7 @@ def test_staging_on_a_published_name_changes_nothing_visible(store: Storage) -> 
     assert content(store, "parquet/a") == b"first"
 
 
-def test_after_a_published_file_was_deleted_its_blocks_are_gone(
-    store: Storage, remove: Callable[[str], None]
-) -> None:
+def test_a_published_and_deleted_file_has_no_blocks(store: Storage, remove: Callable[[str], None]) -> None:
     staged = file("parquet/a")
     store.stage([staged])
     store.publish([staged.pending])
@@ -226,7 +224,7 @@ def test_after_a_published_file_was_deleted_its_blocks_are_gone(
     assert store.publish([staged.pending]) == [Publication.BLOCKS_GONE]
 
 
-def test_of_several_files_each_has_its_own_outcome(store: Storage) -> None:
+def test_each_of_several_files_has_its_own_outcome(store: Storage) -> None:
     files = [file(f"parquet/{n}", f"data {n}".encode()) for n in range(20)]
     store.stage(files[:10] + files[11:])
     outcomes = store.publish([one.pending for one in files])
@@ -244,7 +242,7 @@ def test_a_file_of_several_blocks_is_published_in_order(store: Storage) -> None:
     assert content(store, "parquet/a") == b"block 0;block 1;block 2;"
 
 
-def test_a_file_whose_blocks_are_not_all_there_is_not_published(store: Storage) -> None:
+def test_a_file_without_all_its_blocks_is_not_published(store: Storage) -> None:
     ids = tuple(f"{BLOCK[:-5]}{n:05d}" for n in range(2))
     store.stage_block("parquet/a", ids[0], b"block")
     several = file("parquet/a").pending.model_copy(update={"block_ids": ids})
@@ -252,7 +250,7 @@ def test_a_file_whose_blocks_are_not_all_there_is_not_published(store: Storage) 
     assert not store.exists("parquet/a")
 
 
-def test_removed_files_are_gone_and_removing_twice_is_nothing(store: Storage) -> None:
+def test_removing_a_file_twice_is_allowed(store: Storage) -> None:
     files = [file(f"parquet/{n}") for n in range(12)]
     store.stage(files)
     store.publish([one.pending for one in files])
@@ -262,7 +260,7 @@ def test_removed_files_are_gone_and_removing_twice_is_nothing(store: Storage) ->
     assert store.publish([files[1].pending]) == [Publication.BLOCKS_GONE]
 
 
-def test_removing_what_is_staged_only_leaves_it_to_be_published(store: Storage) -> None:
+def test_removing_a_staged_file_does_not_prevent_its_publication(store: Storage) -> None:
     staged = file("parquet/a")
     store.stage([staged])
     store.remove(["parquet/a"])
@@ -275,7 +273,7 @@ def test_a_block_id_of_another_length_is_an_error(store: Storage) -> None:
         store.stage([file("parquet/a", block="short")])
 
 
-def test_content_type_and_metadata_come_with_the_publication(azurite: Azurite, unique: str) -> None:
+def test_publishing_sets_content_type_and_metadata(azurite: Azurite, unique: str) -> None:
     with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
         service.create_container(unique)
         connection = Connection(string=azurite.connection_string)
@@ -304,7 +302,7 @@ def test_a_listing_shows_visible_files_and_marks_staged_ones(store: Storage) -> 
     assert len(list(store.outputs(""))) == 4
 
 
-def test_a_part_of_a_file_ends_at_its_end(store: Storage) -> None:
+def test_a_read_stops_at_the_end_of_the_file(store: Storage) -> None:
     staged = file("parquet/a", b"0123456789")
     store.stage([staged])
     store.publish([staged.pending])
@@ -312,7 +310,7 @@ def test_a_part_of_a_file_ends_at_its_end(store: Storage) -> None:
     assert store.part("parquet/a", 8, 100) == b"89"
 
 
-def test_a_part_of_a_file_that_is_not_visible_is_an_error(store: Storage) -> None:
+def test_reading_an_invisible_file_is_an_error(store: Storage) -> None:
     store.stage([file("parquet/a")])
     with pytest.raises(StorageError):
         store.part("parquet/a", 0, 1)
@@ -348,7 +346,7 @@ def test_refused_publishing_checks_whether_the_file_exists(
         assert store.publish([missing.pending]) == [Publication.DONE]
 
 
-def test_retries_wait_half_a_second_and_then_twice_as_long_each() -> None:
+def test_retries_wait_half_a_second_and_double_each_time() -> None:
     retry = blob_calls.Retry(StorageTimeouts())
     for number, mean in ((1, 0.5), (2, 1), (3, 2), (6, 16)):
         waits = [retry.get_backoff_time({"count": number}) for _ in range(200)]
@@ -357,9 +355,7 @@ def test_retries_wait_half_a_second_and_then_twice_as_long_each() -> None:
 
 
 @pytest.mark.parametrize("failing", [1, 3])
-def test_failing_answers_are_asked_for_again_and_nobody_notices(
-    azurite: Azurite, unique: str, failing: int
-) -> None:
+def test_failed_calls_are_retried_without_being_noticed(azurite: Azurite, unique: str, failing: int) -> None:
     with (
         Proxy(azurite.port, 1) as proxy,
         BlobServiceClient.from_connection_string(azurite.connection_string) as service,
@@ -373,7 +369,7 @@ def test_failing_answers_are_asked_for_again_and_nobody_notices(
         assert next(requests) == failing + 1
 
 
-def test_a_call_that_nobody_waits_for_is_not_asked_for_again(azurite: Azurite, unique: str) -> None:
+def test_an_abandoned_call_is_not_retried(azurite: Azurite, unique: str) -> None:
     with Proxy(azurite.port, 1) as proxy:
         connection = Connection(string=azurite.connection_string.replace(str(azurite.port), str(proxy.port)))
         timeouts = StorageTimeouts(call=0.3, backoff=0.2)
@@ -386,7 +382,7 @@ def test_a_call_that_nobody_waits_for_is_not_asked_for_again(azurite: Azurite, u
         assert next(requests) <= 2
 
 
-def test_a_service_that_does_not_answer_is_unclear() -> None:
+def test_a_call_without_an_answer_has_an_unknown_outcome() -> None:
     string = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;BlobEndpoint=http://127.0.0.1:9/a;"
     connection = Connection(string=string)
     store = blob_storage.connect(connection, connection, "state", "output", retry_total=0)
@@ -401,7 +397,7 @@ def content(store: Storage, name: str) -> bytes:
     return store._output.download_blob(name).readall()
 
 
-def test_a_whole_output_file_is_put_once_unless_it_may_be_replaced(store: LogStorage) -> None:
+def test_a_whole_output_file_is_put_once_unless_replaceable(store: LogStorage) -> None:
     name = "parquet/t/_delta_log/00000000000000000000.json"
     store.put_output(name, b"one", {"written_at": "1"}, replace=False)
     with pytest.raises(PreconditionFailed):

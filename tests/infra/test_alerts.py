@@ -187,7 +187,7 @@ def test_every_alert_has_a_firing_and_a_quiet_case() -> None:
 
 
 @pytest.mark.parametrize("alert", FIRES)
-def test_an_alert_fires_after_the_minutes_that_the_runbook_says(alert: str) -> None:
+def test_an_alert_fires_after_the_minutes_in_the_runbook(alert: str) -> None:
     minutes, rows = fired(alert)
     # The rule fires on a value above 0, whatever the query counts.
     assert all(one.value > 0 for one in rows)
@@ -197,7 +197,7 @@ def test_an_alert_fires_after_the_minutes_that_the_runbook_says(alert: str) -> N
 
 
 @pytest.mark.parametrize("alert", QUIET)
-def test_an_alert_does_not_fire_for_what_looks_like_it(alert: str) -> None:
+def test_an_alert_does_not_fire_for_similar_situations(alert: str) -> None:
     reports, lines = QUIET[alert]
     metrics = reports()
     with Workspace(rules(alert), metrics, lines) as workspace:
@@ -206,7 +206,7 @@ def test_an_alert_does_not_fire_for_what_looks_like_it(alert: str) -> None:
         assert workspace.first(alert, start, end) is None
 
 
-def test_services_that_are_all_silent_are_one_alert_of_the_hub() -> None:
+def test_silence_of_all_services_is_one_alert_of_the_hub() -> None:
     # The second service ends five minutes later, so its silence crosses the threshold later.
     metrics = [*silence("apim-1", until(AFTER)), *silence("apim-2", until(AFTER + 300))]
     with Workspace(rules("service-silent"), metrics) as workspace:
@@ -214,14 +214,14 @@ def test_services_that_are_all_silent_are_one_alert_of_the_hub() -> None:
     assert found == [[], [], [], []]
 
 
-def test_the_runbook_has_severity_and_page_of_each_alert() -> None:
+def test_the_runbook_states_severity_and_page_of_each_alert() -> None:
     for severity, query in RULES.items():
         for alert in re.findall(r"alert = '([\w-]+)'", query):
             assert f"\n| `{alert}` | {severity} |" in OPERATIONS
             assert f"\n### `{alert}`\n" in OPERATIONS
 
 
-def test_a_row_says_alert_subject_value_and_page() -> None:
+def test_a_row_has_alert_subject_value_and_page() -> None:
     minutes, rows = fired("no-commit")
     page = "docs/operations.md#no-commit"
     assert sorted((one.severity, one.name, one.subject, one.page) for one in rows) == [
@@ -238,7 +238,7 @@ def test_silence_is_an_alert_before_there_are_any_tables() -> None:
     assert fired == {"timer-silent", "compaction-silent"}
 
 
-def test_an_app_that_is_stopped_is_an_alert() -> None:
+def test_a_stopped_app_fires_an_alert() -> None:
     off = until(AFTER)
     stopped = Model(lambda _, second: int(second < AFTER), exporting=off, timer=off, compacting=off)
     with Workspace(RULES, stopped.reports(BEGINS + 180)) as workspace:
@@ -251,7 +251,7 @@ DAYS = effort(1, 4) / 2
 
 
 @pytest.mark.parametrize("arrivals", [ordinary, hourly, bursts, busy], ids=lambda one: one.__name__)
-def test_ordinary_quiet_bursty_and_busy_traffic_wakes_nobody(arrivals: Callable[[int, int], int]) -> None:
+def test_normal_traffic_of_each_kind_fires_no_alert(arrivals: Callable[[int, int], int]) -> None:
     """Includes a deployment and a short outage of storage every half day."""
     halves = range(int(2 * DAYS))
     deployed = [43200 * half + 36000 for half in halves]

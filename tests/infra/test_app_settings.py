@@ -51,7 +51,7 @@ def test_the_defaults_are_those_of_the_program() -> None:
             assert getattr(program, name) == Settings.model_fields[name].default, name
 
 
-def test_the_template_knows_every_setting_that_may_be_given() -> None:
+def test_the_template_accepts_every_setting() -> None:
     given = template()["definitions"]["Settings"]
     assert given["additionalProperties"] is False
     assert {(one["type"], one["nullable"]) for one in given["properties"].values()} == {("string", True)}
@@ -59,7 +59,7 @@ def test_the_template_knows_every_setting_that_may_be_given() -> None:
     assert set(given["properties"]) == free | {"OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"}
 
 
-def test_what_is_given_overrides_defaults() -> None:
+def test_given_values_override_defaults() -> None:
     changed = {name: value for name, value in settings("everything").items() if value != settings().get(name)}
     assert changed["OUTPUT_FORMATS"] == "parquet,json"
     assert changed["OTEL_TRACES_SAMPLER"] == "parentbased_traceidratio"
@@ -72,5 +72,5 @@ def test_the_retention_is_that_of_the_lifecycle_rule_for_parquet_files() -> None
     assert settings("existing-resources")["PARQUET_RETENTION"] == "P0D"
 
 
-def test_traces_are_sampled_where_opentelemetry_reads_it() -> None:
+def test_opentelemetry_reads_the_sampling_of_traces() -> None:
     assert settings()["OTEL_TRACES_SAMPLER"] == "always_on"

@@ -61,7 +61,7 @@ def test_files_are_formatted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scenario", NAMES)
-def test_a_snapshot_is_what_the_templates_would_deploy(scenario: str) -> None:
+def test_a_snapshot_matches_what_the_templates_would_deploy(scenario: str) -> None:
     """If the change is intended, see CONTRIBUTING.md."""
     if scenario == "documented":
         pytest.skip("below")
@@ -69,7 +69,7 @@ def test_a_snapshot_is_what_the_templates_would_deploy(scenario: str) -> None:
     assert status == 0, said
 
 
-def test_the_documented_parameters_deploy_what_their_snapshot_says(
+def test_the_documented_parameters_match_their_snapshot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("APIM_RESOURCE_ID", APIM)
@@ -87,7 +87,7 @@ def azd_parameters() -> dict[str, object]:
     return {name: one["value"] for name, one in json.loads(filled)["parameters"].items()}
 
 
-def test_what_azd_gives_is_the_default(tmp_path: Path) -> None:
+def test_azd_passes_the_defaults(tmp_path: Path) -> None:
     # azd converts the text of a variable to the type that the template declares.
     words = {"true", "false"}
     lines = [
@@ -113,7 +113,7 @@ def test_what_azd_gives_is_the_default(tmp_path: Path) -> None:
     ],
     ids=["units", "no service", "one subnet"],
 )
-def test_contradictions_fail_at_once_with_a_sentence(tmp_path: Path, text: str, says: str) -> None:
+def test_contradictory_parameters_fail_at_once_with_a_sentence(tmp_path: Path, text: str, says: str) -> None:
     status, said = snapshot(with_parameters(tmp_path, text), "overwrite")
     assert status != 0
     assert says in said
@@ -137,7 +137,7 @@ def test_every_rule_of_the_linter_is_on_or_off_with_a_reason() -> None:
         assert '"error"' in line or lines[number - 1].strip().startswith("//"), line
 
 
-def test_every_parameter_is_explained() -> None:
+def test_every_parameter_has_a_description() -> None:
     for name, one in template()["parameters"].items():
         assert len(one["metadata"]["description"]) > 10, name
 

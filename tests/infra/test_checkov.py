@@ -87,6 +87,6 @@ def test_checkov_sees_every_resource(report: dict[str, Any]) -> None:
     assert report["summary"]["resource_count"] == SEEN
 
 
-def test_every_check_that_is_skipped_says_why() -> None:
+def test_every_skipped_check_has_a_reason() -> None:
     for check, (_, reason) in SKIPPED.items():
         assert len(reason.split()) > 4, check

@@ -46,7 +46,7 @@ def amount(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 or value == round(value) else f"{value:,.2f}"
 
 
-def test_the_page_shows_what_goes_in() -> None:
+def test_the_page_shows_the_inputs() -> None:
     expected = [
         f"| `{name}` | {one.metadata['meaning']} | {one.default:,} |"
         for name, one in Workload.__dataclass_fields__.items()
@@ -54,7 +54,7 @@ def test_the_page_shows_what_goes_in() -> None:
     assert "\n".join(expected) in PAGE, "\n".join(expected)
 
 
-def test_the_page_shows_what_follows() -> None:
+def test_the_page_shows_the_derived_values() -> None:
     values = cost_model.values(EXAMPLE)
     expected = [
         f"| `{name}` | {meaning} | `{formula}` | {amount(values[name])} |"
@@ -86,12 +86,12 @@ def test_without_traffic_nothing_is_charged_by_the_commit() -> None:
 
 
 @pytest.mark.parametrize("records", [1, 86_400, 10_000_000, 10_000_000_000])
-def test_there_are_never_more_commits_than_events(records: float) -> None:
+def test_commits_never_exceed_events(records: float) -> None:
     values = cost_model.values(Workload(R=records))
     assert 0 < values["N"] <= values["E"]
 
 
-def test_every_price_says_where_it_comes_from() -> None:
+def test_every_price_has_a_source() -> None:
     file = json.loads(PRICES_FILE.read_text())
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", file["checked"])
     for price in file["prices"].values():
@@ -99,7 +99,7 @@ def test_every_price_says_where_it_comes_from() -> None:
     assert {price for _, price in LINES.values()} <= set(file["prices"])
 
 
-def test_the_example_is_what_the_templates_deploy() -> None:
+def test_the_example_matches_the_templates() -> None:
     assert DEPLOYED_HUB["partitionCount"] == EXAMPLE.P
     assert the("Microsoft.EventHub/namespaces").body["sku"]["capacity"] == EXAMPLE.U
     (rules,) = of_type("Microsoft.Storage/storageAccounts/managementPolicies")
@@ -112,7 +112,7 @@ def test_the_example_is_what_the_templates_deploy() -> None:
     assert int(LINES["metric alerts"][0]) == len(of_type("Microsoft.Insights/metricAlerts"))
 
 
-def test_the_formulas_count_the_metrics_that_there_are() -> None:
+def test_the_formulas_count_the_existing_metrics() -> None:
     of_a_partition = [one for one in METRICS if "partition" in one.attributes]
     gauges = [one for one in of_a_partition if one.kind == "gauge" and one.name != "websocketlogs.gaps"]
     formula = LINES["telemetry of the app, GB"][0]
@@ -144,7 +144,7 @@ def test_the_formulas_hold_for_the_runs_of_compaction() -> None:
 
 
 @pytest.mark.parametrize("row", rows("| peak records/s |"), ids=lambda row: row[0])
-def test_a_row_of_the_sizing_table_holds_what_it_says(row: list[str]) -> None:
+def test_a_row_of_the_sizing_table_is_correct(row: list[str]) -> None:
     records, megabytes, units, partitions, memory = row
     least, most = map(int, units.split(" to "))
     assert number(megabytes) == pytest.approx(number(records) * 600 / 1e6)
@@ -154,7 +154,7 @@ def test_a_row_of_the_sizing_table_holds_what_it_says(row: list[str]) -> None:
     assert int(memory) in {2048, 4096}
 
 
-def test_the_sizes_of_instances_are_those_that_the_template_allows() -> None:
+def test_the_template_allows_the_listed_instance_sizes() -> None:
     assert template()["parameters"]["instanceMemoryMB"]["allowedValues"] == [512, 2048, 4096]
 
 
@@ -169,7 +169,7 @@ def test_the_command_prints_the_same(capsys: pytest.CaptureFixture[str]) -> None
     assert f"{cost_model.total(EXAMPLE, PRICES):,.2f}" in said
 
 
-def test_prices_can_be_given_and_a_wrong_file_is_named(
+def test_own_prices_are_accepted_and_a_wrong_file_is_named(
     capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     file = tmp_path_factory.mktemp("prices") / "mine.json"

@@ -11,7 +11,7 @@ DASHBOARD: dict[str, Any] = json.loads(grafana.DASHBOARD.read_text())
 SHOWN = {one["title"]: one for one in DASHBOARD["panels"] if one["type"] != "row"}
 
 
-def test_the_file_is_made_of_the_workbook() -> None:
+def test_the_dashboard_is_generated_from_the_workbook() -> None:
     assert grafana.DASHBOARD.read_text() == grafana.written(), "make schemas"
 
 
@@ -20,7 +20,7 @@ def test_it_has_every_panel_of_the_workbook() -> None:
     assert len(SHOWN) == len(PANELS)
 
 
-def test_every_query_asks_the_chosen_workspace_in_the_chosen_time() -> None:
+def test_every_query_uses_the_chosen_workspace_and_time() -> None:
     for one in SHOWN.values():
         (target,) = one["targets"]
         asked = target["azureLogAnalytics"]
@@ -34,7 +34,7 @@ def test_every_query_asks_the_chosen_workspace_in_the_chosen_time() -> None:
     assert variables == {"datasource", "workspace"}
 
 
-def test_panels_do_not_lie_on_one_another() -> None:
+def test_panels_do_not_overlap() -> None:
     places = [one["gridPos"] for one in DASHBOARD["panels"]]
     assert all(one["x"] >= 0 and one["x"] + one["w"] <= grafana.WIDTH for one in places)
     for a, b in combinations(places, 2):

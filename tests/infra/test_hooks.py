@@ -52,7 +52,7 @@ def test_a_service_in_the_region_passes_and_changes_nothing(tmp_path: Path) -> N
         ({"SKU": "Consumption"}, "no resource logs"),
     ],
 )
-def test_what_cannot_work_is_refused_with_what_to_do(
+def test_impossible_parameters_are_refused_with_a_remedy(
     tmp_path: Path, variables: dict[str, str], says: str
 ) -> None:
     status, said, told = run(tmp_path, **variables)
@@ -61,7 +61,7 @@ def test_what_cannot_work_is_refused_with_what_to_do(
     assert told == ""
 
 
-def test_units_that_auto_inflate_raised_stay(tmp_path: Path) -> None:
+def test_units_raised_by_auto_inflate_are_kept(tmp_path: Path) -> None:
     status, said, told = run(tmp_path, UNITS="3")
     assert (status, told) == (0, "env set THROUGHPUT_UNITS 3\n"), said
     (tmp_path / "told").unlink()
@@ -78,7 +78,7 @@ def test_azd_runs_the_hook_on_every_system() -> None:
         assert (INFRA / "hooks" / name).exists()
 
 
-def test_both_forms_of_the_hook_ask_and_set_the_same() -> None:
+def test_both_forms_of_the_hook_do_the_same() -> None:
     # The tests do not run PowerShell, but compare its commands with those of the shell script.
     words = (
         "az resource show --ids",

@@ -32,7 +32,7 @@ LEFT = {
 LINES = [line for line in (ROOT / ".funcignore").read_text().splitlines() if line and line[0] != "#"]
 
 
-def test_by_the_rules_of_git_only_what_runs_is_shipped(tmp_path: Path) -> None:
+def test_only_files_that_run_are_shipped(tmp_path: Path) -> None:
     """Reads the file like VS Code."""
     for name in SHIPPED | {name for name in LEFT if not name.startswith(".git/")}:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ def core_tools_ship(path: str) -> bool:
 
 
 @pytest.mark.parametrize("ships", [azd_ships, core_tools_ship])
-def test_the_tools_that_deploy_ship_what_runs_and_nothing_else(ships: Callable[[str], bool]) -> None:
+def test_deployment_tools_ship_only_files_that_run(ships: Callable[[str], bool]) -> None:
     # For Core Tools, exceptions win over everything, so they also ship compiled Python, which is harmless.
     left = LEFT - {COMPILED} if ships is core_tools_ship else LEFT
     assert [name for name in sorted(SHIPPED) if not ships(name)] == []
@@ -103,7 +103,7 @@ def test_azd_finds_the_app_by_its_tag() -> None:
 
 
 @pytest.mark.parametrize("file", [".github/workflows/ci.yml", ".devcontainer/devcontainer.json"])
-def test_surroundings_call_make_and_nothing_else(file: str) -> None:
+def test_ci_and_hooks_call_only_make(file: str) -> None:
     source = (ROOT / file).read_text()
     commands = re.findall(r'- run: (.*)|"post\w+Command": "(.*)"', source)
     targets = set(re.findall(r"^([\w-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))

@@ -141,13 +141,13 @@ MISTAKES = {
 }
 
 
-def test_the_parser_sees_mistakes_that_are_put_in_on_purpose() -> None:
+def test_the_parser_finds_deliberate_mistakes() -> None:
     found = analyze({name: query for name, (query, _) in MISTAKES.items()})
     assert [name for name in MISTAKES if not found[name]["problems"]] == []
 
 
 @pytest.mark.parametrize("name", ALERTS)
-def test_a_rule_returns_what_it_measures_and_is_split_by(name: str, analyzed: dict[str, Any]) -> None:
+def test_a_rule_returns_its_measure_and_dimensions(name: str, analyzed: dict[str, Any]) -> None:
     assert analyzed[name]["columns"] == {
         "TimeGenerated": "datetime",
         "alert": "string",
@@ -178,7 +178,7 @@ def test_a_rule_looks_back_further_than_its_query(scenario: str) -> None:
 
 
 @pytest.mark.parametrize("scenario", NAMES)
-def test_there_is_a_rule_for_each_severity_and_no_more(scenario: str) -> None:
+def test_each_severity_has_exactly_one_rule(scenario: str) -> None:
     assert sorted(log_rules(scenario)) == [0, 1, 2, 3]
 
 
@@ -230,7 +230,7 @@ def test_the_workbook_shows_throughput_lag_rejections_and_connections() -> None:
     assert len(names) == len(set(names))
 
 
-def test_the_workbook_asks_its_workspaces_in_the_chosen_time() -> None:
+def test_the_workbook_queries_its_workspaces_in_the_chosen_time() -> None:
     for panel in PANELS.values():
         assert panel["timeContextFromParameter"] == "TimeRange"
     for scenario, workspaces in (("default", 1), ("everything", 2)):

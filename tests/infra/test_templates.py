@@ -103,12 +103,12 @@ def fits(found: set[tuple[str, str]], expected: set[tuple[str, str]]) -> bool:
 
 
 @pytest.mark.parametrize("scenario", NAMES)
-def test_every_resource_has_the_version_that_its_type_was_checked_with(scenario: str) -> None:
+def test_every_resource_has_the_checked_version_of_its_type(scenario: str) -> None:
     for one in resources(scenario):
         assert one.api_version == API_VERSIONS[one.type], one.type
 
 
-def test_the_scenarios_make_every_type() -> None:
+def test_the_scenarios_deploy_every_type() -> None:
     assert {one.type for name in NAMES for one in resources(name)} == set(API_VERSIONS)
 
 
@@ -127,7 +127,7 @@ def test_the_app_has_exactly_the_roles_it_needs_each_on_one_resource(scenario: s
     assert fits(found, OF_THE_APP), found
 
 
-def test_whoever_deploys_may_read_output_state_and_hub_if_asked_for() -> None:
+def test_the_deployer_can_get_read_access() -> None:
     assert not roles("default", of_the_app=False)
     found = roles("everything", of_the_app=False)
     assert fits(found, OF_THE_DEPLOYER | {READING_DEAD_LETTERS}), found
@@ -164,7 +164,7 @@ def test_names_have_the_usual_abbreviations_and_fit(scenario: str) -> None:
 
 
 @pytest.mark.parametrize("scenario", NAMES)
-def test_everything_that_can_have_tags_has_them(scenario: str) -> None:
+def test_every_taggable_resource_has_tags(scenario: str) -> None:
     untagged = re.compile(
         r"/(roleAssignments|locks|diagnosticSettings)$|EventHub/namespaces/|storageAccounts/|Web/sites/"
         r"|privateDnsZoneGroups"
@@ -178,7 +178,7 @@ def test_everything_that_can_have_tags_has_them(scenario: str) -> None:
 
 
 @pytest.mark.parametrize("scenario", NAMES)
-def test_no_template_asks_for_a_key(scenario: str) -> None:
+def test_no_template_reads_a_key(scenario: str) -> None:
     for one in resources(scenario):
         for text in strings(one.body):
             assert not re.search(
@@ -200,7 +200,7 @@ def test_storage_is_closed_to_keys_old_tls_and_anonymous_readers(scenario: str) 
     assert all(one.properties["publicAccess"] == "None" for one in containers)
 
 
-def test_both_accounts_are_encrypted_with_the_given_key() -> None:
+def test_both_accounts_use_the_given_encryption_key() -> None:
     for account in of_type(ACCOUNTS, "default"):
         assert account.properties["encryption"]["keySource"] == "Microsoft.Storage"
     accounts = of_type(ACCOUNTS, "everything")
@@ -272,7 +272,7 @@ def test_the_namespace_requires_tls_1_2_and_keeps_azure_monitors_key() -> None:
 
 
 @pytest.mark.parametrize("scenario", NAMES)
-def test_the_exporter_reads_in_a_consumer_group_of_its_own(scenario: str) -> None:
+def test_the_exporter_has_its_own_consumer_group(scenario: str) -> None:
     groups = of_type("Microsoft.EventHub/namespaces/eventhubs/consumergroups", scenario)
     used = [
         settings(scenario)[name] for name in ("EVENT_HUB_CONSUMER_GROUP", "EVENT_HUB_OPERATOR_CONSUMER_GROUP")
@@ -302,7 +302,7 @@ def test_every_service_streams_the_exported_categories_to_the_hub(scenario: str)
         assert len({one.group for one in found}) == 2
 
 
-def test_private_networking_closes_every_store_and_opens_a_private_way_in() -> None:
+def test_private_networking_allows_only_private_access_to_stores() -> None:
     for scenario in ("private-network", "everything"):
         closed = [*of_type(ACCOUNTS, scenario), *of_type("Microsoft.EventHub/namespaces", scenario)]
         assert {one.properties["publicNetworkAccess"] for one in closed} == {"Disabled"}
@@ -330,7 +330,7 @@ def test_private_networking_closes_every_store_and_opens_a_private_way_in() -> N
     assert {one.properties["publicNetworkAccess"] for one in opened} == {"Enabled"}
 
 
-def test_what_a_company_has_is_used_and_nothing_of_it_is_changed() -> None:
+def test_existing_resources_are_used_and_not_changed() -> None:
     made = resources("existing-resources")
     types = {one.type for one in made}
     assert not types & {
@@ -354,14 +354,14 @@ def test_what_a_company_has_is_used_and_nothing_of_it_is_changed() -> None:
     assert len(of_type("Microsoft.Network/privateEndpoints", "existing-network")) == 3
 
 
-def test_the_output_can_be_locked_and_the_state_needs_no_lock() -> None:
+def test_the_output_can_have_a_lock_and_the_state_has_none() -> None:
     lock = the("Microsoft.Authorization/locks", "everything")
     assert "/storageAccounts/stout" in lock.id
     assert lock.properties["level"] == "CanNotDelete"
     assert not of_type("Microsoft.Authorization/locks")
 
 
-def test_a_mail_address_makes_an_action_group_that_all_rules_notify() -> None:
+def test_an_email_address_creates_an_action_group_for_all_rules() -> None:
     group = the("Microsoft.Insights/actionGroups", "everything")
     assert group.properties["emailReceivers"][0]["emailAddress"] == "ops@example.com"
     for one in of_type("Microsoft.Insights/scheduledQueryRules", "everything"):
@@ -415,13 +415,13 @@ MOVED = re.compile(r"FUNCTIONS_(EXTENSION|WORKER|MAX_HTTP)|WEBSITE_|ENABLE_ORYX_
 
 
 @pytest.mark.parametrize("scenario", NAMES)
-def test_the_app_asks_flex_consumption_for_nothing_it_refuses(scenario: str) -> None:
+def test_the_app_uses_only_what_flex_consumption_supports(scenario: str) -> None:
     app = the("Microsoft.Web/sites", scenario)
     assert not REFUSED & (set(app.properties["siteConfig"]) | set(app.properties))
     assert not [name for name in settings(scenario) if MOVED.match(name)]
 
 
-def test_the_app_takes_only_https_and_no_passwords() -> None:
+def test_the_app_accepts_only_https_and_no_passwords() -> None:
     app = the("Microsoft.Web/sites").properties
     assert app["httpsOnly"] is True
     assert app["siteConfig"]["minTlsVersion"] == app["siteConfig"]["scmMinTlsVersion"] == "1.2"

@@ -16,7 +16,7 @@ def test_lengths_are_those_of_each_text_of_a_slice(texts: list[str | None], offs
     assert found.tolist() == [len((text or "").encode()) for text in texts[offset : offset + length]]
 
 
-def test_no_texts_may_have_no_offsets() -> None:
+def test_an_empty_array_may_have_no_offsets() -> None:
     assert not len(lengths(pa.StringArray.from_buffers(0, None, pa.py_buffer(b""))))
 
 

@@ -13,12 +13,12 @@ from shared.export.memory_budget import ByteBudget
 from shared.policies import StorageTimeouts
 
 
-def test_without_a_deadline_there_is_no_end() -> None:
+def test_without_a_deadline_time_is_infinite() -> None:
     assert deadline.left() == inf
     deadline.check("anything")
 
 
-def test_the_earlier_of_two_nested_deadlines_holds() -> None:
+def test_the_earlier_of_nested_deadlines_applies() -> None:
     with deadline.within(1000):
         with deadline.within(5000):
             assert 900 < deadline.left() <= 1000
@@ -28,12 +28,12 @@ def test_the_earlier_of_two_nested_deadlines_holds() -> None:
     assert deadline.left() == inf
 
 
-def test_what_has_not_begun_when_time_is_up_is_named() -> None:
+def test_the_step_that_was_not_started_is_named() -> None:
     with deadline.within(0), pytest.raises(DeadlineExceeded, match="read ledger: not started"):
         deadline.check("read ledger")
 
 
-def test_a_call_to_storage_is_not_begun_when_time_is_up() -> None:
+def test_no_storage_call_starts_after_the_deadline() -> None:
     made: list[int] = []
     with deadline.within(0), pytest.raises(DeadlineExceeded, match="read ledger: not started"):
         blob_calls.make("read ledger", lambda: made.append(1), StorageTimeouts())
@@ -64,13 +64,13 @@ def left_now(_: int) -> float:
     return deadline.left()
 
 
-def test_threads_of_a_pool_know_their_works_deadline() -> None:
+def test_threads_of_a_pool_have_the_deadline_of_their_work() -> None:
     with ThreadPoolExecutor(2) as pool, deadline.within(1000):
         assert all(left <= 1000 for left in pool.map(deadline.carried(left_now), range(4)))
         assert list(pool.map(left_now, range(2))) == [inf, inf]
 
 
-def test_a_lock_that_somebody_else_holds_is_waited_for_until_the_deadline() -> None:
+def test_waiting_for_a_lock_ends_at_the_deadline() -> None:
     lock = threading.Lock()
     with (
         lock,
@@ -85,7 +85,7 @@ def test_a_lock_that_somebody_else_holds_is_waited_for_until_the_deadline() -> N
 
 
 @pytest.mark.parametrize("others", [1, 2])
-def test_memory_that_others_hold_is_waited_for_until_the_deadline(others: int) -> None:
+def test_waiting_for_memory_ends_at_the_deadline(others: int) -> None:
     budget = ByteBudget(100)
     with budget.hold(100), ThreadPoolExecutor(others) as pool:
 

@@ -117,7 +117,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     return [orjson.loads(line.removeprefix("commit ")) for line in found if line.startswith("commit ")]
 
 
-def test_a_commit_reports_what_became_of_each_record(collect: Collect) -> None:
+def test_a_commit_reports_the_outcome_of_each_record(collect: Collect) -> None:
     storage = MemoryStorage()
     (commit,) = exporter(storage).run(PARTITION, MIXED)
     seen = collect()
@@ -166,7 +166,7 @@ def test_rows_are_counted_by_table(collect: Collect) -> None:
     assert [number for name, number in seen.items() if name.startswith("skipped ")] == [1]
 
 
-def test_what_comes_again_is_a_duplicate_and_nothing_else(collect: Collect) -> None:
+def test_redelivered_envelopes_count_only_as_duplicates(collect: Collect) -> None:
     one = exporter(MemoryStorage())
     one.run(PARTITION, MIXED[:2])
     collect()
@@ -191,7 +191,7 @@ def test_a_gap_has_its_length_and_disappears_once_filled(collect: Collect) -> No
     assert (seen[f"gaps {AT}"], seen[f"gaps.new {AT}"]) == (10, 0)
 
 
-def test_numbers_skipped_by_a_re_created_hubs_first_commit_are_new(collect: Collect) -> None:
+def test_the_first_commit_of_a_re_created_hub_reports_skipped_numbers(collect: Collect) -> None:
     one = exporter(MemoryStorage(), NOW + HOUR)
     one.run(PARTITION, [Envelope(40_000, ARRIVED, MIXED[0].body)])
     collect()
@@ -215,7 +215,7 @@ def test_another_writer_is_a_conflict_and_no_record_counts_twice(collect: Collec
 
 
 @pytest.mark.parametrize("by_timer", [True, False])
-def test_files_that_an_earlier_owner_left_are_recoveries(by_timer: bool, collect: Collect) -> None:  # noqa: FBT001
+def test_files_left_by_an_earlier_owner_are_counted_as_repaired(by_timer: bool, collect: Collect) -> None:  # noqa: FBT001
     storage = Failing()
     storage.failing = "publish"
     with pytest.raises(OutcomeUnknown):
@@ -246,7 +246,7 @@ def test_files_whose_blocks_expired_are_lost(collect: Collect) -> None:
     assert collect()[f"lost {AT}"] == files
 
 
-def test_envelopes_of_a_hub_that_is_no_more_are_quarantined(collect: Collect) -> None:
+def test_envelopes_of_a_deleted_hub_are_quarantined(collect: Collect) -> None:
     one = exporter(MemoryStorage(), NOW + HOUR)
     one.run(PARTITION, [Envelope(5, ARRIVED, MIXED[0].body)])
     one.run(PARTITION, [Envelope(0, ARRIVED + HOUR, MIXED[0].body)])
@@ -257,7 +257,7 @@ def test_envelopes_of_a_hub_that_is_no_more_are_quarantined(collect: Collect) ->
     assert seen[f"unbalanced {AT}"] == 0
 
 
-def test_a_ledger_that_is_gone_is_an_alarm(collect: Collect) -> None:
+def test_a_missing_ledger_is_an_alarm(collect: Collect) -> None:
     storage = MemoryStorage()
     one = exporter(storage)
     one.run(PARTITION, MIXED)
@@ -284,7 +284,7 @@ def test_a_message_that_is_set_aside_is_an_alarm(collect: Collect) -> None:
     assert reported[f"rejected partition={PARTITION} reason=internal_error"] == 1
 
 
-def test_a_run_of_the_timer_reports_how_things_stand(collect: Collect) -> None:
+def test_a_run_of_the_timer_reports_the_current_state(collect: Collect) -> None:
     telemetry.timer_ran(
         TimerRun(
             open=7,
@@ -330,7 +330,7 @@ def test_an_unknown_retention_and_a_silent_hub_are_not_reported(collect: Collect
     assert not [name for name in collect() if name.startswith(("retention", "merged"))]
 
 
-def test_each_commit_has_one_line_that_machines_read(
+def test_each_commit_logs_one_machine_readable_line(
     caplog: pytest.LogCaptureFixture, collect: Collect
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -349,7 +349,7 @@ def test_each_commit_has_one_line_that_machines_read(
     assert all(f"`{field}`" in DOCS.read_text() for field in first)
 
 
-def test_nothing_that_a_record_says_is_reported(caplog: pytest.LogCaptureFixture, collect: Collect) -> None:
+def test_no_content_of_records_is_reported(caplog: pytest.LogCaptureFixture, collect: Collect) -> None:
     caplog.set_level(logging.INFO)
     exporter(MemoryStorage()).run(PARTITION, MIXED)
     assert caplog.records
@@ -365,7 +365,7 @@ def test_names_are_dotted_lower_case_and_unique() -> None:
         assert metric.meaning.endswith(".")
 
 
-def test_the_documentation_lists_every_metric_as_it_is_declared() -> None:
+def test_the_documentation_lists_every_declared_metric() -> None:
     rows = "".join(
         f"| `{one.name}` | {one.kind} | {one.unit} | {', '.join(one.attributes)} | {one.meaning} |\n"
         for one in METRICS
@@ -375,7 +375,7 @@ def test_the_documentation_lists_every_metric_as_it_is_declared() -> None:
         assert f"- `{name}`: {meaning}\n" in DOCS.read_text()
 
 
-def test_a_swap_reports_what_it_put_together(collect: Collect) -> None:
+def test_a_swap_reports_the_merged_files(collect: Collect) -> None:
     Swapped("Logs", files=5, bytes_in=100, bytes_out=40, rows=7, seconds=1.5, swap_seconds=0.25).report()
     at = "table=Logs"
     assert collect() == {
@@ -412,12 +412,12 @@ def test_a_failing_invocation_is_counted_logged_and_raised_again(
     assert collect() == {"runs function=export_logs": 1}
 
 
-def test_what_the_worker_does_not_catch_becomes_an_error_that_it_does() -> None:
+def test_exceptions_that_the_worker_does_not_catch_are_converted() -> None:
     with pytest.raises(RuntimeError, match="SystemExit: 3"), invocation("compact_logs"):
         raise SystemExit(3)
 
 
-def test_a_cause_is_named_once_and_a_suppressed_one_not_at_all() -> None:
+def test_a_cause_is_named_once_and_not_if_suppressed() -> None:
     first, second = ValueError("a"), ValueError("b")
     first.__cause__, second.__cause__ = second, first
     assert describe(first) == "ValueError: a, caused by ValueError: b"

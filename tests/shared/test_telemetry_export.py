@@ -44,7 +44,7 @@ def run(code: str, **variables: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_nothing_is_imported_while_nothing_is_set() -> None:
+def test_without_a_destination_nothing_is_imported() -> None:
     heavy = "'opentelemetry.sdk', 'opentelemetry.exporter', 'azure.monitor', 'requests', 'google.protobuf'"
     assert run(f"{CONFIGURE}{REPORT}print([one for one in ({heavy}) if one in sys.modules])") == "[]\n"
 
@@ -85,7 +85,7 @@ def test_the_console_gets_metrics() -> None:
     assert '"name": "websocketlogs.alarms"' in run(CONFIGURE + REPORT, OTEL_METRICS_EXPORTER="console")
 
 
-def test_the_app_adds_nothing_where_the_worker_sends_telemetry() -> None:
+def test_the_app_adds_nothing_if_the_worker_sends_telemetry() -> None:
     worker = (
         "from opentelemetry import metrics; from opentelemetry.sdk.metrics import MeterProvider; "
         "metrics.set_meter_provider(MeterProvider()); handlers = len(logging.getLogger().handlers); "
@@ -96,12 +96,12 @@ def test_the_app_adds_nothing_where_the_worker_sends_telemetry() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["nonsense", "InstrumentationKey=short"])
-def test_a_wrong_connection_string_stops_the_start_by_name(wrong: str) -> None:
+def test_a_wrong_connection_string_stops_the_start(wrong: str) -> None:
     said = run(CONFIGURE, APPLICATIONINSIGHTS_CONNECTION_STRING=wrong, **QUIET).splitlines()
     assert said[-1].startswith("shared.errors.SettingError: APPLICATIONINSIGHTS_CONNECTION_STRING: ")
 
 
-def test_an_endpoint_that_is_gone_does_not_hold_the_program_up() -> None:
+def test_a_missing_endpoint_does_not_delay_the_program() -> None:
     began = time.monotonic()
     said = run(CONFIGURE + REPORT + "print('done')", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
     assert "done" in said

@@ -44,7 +44,7 @@ def watched(azurite: Azurite, unique: str) -> Iterator[Watched]:
     exported.close()
 
 
-def test_the_observer_finds_what_readers_must_not_see(watched: Watched) -> None:
+def test_the_observer_finds_lost_and_duplicated_rows(watched: Watched) -> None:
     observer, exported = Observer(watched), watched.exported
     for _ in range(2):
         observer.look_at_the_table()

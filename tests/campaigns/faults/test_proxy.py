@@ -60,14 +60,14 @@ def put(connection: http.client.HTTPConnection) -> tuple[int, bytes]:
     return answer.status, answer.read()
 
 
-def test_calm_it_passes_everything_through_on_one_connection(service: Service) -> None:
+def test_without_a_fault_one_connection_carries_everything(service: Service) -> None:
     with Proxy(service.server_port, 1) as proxy, closing(client(proxy)) as connection:
         assert [put(connection) for _ in range(3)] == [(201, ANSWER)] * 3
     assert service.got == [BODY] * 3
 
 
 @pytest.mark.parametrize("fate", FATES)
-def test_a_request_suffers_its_fate_and_the_next_connection_is_calm(
+def test_a_fault_affects_one_request_and_not_the_next_connection(
     fate: str, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.campaigns.faults.proxy.FATES", (fate,))
@@ -88,7 +88,7 @@ def test_a_request_suffers_its_fate_and_the_next_connection_is_calm(
 
 
 @pytest.mark.parametrize("fate", [STALLED, LATE])
-def test_a_request_without_an_answer_waits_until_its_client_gives_up(fate: str, service: Service) -> None:
+def test_a_request_without_an_answer_waits_until_its_client_times_out(fate: str, service: Service) -> None:
     with Proxy(service.server_port, 1) as proxy, closing(client(proxy)) as connection:
         proxy.choose = lambda request: fate if request == "PUT /account/blob" else "reset"
         connection.timeout = 0.5
@@ -98,7 +98,7 @@ def test_a_request_without_an_answer_waits_until_its_client_gives_up(fate: str, 
     assert len(service.got) == (fate == LATE)
 
 
-def test_an_answer_comes_one_byte_at_a_time(service: Service) -> None:
+def test_an_answer_can_arrive_one_byte_at_a_time(service: Service) -> None:
     with Proxy(service.server_port, 1) as proxy, closing(client(proxy)) as connection:
         proxy.choose = lambda _: DRIP
         proxy.pace = 0.02
@@ -109,7 +109,7 @@ def test_an_answer_comes_one_byte_at_a_time(service: Service) -> None:
 
 
 @pytest.mark.parametrize("status", [409, 412])
-def test_a_refusal_names_another_cause_than_an_existing_blob(status: int, service: Service) -> None:
+def test_a_refusal_is_not_mistaken_for_an_existing_blob(status: int, service: Service) -> None:
     with Proxy(service.server_port, 1) as proxy, closing(client(proxy)) as connection:
         proxy.choose = lambda _: str(status)
         connection.request("PUT", "/account/blob", BODY)
@@ -118,7 +118,7 @@ def test_a_refusal_names_another_cause_than_an_existing_blob(status: int, servic
     assert service.got == []
 
 
-def test_a_cut_ends_every_connection(service: Service) -> None:
+def test_cutting_closes_every_connection(service: Service) -> None:
     with Proxy(service.server_port, 1) as proxy, closing(client(proxy)) as connection:
         put(connection)
         assert proxy.cut() == 1

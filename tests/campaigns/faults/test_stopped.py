@@ -11,14 +11,14 @@ SCHEDULES = 12
 
 
 @pytest.mark.parametrize("name", LOST)
-def test_a_lost_ledger_stops_its_partition_until_it_is_back(name: str) -> None:
+def test_a_lost_ledger_stops_its_partition_until_it_is_restored(name: str) -> None:
     for seed in range(SCHEDULES):
         failure = explain(seed, LOST[name])
         assert failure is None, failure
 
 
 @pytest.mark.parametrize("name", LOST)
-def test_without_what_the_timer_has_seen_a_new_process_goes_on(
+def test_a_new_process_continues_if_the_timer_saw_no_ledger(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(StartTimes, "seen", lambda _self, _partition: None)

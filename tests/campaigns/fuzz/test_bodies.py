@@ -36,7 +36,7 @@ def test_every_body_is_accounted_for_and_none_raises(bodies: list[bytes]) -> Non
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_a_hostile_body_becomes_what_is_expected_of_it(name: str) -> None:
+def test_a_hostile_body_has_the_expected_result(name: str) -> None:
     found: dict[str, Any] = {"rows": 0, "rejected": 0, "skipped": 0}
     for one in account([(FIXTURES / "hostile" / name).read_bytes()]):
         found["rows"] += one.counts.rows

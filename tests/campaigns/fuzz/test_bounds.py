@@ -26,7 +26,7 @@ AT_ONCE = 10
 
 
 @pytest.mark.parametrize("forms", [[*some] for some in batched(MEASURED, AT_ONCE, strict=False)])
-def test_a_body_takes_at_most_12_times_what_it_may_inflate_to(forms: list[str]) -> None:
+def test_a_body_takes_at_most_12_times_its_inflated_limit(forms: list[str]) -> None:
     run = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "tests.campaigns.fuzz.forms", str(INFLATED), *forms],
         cwd=ROOT,

@@ -25,7 +25,7 @@ VALUES = (
 )
 
 
-def test_no_log_line_and_no_metric_holds_what_a_record_says() -> None:
+def test_log_lines_and_metrics_hold_no_content_of_records() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "tests.campaigns.fuzz.telling", *(str(HOSTILE / name) for name in BODIES)],
         cwd=ROOT,

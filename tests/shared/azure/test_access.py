@@ -41,7 +41,7 @@ def test_a_missing_container_is_named_with_its_setting(azurite: Azurite) -> None
     assert text.endswith("check OUTPUT_CONTAINER")
 
 
-def test_without_a_sign_in_it_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_sign_in_the_error_says_how_to_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_SECRET"):
         monkeypatch.delenv(name, raising=False)
     text = problem(Connection(address="https://account.blob.core.windows.net"))
@@ -68,7 +68,7 @@ def test_a_wrong_key_is_named(azurite: Azurite) -> None:
     )
 
 
-def test_a_missing_right_names_the_role(azurite: Azurite, unique: str) -> None:
+def test_a_missing_permission_names_the_role(azurite: Azurite, unique: str) -> None:
     with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
         service.create_container(unique)
         sas = generate_account_sas(
@@ -84,7 +84,7 @@ def test_a_missing_right_names_the_role(azurite: Azurite, unique: str) -> None:
     assert "assign the role Storage Blob Data Reader" in text
 
 
-def test_a_host_that_never_answers_is_given_up_after_some_notices(azurite: Azurite) -> None:
+def test_a_check_of_a_silent_host_times_out_after_notices(azurite: Azurite) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()

@@ -37,7 +37,7 @@ def test_a_partition_is_drained_when_its_last_envelope_is_committed(
     assert position.behind(incarnation) == behind
 
 
-def test_a_ledger_is_of_the_hub_that_has_its_partition() -> None:
+def test_a_ledger_belongs_to_the_hub_with_its_partition() -> None:
     ledger = Ledger(ledger_id="l", partition="ns/hub/0")
     assert HubState(1, {HubPartition("ns", "hub", "0"): Position(last=-1, enqueued=-1, empty=True)}).has(
         ledger
@@ -45,7 +45,7 @@ def test_a_ledger_is_of_the_hub_that_has_its_partition() -> None:
     assert not HubState(1, {}).has(ledger)
 
 
-def test_it_answers_for_every_partition(tmp_path: Path) -> None:
+def test_the_state_covers_every_partition(tmp_path: Path) -> None:
     began = time.time_ns() // 1000
     with BrokerProcess(tmp_path, {"apim-logs": 2}, groups=["exporter"]) as broker:
         string = broker.connection_string
@@ -65,7 +65,7 @@ def test_it_answers_for_every_partition(tmp_path: Path) -> None:
         assert began - SECOND <= full.enqueued <= ended
 
 
-def test_a_hub_that_does_not_answer_is_none() -> None:
+def test_the_state_of_a_silent_hub_is_none() -> None:
     string = (
         "Endpoint=sb://127.0.0.1:9;SharedAccessKeyName=k;SharedAccessKey=c2VjcmV0;UseDevelopmentEmulator=true"
     )

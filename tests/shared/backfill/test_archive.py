@@ -18,7 +18,7 @@ PATH = "resourceId=/SUBSCRIPTIONS/A/RESOURCEGROUPS/B/PROVIDERS/MICROSOFT.APIMANA
 BLOB = ArchiveBlob(f"{PATH}/y=2026/m=02/d=28/h=23/m=00/PT1H.json", 7)
 
 
-def test_a_path_says_the_service_and_the_hour() -> None:
+def test_a_path_names_the_service_and_the_hour() -> None:
     hour = hour_of(BLOB)
     assert hour
     assert hour.began == round(datetime(2026, 2, 28, 23, tzinfo=UTC).timestamp()) * SECOND
@@ -31,7 +31,7 @@ def test_a_path_says_the_service_and_the_hour() -> None:
     )
 
 
-def test_services_of_one_name_are_told_apart() -> None:
+def test_services_with_the_same_name_are_distinguished() -> None:
     other = hour_of(ArchiveBlob(BLOB.name.replace("/A/", "/B/"), 7))
     hour = hour_of(BLOB)
     assert hour
@@ -49,7 +49,7 @@ def test_services_of_one_name_are_told_apart() -> None:
         "y=2026/m=02/d=28/h=23/m=00/PT1H.json",
     ],
 )
-def test_what_is_no_hour_of_an_archive(name: str) -> None:
+def test_other_paths_are_no_hour_of_an_archive(name: str) -> None:
     assert hour_of(ArchiveBlob(name, 7)) is None
 
 
@@ -58,7 +58,7 @@ def test_what_is_no_hour_of_an_archive(name: str) -> None:
     | st.lists(st.just(b'{"a":1}'), max_size=900),
     st.integers(1, 5000),
 )
-def test_the_same_lines_give_the_same_messages_however_they_are_read(lines: list[bytes], size: int) -> None:
+def test_equal_lines_give_equal_messages_for_any_chunks(lines: list[bytes], size: int) -> None:
     hour = hour_of(BLOB)
     assert hour
     text = b"\n".join(lines)
@@ -88,7 +88,7 @@ def test_hours_of_a_month_share_no_sequence_numbers() -> None:
     assert firsts[0] == 0
 
 
-def test_a_line_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_line_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.backfill.archive.LONGEST", 1000)
     hour = hour_of(BLOB)
     assert hour

@@ -137,7 +137,7 @@ def test_connections_are_folded_across_blobs_by_the_time_of_the_archive(
     assert {row["Revision"] for row in found} == {0, 1}
 
 
-def test_the_audit_proves_it_and_a_deleted_file_shows(
+def test_the_audit_proves_a_backfill_and_detects_a_deleted_file(
     whole: tuple[MemoryArchive, MemoryStorage, Backfilled],
 ) -> None:
     _, storage, _ = whole
@@ -161,7 +161,7 @@ def test_running_it_again_changes_nothing(whole: tuple[MemoryArchive, MemoryStor
     assert (again.blobs, again.before, again.rows, source.read) == (0, done.blobs, 0, [])
 
 
-def test_a_hundred_kills_lose_and_double_nothing(
+def test_a_hundred_kills_lose_and_duplicate_nothing(
     whole: tuple[MemoryArchive, MemoryStorage, Backfilled],
 ) -> None:
     source, unbroken, _ = whole
@@ -183,7 +183,7 @@ def test_a_hundred_kills_lose_and_double_nothing(
     assert audited(storage).status == OK
 
 
-def test_a_dry_run_says_what_a_run_does_and_writes_nothing() -> None:
+def test_a_dry_run_reports_like_a_run_and_writes_nothing() -> None:
     source, storage = archive(), mortal()
     before = dict(storage.state), {name: blob.data for name, blob in storage.output.items()}
     told = run(storage, source, dry_run=True)
@@ -198,7 +198,7 @@ def test_a_dry_run_says_what_a_run_does_and_writes_nothing() -> None:
 @pytest.mark.parametrize(
     "middle", [BEGAN + 4 * HOUR, BEGAN + 6 * HOUR], ids=["at the end of a month", "in a month"]
 )
-def test_in_pieces_one_after_the_other_the_result_is_the_same(
+def test_several_runs_give_the_same_result_as_one(
     whole: tuple[MemoryArchive, MemoryStorage, Backfilled], middle: datetime
 ) -> None:
     source, unbroken, done = whole
@@ -210,7 +210,7 @@ def test_in_pieces_one_after_the_other_the_result_is_the_same(
     assert seen(storage) == seen(unbroken)
 
 
-def test_a_later_piece_first_doubles_no_record(
+def test_exporting_later_hours_first_duplicates_no_record(
     whole: tuple[MemoryArchive, MemoryStorage, Backfilled],
 ) -> None:
     source, unbroken, _ = whole
@@ -283,7 +283,7 @@ def test_an_hour_that_may_still_grow_waits() -> None:
     assert {row["Status"] for row in rows(storage, CONNECTIONS)} == {"closed", "timed_out"}
 
 
-def test_a_blob_that_grew_is_named() -> None:
+def test_a_grown_blob_is_named() -> None:
     source, storage = archive(), mortal()
     run(storage, source)
     name = path(SERVICES[0], BEGAN + HOUR)
@@ -301,7 +301,7 @@ def test_two_blobs_of_one_hour_are_refused() -> None:
         run(storage, source)
 
 
-def test_exporter_and_timer_of_the_app_never_look_at_the_archive(
+def test_exporter_and_timer_of_the_app_ignore_the_archive(
     monkeypatch: pytest.MonkeyPatch, whole: tuple[MemoryArchive, MemoryStorage, Backfilled]
 ) -> None:
     _, storage, _ = whole
@@ -321,7 +321,7 @@ def test_exporter_and_timer_of_the_app_never_look_at_the_archive(
     assert not [name for name in names if name.startswith(BACKFILL) or f"{ARCHIVE}/" in name]
 
 
-def test_compaction_takes_the_files_of_the_archive_too() -> None:
+def test_compaction_includes_files_of_the_archive() -> None:
     source, storage = archive(), mortal()
     run(storage, source)
     before = seen(storage)
@@ -334,7 +334,7 @@ def test_compaction_takes_the_files_of_the_archive_too() -> None:
     assert audited(storage).status == OK
 
 
-def test_status_shows_the_archive_and_what_an_interrupted_run_left() -> None:
+def test_status_shows_the_archive_and_an_interrupted_run() -> None:
     source, storage = archive(), mortal()
     storage.left, storage.after = 200, True
     with pytest.raises(Killed):

@@ -73,7 +73,7 @@ def texts(folder: Path) -> str:
     ).lower()
 
 
-def test_envelopes_of_our_category_are_saved_masked_as_fixtures_that_tests_load(
+def test_masked_envelopes_are_saved_as_fixtures_that_tests_load(
     broker: BrokerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     send(broker, OURS, FOREIGN, b"{", gzip.compress(OURS))
@@ -101,7 +101,7 @@ def test_envelopes_of_our_category_are_saved_masked_as_fixtures_that_tests_load(
     assert len(names) == 1, "the same id in two envelopes"
 
 
-def test_all_takes_whatever_comes_and_masks_it_too(
+def test_all_captures_and_masks_every_envelope(
     broker: BrokerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     send(broker, gzip.compress(OURS)[:50], OURS, FOREIGN, b'{"records": [{"user": "alice')
@@ -114,7 +114,7 @@ def test_all_takes_whatever_comes_and_masks_it_too(
     assert not any(secret in texts(folder) for secret in SECRETS)
 
 
-def test_it_ends_when_there_is_enough(
+def test_a_capture_ends_at_its_maximum(
     broker: BrokerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     send(broker, *[OURS] * 9)
@@ -127,7 +127,7 @@ def test_it_ends_when_there_is_enough(
     assert time.monotonic() - began < 500
 
 
-def test_latest_takes_only_new_events_and_may_find_none(
+def test_latest_captures_only_new_events(
     broker: BrokerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     send(broker, OURS)
@@ -166,7 +166,7 @@ def test_times_shift_together(
     assert one["enqueued"] < (time.time() - 80_000) * 1_000_000
 
 
-def test_the_exporter_is_left_alone(
+def test_a_capture_does_not_disturb_the_exporter(
     broker: BrokerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = ("--output", str(tmp_path / "out"))
@@ -209,7 +209,7 @@ def wait_for(seen: list[int], number: int) -> None:
         time.sleep(0.1)
 
 
-def test_nothing_is_written_over(
+def test_existing_files_are_not_overwritten(
     broker: BrokerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert broker.pid
@@ -227,15 +227,13 @@ def test_nothing_is_written_over(
 
 
 @pytest.mark.usefixtures("broker")
-def test_a_group_that_is_not_there_is_an_error_of_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_group_is_a_one_line_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, output = capture(capsys, "--group", "nobody", "--output", str(tmp_path / "out"))
     assert (status, len(output.splitlines())) == (2, 1)
     assert output.startswith("error: event hub 'apim-logs' cannot be read in consumer group nobody: ")
 
 
-def test_what_was_captured_is_written_in_the_form_of_the_fixtures(tmp_path: Path) -> None:
+def test_captured_envelopes_have_the_format_of_fixtures(tmp_path: Path) -> None:
     one = Capture(Wanted(9), Masks(b"secret"))
     enqueued = int(time.time() * 1_000_000)
     lines = orjson.dumps(LOG | {"time": NOW}) + b"\n" + orjson.dumps(LOG | {"time": NOW})
@@ -244,7 +242,7 @@ def test_what_was_captured_is_written_in_the_form_of_the_fixtures(tmp_path: Path
     assert [*loaded(tmp_path)] == ["001.jsonl"]
 
 
-def test_a_capture_ends_with_its_maximum_and_counts_what_it_leaves_out() -> None:
+def test_a_capture_counts_the_envelopes_that_it_leaves_out() -> None:
     capture = Capture(Wanted(2, records=7), Masks(b"secret"), days=3)
     bodies = [FOREIGN, gzip.compress(OURS)[:50], OURS, b"{", FOREIGN, OURS]
     envelopes = [Envelope(number, 10 * DAY, body) for number, body in enumerate(bodies)]

@@ -73,7 +73,7 @@ def shape(validated: Validated) -> Any:
     return filled, rejections, times, validated.records, validated.skipped
 
 
-def test_a_record_keeps_what_matters_and_loses_who_it_was() -> None:
+def test_a_masked_record_keeps_its_structure_and_loses_identities() -> None:
     new = masked({"records": [LOG]})["records"][0]
     kept = ("time", "category", "operationName", "location")
     assert {key: new[key] for key in kept} == {key: LOG[key] for key in kept}
@@ -93,7 +93,7 @@ def test_a_record_keeps_what_matters_and_loses_who_it_was() -> None:
     )
 
 
-def test_the_same_becomes_the_same_wherever_and_in_whatever_letters_it_stands() -> None:
+def test_equal_values_get_equal_masks_in_any_place_and_case() -> None:
     new = masked({"records": [LOG, LOG | {"resourceId": RESOURCE.lower()}]})["records"]
     subscription = new[0]["resourceId"].split("/")[2]
     assert UUID(subscription).version == 4
@@ -136,7 +136,7 @@ def test_another_secret_gives_other_names() -> None:
         ("+49 (30) 901820", r"\+\d\d \(\d\d\) \d{6}"),
     ],
 )
-def test_a_value_becomes_another_one_of_its_form(value: str, form: str) -> None:
+def test_a_masked_value_keeps_its_form(value: str, form: str) -> None:
     new = masked({"anything": value})["anything"]
     assert new != value
     assert re.fullmatch(form, new), new
@@ -157,7 +157,7 @@ def test_a_value_becomes_another_one_of_its_form(value: str, form: str) -> None:
         {"error": "WebSocketException: the remote endpoint closed the connection, code 1006"},
     ],
 )
-def test_what_identifies_nobody_stays(value: Any) -> None:
+def test_values_that_identify_nobody_stay(value: Any) -> None:
     assert masked(value) == value
 
 
@@ -173,12 +173,12 @@ def test_what_identifies_nobody_stays(value: Any) -> None:
         {"sku": "https://contoso.com", "type": "x" * 200},
     ],
 )
-def test_under_a_key_of_names_stays_only_what_looks_like_one(value: dict[str, str]) -> None:
+def test_under_a_key_for_names_only_names_stay(value: dict[str, str]) -> None:
     new = masked(value)
     assert all(new[key] != text for key, text in value.items())
 
 
-def test_long_numbers_may_be_somebodys() -> None:
+def test_long_numbers_are_masked() -> None:
     new = masks().body(b'{"phone": 4930901820, "at": [52.5200066, 1], "exp": -1.2345678e+07}', LIMIT).decode()
     assert re.fullmatch(r'\{"phone": [1-9]\d{9}, "at": \[\d\d\.\d{7}, 1\], "exp": -\d\.\d{7}e\+07\}', new), (
         new
@@ -186,7 +186,7 @@ def test_long_numbers_may_be_somebodys() -> None:
     assert not re.search("4930901820|52.5200066|1.2345678", new)
 
 
-def test_keys_stay_if_they_look_like_keys_and_are_told() -> None:
+def test_keys_that_look_like_keys_stay_and_are_reported() -> None:
     mask = masks()
     body = orjson.dumps(
         {"x-forwarded-for": 1, "TenantId": "", GUID: 1, "alice@contoso.com": 2, "10.1.2.3": 3}
@@ -197,7 +197,7 @@ def test_keys_stay_if_they_look_like_keys_and_are_told() -> None:
     assert dict(mask.keys) == {"x-forwarded-for": 1}
 
 
-def test_what_stays_is_told() -> None:
+def test_unmasked_values_are_reported() -> None:
     mask = masks()
     mask.body(orjson.dumps([LOG, LOG]), LIMIT)
     assert mask.kept["eventname", "ConnectionClosed"] == 2
@@ -234,7 +234,7 @@ def test_days_shift_and_clocks_stay() -> None:
     assert masked(impossible, days=2) == impossible
 
 
-def test_a_compressed_body_stays_one_and_a_damaged_one_is_refused() -> None:
+def test_a_compressed_body_stays_compressed_and_a_damaged_one_is_refused() -> None:
     body = gzip.compress(orjson.dumps(LOG))
     new = masks().body(body, LIMIT)
     assert gzip.decompress(new) == masks().body(orjson.dumps(LOG), LIMIT)
@@ -244,7 +244,7 @@ def test_a_compressed_body_stays_one_and_a_damaged_one_is_refused() -> None:
 
 @pytest.mark.parametrize("days", [0, 1000])
 @pytest.mark.parametrize("name", EXPECTED)
-def test_a_masked_fixture_is_read_as_the_original_is(name: str, days: int) -> None:
+def test_a_masked_fixture_is_read_like_the_original(name: str, days: int) -> None:
     body, enqueued = (FIXTURES / "records" / name).read_bytes(), EXPECTED[name]["enqueued"]
     try:
         new = masks(days).body(body, LIMIT)
@@ -259,7 +259,7 @@ def test_a_masked_fixture_is_read_as_the_original_is(name: str, days: int) -> No
 
 @settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(BODIES)
-def test_any_masked_body_is_read_as_the_original_is(bodies: list[bytes]) -> None:
+def test_any_masked_body_is_read_like_the_original(bodies: list[bytes]) -> None:
     for body in bodies:
         try:
             new = masks().body(body, LIMIT)
@@ -272,7 +272,7 @@ def test_any_masked_body_is_read_as_the_original_is(bodies: list[bytes]) -> None
 @pytest.mark.parametrize(
     "time", [b"11/20/2026 10:57:01 AM +01:00", b"11/20/2026 10:57:01", b"2026-11-20T09:57:01Z"]
 )
-def test_times_stay_times_in_text_that_is_not_one_document(form: bytes, time: bytes) -> None:
+def test_times_in_text_other_than_json_stay_times(form: bytes, time: bytes) -> None:
     record = b'{"time": "%b", "category": "WebSocketConnectionLogs", "correlationId": "c-1"}' % time
     body = form.replace(b"%b", record)
     new = masks().body(body, LIMIT)
@@ -348,7 +348,7 @@ def test_nothing_that_identifies_remains(values: list[tuple[str, str]], nested: 
             assert part not in text, (part, text)
 
 
-def test_inflated_bodies_are_what_is_masked() -> None:
+def test_bodies_are_masked_after_decompression() -> None:
     assert inflate(masks().body(gzip.compress(b"{}"), LIMIT), LIMIT) == b"{}"
 
 

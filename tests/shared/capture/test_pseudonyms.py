@@ -116,7 +116,7 @@ def test_identifiers_inside_text_are_replaced_alike() -> None:
     assert new.endswith(f"={NAMES.guid(GUID)} failed 1006 {NAMES.word('12345')}")
 
 
-def test_urls_nested_too_deep_are_words() -> None:
+def test_deeply_nested_urls_are_masked_as_words() -> None:
     text = "a://b.c/?u=" * 6 + "contoso.com"
     new = NAMES.text(text, frozenset({"contoso", "com", "b", "c"}))
     assert "contoso" not in new

@@ -66,7 +66,7 @@ def test_an_archive_is_exported_once_and_audited(
     assert "of the hour in which the live output begins" in capsys.readouterr().out
 
 
-def test_a_process_that_is_killed_loses_and_doubles_nothing(
+def test_a_killed_process_loses_and_duplicates_nothing(
     filled: Exported, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ("backfill", "--from-container", NAME)
@@ -115,6 +115,6 @@ def test_an_archive_is_found_by_its_url(filled: Exported) -> None:
     assert b"".join(source.chunks(name)) == data
 
 
-def test_an_archive_that_is_not_there_is_named(filled: Exported) -> None:
+def test_a_missing_archive_is_named(filled: Exported) -> None:
     with pytest.raises(BackfillError, match=r"cannot read nowhere in .*Check the name"):
         list(connect("nowhere", filled.connection).blobs())

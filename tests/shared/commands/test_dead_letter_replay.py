@@ -79,7 +79,7 @@ def test_a_rejected_record_that_passes_now_is_exported_once(
     assert status(exported) == 0
 
 
-def test_doing_it_again_changes_nothing(exported: Exported) -> None:
+def test_repeating_a_replay_changes_nothing(exported: Exported) -> None:
     exported.export([mixed(0), mixed(1)])
     replayed(exported)
     before = {blob.name: blob.etag for blob in [*exported.output.list_blobs(), *exported.state.list_blobs()]}
@@ -90,7 +90,7 @@ def test_doing_it_again_changes_nothing(exported: Exported) -> None:
     }
 
 
-def test_a_dry_run_says_the_same_and_writes_nothing(exported: Exported) -> None:
+def test_a_dry_run_reports_the_same_and_writes_nothing(exported: Exported) -> None:
     exported.export([mixed(0), mixed(1, broken=(2,))])
     before = exported.files(), sorted(exported.state.list_blob_names())
     dry = replayed(exported, dry_run=True)
@@ -99,14 +99,14 @@ def test_a_dry_run_says_the_same_and_writes_nothing(exported: Exported) -> None:
     assert (dry.fit, dry.rows, dry.stay, dry.reasons) == (wet.fit, wet.rows, wet.stay, wet.reasons)
 
 
-def test_a_dead_letter_of_which_nothing_fits_stays_with_todays_reason(exported: Exported) -> None:
+def test_a_dead_letter_that_still_fails_stays(exported: Exported) -> None:
     exported.export([mixed(0, broken=(0,), old=()), envelope(1)])
     done = replayed(exported)
     assert (done.stay, done.fit, done.commits) == (2, 0, 0)
     assert done.reasons == {"missing_required_field": 1, "unreadable_envelope": 1}
 
 
-def test_what_a_replay_rejects_can_be_replayed_again(
+def test_records_rejected_by_a_replay_can_be_replayed_again(
     exported: Exported,
 ) -> None:
     # Rejected at first: 0 and 1 for their time, and later 1 for its missing correlation id.
@@ -118,7 +118,7 @@ def test_what_a_replay_rejects_can_be_replayed_again(
     assert status(exported) == 0
 
 
-def test_the_rest_of_a_replay_is_exported_once_when_it_fits(exported: Exported) -> None:
+def test_records_left_by_a_replay_are_exported_once_they_pass(exported: Exported) -> None:
     # One hour ahead passes with max_lead, one month ago with max_age: two successive changes of settings.
     body = orjson.loads(mixed(3, old=(0,)).body)
     body["records"][1]["time"] = "2030-03-19T00:00:00Z"
@@ -135,7 +135,7 @@ def test_the_rest_of_a_replay_is_exported_once_when_it_fits(exported: Exported) 
     }
 
 
-def test_an_envelope_that_was_unreadable_is_exported_whole(exported: Exported) -> None:
+def test_an_envelope_that_became_readable_is_exported_completely(exported: Exported) -> None:
     strict = ExportPolicy(formats=POLICY.formats, max_inflated=10)
     exported.export([Envelope(4, EPOCH + 4 * SECOND, gzip.compress(mixed(4, old=()).body))], policy=strict)
     done = replayed(exported)
@@ -143,7 +143,7 @@ def test_an_envelope_that_was_unreadable_is_exported_whole(exported: Exported) -
     assert rows(exported) == Counter((str(PARTITION), 4, index) for index in range(3))
 
 
-def test_reasons_and_times_choose(exported: Exported) -> None:
+def test_dead_letters_are_chosen_by_reason_and_time(exported: Exported) -> None:
     exported.export([mixed(0), mixed(1, old=(), broken=(0,)), envelope(8), mixed(9)])
     assert replayed(exported, Choice(frozenset({"unreadable_envelope"})), dry_run=True).letters == 1
     assert replayed(exported, Choice(since=EPOCH + 8 * SECOND), dry_run=True).letters == 2
@@ -153,7 +153,7 @@ def test_reasons_and_times_choose(exported: Exported) -> None:
     assert rows(exported)[str(PARTITION), 0, 1] == 1
 
 
-def test_quarantined_envelopes_of_a_hub_that_is_no_more_can_be_replayed(exported: Exported) -> None:
+def test_quarantined_envelopes_of_a_deleted_hub_can_be_replayed(exported: Exported) -> None:
     exported.export([mixed(sequence, old=()) for sequence in range(3)])
     anew = Envelope(0, EPOCH + 3600 * SECOND, mixed(0, old=()).body)
     exported.export([anew])
@@ -164,7 +164,7 @@ def test_quarantined_envelopes_of_a_hub_that_is_no_more_can_be_replayed(exported
     assert status(exported) == 0
 
 
-def test_a_damaged_file_is_told_and_the_others_are_replayed(exported: Exported) -> None:
+def test_a_damaged_file_is_reported_and_others_are_replayed(exported: Exported) -> None:
     exported.export([mixed(0)])
     exported.export([mixed(1)])
     name = exported.files("_dead_letters/")[0]
@@ -189,7 +189,7 @@ class Unsteady(MemoryStorage):
 
 
 @pytest.mark.parametrize("calls", range(1, 40))
-def test_interrupted_anywhere_and_done_again_it_exports_once(calls: int) -> None:
+def test_a_replay_interrupted_anywhere_exports_once(calls: int) -> None:
     ids = iter(range(1 << 30))
     store = Unsteady()
 
@@ -231,7 +231,7 @@ def compressed(envelope: Envelope) -> Envelope:
     return replace(envelope, body=gzip.compress(envelope.body))
 
 
-def test_redacted_dead_letters_hold_no_secret_and_are_replayed_where_possible(
+def test_redacted_dead_letters_hold_no_secret_and_can_be_replayed(
     exported: Exported,
 ) -> None:
     policy = replace(POLICY, redaction=RedactionPolicy(bodies="redacted"))
@@ -254,7 +254,7 @@ def test_redacted_dead_letters_hold_no_secret_and_are_replayed_where_possible(
     assert (replayed(exported).before, status(exported)) == (2, OK)
 
 
-def test_raw_and_redacted_dead_letters_give_the_same_rows_when_replayed(exported: Exported) -> None:
+def test_raw_and_redacted_dead_letters_replay_to_the_same_rows(exported: Exported) -> None:
     url = f"wss://h/p?access_token={SECRET}&room=7"
     exported.export([old(0, url)])
     exported.export([old(1, url)], replace(POLICY, redaction=RedactionPolicy(bodies="redacted")))

@@ -46,7 +46,7 @@ def test_a_moment_is_an_age_or_a_time_in_utc(monkeypatch: pytest.MonkeyPatch, te
 
 
 @pytest.mark.parametrize("text", ["", "1", "m", "1 h", "1y", "-1h", "yesterday", "2026-13-01"])
-def test_other_texts_are_no_moment(text: str) -> None:
+def test_other_texts_are_rejected_as_times(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="expected 1w"):
         declaration.moment(text)
 

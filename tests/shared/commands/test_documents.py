@@ -62,7 +62,7 @@ def test_every_command_with_json_has_a_schema_and_the_page_lists_it() -> None:
 
 
 @pytest.mark.parametrize("command", DOCUMENTS)
-def test_what_a_command_prints_is_one_document_as_its_schema_says(
+def test_each_command_prints_one_document_of_its_schema(
     command: str,
     exported: Exported,
     broker: BrokerProcess,

@@ -35,7 +35,7 @@ def test_a_rolled_back_ledger_stops_its_partition_until_accepted(filled: Exporte
     assert filled.ledger().incarnation.next == 13
 
 
-def test_a_ledger_that_is_gone_stops_its_partition_until_that_is_accepted(filled: Exported) -> None:
+def test_a_missing_ledger_stops_its_partition_until_accepted(filled: Exported) -> None:
     filled.storage.delete([filled.ledger_name])
     with pytest.raises(LedgerMissing):
         filled.export(envelopes(20, 22))
@@ -46,7 +46,7 @@ def test_a_ledger_that_is_gone_stops_its_partition_until_that_is_accepted(filled
     assert filled.ledger().incarnation.next == 23
 
 
-def test_before_one_decides_one_sees_what_may_come_out_twice(filled: Exported) -> None:
+def test_possible_duplicates_are_shown_before_the_decision(filled: Exported) -> None:
     (one,) = blocked(filled.storage)
     gone = forgotten(filled.storage, one)
     known = filled.ledger().counts.files
@@ -54,14 +54,14 @@ def test_before_one_decides_one_sees_what_may_come_out_twice(filled: Exported) -
     assert gone.rows > 0
 
 
-def test_a_ledger_that_changed_meanwhile_is_not_accepted(filled: Exported) -> None:
+def test_a_ledger_that_changed_in_the_meantime_is_not_accepted(filled: Exported) -> None:
     (one,) = blocked(filled.storage)
     filled.storage.delete([filled.ledger_name])
     with pytest.raises(PreconditionFailed, match="check it again"):
         accept(filled.storage, one, "a" * 32, filled.now())
 
 
-def test_a_ledger_that_cannot_be_read_says_what_to_do(filled: Exported) -> None:
+def test_an_unreadable_ledger_raises_an_error_with_a_remedy(filled: Exported) -> None:
     filled.storage.put(filled.ledger_name, b"{")
     with pytest.raises(LedgerError, match="restore it, or delete it"):
         blocked(filled.storage)

@@ -103,7 +103,7 @@ def test_gaps_are_exported_once_and_counted(world: World) -> None:
     assert world.redeliver() == [Redelivered(str(ONE))]
 
 
-def test_events_that_the_hub_deleted_are_gone(world: World) -> None:
+def test_events_deleted_by_the_hub_are_counted_as_gone(world: World) -> None:
     world.commit(0, 9)
     world.first = 6
     (done,) = world.redeliver()
@@ -121,7 +121,7 @@ def test_rejected_records_are_counted_by_reason(world: World) -> None:
     assert (done.rows, done.rejected) == (12, {"missing_required_field": 4})
 
 
-def test_only_partitions_with_a_ledger_that_are_wanted_are_searched(world: World) -> None:
+def test_only_requested_partitions_with_a_ledger_are_searched(world: World) -> None:
     assert world.redeliver() == []
     world.commit(0, 9)
     assert world.redeliver(wanted=lambda name: name == str(TWO)) == []
@@ -136,7 +136,7 @@ def test_a_partition_waits_until_the_timer_knows_the_hub(world: World) -> None:
     assert "re-created" in done.problems[0]
 
 
-def test_gaps_of_deleted_hubs_are_missing_for_good(world: World) -> None:
+def test_gaps_of_deleted_hubs_are_gone(world: World) -> None:
     world.commit(0, 9)
     ledger = world.ledger
     past = ledger.incarnation.model_copy(update={"number": 0})
@@ -153,7 +153,7 @@ def test_events_of_a_newer_hub_fill_no_gap(world: World) -> None:
         world.redeliver()
 
 
-def test_missing_files_are_exported_again_only_if_asked_for(world: World) -> None:
+def test_missing_files_are_exported_again_only_on_request(world: World) -> None:
     world.commit(*range(10))
     (name,) = [name for name in world.storage.output if f"{4:020d}" in name]
     del world.storage.output[name]

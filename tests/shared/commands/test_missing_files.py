@@ -67,7 +67,7 @@ def output() -> Output:
     return one
 
 
-def test_nothing_is_lacking_while_all_files_of_all_commits_are_there(output: Output) -> None:
+def test_nothing_is_missing_if_all_commits_have_their_files(output: Output) -> None:
     assert output.lacking() == ()
     assert exported(output.storage, output.ledger).complete == ((0, 3),)
 
@@ -97,13 +97,13 @@ def test_a_commit_without_files_is_exported_in_todays_formats(output: Output) ->
     assert output.lost(*events, policy=BOTH).keys() == {"parquet", "json"}
 
 
-def test_what_was_exported_in_one_format_does_not_lack_the_other(output: Output) -> None:
+def test_commits_in_one_format_do_not_lack_the_other(output: Output) -> None:
     output.commit(envelope(4), envelope(5, time=None), policy=PARQUET)
     output.delete("_dead")
     assert output.lost(envelope(4), policy=BOTH) == {}
 
 
-def test_what_is_being_published_or_refilled_is_not_lacking(output: Output) -> None:
+def test_files_being_published_or_refilled_are_not_missing(output: Output) -> None:
     output.delete("parquet/")
     ledger = Ledger.parse(output.storage.state[Ledger.name(PARTITION)].data, "")
     found = exported(output.storage, ledger)
@@ -114,12 +114,12 @@ def test_what_is_being_published_or_refilled_is_not_lacking(output: Output) -> N
     assert found.lacking(ledger.model_copy(update={"lost": (other,)})) == ((0, 1),)
 
 
-def test_what_was_committed_before_the_hub_was_created_is_not_of_it(output: Output) -> None:
+def test_commits_before_the_hub_was_created_are_excluded(output: Output) -> None:
     now = output.ledger.incarnation.model_copy(update={"created": EPOCH + 1})
     assert exported(output.storage, output.ledger.with_incarnation(now)).complete == ()
 
 
-def test_nothing_is_said_while_compaction_moves_files(
+def test_an_error_is_raised_while_compaction_moves_files(
     output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listed = output.ledger

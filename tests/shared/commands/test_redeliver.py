@@ -127,7 +127,7 @@ def test_gaps_are_filled_from_the_hub_once(hub: Hub, capsys: pytest.CaptureFixtu
     assert hub.ledger.counts.rows == 17
 
 
-def test_files_that_are_gone_are_exported_again_once_if_asked_for(
+def test_missing_files_are_exported_again_once_on_request(
     hub: Hub, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The output account was restored, and lacks files that the ledger has committed."""
@@ -152,7 +152,7 @@ def test_files_that_are_gone_are_exported_again_once_if_asked_for(
     assert hub.visible() == list(range(9))
 
 
-def test_what_another_ledger_exported_is_not_exported_again(
+def test_events_exported_by_another_ledger_are_not_repeated(
     hub: Hub, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The state account was restored, and the ledger lacks commits in the output."""
@@ -187,9 +187,7 @@ def test_a_restored_ledger_learns_what_the_output_holds_before_start(hub: Hub) -
     assert hub.ledger.incarnation.number == 0
 
 
-def test_a_hub_that_the_timer_has_not_compared_yet_is_not_read(
-    hub: Hub, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_hub_unknown_to_the_timer_is_not_read(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
     hub.send(*(EventData(body(n)) for n in range(3)))
     hub.exporter.run(hub.partition, hub.fetch(2, 2))
     assert hub.redeliver() == 1
@@ -229,7 +227,7 @@ def test_an_event_that_the_host_cannot_bind_becomes_a_dead_letter(
     assert kind in line["rejections"][0]["message"]
 
 
-def test_a_checkpoint_is_moved_behind_an_event_and_deleted(
+def test_a_checkpoint_is_moved_past_an_event_and_deleted(
     hub: Hub, azurite: Azurite, sdk: str, unique: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert sdk
@@ -253,7 +251,7 @@ def test_a_checkpoint_is_moved_behind_an_event_and_deleted(
     assert store.read([hub.partition]) == {}
 
 
-def test_no_more_is_fetched_than_was_asked_for(hub: Hub) -> None:
+def test_no_more_events_are_fetched_than_requested(hub: Hub) -> None:
     hub.send(*(EventData(body(n)) for n in range(9)))
     assert [one.sequence for one in hub.fetch(2, 5)] == [2, 3, 4, 5]
     few = hub.reader.fetch(hub.partition, 2, 8, limit=len(body(0)) + 1)

@@ -91,7 +91,7 @@ def test_every_line_fits_the_terminal(
         assert max(map(len, lines)) > width - 12, "the width is used"
 
 
-def test_it_begins_with_the_verdict_in_one_sentence() -> None:
+def test_the_status_begins_with_its_verdict() -> None:
     alone = replace(FULL, alarms=[], unknown=(), partitions=[QUIET])
     waiting = replace(alone, partitions=[partition_state("a/0", Lag(1, 30)), QUIET])
     other = partition_state("a/0")
@@ -121,7 +121,7 @@ def test_it_begins_with_the_verdict_in_one_sentence() -> None:
         assert shown(found).startswith(sentence), shown(found).splitlines()[0]
 
 
-def test_each_service_has_a_line_the_most_silent_one_first() -> None:
+def test_services_are_sorted_by_silence() -> None:
     rows = [line.split() for line in shown(FULL).splitlines() if re.match(r"\S*(/apim|other) ", line)]
     assert [row[1:] for row in rows] == [
         ["2", "d", "ago", "0"],
@@ -133,7 +133,7 @@ def test_each_service_has_a_line_the_most_silent_one_first() -> None:
     assert rows[2][0] == "other"
 
 
-def test_rows_are_shown_by_table_if_there_are_several() -> None:
+def test_rows_are_shown_by_table_if_several_are_exported() -> None:
     one = partition_state("a/0", rows=3, tables={"First": 3})
     assert "table" not in shown(replace(FULL, partitions=[one], swap=None, matches=[], alarms=[]))
     other = partition_state("a/1", rows=1234, tables={"First": 1000, "Second": 234})
@@ -150,7 +150,7 @@ def test_color_is_on_a_terminal_and_off_with_no_color(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(("number", "text"), [(0, "0 files"), (1, "1 file"), (1234, "1,234 files")])
-def test_nouns_follow_their_number(number: int, text: str) -> None:
+def test_nouns_agree_with_their_number(number: int, text: str) -> None:
     assert console.counted(number, "file") == text
 
 
@@ -161,7 +161,7 @@ def test_ages_are_short() -> None:
     assert console.ago(-1, NOW) == "-"
 
 
-def test_watching_draws_over_what_was_there_and_cuts_what_is_too_long(exported: Exported) -> None:
+def test_watching_redraws_in_place_and_cuts_long_output(exported: Exported) -> None:
     exported.export(envelopes(0, 9))
     ours, theirs = pty.openpty()
     with subprocess.Popen(

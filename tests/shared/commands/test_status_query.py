@@ -42,7 +42,7 @@ def hub(last: int, *, partition: HubPartition = PARTITION) -> HubState:
     return HubState(0, {partition: Position(last, EPOCH + last * SECOND, empty=last < 0)})
 
 
-def test_a_partition_stands_where_its_ledger_says(exported: Exported) -> None:
+def test_the_state_of_a_partition_comes_from_its_ledger(exported: Exported) -> None:
     exported.export([*envelopes(0, 9), *envelopes(12, 20)])
     one = partition_state(exported)
     assert one.ledger == exported.ledger()
@@ -56,12 +56,12 @@ def test_nothing_is_written(exported: Exported) -> None:
     assert before == [(blob.name, blob.etag) for blob in exported.state.list_blobs()]
 
 
-def test_a_list_that_nobody_empties_for_an_hour_is_an_alarm(exported: Exported) -> None:
+def test_files_unpublished_for_an_hour_are_an_alarm(exported: Exported) -> None:
     exported.export(envelopes(0, 9))
     assert "is the timer running" in partition_state(exported, EPOCH + 2 * HOUR).alarms[0]
 
 
-def test_a_ledger_older_than_seen_or_gone_is_an_alarm(exported: Exported) -> None:
+def test_an_older_or_missing_ledger_is_an_alarm(exported: Exported) -> None:
     exported.export(envelopes(0, 9))
     ledger = exported.ledger()
     seen = PartitionProgress(ledger_id=ledger.ledger_id, ordinal=1, seen=ledger.ordinal + 1)
@@ -71,25 +71,25 @@ def test_a_ledger_older_than_seen_or_gone_is_an_alarm(exported: Exported) -> Non
     assert "missing" in partition_state(exported).alarms[0]
 
 
-def test_a_ledger_that_cannot_be_read_is_an_alarm_of_its_partition(exported: Exported) -> None:
+def test_an_unreadable_ledger_is_an_alarm_of_its_partition(exported: Exported) -> None:
     exported.storage.put(exported.ledger_name, b"{")
     one = partition_state(exported)
     assert (one.partition, one.ledger) == (str(PARTITION), None)
     assert "is damaged" in one.alarms[0]
 
 
-def test_a_replay_is_known_as_such_and_has_no_gaps(exported: Exported) -> None:
+def test_a_replay_is_recognized_and_has_no_gaps(exported: Exported) -> None:
     exported.export(envelopes(5, 6), partition=PARTITION.replay(0))
     one = partition_state(exported)
     assert (one.replay, one.gaps) == (True, 0)
 
 
-def test_without_the_hub_lag_is_not_known(exported: Exported) -> None:
+def test_without_the_hub_lag_is_unknown(exported: Exported) -> None:
     exported.export(envelopes(0, 9))
     assert partition_state(exported).lag is None
 
 
-def test_lag_is_what_the_hub_has_and_the_ledger_has_not(exported: Exported) -> None:
+def test_lag_counts_events_that_the_ledger_lacks(exported: Exported) -> None:
     exported.export(envelopes(0, 9))
     counts = exported.ledger().counts
     one = partition_state(exported, state=hub(19))
@@ -103,7 +103,7 @@ def test_lag_is_what_the_hub_has_and_the_ledger_has_not(exported: Exported) -> N
     assert (done.envelopes, done.seconds, done.records) == (0, 0, 0)
 
 
-def test_a_partition_of_which_nothing_is_committed_is_shown_with_its_lag(exported: Exported) -> None:
+def test_a_partition_without_commits_is_shown_with_its_lag(exported: Exported) -> None:
     exported.export(envelopes(0, 9))
     other = HubPartition(PARTITION.namespace, PARTITION.hub, "1")
     _, one = status(exported.storage, POLICY, hub(4, partition=other), NOW).partitions
@@ -112,7 +112,7 @@ def test_a_partition_of_which_nothing_is_committed_is_shown_with_its_lag(exporte
     assert (one.lag.envelopes, one.lag.records) == (5, None)
 
 
-def test_a_partition_that_does_not_go_on_is_an_alarm(exported: Exported) -> None:
+def test_a_stalled_partition_is_an_alarm(exported: Exported) -> None:
     exported.export(envelopes(0, 9))
     (alarm,) = partition_state(exported, EPOCH + HOUR, hub(19)).alarms
     assert alarm.startswith("10 envelopes waiting for up to 60 min")
@@ -127,9 +127,7 @@ def test_a_partition_that_does_not_go_on_is_an_alarm(exported: Exported) -> None
         (timedelta(days=7), 0),
     ],
 )
-def test_lag_that_comes_near_the_retention_is_an_alarm(
-    exported: Exported, retention: timedelta, alarms: int
-) -> None:
+def test_lag_near_the_retention_is_an_alarm(exported: Exported, retention: timedelta, alarms: int) -> None:
     exported.export(envelopes(0, 9))
     one = partition_state(exported, state=hub(19), policy=FinishPolicy(retention=retention))
     assert len([alarm for alarm in one.alarms if "raise its retention" in alarm]) == alarms
@@ -138,7 +136,7 @@ def test_lag_that_comes_near_the_retention_is_an_alarm(
     )
 
 
-def test_a_checkpoint_from_before_the_hub_is_an_alarm_wherever_it_points(exported: Exported) -> None:
+def test_any_checkpoint_older_than_the_hub_is_an_alarm(exported: Exported) -> None:
     exported.export(envelopes(0, 9))
     state = replace(hub(9), created=NOW)
     for modified, alarms in ((NOW - 1, [STALE]), (NOW, [])):
@@ -160,7 +158,7 @@ def swap(exported: Exported) -> compaction_state.Swap:
     return one
 
 
-def test_a_swap_of_compaction_is_shown_with_what_it_waits_for(exported: Exported) -> None:
+def test_an_unfinished_swap_is_shown_with_its_next_step(exported: Exported) -> None:
     exported.export(envelopes(0, 9))
     assert status(exported.storage, POLICY, None, NOW).swap is None
     one = swap(exported)
@@ -181,7 +179,7 @@ def test_a_swap_of_compaction_is_shown_with_what_it_waits_for(exported: Exported
     assert found.waits_for == "its end must be recorded"
 
 
-def test_a_swap_of_compaction_that_lasts_is_an_alarm(exported: Exported) -> None:
+def test_a_swap_that_takes_too_long_is_an_alarm(exported: Exported) -> None:
     one = swap(exported)
     assert status(exported.storage, POLICY, None, NOW + 20 * MINUTE).alarms == []
     exported.storage.publish([one.output])
@@ -190,7 +188,7 @@ def test_a_swap_of_compaction_that_lasts_is_an_alarm(exported: Exported) -> None
     assert "unfinished for 21 min, readers see rows twice, and no other hour is compacted" in alarm
 
 
-def test_a_state_of_compaction_that_cannot_be_read_is_an_alarm(exported: Exported) -> None:
+def test_an_unreadable_state_of_compaction_is_an_alarm(exported: Exported) -> None:
     exported.export(envelopes(0, 9))
     exported.storage.put(compaction_state.NAME, b"{")
     (alarm,) = status(exported.storage, POLICY, None, NOW).alarms
@@ -223,7 +221,7 @@ def test_connections_and_event_names_come_from_the_manifest(exported: Exported) 
     assert {one.meaning for one in found.names} == {Meaning.NEITHER}
 
 
-def test_keys_that_most_records_have_and_no_column_takes_are_listed(
+def test_frequent_keys_without_a_column_are_listed(
     exported: Exported, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = OperatorSettings(OutputStorage="UseDevelopmentStorage=true")
@@ -246,7 +244,7 @@ def test_keys_that_most_records_have_and_no_column_takes_are_listed(
     assert asdict(level) in orjson.loads(capsys.readouterr().out)["keys"]
 
 
-def test_where_most_connections_have_no_duration_the_estimate_is_told(
+def test_the_estimate_is_shown_if_most_durations_are_missing(
     exported: Exported, capsys: pytest.CaptureFixture[str]
 ) -> None:
     exported.export(envelopes(0, 3))

@@ -87,7 +87,7 @@ def test_finish_without_a_hub_says_what_to_set(
     assert "EventHubConnection" in capsys.readouterr().err
 
 
-def test_compact_makes_one_file_of_a_quiet_hour_and_says_so(
+def test_compact_merges_a_quiet_hour_and_reports_it(
     exported: Exported, partition: HubPartition, capsys: pytest.CaptureFixture[str]
 ) -> None:
     export(exported, partition, ["ConnectionOpened", "Message", "Message", "ConnectionClosed"])

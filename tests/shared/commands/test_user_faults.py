@@ -180,7 +180,7 @@ def run(
 
 
 @pytest.mark.parametrize(("command", "fault"), CASES)
-def test_a_fault_of_the_user_is_an_error_of_one_line(command: str, fault: Fault, run: Run) -> None:
+def test_a_mistake_of_the_user_is_a_one_line_error(command: str, fault: Fault, run: Run) -> None:
     given = [*([] if fault.alone else NEEDED.get(command, [])), *fault.arguments]
     status, output, error = run(command, *given, **fault.settings)
     assert (status, output) == (2, "")
@@ -192,9 +192,7 @@ def test_a_fault_of_the_user_is_an_error_of_one_line(command: str, fault: Fault,
 
 
 @pytest.mark.parametrize(("command", "expected"), [("status", 2), ("finish", 1)])
-def test_without_an_answer_of_the_hub_some_commands_do_what_they_can(
-    command: str, expected: int, run: Run
-) -> None:
+def test_some_commands_work_without_the_hub(command: str, expected: int, run: Run) -> None:
     status, output, error = run(command, EVENT_HUB_NAME="other")
     assert (status, error) == (expected, "")
     assert re.search("hub did not answer|Lag is unknown", output)
@@ -202,9 +200,7 @@ def test_without_an_answer_of_the_hub_some_commands_do_what_they_can(
 
 @pytest.mark.parametrize("command", ["status", "audit", "accept-ledger", "finish", "compact", "redeliver"])
 @pytest.mark.parametrize("name", ["manifest.json", "compaction.json", "ledger"])
-def test_a_state_that_somebody_broke_is_no_traceback(
-    command: str, name: str, run: Run, exported: Exported
-) -> None:
+def test_a_damaged_state_prints_no_traceback(command: str, name: str, run: Run, exported: Exported) -> None:
     exported.export(envelopes(0, 3))
     exported.storage.put(exported.ledger_name if name == "ledger" else name, b"{")
     status, output, error = run(command, **exported.environment)
@@ -221,7 +217,7 @@ def test_an_id_alone_names_a_partition(run: Run) -> None:
     assert (status, output.startswith(f"{PARTITION}: there is nothing to accept")) == (0, True)
 
 
-def test_each_command_has_a_fault_and_runs_without_it(run: Run) -> None:
+def test_each_command_is_tested_with_and_without_a_mistake(run: Run) -> None:
     assert {command for fault in FAULTS.values() for command in fault.commands} == set(__main__.COMMANDS)
     assert {*STORAGE, *HUB, *NEITHER, *COMPARING} == set(__main__.COMMANDS)
     for command in {*__main__.COMMANDS} - {*COMPARING}:

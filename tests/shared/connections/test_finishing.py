@@ -64,7 +64,7 @@ def rows(found: Finished) -> list[dict[str, Any]]:
 OPENED, MESSAGE, CLOSED = record("Opened", 0), record("Message", 5), record("Closed", 10)
 
 
-def test_a_connection_that_opened_and_closed_lasted_as_its_times_say() -> None:
+def test_a_closed_connection_lasts_from_first_to_last_time() -> None:
     row = only(OPENED, MESSAGE, record("Closed", 10.000001, Source="s", Destination="d", Region="e"))
     assert row == {
         "CorrelationId": "c",
@@ -92,13 +92,13 @@ def test_a_connection_that_opened_and_closed_lasted_as_its_times_say() -> None:
     assert re.fullmatch("[0-9a-f]{32}", row["CommitId"])
 
 
-def test_the_estimate_is_told_by_arrivals_where_the_times_tell_nothing() -> None:
+def test_arrivals_give_an_estimate_if_times_give_no_duration() -> None:
     row = only(record("Opened", 0, 300), record("Closed", 0, 720.5))
     assert (row["DurationMs"], row["DurationSource"]) == (None, "indeterminate")
     assert row["ArrivalDurationMs"] == 1000 * (row["LastSeen"] - row["FirstSeen"]) == 420_500
 
 
-def test_a_record_without_a_name_counts_and_ends_nothing() -> None:
+def test_a_record_without_a_name_counts_but_closes_nothing() -> None:
     unnamed = record("", 20, ReportedDurationMs=60_000.0) | {"EventName": None}
     row = only(OPENED, unnamed)
     assert (row["Status"], row["ClosingEvent"], row["EventCount"]) == ("timed_out", None, 2)
@@ -108,24 +108,24 @@ def test_a_record_without_a_name_counts_and_ends_nothing() -> None:
     assert (row["Status"], row["OpeningEvent"], row["EventCount"]) == ("timed_out", None, 1)
 
 
-def test_aborted_connections_are_closed_by_the_names_set_by_default() -> None:
+def test_default_names_close_aborted_connections() -> None:
     policy = Settings.model_fields["WS_CLOSING_EVENTS"].default
     for name in ("ConnectionAborted", "Aborted"):
         assert name in policy
 
 
-def test_names_match_without_letter_case() -> None:
+def test_names_match_in_any_letter_case() -> None:
     row = only(record("OPENED", 0), record("closeD", 1))
     assert (row["OpeningEvent"], row["ClosingEvent"], row["Status"]) == ("OPENED", "closeD", "closed")
 
 
-def test_a_failing_name_or_an_error_makes_it_failed() -> None:
+def test_a_failure_name_or_an_error_means_failed() -> None:
     assert only(OPENED, record("ConnectionFailed", 9))["Status"] == "failed"
     row = only(OPENED, record("Message", 1, Error="first"), record("Message", 2, Error="last"), CLOSED)
     assert (row["Status"], row["Error"]) == ("failed", "last")
 
 
-def test_a_connection_that_never_closed_timed_out_and_has_a_minimum_duration() -> None:
+def test_an_unclosed_connection_times_out_with_a_minimum_duration() -> None:
     row = only(OPENED, MESSAGE)
     assert (row["Status"], row["ClosingEvent"], row["DurationMs"]) == ("timed_out", None, 5000)
 
@@ -140,19 +140,19 @@ def test_a_connection_without_an_opening_event_begins_with_its_first_record() ->
     )
 
 
-def test_a_single_record_tells_no_duration() -> None:
+def test_a_single_record_gives_no_duration() -> None:
     for one in (OPENED, MESSAGE, CLOSED):
         row = only(one)
         assert (row["DurationMs"], row["DurationSource"], row["EventCount"]) == (None, "indeterminate", 1)
         assert row["StartTime"] == row["EndTime"]
 
 
-def test_one_time_for_all_records_tells_no_duration() -> None:
+def test_records_with_one_time_give_no_duration() -> None:
     row = only(record("Opened", 0), record("Message", 0), record("Closed", 0))
     assert (row["DurationMs"], row["DurationSource"], row["Status"]) == (None, "indeterminate", "closed")
 
 
-def test_arrivals_spread_over_an_hour_more_than_the_times_tell_no_duration() -> None:
+def test_arrivals_an_hour_further_apart_than_times_give_no_duration() -> None:
     row = only(record("Opened", 0), record("Closed", 1, arrived=300 + 3602))
     assert (row["DurationMs"], row["DurationSource"]) == (None, "indeterminate")
     assert only(record("Opened", 0), record("Closed", 1, arrived=300 + 3601))["DurationMs"] == 1000
@@ -173,7 +173,7 @@ def test_a_reported_duration_too_short_or_of_another_event_is_ignored() -> None:
         assert (row["DurationMs"], row["DurationSource"]) == (10_000, "event_times")
 
 
-def test_clock_steps_between_the_legs_do_not_make_it_negative() -> None:
+def test_different_clocks_of_the_legs_give_no_negative_duration() -> None:
     row = only(
         record("Opened", 0.02),
         record("Opened", 0),
@@ -184,7 +184,7 @@ def test_clock_steps_between_the_legs_do_not_make_it_negative() -> None:
     assert (row["StartTime"], row["EndTime"], row["DurationMs"]) == (-0.03, 10, 10_030)
 
 
-def test_closing_before_opening_tells_no_duration() -> None:
+def test_closing_before_opening_gives_no_duration() -> None:
     row = only(record("Closed", 0), record("Opened", 10))
     assert (row["DurationMs"], row["DurationSource"], row["Status"]) == (None, "indeterminate", "closed")
     assert (row["StartTime"], row["EndTime"]) == (0, 10)
@@ -229,14 +229,14 @@ def test_a_late_record_gives_another_revision_in_the_same_folder() -> None:
     assert (row["folder"], row["FirstSeen"], row["LastSeen"]) == (10, 300, 3700)
 
 
-def test_first_seen_stays_when_an_earlier_arrival_turns_up() -> None:
+def test_an_earlier_arrival_does_not_change_first_seen() -> None:
     first = finished(OPENED, CLOSED, at=30 * MINUTE)
     late = merge_into(first.kept, master(record("Message", 3, arrived=200)))
     (row,) = rows(finish(late, POLICY, NEVER, quiet=False, room=UNKNOWN, commit_id=COMMIT))
     assert (row["Revision"], row["FirstSeen"]) == (1, 300)
 
 
-def test_a_connection_is_finished_a_grace_time_after_its_last_arrival() -> None:
+def test_a_closed_connection_is_finished_after_the_grace_time() -> None:
     due = 310 * SECOND + 15 * MINUTE
     assert finished(OPENED, CLOSED, at=due - 1).due == due
     assert not rows(finished(OPENED, CLOSED, at=due - 1))
@@ -261,7 +261,7 @@ def test_unknown_names_finish_as_quiet_after_the_quiet_time() -> None:
     assert rows(closed)[0]["Status"] == "closed"
 
 
-def test_unknown_names_are_counted_with_how_often_they_come_first_and_last() -> None:
+def test_unknown_names_are_counted_with_first_and_last_places() -> None:
     found = finished(
         record("A", 0),
         record("B", 1),
@@ -280,7 +280,7 @@ def test_unknown_names_are_counted_with_how_often_they_come_first_and_last() -> 
     }
 
 
-def test_other_settings_act_on_what_was_seen_before() -> None:
+def test_changed_settings_apply_to_earlier_records() -> None:
     first = finished(record("Begin", 0), record("End", 9), at=2 * DAY)
     assert rows(first)[0]["Status"] == "timed_out"
     same = finish(first.kept, POLICY, 2 * DAY, quiet=False, room=UNKNOWN, commit_id=COMMIT)
@@ -302,7 +302,7 @@ def test_more_names_than_are_kept_still_count_every_record() -> None:
     assert (row["EventCount"], row["Status"], row["DurationMs"]) == (21, "timed_out", 30_000)
 
 
-def test_too_many_connections_are_let_go_finished_ones_first_and_none_unwritten() -> None:
+def test_excess_connections_are_written_and_dropped_finished_ones_first() -> None:
     many = [record("Opened", n, CorrelationId=f"open{n}") for n in range(3)]
     many += [
         record(name, 100 + n, CorrelationId=f"done{n}") for n in range(3) for name in ("Opened", "Closed")
@@ -314,13 +314,13 @@ def test_too_many_connections_are_let_go_finished_ones_first_and_none_unwritten(
     assert sorted(row["CorrelationId"] for row in rows(found)) == ["done0", "done1", "done2", "open0"]
 
 
-def test_nothing_comes_of_nothing() -> None:
+def test_no_rows_give_no_rows() -> None:
     found = finish(keyed([]), POLICY, NEVER, quiet=False, room=UNKNOWN, commit_id=COMMIT)
     assert (found.written.num_rows, found.kept.num_rows, found.due) == (0, 0, UNKNOWN)
     assert found.written.schema == WRITTEN
 
 
-def test_rows_without_doubt_are_kept_as_they_are() -> None:
+def test_unaffected_rows_are_kept_unchanged() -> None:
     rows_ = master(OPENED, CLOSED)
     found = finish(rows_, POLICY, 0, quiet=False, room=UNKNOWN, commit_id=COMMIT)
     assert found.kept.equals(rows_)
@@ -328,7 +328,7 @@ def test_rows_without_doubt_are_kept_as_they_are() -> None:
 
 @pytest.mark.parametrize("records", [(OPENED, CLOSED), (OPENED, MESSAGE)])
 @pytest.mark.parametrize("span", [timedelta(minutes=1), timedelta(hours=10), timedelta(days=10)])
-def test_a_connection_is_written_before_it_is_dropped_whatever_the_settings(
+def test_any_settings_write_a_connection_before_dropping_it(
     records: tuple[Row, ...], span: timedelta
 ) -> None:
     policy = FinishPolicy(
@@ -340,7 +340,7 @@ def test_a_connection_is_written_before_it_is_dropped_whatever_the_settings(
     assert (found.written.num_rows, found.kept.num_rows) == (1, 0)
 
 
-def test_the_document_names_these_tests() -> None:
+def test_the_documentation_names_these_tests() -> None:
     text = (Path(__file__).parents[3] / "docs" / "connections.md").read_text()
     named = set(re.findall(r"`(test_\w+)`", text))
     assert named

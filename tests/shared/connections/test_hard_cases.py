@@ -90,7 +90,7 @@ def world() -> World:
     return World()
 
 
-def test_asking_for_seen_progress_makes_no_thread_skip_segments(world: World) -> None:
+def test_reading_seen_progress_makes_no_thread_skip_segments(world: World) -> None:
     world.commit("old")
     world.finish()
     world.commit("new")
@@ -110,7 +110,7 @@ def test_asking_for_seen_progress_makes_no_thread_skip_segments(world: World) ->
     assert world.knows(process, "new")
 
 
-def test_an_error_while_the_master_is_read_anew_forgets_nothing_for_good(
+def test_an_error_while_rereading_the_state_table_loses_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.commit("old")
@@ -135,7 +135,7 @@ def test_an_error_while_the_master_is_read_anew_forgets_nothing_for_good(
     assert world.knows(process, "new")
 
 
-def test_a_clock_that_is_set_back_does_not_stop_the_refresh(world: World) -> None:
+def test_setting_the_clock_back_does_not_stop_the_refresh(world: World) -> None:
     process = world.process()
     process.refresh(OTHER)
     world.now -= 3600 * SECOND
@@ -157,7 +157,7 @@ def test_many_waiting_segments_are_read_in_portions_with_the_newest_ones(
     assert "is finish_connections running?" in caplog.text
 
 
-def test_of_the_indexes_of_a_long_backlog_only_the_newest_are_read(
+def test_a_long_backlog_reads_only_the_newest_indexes(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("shared.protocol.ledger.LISTED", 2)
@@ -192,7 +192,7 @@ def test_the_timer_does_not_sweep_a_segment_whose_commit_is_under_way(world: Wor
     assert world.finish().alarms == []
 
 
-def test_a_compressed_batch_waits_for_all_that_it_may_inflate_to(world: World) -> None:
+def test_a_compressed_batch_reserves_its_inflated_limit(world: World) -> None:
     staging, go_on = threading.Semaphore(0), threading.Event()
 
     def waits(kind: str, _name: str) -> None:
@@ -219,7 +219,7 @@ def test_a_compressed_batch_waits_for_all_that_it_may_inflate_to(world: World) -
             pass
 
 
-def test_what_is_lost_is_refilled_in_the_format_it_was_lost_in(world: World) -> None:
+def test_lost_rows_are_refilled_in_the_same_format(world: World) -> None:
     lost = world.envelope("c")
     world.storage.before = lambda kind, _: (
         (_ for _ in ()).throw(OutcomeUnknown("x")) if kind == "publish" else None
@@ -236,7 +236,7 @@ def test_what_is_lost_is_refilled_in_the_format_it_was_lost_in(world: World) -> 
     assert Ledger.parse(world.storage.state[Ledger.name(ONE)].data, "").lost == ()
 
 
-def test_a_missing_manifest_holds_finishing_back_until_it_is_accepted(world: World) -> None:
+def test_a_missing_manifest_stops_finishing_until_accepted(world: World) -> None:
     for _ in range(3):
         world.now += 120 * SECOND
         world.commit("c")
@@ -252,9 +252,7 @@ def test_a_missing_manifest_holds_finishing_back_until_it_is_accepted(world: Wor
     assert world.finish().alarms == []
 
 
-def test_a_staged_file_that_went_elsewhere_is_an_error_and_not_silence(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_file_staged_elsewhere_raises_an_error(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.storage.before = lambda kind, _: (
         (_ for _ in ()).throw(OutcomeUnknown("x")) if kind == "publish" else None
     )
@@ -267,6 +265,6 @@ def test_a_staged_file_that_went_elsewhere_is_an_error_and_not_silence(
     assert "neither visible nor staged" in caplog.text
 
 
-def test_keys_that_a_later_program_adds_survive_being_counted() -> None:
+def test_keys_of_a_later_program_survive_counting() -> None:
     later = Counts.model_validate({"rows": 1, "later": 5})
     assert later.plus(Counts(rows=1)).model_dump()["later"] == 5

@@ -16,7 +16,7 @@ def manifest(**partitions: PartitionProgress) -> Manifest:
     return Manifest(partitions=names, hub=("ns/hub/0", "ns/hub/1"))
 
 
-def test_it_reads_back_with_the_keys_of_a_newer_program() -> None:
+def test_keys_of_a_newer_program_survive_a_rewrite() -> None:
     data = manifest(s0=PartitionProgress(ledger_id="a", ordinal=3)).dump()[:-1] + b',"new":[1]}'
     again = Manifest.parse(data)
     assert again.partitions["ns/hub/0"].ordinal == 3
@@ -24,7 +24,7 @@ def test_it_reads_back_with_the_keys_of_a_newer_program() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"ordinal":"x"}'])
-def test_what_is_no_manifest_is_an_error(data: bytes) -> None:
+def test_other_content_is_an_error(data: bytes) -> None:
     with pytest.raises(LedgerError, match="is damaged"):
         Manifest.parse(data)
 
@@ -34,7 +34,7 @@ def test_a_newer_format_is_refused() -> None:
         Manifest.parse(b'{"format":2}')
 
 
-def test_it_never_outgrows_one_put_blob() -> None:
+def test_a_manifest_always_fits_into_one_put_blob() -> None:
     with pytest.raises(LedgerTooLarge):
         Manifest(lost=("x" * 1000,) * 5000).dump()
 
@@ -51,12 +51,12 @@ def test_the_clock_is_the_earliest_progress_of_the_partitions_of_the_hub() -> No
     )
 
 
-def test_a_partition_of_which_nothing_is_known_stops_the_clock() -> None:
+def test_an_unknown_partition_stops_the_clock() -> None:
     assert manifest(s0=PartitionProgress(progress=5)).clock == -1
     assert Manifest().clock == -1
 
 
-def test_a_watermark_is_of_one_ledger() -> None:
+def test_a_watermark_belongs_to_one_ledger() -> None:
     at = manifest(s0=PartitionProgress(ledger_id="a", ordinal=3))
     assert at.watermark(LEDGER) == 3
     assert at.watermark(LEDGER.model_copy(update={"ledger_id": "b"})) == 0
@@ -72,7 +72,7 @@ def test_a_watermark_is_of_one_ledger() -> None:
         (PartitionProgress(progress=3), False),
     ],
 )
-def test_a_ledger_that_lags_behind_what_was_seen_was_rolled_back(
+def test_a_ledger_older_than_seen_was_rolled_back(
     merged: PartitionProgress,
     rolled_back: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
@@ -80,7 +80,7 @@ def test_a_ledger_that_lags_behind_what_was_seen_was_rolled_back(
     assert not Manifest().rolled_back(LEDGER)
 
 
-def test_an_accepted_ledger_keeps_what_was_merged_as_far_as_it_goes() -> None:
+def test_accepting_a_ledger_keeps_its_merged_commits() -> None:
     before = manifest(
         s0=PartitionProgress(ledger_id="a", ordinal=9, seen=9, progress=5), s1=PartitionProgress(progress=9)
     )
@@ -93,7 +93,7 @@ def test_an_accepted_ledger_keeps_what_was_merged_as_far_as_it_goes() -> None:
     assert "ns/hub/0" not in before.accepting("ns/hub/0", None).partitions
 
 
-def test_closing_events_cannot_be_told_once_enough_connections_began_without_one() -> None:
+def test_many_connections_without_closing_events_are_quiet() -> None:
     at = manifest(s0=PartitionProgress(progress=NOW), s1=PartitionProgress(progress=NOW))
     closing = frozenset({"closed"})
     many = at.model_copy(update={"began": {NOW // HOUR: FEW}})
@@ -114,7 +114,7 @@ def test_names_are_counted() -> None:
     assert counted == {"a": EventNameCounts(connections=3, first=1, newest=5)}
 
 
-def test_junk_names_do_not_crowd_out_known_or_frequent_names() -> None:
+def test_junk_names_do_not_displace_known_or_frequent_names() -> None:
     junk = {f"{n:03}": EventNameCounts(connections=1, newest=n) for n in range(2 * NAMES)}
     full = Manifest().counting(junk, {"closed"})
     assert sorted(full) == [f"{n:03}" for n in range(NAMES, 2 * NAMES)]
@@ -126,7 +126,7 @@ def test_junk_names_do_not_crowd_out_known_or_frequent_names() -> None:
     assert not Manifest(names=later, began={0: FEW}).quiet(frozenset({"closed"}))
 
 
-def test_files_whose_blocks_are_gone_are_noted_as_lost() -> None:
+def test_files_without_blocks_are_recorded_as_lost() -> None:
     one, two = (
         PendingFile(name=name, block_ids=("b",), content_type="", metadata={}, staged_at=0)
         for name in ("one", "two")

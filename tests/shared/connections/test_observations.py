@@ -59,7 +59,7 @@ def contents(observed: pa.Table) -> list[Row]:
 
 @PATIENT
 @given(ROWS, st.data())
-def test_any_cut_in_any_order_folds_to_the_same(rows: list[Row], data: st.DataObject) -> None:
+def test_any_split_in_any_order_folds_to_the_same(rows: list[Row], data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(rows))
     cut = data.draw(st.integers(0, len(rows)))
     again = data.draw(st.integers(0, cut))
@@ -82,7 +82,7 @@ def test_every_record_is_counted_once(rows: list[Row]) -> None:
 
 @PATIENT
 @given(ROWS)
-def test_an_observation_says_what_a_loop_over_its_records_says(rows: list[Row]) -> None:
+def test_an_observation_equals_a_loop_over_its_records(rows: list[Row]) -> None:
     for found in contents(observed(rows)):
         mine = [
             row for row in rows if all(row[name] == found[name] for name in ("CorrelationId", "_ResourceId"))
@@ -114,7 +114,7 @@ def test_an_observation_says_what_a_loop_over_its_records_says(rows: list[Row]) 
             }
 
 
-def test_resource_and_id_make_the_key_together() -> None:
+def test_the_key_consists_of_resource_and_id() -> None:
     rows = [
         {
             "CorrelationId": id_,
@@ -162,7 +162,7 @@ def test_an_id_that_is_too_long_ends_in_a_hash(name: str) -> None:
     assert contents(merge([observed(rows[:2]), observed(rows[2:])])) == contents(found)
 
 
-def test_what_was_stored_reads_back() -> None:
+def test_stored_observations_are_read_back() -> None:
     found = observed([{"CorrelationId": "a", "EventName": "e", "TimeGenerated": 1, "_EnqueuedTime": 2}])
     assert observations.load(observations.dump(found)).equals(found, check_metadata=True)
     assert observations.dump(found) == observations.dump(found)
@@ -185,7 +185,7 @@ class Known:
         (Known(), [10, 10], 10, [None, None]),
     ],
 )
-def test_the_age_is_counted_from_the_earliest_time_known_and_null_there(
+def test_the_age_counts_from_the_earliest_time_and_is_null_there(
     known: observations.StartTimeLookup, times: list[int], start: int, durations: list[float | None]
 ) -> None:
     rows = [
@@ -196,7 +196,7 @@ def test_the_age_is_counted_from_the_earliest_time_known_and_null_there(
     assert enriched["ConnectionDurationMs"].to_pylist() == durations
 
 
-def test_the_estimate_is_counted_from_the_earliest_arrival_known() -> None:
+def test_the_estimate_counts_from_the_earliest_arrival() -> None:
     rows = [
         {"CorrelationId": "a", "EventName": "e", "TimeGenerated": 5, "_EnqueuedTime": time}
         for time in (40, 25, 3_000)

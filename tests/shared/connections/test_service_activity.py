@@ -95,7 +95,7 @@ def test_storage_calls_of_the_timer_do_not_depend_on_the_services() -> None:
     assert calls(20) == calls(1)
 
 
-def test_a_run_says_how_long_each_service_is_silent() -> None:
+def test_a_run_reports_how_long_each_service_is_silent() -> None:
     world = World()
     world.commit(ONE, ("a", "Opened", 0))
     world.commit(TWO, ("b", "Opened", 0))

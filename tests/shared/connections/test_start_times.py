@@ -98,7 +98,7 @@ def world() -> World:
     return World()
 
 
-def test_the_start_that_another_partition_committed_is_known_after_the_staleness(world: World) -> None:
+def test_starts_of_other_partitions_are_known_after_the_staleness(world: World) -> None:
     world.commit(ONE, "x")
     world.commit(TWO, "a", time=-10)
     assert world.commit(ONE, "a", time=5)[0]["ConnectionDurationMs"] is None
@@ -106,14 +106,14 @@ def test_the_start_that_another_partition_committed_is_known_after_the_staleness
     assert world.commit(ONE, "a", time=5)[0]["ConnectionDurationMs"] == 15_000
 
 
-def test_what_this_process_committed_is_known_at_once_and_not_read_again(world: World) -> None:
+def test_own_commits_are_known_at_once_without_reading(world: World) -> None:
     world.commit(ONE, "a")
     world.storage.calls.clear()
     assert world.commit(ONE, "a", time=2)[0]["ConnectionDurationMs"] == 2000
     assert not [call for call in world.storage.calls if call.startswith(("read", "names"))]
 
 
-def test_others_are_asked_once_in_the_staleness_however_many_batches(world: World) -> None:
+def test_other_ledgers_are_read_once_per_staleness(world: World) -> None:
     world.commit(TWO, "a")
     for _ in range(4):
         world.commit(ONE, "a")
@@ -163,7 +163,7 @@ def test_a_process_rereads_the_manifest_only_as_its_clock_advances(world: World)
     assert exporters_and_timer <= 36 + 2 * 4
 
 
-def test_a_trim_mark_above_what_was_read_means_to_read_the_master(world: World) -> None:
+def test_a_trim_mark_above_read_segments_rereads_the_state_table(world: World) -> None:
     world.commit(ONE, "x")
     late = world.known()
     late.refresh(world.ledger(ONE))
@@ -189,7 +189,7 @@ def absorb_and_trim(world: World) -> Callable[[], None]:
     return happens
 
 
-def test_a_timer_that_merges_between_any_two_reads_takes_nothing_away(world: World) -> None:
+def test_a_timer_merging_between_reads_hides_no_start(world: World) -> None:
     world.commit(TWO, "a", time=3)
     new = world.known()
     world.storage.before = absorb_and_trim(world)
@@ -197,7 +197,7 @@ def test_a_timer_that_merges_between_any_two_reads_takes_nothing_away(world: Wor
     assert start(new, "a") == 3
 
 
-def test_with_the_master_read_before_the_ledgers_it_does(
+def test_reading_the_state_table_first_would_hide_starts(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledgers = StartTimes._ledgers
@@ -215,7 +215,7 @@ def test_with_the_master_read_before_the_ledgers_it_does(
     assert start(new, "a") is None
 
 
-def test_a_ledger_that_cannot_be_read_tells_nothing_and_stops_nobody(world: World) -> None:
+def test_an_unreadable_ledger_stops_no_other_partition(world: World) -> None:
     world.storage.put(Ledger.name(TWO), b"{")
     world.commit(ONE, "a")
     new = world.known()
@@ -223,7 +223,7 @@ def test_a_ledger_that_cannot_be_read_tells_nothing_and_stops_nobody(world: Worl
     assert start(new, "a") == 0
 
 
-def test_a_new_process_stops_if_a_ledger_that_existed_is_gone(world: World) -> None:
+def test_a_new_process_stops_if_a_known_ledger_is_missing(world: World) -> None:
     world.commit(ONE, "a")
     world.finish()
     del world.storage.state[Ledger.name(ONE)]
@@ -243,7 +243,7 @@ def test_a_new_process_stops_at_a_rolled_back_ledger(world: World) -> None:
         world.commit(ONE, "b")
 
 
-def test_a_commit_that_does_not_follow_leaves_the_rest_to_be_read(world: World) -> None:
+def test_commits_in_between_are_read_later(world: World) -> None:
     world.commit(ONE, "a", time=1)
     start_times = world.known()
     start_times.refresh(world.ledger(ONE))
@@ -281,7 +281,7 @@ def test_a_lost_part_of_the_table_or_segment_stops_no_process(world: World, dama
     assert part not in world.storage.calls
 
 
-def test_segments_in_an_index_are_known_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_segments_in_an_index_are_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.protocol.ledger.LISTED", 2)
     for n in range(7):
         world.commit(ONE, f"id{n}", time=n)
@@ -291,7 +291,7 @@ def test_segments_in_an_index_are_known_too(world: World, monkeypatch: pytest.Mo
     assert [start(new, f"id{n}") for n in range(8)] == [*range(7), None]
 
 
-def test_starts_are_the_earliest_of_all_that_was_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_starts_are_the_earliest_learned_times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start_times, "RECENT", 10)
     rng = np.random.default_rng(1)
     starts = StartTimeIndex()

@@ -32,9 +32,7 @@ def part(table: pa.Table) -> Part:
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(RECORDS, min_size=1, max_size=4), st.integers(1, 5))
-def test_merging_step_by_step_and_part_by_part_folds_to_the_same(
-    batches: list[list[Any]], pieces: int
-) -> None:
+def test_merging_in_steps_and_parts_gives_the_same(batches: list[list[Any]], pieces: int) -> None:
     tables = [STATE_TABLE.empty_table()]
     for batch in batches:
         new = keyed([observed(batch)])
@@ -48,7 +46,7 @@ def test_merging_step_by_step_and_part_by_part_folds_to_the_same(
     assert contents(pa.concat_tables(tables).select(OBSERVATIONS.names)) == contents(expected)
 
 
-def test_what_was_written_of_a_connection_stays_and_more_is_pending() -> None:
+def test_new_records_of_a_written_connection_are_pending() -> None:
     row = {"CorrelationId": "a", "EventName": "Opened", "TimeGenerated": 5, "_EnqueuedTime": 6}
     old = keyed([observed([row])])
     old = old.set_column(
@@ -80,7 +78,7 @@ def test_a_part_is_cut_when_it_grows_too_large(monkeypatch: Any) -> None:
     assert list(cut(table.slice(0, 0))) == []
 
 
-def test_the_starts_of_a_part_are_read_alone() -> None:
+def test_starts_are_read_without_other_columns() -> None:
     rows = [
         {"CorrelationId": str(n), "EventName": "e", "TimeGenerated": n, "_EnqueuedTime": 2 * n}
         for n in range(10)

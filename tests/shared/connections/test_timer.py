@@ -139,7 +139,7 @@ def test_a_connection_of_two_partitions_is_written_once(world: World) -> None:
     assert len(world.rows()) == 1
 
 
-def test_files_have_the_columns_declared_and_lie_by_the_end_time(world: World) -> None:
+def test_files_have_declared_columns_and_are_stored_by_end_time(world: World) -> None:
     world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 3600))
     world.later(2 * HOUR)
     ((name, data),) = world.files().items()
@@ -169,7 +169,7 @@ def test_a_partition_with_backlog_delays_finishing_without_an_alarm(world: World
     assert world.rows()[0]["EventCount"] == 3
 
 
-def test_a_partition_gone_from_the_hub_is_merged_without_waiting(world: World) -> None:
+def test_the_clock_does_not_wait_for_removed_partitions(world: World) -> None:
     world.commit(TWO, ("a", "Opened", 0), ("a", "Closed", 1))
     del world.positions[TWO]
     assert world.later(HOUR).finished == {"closed": 1}
@@ -182,7 +182,7 @@ def test_the_clock_stays_behind_by_the_tolerance_between_clocks(world: World) ->
     assert world.later(HOUR).clock == world.now - MARGIN
 
 
-def test_without_an_answer_of_the_hub_time_is_what_arrived(world: World) -> None:
+def test_without_the_hub_arrivals_advance_the_clock(world: World) -> None:
     world.answers = False
     world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 1))
     assert not world.later(HOUR).finished
@@ -191,7 +191,7 @@ def test_without_an_answer_of_the_hub_time_is_what_arrived(world: World) -> None
     assert (done.finished, done.lag) == ({"closed": 1}, {})
 
 
-def test_a_replay_is_not_waited_for_while_the_hub_does_not_answer(world: World) -> None:
+def test_without_the_hub_the_clock_waits_for_no_replay(world: World) -> None:
     world.answers = False
     world.commit(ONE.replay(0), ("z", "Opened", 0))
     world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 1))
@@ -279,9 +279,7 @@ def test_a_backlog_of_small_commits_is_merged_in_portions(world: World, patch: p
     assert indexes <= 2 * len(steps)
 
 
-def test_what_was_written_too_much_of_waits_for_the_next_commit(
-    world: World, patch: pytest.MonkeyPatch
-) -> None:
+def test_rows_beyond_the_limit_wait_for_the_next_commit(world: World, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(state_merge, "ENOUGH", 5)
     patch.setattr(state_table, "PART_ROWS", 4)
     world.commit(ONE, *((f"id{n}", name, n) for n in range(40) for name in ("Opened", "Closed")))
@@ -313,7 +311,7 @@ def test_rows_beyond_the_limit_are_finished_in_the_next_commit(
     assert len(world.rows()) == 40
 
 
-def test_other_names_in_the_settings_act_on_what_was_written(world: World, patch: pytest.MonkeyPatch) -> None:
+def test_changed_names_revise_written_connections(world: World, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(state_merge, "ENOUGH", 5)
     patch.setattr(state_table, "PART_ROWS", 4)
     world.commit(ONE, *((f"id{n}", name, n) for n in range(20) for name in ("Begin", "End")))
@@ -341,7 +339,7 @@ def test_unknown_names_finish_earlier_once_enough_connections_began(world: World
     assert (seen.connections, seen.first, seen.last) == (100, 0, 100)
 
 
-def test_too_many_connections_are_let_go_with_an_alarm(world: World) -> None:
+def test_excess_connections_are_dropped_with_an_alarm(world: World) -> None:
     world.commit(ONE, *((f"id{n:02}", "Opened", n) for n in range(30)))
     done = world.run(FinishPolicy(cap=10))
     assert (done.capped, done.rows, done.finished) == (20, 10, {"timed_out": 20})
@@ -366,7 +364,7 @@ class Failing(MemoryStorage):
         return result
 
 
-def test_the_next_run_repairs_one_that_broke_anywhere(world: World) -> None:
+def test_the_next_run_repairs_a_run_that_failed_anywhere(world: World) -> None:
     for number in count(1):
         world.commit(TWO, (f"id{number}", "Opened", 0), (f"id{number}", "Closed", 1))
         world.now += HOUR
@@ -400,7 +398,7 @@ def test_files_of_a_dead_exporter_are_published_and_the_list_emptied(
     assert world.later(HOUR).repaired == 0
 
 
-def test_a_list_that_is_an_hour_old_is_an_alarm(world: World) -> None:
+def test_an_hour_old_list_of_files_is_an_alarm(world: World) -> None:
     world.commit(ONE, ("a", "Opened", 0))
     assert any("not published" in alarm for alarm in world.later(HOUR + SECOND).alarms)
 
@@ -513,7 +511,7 @@ def test_events_passed_before_the_first_commit_are_a_gap(world: World) -> None:
     assert Ledger.name(ONE) not in world.storage.state, "an operator decides"
 
 
-def test_an_unbindable_event_is_named_once_its_partition_stands_still(world: World) -> None:
+def test_an_unbindable_event_is_named_once_its_partition_stalls(world: World) -> None:
     world.commit(ONE, ("a", "Opened", 0))
     fine, bad = world.arrive(ONE, ("a", "Message", 1)), world.arrive(ONE, ("a", "Message", 2))
     world.held = [Fetched(fine, "1"), Fetched(replace(bad, amqp="value"), "2")]
@@ -527,7 +525,7 @@ def test_an_unbindable_event_is_named_once_its_partition_stands_still(world: Wor
     assert not any("has stopped at" in alarm for alarm in world.run(checkpoints=checkpoints).alarms)
 
 
-def test_a_partition_that_commits_does_not_stand_still(world: World) -> None:
+def test_a_committing_partition_is_not_stalled(world: World) -> None:
     """Its checkpoint is old, because it cannot be written."""
     world.commit(ONE, ("a", "Opened", 0))
     bad = world.arrive(ONE, ("a", "Message", 1))
@@ -542,7 +540,7 @@ def test_a_partition_that_commits_does_not_stand_still(world: World) -> None:
     assert any("has stopped at" in alarm for alarm in world.run(checkpoints=checkpoints).alarms)
 
 
-def test_a_partition_that_fell_asleep_is_named(world: World) -> None:
+def test_a_partition_with_a_stopped_timer_is_named(world: World) -> None:
     """The checkpoint after the last partial batch was not written, so later events wait for a full batch."""
     for n in range(3):
         world.commit(ONE, (f"c{n}", "Opened", 0))
@@ -565,7 +563,7 @@ def test_a_partition_that_fell_asleep_is_named(world: World) -> None:
     assert not named(behind), "they are a full batch"
 
 
-def test_what_is_merged_is_swept_and_what_is_not_stays(world: World) -> None:
+def test_merged_segments_are_deleted_and_others_stay(world: World) -> None:
     world.commit(ONE, ("a", "Opened", 0))
     orphan = world.ledger(ONE).segments[0].name.replace("-", "-0")
     world.storage.put(orphan, b"")
@@ -579,7 +577,7 @@ def test_what_is_merged_is_swept_and_what_is_not_stays(world: World) -> None:
     assert world.storage.names("state-table/") == [part.name for part in world.manifest().parts]
 
 
-def test_an_unlisted_part_stays_for_those_who_still_read_it(world: World) -> None:
+def test_an_unlisted_part_stays_for_its_readers(world: World) -> None:
     world.commit(ONE, ("a", "Opened", 0))
     world.run()
     (part,) = world.manifest().parts
@@ -620,7 +618,7 @@ def test_segments_in_an_index_are_kept_until_they_are_merged(world: World, patch
     assert not world.ledger(ONE).indexes
 
 
-def test_a_ledger_that_is_gone_or_older_holds_finishing_back(world: World) -> None:
+def test_a_missing_or_older_ledger_stops_finishing(world: World) -> None:
     world.commit(ONE, ("a", "Opened", 0))
     older = world.storage.state[Ledger.name(ONE)]
     world.commit(ONE, ("a", "Closed", 1))
@@ -635,7 +633,7 @@ def test_a_ledger_that_is_gone_or_older_holds_finishing_back(world: World) -> No
         assert not done.finished
 
 
-def test_a_segment_that_was_deleted_is_an_alarm_and_stops_nothing(world: World) -> None:
+def test_a_deleted_segment_is_an_alarm_and_stops_nothing(world: World) -> None:
     world.commit(ONE, ("a", "Opened", 0))
     world.commit(ONE, ("b", "Opened", 0), ("b", "Closed", 1))
     del world.storage.state[world.ledger(ONE).segments[0].name]
@@ -722,7 +720,7 @@ def test_a_damaged_segment_is_an_alarm_and_stops_nothing(world: World) -> None:
     assert any("is missing or damaged" in alarm for alarm in done.alarms)
 
 
-def test_junk_names_do_not_blind_the_search_for_closing_names(world: World) -> None:
+def test_junk_names_do_not_hide_closing_names(world: World) -> None:
     for n in range(30):
         world.commit(ONE, *((f"junk{n}.{k}", f"Junk{n}.{k}", 0) for k in range(20)))
     world.run()
@@ -732,7 +730,7 @@ def test_junk_names_do_not_blind_the_search_for_closing_names(world: World) -> N
     assert "Closed" in world.manifest().names
 
 
-def test_a_segment_whose_commit_may_still_succeed_is_not_swept(world: World) -> None:
+def test_a_segment_of_a_pending_commit_is_not_deleted(world: World) -> None:
     world.commit(ONE, ("a", "Opened", 0))
     world.run()
     ledger = world.ledger(ONE)
@@ -746,7 +744,7 @@ def test_a_segment_whose_commit_may_still_succeed_is_not_swept(world: World) -> 
     assert failed not in world.storage.names("segments/")
 
 
-def test_rules_that_finish_nothing_write_nothing(world: World) -> None:
+def test_a_run_that_finishes_nothing_writes_nothing(world: World) -> None:
     world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 1))
     world.now += HOUR
     world.run(FinishPolicy(closing=("closed",), grace=timedelta(hours=2)))

@@ -18,7 +18,7 @@ def cut(text: bytes, limit: int = LIMIT) -> list[bytes]:
     return list(bodies(io.BufferedReader(io.BytesIO(text)), "file", limit))
 
 
-def test_single_records_come_together() -> None:
+def test_single_records_are_joined() -> None:
     lines = [orjson.dumps({"n": number}) for number in range(TOGETHER + 3)]
     first, second, last = cut(b"\n".join(lines))
     assert len(orjson.loads(first)["records"]) == TOGETHER
@@ -31,7 +31,7 @@ def test_envelopes_stay_as_they_are() -> None:
     assert cut(b"\r\n".join(lines)) == [lines[0] + b"\r", lines[1]]
 
 
-def test_a_malformed_line_does_not_take_its_neighbours() -> None:
+def test_a_malformed_line_does_not_affect_its_neighbors() -> None:
     lines = [b'{"n":1}', b"{'n':2}", b'{"n":3}']
     assert cut(b"\n".join(lines)) == lines
 
@@ -44,7 +44,7 @@ def test_a_malformed_line_does_not_take_its_neighbours() -> None:
         [b'{"a":"}', b'{"b":"}', b'{"n":3}'],
     ],
 )
-def test_lines_do_not_complete_one_another(lines: list[bytes]) -> None:
+def test_lines_cannot_complete_each_other(lines: list[bytes]) -> None:
     assert cut(b'{"n":0}\n' + b"\n".join(lines)) == [b'{"n":0}', *lines]
 
 
@@ -66,7 +66,7 @@ def test_damaged_gzip_is_named() -> None:
         cut(gzip.compress(b"x" * 100)[:-6])
 
 
-def test_what_is_too_large_is_named() -> None:
+def test_a_body_that_is_too_large_is_named() -> None:
     with pytest.raises(ConvertError, match="single message or line is larger than 4 MiB"):
         cut(b"[" + b"1," * (6 << 20))
 

@@ -56,7 +56,7 @@ def rows(output: Path, table: str) -> list[dict[str, Any]]:
     ]
 
 
-def test_each_fixture_gives_what_the_hub_would_give(tmp_path: Path) -> None:
+def test_each_fixture_converts_as_if_from_the_hub(tmp_path: Path) -> None:
     names = sorted(EXPECTED.keys() - DAMAGED - NOTHING - AGES)
     arrived = ("--arrived", "2030-01-02T03:10Z")
     status, done, errors = run(
@@ -99,7 +99,7 @@ def test_standard_input_is_read_and_arrival_can_be_given(tmp_path: Path) -> None
     assert seen == "2030-03-17T18:00:00+00:00"
 
 
-def test_connections_without_an_end_have_timed_out_where_others_closed(tmp_path: Path) -> None:
+def test_unclosed_connections_time_out_if_others_closed(tmp_path: Path) -> None:
     some = [record(number, 0) for number in range(150)]
     ends = [each | {"properties": {"eventName": "ConnectionClosed"}} for each in some[:20]]
     arguments = ("-", "--output", str(tmp_path / "out"), "--arrived", "2030-03-17T18:00Z")
@@ -127,7 +127,7 @@ def test_columns_can_be_given_other_keys(tmp_path: Path) -> None:
         (["good.json", "--column-keys", "Name=x"], "'Name' is not a column that records fill"),
     ],
 )
-def test_what_cannot_be_read_ends_with_2(
+def test_unreadable_input_ends_with_status_2(
     arguments: list[str],
     says: str,
     tmp_path: Path,

@@ -48,7 +48,7 @@ def test_calls_of_a_usual_run_do_not_depend_on_files() -> None:
     assert many["outputs"] <= LISTINGS
 
 
-def test_a_checkpoint_holds_all_that_the_snapshot_says() -> None:
+def test_a_checkpoint_holds_the_whole_snapshot() -> None:
     log = DeltaLog(filled(300), RECORDS, lambda: NOW)
     snapshot = log.load()
     assert snapshot

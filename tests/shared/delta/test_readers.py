@@ -160,7 +160,7 @@ def test_readers_agree_with_the_folders(filled: Exported, monkeypatch: pytest.Mo
     through_all(filled, monkeypatch, agree)
 
 
-def test_erased_rows_are_gone_from_the_newest_snapshot_and_later_from_history(
+def test_erased_rows_leave_the_snapshot_and_later_the_history(
     exported: Exported, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log, "CHECKPOINT_VERSIONS", 1)

@@ -44,7 +44,7 @@ def others(made: Made, prefix: str) -> Counter[str]:
 
 
 @pytest.mark.parametrize("compacted", [False, True])
-def test_the_matching_rows_go_and_the_audit_proves_the_others(compacted: bool) -> None:  # noqa: FBT001
+def test_matching_rows_are_erased_and_the_audit_proves_the_others(compacted: bool) -> None:  # noqa: FBT001
     made = filled()
     if compacted:
         assert not made.compact()
@@ -123,7 +123,7 @@ def test_a_compressed_message_is_searched() -> None:
     assert not files._is_hit(Selection("Source", ("10.0.0.2",)), line)
 
 
-def test_hashed_values_go_with_the_plain_ones() -> None:
+def test_hashed_values_are_erased_with_plain_ones() -> None:
     key = b"k"
     hashing = RedactionPolicy(hash_columns=("Source",), hash_key=key)
     made = filled()
@@ -186,7 +186,7 @@ def test_erased_files_are_compacted_and_erased_again() -> None:
     assert made.audit().status == 0
 
 
-def test_young_files_are_left_for_another_run() -> None:
+def test_recent_files_are_left_for_another_run() -> None:
     made = filled()
     made.export(20, 25)
     made.finish()
@@ -203,7 +203,7 @@ def test_young_files_are_left_for_another_run() -> None:
     assert not [row for prefix in TABLES for row in made.rows(prefix) if row["Source"] == HIM]
 
 
-def test_what_a_ledger_lists_is_left() -> None:
+def test_files_listed_in_a_ledger_are_left() -> None:
     made = Made()
     made.export(0, 5)
     made.now = LATER
@@ -215,7 +215,7 @@ def test_what_a_ledger_lists_is_left() -> None:
     assert made.audit().status == 0
 
 
-def test_redelivery_takes_erased_files_for_complete() -> None:
+def test_redelivery_treats_erased_files_as_complete() -> None:
     made = filled()
     made.erase(Selection("Source", (HIM, HER)))
     blob = made.storage.read(Ledger.name(PARTITION))
@@ -261,7 +261,7 @@ def test_a_delta_table_changes_in_one_version_and_kept_files_are_named() -> None
 # -- the state table -----------------------------------------------------------------------------------
 
 
-def test_open_connections_go_from_the_state_table_and_are_never_written() -> None:
+def test_open_connections_are_erased_and_never_written() -> None:
     made = Made()
     made.export(0, 11)
     made.finish(idle=timedelta(hours=24))
@@ -291,7 +291,7 @@ def test_observations_that_the_timer_has_not_merged_are_counted() -> None:
     assert connection_state.find(made.storage, SELECTION) == connection_state.StateMatches(0, his)
 
 
-def test_merged_observations_go_even_if_the_partition_is_at_rest() -> None:
+def test_merged_observations_are_erased_even_from_an_idle_partition() -> None:
     made = Made()
     made.export(0, 5)
     made.finish()
@@ -305,7 +305,9 @@ def test_merged_observations_go_even_if_the_partition_is_at_rest() -> None:
     assert made.audit().status == 0
 
 
-def test_observations_of_a_lost_race_go_unless_the_ledger_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_orphaned_observations_are_erased_unless_the_ledger_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     made = Made()
     write = made.storage.write
 
@@ -343,7 +345,7 @@ def test_observations_of_a_lost_race_go_unless_the_ledger_is_gone(monkeypatch: p
     assert made.audit().status == 0
 
 
-def test_a_part_of_which_nothing_is_left_goes() -> None:
+def test_an_empty_part_is_removed() -> None:
     made = Made()
     made.export(0, 11)
     made.finish(idle=timedelta(hours=24))
@@ -357,7 +359,7 @@ def test_a_part_of_which_nothing_is_left_goes() -> None:
     assert made.ids("parquet/" + CONNECTIONS)
 
 
-def test_a_timer_that_was_faster_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_concurrent_timer_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     made = Made()
     made.export(0, 11)
     made.finish(idle=timedelta(hours=24))

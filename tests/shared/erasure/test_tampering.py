@@ -53,14 +53,14 @@ def without_a_row(made: Made, name: str) -> None:
 
 @pytest.mark.parametrize("format_", ["parquet", "json"])
 @pytest.mark.parametrize("deep", [False, True])
-def test_a_row_that_is_taken_from_an_erased_file_is_missed(format_: str, *, deep: bool) -> None:
+def test_a_row_removed_from_an_erased_file_is_detected(format_: str, *, deep: bool) -> None:
     made = erased()
     without_a_row(made, replaced(made, f"{format_}/{RECORDS}"))
     report = made.audit(deep=deep)
     assert (report.status, {one.code for one in findings(report)}) == (1, {"not_erased"})
 
 
-def test_a_compacted_file_cannot_say_of_itself_that_rows_were_erased() -> None:
+def test_a_compacted_file_cannot_claim_erased_rows() -> None:
     made = filled()
     assert not made.compact()
     without_a_row(made, replaced(made, f"parquet/{RECORDS}"))
@@ -70,7 +70,7 @@ def test_a_compacted_file_cannot_say_of_itself_that_rows_were_erased() -> None:
     assert made.erase(SELECTION).unreadable  # files that lack rows are not accepted
 
 
-def test_a_small_file_cannot_either() -> None:
+def test_a_small_file_cannot_claim_erased_rows() -> None:
     made = filled()
     name = next(one for one in made.files() if one.startswith(f"json/{RECORDS}"))
     without_a_row(made, name)
@@ -113,13 +113,13 @@ def a_file_that_came_back(made: Made) -> None:
 
 
 @pytest.mark.parametrize("change", [bytes_of_a_dead_letter, a_deleted_file, a_file_that_came_back])
-def test_erased_files_are_guarded_like_others(change: Callable[[Made], None]) -> None:
+def test_changes_of_erased_files_are_detected(change: Callable[[Made], None]) -> None:
     made = erased()
     change(made)
     assert made.audit(deep=False).status == 1
 
 
-def test_a_compactor_leaves_a_file_alone_that_lacks_rows() -> None:
+def test_compaction_skips_a_file_that_lacks_rows() -> None:
     made = filled()
     assert not made.compact()
     made.export(20, 29)
@@ -129,7 +129,7 @@ def test_a_compactor_leaves_a_file_alone_that_lacks_rows() -> None:
     assert [alarm for alarm in made.compact() if "lacks rows that were not erased" in alarm]
 
 
-def test_erasures_say_nothing_of_whom() -> None:
+def test_records_of_erasures_hold_no_values() -> None:
     made = erased()
     for name in made.storage.names(erasures.PREFIX):
         assert HIM.encode() not in made.storage.state[name].data

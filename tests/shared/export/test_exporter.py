@@ -56,7 +56,7 @@ def batch(start: int, records: int = 3) -> list[Envelope]:
     return [envelope(start, *(record(f"{start}-{i}", 61 * (i % 2)) for i in range(records)))]
 
 
-def test_what_run_returned_for_is_visible_and_is_not_done_again(storage: Counting) -> None:
+def test_a_returned_batch_is_visible_and_not_repeated(storage: Counting) -> None:
     one = exporter(storage)
     (commit,) = one.run(PARTITION, batch(0))
     assert all(storage.visible(file.pending.name) for file in commit.files)
@@ -106,7 +106,7 @@ def test_after_an_error_the_ledger_is_read_again(storage: Counting) -> None:
     assert "read" in storage.calls
 
 
-def test_quiet_commits_happen_once_although_the_timer_empties_the_list() -> None:
+def test_commits_happen_once_although_the_timer_empties_the_list() -> None:
     world = World()
     calls: Counter[str] = Counter()
 
@@ -130,21 +130,21 @@ def test_quiet_commits_happen_once_although_the_timer_empties_the_list() -> None
     assert calls == {**per_commit, "read": 2 * 50 + 1 + 2 * 5}
 
 
-def test_a_ledger_changed_by_another_owner_is_taken_over(storage: Counting) -> None:
+def test_a_ledger_changed_by_another_owner_is_loaded_again(storage: Counting) -> None:
     first, second = exporter(storage), exporter(storage)
     first.run(PARTITION, batch(0))
     second.run(PARTITION, [*batch(0), *batch(1)])
     assert [one.counts.envelopes for one in first.run(PARTITION, [*batch(1), *batch(2)])] == [1]
 
 
-def test_a_writer_that_is_always_refused_gives_up(storage: Counting) -> None:
+def test_repeated_conflicts_end_in_an_error(storage: Counting) -> None:
     storage.fails = lambda kind, _: PreconditionFailed("no") if kind == "write" else None
     with pytest.raises(PreconditionFailed):
         exporter(storage).run(PARTITION, batch(0))
     assert storage.calls.count("write") == 10
 
 
-def test_a_known_ledger_that_is_gone_stops_the_partition(storage: Counting) -> None:
+def test_a_missing_known_ledger_stops_its_partition(storage: Counting) -> None:
     one = exporter(storage)
     one.run(PARTITION, batch(0))
     storage.fails = lambda kind, _: PreconditionFailed("no") if kind == "write" else None
@@ -176,7 +176,7 @@ def test_a_newer_programs_ledger_is_refused_and_left_unchanged(storage: Counting
     assert storage.state[NAME].data == newer
 
 
-def test_keys_that_a_later_program_adds_survive_a_commit(storage: Counting) -> None:
+def test_keys_of_a_later_program_survive_a_commit(storage: Counting) -> None:
     exporter(storage).run(PARTITION, batch(0))
     storage.put(NAME, storage.state[NAME].data.replace(b'"format":1', b'"format":1,"later":[1]'))
     exporter(storage).run(PARTITION, batch(1))

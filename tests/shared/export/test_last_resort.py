@@ -71,7 +71,7 @@ def lines(storage: MemoryStorage, folder: str) -> list[dict[str, Any]]:
     return sorted(found, key=str)
 
 
-def test_what_breaks_it_is_kept_whole_and_all_else_is_exported(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_breaking_message_is_kept_and_all_others_are_exported(caplog: pytest.LogCaptureFixture) -> None:
     storage = MemoryStorage(lambda: TEN)
     bodies = (
         breaking_planner.LOOPS,
@@ -109,7 +109,7 @@ def test_what_breaks_it_is_kept_whole_and_all_else_is_exported(caplog: pytest.Lo
     assert exporter(storage).run_isolated(PARTITION, batch) == []
 
 
-def test_a_batch_that_breaks_nothing_is_committed_at_once_in_a_child() -> None:
+def test_an_ordinary_batch_is_committed_at_once_in_a_child() -> None:
     storage = MemoryStorage(lambda: TEN)
     batch = [envelope(n, record(f"c{n}")) for n in range(20)]
     (commit,) = exporter(storage).run_isolated(PARTITION, batch)
@@ -123,7 +123,7 @@ def test_commits_that_make_no_progress_end_with_an_error() -> None:
         exporter(storage).run(PARTITION, [broken(0, breaking_planner.REPEATS)])
 
 
-def test_what_does_not_end_is_ended() -> None:
+def test_a_child_that_does_not_end_is_killed() -> None:
     storage = MemoryStorage(lambda: TEN)
     limits = ChildLimits(cpu=60, wall=0.5)
     exporter(storage, limits).run_isolated(PARTITION, [broken(0, breaking_planner.SLEEPS)])
@@ -131,7 +131,7 @@ def test_what_does_not_end_is_ended() -> None:
     assert "more than 0.5 s" in letter["rejections"][0]["message"]
 
 
-def test_a_message_is_not_blamed_for_the_time_that_others_took() -> None:
+def test_a_message_is_not_blamed_for_time_spent_on_others() -> None:
     storage = MemoryStorage(lambda: TEN)
     slow = exporter(storage, ChildLimits(cpu=60, wall=60), seconds=3)
     with pytest.raises(LastResortError, match="DeadlineExceeded"):
@@ -139,7 +139,7 @@ def test_a_message_is_not_blamed_for_the_time_that_others_took() -> None:
     assert lines(storage, "_dead_letters/") == []
 
 
-def test_a_run_whose_time_is_up_blames_no_message() -> None:
+def test_a_run_out_of_time_blames_no_message() -> None:
     ours, _theirs = Pipe()
     planner = IsolatedPlanner(ChildLimits(), "")
     with deadline.within(0.01), pytest.raises(DeadlineExceeded, match="the time of this run is up"):
@@ -238,7 +238,7 @@ def test_storage_and_ledger_errors_do_not_make_a_batch_suspect() -> None:
         assert not retry_context.suspect(context(1, raised(error)))
 
 
-def test_whatever_else_ended_an_attempt_makes_its_batch_suspect() -> None:
+def test_any_other_end_of_an_attempt_makes_its_batch_suspect() -> None:
     for error in (
         MemoryError(),
         KeyError("records"),
@@ -252,7 +252,7 @@ def test_whatever_else_ended_an_attempt_makes_its_batch_suspect() -> None:
         assert retry_context.suspect(context(1, message))
 
 
-def test_contexts_that_the_host_sent_are_understood() -> None:
+def test_recorded_contexts_of_the_host_are_parsed() -> None:
     for entry in seen():
         exception = entry.get("exception")
         count = entry.get("retryCount", 0)

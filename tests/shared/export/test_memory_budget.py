@@ -29,7 +29,7 @@ def test_threads_never_hold_more_than_the_budget() -> None:
     assert 60 < most <= 100
 
 
-def test_who_needs_more_than_there_is_gets_all_of_it_alone() -> None:
+def test_an_oversized_request_gets_the_whole_budget() -> None:
     budget = ByteBudget(100)
     entered = threading.Event()
 
@@ -45,7 +45,7 @@ def test_who_needs_more_than_there_is_gets_all_of_it_alone() -> None:
     other.join()
 
 
-def test_a_large_one_is_not_overtaken_for_ever() -> None:
+def test_a_large_request_is_not_overtaken_forever() -> None:
     budget = ByteBudget(100)
     done = threading.Event()
 
@@ -66,7 +66,7 @@ def test_a_large_one_is_not_overtaken_for_ever() -> None:
     late.join()
 
 
-def test_what_was_held_is_free_again_after_an_error() -> None:
+def test_memory_is_released_after_an_error() -> None:
     budget = ByteBudget(10)
     for _ in range(3):
         with pytest.raises(ValueError, match="broken"), budget.hold(10):

@@ -98,7 +98,7 @@ def test_every_record_is_a_row_a_rejection_or_skipped() -> None:
     assert commit.ledger.counts == counts
 
 
-def test_files_go_by_the_rows_hour_and_dead_letters_by_arrival() -> None:
+def test_files_are_stored_by_hour_and_dead_letters_by_arrival() -> None:
     commit = make(BATCH)
     assert commit
     assert sorted(file.pending.name.rpartition("/")[0] for file in commit.files) == [
@@ -110,7 +110,7 @@ def test_files_go_by_the_rows_hour_and_dead_letters_by_arrival() -> None:
     ]
 
 
-def test_a_file_says_what_it_holds_and_of_which_commit_it_is() -> None:
+def test_the_metadata_of_a_file_names_its_content_and_commit() -> None:
     commit = make(BATCH)
     assert commit
     for file in commit.files:
@@ -145,13 +145,13 @@ def test_the_same_plan_gives_the_same_bytes() -> None:
     assert first == second
 
 
-def test_nothing_is_left_of_what_was_committed() -> None:
+def test_committed_envelopes_need_no_further_commit() -> None:
     commit = make(BATCH)
     assert commit
     assert make(BATCH, commit.ledger) is None
 
 
-def test_a_commit_without_files_moves_the_ledger_on() -> None:
+def test_a_commit_without_files_advances_the_ledger() -> None:
     commit = make([envelope(0), envelope(1, {"category": "GatewayLogs"})])
     assert commit
     assert commit.files == ()
@@ -189,7 +189,7 @@ def test_an_envelope_of_a_deleted_hub_becomes_a_dead_letter() -> None:
     assert make([late], commit.ledger) is None
 
 
-def test_a_lost_file_is_refilled_with_its_own_rows_alone() -> None:
+def test_a_lost_file_is_refilled_with_only_its_rows() -> None:
     batch = [
         envelope(0, record("a"), record("b", 61)),
         envelope(1, record("c", 61)),
@@ -214,7 +214,7 @@ def test_a_lost_file_is_refilled_with_its_own_rows_alone() -> None:
     assert rest.ledger.lost == ()
 
 
-def test_what_no_longer_fits_when_it_is_refilled_becomes_a_dead_letter() -> None:
+def test_lost_rows_that_no_longer_pass_become_dead_letters() -> None:
     """RECORD_MAX_AGE was shortened in the meantime."""
     batch = [envelope(0, record("a"), record("b", 61)), envelope(1, record("c", 61))]
     (first,) = commits([batch])
@@ -235,7 +235,7 @@ def test_what_no_longer_fits_when_it_is_refilled_becomes_a_dead_letter() -> None
     assert commit.ledger.lost == ()
 
 
-def test_what_is_refilled_and_lost_again_doubles_nothing() -> None:
+def test_refilling_a_file_twice_duplicates_nothing() -> None:
     parquet = ExportPolicy(formats=("parquet",))
     batch = [envelope(n, record(f"{n}a"), record(f"{n}b", 61)) for n in range(2)]
     first, second = commits([[one] for one in batch], policy=parquet)
@@ -306,7 +306,7 @@ def fits(value: Any) -> bool:
 
 
 @given(st.lists(BODIES, min_size=1, max_size=6))
-def test_nothing_that_arrives_raises_and_all_of_it_is_accounted_for(bodies: list[bytes]) -> None:
+def test_any_input_is_accounted_for_without_an_error(bodies: list[bytes]) -> None:
     (commit,) = commits([[Envelope(n, TEN, body) for n, body in enumerate(bodies)]])
     counts = commit.counts
     assert counts.envelopes == len(bodies)

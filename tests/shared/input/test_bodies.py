@@ -69,7 +69,7 @@ def records(text: bytes) -> list[object]:
         (b' \xef\xbb\xbf{"a":1}\t\n', [{"a": 1}]),
     ],
 )
-def test_records_come_flat_and_in_order(text: bytes, found: list[Any]) -> None:
+def test_records_are_returned_flat_and_in_order(text: bytes, found: list[Any]) -> None:
     assert records(text) == found
 
 
@@ -81,19 +81,19 @@ def test_records_come_flat_and_in_order(text: bytes, found: list[Any]) -> None:
         *(b'{"records":{}}', b'{"records":null}', b'[{"records":[]},{"records":1}]'),
     ],
 )
-def test_what_has_no_records_to_be_had_is_unreadable(text: bytes) -> None:
+def test_a_body_without_records_is_unreadable(text: bytes) -> None:
     with pytest.raises(Unreadable) as raised:
         records(text)
     check_message(raised.value)
 
 
-def test_what_would_take_too_much_memory_is_unreadable() -> None:
+def test_a_body_that_needs_too_much_memory_is_unreadable() -> None:
     with pytest.raises(Unreadable, match="smaller envelopes"):
         records(b"[" + b"{}," * 4_000_000 + b"{}]")
 
 
 @given(st.binary() | JSON.map(orjson.dumps) | st.lists(JSON.map(orjson.dumps)).map(b"\n".join))
-def test_nothing_but_unreadable_comes_out_of_records(text: bytes) -> None:
+def test_reading_records_raises_nothing_but_unreadable(text: bytes) -> None:
     try:
         assert isinstance(records(text), list)
     except Unreadable as error:
@@ -154,7 +154,7 @@ def test_records_that_all_lack_a_brace_are_rejected_one_by_one() -> None:
 
 @pytest.mark.parametrize("form", [b'{"records":[%b]}', b"[%b]", b'[{"records":[%b]}]', b'{"records":[%b'])
 @pytest.mark.parametrize("bad", BAD)
-def test_a_malformed_record_does_not_cost_its_neighbors(bad: bytes, form: bytes) -> None:
+def test_a_malformed_record_does_not_affect_its_neighbors(bad: bytes, form: bytes) -> None:
     good = list(map(orjson.dumps, GOOD))
     for at in range(3):
         written = [*good]
@@ -164,7 +164,7 @@ def test_a_malformed_record_does_not_cost_its_neighbors(bad: bytes, form: bytes)
         assert [type(record) for record in found].count(Malformed) == 1
 
 
-def test_what_an_envelope_says_may_be_deep_or_large() -> None:
+def test_fields_of_an_envelope_may_be_deep_or_large() -> None:
     deep = b"[" * 500 + b"]" * 500
     text = b'{"records":[{"a":1}],"x":%b,"y":12345678901234567890123}' % deep
     found = bodies.records(text, LIMIT, exact=True)

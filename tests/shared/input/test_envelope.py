@@ -52,7 +52,7 @@ def test_a_damaged_gzip_body_is_unreadable(body: bytes) -> None:
         inflate(body, 1 << 20)
 
 
-def test_a_gzip_body_inflates_to_its_bound_and_not_further() -> None:
+def test_a_gzip_body_inflates_up_to_its_limit() -> None:
     body = gzip.compress(b" " * 1000) + gzip.compress(b" " * 1000)
     assert len(inflate(body, 2000)) == 2000
     with pytest.raises(Unreadable, match="at most 1999 bytes"):
@@ -60,13 +60,13 @@ def test_a_gzip_body_inflates_to_its_bound_and_not_further() -> None:
 
 
 @given(st.lists(st.binary(max_size=200), min_size=1, max_size=5), st.integers(0, 9))
-def test_gzip_is_undone(bodies: list[bytes], level: int) -> None:
+def test_gzip_bodies_are_inflated(bodies: list[bytes], level: int) -> None:
     body = b"".join(gzip.compress(each, level, mtime=0) for each in bodies)
     assert inflate(body, 1000) == b"".join(bodies)
 
 
 @given(st.binary())
-def test_nothing_but_unreadable_comes_out_of_inflate(body: bytes) -> None:
+def test_inflating_raises_nothing_but_unreadable(body: bytes) -> None:
     try:
         inflate(b"\x1f\x8b\x08" + body, 100)
     except Unreadable as error:

@@ -15,7 +15,7 @@ def test_each_position_is_in_the_group_of_its_key(keys: list[str]) -> None:
         assert pick(list(range(len(keys))), at) == [n for n, one in enumerate(keys) if one == key]
 
 
-def test_one_key_for_all_needs_no_positions() -> None:
+def test_a_single_key_needs_no_positions() -> None:
     values = [1, 2]
     assert groups(["a", "a"]) == [("a", None)]
     assert pick(values, None) is values

@@ -39,17 +39,17 @@ def counts(validated: Validated) -> KeyCounts:
         (f"{RECORDS.name}.EventName=operation", {"operation": "b"}, "b"),
     ],
 )
-def test_a_key_counts_after_those_that_the_table_declares(keys: str, record: Any, found: str) -> None:
+def test_added_keys_are_tried_after_declared_ones(keys: str, record: Any, found: str) -> None:
     assert run({"records": [LOG | record]}, keys).table["EventName"].to_pylist() == [found]
     assert run({"records": [LOG | record]}, keys).rows == 1
 
 
-def test_a_key_counts_in_the_form_of_the_table_too() -> None:
+def test_added_keys_apply_to_the_table_form() -> None:
     row = {"TimeGenerated": TIME, "Type": RECORDS.name, "CorrelationId": "c", "op": "x"}
     assert run([row], "EventName=op").table["EventName"].to_pylist() == ["x"]
 
 
-def test_a_key_of_the_envelope_counts_for_its_records() -> None:
+def test_added_keys_of_an_envelope_apply_to_its_records() -> None:
     body = {"records": [LOG, LOG | {"operation": "mine"}], "operation": "all"}
     assert run(body, "EventName=operation").table["EventName"].to_pylist() == ["all", "mine"]
     assert run(body).table["EventName"].to_pylist() == [None, None]
@@ -83,14 +83,14 @@ def test_keys_of_the_envelope_are_counted_as_the_setting_names_them() -> None:
     assert counts(run({"records": [LOG, LOG], "operation": "x"})).keys == {"operation": 2}
 
 
-def test_what_is_no_name_or_too_large_is_not_counted() -> None:
+def test_other_texts_and_large_rows_are_not_counted() -> None:
     names = {"": 1, "a=b": 1, "x" * 65: 1, "ü": 1, "\n": 1, "sig%2B": 1}
     assert counts(run({"records": [LOG | names]})).keys == {}
     assert counts(run({"records": [LOG | {"large": "x" * (1 << 16)}]})).keys == {}
     assert len(counts(run({"records": [LOG | {f"k{n}": n for n in range(1000)}]})).keys) == 64
 
 
-def test_sampling_work_is_bounded_and_the_estimate_is_fair() -> None:
+def test_sampling_is_bounded_and_unbiased() -> None:
     rows = [
         orjson.dumps({"every": 1, "odd" if at % 2 else "even": 1, f"k{at}": 1}).decode() for at in range(9999)
     ]

@@ -27,5 +27,5 @@ def test_decimal_notations_are_read(value: object, number: float) -> None:
         *(float("nan"), float("inf"), "1e999", 10**400),
     ],
 )
-def test_other_values_are_no_number(value: object) -> None:
+def test_other_values_are_rejected(value: object) -> None:
     assert numbers.read(value) is None

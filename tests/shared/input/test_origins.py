@@ -26,7 +26,7 @@ def test_records_are_placed_in_their_envelopes(groups: list[list[int]]) -> None:
     assert list(zip(of.tolist(), indexes.tolist(), strict=True)) == expected
 
 
-def test_looking_one_record_up_takes_no_memory_for_the_others() -> None:
+def test_looking_up_a_record_needs_no_memory_for_others() -> None:
     origins = Origins()
     origins.add([ENVELOPE] * 10, [1_000_000] * 10, {})
     tracemalloc.start()

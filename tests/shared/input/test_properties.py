@@ -29,7 +29,7 @@ def test_other_values_stay(value: Any) -> None:
     assert opened(value, LIMIT) is value
 
 
-def test_text_that_would_take_too_much_memory_stays() -> None:
+def test_text_that_needs_too_much_memory_stays() -> None:
     text = "[" + "{}," * 1000 + "{}]"
     assert len(opened(text, LIMIT)) == 1001
     assert opened(text, 1 << 16) is text

@@ -67,7 +67,7 @@ def test_a_body_without_secrets_stays_byte_for_byte(writer: str) -> None:
     assert not found.replaced
 
 
-def test_what_stands_beside_a_secret_stays_as_it_was_written() -> None:
+def test_text_around_a_secret_stays_unchanged() -> None:
     body = f'{{"n":1.50, "big":123456789012345678901,"n":2,"u":{json.dumps(URL)}, "e":"\\u00fc"}}'
     assert redacted(body.encode()) == body.replace(URL, CLEAN)
 
@@ -84,13 +84,13 @@ def test_what_stands_beside_a_secret_stays_as_it_was_written() -> None:
         f'{{"lone":"\\ud800 {URL}"}}',
     ],
 )
-def test_text_that_is_no_json_is_redacted_as_it_stands(body: str) -> None:
+def test_text_other_than_json_is_redacted_as_text(body: str) -> None:
     assert "hunter2" not in redacted(body.encode())
     assert "[redacted:parameter]" in redacted(body.encode())
 
 
 @pytest.mark.parametrize("body", [b"\x1f\x8b\x08gzip", "ü".encode("latin-1"), b"\xff\xfe{\x00}\x00"])
-def test_of_what_is_no_text_nothing_is_kept(body: bytes) -> None:
+def test_nothing_is_kept_of_binary_bodies(body: bytes) -> None:
     assert redact_body(body, POLICY, [RECORDS]).text is None
 
 

@@ -9,9 +9,7 @@ REASONS = [Reason.WRONG_TYPE, Reason.UNPARSEABLE_TIME, Reason.MISSING_REQUIRED_F
 
 
 @given(st.dictionaries(st.integers(0, 600), st.sampled_from(REASONS), min_size=1), st.integers(1, 7))
-def test_all_indexes_and_counts_are_kept_and_the_first_messages(
-    wrong: dict[int, Reason], pieces: int
-) -> None:
+def test_all_indexes_and_the_first_messages_are_kept(wrong: dict[int, Reason], pieces: int) -> None:
     rejections = Rejections(ENVELOPE)
     for piece in range(pieces):
         for reason in REASONS:
@@ -33,7 +31,7 @@ def test_all_indexes_and_counts_are_kept_and_the_first_messages(
     assert describe_one == [(index, wrong[index], f"{index} is wrong") for index in sorted(wrong)[:MESSAGES]]
 
 
-def test_messages_are_made_for_the_first_only() -> None:
+def test_only_the_first_rejections_have_messages() -> None:
     made: list[int] = []
 
     def describe(at: int) -> tuple[str, str]:
@@ -44,7 +42,7 @@ def test_messages_are_made_for_the_first_only() -> None:
     assert len(made) == MESSAGES
 
 
-def test_nothing_wrong_is_no_rejection() -> None:
+def test_an_envelope_without_problems_has_no_rejection() -> None:
     rejections = Rejections(ENVELOPE)
     rejections.add(Reason.WRONG_TYPE, [], lambda _: ("", ""))
     assert rejections.rejected() is None

@@ -61,24 +61,24 @@ def test_the_first_place_counts_and_an_exact_key_wins(
     assert len(shape.rest) + len(shape.rest_inner) == rest
 
 
-def test_workspace_columns_are_read_of_the_table_form_alone() -> None:
+def test_workspace_columns_are_read_only_from_the_table_form() -> None:
     assert places(("category", "tenantId", "_BilledSize")) == {}
     assert places(("tenantId", "_BilledSize")) == {"TenantId": "/tenantId", "_BilledSize": "/_BilledSize"}
 
 
-def test_the_first_required_column_that_is_absent_is_known() -> None:
+def test_the_first_missing_required_column_is_named() -> None:
     assert NAMES[shapes.shape(RECORDS, ("time", "eventName"), None).missing or 0] == "CorrelationId"
     assert shapes.shape(RECORDS, ("time", "eventName", "correlationId"), None).missing is None
 
 
-def test_a_metric_is_foreign_unless_it_has_a_category_or_a_type() -> None:
+def test_a_metric_without_category_or_type_is_skipped() -> None:
     assert shapes.record_keys(("time", "metricName")).foreign
     assert not shapes.record_keys(("time", "metricName", "Category")).foreign
     assert not shapes.record_keys(("time", "metricName", "type")).foreign
     assert not shapes.record_keys(("time",)).foreign
 
 
-def test_what_arrives_does_not_decide_how_much_is_remembered() -> None:
+def test_input_does_not_decide_how_much_is_cached() -> None:
     for number in range(5000):
         shapes.shape(RECORDS, (f"key{number}",), (f"inner{number}",))
         shapes.record_keys((f"key{number}",))

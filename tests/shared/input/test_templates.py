@@ -171,7 +171,7 @@ def test_a_template_changes_no_result(bodies: list[bytes], policy: ExportPolicy)
         ({"properties": {}}, True),
     ],
 )
-def test_what_a_template_reads_and_what_it_leaves(change: dict[str, Any], read: bool) -> None:  # noqa: FBT001
+def test_a_template_leaves_other_bodies_alone(change: dict[str, Any], read: bool) -> None:  # noqa: FBT001
     template = grown(None, [(KEYS, INNER)])
     assert template
     record = {"time": "t", "category": "c", "correlationId": "i", "properties": {"eventName": "x"}} | change
@@ -189,7 +189,7 @@ PAIR = [b'{"records":[' + RECORD + b"," + RECORD + b"]}"] * 2
 
 
 @pytest.mark.parametrize("between", [b"", b" ", b",", b"\n", b"\r\n"])
-def test_bodies_do_not_complete_one_another(between: bytes) -> None:
+def test_bodies_cannot_complete_each_other(between: bytes) -> None:
     template = grown(None, [(KEYS, INNER)])
     assert template
     assert template.records(PAIR)
@@ -215,7 +215,7 @@ def test_the_first_envelope_shows_the_keys_and_later_ones_add_to_them() -> None:
             assert latest.records([orjson.dumps({"records": [each]})])
 
 
-def test_a_template_is_made_seldom_and_now_and_then_anew() -> None:
+def test_templates_are_created_rarely_and_renewed() -> None:
     wide, narrow = [(KEYS, INNER)], [(tuple(key for key in KEYS if key != "Level"), INNER)]
     known = TemplateCache()
     known.learn(seen_keys(wide), 1)
@@ -249,13 +249,13 @@ def test_a_template_is_made_seldom_and_now_and_then_anew() -> None:
         (("time", "correlationId", "eventName", "k" * 4096), None),
     ],
 )
-def test_keys_that_no_template_is_made_for(keys: Keys, inner: Keys | None) -> None:
+def test_ambiguous_keys_get_no_template(keys: Keys, inner: Keys | None) -> None:
     assert made(("time", "correlationId", "eventName"), None)
     assert made(("time", "correlationId", "properties"), ("eventName",))
     assert not made(keys, inner)
 
 
-def test_a_full_template_gives_way_to_a_newer_one() -> None:
+def test_a_full_template_is_replaced_by_a_newer_one() -> None:
     log, row = ("time", "correlationId", "eventName"), ("TimeGenerated", "CorrelationId", "EventName", "Type")
     template = grown(grown(None, [(log, None)]), [(row, None)])
     assert template
@@ -263,7 +263,7 @@ def test_a_full_template_gives_way_to_a_newer_one() -> None:
     assert grown(template, [((*row, "type"), None)]) is template
 
 
-def test_what_arrives_does_not_decide_how_much_is_remembered() -> None:
+def test_input_does_not_decide_how_much_is_cached() -> None:
     template = None
     for number in range(1000):
         template = grown(template, [(("time", "correlationId", "eventName", f"k{number}"), None)])
@@ -280,7 +280,7 @@ def read(rows: Rows, body: bytes) -> list[object] | None:
     return found
 
 
-def test_a_template_that_seldom_fits_is_not_tried_for_each_body() -> None:
+def test_a_template_that_rarely_fits_is_skipped() -> None:
     templates.cache = TemplateCache(grown(None, [(KEYS, INNER)]))
     rows = Rows(1 << 29, (RECORDS,))
     for _ in range(100):
@@ -299,7 +299,7 @@ def test_a_template_that_often_fits_is_tried_again() -> None:
     assert read(rows, GOOD)
 
 
-def test_bodies_without_records_earn_next_to_nothing() -> None:
+def test_bodies_without_records_add_almost_no_credit() -> None:
     templates.cache = TemplateCache(grown(None, [(KEYS, INNER)]))
     rows = Rows(1 << 29, (RECORDS,))
     for _ in range(100):
@@ -309,7 +309,7 @@ def test_bodies_without_records_earn_next_to_nothing() -> None:
     assert read(rows, GOOD) is None
 
 
-def test_bodies_that_do_not_fit_leave_the_others_to_the_template() -> None:
+def test_bodies_that_do_not_fit_do_not_affect_others() -> None:
     templates.cache = TemplateCache(grown(None, [(KEYS, INNER)]))
     rows = Rows(1 << 29, (RECORDS,))
     for _ in range(1000):
@@ -317,7 +317,7 @@ def test_bodies_that_do_not_fit_leave_the_others_to_the_template() -> None:
         assert all(rows.read([GOOD] * 30))
 
 
-def test_reading_together_in_vain_is_bounded() -> None:
+def test_failed_joint_reads_are_limited() -> None:
     template = grown(None, [(KEYS, INNER)])
     assert template
     tried: list[int] = []
@@ -346,7 +346,7 @@ def test_a_new_template_is_tried() -> None:
     assert read(rows, GOOD)
 
 
-def test_a_large_body_is_left_to_what_bounds_its_memory() -> None:
+def test_a_large_body_is_read_with_bounded_memory() -> None:
     templates.cache = TemplateCache(grown(None, [(KEYS, INNER)]))
     record = orjson.loads(PRIMER)
     assert (
@@ -359,7 +359,7 @@ def test_a_large_body_is_left_to_what_bounds_its_memory() -> None:
     assert Rows(1 << 29, (RECORDS,)).read([body, body])
 
 
-def test_keys_that_an_operator_adds_leave_the_fast_way_open() -> None:
+def test_added_keys_do_not_prevent_templates() -> None:
     policy = POLICIES[1]
     templates.cache = TemplateCache()
     validate(PARTITION, [Envelope(0, TEN, PRIMER)], policy)

@@ -76,11 +76,11 @@ def test_noon_and_midnight_have_twelve_hours() -> None:
         "1/2/2030 0:00:00 AM",
     ],
 )
-def test_what_is_no_time_is_not_read_as_one(text: str) -> None:
+def test_other_texts_are_not_read_as_times(text: str) -> None:
     assert read(text) == [None]
 
 
-def test_the_good_are_read_beside_the_bad() -> None:
+def test_valid_times_are_read_next_to_invalid_ones() -> None:
     good = "2030-01-02T03:04:05.0000000Z"
     assert read(good, None, "2030-13-02T03:04:05.0000000Z", "01/02/2030 03:04:05", good, "x", good[:20]) == [
         BASE,
@@ -100,7 +100,7 @@ def test_the_good_are_read_beside_the_bad() -> None:
         st.tuples(ANY, st.integers(0, 9), st.integers(-14 * 60, 14 * 60), st.sampled_from("Zo/")), max_size=20
     )
 )
-def test_a_written_time_is_read_as_itself(cases: list[tuple[datetime, int, int, str]]) -> None:
+def test_a_formatted_time_is_parsed_to_the_same_time(cases: list[tuple[datetime, int, int, str]]) -> None:
     texts, expected = [], []
     for time, digits, offset, form in cases:
         whole = microseconds(time) // SECOND * SECOND

@@ -42,12 +42,12 @@ class Event:
 
 @pytest.mark.parametrize("key", ["PartitionContext", "TriggerPartitionContext", "partitionContext"])
 @pytest.mark.parametrize("form", [lambda c: c, json.dumps, lambda c: {k.lower(): v for k, v in c.items()}])
-def test_the_partition_is_read_in_every_casing_and_is_lower_case(key: str, form: Any) -> None:
+def test_the_partition_is_read_in_any_case_as_lower_case(key: str, form: Any) -> None:
     partition, _ = trigger.read([Event({key: form(CONTEXT)})])
     assert partition == HubPartition("ns.servicebus.windows.net", "apim-logs", "3")
 
 
-def test_the_consumer_group_is_no_part_of_the_partition() -> None:
+def test_the_consumer_group_is_not_part_of_the_partition() -> None:
     other = CONTEXT | {"ConsumerGroup": "another"}
     assert (
         trigger.read([Event({"PartitionContext": CONTEXT})])[0]
@@ -58,7 +58,7 @@ def test_the_consumer_group_is_no_part_of_the_partition() -> None:
 @pytest.mark.parametrize(
     "time", [WHEN, WHEN.replace(tzinfo=None), WHEN.astimezone(timezone(timedelta(hours=5, minutes=30)))]
 )
-def test_the_enqueued_time_is_exact_to_the_microsecond_however_it_comes(time: datetime) -> None:
+def test_the_enqueued_time_is_exact_in_every_form(time: datetime) -> None:
     _, envelopes = trigger.read([Event({"PartitionContext": CONTEXT}, time=time)])
     assert envelopes[0].enqueued == MICROSECONDS
 
@@ -86,7 +86,7 @@ def test_a_batch_without_metadata_is_an_error(metadata: Mapping[str, Any] | None
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", "a b", "a\n"])
-def test_a_name_that_could_reach_outside_its_folder_is_an_error(name: str) -> None:
+def test_a_name_that_could_escape_its_folder_is_an_error(name: str) -> None:
     with pytest.raises(TriggerError):
         trigger.read([Event({"PartitionContext": CONTEXT | {"EventHubName": name}})])
 

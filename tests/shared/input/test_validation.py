@@ -106,7 +106,7 @@ def reasons(validated: Validated) -> list[tuple[int | None, Reason, str]]:
 
 
 @pytest.mark.parametrize("path", EXPECTED, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_fixtures_become_what_is_expected_of_them(path: Path) -> None:
+def test_fixtures_have_the_expected_results(path: Path) -> None:
     become_what_is_expected(path, EXPECTED[path])
 
 
@@ -143,7 +143,7 @@ TEXT = st.text(min_size=1).filter(lambda text: not text.isspace())
     st.fixed_dictionaries(dict.fromkeys(["correlationId", "eventName"], TEXT)),
     st.lists(TEXT, min_size=3, max_size=3),
 )
-def test_both_forms_give_the_same_row_and_so_do_their_variants(ids: dict[str, str], texts: list[str]) -> None:
+def test_both_forms_and_their_variants_give_the_same_row(ids: dict[str, str], texts: list[str]) -> None:
     source, destination, error = texts
     properties = {"eventName": ids["eventName"], "source": source, "destination": destination, "error": error}
     log = LOG | {"correlationId": ids["correlationId"], "properties": properties}
@@ -166,7 +166,7 @@ def test_both_forms_give_the_same_row_and_so_do_their_variants(ids: dict[str, st
     assert (found[0]["Source"], found[0]["EventName"]) == (source, ids["eventName"])
 
 
-def test_what_no_column_claims_is_kept() -> None:
+def test_keys_without_a_column_are_kept() -> None:
     extra = {
         "Level": 4,
         "Time": "other",
@@ -182,7 +182,7 @@ def test_what_no_column_claims_is_kept() -> None:
 
 
 @pytest.mark.parametrize("depth", [200, 300, 1000])
-def test_what_is_read_can_be_kept_however_deep_it_is(depth: int) -> None:
+def test_values_of_any_depth_can_be_kept(depth: int) -> None:
     deep = "[" * depth + "]" * depth
     properties = f'{{"eventName":"x","deep":{deep}}}'
     found = rows(run([LOG | {"properties": properties}, LOG]))
@@ -190,7 +190,7 @@ def test_what_is_read_can_be_kept_however_deep_it_is(depth: int) -> None:
     assert found[0]["AdditionalProperties"] == f'{{"properties":{{"deep":{deep}}}}}'
 
 
-def test_records_keep_their_own_values_whatever_is_beside_them() -> None:
+def test_other_records_do_not_change_values() -> None:
     """Values that are equal in Python but differ in type: 1, 1.0, True."""
     values = [1, 1.0, True, 0, -0.0, False, None, "1"]
     found = rows(run([LOG | {"x": value} for value in values], [LOG, LOG | {"durationMs": 5}, LOG]))
@@ -223,7 +223,7 @@ def test_a_duration_is_a_number_or_text_of_one(value: Any, number: float | None)
 
 @pytest.mark.parametrize("value", ["", "soon", "nan", "1e999", "1_0", "٣", True, [], {}])
 @pytest.mark.parametrize("inner", [False, True])
-def test_a_duration_that_is_no_number_is_kept_beside_the_row(value: Any, inner: bool) -> None:  # noqa: FBT001
+def test_a_duration_other_than_a_number_becomes_a_property(value: Any, inner: bool) -> None:  # noqa: FBT001
     changed = LOG | {"durationMs": value, "x": {"y": 1}}
     if inner:
         changed = LOG | {"x": {"y": 1}, "properties": LOG["properties"] | {"durationMs": value}}  # type: ignore[operator]
@@ -257,7 +257,7 @@ def test_an_optional_column_of_another_type_keeps_the_row_as_json_text(value: An
 
 
 @pytest.mark.parametrize("value", [7, [], "{", "[]", "text", True])
-def test_properties_that_are_no_object_are_kept_beside_the_row(value: Any) -> None:
+def test_properties_other_than_an_object_are_kept(value: Any) -> None:
     flat = {key: each for key, each in LOG.items() if key != "properties"} | {"eventName": "Opened"}
     found = rows(run([LOG, flat | {"properties": value}, flat | {"properties": value, "x": 1}]))
     assert [row["EventName"] for row in found] == ["Opened"] * 3
@@ -274,7 +274,7 @@ def test_properties_in_single_quotes_are_read() -> None:
 
 
 @pytest.mark.parametrize("nothing", [None, "", " "])
-def test_the_first_place_that_says_something_counts(nothing: Any) -> None:
+def test_the_first_key_with_a_value_counts(nothing: Any) -> None:
     inner = LOG["properties"] | {"correlationId": "inner"}  # type: ignore[operator]
     change = {"correlationId": nothing, "location": nothing, "region": "r", "properties": inner}
     row = rows(run([LOG | change]))[0]
@@ -296,7 +296,7 @@ def test_resource_ids_have_one_form(id_: str) -> None:
     ]
 
 
-def test_what_an_envelope_says_counts_for_its_records_where_they_say_nothing() -> None:
+def test_fields_of_an_envelope_fill_missing_columns() -> None:
     bare = {"correlationId": "c", "timeStamp": TIME, "properties": {"eventName": "x", "correlationId": "d"}}
     common = {"category": "WebSocketConnectionLogs", "time": "never", "resourceId": "/r", "Sku": "s"}
     row = rows(run(common | {"records": [bare, LOG, {"category": "GatewayLogs"}]}))[0]
@@ -305,7 +305,7 @@ def test_what_an_envelope_says_counts_for_its_records_where_they_say_nothing() -
     assert run(common | {"category": "GatewayLogs", "records": [bare, bare]}).skipped == 2
 
 
-def test_an_event_around_an_envelope_is_rejected_and_around_anything_else_skipped() -> None:
+def test_an_event_that_wraps_an_envelope_is_rejected() -> None:
     event = {"specversion": "1.0", "type": "a.b", "time": TIME}
     validated = run(
         [event | {"data": {"records": [LOG]}}, event | {"data": LOG}, event | {"data": {"a": 1}}, LOG]
@@ -355,7 +355,7 @@ def test_one_bad_value_rejects_its_record_alone(change: dict[str, Any], reason: 
     assert [one.indexes for one in validated.rejected] == [((1, 1),), ((0, 0),)]
 
 
-def test_a_record_is_rejected_once_however_much_is_wrong() -> None:
+def test_a_record_with_several_problems_is_rejected_once() -> None:
     validated = run([LOG | {"time": 1, "correlationId": 2}, 1])
     assert [dict(one.counts) for one in validated.rejected] == [
         {Reason.UNPARSEABLE_TIME: 1, Reason.RECORD_NOT_AN_OBJECT: 1}
@@ -377,14 +377,14 @@ def test_a_record_is_rejected_once_however_much_is_wrong() -> None:
         ({}, True),
     ],
 )
-def test_other_categories_are_skipped_and_nothing_else_is(record: dict[str, Any], ours: bool) -> None:  # noqa: FBT001
+def test_only_other_categories_are_skipped(record: dict[str, Any], ours: bool) -> None:  # noqa: FBT001
     validated = run([record, {"category": "Other"}, LOG, record])
     assert validated.skipped == (1 if ours else 3)
     assert validated.table.num_rows == 1
     assert [index for index, _, _ in reasons(validated)] == ([0, 3] if ours else [])
 
 
-def test_a_category_that_is_no_text_does_not_hide_its_neighbours() -> None:
+def test_an_invalid_category_does_not_affect_other_records() -> None:
     values: list[Any] = [7, None, "WebSocketConnectionLogs", [], "Other", {}, True]
     validated = run([LOG | {"category": value} for value in values])
     assert validated.table["_RecordIndex"].to_pylist() == [1, 2]
@@ -412,7 +412,7 @@ def test_the_bounds_of_a_plausible_time_are_settings() -> None:
     assert {reason for _, reason, _ in reasons(validated)} == {Reason.IMPLAUSIBLE_TIME}
 
 
-def test_envelopes_are_taken_up_to_the_inflated_limit_at_least_one() -> None:
+def test_envelopes_are_taken_up_to_the_inflated_limit() -> None:
     for body in (orjson.dumps(LOG), orjson.dumps(LOG | {"Level": "x" * 20_000})):
         size, packed = len(body), gzip.compress(body)
         assert run(body, packed, body, policy=ExportPolicy(commit_bytes=2 * size)).taken == 2
@@ -441,7 +441,7 @@ def test_a_body_that_cannot_be_inflated_is_rejected_with_the_reason() -> None:
         ]
 
 
-def test_more_records_than_are_checked_at_a_time_are_all_there() -> None:
+def test_records_beyond_one_check_are_complete() -> None:
     body = [LOG, {"category": "x"}, 1, LOG | {"time": ""}, ROW] * 5_000
     assert len(body) > validation._RECORDS
     validated = run(body, b"?", body)
@@ -454,7 +454,7 @@ def test_more_records_than_are_checked_at_a_time_are_all_there() -> None:
     ]
 
 
-def test_a_hundred_rejections_are_told_and_all_are_counted() -> None:
+def test_a_hundred_rejections_are_described_and_all_are_counted() -> None:
     (rejected,) = run([LOG | {"time": "x"}, *range(150), LOG, *range(3)]).rejected
     assert len(rejected.rejections) == 100
     assert rejected.rejections[0].reason is Reason.UNPARSEABLE_TIME
@@ -490,12 +490,12 @@ BODY = st.lists(NEARLY | FIELDS | ANY | st.just(LOG), max_size=6).map(orjson.dum
 
 
 @given(st.lists(BODY | BODY.map(gzip.compress), max_size=5))
-def test_every_record_is_a_row_or_rejected_or_skipped_whatever_arrives(bodies: list[bytes]) -> None:
+def test_any_record_is_a_row_or_rejected_or_skipped(bodies: list[bytes]) -> None:
     assert run(*bodies).taken == len(bodies)
 
 
 @given(st.lists(BODY, max_size=4))
-def test_how_envelopes_are_batched_does_not_show(bodies: list[bytes]) -> None:
+def test_batching_of_envelopes_does_not_change_results(bodies: list[bytes]) -> None:
     whole = run(*bodies)
     envelopes = [Envelope(number, ENQUEUED + number, body) for number, body in enumerate(bodies)]
     single = [validate(PARTITION, [envelope], POLICY) for envelope in envelopes]

@@ -51,7 +51,7 @@ class Counted:
         return data
 
 
-def test_the_count_is_that_of_the_view(tmp_path: Path) -> None:
+def test_the_sample_agrees_with_the_view(tmp_path: Path) -> None:
     (found,) = samples(output(tmp_path, CONNECTED, REQUESTS), UNTIL)
     assert found == Sample(VIEW, GATEWAY_LOGS.name, int(at("20 07:00")) * SECOND, 7, 4)
     assert GATEWAY_LOGS.join
@@ -75,13 +75,13 @@ def test_tables_that_are_not_both_exported_have_no_sample(tmp_path: Path) -> Non
     assert samples(FolderStorage(other, other), UNTIL) == []
 
 
-def test_what_began_before_the_requests_were_exported_is_left_out(tmp_path: Path) -> None:
+def test_connections_older_than_the_requests_are_left_out(tmp_path: Path) -> None:
     connections = [made.connection("a", at("20 05:10"), 7200), made.connection("b", at("20 07:00"), 60)]
     (found,) = samples(output(tmp_path, connections, [request("b", "20 07:00")]), UNTIL)
     assert (found.rows, found.matched) == (1, 1)
 
 
-def test_the_newest_settled_hour_is_taken_and_otherwise_the_newest(tmp_path: Path) -> None:
+def test_the_newest_settled_hour_is_preferred(tmp_path: Path) -> None:
     connections = [made.connection(f"c{hour}", at(f"20 {hour:02}:10"), 60) for hour in (6, 7, 8)]
     files = output(tmp_path, connections, [request(f"c{hour}", f"20 {hour:02}:10") for hour in (6, 7, 8)])
     for until, hour in ((UNTIL, 7), (UNTIL + HOUR, 8), (UNTIL - 2 * HOUR, 7)):
@@ -124,7 +124,7 @@ def test_only_row_groups_with_the_lowest_ids_are_read(
     assert files.bytes - connections_size < small.stat().st_size / 2
 
 
-def test_a_listing_that_compaction_made_old_is_repeated(tmp_path: Path) -> None:
+def test_a_listing_outdated_by_compaction_is_repeated(tmp_path: Path) -> None:
     files = output(tmp_path, CONNECTED, REQUESTS)
     (found,) = samples(Counted(files, failing=sample.TRIES - 1), UNTIL)
     assert found.matched == 4

@@ -88,7 +88,7 @@ def test_a_flipped_bit_of_any_column_fails_its_page_checksum(make: Callable[[Com
             pq.read_table(io.BytesIO(bytes(damaged)), page_checksum_verification=True)
 
 
-def test_a_json_line_has_every_column_and_nulls_too() -> None:
+def test_a_json_line_has_every_column_including_nulls() -> None:
     full, _, least = lines(json_lines.encode(table(), {}, "snappy"))
     assert list(full) == list(least) == RECORDS.arrow.names
     for column in RECORDS.columns:
@@ -98,7 +98,7 @@ def test_a_json_line_has_every_column_and_nulls_too() -> None:
         assert least[column.name] == (expected if column.required else None)
 
 
-def test_json_lines_of_many_blocks_are_all_there() -> None:
+def test_json_lines_of_many_blocks_are_complete() -> None:
     whole = pa.table({"row": range(40_000)})
     assert lines(json_lines.encode(whole, {}, "snappy")) == whole.to_pylist()
     assert lines(json_lines.encode(whole.slice(0, 0), {}, "snappy")) == []
@@ -129,7 +129,7 @@ SCHEMA = pa.schema(
 
 
 @given(ROWS, st.sampled_from([1, 2, 4096]))
-def test_lines_are_what_a_writer_of_rows_would_write(rows: list[dict[str, Any]], block: int) -> None:
+def test_lines_equal_those_of_a_row_by_row_writer(rows: list[dict[str, Any]], block: int) -> None:
     rows = [{name: row[name] for name in SCHEMA.names} for row in rows]
     expected = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
     with pytest.MonkeyPatch.context() as patch:
@@ -146,7 +146,7 @@ def test_every_time_is_written_with_four_digits_of_a_year(year: int) -> None:
     assert line == {"t": f"{year:04d}-01-02T03:04:05.120000Z"}
 
 
-def test_the_same_rows_give_the_same_bytes_however_they_are_chunked() -> None:
+def test_equal_rows_give_equal_bytes_for_any_chunks() -> None:
     whole = table(100)
     pieces = pa.concat_tables([whole.slice(0, 7), whole.slice(7)])
     assert parquet.encode(whole, {"a": "b"}, "snappy") == parquet.encode(pieces, {"a": "b"}, "snappy")
@@ -168,7 +168,7 @@ REJECTED = st.builds(
 
 
 @given(st.lists(REJECTED, max_size=4))
-def test_a_dead_letter_gives_its_envelope_back_byte_for_byte(rejected: list[Rejected]) -> None:
+def test_a_dead_letter_restores_its_envelope_byte_for_byte(rejected: list[Rejected]) -> None:
     encoded = dead_letters.encode(rejected, PARTITION, 2, ExportPolicy())
     assert encoded == dead_letters.encode(rejected, PARTITION, 2, ExportPolicy())
     found = lines(encoded)

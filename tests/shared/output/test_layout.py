@@ -18,7 +18,7 @@ def table(times: list[int]) -> pa.Table:
 
 
 @given(st.lists(st.integers(START - 200 * HOUR, START + 2 * HOUR), max_size=30), st.integers(1, 5))
-def test_partitions_are_disjoint_and_total_and_keep_the_order(times: list[int], rows_per_file: int) -> None:
+def test_folders_divide_the_rows_and_keep_their_order(times: list[int], rows_per_file: int) -> None:
     whole = table(times)
     groups = layout.split(whole, rows_per_file=rows_per_file)
     rows = [row for group in groups for row in group.table["row"].to_pylist()]
@@ -36,7 +36,7 @@ def test_partitions_are_disjoint_and_total_and_keep_the_order(times: list[int], 
     assert all(len(by_hour[each.date, each.hour]) > rows_per_file for each in split)
 
 
-def test_parts_are_counted_from_zero_only_where_an_hour_is_split() -> None:
+def test_parts_are_numbered_only_if_an_hour_is_split() -> None:
     times = [START + HOUR, START, START + 1, START + 2]
     groups = layout.split(table(times), rows_per_file=2)
     assert [(each.hour, each.part, each.table["row"].to_pylist()) for each in groups] == [
@@ -53,18 +53,18 @@ def test_a_table_of_one_hour_is_not_copied() -> None:
     assert (group.date, group.hour, group.part) == ("2030-01-02", "03", None)
 
 
-def test_another_column_can_say_the_hour() -> None:
+def test_another_column_can_determine_the_hour() -> None:
     whole = table([START]).append_column("EndTime", pa.array([START + HOUR]).cast(TIME))
     (group,) = layout.split(whole, by="EndTime")
     assert group.hour == "04"
 
 
-def test_a_row_without_a_time_belongs_nowhere() -> None:
+def test_a_row_without_a_time_is_an_error() -> None:
     with pytest.raises(ValueError, match="1 nulls in TimeGenerated"):
         layout.split(pa.table({"TimeGenerated": pa.array([None, START], TIME)}))
 
 
-def test_folders() -> None:
+def test_folders_have_the_documented_names() -> None:
     assert layout.folder("parquet", "T", "2026-11-20", "09") == "parquet/T/date=2026-11-20/hour=09/"
     assert layout.dead_letter_folder(START + HOUR - 1) == "_dead_letters/date=2030-01-02/hour=03/"
 
@@ -78,7 +78,7 @@ def test_every_enqueued_time_has_a_folder(time: int) -> None:
         )
 
 
-def test_a_file_name_says_where_its_rows_are_from() -> None:
+def test_a_file_name_identifies_the_origin_of_its_rows() -> None:
     partition = HubPartition("contoso-ns.servicebus.windows.net", "apim-logs", "3")
     assert (
         layout.file_name(partition, 2, 17, 4711, "c" * 32, None, "parquet")
@@ -99,7 +99,7 @@ NAME = st.text(st.characters(codec="utf-8") | st.sampled_from("a-~/_.7eE"), max_
 
 
 @given(NAME, NAME)
-def test_only_harmless_letters_reach_a_file_name_and_tell_partitions_apart(one: str, other: str) -> None:
+def test_file_names_are_safe_and_distinguish_partitions(one: str, other: str) -> None:
     def name(hub: str) -> str:
         return layout.file_name(HubPartition("ns", hub, "0"), 0, 1, 2, "c", None, "parquet")
 

@@ -101,7 +101,7 @@ def test_rows_that_a_file_of_a_declared_format_lacks_are_found() -> None:
     assert "rows_differ" in {finding.code for one in report.partitions for finding in one.findings}
 
 
-def test_names_of_files_say_at_their_end_what_they_are() -> None:
+def test_file_names_end_with_the_kind_of_file() -> None:
     assert {name: one.extension for name, one in FORMATS.items()} == {
         "parquet": "part.parquet",
         "json": "part.jsonl.gz",

@@ -11,17 +11,17 @@ METADATA = committed()[1][1].metadata
 TEXTS = {name: str(value) for name, value in asdict(METADATA).items()}
 
 
-def test_metadata_is_parsed_back_and_more_is_ignored() -> None:
+def test_metadata_is_parsed_and_other_keys_are_ignored() -> None:
     assert CommitMetadata.of(TEXTS | {"rows": "8"}) == METADATA
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_metadata_without_a_field_is_of_no_commit(name: str) -> None:
+def test_metadata_without_a_field_belongs_to_no_commit(name: str) -> None:
     assert CommitMetadata.of({key: value for key, value in TEXTS.items() if key != name}) is None
 
 
 @pytest.mark.parametrize("change", [{"ordinal": "x"}, {"sequences": "a-b"}, {"files_before": ""}])
-def test_metadata_with_another_type_is_of_no_commit(change: dict[str, str]) -> None:
+def test_metadata_with_another_type_belongs_to_no_commit(change: dict[str, str]) -> None:
     assert CommitMetadata.of(TEXTS | change) is None
 
 

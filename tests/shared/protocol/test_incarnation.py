@@ -49,13 +49,13 @@ def test_delivered_events_are_the_new_hubs_and_earlier_ones_gaps(
     assert (whole.incarnation.number, whole.incarnation.gaps) == (1, ())
 
 
-def test_files_of_the_new_hub_with_the_old_ones_number_are_known(old: Ledger) -> None:
+def test_files_of_the_new_hub_under_the_old_number_are_recorded(old: Ledger) -> None:
     ledger = with_hub_created(committed(old, envelopes(150, 159, 1500)), CREATED)
     assert ledger.numbered(0, [(0, 99), (150, 154)]) == {0: ((0, 99),), 1: ((150, 154),)}
     assert ledger.numbered(1, [(0, 5)]) == {1: ((0, 5),)}
 
 
-def test_what_was_lost_of_the_new_hub_is_refilled_from_it(old: Ledger) -> None:
+def test_lost_files_of_the_new_hub_are_refilled_from_it(old: Ledger) -> None:
     lossy = committed(old, envelopes(150, 159, 1500)).model_copy(
         update={"lost": (Lost(folder="f/", incarnation=0, sequences=((98, 99), (150, 151))),)}
     )
@@ -64,7 +64,7 @@ def test_what_was_lost_of_the_new_hub_is_refilled_from_it(old: Ledger) -> None:
     assert verdict_on(ledger, envelopes(150, 150, 1500)[0]) is Verdict.LOST
 
 
-def test_late_commits_of_an_old_hubs_owner_stay_the_old_hubs(old: Ledger) -> None:
+def test_late_commits_of_an_old_owner_belong_to_the_old_hub(old: Ledger) -> None:
     empty = with_hub_created(Ledger(ledger_id="l", partition="ns/hub/0"), 1)
     new_first = committed(committed(empty, envelopes(0, 0, 1500)), envelopes(1, 4, 500))
     after = with_hub_created(new_first, CREATED)
@@ -74,7 +74,7 @@ def test_late_commits_of_an_old_hubs_owner_stay_the_old_hubs(old: Ledger) -> Non
     assert with_hub_created(late, CREATED).incarnation.gaps == ((0, 99),)
 
 
-def test_events_skipped_in_the_old_hub_are_no_new_gap() -> None:
+def test_events_skipped_in_the_old_hub_are_not_a_new_gap() -> None:
     empty = with_hub_created(Ledger(ledger_id="l", partition="ns/hub/0"), 1)
     passed = with_skipped(empty, 9, 500 * SECOND)
     after = with_hub_created(passed, CREATED)
@@ -89,7 +89,7 @@ def test_events_skipped_in_the_old_hub_are_no_new_gap() -> None:
     assert committed(fast, envelopes(4, 9, 600)).incarnation.number == 1
 
 
-def test_gaps_filled_too_early_by_the_new_hub_come_back() -> None:
+def test_gaps_filled_by_events_of_the_new_hub_are_restored() -> None:
     ledger = committed(
         with_hub_created(Ledger(ledger_id="l", partition="ns/hub/0"), 1), envelopes(10, 99, 500)
     )
@@ -113,7 +113,7 @@ def test_an_older_answer_of_the_hub_changes_nothing(old: Ledger) -> None:
     assert with_hub_created(renewed, 1) is renewed
 
 
-def test_a_hub_that_was_there_from_the_beginning_is_no_new_one() -> None:
+def test_the_first_hub_begins_no_new_incarnation() -> None:
     ledger = committed(Ledger(ledger_id="l", partition="ns/hub/0"), envelopes(5, 9, 1500))
     now = with_hub_created(ledger, CREATED).incarnation
     assert (now.number, now.created, now.next, now.gaps) == (0, CREATED, 10, ((0, 4),))
@@ -134,7 +134,7 @@ def test_pauses_are_remembered_until_the_hub_is_known_to_be_the_same(old: Ledger
     )
 
 
-def test_the_longest_pauses_are_remembered_when_there_are_too_many() -> None:
+def test_only_the_longest_pauses_are_remembered() -> None:
     start = Incarnation(created=1)
     quiet = [Envelope(n, n * 2 * PAUSE, b"") for n in range(2 * MAX_RUNS)]
     made_anew = quiet[-1].enqueued + HOUR
@@ -155,7 +155,7 @@ def _after(first: list[Envelope], second: list[Envelope]) -> list[Envelope]:
 @pytest.mark.parametrize(
     ("passed", "gaps"), [(99, ()), (98, ()), (103, ((100, 103),))], ids=["the last", "below", "above"]
 )
-def test_what_the_host_has_passed_is_a_gap_that_can_be_filled(
+def test_events_passed_by_the_host_are_a_fillable_gap(
     old: Ledger, passed: int, gaps: tuple[Interval, ...]
 ) -> None:
     after = with_skipped(old, passed, 600 * SECOND)

@@ -48,7 +48,7 @@ def test_a_merged_segment_is_listed_until_others_have_seen_it() -> None:
     assert kept(7, 9) == ([], [], 7)
 
 
-def test_what_is_no_ledger_is_an_error_that_names_it() -> None:
+def test_other_content_is_an_error_that_names_the_blob() -> None:
     for data in (b"", b"{}", b"[]", b"\xff"):
         with pytest.raises(LedgerError, match="ledgers/x"):
             Ledger.parse(data, "ledgers/x")
@@ -64,7 +64,7 @@ def test_unknown_keys_survive_at_every_level() -> None:
     assert b'"later":{"a":1}' in Ledger.parse(data, "x").written("id", 1).dump()
 
 
-def test_a_ledger_that_is_too_large_is_an_error_that_says_why() -> None:
+def test_a_ledger_that_is_too_large_is_explained() -> None:
     lost = (Lost(folder="f" * 1000, incarnation=0, sequences=()),) * (MAX_BYTES // 1000)
     large = LEDGER.model_copy(update={"lost": lost})
     with pytest.raises(LedgerTooLarge, match=f"{len(lost)} lost"):
@@ -87,7 +87,7 @@ def test_counts_add_up_reason_by_reason() -> None:
     assert total == Counts(rows=3, tables={"x": 2, "y": 1}, rejected={"a": 3, "b": 3}, files=4)
 
 
-def test_progress_notes_what_is_left_out_and_takes_it_later() -> None:
+def test_progress_records_gaps_and_fills_them_later() -> None:
     begun = Incarnation().take([envelope(2, 10), envelope(5, 30), envelope(6, 20)])
     assert (begun.next, begun.newest, begun.began) == (7, 30, 10)
     assert begun.gaps == ((0, 1), (3, 4))
@@ -106,7 +106,7 @@ def test_a_re_created_hub_starts_over_and_the_old_progress_is_kept() -> None:
     assert [one.number for one in now.past] == list(range(4, 12))
 
 
-def test_a_ledger_has_its_place_by_its_partition() -> None:
+def test_the_name_of_a_ledger_follows_from_its_partition() -> None:
     assert Ledger.name(PARTITION) == "ledgers/ns/hub/0.json"
 
 
@@ -120,7 +120,7 @@ def file(number: int, sequences: str, **metadata: str) -> PendingFile:
     )
 
 
-def test_lost_files_are_noted_under_the_hub_that_their_numbers_are_of() -> None:
+def test_lost_files_are_recorded_under_their_hub() -> None:
     earlier, later = Incarnation(number=1, earlier=((3, 5),)), Incarnation(number=2, earlier=((8, 9),))
     ledger = LEDGER.model_copy(update={"past": (Incarnation(), earlier), "incarnation": later})
     lost = ledger.with_lost([file(0, "0-9"), file(1, "6-9"), file(0, "3-4", verdict="stale")], "id", 7)

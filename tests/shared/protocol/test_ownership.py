@@ -55,7 +55,7 @@ def owner(of: Storage, name: str = "account/state", now: Callable[[], int] = lam
     return Ownership(of, name, now, lambda: f"{next(ids):032x}")
 
 
-def test_the_first_state_claims_the_output_and_every_other_one_is_refused(another: Pair) -> None:
+def test_only_the_first_state_can_claim_the_output(another: Pair) -> None:
     first, second = another(), another()
     for _ in range(2):
         owner(first, "account/first").check("export_logs")
@@ -69,7 +69,7 @@ def test_the_first_state_claims_the_output_and_every_other_one_is_refused(anothe
     assert [one.name for one in second.outputs("")] == [MARKER]
 
 
-def test_the_status_says_why_nothing_is_exported(another: Pair) -> None:
+def test_status_reports_why_nothing_is_exported(another: Pair) -> None:
     first, second, new = another(), another(), another()
     assert status(first, FinishPolicy(), None, 0).alarms == []
     owner(first, "account/first").check("export_logs")
@@ -95,7 +95,7 @@ for one in function_app.app.get_functions():
 """
 
 
-def test_every_function_of_a_second_app_raises_before_it_does_anything(azurite: Azurite, unique: str) -> None:
+def test_every_function_of_a_second_app_raises_first(azurite: Azurite, unique: str) -> None:
     connection = Connection(string=azurite.connection_string)
     with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
         for name in ("output", "first", "second"):
@@ -129,7 +129,7 @@ def test_every_function_of_a_second_app_raises_before_it_does_anything(azurite: 
     assert second.names("") == [IDENTITY]
 
 
-def test_a_state_that_was_copied_elsewhere_keeps_its_output(another: Pair) -> None:
+def test_a_copied_state_keeps_its_output(another: Pair) -> None:
     first, moved = another(), another()
     owner(first).check("export_logs")
     blob = first.read(IDENTITY)
@@ -169,7 +169,7 @@ def test_a_correct_owner_is_checked_again_after_a_minute() -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"{}", b"\xff", b"[]"])
-def test_a_marker_that_cannot_be_read_stops_everything(text: bytes) -> None:
+def test_an_unreadable_marker_stops_everything(text: bytes) -> None:
     memory = MemoryStorage()
     owner(memory).check("export_logs")
     memory.output[MARKER].data = text

@@ -47,7 +47,7 @@ def test_a_ledger_of_a_crashed_owner_is_repaired_and_its_list_emptied(
     assert not repair_ledger(storage, NAME, STAMP)
 
 
-def test_what_was_published_and_then_deleted_is_done(storage: MemoryStorage, commit: CommitPlan) -> None:
+def test_a_published_and_deleted_file_is_done(storage: MemoryStorage, commit: CommitPlan) -> None:
     storage.stage(commit.files)
     etag = storage.write(NAME, commit.ledger.dump(), None)
     publish(storage, NAME, commit.ledger, etag, STAMP)
@@ -72,7 +72,7 @@ def test_files_that_expired_unpublished_are_lost_with_their_sequence_numbers(
     assert "redeliver" in caplog.text
 
 
-def test_blocks_that_are_gone_under_a_changed_ledger_mean_begin_again(
+def test_missing_blocks_under_a_changed_ledger_mean_starting_again(
     storage: MemoryStorage, commit: CommitPlan
 ) -> None:
     etag = storage.write(NAME, commit.ledger.dump(), None)

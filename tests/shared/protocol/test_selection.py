@@ -34,7 +34,7 @@ def ledger(*envelopes: Envelope) -> Ledger:
     ],
     ids=["next", "above", "the last", "below", "below but later", "in a gap", "in a gap but much later"],
 )
-def test_sequence_and_time_tell_what_an_envelope_is(one: Envelope, verdict: Verdict) -> None:
+def test_sequence_and_time_decide_the_verdict(one: Envelope, verdict: Verdict) -> None:
     committed = ledger(envelope(3, 40), envelope(4, 50))
     assert committed.incarnation.gaps == ((0, 2),)
     assert verdict_on(committed, one) is verdict
@@ -49,7 +49,7 @@ def test_an_envelope_of_a_deleted_hub_is_quarantined_once() -> None:
     assert verdict_on(advance(renewed, Verdict.STALE, [late]), late) is Verdict.DUPLICATE
 
 
-def test_before_any_hub_was_re_created_nothing_is_stale() -> None:
+def test_without_an_older_hub_nothing_is_stale() -> None:
     rewound = ledger(envelope(10, 1000))
     assert verdict_on(rewound, envelope(3, 1)) is Verdict.NEW
 
@@ -71,7 +71,7 @@ def test_events_between_two_known_hubs_are_quarantined_not_duplicates() -> None:
     assert verdict_on(twice, envelope(1, 500)) is Verdict.STALE
 
 
-def test_what_is_lost_may_be_refilled_once() -> None:
+def test_lost_rows_can_be_refilled_once() -> None:
     committed = ledger(envelope(0, 1), envelope(1, 2))
     lossy = committed.model_copy(update={"lost": (Lost(folder="f/", incarnation=0, sequences=((0, 1),)),)})
     assert verdict_on(lossy, envelope(1, 2)) is Verdict.LOST
@@ -92,7 +92,7 @@ def test_a_commit_has_one_incarnation() -> None:
     assert select(advance(second.ledger, second.verdict, second.envelopes), batch) is None
 
 
-def test_the_next_number_that_is_far_older_is_of_a_deleted_hub() -> None:
+def test_a_much_older_next_event_is_from_a_deleted_hub() -> None:
     renewed = ledger(envelope(0, 10)).with_new_incarnation(1000 * SECOND)
     batch = [envelope(0, 1000), envelope(1, 1001), envelope(2, 900), envelope(3, 1002)]
     first = select(renewed, batch)
@@ -121,9 +121,7 @@ def test_a_commit_lists_a_bounded_number_of_runs() -> None:
     st.lists(st.tuples(st.integers(0, 30), st.integers(0, 40)), max_size=40),
     st.lists(st.integers(1, 7), min_size=1),
 )
-def test_every_sequence_is_committed_once_however_a_hub_is_delivered(
-    picks: list[tuple[int, int]], sizes: list[int]
-) -> None:
+def test_any_delivery_commits_every_event_once(picks: list[tuple[int, int]], sizes: list[int]) -> None:
     """Batches begin anywhere, as after a rewind, and the hub stays the same."""
     hub = [envelope(n, n // 3) for n in range(40)]
     now = ledger()
@@ -139,7 +137,7 @@ def test_every_sequence_is_committed_once_however_a_hub_is_delivered(
     assert (done.next, done.newest, done.gaps) == (40, hub[-1].enqueued, ())
 
 
-def test_a_higher_number_that_is_far_older_is_of_a_deleted_hub() -> None:
+def test_a_much_older_higher_event_is_from_a_deleted_hub() -> None:
     begun = ledger(envelope(0, 1000))
     late = envelope(1, 900)
     assert verdict_on(begun, late) is Verdict.STALE

@@ -127,7 +127,7 @@ type Run = Callable[..., tuple[int, dict[str, Any]]]
 
 
 @pytest.mark.parametrize("form", WRITERS)
-def test_an_export_of_the_same_records_is_the_same_in_every_form(run: Run, form: str) -> None:
+def test_an_equal_export_matches_in_every_format(run: Run, form: str) -> None:
     status, found = run(WRITERS[form](ROWS))
     assert (status, found["same"], found["export"], found["container"]) == (0, True, 120, 120)
     assert found["columns"] == ["TimeGenerated", "CorrelationId", "EventName", "Source", "_ResourceId"]
@@ -135,7 +135,7 @@ def test_an_export_of_the_same_records_is_the_same_in_every_form(run: Run, form:
 
 
 @pytest.mark.parametrize("form", WRITERS)
-def test_one_record_less_and_one_more_are_told_with_their_minutes(run: Run, form: str) -> None:
+def test_missing_and_extra_records_are_shown_with_their_minutes(run: Run, form: str) -> None:
     more = ROWS[50] | {"CorrelationId": "nobody-knows-it"}
     status, found = run(WRITERS[form]([*ROWS[:7], *ROWS[8:], more]))
     assert (status, found["same"], found["export"], found["container"]) == (1, False, 120, 120)
@@ -146,14 +146,14 @@ def test_one_record_less_and_one_more_are_told_with_their_minutes(run: Run, form
     assert {minute["export"] - minute["container"] for minute in found["minutes"]} == {1, -1}
 
 
-def test_a_record_that_is_there_twice_is_told_although_all_values_match(run: Run) -> None:
+def test_a_duplicated_record_is_reported(run: Run) -> None:
     status, found = run(as_lines([*ROWS, ROWS[3], ROWS[3]]))
     assert status == 1
     assert [one["times"] for one in found["missing"]] == [2]
     assert found["extra"] == []
 
 
-def test_the_exports_secrets_are_compared_as_markers_and_shown_nowhere(
+def test_secrets_of_the_export_are_compared_as_markers(
     converted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "export.jsonl"
@@ -177,7 +177,7 @@ def test_a_column_that_differs_everywhere_is_named_and_can_be_left_out(run: Run)
     assert found["left_out"]["EventName"] == "left out with --ignore"
 
 
-def test_a_range_leaves_out_what_is_before_and_after_it(run: Run) -> None:
+def test_records_outside_the_range_are_left_out(run: Run) -> None:
     inside = [row for row in ROWS if "T17:48" <= row["TimeGenerated"][10:] < "T17:50"]
     assert 0 < len(inside) < len(ROWS)
     day = ROWS[0]["TimeGenerated"][:10]
@@ -222,7 +222,7 @@ def test_dropped_columns_are_named(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     assert "DROP_COLUMNS" in found["left_out"]["Source"]
 
 
-def test_json_lines_are_read_where_there_is_no_parquet(run: Run, converted: Path, tmp_path: Path) -> None:
+def test_json_lines_are_read_if_there_is_no_parquet(run: Run, converted: Path, tmp_path: Path) -> None:
     only = tmp_path / "json"
     shutil.copytree(converted, only)
     for path in only.rglob("*.parquet"):
@@ -231,7 +231,7 @@ def test_json_lines_are_read_where_there_is_no_parquet(run: Run, converted: Path
     assert run(as_lines(ROWS[1:]), folder=only)[0] == 1
 
 
-def test_azures_metric_is_shown_beside_the_connections(run: Run, tmp_path: Path) -> None:
+def test_azures_metric_is_shown_next_to_the_connections(run: Run, tmp_path: Path) -> None:
     metric = tmp_path / "metric.json"
     points = [
         {"timeStamp": ROWS[0]["TimeGenerated"][:16] + ":00Z", "total": 30.0},
@@ -257,7 +257,7 @@ def test_azures_metric_is_shown_beside_the_connections(run: Run, tmp_path: Path)
         (b"TimeGenerated\n", "has no rows; set --since and --until"),
     ],
 )
-def test_a_file_that_is_no_export_is_an_error_of_one_line(
+def test_another_file_is_a_one_line_error(
     converted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], data: bytes, problem: str
 ) -> None:
     file = tmp_path / "export"

@@ -61,15 +61,13 @@ def page(folder: Path, finished: Sequence[dict[str, Any]]) -> Path:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_opens_without_a_word_on_the_console_or_a_request(
-    browser: Browser, page: Path, scheme: str
-) -> None:
+def test_the_page_opens_without_messages_or_requests(browser: Browser, page: Path, scheme: str) -> None:
     browser.open(page, scheme)
     assert browser.logged() == []
     assert browser.requested() == [page.as_uri()]
 
 
-def test_the_page_may_not_ask_anybody(browser: Browser, page: Path) -> None:
+def test_the_page_cannot_send_requests(browser: Browser, page: Path) -> None:
     browser.open(page)
     browser.script(
         "addEventListener('securitypolicyviolation', (one) => { document.title = one.effectiveDirective; });"
@@ -111,9 +109,7 @@ def test_every_plot_is_there(browser: Browser, page: Path) -> None:
     assert [plot for plot, kind in PLOTS.items() if not browser.marks(plot, kind)] == []
 
 
-def test_what_it_says_is_true_of_the_rows(
-    browser: Browser, page: Path, finished: Sequence[dict[str, Any]]
-) -> None:
+def test_the_figures_match_the_rows(browser: Browser, page: Path, finished: Sequence[dict[str, Any]]) -> None:
     browser.open(page)
     assert browser.figures()["Connections"] == f"{len(finished):,}"
     assert browser.figures()["Rejected"] == "180"
@@ -145,7 +141,7 @@ def test_percentiles_are_within_three_percent(
     assert found == pytest.approx(np.percentile(known, [50, 90, 99]).tolist(), rel=0.03)
 
 
-def test_filters_act_on_plots_tables_and_figures(
+def test_filters_apply_to_plots_tables_and_figures(
     browser: Browser, page: Path, finished: Sequence[dict[str, Any]]
 ) -> None:
     browser.open(page)
@@ -177,7 +173,7 @@ def test_filters_act_on_plots_tables_and_figures(
     assert browser.figures()["Connections"] == f"{len(finished):,}"
 
 
-def test_a_bar_tells_its_numbers_under_the_pointer(browser: Browser, page: Path) -> None:
+def test_a_bar_shows_its_numbers_under_the_pointer(browser: Browser, page: Path) -> None:
     browser.open(page)
     bar = "document.querySelector('#plot-ended .mark-rect[class$=marks] path')"
     x, y = browser.script(
@@ -247,7 +243,7 @@ def test_a_drag_zooms_all_time_charts_and_a_double_click_undoes_it(browser: Brow
     assert browser.logged() == []
 
 
-def test_a_zoomed_chart_fits_its_height_to_what_it_shows(browser: Browser, page: Path) -> None:
+def test_a_zoomed_chart_scales_to_its_visible_values(browser: Browser, page: Path) -> None:
     """The outage doubles the rejections of a few hours, and the hours before it have few."""
     browser.open(page)
     highest = """return Math.max(...[...document.querySelectorAll('#plot-rejections .role-axis-label text')]
@@ -257,7 +253,7 @@ def test_a_zoomed_chart_fits_its_height_to_what_it_shows(browser: Browser, page:
     browser.until(f"return (() => {{ {highest} }})() < arguments[0] / 4", whole)
 
 
-def test_the_zoom_is_in_the_address_and_comes_from_there(browser: Browser, page: Path) -> None:
+def test_the_zoom_is_kept_in_the_address(browser: Browser, page: Path) -> None:
     browser.open(page)
     drag(browser, "ended", 0.25, 0.5)
     browser.until("return location.hash.includes('from=')")
@@ -274,14 +270,14 @@ def test_the_zoom_is_in_the_address_and_comes_from_there(browser: Browser, page:
         browser.until("return document.getElementById('zoomed').hidden")
 
 
-def test_a_name_in_a_table_is_a_filter(browser: Browser, page: Path) -> None:
+def test_clicking_a_name_in_a_table_filters_by_it(browser: Browser, page: Path) -> None:
     browser.open(page)
     browser.script("document.querySelector('#table-status button').click()")
     assert browser.script("return document.getElementById('filter-status').value") == "closed"
     assert len(browser.table("status")) == 1
 
 
-def test_dark_is_dark_and_light_is_light(browser: Browser, page: Path) -> None:
+def test_the_page_follows_dark_and_light_mode(browser: Browser, page: Path) -> None:
     def brightness(selector: str, style: str) -> float:
         code = "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]"
         colour = browser.script(code, selector, style)
@@ -350,7 +346,7 @@ def test_on_paper_nothing_is_cut(browser: Browser, page: Path) -> None:
         browser.devtools("Emulation.clearDeviceMetricsOverride")
 
 
-def test_the_range_that_was_asked_for_is_drawn_and_divided_by(
+def test_the_requested_range_is_drawn_and_used_for_rates(
     browser: Browser, folder: Path, finished: Sequence[dict[str, Any]], tmp_path: Path
 ) -> None:
     week = report(folder, tmp_path / "week.html", "--since", "2026-11-14", "--until", "2026-11-21")
@@ -376,7 +372,7 @@ def test_hours_on_an_axis_have_a_date(browser: Browser, folder: Path, page: Path
     assert "Nov 20" in browser.script(label)
 
 
-def test_a_table_is_sorted_by_the_column_that_is_clicked(browser: Browser, page: Path) -> None:
+def test_clicking_a_column_sorts_the_table(browser: Browser, page: Path) -> None:
     browser.open(page)
     click = "[...document.querySelectorAll('#table-longest th button')][arguments[0]].click()"
     durations = [ms(row[0]) for row in browser.table("longest")]
@@ -422,7 +418,7 @@ def test_without_access_to_the_clipboard_the_button_selects_the_id(browser: Brow
     assert browser.script("return getSelection().toString()") == id_
 
 
-def test_filters_are_in_the_address_and_come_from_there(browser: Browser, page: Path) -> None:
+def test_filters_are_kept_in_the_address(browser: Browser, page: Path) -> None:
     browser.open(page)
     browser.choose("region", "East US")
     browser.choose("status", "failed")
@@ -440,7 +436,7 @@ def test_filters_are_in_the_address_and_come_from_there(browser: Browser, page: 
     browser.until("return document.getElementById('filter-region').selectedOptions[0]?.text === 'all'")
 
 
-def test_it_says_first_that_durations_or_closing_events_are_missing(
+def test_missing_durations_or_closing_events_are_stated_first(
     browser: Browser, page: Path, tmp_path: Path
 ) -> None:
     notices = "return document.getElementById('notices').textContent"
@@ -469,7 +465,7 @@ def test_a_narrow_window_needs_no_scrolling_sideways(browser: Browser, page: Pat
         browser.devtools("Emulation.clearDeviceMetricsOverride")
 
 
-def test_hostile_values_are_only_text(browser: Browser, tmp_path: Path) -> None:
+def test_hostile_values_are_shown_as_text(browser: Browser, tmp_path: Path) -> None:
     end = UNTIL.timestamp() - 3600
     texts = {"Destination": HOSTILE, "Region": HOSTILE, "Error": HOSTILE, "Status": "failed"}
     rows = [made.connection(HOSTILE, end, 5, **texts, _ResourceId=HOSTILE)]
@@ -490,7 +486,7 @@ def test_hostile_values_are_only_text(browser: Browser, tmp_path: Path) -> None:
     assert browser.requested() == [page.as_uri()]
 
 
-def test_a_range_without_data_says_so_and_how_to_widen_it(
+def test_an_empty_range_says_how_to_widen_it(
     browser: Browser, folder: Path, page: Path, tmp_path: Path
 ) -> None:
     assert page.exists()
@@ -504,7 +500,7 @@ def test_a_range_without_data_says_so_and_how_to_widen_it(
     assert (browser.logged(), browser.requested()) == ([], [empty.as_uri()])
 
 
-def test_records_alone_make_a_page(browser: Browser, tmp_path: Path) -> None:
+def test_a_page_needs_only_records(browser: Browser, tmp_path: Path) -> None:
     rows = [made.record(f"c{n}", UNTIL.timestamp() - 60 * n - 60, 30) for n in range(50)]
     made.write(tmp_path, RECORDS, rows, "TimeGenerated")
     page = report(tmp_path, tmp_path / "report.html", "--since", "2026-11-20", "--until", "2026-11-20T14:00Z")

@@ -50,7 +50,7 @@ def test_the_newest_revision_counts(tmp_path: Path) -> None:
     assert sorted((row[1], row[5]) for row in found["longest"]) == [("a", 15_000), ("a", 20_000)]
 
 
-def test_what_began_ended_and_was_open_is_counted_as_by_hand(tmp_path: Path) -> None:
+def test_counts_of_connections_match_a_manual_count(tmp_path: Path) -> None:
     random.seed(3)
     spans = [(random.uniform(-3600, 7 * 3600), random.expovariate(1 / 1800)) for _ in range(400)]
     rows = [made.connection(f"c{n}", BEGIN + start, length) for n, (start, length) in enumerate(spans)]
@@ -101,7 +101,7 @@ def test_a_connection_without_a_row_stays_open_until_a_closing_event(tmp_path: P
     assert [g for g, *_ in found["ended"] if g == group] == []
 
 
-def test_seldom_destinations_and_regions_become_one(tmp_path: Path) -> None:
+def test_rare_destinations_and_regions_are_combined(tmp_path: Path) -> None:
     rows = [
         made.connection(f"{n}-{k}", BEGIN + n, 1, Destination=f"d{n:02}", Region=f"r{n:02}")
         for n in range(40)
@@ -160,7 +160,7 @@ def test_intervals_cover_any_range_and_are_never_too_many(hours: float) -> None:
         assert database.bars(range_).step == HOUR
 
 
-def test_a_duration_falls_into_the_bin_that_says_so() -> None:
+def test_a_duration_is_counted_in_its_bin() -> None:
     with duckdb.connect() as connection:
         connection.execute(database._statements("load.sql")["prepare"])
         for exponent in (-0.5, 0, 0.01, 1, 4.37, 10.9, 12):
@@ -168,7 +168,7 @@ def test_a_duration_falls_into_the_bin_that_says_so() -> None:
             assert bin_ == (-1 if exponent < 0 else min(int(exponent * 40 + 1e-9), 439))
 
 
-def test_columns_of_newer_and_older_files_do_not_matter(tmp_path: Path) -> None:
+def test_files_may_have_more_or_fewer_columns(tmp_path: Path) -> None:
     made.write(tmp_path, CONNECTIONS, [made.connection("a", BEGIN, 1)], "EndTime")
     (file,) = (tmp_path / FOLDERS["connections"]).rglob("*.parquet")
     table = pq.read_table(file)
@@ -194,7 +194,7 @@ def test_the_same_rows_give_the_same_sums(tmp_path: Path) -> None:
     }
 
 
-def test_legs_are_not_what_connections_are_grouped_by(tmp_path: Path) -> None:
+def test_connections_are_not_grouped_by_legs(tmp_path: Path) -> None:
     legs = {"Source": "Gateway", "Destination": "Backend"}, {"Source": "Client", "Destination": "Gateway"}
     rows = [
         made.connection(f"c{n}", BEGIN + n, 5, _ResourceId=f"{made.RESOURCE}{n % 3}", **legs[n % 2])
@@ -206,7 +206,7 @@ def test_legs_are_not_what_connections_are_grouped_by(tmp_path: Path) -> None:
     assert {row[1] for row in found["groups"]} == {"0", "1", "2"}
 
 
-def test_a_column_of_which_connections_have_several_values_tells_none_apart(tmp_path: Path) -> None:
+def test_a_column_with_several_values_distinguishes_no_connections(tmp_path: Path) -> None:
     rows = [
         made.connection(f"c{n}", BEGIN + n, 5, Destination=f"d{n}", Source=f"s{n % 5}") for n in range(30)
     ]
@@ -221,7 +221,7 @@ def test_a_column_of_which_connections_have_several_values_tells_none_apart(tmp_
 
 
 @pytest.mark.parametrize(("unknown", "estimated"), [(4, True), (3, False)])
-def test_where_most_durations_are_unknown_the_estimates_are_shown(
+def test_estimates_are_shown_if_most_durations_are_unknown(
     tmp_path: Path, unknown: int, *, estimated: bool
 ) -> None:
     rows = [

@@ -36,7 +36,7 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_range_takes_the_hours_it_touches_and_connections_around_it(copy: Path) -> None:
+def test_a_range_includes_its_hours_and_connections_around_it(copy: Path) -> None:
     range_ = Range(NOON + HOUR // 2, NOON + 2 * HOUR)
     days = Folder(copy).find(range_, lambda _: None).values()
     assert hours(days, "records") == hours(days, "letters") == [0, 1]
@@ -86,7 +86,7 @@ def test_only_files_of_a_commit_know_its_time_not_replays(exported: Exported) ->
     assert {file.committed for day in days for file in day.files["records"]} == {None}
 
 
-def test_staged_files_are_not_there(exported: Exported) -> None:
+def test_staged_files_are_not_listed(exported: Exported) -> None:
     name = f"{FOLDERS['records']}date=2026-11-20/hour=12/one.parquet"
     exported.output.get_blob_client(name).stage_block("00", b"x")
     assert Container(exported.storage).find(Range(NOON, NOON + HOUR), lambda _: None) == {}
@@ -109,7 +109,7 @@ def test_files_with_any_name_are_fetched_completely(tmp_path: Path) -> None:
         assert (path.parent, path.read_bytes()) == (to, b"content")
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ReportError, match=r"nowhere is not a folder"):
         Folder(tmp_path / "nowhere")
 
@@ -119,7 +119,7 @@ def names(days: dict[date, Day]) -> list[str]:
     return sorted(file.name for file in files)
 
 
-def test_what_lies_beside_the_folders_of_dates_is_not_even_listed() -> None:
+def test_other_folders_are_not_listed() -> None:
     prefixes: list[str] = []
 
     class Noting(MemoryStorage):

@@ -74,7 +74,7 @@ def run(copy: Path, output: Path, *more: str) -> int:
     )
 
 
-def test_a_container_makes_a_page_with_all_that_was_exported(
+def test_a_page_shows_everything_in_a_container(
     exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, value in exported.environment.items():
@@ -107,9 +107,7 @@ def test_the_page_says_how_many_connections_have_a_request(copy: Path, tmp_path:
 RANGE = Range(EPOCH - HOUR, EPOCH + HOUR)
 
 
-def test_what_compaction_replaces_once_it_was_listed_is_listed_anew(
-    exported: Exported, tmp_path: Path
-) -> None:
+def test_files_replaced_after_the_listing_are_listed_again(exported: Exported, tmp_path: Path) -> None:
     exported.export(envelopes(0, 49))
     blob = exported.storage.read(exported.ledger_name)
     assert blob
@@ -148,7 +146,7 @@ def test_endlessly_replaced_files_end_in_an_error(tmp_path: Path) -> None:
     assert not output.exists()
 
 
-def test_storage_that_fails_is_not_asked_again(tmp_path: Path) -> None:
+def test_a_failed_storage_call_is_not_repeated(tmp_path: Path) -> None:
     class Failing(CountingStorage):
         def call[T](self, kind: str, name: str, effect: Callable[[], T]) -> T:
             found = super().call(kind, name, effect)
@@ -163,7 +161,7 @@ def test_storage_that_fails_is_not_asked_again(tmp_path: Path) -> None:
     assert storage.calls["part"] == 1
 
 
-def test_a_file_that_is_there_is_kept_unless_forced(
+def test_an_existing_file_is_kept_without_force(
     copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "report.html"
@@ -184,7 +182,7 @@ def test_a_file_that_is_there_is_kept_unless_forced(
         (("--output", "nowhere/report.html"), "the folder nowhere does not exist"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(
+def test_each_problem_is_a_one_line_error(
     copy: Path, tmp_path: Path, more: tuple[str, str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(copy, tmp_path / "report.html", *more) == 2
@@ -203,7 +201,7 @@ def test_a_damaged_file_is_an_error_and_leaves_no_page(
     assert not (tmp_path / "report.html").exists()
 
 
-def test_without_its_packages_it_says_what_to_install() -> None:
+def test_missing_packages_are_named_with_the_command_to_install() -> None:
     code = (
         "import sys; sys.modules['duckdb'] = None; sys.modules['vl_convert'] = None\n"
         "from shared import __main__; sys.exit(__main__.main(['report']))"

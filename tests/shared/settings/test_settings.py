@@ -24,7 +24,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def test_the_defaults_are_enough_beside_what_must_be_given() -> None:
+def test_only_required_settings_must_be_set() -> None:
     loaded = settings.load()
     assert loaded.export_policy.formats == ("parquet",)
     assert loaded.export_policy.max_age == timedelta(days=7)
@@ -100,7 +100,7 @@ def test_a_wrong_value_is_shown_with_what_is_allowed(
     assert "timedelta" not in str(error.value)
 
 
-def test_every_contradiction_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_contradiction_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OutputStorage__blobServiceUri")
     monkeypatch.setenv("MEMORY_BUDGET", str(31 << 20))
     with pytest.raises(SettingError, match="OutputStorage: set it") as error:
@@ -108,7 +108,7 @@ def test_every_contradiction_is_told_at_once(monkeypatch: pytest.MonkeyPatch) ->
     assert "COMMIT_BYTES: must not be larger than MEMORY_BUDGET" in str(error.value)
 
 
-def test_every_wrong_setting_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_wrong_setting_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECORD_MAX_AGE", "x")
     monkeypatch.setenv("OUTPUT_FORMATS", "y")
     with pytest.raises(SettingError) as error:
@@ -145,7 +145,7 @@ def test_durations_have_a_unit_or_are_hh_mm_ss_or_iso_8601(
     assert (timedelta(seconds=90), timedelta(days=2)) == (loaded.WS_GRACE, loaded.WS_LATE_WINDOW)
 
 
-def test_a_format_that_is_named_twice_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repeated_format_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTPUT_FORMATS", "json,parquet,json")
     assert settings.load().export_policy.formats == ("json", "parquet")
 
@@ -168,7 +168,7 @@ def test_a_commit_may_not_be_larger_than_the_memory_for_all(monkeypatch: pytest.
         settings.load()
 
 
-def test_the_state_may_lie_in_another_account(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_state_may_be_in_another_account(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("StateStorage__blobServiceUri", "https://state.blob.core.windows.net")
     assert settings.load().state.address == "https://state.blob.core.windows.net"
 

@@ -19,7 +19,7 @@ def test_the_setting_names_columns_and_their_keys_in_order() -> None:
 
 
 @pytest.mark.parametrize("text", ["EventName", "EventName=", "=x", "EventName=a||b", "EventName=properties."])
-def test_what_is_no_column_with_keys_is_refused(text: str) -> None:
+def test_malformed_column_keys_are_rejected(text: str) -> None:
     with pytest.raises(ValueError, match=text.partition("|")[0]):
         parse(text)
 
@@ -37,7 +37,7 @@ def test_what_is_no_column_with_keys_is_refused(text: str) -> None:
         (f"EventName=x;{NAME}.Source=x", "'x' cannot be a key of Source: EventName is read from it"),
     ],
 )
-def test_a_key_cannot_be_of_two_columns_or_of_none(text: str, problem: str) -> None:
+def test_a_key_belongs_to_exactly_one_column(text: str, problem: str) -> None:
     (found,) = problems([RECORDS], parse(text))
     assert found.startswith(problem)
 

@@ -182,7 +182,7 @@ def test_the_sample_in_microsofts_documentation_fills_a_column_with_each_key() -
     assert orjson.loads(row["AdditionalProperties"]) == {"Level": 4, "resultType": "Succeeded"}
 
 
-def test_the_older_form_has_properties_as_text_with_large_first_letters() -> None:
+def test_the_older_form_has_properties_as_text() -> None:
     """The keys that the same page listed in 2017; those without a column are kept, too."""
     old = {
         "ApiId": "chat",
@@ -217,7 +217,7 @@ def test_a_record_of_a_language_model_fills_the_columns() -> None:
     assert orjson.loads(row["RequestMessages"]) == messages
 
 
-def test_rows_in_the_form_of_the_table_are_taken_too() -> None:
+def test_rows_in_the_table_form_are_accepted() -> None:
     row = {
         "TimeGenerated": FRAME["time"],
         "Type": GATEWAY_LOGS.name,
@@ -285,7 +285,7 @@ def test_all_tables_share_commits_and_are_audited_and_compacted() -> None:
 
 
 @pytest.mark.parametrize("table", [GATEWAY_LOGS, GATEWAY_LLM_LOG], ids=lambda table: table.name)
-def test_the_audit_misses_a_file_of_any_table(table: Table) -> None:
+def test_the_audit_detects_a_missing_file_of_any_table(table: Table) -> None:
     world = World([gateway("a"), language("b"), record(0, 0)], [gateway("c")])
     assert world.audited() == 0
     name = next(name for name in world.storage.output if f"/{table.name}/" in name)
@@ -307,7 +307,7 @@ def test_columns_of_any_exported_table_are_hashed_and_left_empty() -> None:
     assert (row["RequestMessages"], row["ModelName"]) == (None, "gpt-4o")
 
 
-def test_the_settings_take_columns_of_exported_tables_alone() -> None:
+def test_the_settings_accept_only_columns_of_exported_tables() -> None:
     given: dict[str, Any] = {
         "EventHubConnection": "Endpoint=sb://a/;SharedAccessKeyName=n;SharedAccessKey=a2V5",
         "EVENT_HUB_NAME": "hub",

@@ -107,7 +107,7 @@ def test_each_connection_has_one_row_with_its_earliest_request(
     assert revised == (5, "192.0.2.7", False)
 
 
-def test_the_view_has_the_columns_that_are_declared(database: duckdb.DuckDBPyConnection) -> None:
+def test_the_view_has_the_declared_columns(database: duckdb.DuckDBPyConnection) -> None:
     assert JOIN
     names = [name for name, *_ in database.execute(f"DESCRIBE {VIEW}").fetchall()]
     assert names == [*CONNECTIONS.arrow.names, "date", "hour", "RequestTime", *JOIN.columns]
@@ -126,9 +126,7 @@ def test_only_days_that_can_have_a_match_are_read(folder: Path, database: duckdb
     assert near < folders / 3
 
 
-def test_schema_prints_tables_and_view_in_an_order_that_works(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_schema_prints_tables_before_the_view(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from shared import __main__  # noqa: PLC0415
 
     arguments = ["schema", "duckdb", "--table", "requests", "--location", str(folder)]

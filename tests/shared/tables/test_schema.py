@@ -19,7 +19,7 @@ def test_every_azure_column_is_read_by_name_in_the_table_form() -> None:
         assert column.table_form == column.name
 
 
-def test_no_two_columns_want_the_same_key() -> None:
+def test_no_two_columns_share_a_key() -> None:
     for form in ("resource_log", "table_form"):
         wanted = [getattr(column, form) or () for column in RECORDS.columns]
         keys = [key for each in wanted for key in ([each] if isinstance(each, str) else each)]
@@ -29,7 +29,7 @@ def test_no_two_columns_want_the_same_key() -> None:
         assert {table.get(key.lower(), column.name) for key in column.resource_log} <= {column.name}
 
 
-def test_the_arrow_schema_says_all_of_the_declaration() -> None:
+def test_the_arrow_schema_has_the_whole_declaration() -> None:
     schema = RECORDS.arrow
     assert schema.metadata == {b"table": RECORDS.name.encode(), b"schema_version": str(VERSION).encode()}
     assert schema.names == [column.name for column in RECORDS.columns]

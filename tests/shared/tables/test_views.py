@@ -71,7 +71,7 @@ def files_read(database: duckdb.DuckDBPyConnection, query: str) -> int:
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("place", PLACES)
-def test_duckdb_reads_the_files_of_the_folders_that_are_asked_for(
+def test_duckdb_reads_only_the_requested_folders(
     view: str, place: str, database: duckdb.DuckDBPyConnection
 ) -> None:
     query = f"SELECT count(*), sum(length(CorrelationId)) FROM {view} WHERE {PLACES[place]}"
@@ -126,12 +126,12 @@ print("done")
 
 
 @spark.needs_spark
-def test_spark_makes_the_tables_and_views_and_prunes(folder: Path, tmp_path: Path) -> None:
+def test_spark_creates_tables_and_views_and_prunes(folder: Path, tmp_path: Path) -> None:
     script = textwrap.dedent(SPARK).format(folder=str(folder), warehouse=str(tmp_path / "warehouse"))
     assert spark.run(script).endswith("done\n")
 
 
-def test_synapse_finds_folders_by_the_stars_of_its_path() -> None:
+def test_synapse_finds_folders_by_wildcards() -> None:
     made = views.synapse(CONNECTIONS, "https://a.blob.core.windows.net/c")
     assert "/date=*/hour=*/*.parquet'" in made
     assert "files.filepath(1) AS [date], files.filepath(2) AS [hour]" in made
