@@ -32,40 +32,30 @@ TESTED_IN = {
     "tests/shared/commands/test_main.py": "shared/__main__ shared/commands/accept_ledger "
     "shared/commands/audit shared/commands/schema",
     "tests/shared/commands/test_redeliver.py": "shared/commands/reset_checkpoint",
-    "tests/shared/commands/test_status.py": "shared/commands/status_model shared/commands/status_text",
     "tests/shared/commands/test_timers.py": "shared/commands/compact shared/commands/finish",
     "tests/shared/commands/test_user_faults.py": "shared/commands/completion shared/commands/connection "
     "shared/commands/replay",
     "tests/shared/compaction/test_compactor.py": "shared/compaction/rewriting shared/compaction/summary",
     "tests/shared/compaction/test_grouping.py": "shared/compaction/own_files",
     "tests/shared/compaction/test_delta_tables.py": "shared/audit/delta_logs shared/commands/delta "
-    "shared/delta/actions shared/delta/log shared/delta/snapshot shared/delta/table_metadata",
-    "tests/shared/connections/test_timer.py": "shared/connections/checkpoint_watch "
-    "shared/connections/finish_summary shared/connections/progress shared/connections/repair "
-    "shared/connections/segments shared/connections/state_merge",
+    "shared/delta/actions shared/delta/snapshot shared/delta/table_metadata",
+    "tests/shared/connections/test_timer.py": "shared/connections/finish_summary "
+    "shared/connections/progress shared/connections/segments shared/connections/state_merge",
     "tests/shared/convert/test_convert.py": "shared/commands/convert shared/convert/folder_storage",
-    "tests/shared/delta/test_cost.py": "shared/delta/checkpoint",
+    "tests/shared/delta/test_log.py": "shared/delta/checkpoint",
     "tests/shared/erasure/test_file_eraser.py": "shared/erasure/erasure shared/erasure/files "
-    "shared/erasure/selection shared/erasure/connection_state",
+    "shared/erasure/selection",
     "tests/shared/erasure/test_tampering.py": "shared/compaction/erasures",
-    "tests/shared/export/test_last_resort.py": "shared/export/retry_context shared/export/isolated_child "
-    "shared/export/isolation shared/export/set_aside",
-    "tests/shared/input/test_bodies.py": "shared/input/big_integers shared/input/encodings "
-    "shared/input/exact_json shared/input/salvage",
+    "tests/shared/export/test_last_resort.py": "shared/export/isolated_child",
+    "tests/shared/input/test_bodies.py": "shared/input/big_integers shared/input/exact_json",
     "tests/campaigns/fuzz/test_bounds.py": "shared/input/memory_bounds",
     "tests/shared/input/test_templates.py": "shared/input/extraction shared/input/table_rows",
-    "tests/shared/input/test_key_counts.py": "shared/protocol/unclaimed_keys",
     "tests/shared/input/test_validation.py": "shared/input/column_checks shared/input/descriptions",
-    "tests/shared/output/test_formats.py": "shared/output/dead_letters shared/output/json_lines "
-    "shared/output/parquet",
-    "tests/shared/protocol/test_incarnation.py": "shared/protocol/hub_changes",
-    "tests/shared/connections/test_service_activity.py": "shared/protocol/hub",
-    "tests/shared/reconcile/test_reconcile.py": "shared/commands/reconcile shared/reconcile/comparison "
-    "shared/reconcile/container shared/reconcile/workspace_export",
+    "tests/shared/commands/test_reconcile.py": "shared/reconcile/comparison shared/reconcile/container "
+    "shared/reconcile/workspace_export",
     "tests/shared/report/test_write.py": "shared/commands/report",
     "tests/shared/report/test_browser.py": "shared/report/page",
-    "tests/shared/settings/test_settings.py": "shared/settings/contradictions shared/settings/command_line "
-    "shared/settings/explanations shared/settings/services shared/settings/value_types",
+    "tests/shared/settings/test_settings.py": "shared/settings/command_line",
     "tests/shared/test_telemetry.py": "shared/export/commit_telemetry shared/invocation",
     "tests/simulation/test_delta_schedules.py": "shared/delta/reconciliation",
     "tests/shared/export/test_plan.py": "shared/export/refilling",

@@ -13,7 +13,7 @@ from shared.protocol.hub import Position
 from shared.timeunits import DAY, HOUR, SECOND
 from tests.memory import CountingStorage
 from tests.records import EPOCH, ONE, TWO, envelope, record
-from tests.shared.connections.test_timer import World
+from tests.shared.connections.world import World
 
 NOW = 500_000 * HOUR
 

@@ -1,123 +1,30 @@
 """The timer merges all commits, writes finished connections once, and repairs interrupted exports."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from shared.audit.evidence import Level
 from shared.commands.ledger_acceptance import accept, blocked
-from shared.connections import repair, state_merge, state_table, timer
-from shared.connections.checkpoint_watch import MINIMUM, CheckpointWatch
+from shared.connections import state_merge, state_table, timer
 from shared.connections.finish_summary import FinishSummary
-from shared.connections.manifest import MARGIN, NAME, Manifest
+from shared.connections.manifest import MARGIN, NAME
 from shared.connections.timer import Finisher
-from shared.errors import DeadlineExceeded, OutcomeUnknown, PreconditionFailed
-from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope, HubPartition
-from shared.policies import ExportPolicy, FinishPolicy
-from shared.protocol import publishing
-from shared.protocol.checkpoints import Checkpoint, Checkpoints
-from shared.protocol.hub import Fetched, HubState, Position
+from shared.errors import DeadlineExceeded, OutcomeUnknown
+from shared.policies import FinishPolicy
 from shared.protocol.ledger import Ledger
-from shared.protocol.storage import Blob, Publication
+from shared.protocol.storage import Blob
 from shared.tables import views
 from shared.tables.connection_revisions import CONNECTIONS
-from shared.timeunits import HOUR, MINUTE, SECOND
-from tests.audits import audited
+from shared.timeunits import HOUR, MINUTE
 from tests.memory import MemoryStorage
-from tests.records import EPOCH, ONE, TWO, record
-from tests.records import envelope as made_envelope
-
-POLICY = FinishPolicy(opening=("Opened",), closing=("Closed",))
-EMPTY = Position(last=-1, enqueued=-1, empty=True)
-
-
-class World:
-    """A hub with two partitions, an exporter, and a timer."""
-
-    def __init__(self) -> None:
-        self.now = EPOCH
-        self.storage = MemoryStorage(lambda: self.now)
-        self.positions = {ONE: EMPTY, TWO: EMPTY}
-        self.created = EPOCH - HOUR
-        self.answers = True
-        self.held: list[Fetched] = []
-        self._ids: Iterator[str] = (f"{n:032x}" for n in count())
-        self.exporter = Exporter(self.storage, ExportPolicy(), 1 << 20, lambda: self.now, self.new_id)
-
-    def new_id(self) -> str:
-        return next(self._ids)
-
-    def ask(self) -> HubState | None:
-        return HubState(self.created, dict(self.positions)) if self.answers else None
-
-    def fetch(self, partition: HubPartition, first: int, last: int) -> list[Fetched]:
-        """See shared.connections.checkpoint_watch.Fetcher."""
-        assert last <= self.positions[partition].last, "a reader would wait for what does not exist"
-        return [one for one in self.held if one.envelope.sequence in range(first, last + 1)]
-
-    def arrive(self, partition: HubPartition, *records: tuple[str, str, float]) -> Envelope:
-        """Adds an envelope to the hub: for each record, its id, event name and time in seconds."""
-        found = (record(EPOCH + round(time * SECOND), id_, name) for id_, name, time in records)
-        last = self.positions.get(partition, EMPTY).last
-        envelope = made_envelope(last + 1, self.now, *found)
-        self.positions[partition] = Position(last=envelope.sequence, enqueued=self.now, empty=False)
-        return envelope
-
-    def commit(self, partition: HubPartition, *records: tuple[str, str, float]) -> None:
-        self.now += SECOND
-        self.exporter.run(partition, [self.arrive(partition, *records)])
-
-    def run(
-        self,
-        policy: FinishPolicy = POLICY,
-        storage: MemoryStorage | None = None,
-        budget: float = 60,
-        checkpoints: Checkpoints | None = None,
-    ) -> FinishSummary:
-        watch = CheckpointWatch(self.storage, checkpoints, self, lambda: self.now) if checkpoints else None
-        finisher = Finisher(storage or self.storage, self, policy, lambda: self.now, self.new_id, watch=watch)
-        return finisher.run(budget)
-
-    def later(self, wait: int) -> FinishSummary:
-        self.now += wait
-        return self.run()
-
-    def manifest(self) -> Manifest:
-        return Manifest.parse(self.storage.state[NAME].data)
-
-    def ledger(self, partition: HubPartition) -> Ledger:
-        return Ledger.parse(self.storage.state[Ledger.name(partition)].data, "")
-
-    def files(self) -> Mapping[str, bytes]:
-        return {
-            name: blob.data
-            for name, blob in self.storage.output.items()
-            if blob.data is not None and CONNECTIONS.name in name
-        }
-
-    def rows(self) -> list[dict[str, Any]]:
-        tables = [pq.ParquetFile(pa.BufferReader(data)).read() for data in self.files().values()]
-        rows: list[dict[str, Any]] = pa.concat_tables([CONNECTIONS.arrow.empty_table(), *tables]).to_pylist()
-        return sorted(rows, key=lambda row: (row["CorrelationId"], row["Revision"]))
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-def patch(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    return monkeypatch
+from tests.records import ONE, TWO
+from tests.shared.connections.world import POLICY, World
 
 
 def test_a_connection_of_two_partitions_is_written_once(world: World) -> None:
@@ -380,216 +287,6 @@ def test_the_next_run_repairs_a_run_that_failed_anywhere(world: World) -> None:
     )
 
 
-def test_files_of_a_dead_exporter_are_published_and_the_list_emptied(
-    world: World, patch: pytest.MonkeyPatch
-) -> None:
-    def dies(_self: MemoryStorage, _files: Sequence[Any]) -> list[Publication]:
-        raise OutcomeUnknown("died")
-
-    with patch.context() as dying:
-        dying.setattr(MemoryStorage, "publish", dies)
-        with pytest.raises(OutcomeUnknown):
-            world.commit(ONE, ("a", "Opened", 0))
-    (listed,) = world.ledger(ONE).files
-    assert world.later(publishing.PENDING).repaired == 0
-    assert world.later(SECOND).repaired == 1
-    assert world.storage.visible(listed.name)
-    assert not world.ledger(ONE).files
-    assert world.later(HOUR).repaired == 0
-
-
-def test_an_hour_old_list_of_files_is_an_alarm(world: World) -> None:
-    world.commit(ONE, ("a", "Opened", 0))
-    assert any("not published" in alarm for alarm in world.later(HOUR + SECOND).alarms)
-
-
-def test_a_re_created_hub_begins_a_new_incarnation(world: World) -> None:
-    world.commit(ONE, ("a", "Opened", 0))
-    world.run()
-    assert world.ledger(ONE).incarnation.number == 0
-    world.now += HOUR
-    world.created = world.now
-    world.positions = {ONE: EMPTY, TWO: EMPTY}
-    world.run()
-    world.run()
-    incarnation = world.ledger(ONE).incarnation
-    assert (incarnation.number, incarnation.began, incarnation.next) == (1, world.created, None)
-    world.commit(ONE, ("a", "Closed", 1))
-    assert world.later(HOUR).finished == {"closed": 1}
-    assert world.rows()[0]["EventCount"] == 2
-
-
-@pytest.mark.parametrize("timer_first", [True, False])
-def test_events_of_a_re_created_hub_are_exported_or_gaps(world: World, *, timer_first: bool) -> None:
-    """The host continues in the middle of the new hub, because of the old hub's checkpoints."""
-    for partition in (ONE, TWO):
-        for n in range(3):
-            world.commit(partition, (f"{partition}-{n}", "Opened", 0))
-    world.run()
-    world.now += HOUR
-    world.created = world.now
-    world.positions = {ONE: EMPTY, TWO: EMPTY}
-    world.now += MINUTE
-    skipped = {
-        partition: [world.arrive(partition, ("n", "Opened", 0)) for _ in range(5)] for partition in (ONE, TWO)
-    }
-    delivered = {ONE: [world.arrive(ONE, ("n", "Opened", 0))], TWO: skipped[TWO][1:2]}
-    first, second = (
-        (lambda: world.later(MINUTE)),
-        (lambda: [world.exporter.run(*one) for one in delivered.items()]),
-    )
-    for step in (first, second, first) if timer_first else (second, first):
-        step()
-    assert world.ledger(ONE).incarnation.gaps == ((0, 4),)
-    assert world.ledger(TWO).incarnation.gaps == ((0, 0),)
-    for partition, missing in skipped.items():
-        world.exporter.run(partition, missing)
-        assert (world.ledger(partition).incarnation.gaps, world.ledger(partition).incarnation.number) == (
-            (),
-            1,
-        )
-    assert sum(world.ledger(partition).counts.rows for partition in (ONE, TWO)) == 6 + 6 + 5
-    report = audited(world.storage)
-    assert [
-        one.message
-        for partition in report.partitions
-        for one in partition.findings
-        if one.level is Level.REFUTED
-    ] == []
-
-
-class KeptCheckpoints:
-    """Checkpoints in memory."""
-
-    def __init__(self, *checkpoints: Checkpoint) -> None:
-        self.all = {checkpoint.partition: checkpoint for checkpoint in checkpoints}
-
-    def read(self, hub: Iterable[HubPartition]) -> Mapping[HubPartition, Checkpoint]:
-        return {partition: self.all[partition] for partition in hub if partition in self.all}
-
-    def delete(self, checkpoint: Checkpoint) -> None:
-        if self.all[checkpoint.partition] != checkpoint:
-            raise PreconditionFailed("changed")
-        del self.all[checkpoint.partition]
-
-    def write(self, partition: HubPartition, offset: str, sequence: int, before: Checkpoint | None) -> None:
-        raise NotImplementedError
-
-
-def test_checkpoints_of_an_older_hub_are_deleted_and_are_an_alarm(world: World) -> None:
-    world.commit(ONE, ("a", "Opened", 0))
-    stale = Checkpoint(ONE, 0, "100", world.created - SECOND, "1")
-    checkpoints = KeptCheckpoints(stale, Checkpoint(TWO, 0, "100", world.created, "1"))
-    alarms = world.run(checkpoints=checkpoints).alarms
-    assert [one.split(":")[0] for one in alarms if "checkpoint is older than the hub" in one] == [str(ONE)]
-    assert checkpoints.all.keys() == {TWO}
-
-
-def test_uncommitted_events_before_the_checkpoint_are_a_gap_and_an_alarm(world: World) -> None:
-    world.commit(ONE, ("a", "Opened", 0))
-    passed = [world.arrive(ONE, ("a", "Message", 1)) for _ in range(3)]
-    checkpoint = Checkpoint(ONE, passed[1].sequence, "100", world.now, "1")
-    alarms = world.run(checkpoints=KeptCheckpoints(checkpoint)).alarms
-    assert [one for one in alarms if "2 events that the hub still has were skipped" in one]
-    assert world.ledger(ONE).incarnation.gaps == ((1, 2),)
-    world.exporter.run(ONE, passed)
-    assert world.ledger(ONE).incarnation.gaps == ()
-
-
-def test_events_passed_before_the_first_commit_are_a_gap(world: World) -> None:
-    passed = [world.arrive(ONE, ("a", "Message", 1)) for _ in range(3)]
-    checkpoint = Checkpoint(ONE, passed[1].sequence, "100", world.now, "1")
-    stale = Checkpoint(TWO, 5, "100", world.created - SECOND, "1")
-    alarms = world.run(checkpoints=KeptCheckpoints(checkpoint, stale)).alarms
-    assert [one for one in alarms if "2 events that the hub still has were skipped" in one]
-    assert world.ledger(ONE).incarnation.gaps == ((0, 1),)
-    assert Ledger.name(TWO) not in world.storage.state, "its checkpoint says nothing of this hub"
-    world.exporter.run(ONE, passed)
-    assert (world.ledger(ONE).incarnation.gaps, world.ledger(ONE).incarnation.number) == ((), 0)
-    del world.storage.state[Ledger.name(ONE)]
-    assert "existed before" in str(world.run(checkpoints=KeptCheckpoints(checkpoint)).alarms)
-    assert Ledger.name(ONE) not in world.storage.state, "an operator decides"
-
-
-def test_an_unbindable_event_is_named_once_its_partition_stalls(world: World) -> None:
-    world.commit(ONE, ("a", "Opened", 0))
-    fine, bad = world.arrive(ONE, ("a", "Message", 1)), world.arrive(ONE, ("a", "Message", 2))
-    world.held = [Fetched(fine, "1"), Fetched(replace(bad, amqp="value"), "2")]
-    checkpoints = KeptCheckpoints(Checkpoint(ONE, 0, "0", world.now, "1"))
-    told = f"{ONE} has stopped at sequence number {bad.sequence}, whose body is an AMQP value"
-    world.now += 4 * MINUTE
-    assert not any(told in alarm for alarm in world.run(checkpoints=checkpoints).alarms)
-    world.now += 6 * MINUTE
-    assert any(told in alarm for alarm in world.run(checkpoints=checkpoints).alarms)
-    world.held = [Fetched(fine, "1")]
-    assert not any("has stopped at" in alarm for alarm in world.run(checkpoints=checkpoints).alarms)
-
-
-def test_a_committing_partition_is_not_stalled(world: World) -> None:
-    """Its checkpoint is old, because it cannot be written."""
-    world.commit(ONE, ("a", "Opened", 0))
-    bad = world.arrive(ONE, ("a", "Message", 1))
-    world.held = [Fetched(replace(bad, amqp="value"), "2")]
-    checkpoints = KeptCheckpoints(Checkpoint(ONE, 0, "0", world.now, "1"))
-    world.later(HOUR)
-    world.now += 6 * MINUTE
-    world.commit(ONE, ("a", "Message", 2))
-    assert not any("has stopped at" in alarm for alarm in world.run(checkpoints=checkpoints).alarms)
-    world.later(6 * MINUTE)  # the timer writes the ledger
-    world.now += 6 * MINUTE
-    assert any("has stopped at" in alarm for alarm in world.run(checkpoints=checkpoints).alarms)
-
-
-def test_a_partition_with_a_stopped_timer_is_named(world: World) -> None:
-    """The checkpoint after the last partial batch was not written, so later events wait for a full batch."""
-    for n in range(3):
-        world.commit(ONE, (f"c{n}", "Opened", 0))
-    behind = KeptCheckpoints(Checkpoint(ONE, 1, "1", world.now, "1"))
-    current = KeptCheckpoints(Checkpoint(ONE, 2, "2", world.now, "1"))
-    world.later(HOUR)  # the timer empties the ledger's list
-    world.now += HOUR
-
-    def named(checkpoints: KeptCheckpoints) -> bool:
-        alarms = world.run(checkpoints=checkpoints).alarms
-        return any("stopped its timer" in alarm for alarm in alarms)
-
-    world.held = [Fetched(world.arrive(ONE, ("c", "Message", 1)), "3")]
-    assert not named(behind), "it has just arrived"
-    world.now += 6 * MINUTE
-    assert named(behind)
-    assert not named(current), "then it is the export that fails"
-    more = [Fetched(world.arrive(ONE, ("c", "Message", 1)), "4") for _ in range(MINIMUM - 1)]
-    world.held += more
-    assert not named(behind), "they are a full batch"
-
-
-def test_merged_segments_are_deleted_and_others_stay(world: World) -> None:
-    world.commit(ONE, ("a", "Opened", 0))
-    orphan = world.ledger(ONE).segments[0].name.replace("-", "-0")
-    world.storage.put(orphan, b"")
-    world.later(HOUR)
-    world.commit(ONE, ("b", "Opened", 0))
-    world.run()
-    assert world.storage.names("segments/") == [one.name for one in world.ledger(ONE).segments]
-    for _ in range(3):
-        world.commit(ONE, ("b", "Message", 1))
-        world.later(HOUR)
-    assert world.storage.names("state-table/") == [part.name for part in world.manifest().parts]
-
-
-def test_an_unlisted_part_stays_for_its_readers(world: World) -> None:
-    world.commit(ONE, ("a", "Opened", 0))
-    world.run()
-    (part,) = world.manifest().parts
-    world.commit(ONE, ("a", "Message", 1))
-    world.later(repair.KEPT - 2 * SECOND)
-    assert part not in world.manifest().parts
-    assert part.name in world.storage.names("state-table/")
-    world.commit(ONE, ("a", "Message", 2))
-    world.later(2 * SECOND)
-    assert part.name not in world.storage.names("state-table/")
-
-
 def test_a_fully_merged_partition_is_merged_up_to_its_last_commit(
     world: World,
 ) -> None:
@@ -728,20 +425,6 @@ def test_junk_names_do_not_hide_closing_names(world: World) -> None:
     done = world.later(62 * MINUTE)
     assert done.finished == {"closed": 100}
     assert "Closed" in world.manifest().names
-
-
-def test_a_segment_of_a_pending_commit_is_not_deleted(world: World) -> None:
-    world.commit(ONE, ("a", "Opened", 0))
-    world.run()
-    ledger = world.ledger(ONE)
-    folder = ledger.segments[0].name.rpartition("/")[0]
-    staged = f"{folder}/{ledger.ordinal + 1:012d}-{'f' * 32}.arrow"
-    failed = f"{folder}/{ledger.ordinal:012d}-{'f' * 32}.arrow"
-    for name in (staged, failed):
-        world.storage.put(name, b"")
-    world.later(MINUTE)
-    assert staged in world.storage.names("segments/")
-    assert failed not in world.storage.names("segments/")
 
 
 def test_a_run_that_finishes_nothing_writes_nothing(world: World) -> None:

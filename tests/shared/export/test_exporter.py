@@ -15,7 +15,7 @@ from shared.protocol.ledger import Ledger
 from shared.timeunits import MINUTE
 from tests.memory import MemoryStorage
 from tests.records import ONE, PARTITION, TEN
-from tests.shared.connections.test_timer import World
+from tests.shared.connections.world import World
 from tests.shared.export.test_plan import envelope, record
 
 NAME = Ledger.name(PARTITION)

@@ -18,24 +18,19 @@ from shared.errors import (
     DeadlineExceeded,
     LastResortError,
     LedgerError,
-    LedgerRolledBack,
-    OutcomeUnknown,
-    OutputConflict,
     PlanningBroke,
 )
 from shared.export import retry_context, set_aside
 from shared.export.exporter import SECONDS, Exporter
 from shared.export.isolation import IsolatedPlanner
-from shared.export.plan import plan_commit
 from shared.input.envelope import Envelope
 from shared.policies import ChildLimits, ExportPolicy
 from shared.protocol.ledger import Ledger
-from shared.protocol.stamp import Stamp
 from shared.timeunits import HOUR
 from tests import breaking_planner
 from tests.memory import MemoryStorage
 from tests.records import PARTITION, TEN
-from tests.shared.export.test_plan import Nothing, envelope, record
+from tests.shared.export.test_plan import envelope, record
 
 BREAKING = "tests.breaking_planner:make"
 LIMITS = ChildLimits(cpu=2, wall=120, memory=256 << 20)
@@ -123,22 +118,6 @@ def test_commits_that_make_no_progress_end_with_an_error() -> None:
         exporter(storage).run(PARTITION, [broken(0, breaking_planner.REPEATS)])
 
 
-def test_a_child_that_does_not_end_is_killed() -> None:
-    storage = MemoryStorage(lambda: TEN)
-    limits = ChildLimits(cpu=60, wall=0.5)
-    exporter(storage, limits).run_isolated(PARTITION, [broken(0, breaking_planner.SLEEPS)])
-    (letter,) = lines(storage, "_dead_letters/")
-    assert "more than 0.5 s" in letter["rejections"][0]["message"]
-
-
-def test_a_message_is_not_blamed_for_time_spent_on_others() -> None:
-    storage = MemoryStorage(lambda: TEN)
-    slow = exporter(storage, ChildLimits(cpu=60, wall=60), seconds=3)
-    with pytest.raises(LastResortError, match="DeadlineExceeded"):
-        slow.run_isolated(PARTITION, [envelope(0, record("a")), broken(1, breaking_planner.SLEEPS)])
-    assert lines(storage, "_dead_letters/") == []
-
-
 def test_a_run_out_of_time_blames_no_message() -> None:
     ours, _theirs = Pipe()
     planner = IsolatedPlanner(ChildLimits(), "")
@@ -187,33 +166,6 @@ def test_too_many_internal_errors_an_hour_raise_instead(monkeypatch: pytest.Monk
     assert len(lines(storage, "_dead_letters/")) == 4
 
 
-def test_the_limit_is_a_hundred_an_hour() -> None:
-    assert set_aside.MAX_BROKEN == 100
-
-
-def test_a_child_process_plans_the_same_commit_with_start_times() -> None:
-    storage = MemoryStorage(lambda: TEN)
-    careful, plain = exporter(storage), MemoryStorage(lambda: TEN)
-    batches = [[envelope(0, record("c", 30))], [envelope(1, record("c"))]]
-    for batch in batches:
-        careful.run_isolated(PARTITION, batch)
-    hasty = exporter(plain)
-    for batch in batches:
-        hasty.run(PARTITION, batch)
-    rows = lines(storage, "json/")
-    assert rows == lines(plain, "json/")
-    assert {row["ConnectionDurationMs"] for row in rows} == {None, 30 * 60 * 1000.0}
-
-
-def test_plans_of_a_child_are_the_same_byte_for_byte() -> None:
-    ledger = Ledger(ledger_id="1" * 32, partition=str(PARTITION))
-    arguments = (PARTITION, [envelope(0, record("a"), record("b", 61))], ledger)
-    stamp = Stamp("ab" * 16, TEN)
-    with IsolatedPlanner(LIMITS) as planner:
-        child = planner.make(*arguments, Nothing(), ExportPolicy(), stamp)
-    assert child == plan_commit(*arguments, Nothing(), ExportPolicy(), stamp)
-
-
 def seen() -> list[Any]:
     path = Path(__file__).parents[2] / "fixtures" / "host" / "retries.json"
     return [entry["retryContext"] for entry in json.loads(path.read_text())]
@@ -229,32 +181,3 @@ def raised(error: Exception) -> str:
     text: str = next(entry["exception"]["message"] for entry in seen() if "exception" in entry)
     assert "Exception: RuntimeError: store is down\n" in text
     return text.replace("RuntimeError: store is down", f"{type(error).__name__}: {error}")
-
-
-def test_storage_and_ledger_errors_do_not_make_a_batch_suspect() -> None:
-    assert not retry_context.suspect(None)
-    assert not retry_context.suspect(context(0, None))
-    for error in (OutcomeUnknown("503"), LedgerRolledBack("older"), OutputConflict("other")):
-        assert not retry_context.suspect(context(1, raised(error)))
-
-
-def test_any_other_end_of_an_attempt_makes_its_batch_suspect() -> None:
-    for error in (
-        MemoryError(),
-        KeyError("records"),
-        RuntimeError("SystemExit: 1"),
-        LastResortError("OutcomeUnknown: 503"),
-    ):
-        assert retry_context.suspect(context(1, raised(error)))
-    died = "Microsoft.Azure.WebJobs.Script.Workers.WorkerProcessExitException : python exited with code 137"
-    slow = "Microsoft.Azure.WebJobs.Host.FunctionTimeoutException : Timeout value of 00:10:00 exceeded"
-    for message in (died, slow, "", None):
-        assert retry_context.suspect(context(1, message))
-
-
-def test_recorded_contexts_of_the_host_are_parsed() -> None:
-    for entry in seen():
-        exception = entry.get("exception")
-        count = entry.get("retryCount", 0)
-        one = context(count, exception and exception["message"])
-        assert retry_context.suspect(one) == (count > 0)

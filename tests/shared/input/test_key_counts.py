@@ -10,7 +10,6 @@ from shared.input.envelope import Envelope, Reason
 from shared.input.key_counts import SAMPLE, KeyCounts
 from shared.input.validation import Validated, validate
 from shared.policies import ExportPolicy
-from shared.protocol.unclaimed_keys import KEPT, RECENT, UnclaimedKeys
 from shared.tables.column_keys import parse
 from shared.tables.websocket_connection_logs import RECORDS
 from tests.records import PARTITION, TEN
@@ -99,14 +98,3 @@ def test_sampling_is_bounded_and_unbiased() -> None:
     assert found.records == found.keys["every"] == 9999
     assert 3000 < found.keys["odd"] < 7000
     assert len(found.keys) <= 3 + SAMPLE
-
-
-def test_the_ledger_keeps_the_most_frequent_keys_of_recent_records() -> None:
-    old = UnclaimedKeys().plus(RECENT, {"old": RECENT, "rare": 2})
-    assert old.most(20) == [("old", RECENT)]
-    now = old
-    for _ in range(3):
-        now = now.plus(RECENT // 2 + 1, {"new": RECENT // 2 + 1})
-    assert [key for key, _ in now.most(20)] == ["new"]
-    assert len(now.plus(9, {f"k{n}": 1 for n in range(1000)}).counts) == KEPT
-    assert now.records <= RECENT
