@@ -110,7 +110,7 @@ class EraseRemains(Part):
 
     place: Place
     until: int | None
-    """When the values are gone from there; null if nothing deletes them by itself, or if it is unknown."""
+    """When the values disappear from it; null if nothing deletes them, or if this is unknown."""
     text: str
     """The same as a sentence."""
 

@@ -24,7 +24,7 @@ def _continued(command: str, width: int) -> str:
 
 
 def _blocks(text: str) -> Iterator[str]:
-    """Joins lines up to the one that ends a sentence; blank and indented lines stay alone."""
+    """Joins lines up to the one that ends a sentence; blank and indented lines stay separate."""
     block = ""
     for line in text.strip().splitlines():
         alone = not line or line.startswith(" ")

@@ -76,7 +76,7 @@ def declare(commands: Any) -> None:
     parser.add_argument(
         "--missing-files",
         action="store_true",
-        help="also export the events of files that are missing in the output, whoever deleted them",
+        help="also export the events of files that are missing in the output, regardless of who deleted them",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 

@@ -222,7 +222,7 @@ class Compactor:
         return state, etag
 
     def _check_erased(self, group: Sequence[BlobInfo]) -> None:
-        """Raises DamagedFile if rows of these files are gone, and no erasure says so."""
+        """Raises DamagedFile if these files lack rows and no erasure is recorded for that."""
         if erasures.any_erased(group):
             known = erasures.known(self._storage)
             for file in group:

@@ -72,7 +72,7 @@ def gather(storage: Storage, new_id: str) -> None:
 
 
 def matches_record(file: BlobInfo, erasures: Mapping[str, ErasedFile]) -> bool:
-    """Whether a file is exactly as it was recorded."""
+    """Whether a file matches its record."""
     noted = erasures.get(file.name)
     return (
         noted is not None

@@ -10,7 +10,7 @@ import orjson
 from shared.errors import DamagedFile
 
 KEY = "replaces"
-"""In the key-value metadata of a Parquet file, beside the schema; in the metadata of another file's blob."""
+"""The key of the list in the key-value metadata of a Parquet file, or in the metadata of another blob."""
 
 
 @dataclass(frozen=True, slots=True)

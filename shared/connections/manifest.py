@@ -239,7 +239,7 @@ class Manifest(Document):
         return self.written(commit_id, now).model_copy(update={"files": kept, "lost": lost})
 
     def written(self, commit_id: str, now: int) -> "Manifest":
-        """Returns the manifest with the next ordinal, as it is written next."""
+        """Returns the manifest with the next ordinal, ready to be written."""
         return self.model_copy(
             update={
                 "ordinal": self.ordinal + 1,

@@ -1,4 +1,4 @@
-"""Names the places that an erasure leaves alone, and when the values are gone from there. Pure."""
+"""Lists the places that an erasure does not change, and when the values disappear from them. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Remains:
 
     place: Place
     until: int | None
-    """When they are gone from there (µs since 1970 UTC); None if nothing deletes them, or if unknown."""
+    """When they disappear from it (µs since 1970 UTC); None if nothing deletes them, or if unknown."""
     text: str
 
 

@@ -1,4 +1,4 @@
-"""Shares a budget of bytes among a process's threads, which bounds memory however many run at once."""
+"""Shares a budget of bytes among a process's threads, which bounds memory no matter how many run."""
 
 import threading
 from collections.abc import Iterator

@@ -66,7 +66,7 @@ class _Walk:
         """The positions of misplaced opening brackets that the last search for an end found."""
 
     def values(self) -> Iterator[Item]:
-        """Yields the values in sequence, whatever separates them."""
+        """Yields the values in sequence, regardless of what separates them."""
         while self._next():
             yield from self._value()
 

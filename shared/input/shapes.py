@@ -18,7 +18,7 @@ _shapes: dict[tuple[Table, Keys, Keys | None], "Shape"] = {}
 
 @dataclass(frozen=True, slots=True)
 class RecordKeys:
-    """What follows from the keys of a record alone."""
+    """Facts that depend only on the keys of a record."""
 
     category: str | None
     """The key of its category."""

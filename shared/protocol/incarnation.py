@@ -40,7 +40,7 @@ class Incarnation(Data):
     began: int | None = None
     """The enqueued time of its first envelope, or the hub's creation time; microseconds since 1970 UTC."""
     created: int | None = None
-    """When the hub was created, as the hub told the timer; None if not known yet."""
+    """When the hub was created, as it reported to the timer; None if not known yet."""
     next: int | None = None
     """The sequence number after the highest committed one."""
     newest: int = -1

@@ -246,7 +246,7 @@ class Ledger(Document):
         return self.written(commit_id, now).model_copy(update={"files": ()})
 
     def written(self, commit_id: str, now: int) -> "Ledger":
-        """Returns the ledger with the next ordinal, as it is written next."""
+        """Returns the ledger with the next ordinal, ready to be written."""
         return self.model_copy(
             update={"ordinal": self.ordinal + 1, "commit_id": commit_id, "committed_at": now}
         )

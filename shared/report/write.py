@@ -48,7 +48,7 @@ def write(
         ReportError: the range is empty, the file exists (without `force`) or its folder does not,
             a day does not fit on the disk, or a file differs from what was written.
         StorageError: a storage call failed.
-        DamagedFile: a file of which a sample is taken is not as it was written.
+        DamagedFile: a sampled file differs from what was written.
     """
     if range_.since >= range_.until:
         raise ReportError("the range is empty: --since must be before --until")

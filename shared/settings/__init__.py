@@ -72,7 +72,7 @@ class Settings(ServiceSettings):
     )
     RECORD_MAX_LEAD: Span = Field(
         timedelta(hours=1),
-        description="How far a record's time may lie in the future when it arrives at the hub. Later records are rejected.",
+        description="How far a record's time may be in the future when it arrives at the hub. Later records are rejected.",
     )
     ENVELOPE_MAX_INFLATED: int = Field(
         64 * MiB,

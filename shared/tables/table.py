@@ -100,7 +100,7 @@ class Join:
 
 
 JOIN_MARGIN = 5 * MINUTE
-"""How far outside the times of the other row the time of a matching row may lie (µs)."""
+"""How far outside the times of the other row the time of a matching row may be (µs)."""
 
 
 @dataclass(frozen=True, eq=False)
