@@ -4,9 +4,10 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from shared import __version__
 
@@ -45,12 +46,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"{_program()} {__version__}\n")
         return 0
     known = arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS
-    options = parser(known).parse_args(arguments)
+    made = parser(known)
+    options, unknown = made.parse_known_args(arguments)
+    if unknown:
+        made.prog = f"{made.prog} {known[0]}" if len(known) == 1 else made.prog
+        made.error(f"unrecognized arguments: {' '.join(unknown)}")
     return _run(options)
 
 
 class Parser(argparse.ArgumentParser):
-    """Reports a wrong argument in one line, without the usage."""
+    """Reports a wrong argument in one line, without the usage; suggests what may have been meant."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        similar = get_close_matches(str(value), map(str, action.choices or ()), 1)
+        if similar and value not in (action.choices or ()):
+            raise argparse.ArgumentError(action, f"invalid choice: {value!r}; did you mean {similar[0]}?")
+        super()._check_value(action, value)
 
     def error(self, message: str) -> NoReturn:
         """Exits with status 2."""

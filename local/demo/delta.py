@@ -12,6 +12,7 @@ from local.traffic.check import check, check_durations
 from local.traffic.truth import OTHER_ROWS, ROW, Truth
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.registry import categories, of_categories
+from shared.wording import counted
 
 TIMER = "compact_logs"
 
@@ -49,7 +50,7 @@ def compare(stack: Stack, truth: Truth) -> bool:
         sum(getattr(one, name) for one in results) for name in ("rows", "lost", "duplicated")
     )
     print(
-        f"delta: {rows} rows, {lost} lost, {duplicated} duplicated; "
-        f"{connections.exact} of {connections.connections} connections exact"
+        f"delta: {counted(rows, 'row')}, {lost} lost, {duplicated} duplicated; "
+        f"{connections.exact} of {counted(connections.connections, 'connection')} exact"
     )
     return all(one.exact for one in results) and not (connections.wrong or connections.missing)

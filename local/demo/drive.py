@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from local.emulators.functions_host.process import HostProcess
 from local.stack import Stack
+from shared.wording import counted
 
 PATIENCE = 120
 """Seconds without progress after which the demo fails."""
@@ -51,7 +52,9 @@ def drain(stack: Stack, expected: Mapping[str, int], progress: Callable[[int], N
             before = stack.committed()
             host = stack.host()
         if time.monotonic() - since > PATIENCE:
-            raise DemoError(f"{done} of {total} envelopes, no progress for {PATIENCE} s:\n{host.log[-4000:]}")
+            raise DemoError(
+                f"{done} of {counted(total, 'envelope')}, no progress for {PATIENCE} s:\n{host.log[-4000:]}"
+            )
         time.sleep(0.25)
 
 
@@ -79,5 +82,7 @@ def finish(stack: Stack, host: HostProcess, connections: int, progress: Callable
             progress(min(connections, written))
         last = files
         if fired > MAX_RUNS:
-            raise DemoError(f"connections are still being written after {fired} runs:\n{host.log[-4000:]}")
+            raise DemoError(
+                f"connections are still being written after {counted(fired, 'run')}:\n{host.log[-4000:]}"
+            )
         time.sleep(1)

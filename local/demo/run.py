@@ -30,6 +30,7 @@ from shared.tables.registry import TABLES, categories, of_categories
 from shared.tables.table import Table
 from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import SECOND
+from shared.wording import counted
 
 EXIT_WRONG, EXIT_FAILED = 1, 2
 PARTITIONS = 4
@@ -113,9 +114,9 @@ def demonstrate(stack: Stack, console: Console, options: argparse.Namespace) -> 
     rejected = stack.rejected()
     show.output(console, stack.files(""), records, connections)
     console.print(
-        f"{counts.records:,} records in {sum(expected.values()):,} envelopes from {PARTITIONS} partitions, "
-        f"exported in {seconds:.0f} s; the host was killed once, and "
-        f"{drained.redelivered:,} envelopes were delivered again",
+        f"{counted(counts.records, 'record')} in {counted(sum(expected.values()), 'envelope')} "
+        f"from {PARTITIONS} partitions, exported in {seconds:.0f} s; the host was killed once, and "
+        f"{counted(drained.redelivered, 'envelope was', 'envelopes were')} delivered again",
         highlight=False,
     )
     for sample in samples(location(stack).files, int(time.time()) * SECOND):
@@ -128,7 +129,8 @@ def demonstrate(stack: Stack, console: Console, options: argparse.Namespace) -> 
         console.print(f"[red]{example}[/]", highlight=False)
     balanced = counts.records == counts.rows + sum(counts.rejected.values()) + counts.skipped
     print(
-        f"durations: {durations.connections} connections, {durations.exact} exact, {durations.wrong} wrong, "
+        f"durations: {counted(durations.connections, 'connection')}, {durations.exact} exact, "
+        f"{durations.wrong} wrong, "
         f"{durations.missing} missing"
     )
     rows, lost, duplicated = (
@@ -136,7 +138,8 @@ def demonstrate(stack: Stack, console: Console, options: argparse.Namespace) -> 
     )
     same = delta.compare(stack, traffic.truth)
     print(
-        f"demo: {counts.records} records in, {rows} rows, {sum(rejected.values())} rejected, "
+        f"demo: {counted(counts.records, 'record')} in, {counted(rows, 'row')}, "
+        f"{sum(rejected.values())} rejected, "
         f"{counts.skipped} skipped, {lost} lost, {duplicated} duplicated",
         flush=True,
     )
@@ -158,7 +161,7 @@ def compared(
         outcome = OTHER_ROWS.get(category, ROW)
         found = check(traffic.truth, tables[table], outcome=outcome, rejected=rejected, skipped=skipped)
         console.print(
-            f"{table.name}: {found.rows:,} rows, {found.lost} lost, {found.duplicated} duplicated",
+            f"{table.name}: {counted(found.rows, 'row')}, {found.lost} lost, {found.duplicated} duplicated",
             highlight=False,
         )
         for example in found.examples:

@@ -13,6 +13,7 @@ from rich.tree import Tree
 
 from local.stack import GROUP, HUB, OUTPUT, REJECTED, Stack
 from shared.tables.websocket_connection_logs import RECORDS
+from shared.wording import counted
 
 COLUMNS = (
     "TimeGenerated",
@@ -47,7 +48,7 @@ def tree(files: Iterable[str]) -> Tree:
         for depth, part in enumerate(parts):
             path = f"{path}/{part}"
             if path not in nodes:
-                text = f"{part}/  [dim]{count} files[/]" if depth == len(parts) - 1 else f"{part}/"
+                text = f"{part}/  [dim]{counted(count, 'file')}[/]" if depth == len(parts) - 1 else f"{part}/"
                 nodes[path] = parent.add(text)
             parent = nodes[path]
     return root
@@ -112,28 +113,40 @@ def print_next_steps(console: Console, stack: Stack, *, kept: bool) -> None:
     files = f"{COPY}/parquet/{RECORDS.name}/date=*/hour=*/*.parquet"
     query = f"duckdb.read_parquet('{files}').aggregate('EventName, count(*)').show()"
     history = f"print(deltalake.DeltaTable('{COPY}/parquet/{RECORDS.name}').history(3))"
-    console.print(
-        f"""
-[bold]The command line[/], in another terminal:
-{exports}
-.venv/bin/python -m shared status
-.venv/bin/python -m shared audit
-.venv/bin/python -m shared delta
-.venv/bin/python -m shared report --output report.html
-
-[bold]Azure Storage Explorer[/]: choose "Connect to Azure Storage", "Local storage emulator", blobs port
-{stack.azurite.port}. The containers are {OUTPUT} and {REJECTED}.
-Any other tool connects with OutputStorage above.
-
-[bold]Event Hub[/] {HUB}, consumer group {GROUP}: any client connects with EventHubConnection above.
-
-[bold]DuckDB[/], on a copy of the output in {COPY}:
-.venv/bin/python -c "import duckdb; {query}"
-
-[bold]deltalake[/], on the same copy:
-.venv/bin/python -c "import deltalake; {history}"
-
-Ctrl+C stops the emulators.""",
-        highlight=False,
-        soft_wrap=True,
-    )
+    port = stack.azurite.port
+    for prose, commands in (
+        (
+            "[bold]The command line[/], in another terminal:",
+            (
+                f"{exports}\n"
+                ".venv/bin/python -m shared status\n"
+                ".venv/bin/python -m shared audit\n"
+                ".venv/bin/python -m shared delta\n"
+                ".venv/bin/python -m shared report --output report.html"
+            ),
+        ),
+        (
+            (
+                '[bold]Azure Storage Explorer[/]: choose "Connect to Azure Storage", "Local storage '
+                f'emulator", blobs port {port}. The containers are {OUTPUT} and {REJECTED}. Any other tool '
+                "connects with OutputStorage above."
+            ),
+            "",
+        ),
+        (
+            (
+                f"[bold]Event Hub[/] {HUB}, consumer group {GROUP}: any client connects with "
+                "EventHubConnection above."
+            ),
+            "",
+        ),
+        (
+            f"[bold]DuckDB[/], on a copy of the output in {COPY}:",
+            f'.venv/bin/python -c "import duckdb; {query}"',
+        ),
+        ("[bold]deltalake[/], on the same copy:", f'.venv/bin/python -c "import deltalake; {history}"'),
+    ):
+        console.print(f"\n{prose}", highlight=False)
+        if commands:  # not wrapped, so that they can be copied
+            console.print(commands, highlight=False, soft_wrap=True)
+    console.print("\nCtrl+C stops the emulators.")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from local.traffic.generate import Traffic, generate
 from local.traffic.send import next_sequences, producer, send
+from shared.wording import counted
 
 
 def _arguments() -> argparse.Namespace:
@@ -59,7 +60,7 @@ def _traffic(
     # Written before anything is sent, so that an interrupted run can be examined.
     if arguments.truth:
         traffic.truth.save(arguments.truth)
-    print(f"{len(traffic.sends)} envelopes: {traffic.truth.outcomes}")
+    print(f"{counted(len(traffic.sends), 'envelope')}: {traffic.truth.outcomes}")
     return traffic
 
 

@@ -17,6 +17,7 @@ from shared.protocol.commit_metadata import CONNECTIONS
 from shared.protocol.ledger import Counts, Ledger
 from shared.protocol.nested_storage import NestedStorage
 from shared.protocol.storage import LogStorage, Storage
+from shared.wording import counted
 
 OK, WRONG, UNKNOWN = 0, 1, 2
 """Exit statuses: proven, refuted, undecided."""
@@ -154,7 +155,7 @@ def _unread(listing: Listing, since: int, *, deep: bool) -> Iterator[str]:
     parquet = [file for file in (*exported, *listing.compacted) if file.name.endswith(".parquet")]
     if parquet:
         total = sum(file.size for file in parquet)
-        yield f"the values in {len(parquet):,} Parquet files ({total:,} bytes): only their footers were read"
+        yield f"values in {counted(len(parquet), 'Parquet file')} ({total:,} bytes): only footers are read"
     yield "partition, sequence number and index of each row, and the rejections in dead letters"
 
 
@@ -225,7 +226,8 @@ def _judge(
         rows = sum(sum(commit.rows.values()) for commit in others)
         yield refuted(
             "other_ledger",
-            f"{len(others)} commits ({rows} rows) belong to an earlier ledger, which was replaced: "
+            f"{counted(len(others), 'commit')} ({counted(rows, 'row')}) of an earlier ledger, "
+            "which was replaced: "
             "rows may be duplicated; limit the audit with --since",
         )
     own = [commit for commit in commits if commit.metadata.ledger_id == ledger.ledger_id]
@@ -233,8 +235,8 @@ def _judge(
     if above:
         yield refuted(
             "rolled_back",
-            f"files of {len(above)} commits up to ordinal {max(above)} exist, but its ledger is at "
-            f"{now.ordinal}: it was rolled back; restore it",
+            f"files of {counted(len(above), 'commit')} up to ordinal {max(above)} exist, "
+            f"but its ledger is at {now.ordinal}: it was rolled back; restore it",
         )
     for commit in own:
         listed = {
@@ -266,7 +268,7 @@ def _connections(
         one.findings.append(
             refuted(
                 "other_ledger",
-                f"{others} commits belong to an earlier state table, which was replaced: "
+                f"{counted(others, 'commit')} of an earlier state table, which was replaced: "
                 "rows may be duplicated; limit the audit with --since",
             )
         )

@@ -14,6 +14,7 @@ from shared.audit.evidence import Commit, Finding, Level, refuted
 from shared.digests import GENESIS, of_commit
 from shared.protocol.commit_metadata import CommitMetadata
 from shared.protocol.ledger import Ledger
+from shared.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,20 +122,21 @@ def _breaks(tail: Tail, chain: Sequence[CommitMetadata], before: int) -> Iterato
     """Finds where the counts before a commit differ from those after its predecessor."""
     last: CommitMetadata | None = None
     ends = [(metadata.files_before, metadata.commit_files, metadata.name, metadata) for metadata in chain]
-    for counted, files, name, metadata in (
+    for start, files, name, metadata in (
         *ends,
         (tail.files, 0, tail.name, None),
     ):
-        if counted != before:
+        if start != before:
             yield _Break(
                 last,
-                counted - before,
-                _gone(counted - before, last.name if last else "the beginning", name),
+                start - before,
+                _gone(start - before, last.name if last else "the beginning", name),
             )
-        before, last = counted + files, metadata
+        before, last = start + files, metadata
 
 
 def _gone(number: int, after: str, before: str) -> str:
     if number < 0:
-        return f"{before} counts {-number} fewer files than exist after {after}: the ledger was rolled back"
+        fewer = counted(-number, "fewer file")
+        return f"{before} counts {fewer} than exist after {after}: the ledger was rolled back"
     return f"files that were committed between {after} and {before} are missing: {number}"

@@ -18,6 +18,7 @@ from shared.compaction.replaced_files import ReplacedFile
 from shared.errors import DamagedFile, StorageError
 from shared.protocol.commit_metadata import CommitMetadata
 from shared.protocol.storage import DEAD_LETTERS, BlobInfo, LogStorage, Storage
+from shared.wording import counted
 
 TRIES = 5
 
@@ -140,8 +141,9 @@ class CompactedFiles:
             left = self.listing.drop(set(swap.names))
             if left:
                 self._unclear(
-                    f"{name}: readers see its rows twice, because {left} of the files that it replaces are "
-                    "not deleted yet; the timer does that within minutes, so run the audit again then"
+                    f"{name}: readers see its rows twice, because it replaces "
+                    f"{counted(left, 'file')} that the timer deletes within minutes, so run the "
+                    "audit again then"
                 )
 
     @property
@@ -179,18 +181,20 @@ class CompactedFiles:
                 )
                 continue
             if replaced and int(file.metadata["rows"]) + erasures.erased(file) != replaced.rows:
-                erased = f", of which {erasures.erased(file)} were erased" if erasures.erased(file) else ""
+                erased = f", of which {erasures.erased(file):,} were erased" if erasures.erased(file) else ""
                 yield refuted(
                     "rows_differ",
-                    f"{file.name} was written with {file.metadata['rows']} rows, but replaced files with "
-                    f"{replaced.rows}{erased}",
+                    f"{file.name} was written with {counted(int(file.metadata['rows']), 'row')}, "
+                    f"but replaced files with {replaced.rows:,}{erased}",
                 )
             gone += erasures.erased(file)
             letters += int(file.metadata.get("letters", "0"))
             files += _needs_note(file)
         if files:
-            more = f", and the bodies of {letters} dead letters" if letters else ""
-            yield Finding(Level.NOTE, "erased", f"{gone} rows{more} were erased from {files} files")
+            more = f", and the bodies of {counted(letters, 'dead letter')}" if letters else ""
+            yield Finding(
+                Level.NOTE, "erased", f"erased from {counted(files, 'file')}: {counted(gone, 'row')}{more}"
+            )
 
     def _texts(self, *, deep: bool) -> Iterator[Finding]:
         """Checks the bytes of files with erased rows that are not Parquet, and of their replaced files."""

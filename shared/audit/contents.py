@@ -19,6 +19,7 @@ from shared.output import json_lines, parquet
 from shared.output.formats import FORMATS, Format
 from shared.output.lineage import BATCH, KEY, Keys
 from shared.protocol.storage import DEAD_LETTERS, BlobInfo
+from shared.wording import counted
 
 PIECE = 4 << 20
 """Maximum bytes that one call fetches."""
@@ -81,13 +82,15 @@ def files_replaced(storage: Parts, file: BlobInfo) -> list[ReplacedFile]:
     if replaced_files.KEY in file.metadata:
         rows = count(storage, file)
         if str(rows) != file.metadata["rows"]:
-            raise DamagedFile(f"{file.name} has {rows} rows, but was written with {file.metadata['rows']}")
+            raise DamagedFile(
+                f"{file.name} has {counted(rows, 'row')}, but was written with {file.metadata['rows']}"
+            )
         return replaced_files.parse(file.metadata[replaced_files.KEY], file.name)
     with _damage(file):
         metadata = parquet.opened(_opened(storage, file)).metadata
         if str(metadata.num_rows) != file.metadata["rows"]:
             raise DamagedFile(
-                f"it has {metadata.num_rows} rows, but was written with {file.metadata['rows']}"
+                f"it has {counted(metadata.num_rows, 'row')}, but was written with {file.metadata['rows']}"
             )
     return replaced_files.load(metadata.metadata, file.name)
 

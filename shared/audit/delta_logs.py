@@ -12,6 +12,7 @@ from shared.errors import DeltaLogError
 from shared.protocol.storage import LogStorage
 from shared.tables.registry import TABLES
 from shared.timeunits import HOUR
+from shared.wording import counted
 
 SETTLED = HOUR
 """Files that were committed this long (µs) before the last comparison with all folders must be in the log."""
@@ -111,13 +112,14 @@ def _missing(delta_log: DeltaLog, swept_at: int, listed: Mapping[str, ListedDay]
         yield Finding(
             Level.NOTE,
             "delta_behind",
-            f"{delta_log.folder}_delta_log does not list {unsettled} newer files yet",
+            f"{delta_log.folder}_delta_log does not list {counted(unsettled, 'newer file')} yet",
         )
     if expired:
         yield Finding(
             Level.NOTE,
             "delta_expired",
-            f"{delta_log.folder}_delta_log does not list {expired} files that are older than those in it: it "
+            f"{delta_log.folder}_delta_log does not list {counted(expired, 'file')} of a time "
+            "before all that are in it: it "
             "drops files a day before PARQUET_RETENTION ends",
         )
 

@@ -23,6 +23,7 @@ from shared.protocol.ledger import PendingFile
 from shared.protocol.storage import DEAD_LETTERS, BlobInfo, Storage
 from shared.tables import connection_revisions
 from shared.tables.registry import table_of
+from shared.wording import counted
 
 PARALLEL = 8
 CHUNK = 64
@@ -113,7 +114,8 @@ class Listing:
             self.foreign.append(
                 refuted(
                     "content_differs",
-                    f"{file.name} has {file.size} bytes, but was written with {file.metadata['bytes']}",
+                    f"{file.name} has {counted(file.size, 'byte')}, but was written with "
+                    f"{file.metadata['bytes']}",
                 )
             )
 
@@ -201,7 +203,8 @@ def _commit(storage: Storage, files: Files, *, deep: bool) -> tuple[Commit, list
                 findings.append(
                     refuted(
                         "rows_differ",
-                        f"{file.name} has {rows} rows, but was written with {file.metadata['rows']}",
+                        f"{file.name} has {counted(rows, 'row')}, but was written with "
+                        f"{file.metadata['rows']}",
                     )
                 )
             commit.lines += rows
@@ -212,7 +215,8 @@ def _commit(storage: Storage, files: Files, *, deep: bool) -> tuple[Commit, list
             findings.append(
                 refuted(
                     "duplicates",
-                    f"commit {commit.metadata.commit_id}: its {format_} files contain {twice} rows twice",
+                    f"commit {commit.metadata.commit_id}: its {format_} files contain "
+                    f"{counted(twice, 'row')} twice",
                 )
             )
     return commit, findings

@@ -9,6 +9,7 @@ from shared.input.envelope import Reason, is_archive, is_of_hub
 from shared.intervals import intervals, total
 from shared.protocol.commit_metadata import CommitMetadata
 from shared.protocol.ledger import Ledger
+from shared.wording import counted
 
 STALE = Reason.OLDER_INCARNATION
 GAPS = 10
@@ -67,8 +68,9 @@ def _balance(ledger: Ledger) -> Iterator[Finding]:
     if counts.records != counts.rows + rejected + counts.skipped:
         yield refuted(
             "unbalanced",
-            f"{counts.records} records in do not equal {counts.rows} rows + {rejected} rejected"
-            f" + {counts.skipped} skipped",
+            f"{counted(counts.records, 'record in does', 'records in do')} not equal "
+            f"{counted(counts.rows, 'row')} + {rejected:,} rejected"
+            f" + {counts.skipped:,} skipped",
         )
     lives = [*ledger.past, ledger.incarnation]
     taken = sum((life.next or 0) - total(life.gaps) for life in lives)
@@ -76,7 +78,8 @@ def _balance(ledger: Ledger) -> Iterator[Finding]:
     if lives[0].number == 0 and not 0 <= counts.envelopes - taken <= counts.rejected.get(STALE, 0):
         yield refuted(
             "unbalanced",
-            f"{counts.envelopes} envelopes were counted, but the sequence numbers show {taken}",
+            f"{counted(counts.envelopes, 'envelope was', 'envelopes were')} counted, but the "
+            f"sequence numbers show {taken:,}",
         )
 
 
@@ -87,7 +90,7 @@ def _each(chain: Sequence[Commit]) -> Iterator[Finding]:
         if commit.missing < 0:
             yield refuted(
                 "too_many_files",
-                f"{metadata.name} has {commit.files} files, but wrote {metadata.commit_files}: "
+                f"{metadata.name} has {counted(commit.files, 'file')}, but wrote {metadata.commit_files}: "
                 "one is a copy; delete it",
             )
         elif (
@@ -98,7 +101,8 @@ def _each(chain: Sequence[Commit]) -> Iterator[Finding]:
         ):
             yield refuted(
                 "rows_differ",
-                f"{metadata.name}: its files have {commit.lines} rows, but it wrote {metadata.commit_rows}",
+                f"{metadata.name}: its files have {counted(commit.lines, 'row')}, but it wrote "
+                f"{metadata.commit_rows:,}",
             )
 
 
@@ -124,8 +128,9 @@ def _counted(ledger: Ledger, chain: Sequence[Commit]) -> Iterator[Finding]:
         ):
             yield refuted(
                 "counts_differ",
-                f"the commit after {metadata.name} counts {hidden} envelopes, {more} skipped records and "
-                f"{rejected - metadata.rejected_before - metadata.commit_rejected} rejections"
+                f"the commit after {metadata.name} counts {counted(hidden, 'envelope')}, "
+                f"{counted(more, 'skipped record')} and "
+                f"{counted(rejected - metadata.rejected_before - metadata.commit_rejected, 'rejection')}"
                 " that belong to no commit",
             )
 
@@ -173,7 +178,8 @@ def _rows(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Findi
             if rows != ledger.counts.rows:
                 yield refuted(
                     "rows_differ",
-                    f"{rows} rows in {format_} files, but the ledger counts {ledger.counts.rows}",
+                    f"{counted(rows, 'row')} in {format_} files, but the ledger counts "
+                    f"{ledger.counts.rows:,}",
                 )
         return
     rejected = sum(ledger.counts.rejected.values())
@@ -187,13 +193,13 @@ def _rows(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Findi
             if rows != rows_after - metadata.rows_before:
                 yield refuted(
                     "rows_differ",
-                    f"{metadata.name}: {rows} rows in {format_} files, "
+                    f"{metadata.name}: {counted(rows, 'row')} in {format_} files, "
                     f"but the ledger counted {rows_after - metadata.rows_before}",
                 )
         if commit.rejected is not None and commit.rejected != rejected_after - metadata.rejected_before:
             yield refuted(
                 "rejections_differ",
-                f"{metadata.name}: {commit.rejected} rejections, "
+                f"{metadata.name}: {counted(commit.rejected, 'rejection')}, "
                 f"but the ledger counted {rejected_after - metadata.rejected_before}",
             )
 
@@ -216,7 +222,11 @@ def _noted(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Find
     if is_archive(ledger.partition):  # its sequence numbers have gaps by design
         return
     if not is_of_hub(ledger.partition):
-        yield Finding(Level.NOTE, "replay", f"{ledger.counts.envelopes} dead letters were replayed")
+        yield Finding(
+            Level.NOTE,
+            "replay",
+            f"{counted(ledger.counts.envelopes, 'dead letter was', 'dead letters were')} replayed",
+        )
         return
     for life in (*ledger.past, ledger.incarnation):
         if life.gaps:
@@ -225,7 +235,7 @@ def _noted(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Find
             yield Finding(
                 Level.NOTE,
                 "gaps",
-                f"{total(life.gaps)} sequence numbers of incarnation {life.number} never arrived: "
+                f"{counted(total(life.gaps), 'sequence number')} of incarnation {life.number} never arrived: "
                 f"{spans}{more}",
             )
     if since < 1:
@@ -237,7 +247,8 @@ def _noted(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Find
             yield Finding(
                 Level.NOTE,
                 "no_trace",
-                f"{hidden} envelopes left no file: according to the ledger, they held no exported records",
+                f"{counted(hidden, 'envelope')} left no file: according to the ledger, "
+                "no exported record was inside",
             )
 
 
@@ -247,6 +258,7 @@ def _unpublished(chain: Sequence[Commit]) -> Iterator[Finding]:
         yield Finding(
             Level.UNCLEAR,
             "unpublished",
-            f"{number} committed files are not visible yet; the timer publishes them within minutes, "
+            f"{counted(number, 'committed file is', 'committed files are')} not visible yet; the "
+            "timer publishes within minutes, "
             "so run the audit again then",
         )

@@ -13,12 +13,13 @@ from shared.compaction.replaced_files import ReplacedFile
 from shared.input.envelope import HubPartition
 from shared.intervals import intervals
 from shared.protocol.storage import BlobInfo
+from shared.wording import counted
 
 
 def strange(file: BlobInfo, lineage: Lineage, origins: Sequence[ReplacedFile]) -> Iterator[Finding]:
     """Finds rows that none of the replaced files had, and rows that are missing or occur twice."""
     places = {partition: _FileSpans(partition, origins) for partition in set(lineage.partitions)}
-    counted: Counter[int] = Counter()
+    held: Counter[int] = Counter()
     for code, partition in enumerate(lineage.partitions):
         sequences = lineage.sequences[lineage.codes == code]
         found = places[partition].of(sequences)
@@ -28,20 +29,23 @@ def strange(file: BlobInfo, lineage: Lineage, origins: Sequence[ReplacedFile]) -
                 f"{file.name} holds sequence {sequences[found < 0][0]} of {partition}, which none of the "
                 "files that it replaced had",
             )
-        counted.update(dict(zip(*map(np.ndarray.tolist, np.unique(found, return_counts=True)), strict=True)))
+        held.update(dict(zip(*map(np.ndarray.tolist, np.unique(found, return_counts=True)), strict=True)))
     expected: Counter[int] = Counter()
     for number, origin in enumerate(origins):
         root = places[_partition(origin)].roots[number] if _partition(origin) in places else number
         expected[root] += origin.rows
     erased = erasures.erased(file)  # from some of them; it is not known from which
     for root, rows in expected.items():
-        if counted[root] != rows and not (erased and counted[root] < rows):
+        if held[root] != rows and not (erased and held[root] < rows):
             yield refuted(
                 "rows_differ",
-                f"{file.name} has {counted[root]} rows of {origins[root].name}, which had {rows}",
+                f"{file.name} has {counted(held[root], 'row')} of {origins[root].name}, which had {rows:,}",
             )
     if lineage.duplicates:
-        yield refuted("duplicates", f"{file.name} has {lineage.duplicates} rows that occur twice")
+        yield refuted(
+            "duplicates",
+            f"{file.name} has {counted(lineage.duplicates, 'row that occurs', 'rows that occur')} twice",
+        )
 
 
 def _partition(origin: ReplacedFile) -> str:

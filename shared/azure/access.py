@@ -1,5 +1,6 @@
 """Checks that a container can be read, and explains in one sentence what to do if it cannot."""
 
+import re
 from collections.abc import Callable
 from threading import Event, Thread
 from typing import Any
@@ -146,4 +147,6 @@ def _cause(error: BaseException) -> str:
     while innermost:
         error, innermost = innermost, innermost.__cause__ or innermost.__context__
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    # urllib3 names the connection first, which the message already does.
+    reason = re.sub(r"^\w+\(host='[^']*', port=\d+\): ", "", reason)
     return " ".join(reason.split())[:120] or type(error).__name__

@@ -7,9 +7,10 @@ from shared.audit.audit import OK, WRONG
 from shared.clock import new_id, now
 from shared.commands import ledger_acceptance
 from shared.commands.connection import configured, connect
-from shared.commands.console import RED, confirmed, counted, paint, say
+from shared.commands.console import RED, confirmed, paint, say
 from shared.commands.declaration import SETTINGS, command, partition_named
 from shared.protocol.storage import Storage
+from shared.wording import counted
 
 
 def declare(commands: Any) -> None:
@@ -48,9 +49,8 @@ def accept_ledger(storage: Storage, name: str | None, *, yes: bool, now: int, ne
     if name is None:
         for one in found.values():
             say(f"{one.partition}: {paint(one.problem, RED)}")
-        are = "is" if len(found) == 1 else "are"
         how = ": python -m shared accept-ledger PARTITION" if found else ""
-        say(f"{counted(len(found), 'partition')} {are} stopped{how}")
+        say(f"{counted(len(found), 'partition is', 'partitions are')} stopped{how}")
         return WRONG if found else OK
     partition = partition_named(name, ledger_acceptance.partitions(storage))
     if partition not in found:

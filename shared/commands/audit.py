@@ -9,10 +9,11 @@ from shared.audit.audit import OK, UNKNOWN, WRONG
 from shared.audit.evidence import Level
 from shared.commands import console
 from shared.commands.connection import configured, connect
-from shared.commands.console import GREEN, RED, YELLOW, counted, paint, say, say_json, wrapped
-from shared.commands.declaration import SETTINGS, command, moment
+from shared.commands.console import GREEN, RED, YELLOW, paint, say, say_json, wrapped
+from shared.commands.declaration import SETTINGS, command, past
 from shared.commands.documents import AuditDocument, AuditFinding, AuditPartition, Proof
 from shared.protocol.storage import LogStorage
+from shared.wording import counted
 
 COLOURS = {Level.REFUTED: RED, Level.UNCLEAR: YELLOW, Level.NOTE: "0"}
 PROOFS: dict[int, Proof] = {OK: "proven", WRONG: "refuted", UNKNOWN: "undecided"}
@@ -37,7 +38,7 @@ def declare(commands: Any) -> None:
     )
     parser.add_argument(
         "--since",
-        type=moment,
+        type=past,
         default=0,
         metavar="TIME",
         help="audit only commits since this time: 30d, 12h, 2026-11-20 or 2026-11-20T10:00Z. "
@@ -84,7 +85,9 @@ def audit(storage: LogStorage, since: int, *, deep: bool, as_json: bool) -> int:
         ):
             say(line)
         for finding in one.findings:
-            say(f"  {paint(finding.level.value, COLOURS[finding.level])}: {finding.message}")
+            text = f"{paint(finding.level.value, COLOURS[finding.level])}: {finding.message}"
+            for line in wrapped(text, indent="  "):
+                say(line)
     if report.staged:
         say(f"{counted(report.staged, 'staged file')} of failed attempts: Azure deletes them after a week")
     if not report.partitions:

@@ -17,6 +17,7 @@ from shared.protocol.archive import Archive
 from shared.protocol.ownership import Ownership
 from shared.protocol.stamp import Clock, NewId
 from shared.protocol.storage import Storage
+from shared.wording import counted
 
 CONTAINER = "insights-logs-websocketconnectionlogs"
 SHOWN = 5
@@ -103,26 +104,29 @@ def backfill(
 def _say(done: Backfilled, *, dry_run: bool) -> None:
     did = "would be exported" if dry_run else "exported"
     span = f", {console.time(done.first)} to {console.time(done.last)}" if done.first and done.last else ""
-    say(f"{done.blobs:,} blobs ({done.bytes:,} bytes) {did}{span}; {done.before:,} were exported earlier")
     say(
-        f"The live output begins at {console.time(done.boundary)}: {done.overlapping:,} blobs of that "
-        "hour or later are left out"
+        f"{counted(done.blobs, 'blob')} ({counted(done.bytes, 'byte')}) {did}{span}; "
+        f"{done.before:,} exported earlier"
+    )
+    say(
+        f"The live output begins at {console.time(done.boundary)}: "
+        f"{counted(done.overlapping, 'blob')} of that hour or later left out"
     )
     _names(
         "of the hour in which the live output begins; records before the first live one are missing",
         done.at_boundary,
     )
     if done.open:
-        say(f"{done.open:,} blobs may still grow: run it again in an hour")
+        say(f"{counted(done.open, 'blob')} may still grow: run it again in an hour")
     if done.not_chosen:
-        say(f"{done.not_chosen:,} blobs are outside the range of --since and --until")
+        say(f"{counted(done.not_chosen, 'blob is', 'blobs are')} outside the range of --since and --until")
     if done.others:
-        say(f"{done.others:,} blobs are not hours of an archive")
+        say(f"{counted(done.others, 'blob is not an hour', 'blobs are not hours')} of an archive")
     _names("grew after they were exported; the added records are not exported", done.grown)
     if not dry_run:
         say(
-            f"{done.rows:,} rows, {done.skipped:,} records of other categories, "
-            f"{done.connections:,} connections"
+            f"{counted(done.rows, 'row')}, {counted(done.skipped, 'record')} of other categories, "
+            f"{counted(done.connections, 'connection')}"
         )
         for reason, number in done.rejected.most_common():
             say(paint(f"  {number:,} rejected: {reason} (see _dead_letters)", YELLOW))

@@ -13,10 +13,11 @@ from shared.capture import capture as capturing
 from shared.capture.capture import Capture, Wanted
 from shared.capture.masking import Masks
 from shared.clock import now
-from shared.commands.console import YELLOW, counted, joined, paint, printable, say
+from shared.commands.console import YELLOW, joined, paint, printable, say
 from shared.commands.declaration import command, moment, seconds
 from shared.errors import SettingError
 from shared.settings.command_line import HubSettings
+from shared.wording import counted
 
 MORE = """
 Ids, addresses, names and texts are masked before anything is written. Equal values get equal masks of the

@@ -6,12 +6,13 @@ from typing import Any
 from shared.audit.audit import OK, WRONG
 from shared.clock import new_id, now
 from shared.commands.connection import configured, connect
-from shared.commands.console import RED, YELLOW, counted, paint, say
+from shared.commands.console import RED, YELLOW, paint, say
 from shared.commands.declaration import SETTINGS, command, seconds
 from shared.compaction.compactor import BUDGET, Compactor
 from shared.policies import CompactionPolicy
 from shared.protocol.ownership import Ownership
 from shared.protocol.storage import LogStorage
+from shared.wording import counted
 
 ROOM = 4
 """A swap in progress may take this many times the budget for starting swaps."""

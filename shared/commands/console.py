@@ -13,6 +13,7 @@ import orjson
 
 from shared.commands.document_base import Document
 from shared.timeunits import DAY, HOUR, MINUTE, SECOND
+from shared.wording import counted
 
 RED, YELLOW, GREEN, BOLD = "31", "33", "32", "1"
 
@@ -98,10 +99,15 @@ def redraw(lines: Sequence[str]) -> None:
     sys.stdout.flush()
 
 
-def wrapped(text: str, colour: str = "") -> list[str]:
-    """Wraps a sentence into lines that fit the terminal; the second and later ones are indented."""
+def wrapped(text: str, colour: str = "", indent: str = "") -> list[str]:
+    """Wraps a sentence into lines that fit the terminal; the second and later ones are indented further."""
     lines = textwrap.wrap(
-        text, size()[0], subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        text,
+        size()[0],
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
     )
     return [paint(line, colour) if colour else line for line in lines]
 
@@ -139,11 +145,6 @@ def shortened(text: str, width: int) -> str:
 def joined(things: Sequence[str]) -> str:
     """Lists things in a sentence: `A`, `A and B`, `A, B and C`."""
     return " and ".join(filter(None, (", ".join(things[:-1]), things[-1])))
-
-
-def counted(number: int, thing: str) -> str:
-    """Formats a number with its noun: `1 file`, `2 files`."""
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def progress(doing: str, done: int, total: int) -> None:

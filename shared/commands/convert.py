@@ -10,7 +10,7 @@ from typing import Any
 from shared.audit.audit import OK, WRONG
 from shared.clock import now
 from shared.commands import console
-from shared.commands.console import YELLOW, counted, paint, say, say_json
+from shared.commands.console import YELLOW, paint, say, say_json
 from shared.commands.declaration import command, moment
 from shared.commands.documents import ConvertDocument
 from shared.errors import ConvertError
@@ -18,6 +18,7 @@ from shared.output.formats import FORMATS
 from shared.policies import ExportPolicy, FinishPolicy
 from shared.tables.column_keys import EXAMPLE, ColumnKeys, parse, problems
 from shared.tables.registry import of_categories
+from shared.wording import counted
 
 MORE = """
 FILE is a file of messages, an archive that a diagnostic setting wrote (PT1H.json), or an export of a

@@ -7,11 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.clock import now
+from shared.commands import console
 from shared.commands.help_text import HelpFormatter
 from shared.errors import PartitionUnknown
 from shared.timeunits import SECOND, microseconds
 
 SPANS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+TIMES = "1w, 30d, 12h, 90m, 2026-11-20 or 2026-11-20T10:00Z"
+"""Examples of times."""
 SETTINGS = """
 It reads the settings of the function app from the environment: OutputStorage (a connection string) or
 OutputStorage__blobServiceUri (with your own sign-in or a managed identity), and, if they differ from the
@@ -32,28 +35,45 @@ def command(
         allow_abbrev=False,
     )
     parser.add_argument("--verbose", action="store_true", help="show the log of Azure's libraries on stderr")
-    parser.set_defaults(run=run)
+
+    def checked(options: argparse.Namespace) -> int:
+        since, until = getattr(options, "since", None), getattr(options, "until", None)
+        if since is not None and until is not None and since >= until:
+            return console.failed("the range is empty: --since must be before --until")
+        return run(options)
+
+    parser.set_defaults(run=checked)
     return parser
 
 
 def add_range(parser: argparse.ArgumentParser, since: str, until: str) -> None:
     """Adds --since and --until with these help texts: µs since 1970 UTC, by default all times."""
-    parser.add_argument("--since", type=moment, default=0, metavar="TIME", help=since)
+    parser.add_argument("--since", type=past, default=0, metavar="TIME", help=since)
     parser.add_argument("--until", type=moment, default=1 << 62, metavar="TIME", help=until)
 
 
 def moment(text: str) -> int:
-    """Parses a time or an age into µs since 1970 UTC."""
-    span = re.fullmatch(r"(\d{1,5})([mhdw])", text)
+    """Parses a time after 1970, or an age of at least one minute, to µs since 1970 UTC."""
+    span = re.fullmatch(r"([1-9]\d{0,4})([mhdw])", text)
     if span:
-        return now() - int(span[1]) * microseconds(SPANS[span[2]])
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"expected 1w, 30d, 12h, 90m, 2026-11-20 or 2026-11-20T10:00Z, got {text!r}"
-        ) from None
-    return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()) * SECOND
+        found = now() - int(span[1]) * microseconds(SPANS[span[2]])
+    else:
+        try:
+            given = datetime.fromisoformat(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"expected {TIMES}, got {text!r}") from None
+        found = int((given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()) * SECOND
+    if found <= 0:
+        raise argparse.ArgumentTypeError(f"expected a time after 1970, such as {TIMES}, got {text!r}")
+    return found
+
+
+def past(text: str) -> int:
+    """Parses like `moment`, and rejects times in the future."""
+    found = moment(text)
+    if found > now():
+        raise argparse.ArgumentTypeError(f"expected a time in the past, got {text!r}")
+    return found
 
 
 def seconds(text: str) -> float:

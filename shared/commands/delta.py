@@ -10,7 +10,7 @@ from shared.audit.audit import OK, WRONG
 from shared.audit.contents import files_replaced
 from shared.clock import new_id, now
 from shared.commands.connection import configured, connect
-from shared.commands.console import RED, YELLOW, paint, say
+from shared.commands.console import RED, YELLOW, paint, say, wrapped
 from shared.commands.declaration import SETTINGS, command
 from shared.compaction import compaction_state
 from shared.compaction.compaction_state import CompactionState
@@ -23,6 +23,7 @@ from shared.protocol.ownership import Ownership
 from shared.protocol.storage import LogStorage
 from shared.tables.registry import TABLES
 from shared.timeunits import DAY, SECOND
+from shared.wording import counted
 
 
 def declare(commands: Any) -> None:
@@ -70,14 +71,16 @@ def show(storage: LogStorage) -> int:
         kept = sum(one.kept for one in snapshot.tombstones.values())
         hours = (now() - snapshot.swept_at) / SECOND / 3600
         swept = f"{hours:.1f} hours ago" if snapshot.swept_at else "never"
-        say(
-            f"{name}: version {snapshot.version}, {snapshot.files:,} files, {rows:,} rows, {kept:,} replaced "
-            f"files kept; all folders compared {swept}"
-        )
+        for line in wrapped(
+            f"{name}: version {snapshot.version}, {counted(snapshot.files, 'file')}, {counted(rows, 'row')}, "
+            f"{counted(kept, 'replaced file')} kept; all folders compared {swept}"
+        ):
+            say(line)
         if now() - snapshot.swept_at > 2 * DAY:
             say(paint("  the comparison is more than two days old: is compact_logs running?", YELLOW))
         for finding in findings:
-            say(f"  {finding.level.value}: {finding.message}")
+            for line in wrapped(f"{finding.level.value}: {finding.message}", indent="  "):
+                say(line)
         if any(finding.level.value == "refuted" for finding in findings):
             status = WRONG
     return status
@@ -125,7 +128,7 @@ def take_down(storage: LogStorage) -> int:
     for table in tables:
         left = _replaced(storage, f"parquet/{table.name}/date=")
         storage.remove(left)
-        say(f"{table.name}: the Delta log and {len(left):,} replaced files were deleted")
+        say(f"{table.name}: the Delta log and {counted(len(left), 'replaced file')} were deleted")
     return len(tables)
 
 

@@ -10,8 +10,8 @@ from shared.audit.audit import OK, WRONG
 from shared.clock import new_id, now
 from shared.commands import console
 from shared.commands.connection import configured, connect
-from shared.commands.console import RED, YELLOW, confirmed, counted, paint, say, say_json
-from shared.commands.declaration import SETTINGS, command, moment
+from shared.commands.console import RED, YELLOW, confirmed, paint, say, say_json, wrapped
+from shared.commands.declaration import SETTINGS, command, past
 from shared.commands.documents import EraseDocument, EraseRemains
 from shared.erasure import selection as choosing
 from shared.erasure.erasure import Erasure, Outcome
@@ -22,6 +22,7 @@ from shared.input import redaction
 from shared.policies import CompactionPolicy
 from shared.protocol.ownership import Ownership
 from shared.protocol.storage import LogStorage
+from shared.wording import counted
 
 MORE = """
 It rewrites files without the rows whose column has exactly this value, removes connections that have the
@@ -92,7 +93,7 @@ def declare(commands: Any) -> None:
         help="also look for its hash with HASH_KEY (default: if HASH_COLUMNS lists the column)",
     )
     parser.add_argument(
-        "--since", type=moment, default=0, metavar="TIME", help="only rows since this time: 30d, 2026-11-20"
+        "--since", type=past, default=0, metavar="TIME", help="only rows since this time: 30d, 2026-11-20"
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="report what would be erased, and erase nothing"
@@ -158,7 +159,8 @@ def _say_found(selection: Selection, found: Outcome, places: Sequence[Remains]) 
         say("There is nothing to erase.")
     say(paint("This command does not erase:", YELLOW))
     for place in places:
-        say(f"- {place.text}")
+        for line in wrapped(f"- {place.text}"):
+            say(line)
 
 
 def _say_rows(outcome: Outcome) -> None:

@@ -7,7 +7,7 @@ from shared import settings
 from shared.audit.audit import OK, WRONG
 from shared.clock import new_id, now
 from shared.commands.connection import connect
-from shared.commands.console import RED, YELLOW, counted, paint, say
+from shared.commands.console import RED, YELLOW, paint, say
 from shared.commands.declaration import SETTINGS, command, seconds
 from shared.connections import checkpoint_watch
 from shared.connections.finish_summary import FinishSummary
@@ -15,6 +15,7 @@ from shared.connections.timer import BUDGET, Finisher
 from shared.errors import SettingError
 from shared.protocol.ownership import Ownership
 from shared.settings.command_line import OperatorSettings
+from shared.wording import counted
 
 ROOM = 4
 """A step in progress may take this many times the budget for starting steps."""

@@ -27,6 +27,7 @@ from shared.settings.command_line import HubSettings
 from shared.tables.registry import TABLES, of_categories
 from shared.tables.table import Table
 from shared.timeunits import MINUTE, SECOND
+from shared.wording import counted
 
 SHOWN = 10
 """Maximum minutes and records of each kind that are printed."""
@@ -187,11 +188,11 @@ def _print(
     in_container: int | None,
 ) -> None:
     say(f"{table.name} from {_time(since)} to {_time(until)}")
-    say(f"{found.export:,} rows in the export, {found.container:,} in the container")
+    say(f"{counted(found.export, 'row')} in the export, {found.container:,} in the container")
     if attempts is not None:
         say(
-            f"{attempts:,} connection attempts according to Azure's metric; "
-            f"{in_file or 0:,} connections in the export, {in_container or 0:,} in the container"
+            f"{counted(attempts, 'connection attempt')} according to Azure's metric; "
+            f"{counted(in_file or 0, 'connection')} in the export, {in_container or 0:,} in the container"
         )
     for minute in found.minutes[:SHOWN]:
         say(f"  {_time(minute.at)}: {minute.export:,} in the export, {minute.container:,} in the container")
@@ -202,14 +203,20 @@ def _print(
     _records("missing in the container", found.missing)
     _records("extra in the container", found.extra)
     for name, number in found.suspects.items():
-        say(paint(f"{number:,} of them match if {name} is left out (--ignore {name})", YELLOW))
+        say(
+            paint(
+                f"{counted(number, 'of them matches', 'of them match')} if {name} is left out "
+                f"(--ignore {name})",
+                YELLOW,
+            )
+        )
     say(paint("The same." if found.same else "They differ.", GREEN if found.same else RED))
 
 
 def _records(what: str, records: list[tuple[Record, int]]) -> None:
     total = sum(number for _, number in records)
     if total:
-        say(paint(f"{total:,} records are {what}", RED))
+        say(paint(f"{counted(total, 'record is', 'records are')} {what}", RED))
     for record, number in records[:SHOWN]:
         times = f" ({number} times)" if number > 1 else ""
         say("  " + " | ".join(value or "" for value in record) + times)

@@ -9,7 +9,7 @@ from shared.audit.audit import OK, UNKNOWN, WRONG
 from shared.clock import new_id, now
 from shared.commands import console, missing_events
 from shared.commands.connection import connect
-from shared.commands.console import RED, YELLOW, counted, paint, say, say_json
+from shared.commands.console import RED, YELLOW, paint, say, say_json
 from shared.commands.declaration import SETTINGS, command, partition_named
 from shared.commands.documents import RedeliverDocument, RedeliverPartition
 from shared.commands.missing_events import Redelivered
@@ -21,6 +21,7 @@ from shared.protocol.ownership import Ownership
 from shared.protocol.stamp import Clock, NewId
 from shared.protocol.storage import Storage
 from shared.settings.command_line import OperatorSettings
+from shared.wording import counted
 
 
 def declare(commands: Any) -> None:

@@ -9,7 +9,7 @@ from shared.clock import new_id, now
 from shared.commands import console
 from shared.commands import dead_letter_replay as replaying
 from shared.commands.connection import configured, connect
-from shared.commands.console import RED, YELLOW, counted, paint, say, say_json
+from shared.commands.console import RED, YELLOW, paint, say, say_json
 from shared.commands.dead_letter_replay import Choice
 from shared.commands.declaration import SETTINGS, add_range, command
 from shared.commands.documents import ReplayDocument
@@ -19,6 +19,7 @@ from shared.policies import ExportPolicy
 from shared.protocol.ownership import Ownership
 from shared.protocol.stamp import Clock, NewId
 from shared.protocol.storage import Storage
+from shared.wording import counted
 
 
 def declare(commands: Any) -> None:

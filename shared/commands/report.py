@@ -11,6 +11,7 @@ from shared.commands.connection import check_dead_letters, configured, connect
 from shared.commands.declaration import SETTINGS, command, moment
 from shared.errors import AccessError
 from shared.settings import Settings
+from shared.wording import counted
 
 
 def _readable(config: Settings) -> bool:
@@ -52,8 +53,8 @@ def declare(commands: Any) -> None:
         if done.empty:
             console.say("Nothing was exported in this range; the page says how to widen it.")
         console.say(
-            f"{options.output}: {console.counted(done.ended, 'ended connection')},"
-            f" {console.counted(done.records, 'record')}, {console.counted(done.files, 'file')};"
+            f"{options.output}: {counted(done.ended, 'ended connection')},"
+            f" {counted(done.records, 'record')}, {counted(done.files, 'file')};"
             f" a page of {done.size:,} bytes"
         )
         return OK

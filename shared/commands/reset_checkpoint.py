@@ -1,19 +1,21 @@
 """`reset-checkpoint`: deletes a checkpoint of the Functions host, or moves it past an event."""
 
 import argparse
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from shared import settings
 from shared.audit.audit import OK, WRONG
 from shared.commands import console
-from shared.commands.console import RED, confirmed, counted, paint, say
+from shared.commands.console import RED, confirmed, paint, say
 from shared.commands.declaration import command, partition_named
 from shared.errors import HubError, SettingError
 from shared.input.envelope import HubPartition
 from shared.protocol.checkpoints import Checkpoint, Checkpoints
 from shared.protocol.hub import HubReader, HubState
 from shared.settings.command_line import HubSettings
+from shared.wording import counted
 
 MORE = """
 Stop the function app first: the host reads a checkpoint only when it claims the partition, and otherwise
@@ -35,6 +37,8 @@ def declare(commands: Any) -> None:
         from shared.azure import checkpoints  # noqa: PLC0415 - commands that need no hub start faster without
         from shared.azure.event_hub import EventHub  # noqa: PLC0415
 
+        if options.after is not None and options.partition is None:
+            parser.error("--after needs a PARTITION")
         config = settings.load_as(HubSettings)
         store = checkpoints.connect(config.checkpoints, config.EVENT_HUB_CONSUMER_GROUP)
         missing = [
@@ -65,11 +69,17 @@ def declare(commands: Any) -> None:
     )
     parser.add_argument(
         "--after",
-        type=int,
+        type=_sequence,
         metavar="NUMBER",
         help="continue after the event with this sequence number (default: from the beginning)",
     )
     parser.add_argument("--yes", action="store_true", help="make the change without asking")
+
+
+def _sequence(text: str) -> int:
+    if not re.fullmatch(r"\d{1,19}", text):
+        raise argparse.ArgumentTypeError(f"expected a sequence number, got {text!r}")
+    return int(text)
 
 
 def reset(store: Checkpoints, hub: HubReader, name: str | None, after: int | None, *, yes: bool) -> int:

@@ -5,7 +5,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from shared.audit.audit import OK, UNKNOWN, WRONG
-from shared.commands.console import counted
 from shared.connections.manifest import EventNameCounts, Manifest
 from shared.connections.service_activity import ServiceActivity
 from shared.input.envelope import is_of_hub
@@ -13,6 +12,7 @@ from shared.intervals import total
 from shared.lag import Lag
 from shared.matching.sample import Sample
 from shared.protocol.ledger import Ledger
+from shared.wording import counted
 
 if TYPE_CHECKING:
     from shared.protocol.checkpoints import Checkpoint

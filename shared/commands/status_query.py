@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from shared.commands.console import counted
 from shared.commands.status_model import Key, Meaning, Name, PartitionState, Pending, Status
 from shared.compaction import compaction_state
 from shared.connections import manifest
@@ -19,6 +18,7 @@ from shared.protocol.nested_storage import NestedStorage
 from shared.protocol.storage import Storage
 from shared.protocol.unclaimed_keys import UnclaimedKeys
 from shared.timeunits import HOUR, MINUTE
+from shared.wording import counted
 
 if TYPE_CHECKING:  # avoids importing the hub's library, which is slow
     from collections.abc import Mapping

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 
 from shared.audit.audit import OK, WRONG
 from shared.commands import console
-from shared.commands.console import GREEN, RED, YELLOW, counted, wrapped
+from shared.commands.console import GREEN, RED, YELLOW, wrapped
 from shared.commands.status_model import PartitionState, Status
+from shared.wording import counted
 
 PROGRESS = ("partition", "next", "last commit", "waiting", "~records", "minutes", "h left")
 COUNTS = ("partition", "records", "rows", "rejected", "skipped", "gaps", "lost")
@@ -54,6 +55,8 @@ def _partitions(partitions: Sequence[PartitionState], retention: float, now: int
         names = [one.partition for one in partitions]
     both = list(zip(names, partitions, strict=True))
     yield from console.table(PROGRESS, [_progress(name, one, retention, now) for name, one in both])
+    if not retention and any(one.lag for one in partitions):
+        yield from wrapped("To see the hours left until the hub deletes events, set EVENT_HUB_RETENTION.")
     yield ""
     yield from console.table(COUNTS, [_counts(name, one) for name, one in both])
     total: Counter[str] = Counter()
@@ -101,8 +104,8 @@ def _connections(found: Status, now: int) -> Iterator[str]:
     )
     if found.estimate is not None:
         yield from wrapped(
-            f"durations: {totals.indeterminate:,} of {totals.connections:,} connections have none: do all"
-            " records of a connection have the same time? Estimate from arrival times, off by minutes:"
+            f"durations: unknown for {totals.indeterminate:,} of {counted(totals.connections, 'connection')}:"
+            " do all records of a connection have the same time? Estimate from arrival times, off by minutes:"
             f" {found.estimate:,.0f} s on average (ArrivalDurationMs)",
             YELLOW,
         )

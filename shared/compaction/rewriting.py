@@ -26,6 +26,7 @@ from shared.protocol.ledger import PendingFile
 from shared.protocol.stamp import Stamp
 from shared.protocol.storage import BlobInfo, Storage
 from shared.tables.table import VERSION, Table
+from shared.wording import counted
 
 PARALLEL = 8
 PIECE = 4 << 20
@@ -73,7 +74,8 @@ def rewrite(
             raise DamagedFile(f"{files[0].name} and others have incompatible columns: {error}") from error
     if merged.read != rows:
         raise DamagedFile(
-            f"{files[0].name} and others have {merged.read} rows, but {rows} were expected; run the audit"
+            f"{files[0].name} and others have {counted(merged.read, 'row')}, but {rows:,} were "
+            "expected; run the audit"
         )
     erased = sum(map(erasures.erased, files)) + merged.dropped
     listed = PendingFile(
@@ -167,7 +169,8 @@ def _origins(file: BlobInfo, path: Path) -> list[ReplacedFile]:
         raise DamagedFile(f"{file.name} is damaged: {error}") from error
     if str(metadata.num_rows) != file.metadata["rows"]:
         raise DamagedFile(
-            f"{file.name} has {metadata.num_rows} rows, but was written with {file.metadata['rows']}"
+            f"{file.name} has {counted(metadata.num_rows, 'row')}, but was written with "
+            f"{file.metadata['rows']}"
         )
     if "compacted" not in file.metadata:
         return [ReplacedFile(file.name, file.metadata)]

@@ -20,6 +20,7 @@ from shared.protocol.stamp import Clock
 from shared.protocol.storage import Storage
 from shared.settings import Settings
 from shared.timeunits import MINUTE
+from shared.wording import counted
 
 STANDING = 5 * MINUTE
 """Microseconds without a commit or a checkpoint after which a partition with events is examined."""
@@ -89,7 +90,7 @@ class CheckpointWatch:
                 )
             elif asleep and any(one.envelope.sequence >= next_ for one in old):
                 alarm(
-                    f"{partition}: {waiting} events, fewer than a batch, have been waiting for more than "
+                    f"{partition}: {counted(waiting, 'event')}, fewer than a batch, waiting for more than "
                     f"{STANDING // MINUTE} minutes: the trigger has stopped its timer for this partition, "
                     "because its last checkpoint could not be written. Restart the app"
                 )

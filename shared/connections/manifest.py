@@ -11,6 +11,7 @@ from shared.protocol import documents
 from shared.protocol.documents import Data, Document
 from shared.protocol.ledger import Ledger, PendingFile
 from shared.timeunits import DAY, HOUR, MINUTE
+from shared.wording import counted
 
 FORMAT = 1
 NAME = "manifest.json"
@@ -139,7 +140,7 @@ class Manifest(Document):
 
     def dump(self) -> bytes:
         """Serializes the manifest for one Put Blob. Raises LedgerTooLarge."""
-        return documents.dump(self, NAME, f": {len(self.files)} files")
+        return documents.dump(self, NAME, f": {counted(len(self.files), 'file')}")
 
     @property
     def clock(self) -> int:

@@ -15,6 +15,7 @@ from shared.protocol.ledger import Ledger
 from shared.protocol.stamp import Clock, NewId, Stamp
 from shared.protocol.storage import Blob, Storage
 from shared.timeunits import HOUR, MINUTE, SECOND
+from shared.wording import counted
 
 KEPT = 10 * MINUTE
 """How long replaced parts of the state table are kept for processes that still read them (µs)."""
@@ -70,7 +71,7 @@ class Repair:
             stamp = Stamp(self._new_id(), self._now())
             age = stamp.now - ledger.committed_at
             if ledger.files and age > HOUR:
-                alarm(f"{name}: its files were not published for {age // MINUTE} minutes")
+                alarm(f"{name}: its files were not published for {counted(age // MINUTE, 'minute')}")
             try:
                 if state:
                     self._compare(name, ledger, blob.etag, state, checkpoints, alarm)
@@ -128,7 +129,8 @@ class Repair:
             alarm(f"{ledger.partition}: the hub was deleted and re-created at {_utc(state.created)}")
         if missing:
             alarm(
-                f"{ledger.partition}: {missing} events that the hub still has were skipped: run `redeliver`"
+                f"{ledger.partition}: skipped {counted(missing, 'event')} that the hub still has: "
+                "run `redeliver`"
             )
 
     def sweep(self, alarm: Alarm) -> int:

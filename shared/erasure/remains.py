@@ -7,6 +7,7 @@ from typing import Literal
 
 from shared.connections.repair import KEPT
 from shared.timeunits import MINUTE, SECOND, microseconds
+from shared.wording import counted
 
 SOFT_DELETE = timedelta(days=7)
 """How long the templates keep deleted files."""
@@ -40,11 +41,11 @@ def remains(column: str, now: int, *, retention: timedelta, kept: int, kept_unti
         f"replaced files that soft delete keeps: for 7 days in the templates, until {_day(deleted)}",
     )
     if kept:
-        files = "1 replaced file" if kept == 1 else f"{kept:,} replaced files"
         yield Remains(
             "delta_snapshots",
             kept_until,
-            f"{files} with matching rows, kept for readers of older Delta snapshots (COMPACT_KEEP): "
+            f"{counted(kept, 'replaced file')} with matching rows, kept for readers of older "
+            "Delta snapshots (COMPACT_KEEP): "
             f"until {_day(kept_until)}",
         )
     gone = now + microseconds(retention) if retention else None
@@ -66,12 +67,11 @@ def remains(column: str, now: int, *, retention: timedelta, kept: int, kept_unti
         None,
         "copies outside these containers: Event Hubs Capture, a workspace, reports, and what readers copied",
     )
-    minutes = STATE_KEPT // MINUTE
     yield Remains(
         "state",
         now + STATE_KEPT,
         "replaced parts of the state table, and observations that are merged into it: the timer deletes them "
-        f"within {minutes} minutes",
+        f"within {counted(STATE_KEPT // MINUTE, 'minute')}",
     )
     yield Remains(
         "other_rows",

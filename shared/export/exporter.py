@@ -26,6 +26,7 @@ from shared.protocol.publishing import PENDING, publish, repair
 from shared.protocol.selection import select
 from shared.protocol.stamp import Clock, NewId, Stamp
 from shared.protocol.storage import Storage
+from shared.wording import counted
 
 SECONDS = 120.0
 """Maximum seconds of a call of `run`; far less than `functionTimeout`, which would restart the worker."""
@@ -274,6 +275,7 @@ def _check_progress(
     """Raises LedgerError if commits never end: a message can be new once, and refill lost files once."""
     if len(commits) > 2 * len(envelopes):
         raise LedgerError(
-            f"{partition}: {len(envelopes)} messages are still not committed after {len(commits)} commits:"
+            f"{partition}: {counted(len(envelopes), 'message is', 'messages are')} still not "
+            f"committed after {counted(len(commits), 'commit')}:"
             " this is a bug in the program"
         )

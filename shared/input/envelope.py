@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from shared.wording import counted
+
 GZIP = b"\x1f\x8b"
 ARCHIVE = "archive"
 """The namespace of partitions that stand for archives: one for each service and month."""
@@ -121,9 +123,9 @@ def quote(value: object) -> str:
     """
     match value:
         case dict():
-            return f"an object of {len(value)} keys"
+            return f"an object of {counted(len(value), 'key')}"
         case list():
-            return f"an array of {len(value)} elements"
+            return f"an array of {counted(len(value), 'element')}"
         case bytes():
             text = json.dumps(value[:_QUOTED].decode("latin-1"))
         case str():

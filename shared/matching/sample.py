@@ -22,6 +22,7 @@ from shared.protocol.storage import BlobInfo
 from shared.tables.registry import TABLES
 from shared.tables.table import JOIN_MARGIN, Join, Table
 from shared.timeunits import DAY, HOUR, SECOND
+from shared.wording import counted
 
 ROWS = 1000
 """Maximum number of rows in a sample."""
@@ -73,7 +74,7 @@ class Sample:
         hour = datetime.fromtimestamp(self.hour // SECOND, UTC)
         none = "" if self.matched else " The ids of the two tables may not be the same."
         return (
-            f"{self.matched:,} of {self.rows:,} sampled connections that ended in the hour"
+            f"{self.matched:,} of {counted(self.rows, 'sampled connection')} that ended in the hour"
             f" from {hour:%Y-%m-%d %H:%M}Z have a row in {self.table} with their _ResourceId and"
             f" CorrelationId.{none}"
         )

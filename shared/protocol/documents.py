@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.errors import LedgerError, LedgerTooLarge, LedgerTooNew
+from shared.wording import counted
 
 MAX_BYTES = 4 << 20
 """Maximum size of a document. Real ones are kilobytes; one Put Blob takes far more and is never split."""
@@ -28,7 +29,9 @@ def parse[D: Document](kind: type[D], data: bytes, name: str, newest: int) -> D:
     try:
         document = kind.model_validate_json(data)
     except ValidationError as error:
-        raise LedgerError(f"{name} is damaged ({error.error_count()} errors): {data[:60]!r}") from error
+        raise LedgerError(
+            f"{name} is damaged ({counted(error.error_count(), 'error')}): {data[:60]!r}"
+        ) from error
     if document.format > newest:
         raise LedgerTooNew(
             f"{name} has format {document.format}, but this program reads only up to {newest}; "

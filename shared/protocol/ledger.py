@@ -13,6 +13,7 @@ from shared.protocol import documents
 from shared.protocol.documents import Data, Document
 from shared.protocol.incarnation import Incarnation
 from shared.protocol.unclaimed_keys import UnclaimedKeys
+from shared.wording import counted
 
 FORMAT = 1
 LISTED = 256
@@ -182,7 +183,8 @@ class Ledger(Document):
     def dump(self) -> bytes:
         """Serializes the ledger for one Put Blob. Raises LedgerTooLarge."""
         contents = (
-            f": {len(self.incarnation.gaps)} gaps, {len(self.files)} files, {len(self.segments)} segments, "
+            f": {counted(len(self.incarnation.gaps), 'gap')}, {counted(len(self.files), 'file')}, "
+            f"{counted(len(self.segments), 'segment')}, "
             f"{len(self.lost)} lost; is finish_connections running?"
         )
         return documents.dump(self, f"ledger of {self.partition}", contents)

@@ -17,6 +17,7 @@ from shared import __version__
 from shared.report.database import LONGEST, Aggregates, Grid
 from shared.report.locations import Range
 from shared.timeunits import SECOND
+from shared.wording import counted
 
 _SCRIPTS = ("aggregates.js", "zoom.js", "plots.js", "page.js")
 
@@ -70,7 +71,7 @@ def page(aggregates: Aggregates, facts: PageFacts) -> str:
         f"default-src 'none'; script-src {_hash(loader)} {_hash(scripts)}; style-src {_hash(style)}; "
         "base-uri 'none'; form-action 'none'"
     )
-    origin = f"{facts.origin}: {facts.files:,} files"
+    origin = f"{facts.origin}: {counted(facts.files, 'file')}"
     if not facts.empty:
         origin += f", with data from {_time(facts.covered.since)} to {_time(facts.covered.until)}"
     earliest = "The location has no records, or none as Parquet."

@@ -14,6 +14,9 @@ STORAGE_STRING = re.compile(
     r"(?:^|;)\s*(?:AccountName|BlobEndpoint|UseDevelopmentStorage)\s*=\s*[^;\s]", re.IGNORECASE
 )
 
+ADDRESS = re.compile(r"https://[^/\s]+/?")
+CONTAINER = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+"""https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata"""
 HASH_KEY_LENGTH = 16
 
 
@@ -36,6 +39,12 @@ def contradictions(values: Mapping[str, Any], services: Sequence[tuple[str, str]
             f"EVENT_HUB_NAME: is {hub!r}, but the EntityPath of EventHubConnection names {entity[1]!r}, which"
             " takes precedence; remove the EntityPath or correct the name"
         )
+    group = values["EVENT_HUB_OPERATOR_CONSUMER_GROUP"].casefold()
+    if group and group == values["EVENT_HUB_CONSUMER_GROUP"].casefold():
+        yield (
+            "EVENT_HUB_OPERATOR_CONSUMER_GROUP: must not be EVENT_HUB_CONSUMER_GROUP, in which only the app may"
+            " read; name another one"
+        )
     if values["COMMIT_BYTES"] > values["MEMORY_BUDGET"]:
         sizes = f"{values['COMMIT_BYTES']} and {values['MEMORY_BUDGET']}"
         yield f"COMMIT_BYTES: must not be larger than MEMORY_BUDGET; got {sizes}"
@@ -53,7 +62,9 @@ def contradictions(values: Mapping[str, Any], services: Sequence[tuple[str, str]
 
 
 def _delta(values: Mapping[str, Any]) -> Iterator[str]:
-    """Yields durations that contradict the settings of the Delta log."""
+    """Yields settings that contradict those of the Delta log."""
+    if values["DELTA_LOG"] and "parquet" not in values["OUTPUT_FORMATS"]:
+        yield "DELTA_LOG: must be false unless OUTPUT_FORMATS lists parquet: a Delta table has Parquet files"
     if values["COMPACT_KEEP"] and not values["DELTA_LOG"]:
         yield "COMPACT_KEEP: must be 0 unless DELTA_LOG is true: only the log lists the kept files"
     retention = values["PARQUET_RETENTION"]
@@ -70,8 +81,23 @@ def _storage(values: Mapping[str, Any]) -> Iterator[str]:
                 f"{name}: is not a connection string of a storage account; copy one from Access keys in the "
                 "Azure portal (DefaultEndpointsProtocol=…;AccountName=…;AccountKey=…)"
             )
-    if values["DEAD_LETTER_CONTAINER"] == values["STATE_CONTAINER"]:
-        yield "DEAD_LETTER_CONTAINER: must not be STATE_CONTAINER, which holds the ledgers; use another name"
+    for name in ("OutputStorage", "StateStorage", "AzureWebJobsStorage"):
+        setting = f"{name}__blobServiceUri"
+        if values[setting] and not ADDRESS.fullmatch(values[setting]):
+            yield (
+                f"{setting}: must be an address such as https://account.blob.core.windows.net; got "
+                f"{values[setting]!r}"
+            )
+    for name in ("OUTPUT_CONTAINER", "DEAD_LETTER_CONTAINER", "STATE_CONTAINER"):
+        if not CONTAINER.fullmatch(values[name]):
+            yield (
+                f"{name}: must have 3 to 63 lower-case letters, digits and single hyphens, and begin and end "
+                f"with a letter or a digit; got {values[name]!r}"
+            )
+    elsewhere = values["StateStorage"] or values["StateStorage__blobServiceUri"]
+    for name in ("DEAD_LETTER_CONTAINER", *(() if elsewhere else ("OUTPUT_CONTAINER",))):
+        if values[name] == values["STATE_CONTAINER"]:
+            yield f"{name}: must not be STATE_CONTAINER, which holds the ledgers; use another name"
 
 
 def _columns(values: Mapping[str, Any]) -> Iterator[str]:

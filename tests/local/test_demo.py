@@ -122,3 +122,6 @@ def test_a_demo_that_is_kept_leads_on_to_the_command_line(tmp_path: Path) -> Non
     assert not demo.left()
     tables = said[said.index("A few records") : said.index("records in")]
     assert max(map(len, tables.splitlines())) <= 80
+    steps = said[said.index("The command line") :].splitlines()
+    prose = [line for line in steps if not line.startswith(("export ", ".venv/bin/python "))]
+    assert max(map(len, prose)) <= 80

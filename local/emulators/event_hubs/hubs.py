@@ -71,8 +71,8 @@ def open_hub(
     stored = json.loads(identity.read_bytes()) if identity.exists() else None
     if stored and stored["partition_count"] > partition_count:
         raise HubFolderError(
-            f"hub {name!r} has {stored['partition_count']} partitions, but {partition_count} were requested: "
-            f"request at least as many, or delete {folder}"
+            f"hub {name!r} has {stored['partition_count']} partitions, more than the {partition_count} "
+            f"requested: request at least as many, or delete {folder}"
         )
     created_at = stored["created_at"] if stored else int(time.time() * 1000)
     scratch = identity.with_suffix(".new")

@@ -84,7 +84,7 @@ def test_envelopes_that_left_no_file_are_told(filled: Exported) -> None:
     # In a separate batch, because their commits would include other envelopes.
     filled.export([envelopes(37, 37)[0]])
     told = [one.message for one in findings(audited(filled), Level.NOTE)]
-    assert any("1 envelopes left no file" in one for one in told)
+    assert any("1 envelope left no file" in one for one in told)
     assert any("6 sequence numbers" in one and "31-36" in one for one in told)
 
 

@@ -83,7 +83,7 @@ def test_envelopes_without_files_may_add_skipped_records() -> None:
     counts = ledger.counts.model_copy(update={"envelopes": 31, "records": 31, "skipped": 4})
     (finding,) = proven(ledger.model_copy(update={"counts": counts}))
     assert (finding.level, finding.code) == (Level.NOTE, "no_trace")
-    assert finding.message.startswith("1 envelopes left no file")
+    assert finding.message.startswith("1 envelope left no file")
 
 
 def test_the_same_sequence_number_in_two_incarnations_is_no_overlap() -> None:
@@ -130,7 +130,7 @@ def test_unpublished_files_leave_the_proof_unclear() -> None:
     chain = [FIRST, SECOND, replace(THIRD, files=1, unpublished=1, lines=1, rows={})]
     (finding,) = proven(commits=chain)
     assert (finding.level, finding.code) == (Level.UNCLEAR, "unpublished")
-    assert finding.message.startswith("1 committed files")
+    assert finding.message.startswith("1 committed file is not")
 
 
 def test_files_that_cannot_be_read_are_not_compared() -> None:

@@ -7,6 +7,7 @@ from shared.audit.contents import Lineage
 from shared.audit.row_origins import strange
 from shared.compaction.replaced_files import ReplacedFile
 from shared.protocol.storage import BlobInfo
+from shared.wording import counted
 from tests.shared.audit.made import kinds
 
 FILE = BlobInfo("compacted", 1, {})
@@ -45,7 +46,7 @@ def test_a_partition_of_no_replaced_file_is_damage() -> None:
 def test_another_number_of_rows_is_refuted(rows: tuple[int, ...]) -> None:
     (finding,) = strange(FILE, lineage(*rows), ORIGINS)
     assert finding.code == "rows_differ"
-    assert finding.message == f"compacted has {len(rows) - 3} rows of 0-5, which had 2"
+    assert finding.message == f"compacted has {counted(len(rows) - 3, 'row')} of 0-5, which had 2"
 
 
 def test_a_file_without_any_row_left_is_counted_too() -> None:

@@ -1,5 +1,6 @@
 """A container that cannot be read is explained in one sentence that says what to do, within seconds."""
 
+import re
 import socket
 import time
 from datetime import UTC, datetime, timedelta
@@ -57,7 +58,9 @@ def test_refused_ports_and_wrong_hosts_differ_from_sign_in_errors(azurite: Azuri
         Connection(string=refused)
     )
     wrong = "DefaultEndpointsProtocol=https;AccountName=nosuch;AccountKey=YQ==;EndpointSuffix=host.invalid"
-    assert "Cannot connect to nosuch.blob.host.invalid" in problem(Connection(string=wrong))
+    text = problem(Connection(string=wrong))
+    assert "Cannot connect to nosuch.blob.host.invalid" in text
+    assert re.search(r"OutputStorage \(Failed to resolve 'nosuch\.blob\.host\.invalid' \(.*\)\)$", text)
 
 
 def test_a_wrong_key_is_named(azurite: Azurite) -> None:

@@ -88,12 +88,6 @@ def test_a_shortened_text_keeps_more_of_its_end(text: str, width: int, short: st
     assert len(short) <= width
 
 
-def test_counts_have_singular_and_plural() -> None:
-    assert [console.counted(number, "file") for number in (0, 1, 2, 1000)] == [
-        *("0 files", "1 file", "2 files", "1,000 files")
-    ]
-
-
 def test_untrusted_text_is_escaped_and_shortened() -> None:
     assert console.printable("é\x1b[2J\n") == "é\\u001b[2J\\u000a"
     assert console.printable("x" * 60) == "x" * 60
@@ -153,6 +147,7 @@ def test_progress_is_not_shown_without_a_terminal(capsys: pytest.CaptureFixture[
 def test_sentences_wrap_between_words_with_an_indent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "12")
     assert console.wrapped("one two three-and-more four") == ["one two", "  three-and-more", "  four"]
+    assert console.wrapped("one two three four", indent="  ") == ["  one two", "    three", "    four"]
 
 
 @pytest.mark.parametrize("verbose", [True, False])

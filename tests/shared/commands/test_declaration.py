@@ -45,10 +45,23 @@ def test_a_moment_is_an_age_or_a_time_in_utc(monkeypatch: pytest.MonkeyPatch, te
     assert declaration.moment(text) == (moment if moment > 0 else now + moment)
 
 
-@pytest.mark.parametrize("text", ["", "1", "m", "1 h", "1y", "-1h", "yesterday", "2026-13-01"])
+@pytest.mark.parametrize("text", ["", "1", "m", "1 h", "1y", "-1h", "0d", "00h", "yesterday", "2026-13-01"])
 def test_other_texts_are_rejected_as_times(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="expected 1w"):
         declaration.moment(text)
+
+
+@pytest.mark.parametrize("text", ["1969-12-31", "0001-01-01", "99999w"])
+def test_a_moment_is_after_1970(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="expected a time after 1970, such as 1w"):
+        declaration.moment(text)
+
+
+def test_the_past_does_not_include_the_future(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(declaration, "now", lambda: 1_795_168_800 * SECOND)
+    assert declaration.past("2026-11-20T10:00Z") == 1_795_168_800 * SECOND
+    with pytest.raises(argparse.ArgumentTypeError, match="expected a time in the past, got '2026-11-21'"):
+        declaration.past("2026-11-21")
 
 
 def test_seconds_are_at_least_one() -> None:
@@ -62,8 +75,19 @@ def test_options_cannot_be_abbreviated(capsys: pytest.CaptureFixture[str]) -> No
     parser = argparse.ArgumentParser()
     declared = declaration.command(parser.add_subparsers(), "run", lambda _: 0, "Runs.", "More.", "  run")
     assert parser.parse_args(["run", "--verbose"]).verbose
-    assert parser.parse_args(["run"]).run(None) == 0
+    assert (options := parser.parse_args(["run"])).run(options) == 0
     with pytest.raises(SystemExit):
         parser.parse_args(["run", "--verb"])
     assert "unrecognized arguments: --verb" in capsys.readouterr().err
     assert "examples:\n  run" in declared.format_help()
+
+
+def test_a_range_ends_after_it_begins(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    declared = declaration.command(parser.add_subparsers(), "run", lambda _: 0, "Runs.", "More.", "  run")
+    declaration.add_range(declared, "begin", "end")
+    for good in ([], ["--since", "2d"], ["--until", "2d"], ["--since", "2d", "--until", "1d"]):
+        assert (options := parser.parse_args(["run", *good])).run(options) == 0
+    options = parser.parse_args(["run", "--since", "1d", "--until", "2d"])
+    assert options.run(options) == 2
+    assert "the range is empty: --since must be before --until" in capsys.readouterr().err

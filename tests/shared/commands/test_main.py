@@ -186,7 +186,9 @@ def test_audit_ends_with_the_verdict_and_has_it_as_exit_status(
     filled.output.delete_blob(filled.files()[0])
     status, output = ran(capsys, "audit")
     assert (status, output.splitlines()[-1]) == (1, "audit: refuted")
-    assert "lacks 1 of its files" in output
+    assert "lacks 1 of its files" in " ".join(output.split())
+    for line in output.splitlines():
+        assert len(line) <= 80 or len(line.split()) == 1, "findings are wrapped, except for names"
     filled.storage.delete([filled.ledger_name])
     for name in filled.files():
         filled.output.delete_blob(name)
@@ -345,7 +347,7 @@ def test_what_cannot_be_reached_is_an_error_of_one_line(
         2,
         "error: OutputStorage: set it to a connection string, or set OutputStorage__blobServiceUri\n",
     )
-    nowhere = {"STATE_CONTAINER": "not-there", "OUTPUT_CONTAINER": "not-there"}
+    nowhere = {"STATE_CONTAINER": "not-there-either", "OUTPUT_CONTAINER": "not-there"}
     for name, value in (filled.environment | nowhere).items():
         monkeypatch.setenv(name, value)
     status, output = ran(capsys, command)

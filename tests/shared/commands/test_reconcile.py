@@ -161,7 +161,7 @@ def test_secrets_of_the_export_are_compared_as_markers(
     status = __main__.main(["reconcile", "--against", str(file), "--folder", str(converted)])
     out = capsys.readouterr().out
     assert status == 1
-    assert "1 records are extra in the container" in out
+    assert "1 record is extra in the container" in out
     assert "hunter2" not in out
     assert "[redacted:parameter]" in out
 

@@ -257,7 +257,7 @@ def test_the_estimate_is_shown_if_most_durations_are_missing(
             exported.storage, OperatorSettings(OutputStorage="UseDevelopmentStorage=true"), NOW, as_json=False
         )
         printed = " ".join(capsys.readouterr().out.split())
-        assert ("11 of 20 connections have none" in printed) is (estimate is not None)
+        assert ("unknown for 11 of 20 connections" in printed) is (estimate is not None)
         assert ("60 s on average" in printed) is (estimate is not None)
         assert "(no EventName)" in printed
 

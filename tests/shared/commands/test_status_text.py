@@ -54,11 +54,6 @@ def test_rows_are_shown_by_table_if_several_are_exported() -> None:
     assert re.search(r"^table +rows$\nFirst +1,003\nSecond +234$", printed, re.MULTILINE)
 
 
-@pytest.mark.parametrize(("number", "text"), [(0, "0 files"), (1, "1 file"), (1234, "1,234 files")])
-def test_nouns_agree_with_their_number(number: int, text: str) -> None:
-    assert console.counted(number, "file") == text
-
-
 def test_ages_are_short() -> None:
     ages = [0, 119 * SECOND, 2 * MINUTE, 119 * MINUTE, 2 * HOUR, 47 * HOUR, 2 * DAY, 400 * DAY]
     expected = ["0 s", "119 s", "2 min", "119 min", "2 h", "47 h", "2 d", "400 d"]

@@ -89,9 +89,39 @@ FAULTS = {
     ),
     "hub whose string is none": Fault(HUB, {"EventHubConnection": "Endpoint"}, says="EventHubConnection"),
     "hub that is not there": Fault(ASKING, {"EVENT_HUB_NAME": "other"}, says="other"),
-    "option that is not there": Fault(tuple(__main__.COMMANDS), arguments=("--nope",), says="--nope"),
+    "option that is not there": Fault(
+        tuple(__main__.COMMANDS), arguments=("--nope",), says=r"--nope \(see python -m shared [a-z-]+ --help"
+    ),
     "time that is none": Fault(
         ("audit", "replay", "report"), arguments=("--since", "yesterday"), says="expected 1w, 30d"
+    ),
+    "age of nothing": Fault(
+        ("audit", "replay", "erase", "backfill", "report", "reconcile"),
+        arguments=("--since", "0d"),
+        says="--since: expected 1w, 30d.*got '0d'",
+    ),
+    "time to come": Fault(
+        ("audit", "replay", "erase", "backfill"), arguments=("--since", "9999-01-01"), says="in the past"
+    ),
+    "range that ends before it begins": Fault(
+        ("replay", "backfill", "report", "reconcile"),
+        arguments=("--since", "1d", "--until", "2d"),
+        says="--since must be before --until",
+    ),
+    "sequence number that is none": Fault(
+        ("reset-checkpoint",), arguments=("--after", "x"), says="expected a sequence number, got 'x'"
+    ),
+    "sequence number of no partition": Fault(
+        ("reset-checkpoint",), arguments=("--after", "5"), says="--after needs a PARTITION"
+    ),
+    "column that is not there": Fault(
+        ("erase",), arguments=("--column", "source"), says=r"'source'; did you mean Source\? "
+    ),
+    "address that is none": Fault(
+        STORAGE, {"OutputStorage__blobServiceUri": "account"}, says="must be an address such as https://"
+    ),
+    "container whose name is none": Fault(
+        STORAGE, {"OUTPUT_CONTAINER": "My_logs"}, says="OUTPUT_CONTAINER: must have 3 to 63 lower-case"
     ),
     "partition that is not there": Fault(
         ("accept-ledger", "redeliver", "reset-checkpoint"),
@@ -210,6 +240,12 @@ def test_a_damaged_state_prints_no_traceback(command: str, name: str, run: Run, 
         assert error.startswith("error: ")
     if command == "status":
         assert status, "it says that something is wrong"
+
+
+def test_a_command_that_is_misspelled_is_suggested(run: Run) -> None:
+    status, _, error = run("statu")
+    assert (status, error.count("\n")) == (2, 1)
+    assert "invalid choice: 'statu'; did you mean status?" in error
 
 
 def test_an_id_alone_names_a_partition(run: Run) -> None:

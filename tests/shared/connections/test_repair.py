@@ -102,7 +102,7 @@ def test_uncommitted_events_before_the_checkpoint_are_a_gap_and_an_alarm(world: 
     passed = [world.arrive(ONE, ("a", "Message", 1)) for _ in range(3)]
     checkpoint = Checkpoint(ONE, passed[1].sequence, "100", world.now, "1")
     alarms = world.run(checkpoints=KeptCheckpoints(checkpoint)).alarms
-    assert [one for one in alarms if "2 events that the hub still has were skipped" in one]
+    assert [one for one in alarms if "skipped 2 events that the hub still has" in one]
     assert world.ledger(ONE).incarnation.gaps == ((1, 2),)
     world.exporter.run(ONE, passed)
     assert world.ledger(ONE).incarnation.gaps == ()
@@ -113,7 +113,7 @@ def test_events_passed_before_the_first_commit_are_a_gap(world: World) -> None:
     checkpoint = Checkpoint(ONE, passed[1].sequence, "100", world.now, "1")
     stale = Checkpoint(TWO, 5, "100", world.created - SECOND, "1")
     alarms = world.run(checkpoints=KeptCheckpoints(checkpoint, stale)).alarms
-    assert [one for one in alarms if "2 events that the hub still has were skipped" in one]
+    assert [one for one in alarms if "skipped 2 events that the hub still has" in one]
     assert world.ledger(ONE).incarnation.gaps == ((0, 1),)
     assert Ledger.name(TWO) not in world.storage.state, "its checkpoint says nothing of this hub"
     world.exporter.run(ONE, passed)

@@ -100,7 +100,7 @@ def test_the_page_says_how_many_connections_have_a_request(copy: Path, tmp_path:
     row = {"TimeGenerated": BEGIN * SECOND, "CorrelationId": "a", "_ResourceId": f"{made.RESOURCE}one"}
     made.write(copy, GATEWAY_LOGS, [row], "TimeGenerated")
     assert run(copy, output, "--force") == 0
-    sentence = "1 of 1 sampled connections that ended in the hour from"
+    sentence = "1 of 1 sampled connection that ended in the hour from"
     assert sentence in output.read_text().partition("<main>")[0]
 
 

@@ -27,3 +27,11 @@ def test_a_hash_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HASH_KEY", "0123456789abcdef")
     assert settings.load().export_policy.redaction.hash_columns == ("Source", "Error")
     assert "0123456789abcdef" not in repr(settings.load().export_policy)
+
+
+def test_a_delta_log_needs_parquet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DELTA_LOG", "true")
+    assert settings.load().compaction_policy.delta
+    monkeypatch.setenv("OUTPUT_FORMATS", "json")
+    with pytest.raises(SettingError, match="DELTA_LOG: must be false unless OUTPUT_FORMATS lists parquet"):
+        settings.load()
