@@ -25,6 +25,9 @@ RETIRED = {
     **dict.fromkeys(("losing", "trimming", "reborn"), "with_lost, without_merged, with_new_incarnation"),
     **dict.fromkeys(("harmless", "mischief"), "allowlist, fault injector"),
     **dict.fromkeys(("told", "said"), "describe, metadata"),
+    **dict.fromkeys(("bring", "brought"), "fetch"),
+    **dict.fromkeys(("ripe", "vouched"), "mergeable, matches_record"),
+    **dict.fromkeys(("standing", "standings"), "state of a partition"),
 }
 """The word, and what to say instead."""
 MOST_WORDS = 12

@@ -17,7 +17,7 @@ from shared.wording import counted
 TIMER = "compact_logs"
 
 
-def bring_up_to_date(host: HostProcess) -> None:
+def update_logs(host: HostProcess) -> None:
     """Fires the timer that keeps the Delta logs, and waits for the end of its run."""
     host.invoke(TIMER)
     host.wait_for("invocation", timeout=PATIENCE, function=TIMER, scheduled=False)

@@ -106,7 +106,7 @@ def demonstrate(stack: Stack, console: Console, options: argparse.Namespace) -> 
         drive.finish(
             stack, drained.host, options.connections, lambda done: bars.update(finished, completed=done)
         )
-    delta.bring_up_to_date(drained.host)
+    delta.update_logs(drained.host)
     drained.host.stop()
     tables = {table: stack.table(table.name) for table in TABLES.values()}
     records, connections = tables[RECORDS], tables[CONNECTIONS]

@@ -22,7 +22,7 @@ from shared.settings import Settings
 from shared.timeunits import MINUTE
 from shared.wording import counted
 
-STANDING = 5 * MINUTE
+STALLED = 5 * MINUTE
 """Microseconds without a commit or a checkpoint after which a partition with events is examined."""
 BATCH = 256
 """Events of a batch (`maxEventBatchSize` of host.json): one that cannot be bound stops all of them."""
@@ -77,7 +77,7 @@ class CheckpointWatch:
             except HubError as error:
                 log.warning("%s: cannot be examined: %s", partition, error)
                 continue
-            old = [one for one in fetched if self._now() - one.envelope.enqueued >= STANDING]
+            old = [one for one in fetched if self._now() - one.envelope.enqueued >= STALLED]
             unbindable = next((one.envelope for one in old if one.envelope.amqp), None)
             waiting = sum(one.envelope.sequence >= next_ for one in fetched)
             asleep = numbers[0] < next_ and waiting < MINIMUM  # its last checkpoint was not written
@@ -91,7 +91,7 @@ class CheckpointWatch:
             elif asleep and any(one.envelope.sequence >= next_ for one in old):
                 alarm(
                     f"{partition}: {counted(waiting, 'event')}, fewer than a batch, waiting for more than "
-                    f"{STANDING // MINUTE} minutes: the trigger has stopped its timer for this partition, "
+                    f"{STALLED // MINUTE} minutes: the trigger has stopped its timer for this partition, "
                     "because its last checkpoint could not be written. Restart the app"
                 )
 
@@ -110,11 +110,11 @@ class CheckpointWatch:
             sequence = checkpoint.sequence if checkpoint else None
             after = position.first if sequence is None else max(position.first, sequence + 1)
             moved = checkpoint.modified if checkpoint else 0
-            if position.empty or after > position.last or self._now() - moved < STANDING:
+            if position.empty or after > position.last or self._now() - moved < STALLED:
                 continue
             blob = self._storage.read(Ledger.name(partition))
             ledger = Ledger.parse(blob.data, Ledger.name(partition)) if blob else None
-            if self._now() - (ledger.committed_at if ledger else 0) >= STANDING:
+            if self._now() - (ledger.committed_at if ledger else 0) >= STALLED:
                 yield (
                     partition,
                     range(after, min(after + BATCH, position.last + 1)),
