@@ -20,7 +20,7 @@ from tests.campaigns.faults.stack import FaultyStack
 
 PATIENCE = 180
 """Seconds that hosts may take."""
-STALLED_AFTER = 6 * 60
+STALLED = 6 * 60
 """Seconds after which the timer examines a partition that stands still."""
 ADVICE = re.compile(r"`(reset-checkpoint \S+ --after \d+ --yes)`, start it, and run `(redeliver)`")
 
@@ -79,7 +79,7 @@ def advice(stack: FaultyStack, host: HostProcess) -> list[list[str]]:
         if time.monotonic() > until:
             raise RunbookError(f"no alarm names an event that stops a partition:\n{host.log[-4000:]}")
         if not host.busy(FINISH):
-            stack.later(STALLED_AFTER)  # again, because a run may write the ledger, which then looks alive
+            stack.later(STALLED)  # again, because a run may write the ledger, which then looks alive
             host.invoke(FINISH)
         time.sleep(0.5)
     return [command.split() for command in found.groups()]
