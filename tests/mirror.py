@@ -50,7 +50,7 @@ TESTED_IN = {
     "tests/shared/input/test_bodies.py": "shared/input/big_integers shared/input/exact_json",
     "tests/campaigns/fuzz/test_bounds.py": "shared/input/memory_bounds",
     "tests/shared/input/test_templates.py": "shared/input/extraction shared/input/table_rows",
-    "tests/shared/input/test_validation.py": "shared/input/column_checks shared/input/descriptions",
+    "tests/shared/input/test_validation.py": "shared/input/descriptions",
     "tests/shared/commands/test_reconcile.py": "shared/reconcile/comparison shared/reconcile/container "
     "shared/reconcile/workspace_export",
     "tests/shared/report/test_write.py": "shared/commands/report",
@@ -58,7 +58,6 @@ TESTED_IN = {
     "tests/shared/settings/test_settings.py": "shared/settings/command_line",
     "tests/shared/test_telemetry.py": "shared/export/commit_telemetry shared/invocation",
     "tests/simulation/test_delta_schedules.py": "shared/delta/reconciliation",
-    "tests/shared/export/test_plan.py": "shared/export/refilling",
     "tests/shared/commands/test_documents.py": "shared/commands/status_document shared/commands/status_json",
     "tests/test_docs_schema.py": "shared/tables/dialects",
 }

@@ -15,7 +15,7 @@ from shared.input.envelope import Envelope
 from shared.protocol.commit_plan import CommitPlan
 from shared.protocol.ledger import StagedFile
 from tests.records import TEN
-from tests.shared.export.test_plan import commits
+from tests.shared.export.plans import commits
 
 NAME = re.compile(
     r"(parquet/ApiManagementWebSocketConnectionLogs|json/ApiManagementWebSocketConnectionLogs|_dead_letters)"

@@ -20,7 +20,7 @@ from shared.input.envelope import Envelope
 from shared.policies import ExportPolicy
 from shared.protocol.commit_plan import CommitPlan
 from tests.records import PARTITION, TEN
-from tests.shared.export.test_plan import EMPTY, STAMP, Nothing, record
+from tests.shared.export.plans import EMPTY, STAMP, Nothing, record
 
 MIB = 1 << 20
 GOOD = orjson.dumps(record("a"))

@@ -16,7 +16,7 @@ from shared.tables.websocket_connection_logs import RECORDS
 from tests.campaigns.fuzz.forms import FORMS
 from tests.effort import effort
 from tests.records import PARTITION, TEN
-from tests.shared.export.test_plan import record
+from tests.shared.export.plans import record
 
 MOST = effort(1 << 14, 1 << 16)
 RATIO = 3

@@ -18,7 +18,7 @@ from shared.policies import FinishPolicy
 from shared.settings import Settings
 from shared.timeunits import DAY, HOUR, MINUTE, SECOND
 from tests.shared.connections.test_observations import Row, table
-from tests.shared.export.test_plan import Nothing
+from tests.shared.export.plans import Nothing
 
 POLICY = FinishPolicy(opening=("Opened",), closing=("Closed", "ConnectionFailed"))
 NEVER = 365 * DAY

@@ -13,7 +13,7 @@ from shared.arrays import Array
 from shared.connections import observations, text_limits
 from shared.connections.observations import OBSERVATIONS, enrich, keys, merge
 from shared.tables.websocket_connection_logs import RECORDS
-from tests.shared.export.test_plan import Nothing
+from tests.shared.export.plans import Nothing
 
 type Row = dict[str, Any]
 

@@ -16,7 +16,7 @@ from shared.timeunits import MINUTE
 from tests.memory import MemoryStorage
 from tests.records import ONE, PARTITION, TEN
 from tests.shared.connections.world import World
-from tests.shared.export.test_plan import envelope, record
+from tests.shared.export.plans import envelope, record
 
 NAME = Ledger.name(PARTITION)
 

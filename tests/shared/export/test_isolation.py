@@ -13,8 +13,8 @@ from shared.protocol.stamp import Stamp
 from tests import breaking_planner
 from tests.memory import MemoryStorage
 from tests.records import PARTITION, TEN
+from tests.shared.export.plans import Nothing, envelope, record
 from tests.shared.export.test_last_resort import LIMITS, broken, exporter, lines
-from tests.shared.export.test_plan import Nothing, envelope, record
 
 
 def test_a_child_that_does_not_end_is_killed() -> None:

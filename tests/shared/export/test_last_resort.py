@@ -30,7 +30,7 @@ from shared.timeunits import HOUR
 from tests import breaking_planner
 from tests.memory import MemoryStorage
 from tests.records import PARTITION, TEN
-from tests.shared.export.test_plan import envelope, record
+from tests.shared.export.plans import envelope, record
 
 BREAKING = "tests.breaking_planner:make"
 LIMITS = ChildLimits(cpu=2, wall=120, memory=256 << 20)

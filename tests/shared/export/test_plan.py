@@ -1,11 +1,8 @@
 """A commit makes all of its envelopes visible, counts them, and depends on its inputs only."""
 
 import gzip
-from collections.abc import Iterable, Sequence
-from datetime import timedelta
 from typing import Any
 
-import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,70 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.connections.observations import UNKNOWN
-from shared.export import plan
 from shared.input.envelope import Envelope
 from shared.intervals import intervals
 from shared.policies import ExportPolicy
-from shared.protocol.commit_plan import CommitPlan
-from shared.protocol.ledger import Ledger, Lost, StagedFile
-from shared.protocol.stamp import Stamp
-from shared.timeunits import MINUTE
-from tests import records
 from tests.records import PARTITION, TEN
-
-STAMP = Stamp("ab" * 16, TEN)
-EMPTY = Ledger(ledger_id="l", partition=str(PARTITION))
-BOTH = ExportPolicy(formats=("parquet", "json"))
-DERIVED = {"ConnectionStartTime", "ConnectionDurationMs", "ConnectionArrivalDurationMs"}
-
-
-class Nothing:
-    """Knows no start times."""
-
-    def earliest(self, observations: pa.Table) -> Any:
-        return (np.full(observations.num_rows, UNKNOWN),) * 2
-
-
-def record(identity: str, minutes: int = 0, **more: Any) -> dict[str, Any]:
-    at = TEN - minutes * MINUTE
-    return records.record(at, identity, **{"resourceId": records.RESOURCE} | more)
-
-
-def envelope(sequence: int, *of: Any) -> Envelope:
-    return records.envelope(sequence, TEN, *of)
-
-
-def make(
-    envelopes: Sequence[Envelope], ledger: Ledger = EMPTY, policy: ExportPolicy = BOTH
-) -> CommitPlan | None:
-    return plan.plan_commit(PARTITION, envelopes, ledger, Nothing(), policy, STAMP)
-
-
-def commits(
-    batches: Iterable[Sequence[Envelope]], ledger: Ledger = EMPTY, policy: ExportPolicy = BOTH
-) -> list[CommitPlan]:
-    """Returns all commits of these batches, one after the other."""
-    made = []
-    for batch in batches:
-        while commit := make(batch, ledger, policy):
-            made.append(commit)
-            ledger = commit.ledger
-    return made
-
-
-def rows(made: Iterable[CommitPlan]) -> list[dict[str, Any]]:
-    """Returns the rows of the Parquet files in order, without columns that depend on known start times."""
-    tables = [
-        pq.read_table(pa.BufferReader(file.data))
-        for one in made
-        for file in one.files
-        if file.pending.name.startswith("parquet/")
-    ]
-    found = [row for table in tables for row in table.to_pylist()]
-    found.sort(key=lambda row: (row["_SequenceNumber"], row["_RecordIndex"]))
-    return [{name: value for name, value in row.items() if name not in DERIVED} for row in found]
-
+from tests.shared.export.plans import (
+    STAMP,
+    commits,
+    envelope,
+    make,
+    record,
+    rows,
+)
 
 BATCH = [
     envelope(0, record("a"), record("b", 61)),
@@ -187,78 +132,6 @@ def test_an_envelope_of_a_deleted_hub_becomes_a_dead_letter() -> None:
     assert letter["body"].encode() == late.body
     assert (letter["sequence"], letter["incarnation"]) == (1, 0)
     assert make([late], commit.ledger) is None
-
-
-def test_a_lost_file_is_refilled_with_only_its_rows() -> None:
-    batch = [
-        envelope(0, record("a"), record("b", 61)),
-        envelope(1, record("c", 61)),
-        envelope(2, record("d")),
-    ]
-    (first,) = commits([batch])
-    folder = "parquet/ApiManagementWebSocketConnectionLogs/date=2026-11-20/hour=08/"
-    lossy = first.ledger.model_copy(
-        update={"lost": (Lost(folder=folder, incarnation=0, sequences=((0, 2),)),)}
-    )
-    commit = make(batch[:1], lossy)
-    assert commit
-    (file,) = commit.files
-    assert file.pending.name.startswith(folder)
-    assert [row["CorrelationId"] for row in rows([commit])] == ["b"]
-    assert commit.segment is None
-    assert commit.ledger.counts.rows == first.ledger.counts.rows
-    assert commit.ledger.lost[0].sequences == ((1, 2),)
-    rest = make(batch, commit.ledger)
-    assert rest
-    assert [row["CorrelationId"] for row in rows([rest])] == ["c"]
-    assert rest.ledger.lost == ()
-
-
-def test_lost_rows_that_no_longer_pass_become_dead_letters() -> None:
-    """RECORD_MAX_AGE was shortened in the meantime."""
-    batch = [envelope(0, record("a"), record("b", 61)), envelope(1, record("c", 61))]
-    (first,) = commits([batch])
-    folder = "parquet/ApiManagementWebSocketConnectionLogs/date=2026-11-20/hour=08/"
-    lossy = first.ledger.model_copy(
-        update={"lost": (Lost(folder=folder, incarnation=0, sequences=((0, 1),)),)}
-    )
-    commit = make(batch, lossy, ExportPolicy(max_age=timedelta(minutes=30)))
-    assert commit
-    (file,) = commit.files
-    letters = [orjson.loads(line) for line in gzip.decompress(file.data).splitlines()]
-    assert file.pending.name.startswith("_dead_letters/")
-    assert [(one["sequence"], one["rejected_indexes"]) for one in letters] == [(0, [[1, 1]]), (1, [[0, 0]])]
-    assert all("file that is lost" in one["rejections"][0]["message"] for one in letters)
-    counts = commit.ledger.counts
-    assert (counts.rows, counts.rejected) == (1, {"implausible_time": 2})
-    assert counts.records == counts.rows + sum(counts.rejected.values()) + counts.skipped
-    assert commit.ledger.lost == ()
-
-
-def test_refilling_a_file_twice_duplicates_nothing() -> None:
-    parquet = ExportPolicy(formats=("parquet",))
-    batch = [envelope(n, record(f"{n}a"), record(f"{n}b", 61)) for n in range(2)]
-    first, second = commits([[one] for one in batch], policy=parquet)
-
-    def lost(ledger: Ledger, *files: StagedFile) -> Ledger:
-        listed = tuple(file.pending for file in files)
-        return ledger.model_copy(update={"files": listed}).with_lost(listed, "c" * 32, TEN)
-
-    def refilled(ledger: Ledger) -> tuple[list[CommitPlan], list[str]]:
-        made = commits([batch], ledger, parquet)
-        return made, [row["CorrelationId"] for row in rows(made)]
-
-    # Each commit published a different hour.
-    made, ids = refilled(
-        lost(
-            second.ledger,
-            max(first.files, key=lambda file: file.pending.name),
-            min(second.files, key=lambda file: file.pending.name),
-        )
-    )
-    assert ids == ["0a", "1b"]
-    again = lost(made[-1].ledger, *(file for one in made for file in one.files))
-    assert refilled(again)[1] == ids
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 10)), max_size=12), st.integers(1, 3000))

@@ -15,7 +15,7 @@ from shared.protocol.ledger import Ledger
 from shared.protocol.stamp import Stamp
 from shared.timeunits import MINUTE
 from tests.records import EPOCH, PARTITION, envelope
-from tests.shared.export.test_plan import Nothing
+from tests.shared.export.plans import Nothing
 from tests.shared.exported import record
 
 CREDENTIALS = RedactionPolicy()

@@ -1,8 +1,7 @@
 import gzip
 import json
 from collections import Counter
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,11 @@ from hypothesis import strategies as st
 
 from shared.input import validation
 from shared.input.envelope import Envelope, Reason
-from shared.input.validation import Validated, validate
+from shared.input.validation import validate
 from shared.policies import ExportPolicy
-from shared.tables.table import Role
 from shared.tables.websocket_connection_logs import RECORDS
 from tests.records import PARTITION
+from tests.shared.input.checked import ENQUEUED, LOG, POLICY, ROW, TIME, check, reasons, rows, run
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 FOLDERS = [FIXTURES / "records", *sorted(FIXTURES.glob("captured*"))]
@@ -27,82 +26,6 @@ EXPECTED: dict[Path, Any] = {
     for folder in FOLDERS
     for name, expected in json.loads((folder / "expected.json").read_text()).items()
 }
-POLICY = ExportPolicy()
-ENQUEUED = 1893553800 * 1_000_000  # 2030-01-02T03:10:00Z
-TIME = "2030-01-02T03:04:05.1234567Z"
-RESOURCE = "/SUBSCRIPTIONS/S-1/RESOURCEGROUPS/RG/PROVIDERS/MICROSOFT.APIMANAGEMENT/SERVICE/Ä"
-
-LOG = {
-    "time": TIME,
-    "resourceId": RESOURCE,
-    "category": "WebSocketConnectionLogs",
-    "location": "West Europe",
-    "correlationId": "c",
-    "properties": {"eventName": "Opened", "source": "Client", "destination": "Gateway", "error": None},
-}
-ROW = {
-    "Type": RECORDS.name,
-    "TimeGenerated": TIME,
-    "_ResourceId": RESOURCE.lower(),
-    "_SubscriptionId": "s-1",
-    "Region": "West Europe",
-    "CorrelationId": "c",
-    "EventName": "Opened",
-    "Source": "Client",
-    "Destination": "Gateway",
-    "Error": None,
-    "SourceSystem": "Azure",
-}
-
-
-def run(*bodies: bytes | list[Any] | dict[str, Any], policy: ExportPolicy = POLICY) -> Validated:
-    envelopes = [
-        Envelope(number, ENQUEUED + number, body if isinstance(body, bytes) else orjson.dumps(body))
-        for number, body in enumerate(bodies)
-    ]
-    validated = validate(PARTITION, envelopes, policy)
-    check(validated, envelopes)
-    return validated
-
-
-def check(validated: Validated, envelopes: list[Envelope]) -> None:
-    """Checks what must hold for any result."""
-    table = validated.table
-    assert table.schema.equals(RECORDS.arrow, check_metadata=True)
-    table.validate(full=True)
-    for column in RECORDS.columns:
-        assert not (column.required and table[column.name].null_count)
-        assert column.role is not Role.DERIVED or table[column.name].null_count == table.num_rows
-    rejected = sum(sum(one.counts.values()) for one in validated.rejected)
-    assert validated.records == table.num_rows + rejected + validated.skipped
-    places = list(zip(table["_SequenceNumber"].to_pylist(), table["_RecordIndex"].to_pylist(), strict=True))
-    assert all(a < b for a, b in pairwise(places))
-    assert [one.envelope for one in validated.rejected] == [
-        envelope for envelope in envelopes if any(envelope is one.envelope for one in validated.rejected)
-    ]
-    for one in validated.rejected:
-        assert one.rejections
-        indexes = {index for first, last in one.indexes for index in range(first, last + 1)}
-        assert sum(one.counts.values()) == (len(indexes) or 1)
-        assert not indexes & {index for sequence, index in places if sequence == one.envelope.sequence}
-        for each in one.rejections:
-            assert (each.index in indexes) or (each.index is None and not indexes)
-            assert (each.message + each.pointer).isascii()
-            assert (each.message + each.pointer).isprintable()
-            assert len(each.message) < 300
-
-
-def rows(validated: Validated) -> list[dict[str, Any]]:
-    """Returns rows without nulls and lineage."""
-    inputs = [column.name for column in RECORDS.of(Role.INPUT)]
-    return [
-        {name: value for name, value in row.items() if value is not None}
-        for row in validated.table.select(inputs).to_pylist()
-    ]
-
-
-def reasons(validated: Validated) -> list[tuple[int | None, Reason, str]]:
-    return [(each.index, each.reason, each.pointer) for one in validated.rejected for each in one.rejections]
 
 
 @pytest.mark.parametrize("path", EXPECTED, ids=lambda path: f"{path.parent.name}/{path.name}")
@@ -200,62 +123,6 @@ def test_other_records_do_not_change_values() -> None:
     assert [row.get("ReportedDurationMs") for row in found[8:]] == [None, 5.0, None]
 
 
-@pytest.mark.parametrize(
-    ("value", "number"),
-    [
-        (5, 5.0),
-        (1.5, 1.5),
-        ("12", 12.0),
-        (" -1.5e3 ", -1500.0),
-        ("\x1f5\x1c", 5.0),
-        (None, None),
-        (2**63, 2.0**63),
-        (2**53 + 1, 2.0**53),
-    ],
-)
-def test_a_duration_is_a_number_or_text_of_one(value: Any, number: float | None) -> None:
-    inner = LOG | {"properties": LOG["properties"] | {"durationMs": value}}  # type: ignore[operator]
-    for row in rows(
-        run([LOG | {"durationMs": value}, inner, LOG | {"durationMs": 1}, LOG | {"durationMs": "2"}])
-    )[:2]:
-        assert row.get("ReportedDurationMs") == number
-
-
-@pytest.mark.parametrize("value", ["", "soon", "nan", "1e999", "1_0", "٣", True, [], {}])
-@pytest.mark.parametrize("inner", [False, True])
-def test_a_duration_other_than_a_number_becomes_a_property(value: Any, inner: bool) -> None:  # noqa: FBT001
-    changed = LOG | {"durationMs": value, "x": {"y": 1}}
-    if inner:
-        changed = LOG | {"x": {"y": 1}, "properties": LOG["properties"] | {"durationMs": value}}  # type: ignore[operator]
-    body = json.dumps({"records": [LOG, changed, LOG]}).encode()
-    found = rows(run(body))
-    rest = json.loads(found[1]["AdditionalProperties"])
-    assert rest == {"x": {"y": 1}} | (
-        {"properties": {"durationMs": value}} if inner else {"durationMs": value}
-    )
-    assert [row.get("ReportedDurationMs") for row in found] == [None] * 3
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (7, "7"),
-        (True, "true"),
-        ({"code": 1006}, '{"code":1006}'),
-        ([1, "é"], '[1,"é"]'),
-        (1.5, "1.5"),
-        ("", ""),
-    ],
-)
-def test_an_optional_column_of_another_type_keeps_the_row_as_json_text(value: Any, text: str) -> None:
-    for column, change in {
-        "Error": {"properties": LOG["properties"] | {"error": value}},  # type: ignore[operator]
-        "EventName": {"properties": {"eventName": value}},
-        "Region": {"location": value},
-    }.items():
-        assert rows(run([LOG, LOG | change, LOG]))[1][column] == text
-
-
 @pytest.mark.parametrize("value", [7, [], "{", "[]", "text", True])
 def test_properties_other_than_an_object_are_kept(value: Any) -> None:
     flat = {key: each for key, each in LOG.items() if key != "properties"} | {"eventName": "Opened"}
@@ -284,16 +151,6 @@ def test_the_first_key_with_a_value_counts(nothing: Any) -> None:
         "properties": {"correlationId": nothing},
     }
     assert rows(run([LOG | {"region": "r"}]))[0]["Region"] == "West Europe"
-
-
-@pytest.mark.parametrize("id_", ["/a/b", "a/b", "/A/B/", " /a/B ", "//a/b//"])
-def test_resource_ids_have_one_form(id_: str) -> None:
-    assert [
-        row.get("_ResourceId") for row in rows(run([LOG | {"resourceId": id_}, LOG | {"resourceId": "/"}]))
-    ] == [
-        "/a/b",
-        None,
-    ]
 
 
 def test_fields_of_an_envelope_fill_missing_columns() -> None:
@@ -333,28 +190,6 @@ def test_a_malformed_record_is_rejected_or_skipped_if_foreign() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("change", "reason", "pointer"),
-    [
-        ({"correlationId": " \t\u2003"}, Reason.MISSING_REQUIRED_FIELD, "/correlationId"),
-        ({"correlationId": None}, Reason.MISSING_REQUIRED_FIELD, "/correlationId"),
-        ({"correlationId": 7}, Reason.WRONG_TYPE, "/correlationId"),
-        ({"time": ""}, Reason.MISSING_REQUIRED_FIELD, "/time"),
-        ({"time": 7}, Reason.UNPARSEABLE_TIME, "/time"),
-        ({"time": "x"}, Reason.UNPARSEABLE_TIME, "/time"),
-        ({"time": "1601-01-01T00:00:00Z"}, Reason.IMPLAUSIBLE_TIME, "/time"),
-        ({"correlationId": ["é\n" * 500]}, Reason.WRONG_TYPE, "/correlationId"),
-        ({"category": 7}, Reason.WRONG_TYPE, "/category"),
-        ({"category": []}, Reason.WRONG_TYPE, "/category"),
-    ],
-)
-def test_one_bad_value_rejects_its_record_alone(change: dict[str, Any], reason: Reason, pointer: str) -> None:
-    validated = run([LOG, LOG | change, LOG], [LOG | change])
-    assert reasons(validated) == [(1, reason, pointer), (0, reason, pointer)]
-    assert validated.table["_RecordIndex"].to_pylist() == [0, 2]
-    assert [one.indexes for one in validated.rejected] == [((1, 1),), ((0, 0),)]
-
-
 def test_a_record_with_several_problems_is_rejected_once() -> None:
     validated = run([LOG | {"time": 1, "correlationId": 2}, 1])
     assert [dict(one.counts) for one in validated.rejected] == [
@@ -390,26 +225,6 @@ def test_an_invalid_category_does_not_affect_other_records() -> None:
     assert validated.table["_RecordIndex"].to_pylist() == [1, 2]
     assert validated.skipped == 1
     assert reasons(validated) == [(index, Reason.WRONG_TYPE, "/category") for index in (0, 3, 5, 6)]
-
-
-def test_subscription_is_the_tables_own_or_from_the_resource() -> None:
-    own = ROW | {"_SubscriptionId": "own"}
-    without = {key: value for key, value in ROW.items() if key != "_SubscriptionId"}
-    found = rows(run([own, ROW | {"_SubscriptionId": None}, without, without | {"_ResourceId": "/x"}]))
-    assert [row.get("_SubscriptionId") for row in found] == ["own", "s-1", "s-1", None]
-
-
-def test_the_bounds_of_a_plausible_time_are_settings() -> None:
-    policy = ExportPolicy(max_age=timedelta(seconds=1), max_lead=timedelta(0))
-    times = [
-        "2030-01-02T03:09:58.999999Z",
-        "2030-01-02T03:09:59Z",
-        "2030-01-02T03:10:00Z",
-        "2030-01-02T03:10:00.000001Z",
-    ]
-    validated = run([LOG | {"time": time} for time in times], policy=policy)
-    assert validated.table["_RecordIndex"].to_pylist() == [1, 2]
-    assert {reason for _, reason, _ in reasons(validated)} == {Reason.IMPLAUSIBLE_TIME}
 
 
 def test_envelopes_are_taken_up_to_the_inflated_limit() -> None:

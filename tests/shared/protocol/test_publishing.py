@@ -9,7 +9,7 @@ from shared.protocol.publishing import BLOCKS_LIVE, publish, repair_ledger
 from shared.protocol.stamp import Stamp
 from tests.memory import MemoryStorage
 from tests.records import PARTITION, TEN
-from tests.shared.export.test_plan import envelope, make, record
+from tests.shared.export.plans import envelope, make, record
 
 NAME = Ledger.name(PARTITION)
 STAMP = Stamp("cd" * 16, TEN)
