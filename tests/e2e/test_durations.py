@@ -10,7 +10,7 @@ from tests.e2e.test_exactly_once import deliver, traffic
 
 
 @pytest.mark.timeout(600)
-def test_durations_are_exact_although_the_host_is_killed(stack: Stack) -> None:
+def test_durations_are_exact_even_if_the_host_is_killed(stack: Stack) -> None:
     one = traffic(7, 400)
     drained = drain(stack, deliver(stack, one), lambda _: None)
     finish(stack, drained.host, 400, lambda _: None)

@@ -54,7 +54,7 @@ def assert_exact(stack: Stack, one: Traffic) -> None:
     assert counts.rejected == dict(one.truth.rejected)
 
 
-def test_every_record_comes_out_once_although_the_host_is_killed(stack: Stack) -> None:
+def test_every_record_is_exported_once_even_if_the_host_is_killed(stack: Stack) -> None:
     one = traffic(1)
     drain(stack, deliver(stack, one), lambda _: None)
     assert_exact(stack, one)
@@ -72,7 +72,7 @@ def test_two_hosts_share_the_partitions_and_a_killed_worker_loses_nothing(stack:
     assert_exact(stack, one)
 
 
-def test_storage_that_is_gone_for_a_while_costs_nothing_but_time(stack: Stack) -> None:
+def test_an_outage_of_storage_only_delays_the_export(stack: Stack) -> None:
     one = traffic(3)
     host = stack.host()
     # A host whose listener did not start is right to exit.
@@ -85,7 +85,7 @@ def test_storage_that_is_gone_for_a_while_costs_nothing_but_time(stack: Stack) -
     assert_exact(stack, one)
 
 
-def test_a_restart_in_another_process_finds_the_ledger_and_repeats_nothing(stack: Stack) -> None:
+def test_a_new_process_finds_the_ledger_and_repeats_nothing(stack: Stack) -> None:
     one = traffic(5, 100)
     expected = deliver(stack, one)
     host = stack.host()
@@ -102,7 +102,7 @@ def test_a_restart_in_another_process_finds_the_ledger_and_repeats_nothing(stack
     assert_exact(stack, one)
 
 
-def test_a_wrong_setting_leaves_no_functions_and_a_message_that_names_it(stack: Stack) -> None:
+def test_a_wrong_setting_is_named_and_leaves_no_functions(stack: Stack) -> None:
     stack._settings["OUTPUT_FORMATS"] = "csv"
     host = stack.host()
     with pytest.raises(HostError, match=r"OUTPUT_FORMATS: .*'csv'"):
@@ -110,7 +110,7 @@ def test_a_wrong_setting_leaves_no_functions_and_a_message_that_names_it(stack: 
     assert "OUTPUT_FORMATS: " in host.log
 
 
-def test_the_state_container_holds_ledgers_under_the_names_of_their_partitions(stack: Stack) -> None:
+def test_ledgers_are_named_after_their_partitions(stack: Stack) -> None:
     one = traffic(6, 20)
     expected = deliver(stack, one)
     stack.host()
@@ -120,7 +120,7 @@ def test_the_state_container_holds_ledgers_under_the_names_of_their_partitions(s
     assert names == {f"ledgers/{host}/{HUB}/{partition}.json" for partition in expected}
 
 
-def test_a_hub_that_is_deleted_under_a_running_host_loses_no_event(stack: Stack) -> None:
+def test_deleting_a_hub_under_a_running_host_loses_no_event(stack: Stack) -> None:
     """The checkpoints of the old hub stay, as in Azure: the timer deletes them, and fills nothing twice."""
     before, after = traffic(4, 100, bad=0), traffic(5, 100, bad=0)
     stack.host().wait_for("claimed", 4)

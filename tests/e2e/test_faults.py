@@ -17,7 +17,7 @@ def stack(tmp_path: Path) -> Iterator[FaultyStack]:
 
 
 @pytest.mark.timeout(900)
-def test_nothing_is_lost_or_doubled_whatever_is_killed_stopped_or_cut(stack: FaultyStack) -> None:
+def test_kills_stops_and_cuts_lose_and_duplicate_nothing(stack: FaultyStack) -> None:
     one = traffic(31, 300)
     outcome = campaign(stack, one, 2, lambda _: None, rate=len(one.sends) / 5)
     assert outcome.exact, outcome

@@ -36,7 +36,7 @@ def record(name: str) -> bytes:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("body", [breaking_planner.DIES, breaking_planner.RAISES])
-def test_a_message_that_kills_the_worker_spares_its_neighbors(breaking: Stack, body: bytes) -> None:
+def test_a_message_that_kills_the_worker_does_not_affect_others(breaking: Stack, body: bytes) -> None:
     async def send() -> None:
         async with producer(breaking.broker.connection_string, HUB) as client:
             for each in (record("a"), body, record("b")):

@@ -135,7 +135,7 @@ def cases() -> Iterator[tuple[str, str, Table]]:
 
 @pytest.mark.filterwarnings("ignore:The 'generic' unit:DeprecationWarning")  # of fastparquet
 @pytest.mark.parametrize(("reader", "kind", "table"), [*cases()], ids=lambda one: getattr(one, "name", one))
-def test_a_reader_gives_every_value(
+def test_a_reader_returns_every_value(
     files: dict[tuple[str, str], Path], reader: str, kind: str, table: Table
 ) -> None:
     path = files[kind, table.name]
@@ -158,13 +158,13 @@ for path in sys.argv[1:]:
 
 
 @spark.needs_spark
-def test_spark_gives_every_value(files: dict[tuple[str, str], Path]) -> None:
+def test_spark_returns_every_value(files: dict[tuple[str, str], Path]) -> None:
     printed = spark.run(SPARK, *files.values())
     for ((_, name), path), line in zip(files.items(), printed.splitlines(), strict=True):
         expected = pq.read_table(io.BytesIO(path.read_bytes())).to_pylist()
         assert values(orjson.loads(line), TABLES[name]) == values(expected, TABLES[name])
 
 
-def test_the_page_names_the_readers_that_are_tried_here() -> None:
+def test_the_page_lists_the_tested_readers() -> None:
     page = (ROOT / "docs" / "reading.md").read_text()
     assert re.findall(r"^\| (.+?) \| by a test \|", page, re.MULTILINE) == [*READERS]

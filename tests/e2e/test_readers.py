@@ -119,7 +119,7 @@ def test_a_documented_reader_sees_date_and_hour_and_every_row(
 
 @pytest.mark.parametrize("query", QUERIES, ids=str)
 @pytest.mark.usefixtures("inside")
-def test_a_documented_query_finds_something(query: Block) -> None:
+def test_a_documented_query_returns_rows(query: Block) -> None:
     with duckdb.connect() as database:
         for table in TABLES.values():
             database.execute(views.duckdb(table, "."))
@@ -132,19 +132,19 @@ def test_a_documented_query_finds_something(query: Block) -> None:
     assert found.num_columns > 1
 
 
-def test_the_docs_have_a_snippet_for_each_reader_that_is_promised() -> None:
+def test_the_docs_have_a_snippet_for_each_reader() -> None:
     names = " ".join(name for name, _ in SNIPPETS)
     assert len(SNIPPETS) == 5
     for reader in ("DuckDB", "JSON Lines", "Polars", "pandas", "PyArrow"):
         assert reader in names
 
 
-def test_date_and_hour_are_not_inside_the_files(output: Path) -> None:
+def test_files_have_no_date_and_hour_columns(output: Path) -> None:
     for file in (output / "parquet" / RECORDS.name).glob("date=*/hour=*/*.parquet"):
         assert not {"date", "hour"} & set(pq.read_schema(file).names)
 
 
-def test_old_files_stay_readable_beside_files_with_a_new_column(output: Path, tmp_path: Path) -> None:
+def test_old_files_stay_readable_next_to_files_with_new_columns(output: Path, tmp_path: Path) -> None:
     old = next((output / "parquet" / RECORDS.name).glob("date=*/hour=*/*.parquet"))
     table = pq.read_table(old)
     folder = tmp_path / "date=2026-11-20" / "hour=09"

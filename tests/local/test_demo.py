@@ -91,7 +91,7 @@ def test_an_interrupted_demo_leaves_nothing_behind(
     assert not demo.left()
 
 
-def test_a_demo_that_is_kept_leads_on_to_the_command_line(tmp_path: Path) -> None:
+def test_a_kept_demo_prints_the_next_steps(tmp_path: Path) -> None:
     demo = Demo(tmp_path, "--keep")
     said = demo.read_until("Ctrl+C stops")
     try:

@@ -32,20 +32,20 @@ type Patch = Callable[[pytest.MonkeyPatch], None]
 
 @pytest.mark.usefixtures("short_pages")
 @pytest.mark.parametrize("options", SCENARIOS.values(), ids=SCENARIOS.keys())
-def test_every_row_stays_visible_and_is_there_once_at_rest(options: Options) -> None:
+def test_every_row_stays_visible_and_is_finally_unique(options: Options) -> None:
     for seed in range(SCHEDULES):
         failure = explain(seed, options)
         assert failure is None, failure
 
 
 @pytest.mark.parametrize("options", SCENARIOS.values(), ids=SCENARIOS.keys())
-def test_what_it_leaves_is_proven_row_by_row(options: Options) -> None:
+def test_the_output_is_proven_row_by_row(options: Options) -> None:
     for seed in range(1000, effort(1001, 1040)):
         report = audited(run(Choices(seed), options).storage)
         assert report.status == 0, (seed, [one.findings for one in report.partitions])
 
 
-def test_schedules_reach_what_they_are_for() -> None:
+def test_schedules_reach_the_intended_situations() -> None:
     seen: Counter[str] = Counter()
     for seed in range(effort(12, 40)):
         log = run(Choices(seed), SCENARIOS["many faults"]).log

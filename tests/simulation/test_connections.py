@@ -27,12 +27,12 @@ def run(seed: int, options: Options) -> Network:
 
 
 @pytest.mark.parametrize("seed", range(effort(1, 8)))
-def test_many_connections_come_out_true(seed: int) -> None:
+def test_rows_of_many_connections_are_correct(seed: int) -> None:
     assert list(broken(run(seed, LARGE))) == []
 
 
 @pytest.mark.parametrize("seed", range(4, effort(5, 40)))
-def test_few_connections_and_many_faults_come_out_true(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_are_correct_despite_many_faults(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # Small limits, so that indexes, chunks and parts are used.
     monkeypatch.setattr(ledger, "LISTED", 4)
     monkeypatch.setattr(timer, "CHUNK", 150)

@@ -53,7 +53,7 @@ def test_readers_see_each_row_once_at_every_moment(options: Options) -> None:
         assert failure is None, failure
 
 
-def test_schedules_reach_what_they_are_for() -> None:
+def test_schedules_reach_the_intended_situations() -> None:
     seen: Counter[str] = Counter()
     for seed in range(8):
         world = run(Choices(seed), replace(SCENARIOS["three compactors"], faults=250))

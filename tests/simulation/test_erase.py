@@ -50,14 +50,14 @@ type Patch = Callable[[pytest.MonkeyPatch], None]
 
 @pytest.mark.usefixtures("short_pages")
 @pytest.mark.parametrize("options", SCENARIOS.values(), ids=SCENARIOS.keys())
-def test_exactly_the_matching_rows_go(options: Options) -> None:
+def test_exactly_the_matching_rows_are_erased(options: Options) -> None:
     for seed in range(SCHEDULES):
         failure = explain(seed, options)
         assert failure is None, failure
 
 
 @pytest.mark.parametrize("options", SCENARIOS.values(), ids=SCENARIOS.keys())
-def test_what_is_left_is_proven_row_by_row(options: Options) -> None:
+def test_the_remaining_rows_are_proven(options: Options) -> None:
     for seed in range(1000, effort(1001, 1040)):
         assert refuted(run(Choices(seed), options)) == [], seed
 
@@ -67,7 +67,7 @@ def refuted(world: World) -> list[str]:
     return [one.message for part in report.partitions for one in part.findings if report.status]
 
 
-def test_schedules_reach_what_they_are_for() -> None:
+def test_schedules_reach_the_intended_situations() -> None:
     seen: Counter[str] = Counter()
     for seed in range(5):
         log = run(Choices(seed), SCENARIOS["many faults"]).log
@@ -150,7 +150,7 @@ def a_file_is_sent_twice_and_erased_in_between() -> Iterator[str]:
         yield "other rows are there in the end"
 
 
-def test_a_file_whose_requests_are_still_on_their_way_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_with_requests_in_flight_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(a_file_is_sent_twice_and_erased_in_between()) == []
     files_are_erased_however_young(monkeypatch)
     broken_laws = list(a_file_is_sent_twice_and_erased_in_between())
@@ -165,7 +165,7 @@ CONNECTIONS = NetworkOptions(
 )
 
 
-def test_exactly_the_matching_connections_go_from_files_and_state() -> None:
+def test_exactly_the_matching_connections_are_erased() -> None:
     seen: Counter[str] = Counter()
     for seed in range(5, effort(6, 40)):
         network = network_run(seed, CONNECTIONS)
@@ -242,7 +242,7 @@ def the_timer_finishes_connections_while_the_state_table_is_read(patch: pytest.M
     return [*twice, *(finding.message for finding in findings(made.audit()))]
 
 
-def test_a_timer_that_was_faster_loses_and_doubles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_faster_timer_loses_and_duplicates_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert the_timer_finishes_connections_while_the_state_table_is_read(monkeypatch) == []
     the_manifest_is_written_whoever_wrote_it_before(monkeypatch)
     assert the_timer_finishes_connections_while_the_state_table_is_read(monkeypatch)

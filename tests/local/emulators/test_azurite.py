@@ -42,7 +42,7 @@ def test_a_second_start_is_an_error(azurite: Azurite) -> None:
         azurite.start()
 
 
-def test_a_folder_outlives_a_stop_and_what_was_saved_a_kill(tmp_path: Path) -> None:
+def test_a_folder_survives_a_stop_and_saved_blobs_a_kill(tmp_path: Path) -> None:
     with Azurite(folder=tmp_path) as azurite:
         port = azurite.port
         write(azurite, "a", b"1")

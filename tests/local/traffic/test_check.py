@@ -62,7 +62,7 @@ def test_rows_of_another_category_are_compared_without_an_event_name() -> None:
     assert check(truth, exported(truth), outcome=outcome).unexpected == truth.outcomes["row"]
 
 
-def test_rows_may_be_mappings_with_more_columns_and_texts_as_times() -> None:
+def test_rows_may_have_more_columns_and_texts_as_times() -> None:
     rows = [row | {"Region": "x", "TimeGenerated": written(row["TimeGenerated"])} for row in exported()]
     assert check(TRUTH, iter(rows)).exact
 
@@ -77,7 +77,7 @@ def test_sequences_may_begin_later() -> None:
     assert check(TRUTH, table(exported(later))).lost > 0
 
 
-def test_nothing_exported_is_all_lost() -> None:
+def test_without_exported_rows_everything_is_lost() -> None:
     found = check(TRUTH, [])
     assert (found.lost, found.rows) == (TRUTH.rows, 0)
 
@@ -107,7 +107,7 @@ def test_a_difference_is_found(change: Callable[[list[Row]], list[Row]], what: s
     assert all(example.startswith(what) for example in found.examples)
 
 
-def test_other_counts_are_told() -> None:
+def test_different_counts_are_reported() -> None:
     rejected = TRUTH.rejected | {"wrong_type": 0, "new_reason": 2}
     found = check(TRUTH, table(exported()), rejected=rejected, skipped=TRUTH.skipped + 1)
     assert found.counts == {

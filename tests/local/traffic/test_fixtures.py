@@ -14,7 +14,7 @@ COLUMNS = ("index", "_ResourceId", "CorrelationId", "EventName", "TimeGenerated"
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_a_second_reading_finds_what_is_expected(name: str) -> None:
+def test_an_independent_parser_agrees_with_the_expectations(name: str) -> None:
     expected = EXPECTED[name]
     found = read((FOLDER / name).read_bytes(), expected["enqueued"])
     assert found.rows == [tuple(row[column] for column in COLUMNS) for row in expected["rows"]]

@@ -34,7 +34,7 @@ def told(truth: Truth) -> list[tuple[object, ...]]:
     bad=st.sampled_from([0, 0.01, 0.3]),
     foreign=st.sampled_from([0, 0.2, 2]),
 )
-def test_a_second_reading_of_the_bodies_finds_the_truth(
+def test_an_independent_parser_of_the_bodies_finds_the_truth(
     seed: int, count: int, bad: float, foreign: float
 ) -> None:
     made = traffic(seed, count, bad=bad, foreign=foreign)
@@ -64,7 +64,7 @@ def test_a_second_reading_of_the_bodies_finds_the_truth(
     [("GatewayLogs", "ApiManagementGatewayLogs"), ("GatewayLlmLogs", "ApiManagementGatewayLlmLog")],
 )
 @pytest.mark.parametrize("alone", [True, False])
-def test_a_second_reading_finds_the_rows_of_other_categories(
+def test_an_independent_parser_finds_the_rows_of_other_categories(
     category: str, table: str, *, alone: bool
 ) -> None:
     exported = {category} if alone else {"WebSocketConnectionLogs", "GatewayLogs", "GatewayLlmLogs"}
@@ -102,13 +102,13 @@ def test_nearly_every_connection_has_one_request() -> None:
     assert len(requests.keys() - ids) > 0.3 * len(ids)
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
+def test_the_seed_determines_the_bytes() -> None:
     first, again, other = list(traffic(7).sends), list(traffic(7).sends), list(traffic(8).sends)
     assert first == again
     assert first != other
 
 
-def test_a_send_is_the_same_whether_reached_by_place_or_in_turn() -> None:
+def test_a_send_is_the_same_by_index_and_in_iteration() -> None:
     sends = traffic(count=50).sends
     assert [sends[place] for place in range(len(sends))] == list(sends) == sends[:]
     assert sends[-1] == list(sends)[-1]
@@ -138,7 +138,7 @@ def test_every_form_and_every_reason_occurs_in_a_thousand_envelopes(seed: int) -
     assert b"" in bodies
 
 
-def test_envelopes_of_foreign_records_alone_and_of_both_occur() -> None:
+def test_envelopes_with_only_some_and_no_foreign_records_occur() -> None:
     kinds: Counter[tuple[bool, bool]] = Counter()
     for _, body in traffic(bad=0).sends:
         found = read(body, ENQUEUED)
@@ -167,7 +167,7 @@ def test_connections_are_of_every_kind() -> None:
     assert any(not one.isascii() for one in ids)
 
 
-def test_connections_say_what_their_records_say() -> None:
+def test_connections_match_their_records() -> None:
     truth = traffic().truth
     folded: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in truth.good().to_pylist():
@@ -190,7 +190,7 @@ def test_connections_say_what_their_records_say() -> None:
         assert one["error_seen"] == any(row["error"] for row in rows)
 
 
-def test_records_of_a_connection_spread_over_partitions_and_lie_out_of_order() -> None:
+def test_records_of_a_connection_are_spread_and_out_of_order() -> None:
     good = traffic(count=1000).truth.good().select(["connection", "partition", "time"]).to_pylist()
     partitions: dict[int, set[str]] = {}
     latest: dict[int, int] = {}
@@ -203,7 +203,7 @@ def test_records_of_a_connection_spread_over_partitions_and_lie_out_of_order() -
     assert backwards > 500
 
 
-def test_truth_survives_a_file(tmp_path: Path) -> None:
+def test_the_truth_can_be_saved_and_loaded(tmp_path: Path) -> None:
     truth = Truth(traffic(count=50).truth.records, {"0": 17})
     truth.save(tmp_path / "truth.arrow")
     loaded = Truth.load(tmp_path / "truth.arrow")
@@ -213,13 +213,13 @@ def test_truth_survives_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("hours", [(-24 * 7, 0), (-1, 1), (0, 0), (1, -1)])
-def test_times_that_would_be_implausible_are_refused(hours: tuple[int, int]) -> None:
+def test_implausible_times_are_refused(hours: tuple[int, int]) -> None:
     start, end = (NOW + timedelta(hours=one) for one in hours)
     with pytest.raises(ValueError, match="implausible"):
         generate(1, 10, start, end, now=NOW)
 
 
-def test_errors_in_records_are_those_of_the_truth() -> None:
+def test_errors_in_records_match_the_truth() -> None:
     made = traffic(bad=0, foreign=0)
     plain = (gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body for _, body in made.sends)
     text = b"\n".join(plain).decode().replace("\\u00ef", "ï")

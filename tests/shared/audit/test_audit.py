@@ -71,7 +71,7 @@ def filled(exported: Exported, saved: Saved) -> Exported:
 
 
 @pytest.mark.parametrize("deep", [False, True])
-def test_what_the_exporter_leaves_is_proven(filled: Exported, *, deep: bool) -> None:
+def test_the_output_of_the_exporter_is_proven(filled: Exported, *, deep: bool) -> None:
     report = audited(filled, deep=deep)
     assert (report.status, findings(report), codes(report, Level.UNCLEAR)) == (0, [], set())
     (partition,) = report.partitions
@@ -80,7 +80,7 @@ def test_what_the_exporter_leaves_is_proven(filled: Exported, *, deep: bool) -> 
     assert counts.records == counts.rows + sum(counts.rejected.values()) + counts.skipped
 
 
-def test_envelopes_that_left_no_file_are_told(filled: Exported) -> None:
+def test_envelopes_without_a_file_are_reported(filled: Exported) -> None:
     # In a separate batch, because their commits would include other envelopes.
     filled.export([envelopes(37, 37)[0]])
     told = [one.message for one in findings(audited(filled), Level.NOTE)]
@@ -98,7 +98,7 @@ def test_a_deleted_file_is_found(filled: Exported) -> None:
     assert audited(filled).status == 0
 
 
-def test_a_whole_commit_that_is_deleted_is_found_wherever_it_lies(filled: Exported) -> None:
+def test_any_deleted_commit_is_found(filled: Exported) -> None:
     files: dict[str, list[str]] = {}
     for blob in filled.output.list_blobs(include=["metadata"]):
         files.setdefault(blob.metadata["commit_id"], []).append(blob.name)
@@ -128,7 +128,7 @@ def test_a_copied_file_is_found(filled: Exported, prefix: str) -> None:
     assert codes(audited(filled)) == {"too_many_files", "moved"}
 
 
-def test_a_file_that_no_commit_made_is_found(filled: Exported) -> None:
+def test_a_file_of_no_commit_is_found(filled: Exported) -> None:
     name = filled.files(RECORDS)[0]
     filled.output.upload_blob(name.replace("hour=", "hour=0"), filled.read(name))
     assert codes(audited(filled)) == {"foreign_file"}
@@ -187,7 +187,7 @@ def test_a_deep_audit_finds_a_row_replaced_by_another_commits(filled: Exported) 
     assert "damaged" in codes(audited(filled, deep=True))
 
 
-def test_a_dead_letter_that_lost_a_rejection_is_found_by_reading_all(filled: Exported) -> None:
+def test_a_deep_audit_finds_a_missing_rejection(filled: Exported) -> None:
     name = filled.files("_dead_letters/")[0]
     first, *others = (orjson.loads(line) for line in gzip.decompress(filled.read(name)).splitlines())
     first["counts"] = {}
@@ -196,7 +196,7 @@ def test_a_dead_letter_that_lost_a_rejection_is_found_by_reading_all(filled: Exp
     assert codes(audited(filled, deep=True)) == {"rejections_differ", "content_differs"}
 
 
-def test_a_ledger_that_was_rolled_back_is_found(filled: Exported) -> None:
+def test_a_rolled_back_ledger_is_found(filled: Exported) -> None:
     old = filled.storage.read(filled.ledger_name)
     assert old
     filled.export(envelopes(31, 40))
@@ -204,7 +204,7 @@ def test_a_ledger_that_was_rolled_back_is_found(filled: Exported) -> None:
     assert "rolled_back" in codes(audited(filled))
 
 
-def test_a_ledger_that_was_rolled_back_and_went_on_is_found(filled: Exported) -> None:
+def test_a_rolled_back_ledger_is_found_after_more_commits(filled: Exported) -> None:
     old = filled.storage.read(filled.ledger_name)
     assert old
     filled.export(envelopes(31, 40))
@@ -230,7 +230,7 @@ def test_the_timer_finds_a_rollback_over_commits_without_files(filled: Exported)
     assert codes(audited(filled)) == {"rolled_back"}
 
 
-def test_files_of_sequence_numbers_that_the_ledger_says_never_came_are_found(filled: Exported) -> None:
+def test_files_of_sequence_numbers_in_a_gap_are_found(filled: Exported) -> None:
     ledger = filled.ledger()
     gap = ledger.incarnation.model_copy(update={"gaps": ((4, 4),)})
     counts = ledger.counts.model_copy(update={"envelopes": ledger.counts.envelopes - 1})
@@ -239,25 +239,25 @@ def test_files_of_sequence_numbers_that_the_ledger_says_never_came_are_found(fil
     assert codes(audited(filled)) == {"outside", "counts_differ"}
 
 
-def test_a_ledger_whose_counts_do_not_add_up_is_found(filled: Exported) -> None:
+def test_an_unbalanced_ledger_is_found(filled: Exported) -> None:
     ledger = filled.ledger()
     counts = ledger.counts.model_copy(update={"skipped": ledger.counts.skipped + 1})
     filled.storage.put(filled.ledger_name, ledger.model_copy(update={"counts": counts}).dump())
     assert codes(audited(filled)) == {"unbalanced", "counts_differ"}
 
 
-def test_a_ledger_that_is_gone_is_refuted(filled: Exported) -> None:
+def test_a_missing_ledger_is_refuted(filled: Exported) -> None:
     filled.storage.delete([filled.ledger_name])
     assert codes(audited(filled)) == {"no_ledger"}
 
 
-def test_a_ledger_that_was_lost_and_begun_anew_is_refuted(filled: Exported) -> None:
+def test_a_lost_and_recreated_ledger_is_refuted(filled: Exported) -> None:
     filled.storage.delete([filled.ledger_name])
     filled.export(envelopes(0, 3))
     assert "other_ledger" in codes(audited(filled))
 
 
-def test_a_ledger_that_cannot_be_read_leaves_it_unclear(filled: Exported) -> None:
+def test_an_unreadable_ledger_leaves_it_unclear(filled: Exported) -> None:
     filled.storage.put("ledgers/a/b/1.json", b"{")
     report = audited(filled)
     assert (report.status, codes(report, Level.UNCLEAR)) == (2, {"unreadable"})
@@ -276,7 +276,7 @@ def test_a_committed_file_that_is_not_published_yet_is_unclear(filled: Exported)
     assert etag
 
 
-def test_staged_files_of_failed_attempts_are_told_and_refute_nothing(filled: Exported) -> None:
+def test_staged_files_of_failed_attempts_are_only_reported(filled: Exported) -> None:
     commits = filled.export(envelopes(31, 33))
     orphan = commits[0].files[0]
     listed = orphan.pending.model_copy(update={"name": orphan.pending.name.replace("-0", "-1")})
@@ -285,7 +285,7 @@ def test_staged_files_of_failed_attempts_are_told_and_refute_nothing(filled: Exp
     assert (report.status, report.staged) == (0, 1)
 
 
-def test_since_leaves_out_what_a_lifecycle_rule_deleted(filled: Exported) -> None:
+def test_since_leaves_out_files_deleted_by_lifecycle_rules(filled: Exported) -> None:
     since = filled.now() + SECOND
     filled.now()
     filled.export(envelopes(31, 60))

@@ -87,7 +87,7 @@ def test_keys_are_those_of_the_rows() -> None:
 
 
 @pytest.mark.parametrize("in_blob", [True, False])
-def test_replaced_files_are_read_if_the_rows_are_all_there(*, in_blob: bool) -> None:
+def test_replaced_files_are_read_if_all_rows_exist(*, in_blob: bool) -> None:
     origins = [ReplacedFile("a", {"rows": "4"})]
     text = {replaced_files.KEY: replaced_files.dump(origins)}
     found = stored(**({} if in_blob else text))

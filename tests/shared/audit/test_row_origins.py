@@ -49,7 +49,7 @@ def test_another_number_of_rows_is_refuted(rows: tuple[int, ...]) -> None:
     assert finding.message == f"compacted has {counted(len(rows) - 3, 'row')} of 0-5, which had 2"
 
 
-def test_a_file_without_any_row_left_is_counted_too() -> None:
+def test_a_file_without_remaining_rows_is_counted() -> None:
     assert kinds(strange(FILE, lineage(), ORIGINS)) == ["rows_differ"] * 2
 
 
@@ -58,7 +58,7 @@ def test_erased_rows_may_be_missing_but_none_may_be_added() -> None:
     assert kinds(strange(ERASED, lineage(0, 1, 2, 7, 9, 12), ORIGINS)) == ["rows_differ"]
 
 
-def test_rows_that_occur_twice_are_found() -> None:
+def test_duplicated_rows_are_found() -> None:
     (finding,) = strange(FILE, lineage(0, 5, 7, 9, 12, duplicates=2), ORIGINS)
     assert finding.code == "duplicates"
     assert "2 rows" in finding.message

@@ -495,14 +495,14 @@ def codes(storage: MemoryStorage, *, deep: bool) -> set[str]:
 
 @pytest.mark.parametrize("deep", [False, True])
 @pytest.mark.parametrize("kind", ["records, Parquet", "records, compacted"])
-def test_what_nobody_touched_is_proven(
+def test_an_untouched_container_is_proven(
     containers: tuple[MemoryStorage, MemoryStorage], kind: str, *, deep: bool
 ) -> None:
     assert codes(container(containers, kind), deep=deep) == set()
 
 
 @pytest.mark.parametrize(("tampering", "kind", "deep"), [*cases()])
-def test_tampering_is_found_as_the_docs_say(
+def test_tampering_is_found_as_documented(
     containers: tuple[MemoryStorage, MemoryStorage], tampering: Tampering, kind: str, *, deep: bool
 ) -> None:
     storage = container(containers, kind)
@@ -516,9 +516,7 @@ def test_tampering_is_found_as_the_docs_say(
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_a_flipped_byte_is_found_wherever_it_is(
-    containers: tuple[MemoryStorage, MemoryStorage], kind: str
-) -> None:
+def test_any_flipped_byte_is_found(containers: tuple[MemoryStorage, MemoryStorage], kind: str) -> None:
     storage = container(containers, kind)
     name = files(storage, kind)[0]
     whole = storage.output[name].data
@@ -558,7 +556,7 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def test_the_page_has_the_table_of_what_is_tried_here() -> None:
+def test_the_page_lists_the_tested_manipulations() -> None:
     assert table() in PAGE.read_text()
 
 

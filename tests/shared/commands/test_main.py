@@ -97,7 +97,7 @@ def test_status_shows_each_partition(filled: Exported, capsys: pytest.CaptureFix
     assert status == (1 if "is the timer running" in output else 0)
 
 
-def test_status_and_audit_and_replay_speak_json(filled: Exported, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_audit_and_replay_print_json(filled: Exported, capsys: pytest.CaptureFixture[str]) -> None:
     (partition,) = orjson.loads(ran(capsys, "status", "--json")[1])["partitions"]
     assert partition["ledger"]["counts"] == filled.ledger().counts.model_dump()
     audit = orjson.loads(ran(capsys, "audit", "--json")[1])
@@ -123,7 +123,7 @@ def test_status_shows_a_swap_of_compaction(filled: Exported, capsys: pytest.Capt
     assert found["waits_for"] in text
 
 
-def test_status_asks_the_hub_for_lag_and_counts_what_nobody_has_committed(
+def test_status_shows_the_lag_and_uncommitted_partitions(
     filled: Exported,
     broker: BrokerProcess,
     capsys: pytest.CaptureFixture[str],
@@ -177,7 +177,7 @@ def test_status_asks_the_hub_for_lag_and_counts_what_nobody_has_committed(
     assert f"{filled.ledger().counts.rows}" in output.split(), "what is known is shown"
 
 
-def test_audit_ends_with_the_verdict_and_has_it_as_exit_status(
+def test_audit_ends_with_its_verdict_as_exit_status(
     filled: Exported, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, output = ran(capsys, "audit", "--deep")
@@ -196,7 +196,7 @@ def test_audit_ends_with_the_verdict_and_has_it_as_exit_status(
 
 
 @pytest.mark.usefixtures("filled")
-def test_replay_says_what_became_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+def test_replay_reports_the_outcome(capsys: pytest.CaptureFixture[str]) -> None:
     status, output = ran(capsys, "replay", "--reason", "missing_required_field")
     assert (status, output.splitlines()[0]) == (0, "2 dead letters, 0 of them replayed before")
     assert "still rejected: missing_required_field" in output
@@ -242,9 +242,7 @@ def test_the_view_for_duckdb_reads_the_files(
     assert rows == [(filled.ledger().counts.rows, 2)]
 
 
-def test_the_json_schema_is_true_of_the_json_lines(
-    filled: Exported, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_json_lines_follow_the_json_schema(filled: Exported, capsys: pytest.CaptureFixture[str]) -> None:
     document = orjson.loads(ran(capsys, "schema", "json-schema")[1])
     types = {"string": str, "number": float, "integer": int, "null": type(None)}
     for name in filled.files("json/"):
@@ -288,7 +286,7 @@ def test_options_are_not_abbreviated(arguments: list[str], capsys: pytest.Captur
     assert ran(capsys, *arguments)[0] == 2
 
 
-def test_a_reader_that_goes_away_is_no_error() -> None:
+def test_a_closed_pipe_is_no_error() -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "shared", "schema", "markdown", "--table", "both"],
         cwd=ROOT,
@@ -302,9 +300,7 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
 
 
 @pytest.mark.usefixtures("filled")
-def test_a_file_that_cannot_be_written_is_an_error_of_one_line(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_an_unwritable_file_is_a_one_line_error(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     output = tmp_path / "nowhere" / "report.html"
     status, said = ran(capsys, "report", "--since", "3650d", "--output", str(output))
     assert status == 2
@@ -312,7 +308,7 @@ def test_a_file_that_cannot_be_written_is_an_error_of_one_line(
     assert str(output) in said
 
 
-def test_color_is_off_where_somebody_asks_for_that(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_color_is_off_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.delenv("NO_COLOR", raising=False)
     assert console.paint("x", console.RED) != "x"
@@ -338,7 +334,7 @@ def test_a_wrong_argument_is_named(
 
 
 @pytest.mark.parametrize("command", ["status", "audit", "replay", "accept-ledger", "report"])
-def test_what_cannot_be_reached_is_an_error_of_one_line(
+def test_an_unreachable_service_is_a_one_line_error(
     command: str, capsys: pytest.CaptureFixture[str], filled: Exported, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in filled.environment:
@@ -356,7 +352,7 @@ def test_what_cannot_be_reached_is_an_error_of_one_line(
     assert "check OUTPUT_CONTAINER" in output
 
 
-def test_it_runs_as_a_module_without_colours_or_progress_in_a_pipe(filled: Exported) -> None:
+def test_a_pipe_gets_no_colors_and_no_progress(filled: Exported) -> None:
     done = run("-m", "shared", "audit", **filled.environment)
     assert (done.returncode, done.stderr) == (0, "")
     assert "\033" not in done.stdout
@@ -371,7 +367,7 @@ def interruptible() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_watching_shows_it_again_until_it_is_stopped(filled: Exported) -> None:
+def test_watching_repeats_until_stopped(filled: Exported) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "shared", "status", "--watch", "1"],
         cwd=ROOT,

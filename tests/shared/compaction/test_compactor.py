@@ -107,7 +107,7 @@ def test_compacted_files_have_the_codec_of_the_setting(filled: Exported, compres
         assert column.compression == compression.upper()
 
 
-def test_connections_are_compacted_but_for_what_the_manifest_lists(filled: Exported) -> None:
+def test_connections_are_compacted_except_listed_files(filled: Exported) -> None:
     before, files = rows(filled, CONNECTIONS), filled.files(CONNECTIONS)
     blob = filled.storage.read(manifest.NAME)
     assert blob
@@ -121,7 +121,7 @@ def test_connections_are_compacted_but_for_what_the_manifest_lists(filled: Expor
     assert audited(filled).status == 0
 
 
-def test_what_a_ledger_lists_is_left_alone(exported: Exported) -> None:
+def test_files_listed_in_a_ledger_are_left_alone(exported: Exported) -> None:
     exported.export(envelopes(0, 9))
     exported.export(envelopes(10, 12), replace(ExportPolicy(), commit_bytes=1 << 20))
     listed = {file.name for file in exported.ledger().files}
@@ -130,7 +130,7 @@ def test_what_a_ledger_lists_is_left_alone(exported: Exported) -> None:
     assert listed <= set(exported.files())
 
 
-def test_late_rows_are_compacted_again_with_all_origins_named(filled: Exported) -> None:
+def test_compacting_late_rows_keeps_all_origins(filled: Exported) -> None:
     compact(filled)
     for first in range(50, 90, 10):
         filled.export(envelopes(first, first + 9))
@@ -154,7 +154,7 @@ def test_a_row_group_is_found_by_id(filled: Exported) -> None:
         assert group.sorting_columns[0].column_index == file.schema_arrow.get_field_index("CorrelationId")
 
 
-def test_switched_off_nothing_happens(filled: Exported) -> None:
+def test_nothing_is_compacted_if_disabled(filled: Exported) -> None:
     before = filled.files()
     assert compact(filled, replace(COMPACTING, enabled=False)) == CompactionSummary()
     assert filled.files() == before
@@ -168,7 +168,7 @@ def test_a_run_without_work_costs_few_calls() -> None:
         assert storage.calls.total() <= 7, storage.calls
 
 
-def test_a_swap_costs_the_calls_that_the_page_on_cost_counts() -> None:
+def test_a_swap_takes_the_calls_of_the_cost_formula() -> None:
     storage = CountingStorage()
     exporter = Exporter(storage, replace(POLICY, formats=("parquet",)), 1 << 24, lambda: EPOCH, new_id)
     exporter.run(PARTITION, envelopes(0, 49))
@@ -196,7 +196,7 @@ def test_a_swap_costs_the_calls_that_the_page_on_cost_counts() -> None:
 # -- faults that must stop one folder only, and faults that must stop everything --------------------
 
 
-def test_a_file_that_cannot_be_read_stops_its_own_hour_only(filled: Exported) -> None:
+def test_an_unreadable_file_stops_only_its_hour(filled: Exported) -> None:
     first = filled.files(RECORDS)[0]
     filled.output.get_blob_client(first).set_standard_blob_tier("Archive")
     before = filled.files(folder_of(first))
@@ -207,7 +207,7 @@ def test_a_file_that_cannot_be_read_stops_its_own_hour_only(filled: Exported) ->
     assert any("Logs" in one.table for one in summary.swaps)
 
 
-def test_files_whose_columns_do_not_go_together_stop_their_own_hour_only(filled: Exported) -> None:
+def test_incompatible_columns_stop_only_their_hour(filled: Exported) -> None:
     first = folder_of(filled.files(RECORDS)[0])
     before = filled.files(first)
     for name, value in zip(before, ("x", 1), strict=False):
@@ -219,7 +219,7 @@ def test_files_whose_columns_do_not_go_together_stop_their_own_hour_only(filled:
     assert any("Logs" in one.table for one in summary.swaps)
 
 
-def test_files_of_a_partition_without_a_ledger_here_are_another_apps(filled: Exported) -> None:
+def test_files_of_a_partition_without_ledger_stop_compaction(filled: Exported) -> None:
     stranger = replace(PARTITION, hub="other")
     filled.export(envelopes(0, 9), partition=stranger)
     filled.state.delete_blob(Ledger.name(stranger))
@@ -231,7 +231,7 @@ def test_files_of_a_partition_without_a_ledger_here_are_another_apps(filled: Exp
     assert filled.files() == before
 
 
-def test_temporary_files_of_killed_processes_alone_are_deleted(
+def test_only_temporary_files_of_killed_processes_are_deleted(
     filled: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -245,7 +245,7 @@ def test_temporary_files_of_killed_processes_alone_are_deleted(
     assert list(tmp_path.iterdir()) == [living]
 
 
-def test_an_hour_is_worked_on_before_the_whole_day_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_hour_is_compacted_before_the_whole_day_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
 
     class Noting(MemoryStorage):
@@ -272,20 +272,20 @@ def compacted(exported: Exported, prefix: str = RECORDS) -> str:
     return next(name for name in exported.files(prefix) if "compacted-" in name)
 
 
-def test_a_compacted_file_that_is_gone_is_found(filled: Exported) -> None:
+def test_a_missing_compacted_file_is_found(filled: Exported) -> None:
     compact(filled)
     filled.output.delete_blob(compacted(filled))
     assert codes(audited(filled)) == {"missing_files"}
 
 
-def test_a_compacted_file_that_was_copied_is_found(filled: Exported) -> None:
+def test_a_copied_compacted_file_is_found(filled: Exported) -> None:
     compact(filled)
     name = compacted(filled)
     filled.copy(name, name.replace("hour=", "hour=0"))
     assert codes(audited(filled)) == {"too_many_files", "moved"}
 
 
-def test_a_compacted_file_that_was_cut_off_is_found(filled: Exported) -> None:
+def test_a_truncated_compacted_file_is_found(filled: Exported) -> None:
     compact(filled)
     name = compacted(filled)
     filled.overwrite(name, filled.read(name)[:-30])
@@ -293,7 +293,7 @@ def test_a_compacted_file_that_was_cut_off_is_found(filled: Exported) -> None:
 
 
 @pytest.mark.parametrize("prefix", [RECORDS, CONNECTIONS])
-def test_a_file_whose_bytes_were_changed_is_not_compacted(filled: Exported, prefix: str) -> None:
+def test_a_changed_file_is_not_compacted(filled: Exported, prefix: str) -> None:
     name = filled.files(prefix)[0]
     data = bytearray(filled.read(name))
     data[len(data) // 2] ^= 1
@@ -303,7 +303,7 @@ def test_a_file_whose_bytes_were_changed_is_not_compacted(filled: Exported, pref
     assert filled.read(name) == data
 
 
-def test_a_file_that_was_moved_is_not_compacted(filled: Exported) -> None:
+def test_a_moved_file_is_not_compacted(filled: Exported) -> None:
     name, *_, other = filled.files(RECORDS)
     moved = folder_of(other) + name.rpartition("/")[2]
     filled.copy(name, moved)
@@ -312,7 +312,7 @@ def test_a_file_that_was_moved_is_not_compacted(filled: Exported) -> None:
     assert f"{moved} was written to {folder_of(name)}" in alarm
 
 
-def test_a_compacted_file_that_lost_a_row_is_found(filled: Exported) -> None:
+def test_a_compacted_file_without_a_row_is_found(filled: Exported) -> None:
     compact(filled)
     name = compacted(filled)
     rewrite(filled, name, lambda table: table.slice(1))
@@ -326,7 +326,7 @@ def test_a_deep_audit_finds_a_replaced_row_of_a_compacted_file(filled: Exported)
     assert {"duplicates", "rows_differ"} == codes(audited(filled))
 
 
-def test_a_file_beside_its_replacement_is_found(filled: Exported) -> None:
+def test_a_file_next_to_its_replacement_is_found(filled: Exported) -> None:
     name = filled.files(RECORDS)[0]
     data, metadata = filled.read(name), filled.output.get_blob_client(name).get_blob_properties().metadata
     compact(filled)
@@ -343,9 +343,7 @@ def test_since_finds_its_anchor_inside_compacted_files(filled: Exported) -> None
     assert audited(filled, since).status != 0
 
 
-def test_nothing_is_refuted_by_a_listing_that_is_not_of_one_moment(
-    filled: Exported, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_inconsistent_listing_refutes_nothing(filled: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
     compact(filled)
     monkeypatch.setattr(compacted_files, "TRIES", 0)
     report = audited(filled)
@@ -433,7 +431,7 @@ class Stopping(Compactor):
 
 
 @pytest.mark.parametrize("at", ["publish", "delete"])
-def test_a_swap_that_was_left_is_explained_and_finished(filled: Exported, at: str) -> None:
+def test_an_interrupted_swap_is_explained_and_finished(filled: Exported, at: str) -> None:
     before = rows(filled, RECORDS)
     dying = Stopping(filled.storage, COMPACTING, lambda: LATER, lambda: uuid.uuid4().hex)
     dying.at = at
@@ -464,7 +462,7 @@ class Outrun(Compactor):
         return found
 
 
-def test_a_swap_of_another_instance_is_not_taken_for_damage(filled: Exported) -> None:
+def test_a_swap_of_another_instance_is_not_damage(filled: Exported) -> None:
     before = rows(filled, RECORDS)
     # So late that the new file can be compacted as well.
     summary = Outrun(filled.storage, COMPACTING, lambda: LATER + 10 * HOUR, new_id).run(600)
@@ -488,7 +486,7 @@ def test_a_swap_with_expired_blocks_is_abandoned_and_inputs_stay(
     assert Compactor(storage, COMPACTING, lambda: clock[0], lambda: "a").run(60) == CompactionSummary()
 
 
-def test_a_swap_that_another_instance_finished_meanwhile_is_no_alarm() -> None:
+def test_a_swap_finished_by_another_instance_is_no_alarm() -> None:
     """The output was compacted again before this instance published it."""
 
     class Overtaken(MemoryStorage):
@@ -509,7 +507,7 @@ def test_a_swap_that_another_instance_finished_meanwhile_is_no_alarm() -> None:
     assert (summary.alarms, summary.finished) == ([], 0)
 
 
-def test_a_swap_that_ends_while_its_folder_is_listed_leaves_nothing_unclear(filled: Exported) -> None:
+def test_a_swap_that_ends_during_the_listing_is_clear(filled: Exported) -> None:
     with pytest.raises(KeyboardInterrupt):
         Stopping(filled.storage, COMPACTING, lambda: LATER, lambda: uuid.uuid4().hex).run(600)
 
@@ -529,7 +527,7 @@ def test_a_swap_that_ends_while_its_folder_is_listed_leaves_nothing_unclear(fill
     assert (report.status, codes(report), codes(report, Level.UNCLEAR)) == (0, set(), set())
 
 
-def test_a_file_that_cannot_be_deleted_for_long_is_an_alarm(
+def test_a_file_that_stays_after_a_swap_is_an_alarm(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Held(MemoryStorage):
@@ -593,7 +591,7 @@ def test_a_merge_that_takes_too_long_is_split(filled: Exported) -> None:
     assert audited(filled).status == 0
 
 
-def test_a_leased_file_is_left_alone_and_holds_up_nothing(filled: Exported) -> None:
+def test_a_leased_file_is_left_alone_and_blocks_nothing(filled: Exported) -> None:
     before = rows(filled, RECORDS)
     held = filled.files(RECORDS)[0]
     lease = filled.output.get_blob_client(held).acquire_lease()
@@ -609,7 +607,7 @@ def test_a_leased_file_is_left_alone_and_holds_up_nothing(filled: Exported) -> N
     assert rows(filled, RECORDS) == before
 
 
-def test_a_lease_holds_a_swap_and_the_status_shows_it(
+def test_a_lease_delays_a_swap_and_the_status_shows_it(
     filled: Exported,
 ) -> None:
     before = rows(filled, RECORDS)

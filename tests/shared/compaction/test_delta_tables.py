@@ -98,7 +98,7 @@ def test_without_the_setting_there_is_no_log_and_no_call_for_one(account: Accoun
     assert account.state().format == 1
 
 
-def test_a_container_that_exists_is_taken_in_and_swaps_follow(account: Account) -> None:
+def test_existing_files_are_logged_and_swaps_follow(account: Account) -> None:
     account.compact(LISTING)
     assert account.table().live.keys() == account.files()
     assert account.state().format == 2
@@ -121,7 +121,7 @@ def test_a_table_no_longer_exported_is_compacted_and_logged_each_round(account: 
     assert account.table().live.keys() == account.files()
 
 
-def test_once_there_is_a_log_it_is_kept_whatever_the_setting(account: Account) -> None:
+def test_an_existing_log_is_kept_for_any_setting(account: Account) -> None:
     account.compact()
     account.export(30, 39)
     account.compact(replace(COMPACTING, delta=False, enabled=False))
@@ -191,7 +191,7 @@ def lose_the_pointer(account: Account) -> None:
 
 
 @pytest.mark.parametrize("lose", [lose_all, lose_the_newest, lose_the_pointer])
-def test_a_log_that_lost_something_is_repaired(account: Account, lose: Callable[[Account], None]) -> None:
+def test_an_incomplete_log_is_repaired(account: Account, lose: Callable[[Account], None]) -> None:
     account.compact(LISTING)
     account.compact()
     account.now += HOUR
@@ -267,7 +267,7 @@ def garbage(account: Account) -> None:
 
 
 @pytest.mark.parametrize("break_it", [other_program, gap, optimized, garbage])
-def test_a_log_that_cannot_be_trusted_is_an_alarm_and_left_alone(
+def test_an_untrusted_log_is_an_alarm_and_left_alone(
     account: Account, break_it: Callable[[Account], None]
 ) -> None:
     account.compact(LISTING)
@@ -341,7 +341,7 @@ def test_a_late_file_of_an_old_day_is_found_within_a_day(account: Account) -> No
     assert old in account.table().live
 
 
-def test_checkpoints_come_after_an_hour_and_old_versions_go_after_two_days(account: Account) -> None:
+def test_checkpoints_are_hourly_and_versions_kept_two_days(account: Account) -> None:
     account.compact(LISTING)
     for _ in range(5):
         account.now += DAY

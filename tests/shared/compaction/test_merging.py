@@ -52,7 +52,7 @@ def in_order(table: Table, tables: list[pa.Table]) -> Rows:
 
 @pytest.mark.parametrize("table", [RECORDS, CONNECTIONS], ids=lambda table: table.name)
 @pytest.mark.parametrize("ids", [1, 7, 100_000])
-def test_rows_of_many_runs_come_in_order_and_none_is_lost(
+def test_rows_of_many_runs_are_sorted_and_complete(
     table: Table, ids: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # So small that there are many runs, batches and ranges.
@@ -94,7 +94,7 @@ def test_large_rows_make_small_row_groups(tmp_path: Path, monkeypatch: pytest.Mo
     assert sum(piece.num_rows for piece in pieces) == 100
 
 
-def test_files_of_an_older_version_have_nulls_where_columns_came_later(tmp_path: Path) -> None:
+def test_files_of_an_older_version_have_nulls_in_new_columns(tmp_path: Path) -> None:
     old = table_of(RECORDS, 5, np.random.default_rng(1), 9)
     old = old.drop_columns(["ReportedDurationMs", "TenantId"])
     new = table_of(RECORDS, 5, np.random.default_rng(2), 9)
@@ -113,7 +113,7 @@ def test_columns_of_a_newer_version_are_kept(tmp_path: Path) -> None:
     assert sorted(piece["Later"].to_pylist(), key=str) == [None] * 5 + ["x"] * 5
 
 
-def test_a_damaged_file_is_told(tmp_path: Path) -> None:
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     paths = stored([table_of(RECORDS, 500, np.random.default_rng(1), 99)], tmp_path)
     data = bytearray(paths[0].read_bytes())
     data[2000:3000] = bytes(1000)

@@ -10,7 +10,7 @@ ORIGINS = [
 ]
 
 
-def test_what_was_written_reads_back() -> None:
+def test_a_written_list_is_read_back() -> None:
     text = replaced_files.dump(ORIGINS)
     assert replaced_files.load({KEY.encode(): text.encode()}, "file") == ORIGINS
 
@@ -18,7 +18,7 @@ def test_what_was_written_reads_back() -> None:
 @pytest.mark.parametrize(
     "metadata", [None, {}, {KEY.encode(): b"?"}, {KEY.encode(): replaced_files.dump(ORIGINS)[:-8].encode()}]
 )
-def test_a_file_that_does_not_say_it_is_damaged(metadata: dict[bytes, bytes] | None) -> None:
+def test_a_file_without_the_list_is_damaged(metadata: dict[bytes, bytes] | None) -> None:
     with pytest.raises(DamagedFile, match="does not say which files it replaced"):
         replaced_files.load(metadata, "file")
 

@@ -80,7 +80,7 @@ def typed(value: object) -> object:
 
 @settings(deadline=None)
 @given(values, octets)
-def test_what_was_encoded_is_decoded_and_skipped_as_it_was(value: object, rest: bytes) -> None:
+def test_encoded_values_are_decoded_and_skipped(value: object, rest: bytes) -> None:
     encoded = encode(value)
     decoded, end = decode(encoded + rest)
     assert typed(decoded) == typed(value)
@@ -177,6 +177,6 @@ def test_empty_lists_and_small_descriptors_are_encoded_as_dotnet_expects() -> No
 
 
 @pytest.mark.parametrize("value", [1, object(), Array([Symbol("a"), "b"])])
-def test_what_has_no_type_is_not_encoded(value: object) -> None:
+def test_values_without_a_type_are_not_encoded(value: object) -> None:
     with pytest.raises(TypeError):
         encode(value)

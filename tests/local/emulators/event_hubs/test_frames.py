@@ -74,7 +74,7 @@ stream = st.lists(
 
 @settings(deadline=None)
 @given(stream, st.lists(st.integers(1, 50)))
-def test_frames_come_whole_however_the_octets_arrive(pieces: list[bytes], cuts: list[int]) -> None:
+def test_frames_are_complete_for_any_chunks(pieces: list[bytes], cuts: list[int]) -> None:
     data = b"".join(pieces)
     whole = list(FrameBuffer().feed(data))
     assert len(whole) == sum(piece != frames.EMPTY_FRAME for piece in pieces)
@@ -93,7 +93,7 @@ def test_any_octets_are_frames_or_an_error(data: bytes) -> None:
         list(FrameBuffer().feed(data))
 
 
-def test_fields_that_were_left_out_are_null_and_others_have_their_type() -> None:
+def test_omitted_fields_are_null_and_others_have_their_type() -> None:
     frame = Frame(0, Code.FLOW, [UInt(5), "text"], b"")
     assert frame.get(0, UInt) == 5
     assert frame.get(7, UInt) is None

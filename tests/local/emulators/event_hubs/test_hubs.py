@@ -21,7 +21,7 @@ def test_a_hub_keeps_its_identity_and_never_loses_partitions(tmp_path: Path) -> 
         open_hub(tmp_path, "logs", 2)
 
 
-def test_partitions_and_groups_that_are_not_there_are_refused(tmp_path: Path) -> None:
+def test_missing_partitions_and_groups_are_refused(tmp_path: Path) -> None:
     hub = closed(open_hub(tmp_path, "logs", 2, ["Exporter"]))
     assert hub.readers("exporter", "0") is hub.readers("EXPORTER", "0")
     assert hub.readers("$Default", "0") is not hub.readers("$Default", "1")

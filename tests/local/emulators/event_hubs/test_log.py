@@ -54,7 +54,7 @@ def stored(log: PartitionLog, start: int = 0) -> list[bytes]:
             found.append(message[body.value + 2 : body.end])
 
 
-def test_events_are_there_after_a_restart(log: PartitionLog, tmp_path: Path) -> None:
+def test_events_survive_a_restart(log: PartitionLog, tmp_path: Path) -> None:
     sent = [bytes([number]) * number for number in range(10)]
     log.append([event(body) for body in sent[:4]])
     for body in sent[4:]:
@@ -68,7 +68,7 @@ def test_events_are_there_after_a_restart(log: PartitionLog, tmp_path: Path) -> 
     other.close()
 
 
-def test_a_torn_tail_is_cut_off_wherever_it_was_torn(log: PartitionLog, tmp_path: Path) -> None:
+def test_an_incomplete_write_is_cut_off(log: PartitionLog, tmp_path: Path) -> None:
     path = tmp_path / "0.log"
     log.append([event(b"whole")])
     whole = path.stat().st_size
@@ -86,7 +86,7 @@ def test_a_torn_tail_is_cut_off_wherever_it_was_torn(log: PartitionLog, tmp_path
         again.close()
 
 
-def test_a_record_whose_octets_changed_is_cut_off(log: PartitionLog, tmp_path: Path) -> None:
+def test_a_changed_record_is_cut_off(log: PartitionLog, tmp_path: Path) -> None:
     path = tmp_path / "0.log"
     log.append([event(b"whole")])
     whole = path.stat().st_size
@@ -99,7 +99,7 @@ def test_a_record_whose_octets_changed_is_cut_off(log: PartitionLog, tmp_path: P
         other.close()
 
 
-def test_times_never_go_back_not_even_over_a_restart(log: PartitionLog, clock: Clock, tmp_path: Path) -> None:
+def test_times_never_go_back_even_after_a_restart(log: PartitionLog, clock: Clock, tmp_path: Path) -> None:
     log.append([event(b"1")])
     clock.seconds -= 60
     log.append([event(b"2")])
@@ -110,7 +110,7 @@ def test_times_never_go_back_not_even_over_a_restart(log: PartitionLog, clock: C
     other.close()
 
 
-def test_retention_hides_what_is_older(tmp_path: Path, clock: Clock) -> None:
+def test_retention_hides_older_events(tmp_path: Path, clock: Clock) -> None:
     log = PartitionLog(tmp_path / "0.log", retention_ms=10_000, clock=clock)
     for number in range(4):
         log.append([event(str(number).encode())])
@@ -169,7 +169,7 @@ def test_a_position_of_another_log_is_refused(log: PartitionLog, position: Posit
         log.append([event(b"x")])
 
 
-def test_an_append_wakes_who_waits_and_reading_beyond_the_end_is_nothing(log: PartitionLog) -> None:
+def test_an_append_notifies_readers_at_the_end(log: PartitionLog) -> None:
     calls: list[int] = []
 
     def wake() -> None:

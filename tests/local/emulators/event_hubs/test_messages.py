@@ -57,7 +57,7 @@ def test_only_the_broker_sets_its_annotations() -> None:
     assert delivered(encoded(forged)).message_annotations == {**OURS, b"x-own": b"kept"}
 
 
-def test_a_batch_s_key_goes_to_the_events_that_have_none() -> None:
+def test_events_without_a_key_get_that_of_their_batch() -> None:
     inner = [Message(data=[b"1"]), Message(data=[b"2"], message_annotations={"x-opt-partition-key": "own"})]
     batch = BatchMessage(
         message_annotations={"x-opt-partition-key": "batch"}, data=[encoded(message) for message in inner]

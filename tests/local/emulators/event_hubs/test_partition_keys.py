@@ -10,7 +10,7 @@ from .clients import partition_of_the_sdk
 # The SDK hashes code points, the broker UTF-8: they agree on ASCII.
 @settings(deadline=None)
 @given(st.text(st.characters(codec="ascii"), min_size=1, max_size=60), st.integers(1, 40))
-def test_a_key_s_partition_is_the_one_that_the_sdk_computes(key: str, partition_count: int) -> None:
+def test_the_partition_of_a_key_agrees_with_the_sdk(key: str, partition_count: int) -> None:
     assert partition_of(key, partition_count) == partition_of_the_sdk(key, partition_count)
 
 
@@ -21,5 +21,5 @@ def test_every_key_has_a_partition(key: str, partition_count: int) -> None:
 
 
 @pytest.mark.parametrize("key", ["12 octets ok", "24 octets: two blocks ok"])
-def test_whole_blocks_of_the_hash_too(key: str) -> None:
+def test_keys_of_whole_blocks_are_hashed(key: str) -> None:
     assert partition_of(key, 32) == partition_of_the_sdk(key, 32)

@@ -20,7 +20,7 @@ from .peer import Peer, data_message
 # The SDK does not close the sockets of lost connections. Python warns when it collects them, so this
 # test collects them itself.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_clients_go_on_after_a_kill_and_nothing_accepted_is_lost(broker: BrokerProcess) -> None:
+def test_clients_continue_after_a_kill_and_no_event_is_lost(broker: BrokerProcess) -> None:
     async def run() -> list[EventData]:
         async with Reading(broker, partition_id="0") as reading:
             with producer(broker, retry_backoff_factor=0.1) as client:
@@ -38,7 +38,7 @@ def test_clients_go_on_after_a_kill_and_nothing_accepted_is_lost(broker: BrokerP
     assert bodies(read(broker, 3)) == [b"1", b"2", b"3"]
 
 
-def test_a_deleted_hub_comes_back_as_another_one(broker: BrokerProcess) -> None:
+def test_a_deleted_hub_is_created_as_a_new_one(broker: BrokerProcess) -> None:
     def hub_and_partition() -> list[object]:
         asked: dict[object, object] = {"operation": "READ", "name": "single", "partition": "0"}
         with Peer(broker) as peer:
@@ -87,7 +87,7 @@ def run_broker(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
 
-def test_a_port_or_a_folder_in_use_is_one_clear_line(broker: BrokerProcess, tmp_path: Path) -> None:
+def test_a_port_or_folder_in_use_is_a_one_line_error(broker: BrokerProcess, tmp_path: Path) -> None:
     port = run_broker(f"--port={broker.port}", f"--data={tmp_path / 'other'}", "--hub=h:1")
     folder = run_broker("--port=0", f"--data={broker.data}", "--hub=h:1")
     for found, words in ((port, f"{broker.port}"), (folder, "another broker")):
@@ -106,7 +106,7 @@ def test_a_second_start_is_an_error_and_a_second_stop_is_not(broker: BrokerProce
 
 
 @pytest.mark.parametrize("hub", ["h:0", "../h:1"])
-def test_a_hub_that_makes_no_sense_is_an_error(hub: str, tmp_path: Path) -> None:
+def test_an_invalid_hub_is_an_error(hub: str, tmp_path: Path) -> None:
     found = run_broker(f"--data={tmp_path}", "--hub", hub)
     assert found.returncode == 2
     assert "NAME:PARTITIONS" in found.stderr

@@ -60,7 +60,7 @@ def test_the_aio_clients_receive_what_is_sent_before_and_while_reading(
     assert bodies(asyncio.run(run())) == sent
 
 
-def test_what_the_broker_adds_to_an_event(broker: BrokerProcess) -> None:
+def test_the_broker_adds_the_documented_annotations(broker: BrokerProcess) -> None:
     before = time.time()
     with producer(broker) as client:
         for number in range(4):
@@ -75,7 +75,7 @@ def test_what_the_broker_adds_to_an_event(broker: BrokerProcess) -> None:
     assert before - 0.001 <= times[0] <= times[-1] <= time.time()
 
 
-def test_what_a_sender_sets_arrives_as_it_was(broker: BrokerProcess) -> None:
+def test_properties_of_the_sender_arrive_unchanged(broker: BrokerProcess) -> None:
     event = EventData(b"body")
     event.properties = {"text": "é", "number": 5, "bytes": b"\x00\xff"}
     event.content_type = "application/json"
@@ -91,7 +91,7 @@ def test_what_a_sender_sets_arrives_as_it_was(broker: BrokerProcess) -> None:
     assert (second.raw_amqp_message.annotations or {})[b"x-own"] == b"kept"
 
 
-def test_any_body_arrives_as_it_was_alone_and_in_a_batch(broker: BrokerProcess) -> None:
+def test_any_body_arrives_unchanged_alone_and_in_a_batch(broker: BrokerProcess) -> None:
     sent = [b"", bytes(range(256)), b"\xff\xfe", "é".encode(), b"x" * 255, b"x" * 256, b"y" * 70_000]
     with producer(broker) as client:
         for body in sent:
@@ -114,7 +114,7 @@ def test_large_events_and_full_batches_are_split_into_frames_both_ways(broker: B
     assert bodies(read(broker, 3 + len(batch))) == large + [b"z" * 1000] * len(batch)
 
 
-def test_a_message_above_the_limit_is_refused_and_the_link_goes_on(broker: BrokerProcess) -> None:
+def test_a_message_above_the_limit_is_refused_without_closing_the_link(broker: BrokerProcess) -> None:
     with producer(broker, retry_total=0) as client:
         with pytest.raises(EventDataSendError, match="LinkMessageSizeExceeded"):
             client.send_event(EventData(b"x" * 1024 * 1024))
@@ -143,7 +143,7 @@ def test_events_without_a_key_go_round_robin_or_to_the_given_partition(
     assert asyncio.run(partitions_of(broker, 9)) == expected
 
 
-def test_events_with_a_key_go_to_its_partition_and_carry_it(broker: BrokerProcess) -> None:
+def test_events_with_a_key_go_to_its_partition_and_keep_it(broker: BrokerProcess) -> None:
     keys = ["a", "b", "key", "é", "a much longer partition key, for more than one block"]
     with producer(broker, "four") as client:
         for key in keys * 2:
@@ -153,7 +153,7 @@ def test_events_with_a_key_go_to_its_partition_and_carry_it(broker: BrokerProces
     assert asyncio.run(partitions_of(broker, 6 * len(keys))) == expected
 
 
-def test_the_properties_of_a_hub_and_its_partitions(broker: BrokerProcess) -> None:
+def test_properties_of_a_hub_and_its_partitions_are_returned(broker: BrokerProcess) -> None:
     with producer(broker, "four") as client:
         hub = client.get_eventhub_properties()
         empty = client.get_partition_properties("1")
@@ -176,7 +176,7 @@ def test_the_properties_of_a_hub_and_its_partitions(broker: BrokerProcess) -> No
     assert not filled["is_empty"]
 
 
-def test_the_last_enqueued_event_comes_along_on_request(broker: BrokerProcess) -> None:
+def test_the_last_enqueued_event_is_sent_on_request(broker: BrokerProcess) -> None:
     send(broker, ["a", "b", "c"])
     tracked = read(broker, 3, track_last_enqueued_event_properties=True)
     plain = read(broker, 3)
@@ -203,7 +203,7 @@ def test_an_unknown_hub_is_an_error(broker: BrokerProcess) -> None:
         client.get_eventhub_properties()
 
 
-def test_with_a_checkpoint_store_reading_goes_on_where_it_stopped(
+def test_with_a_checkpoint_store_reading_continues_after_a_stop(
     broker: BrokerProcess, azurite: Azurite, unique: str
 ) -> None:
     with BlobServiceClient.from_connection_string(azurite.connection_string) as service:

@@ -50,7 +50,7 @@ def test_a_reader_gets_as_many_events_as_it_granted_credit_for(broker: BrokerPro
         assert peer.is_silent()
 
 
-def test_transfers_wait_for_the_window_in_the_middle_of_an_event_too(broker: BrokerProcess) -> None:
+def test_transfers_wait_for_the_window_even_inside_an_event(broker: BrokerProcess) -> None:
     send(broker, [b"x" * 5000, b"end"])
     with attached_reader(broker, window=3, max_frame_size=1000) as peer:
         peer.grant(0, 100, window=2, seen=1)
@@ -64,7 +64,7 @@ def test_transfers_wait_for_the_window_in_the_middle_of_an_event_too(broker: Bro
     assert rest[4].payload.endswith(b"end")
 
 
-def test_a_link_that_its_peer_detached_gets_nothing_more(broker: BrokerProcess) -> None:
+def test_a_detached_link_gets_nothing_more(broker: BrokerProcess) -> None:
     send(broker, [b"x" * 5000])
     with attached_reader(broker, window=3, max_frame_size=1000) as peer:
         peer.grant(0, 100, window=1, seen=1)
@@ -77,7 +77,7 @@ def test_a_link_that_its_peer_detached_gets_nothing_more(broker: BrokerProcess) 
         assert peer.next_frame(Code.TRANSFER).fields[0] == 1
 
 
-def test_a_reader_of_what_is_not_there_is_refused(broker: BrokerProcess) -> None:
+def test_a_reader_of_a_missing_entity_is_refused(broker: BrokerProcess) -> None:
     expected = [
         ("single/ConsumerGroups/none/Partitions/0", "amqp:not-found"),
         ("single/ConsumerGroups/$Default/Partitions/1", "com.microsoft:argument-out-of-range"),
@@ -92,7 +92,7 @@ def test_a_reader_of_what_is_not_there_is_refused(broker: BrokerProcess) -> None
             assert refusal(peer)[0] == condition, address
 
 
-def test_a_position_that_is_none_is_refused(broker: BrokerProcess) -> None:
+def test_an_invalid_position_is_refused(broker: BrokerProcess) -> None:
     send(broker, ["0"])
     expected = [
         ("amqp.annotation.x-opt-offset > '1000'", "The last offset in the system is '0'"),
@@ -109,7 +109,7 @@ def test_a_position_that_is_none_is_refused(broker: BrokerProcess) -> None:
             assert words in description
 
 
-def test_names_are_compared_without_case(broker: BrokerProcess) -> None:
+def test_names_are_case_insensitive(broker: BrokerProcess) -> None:
     with Peer(broker) as peer:
         peer.authorize("SINGLE")
         peer.attach(0, f"amqps://127.0.0.1/{READ.upper()}", reads=True)
@@ -146,7 +146,7 @@ def test_a_token_for_the_namespace_gives_access_to_each_hub(broker: BrokerProces
         assert refusal(peer)[0] == "amqp:unauthorized-access"
 
 
-def test_a_management_request_brings_its_own_token(broker: BrokerProcess) -> None:
+def test_a_management_request_has_its_own_token(broker: BrokerProcess) -> None:
     def status(hub: str, signed_for: str, key: str | None = None) -> object:
         request: dict[object, object] = {
             "operation": "READ",
@@ -224,7 +224,7 @@ def test_a_stolen_link_is_closed_with_the_reason(broker: BrokerProcess) -> None:
         assert refusal(peer)[0] == "amqp:link:stolen"
 
 
-def test_a_message_that_is_none_is_rejected_and_the_link_goes_on(broker: BrokerProcess) -> None:
+def test_an_invalid_message_is_rejected_without_closing_the_link(broker: BrokerProcess) -> None:
     with Peer(broker) as peer:
         peer.authorize()
         peer.attach(0, "single", reads=False)
@@ -284,7 +284,7 @@ def test_a_broken_frame_closes_the_connection_with_the_reason(broker: BrokerProc
         assert other.authorize() == 202
 
 
-def test_an_idle_peer_hears_from_the_broker(broker: BrokerProcess) -> None:
+def test_an_idle_peer_gets_empty_frames(broker: BrokerProcess) -> None:
     with Peer(broker) as peer:
         peer.perform(Code.OPEN, "peer", None, UInt(65536), None, UInt(200))
         peer.next_frame(Code.OPEN)
@@ -304,7 +304,7 @@ def test_end_and_close_are_answered(broker: BrokerProcess) -> None:
             peer.next_item()
 
 
-def test_a_broker_that_stops_says_so(broker: BrokerProcess) -> None:
+def test_a_stopping_broker_closes_connections_with_the_reason(broker: BrokerProcess) -> None:
     with attached_reader(broker) as peer:
         assert broker.stop() == 0
         assert error_of(peer.next_frame(Code.CLOSE))[0] == "amqp:connection:forced"

@@ -10,7 +10,7 @@ from local.emulators.event_hubs.process import BrokerProcess
 from .clients import SILENCE, Reader, bodies, producer, read, send
 
 
-def test_a_reader_starts_where_it_asks_to(broker: BrokerProcess) -> None:
+def test_a_reader_starts_at_the_requested_position(broker: BrokerProcess) -> None:
     with producer(broker) as client:
         for number in range(6):
             client.send_batch([EventData(str(number))])
@@ -23,7 +23,7 @@ def test_a_reader_starts_where_it_asks_to(broker: BrokerProcess) -> None:
     assert bodies(read(broker, 1, position="@latest", inclusive=True)) == [b"5"]
 
 
-def test_from_the_end_or_the_last_event_only_new_events_come(broker: BrokerProcess) -> None:
+def test_from_the_end_only_new_events_are_sent(broker: BrokerProcess) -> None:
     send(broker, ["old"])
     (old,) = read(broker, 1)
     positions: tuple[Any, ...] = ("@latest", old.offset)

@@ -12,7 +12,7 @@ KEY = Key("Root", "a+key/with=signs")
 LATER = int(time.time()) + 86_400
 
 
-def test_the_sdk_s_token_gives_access_to_its_resource() -> None:
+def test_a_token_of_the_sdk_gives_access_to_its_resource() -> None:
     token = sas_token("sb://127.0.0.1:5673/Logs/consumergroups/$Default", KEY.name, KEY.value, LATER)
     assert authorized_path(token, KEY) == "logs/consumergroups/$default"
 

@@ -43,7 +43,7 @@ def until(host: HostProcess, expected: list[tuple[object, ...]], partition: str 
     assert told(host, partition) == expected
 
 
-def test_a_lost_partition_goes_on_and_rewinds_the_checkpoint(app: App) -> None:
+def test_a_lost_partition_continues_and_rewinds_the_checkpoint(app: App) -> None:
     app.write_host_json(minEventBatchSize=64, maxEventBatchSize=64)
     app.send(*events(64), partition="0")
     app.send(*events(64), partition="1")
@@ -74,7 +74,7 @@ def test_a_lost_partition_goes_on_and_rewinds_the_checkpoint(app: App) -> None:
             until(first, [*real("steal", "A", "1")[:4]], kept)
 
 
-def test_a_partition_falls_asleep_after_one_failed_checkpoint(app: App, storage: Proxy) -> None:
+def test_one_failed_checkpoint_stops_the_timer_of_a_partition(app: App, storage: Proxy) -> None:
     app.write_host_json(minEventBatchSize=64, maxEventBatchSize=256, maxWaitTime="00:00:01")
     app.send(*events(5))
     storage.choose = checkpoint_writes
@@ -127,7 +127,7 @@ def test_batches_are_grouped_by_number_and_time(app: App) -> None:
     assert max(len(call["sequences"]) for call in app.notes("begin")) <= 256
 
 
-def test_a_first_partial_batch_waits_if_the_checkpoint_is_young(app: App) -> None:
+def test_a_first_partial_batch_waits_after_a_recent_checkpoint(app: App) -> None:
     app.write_host_json(minEventBatchSize=64, maxEventBatchSize=64, maxWaitTime="00:00:10")
     app.send(*events(64))
     with app.host() as host:
@@ -145,7 +145,7 @@ def test_a_first_partial_batch_waits_if_the_checkpoint_is_young(app: App) -> Non
         assert told(host) == real("first", "A2")
 
 
-def test_a_drain_counts_a_partial_batch_as_stopped_while_it_goes_on(app: App) -> None:
+def test_a_drain_does_not_wait_for_a_partial_batch(app: App) -> None:
     app.write_host_json(minEventBatchSize=64, maxEventBatchSize=64)
     app.send(*events(10))
     app.switch("fail")
@@ -179,7 +179,7 @@ def test_a_drain_waits_for_a_full_batch_and_does_not_checkpoint_it(app: App) -> 
 
 
 @pytest.mark.parametrize("kind", ["value_body", "sequence_body"])
-def test_a_body_that_is_no_bytes_stops_its_partition_without_a_call(app: App, kind: str) -> None:
+def test_a_body_other_than_bytes_stops_its_partition(app: App, kind: str) -> None:
     bodies = {"value_body": {"a": 1}, "sequence_body": [1, 2]}
     app.send(b"before")
     app.send_raw(AmqpAnnotatedMessage(**{kind: bodies[kind]}))

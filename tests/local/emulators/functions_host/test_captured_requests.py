@@ -98,14 +98,14 @@ def test_the_stand_in_sends_the_captured_batch_byte_for_byte() -> None:
         assert ours[name] == (kind, value), name
 
 
-def test_an_offset_that_is_no_number_is_minus_one() -> None:
+def test_an_offset_other_than_a_number_is_minus_one() -> None:
     replicated = event(7, "2:0:1234", "2026-11-27T22:12:12.464")
     metadata = trigger_metadata("localhost", "apim-logs", "exporter", "0", [replicated])
     (known,) = json.loads(metadata["SystemPropertiesArray"].value)  # type: ignore[arg-type]
     assert (known["Offset"], known["OffsetString"]) == (-1, "2:0:1234")
 
 
-def test_retries_come_when_the_real_host_sent_them() -> None:
+def test_retries_have_the_delays_of_the_real_host() -> None:
     times = [datetime.fromisoformat(attempt["at"]) for attempt in captured("retries")]
     policy = RetryPolicy(count=-1, minimum=2, maximum=60)
     for retry, (one, next_one) in enumerate(itertools.pairwise(times), 1):
@@ -121,7 +121,7 @@ def test_a_retry_has_the_members_of_the_captured_one(attempt: dict[str, Any]) ->
     assert attempt["retryContext"]["exception"].keys() == {"message", "stackTrace", "source"}
 
 
-def test_a_retry_tells_python_the_error_before(app: App) -> None:
+def test_a_retry_has_the_previous_error(app: App) -> None:
     app.send(b"0")
     app.switch("fail")
     app.switch("details")

@@ -32,7 +32,7 @@ def test_one_batch_at_a_time_per_partition_and_all_in_order(app: App) -> None:
     assert (app.checkpoint("0"), app.checkpoint("1")) == (25, 14)
 
 
-def test_what_reaches_the_function_has_the_shapes_of_the_real_host(app: App) -> None:
+def test_arguments_have_the_shapes_of_the_real_host(app: App) -> None:
     app.send(b"a", b"", b"\xff{", key="k")
     app.switch("details")
     with app.host() as host:
@@ -87,7 +87,7 @@ def test_what_reaches_the_function_has_the_shapes_of_the_real_host(app: App) -> 
         assert "tzinfo" not in event[2]
 
 
-def test_a_minimum_batch_is_waited_for_but_not_longer_than_the_wait(app: App) -> None:
+def test_a_partial_batch_waits_at_most_for_the_maximum_wait(app: App) -> None:
     app.write_host_json(minEventBatchSize=4, maxEventBatchSize=6, maxWaitTime="00:00:02")
     app.send(b"0")
     with app.host() as host:
@@ -164,7 +164,7 @@ def test_a_worker_that_dies_while_indexing_is_restarted(app: App) -> None:
         host.wait_for("checkpoint", sequence=0)
 
 
-def test_a_worker_that_dies_each_time_ends_the_host(app: App) -> None:
+def test_a_worker_that_always_dies_ends_the_host(app: App) -> None:
     with (app.folder / "function_app.py").open("a") as app_file:
         app_file.write("\nos.kill(os.getpid(), 9)\n")
     with app.host() as host:

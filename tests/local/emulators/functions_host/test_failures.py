@@ -37,7 +37,7 @@ def test_a_failure_without_a_retry_policy_moves_the_checkpoint(app: App) -> None
     assert [call["sequences"] for call in app.notes("end")] == [[2]]
 
 
-def test_a_retry_sends_the_same_batch_again_and_holds_the_checkpoint_back(app: App) -> None:
+def test_a_retry_repeats_the_batch_and_delays_the_checkpoint(app: App) -> None:
     app.send(b"0", b"1")
     app.switch("fail")
     with app.host(RETRY="-1") as host:
@@ -67,7 +67,7 @@ def test_a_finite_retry_loses_the_batch_at_its_end(app: App) -> None:
     assert app.checkpoint() == 0
 
 
-def test_a_stop_waits_with_its_listeners_running_and_checkpoints_nothing(app: App) -> None:
+def test_a_stop_keeps_listening_and_writes_no_checkpoint(app: App) -> None:
     app.send(b"0", partition="0")
     app.switch("hold-0")
     with app.host(grace=6, TIMER="*/1 * * * * *") as host:
@@ -113,7 +113,7 @@ def test_an_invocation_longer_than_the_grace_is_cut_off(app: App) -> None:
     assert not app.notes("end")
 
 
-def test_a_killed_host_takes_its_worker_along_and_the_next_redelivers(app: App) -> None:
+def test_a_killed_host_ends_its_worker_and_the_next_redelivers(app: App) -> None:
     # The partitions of a killed host are free once its ownership has expired.
     app.write_host_json(partitionOwnershipExpirationInterval="00:00:03")
     app.send(b"0")
@@ -165,7 +165,7 @@ def test_a_time_out_restarts_the_worker_and_the_batch_is_retried(app: App, how: 
         assert host.wait_for("worker_restarted")[0]["failed"] == 0
 
 
-def test_a_time_out_strands_its_neighbors_until_their_own(app: App) -> None:
+def test_after_a_time_out_other_invocations_hang_until_their_own(app: App) -> None:
     app.write_host_json(timeout="00:00:06")
     app.send(b"0", partition="0")
     app.switch("hold")

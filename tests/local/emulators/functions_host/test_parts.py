@@ -27,11 +27,11 @@ def parsed(data: bytes) -> Frame | None:
 
 @settings(deadline=None)
 @given(st.dictionaries(st.text().filter(lambda key: key != "sizes"), st.text()), st.lists(st.binary()))
-def test_a_frame_is_read_as_it_was_written(header: dict[str, str], bodies: list[bytes]) -> None:
+def test_a_written_frame_is_read_back(header: dict[str, str], bodies: list[bytes]) -> None:
     assert parsed(b"".join(encode(Frame(header, bodies)))) == Frame(header, bodies)
 
 
-def test_a_frame_cut_off_anywhere_is_the_end() -> None:
+def test_an_incomplete_frame_is_the_end() -> None:
     whole = b"".join(encode(Frame({"id": 1}, [b"abc", b""])))
     assert all(parsed(whole[:length]) is None for length in range(len(whole)))
 
@@ -84,7 +84,7 @@ def test_the_first_partial_batch_waits_less_the_older_the_checkpoint_is(
     assert batches.take(205) == Batch([2], partial=True)
 
 
-def test_a_partition_that_fell_asleep_is_woken_by_a_full_batch_alone() -> None:
+def test_only_a_full_batch_restarts_a_stopped_timer() -> None:
     batches: Batches[int] = Batches(3, 10, wait=5)
     batches.add([1], 0)
     assert batches.take(0)
@@ -114,7 +114,7 @@ def test_a_partition_that_fell_asleep_is_woken_by_a_full_batch_alone() -> None:
         ("00:00:30", ["12:00:30", "12:01:00"]),
     ],
 )
-def test_a_schedule_fires_at(schedule: str, moments: list[str]) -> None:
+def test_a_schedule_fires_at_the_expected_times(schedule: str, moments: list[str]) -> None:
     at = NOON
     for moment in moments:
         days, _, time = moment.rpartition(" ")
@@ -125,7 +125,7 @@ def test_a_schedule_fires_at(schedule: str, moments: list[str]) -> None:
 @pytest.mark.parametrize(
     "schedule", ["", "* * * * *", "60 * * * * *", "*/0 * * * * *", "x * * * * *", "24:00:00"]
 )
-def test_a_schedule_that_says_nothing_is_refused(schedule: str) -> None:
+def test_an_invalid_schedule_is_refused(schedule: str) -> None:
     with pytest.raises(AppError):
         parse(schedule)
 
@@ -164,13 +164,13 @@ def test_host_json_has_the_documented_defaults(tmp_path: Path) -> None:
         '{"maxWaitTime": "soon"}',
     ],
 )
-def test_host_json_that_asks_for_what_is_not_there_is_refused(tmp_path: Path, hubs: str) -> None:
+def test_unsupported_options_of_host_json_are_refused(tmp_path: Path, hubs: str) -> None:
     (tmp_path / "host.json").write_text(f'{{"extensions": {{"eventHubs": {hubs}}}}}')
     with pytest.raises(AppError):
         HostOptions.load(tmp_path)
 
 
-def test_the_environment_wins_over_local_settings(tmp_path: Path) -> None:
+def test_the_environment_overrides_local_settings(tmp_path: Path) -> None:
     path = tmp_path / "local.settings.json"
     path.write_text('{"IsEncrypted": false, "Values": {"A": "file", "B": "file", "N": 5}}')
     assert environment({"A": "environment"}, path) == {"A": "environment", "B": "file", "N": "5"}
@@ -183,7 +183,7 @@ def test_settings_resolve_by_name() -> None:
         resolve("%C%", {})
 
 
-def test_time_spans() -> None:
+def test_time_spans_are_parsed() -> None:
     assert seconds("01:02:03") == 3723
     with pytest.raises(AppError, match="24 hours"):
         seconds("24:00:00")

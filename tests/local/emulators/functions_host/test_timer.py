@@ -24,7 +24,7 @@ def test_a_timer_fires_scheduled_and_invoked_in_one_host_only(app: App) -> None:
     assert not any(tick["past_due"] or tick["status"] for tick in app.notes("tick"))
 
 
-def test_a_timer_that_was_missed_fires_at_the_next_start(app: App) -> None:
+def test_a_missed_timer_fires_at_the_next_start(app: App) -> None:
     app.settings |= {"HUB": "", "TIMER": "0 * * * * *"}
     status = app.settings["AzureFunctionsWebHost__hostid"]
     blob = f"timers/{status}/Host.Functions.tick/status"
@@ -75,7 +75,7 @@ def test_only_timers_are_invoked_on_demand(app: App) -> None:
         assert len(app.notes("tick")) == 1
 
 
-def test_a_timer_fires_at_start_if_it_asks_for_that(app: App) -> None:
+def test_a_timer_fires_at_start_if_configured(app: App) -> None:
     with app.host(TIMER="0 0 0 1 1 *", ON_STARTUP="1") as host:
         host.wait_for("invocation", function="tick", ok=True)
         host.invoke("tick")
