@@ -59,7 +59,7 @@ def declare(commands: Any) -> None:
             help=f"{meanings[symbol].metadata['meaning']} (default {default:g})",
         )
     parser.add_argument("--prices", type=Path, help="a file in the format of shared/commands/prices.json")
-    parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def number(text: str) -> float:

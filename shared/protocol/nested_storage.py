@@ -1,9 +1,8 @@
 """Presents a folder of the state container as a separate state with the same output container."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from shared.protocol.ledger import PendingFile, StagedFile
-from shared.protocol.storage import Blob, BlobInfo, Publication, Storage
+from shared.protocol.storage import Blob, Storage
 
 BACKFILL = "backfill/"
 """The folder of `backfill`'s state. Exporters and timers read `ledgers/`, and never look into it."""
@@ -16,6 +15,9 @@ class NestedStorage:
         """`folder` ends with a slash."""
         self._storage = storage
         self._folder = folder
+        self.stage, self.stage_block, self.publish = storage.stage, storage.stage_block, storage.publish
+        self.remove, self.exists = storage.remove, storage.exists
+        self.outputs, self.part = storage.outputs, storage.part
 
     def read(self, name: str) -> Blob | None:
         """See Storage."""
@@ -40,31 +42,3 @@ class NestedStorage:
     def names(self, prefix: str) -> list[str]:
         """See Storage."""
         return [name.removeprefix(self._folder) for name in self._storage.names(self._folder + prefix)]
-
-    def stage(self, files: Sequence[StagedFile]) -> None:
-        """See Storage."""
-        self._storage.stage(files)
-
-    def stage_block(self, name: str, block_id: str, data: bytes) -> None:
-        """See Storage."""
-        self._storage.stage_block(name, block_id, data)
-
-    def publish(self, files: Sequence[PendingFile]) -> list[Publication]:
-        """See Storage."""
-        return self._storage.publish(files)
-
-    def remove(self, names: Sequence[str]) -> None:
-        """See Storage."""
-        self._storage.remove(names)
-
-    def exists(self, name: str) -> bool:
-        """See Storage."""
-        return self._storage.exists(name)
-
-    def outputs(self, prefix: str) -> Iterator[BlobInfo]:
-        """See Storage."""
-        return self._storage.outputs(prefix)
-
-    def part(self, name: str, offset: int, length: int) -> bytes:
-        """See Storage."""
-        return self._storage.part(name, offset, length)
