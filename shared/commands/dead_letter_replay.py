@@ -1,9 +1,8 @@
 """Revalidates dead letters against the current rules and exports, exactly once, those that now pass."""
 
 from base64 import b64decode
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import batched
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from shared.audit import contents
 from shared.audit.listing import Progress
+from shared.commands.documents import ReplayDocument
 from shared.errors import DamagedFile
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
@@ -37,33 +37,6 @@ class Choice:
     """Only those that reached the hub before this time."""
 
 
-@dataclass(slots=True)
-class Replayed:
-    """The outcome for the chosen dead letters."""
-
-    letters: int = 0
-    before: int = 0
-    """Dead letters that were replayed before."""
-    fit: int = 0
-    """Dead letters of which some records now pass."""
-    rows: int = 0
-    """Rows in these dead letters."""
-    skipped: int = 0
-    """Records in these dead letters that belong to another category."""
-    stay: int = 0
-    """Dead letters of which no record passes."""
-    from_redacted: int = 0
-    """Passing dead letters whose credentials are markers, as they would be in a row."""
-    no_body: int = 0
-    """Those that cannot be replayed: erased, or binary and not kept (DEAD_LETTER_BODIES)."""
-    no_columns: int = 0
-    """Dead letters that cannot be replayed, because hashed or dropped columns were removed."""
-    reasons: Counter[str] = field(default_factory=Counter)
-    """The current reasons of all records that still fail."""
-    commits: int = 0
-    damaged: list[str] = field(default_factory=list)
-
-
 @dataclass(frozen=True, slots=True)
 class _Letter:
     partition: HubPartition
@@ -84,7 +57,7 @@ def replay(
     *,
     dry_run: bool,
     progress: Progress,
-) -> Replayed:
+) -> ReplayDocument:
     """Replays the chosen dead letters, or in a dry run reports the outcome.
 
     A dead letter is identified by its partition, incarnation and sequence number. Its replay is a commit
@@ -94,7 +67,7 @@ def replay(
     letter of that ledger. Dead letters whose bodies were not kept, or lack columns, are counted and left
     alone.
     """
-    done = Replayed()
+    done = ReplayDocument(dry_run=dry_run)
     files = [
         BlobInfo(file.name, file.size, {}) for file in storage.outputs(f"{DEAD_LETTERS}/") if file.visible
     ]
@@ -143,7 +116,7 @@ def _fitting(
     letters: Iterable[_Letter],
     policy: ExportPolicy,
     ledgers: dict[HubPartition, Ledger],
-    done: Replayed,
+    done: ReplayDocument,
 ) -> Iterator[tuple[HubPartition, Sequence[Envelope]]]:
     """Yields envelopes by partition that now pass at least in part and were not replayed; counts all."""
     fitting: dict[HubPartition, list[Envelope]] = {}

@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict
 class Part(BaseModel):
     """A document, or a part of one; docstrings of properties become descriptions of its schema."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, use_attribute_docstrings=True, json_schema_serialization_defaults_required=True
+    )
 
 
 class Document(Part):

@@ -1,7 +1,10 @@
 """Declares the JSON document of each command; the published schemas are generated from it."""
 
+from collections import Counter
 from datetime import datetime
 from typing import Literal
+
+from pydantic import ConfigDict, Field
 
 from shared.audit.evidence import Level
 from shared.commands.document_base import Document, Part
@@ -49,53 +52,57 @@ class AuditDocument(Document):
 class ReplayDocument(Document):
     """The document of `replay --json`."""
 
+    model_config = ConfigDict(frozen=False)
+
     dry_run: bool
-    letters: int
+    letters: int = 0
     """Chosen dead letters."""
-    before: int
+    before: int = 0
     """Of these, those that were replayed before."""
-    fit: int
+    fit: int = 0
     """Of these, those of which some records now pass."""
-    rows: int
+    rows: int = 0
     """Rows in those that pass."""
-    skipped: int
+    skipped: int = 0
     """Records in these dead letters that belong to another category."""
-    stay: int
+    stay: int = 0
     """Dead letters of which no record passes."""
-    reasons: dict[str, int]
+    reasons: Counter[str] = Field(default_factory=Counter)
     """Records that are still rejected, by reason."""
-    commits: int
-    from_redacted: int
+    commits: int = 0
+    from_redacted: int = 0
     """Of those that pass, the ones whose text has markers in place of credentials."""
-    no_body: int
+    no_body: int = 0
     """Dead letters that cannot be replayed: they were erased, or only length and SHA-256 were kept."""
-    no_columns: int
+    no_columns: int = 0
     """Dead letters that cannot be replayed, because values of hashed or dropped columns were removed."""
-    damaged: list[str]
+    damaged: list[str] = Field(default_factory=list)
     """Files that could not be read."""
 
 
 class RedeliverPartition(Part):
     """One partition."""
 
+    model_config = ConfigDict(frozen=False)
+
     partition: str
-    missing: int
+    missing: int = 0
     """Sequence numbers that the output lacks."""
-    gone: int
+    gone: int = 0
     """Of these, those that the hub has deleted."""
-    present: int
+    present: int = 0
     """Those in the output through commits that the ledger lacks; they are recorded in it."""
-    partial: int
+    partial: int = 0
     """Those of which the output has only some files, through commits that the ledger lacks."""
-    without_files: int
+    without_files: int = 0
     """Committed events whose commit lacks at least one file."""
-    events: int
+    events: int = 0
     """Events that were read from the hub; with --dry-run, those that can be read."""
-    commits: int
-    rows: int
-    rejected: dict[str, int]
+    commits: int = 0
+    rows: int = 0
+    rejected: Counter[str] = Field(default_factory=Counter)
     """Rejected records by reason."""
-    problems: list[str]
+    problems: list[str] = Field(default_factory=list)
 
 
 class RedeliverDocument(Document):

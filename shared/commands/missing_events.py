@@ -1,9 +1,10 @@
 """Exports events that the hub still has but the output lacks: gaps, and lost or missing files."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from shared.audit.listing import Progress
+from shared.commands.documents import RedeliverPartition
 from shared.commands.missing_files import Exported, exported
 from shared.errors import HubError, LedgerError, PreconditionFailed
 from shared.export.exporter import Exporter
@@ -19,29 +20,6 @@ ATTEMPTS = 20
 """Maximum attempts to change a ledger that the app keeps writing."""
 
 
-@dataclass(slots=True)
-class Redelivered:
-    """The outcome for the missing sequence numbers of a partition."""
-
-    partition: str
-    missing: int = 0
-    """Sequence numbers that the output lacks: gaps, and those of lost or missing files."""
-    gone: int = 0
-    """Those that the hub has deleted, or that belong to a deleted hub."""
-    present: int = 0
-    """Sequence numbers in the output through commits that the ledger lacks, because it was restored."""
-    partial: int = 0
-    """Gaps of which some files are in the output, through commits that the ledger lacks."""
-    without_files: int = 0
-    """Committed sequence numbers of which at least one file of their commit is not in the output."""
-    events: int = 0
-    """Missing events that were read from the hub (in a dry run, those that can be read)."""
-    commits: int = 0
-    rows: int = 0
-    rejected: dict[str, int] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-
-
 def redeliver(
     storage: Storage,
     hub: HubReader,
@@ -51,7 +29,7 @@ def redeliver(
     dry_run: bool,
     missing_files: bool = False,
     progress: Progress,
-) -> list[Redelivered]:
+) -> list[RedeliverPartition]:
     """Exports the missing events of these partitions, or reports what could be exported.
 
     Everything follows the exporter's protocol, while the app keeps running. Each event is exported once even
@@ -64,7 +42,7 @@ def redeliver(
         ledger = _ledger(storage, partition)
         if ledger is None or not wanted(str(partition)):
             continue
-        one = Redelivered(str(partition))
+        one = RedeliverPartition(partition=str(partition))
         done.append(one)
         work = _Work(storage, hub, exporter, partition, position, one, progress)
         if ledger.incarnation.created != state.created:
@@ -94,7 +72,7 @@ class _Work:
     exporter: Exporter
     partition: HubPartition
     position: Position
-    one: Redelivered
+    one: RedeliverPartition
     progress: Progress
 
     @property
@@ -185,7 +163,7 @@ class _Work:
                     one.commits += 1
                     one.rows += commit.counts.rows
                     for reason, count in commit.counts.rejected.items():
-                        one.rejected[reason] = one.rejected.get(reason, 0) + count
+                        one.rejected[reason] += count
 
     def _fetch(self, span: Interval) -> Iterator[list[Fetched]]:
         """Yields the events of an interval in chunks."""

@@ -1,7 +1,6 @@
 """`redeliver`: exports events that the hub still has but the output lacks."""
 
 import argparse
-from dataclasses import asdict
 from typing import Any
 
 from shared import settings
@@ -12,7 +11,6 @@ from shared.commands.connection import connect
 from shared.commands.console import RED, YELLOW, paint, say, say_json
 from shared.commands.declaration import SETTINGS, command, partition_named
 from shared.commands.documents import RedeliverDocument, RedeliverPartition
-from shared.commands.missing_events import Redelivered
 from shared.errors import SettingError
 from shared.export.exporter import Exporter
 from shared.policies import ExportPolicy
@@ -111,9 +109,7 @@ def redeliver(
     )
     console.progressed()
     if as_json:
-        say_json(
-            RedeliverDocument(dry_run=dry_run, partitions=[RedeliverPartition(**asdict(one)) for one in done])
-        )
+        say_json(RedeliverDocument(dry_run=dry_run, partitions=done))
     else:
         for one in done:
             _say(one, dry_run=dry_run)
@@ -124,7 +120,7 @@ def redeliver(
     return WRONG if any(one.problems or one.partial for one in done) else OK
 
 
-def _say(one: Redelivered, *, dry_run: bool) -> None:
+def _say(one: RedeliverPartition, *, dry_run: bool) -> None:
     did = "can be exported" if dry_run else "read again"
     missing = counted(one.missing, "missing event")
     say(f"{one.partition}: {missing}: {one.events:,} {did}, {one.gone:,} gone from the hub")

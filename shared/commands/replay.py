@@ -1,7 +1,6 @@
 """`replay`: reprocesses dead letters with the current code and settings."""
 
 import argparse
-from dataclasses import fields
 from typing import Any
 
 from shared.audit.audit import OK, UNKNOWN
@@ -12,7 +11,6 @@ from shared.commands.connection import configured, connect
 from shared.commands.console import RED, YELLOW, paint, say, say_json
 from shared.commands.dead_letter_replay import Choice
 from shared.commands.declaration import SETTINGS, add_range, command
-from shared.commands.documents import ReplayDocument
 from shared.export.exporter import Exporter
 from shared.input.envelope import Reason
 from shared.policies import ExportPolicy
@@ -87,9 +85,7 @@ def replay(
     done = replaying.replay(storage, exporter, policy, choice, dry_run=dry_run, progress=console.progress)
     console.progressed()
     if as_json:
-        say_json(
-            ReplayDocument(dry_run=dry_run, **{each.name: getattr(done, each.name) for each in fields(done)})
-        )
+        say_json(done)
         return UNKNOWN if done.damaged else OK
     did = "would be exported" if dry_run else "exported"
     say(f"{counted(done.letters, 'dead letter')}, {done.before:,} of them replayed before")

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from shared.audit.audit import OK
-from shared.commands.dead_letter_replay import Choice, Replayed, replay
+from shared.commands.dead_letter_replay import Choice, replay
+from shared.commands.documents import ReplayDocument
 from shared.errors import OutcomeUnknown
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
@@ -46,7 +47,7 @@ def replayed(
     policy: ExportPolicy | None = None,
     *,
     dry_run: bool = False,
-) -> Replayed:
+) -> ReplayDocument:
     policy = policy or lenient()
     exporter = exported.exporter(policy)
     return replay(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.commands import missing_events
-from shared.commands.missing_events import Redelivered
+from shared.commands.documents import RedeliverPartition
 from shared.errors import HubError, LedgerError
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
@@ -73,7 +73,7 @@ class World:
         dry_run: bool = False,
         missing_files: bool = False,
         wanted: Callable[[str], bool] = lambda _: True,
-    ) -> list[Redelivered]:
+    ) -> list[RedeliverPartition]:
         return missing_events.redeliver(
             self.storage,
             self,
@@ -100,7 +100,7 @@ def test_gaps_are_exported_once_and_counted(world: World) -> None:
     assert world.fetched == [(1, 3), (3, 3), (5, 8), (7, 8)]
     assert (world.ledger.incarnation.gaps, world.ledger.counts.rows) == ((), 20)
     assert world.ledger.counts.files - before.counts.files == done.commits == 4
-    assert world.redeliver() == [Redelivered(str(ONE))]
+    assert world.redeliver() == [RedeliverPartition(partition=str(ONE))]
 
 
 def test_events_deleted_by_the_hub_are_counted_as_gone(world: World) -> None:
