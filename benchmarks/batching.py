@@ -2,30 +2,35 @@
 
 Days of sparse traffic would take too long, so time is virtual: Poisson arrivals go through the batching of
 the local Functions host (`local/emulators/functions_host/batches.py`), which follows the real trigger.
-`--validate` compares two points with the real app on the local stack. Azure Monitor's delay of minutes is not
-included.
+`--validate` compares some points with the real app on the local stack. Azure Monitor's delay of minutes is
+not included.
 """
 
 import asyncio
 import random
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event, Thread
 
 import numpy as np
 import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from benchmarks.timing import Figure
 from benchmarks.workload import records
 from local.emulators.functions_host.batches import Batches
-from local.stack import HUB, Stack
+from local.stack import HUB, OUTPUT, Stack
 from local.traffic.envelopes import Send
 from local.traffic.send import producer, send
 from shared.commands import cost_model
 from shared.commands.cost_model import Workload
+from shared.tables.websocket_connection_logs import RECORDS
 
 PRICES = cost_model.prices(Path(cost_model.__file__).with_name("prices.json").read_bytes())
 PARTITIONS = 4
@@ -58,6 +63,12 @@ class Batching:
 
 
 CHOICES = (Batching(1, 30), Batching(64, 30))
+POINTS = ((1, 1), (100, 20), (100, 200), (1000, 200))
+"""The points that the stack repeats: records per second, and records in a message."""
+SECONDS = 240
+"""Seconds of traffic at each of these points."""
+POLL = 0.05
+"""Seconds between two listings of what is visible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +86,17 @@ class Seen:
 
 
 def simulated(
-    batching: Batching, messages_a_second: float, commit: float, checkpoint: float, seed: int
+    batching: Batching,
+    messages_a_second: float,
+    commit: float,
+    checkpoint: float,
+    seed: int,
+    messages: int = MESSAGES,
 ) -> Seen:
     """Simulates one partition in virtual time; `commit` and `checkpoint`: their durations in seconds."""
     choose = random.Random(seed)
     batches: Batches[float] = Batches(batching.minimum, batching.maximum, batching.wait, checkpoint_age=0)
-    now, due, left = 0.0, 0.0, MESSAGES
+    now, due, left = 0.0, 0.0, messages
     arrival = choose.expovariate(messages_a_second)
     fresh: list[float] = []
     commits = 0
@@ -134,42 +150,83 @@ def table() -> Iterator[str]:
                 )
 
 
-async def _trickle(stack: Stack, messages: int, rate: float) -> None:
-    """Sends messages of one record to partition 0, at random times."""
+async def _trickle(stack: Stack, seconds: float, rate: float, each: int) -> int:
+    """Sends messages at random times to random partitions; returns their number."""
     choose = random.Random(1)
+    sent, clock = 0, asyncio.get_running_loop().time
+    until = clock() + seconds
+    due = clock() + choose.expovariate(rate / each)
     async with producer(stack.broker.connection_string, HUB) as client:
-        for record in records(messages, datetime.now(UTC)):
-            await asyncio.sleep(choose.expovariate(rate))
-            await send(iter([Send("0", orjson.dumps({"records": [record]}))]), client)
+        while due < until:
+            body = orjson.dumps({"records": list(records(each, datetime.now(UTC)))})
+            await asyncio.sleep(due - clock())
+            await send(iter([Send(str(choose.randrange(PARTITIONS)), body)]), client)
+            sent += 1
+            due += choose.expovariate(rate / each)
+    return sent
 
 
-def validated(batching: Batching, messages: int, rate: float) -> str:
-    """Runs the same on the local stack with the real app, and in the model with the measured duration."""
+def _watch(stack: Stack, visible: dict[tuple[str, int], float], stop: Event) -> None:
+    """Notes for each message how many seconds after it was enqueued the last of its rows was visible."""
+    container, read = stack.container(OUTPUT), set[str]()
+    while not stop.wait(POLL):
+        listed = set(container.list_blob_names(name_starts_with=f"parquet/{RECORDS.name}/date="))
+        now = time.time()
+        for name in listed - read:
+            columns = ["_EventHubPartition", "_SequenceNumber", "_EnqueuedTime"]
+            table = pq.read_table(pa.BufferReader(container.download_blob(name).readall()), columns=columns)
+            for partition, number, enqueued in set(zip(*table.to_pydict().values(), strict=True)):
+                visible[partition, number] = now - enqueued.timestamp()
+        read |= listed
+
+
+def validated(batching: Batching, rate: float, each: int) -> str:
+    """Runs one point on the local stack with the real app, and in the model with the measured duration.
+
+    Returns:
+        a row of Markdown: what was measured, and in parentheses the range of five runs of the model.
+    """
     prefix = "AzureFunctionsJobHost__extensions__eventHubs__"
     settings = {
         "OUTPUT_FORMATS": "parquet",
         f"{prefix}minEventBatchSize": str(batching.minimum),
         f"{prefix}maxWaitTime": f"00:00:{batching.wait:02.0f}",
     }
-    with TemporaryDirectory(prefix="benchmark-") as folder, Stack(Path(folder), 1, settings) as stack:
+    visible: dict[tuple[str, int], float] = {}
+    with (
+        TemporaryDirectory(prefix="benchmark-") as folder,
+        Stack(Path(folder), PARTITIONS, settings) as stack,
+    ):
         host = stack.host()
         host.wait_ready()
-        asyncio.run(_trickle(stack, messages, rate))
-        taken, counts, spent = 0, 0, 0.0
+        stop = Event()
+        watch = Thread(target=_watch, args=(stack, visible, stop))
+        watch.start()
+        messages = asyncio.run(_trickle(stack, SECONDS, rate, each))
+        commits, spent, deadline = 0, 0.0, time.monotonic() + 2 * batching.wait + 10
         for event in host.events(timeout=60):
             if event["event"] == "invocation" and event["function"] == "export_logs":
-                taken, counts, spent = taken + event["count"], counts + 1, spent + event["seconds"]
-                if taken >= messages:
-                    break
+                commits, spent = commits + 1, spent + event["seconds"]
+            if len(visible) == messages or time.monotonic() > deadline:
+                break
+        stop.set()
+        watch.join()
         host.stop()
-    modeled = [
-        simulated(batching, rate, spent / counts, 0.01, seed).commits * messages / MESSAGES
+    if len(visible) != messages:
+        raise RuntimeError(f"{len(visible)} of {messages} messages became visible")
+    runs = [
+        simulated(batching, rate / each / PARTITIONS, spent / commits, 0.01, seed, messages // PARTITIONS)
         for seed in range(5)
     ]
-    return (
-        f"{batching.name}: {messages} messages at {rate} a second: {counts} commits on the stack, "
-        f"{min(modeled):.0f} to {max(modeled):.0f} in the model ({spent / counts:.3f} s each)"
-    )
+    fresh = list(visible.values())
+    cells = [f"{rate:,}", str(each), batching.name, str(messages)]
+    for one, modeled, digits in (
+        (commits, [run.commits * PARTITIONS for run in runs], 0),
+        (np.percentile(fresh, 50), [run.percentile(50) for run in runs], 1),
+        (np.percentile(fresh, 99), [run.percentile(99) for run in runs], 1),
+    ):
+        cells.append(f"{one:.{digits}f} ({min(modeled):.{digits}f} to {max(modeled):.{digits}f})")
+    return f"| {' | '.join(cells)} |"
 
 
 def measured() -> dict[str, Figure]:
@@ -180,10 +237,13 @@ def measured() -> dict[str, Figure]:
 
 
 def main() -> None:
-    """Prints the table; with `--validate`, compares two points with the stack first."""
+    """Prints the table; with `--validate`, compares some points with the stack first."""
     if "--validate" in sys.argv:
-        for batching in (Batching(1, 30), Batching(64, 5)):
-            print(validated(batching, 80, 2.0), flush=True)
+        print("| records/s | records per message | minimum | messages | commits | p50, s | p99, s |")
+        print("| --- " * 7 + "|")
+        for rate, each in POINTS:
+            for batching in CHOICES:
+                print(validated(batching, rate, each), flush=True)
     print("\n".join(table()))
 
 

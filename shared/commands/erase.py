@@ -15,6 +15,7 @@ from shared.commands.declaration import SETTINGS, command, past
 from shared.commands.documents import EraseDocument, EraseRemains
 from shared.erasure import selection as choosing
 from shared.erasure.erasure import Erasure, Outcome
+from shared.erasure.file_eraser import TOO_RECENT
 from shared.erasure.remains import Remains, remains
 from shared.erasure.selection import Selection
 from shared.errors import SettingError
@@ -206,7 +207,7 @@ def _problems(outcome: Outcome) -> Iterator[str]:
     files = outcome.files
     for reason in sorted(set(files.left.values())):
         names = [name for name, why in files.left.items() if why == reason]
-        again = f": run it again after {console.time(files.until)}" if "QUIET" in reason else ""
+        again = f": run it again after {console.time(files.until)}" if reason == TOO_RECENT else ""
         number = counted(len(names), "file")
         yield f"{number} cannot be replaced now. The first one is {names[0]}: it {reason}{again}"
     if outcome.waiting:

@@ -28,6 +28,8 @@ from shared.timeunits import HOUR, microseconds
 
 ATTEMPTS = 20
 """Maximum number of attempts in a folder that compaction keeps changing."""
+TOO_RECENT = "is younger than COMPACT_QUIET"
+"""The reason for which a file can be replaced as soon as some time has passed."""
 
 type Progress = Callable[[str, int, int], None]
 
@@ -209,7 +211,7 @@ class Eraser(Compactor):
         found.files[_group(file)] += 1
         if committed > self._now() - quiet:
             # Until then a call that its sender gave up could bring it back.
-            found.left[file.name] = "is younger than COMPACT_QUIET"
+            found.left[file.name] = TOO_RECENT
             found.until = max(found.until, committed + quiet)
         elif file.leased:
             found.left[file.name] = "has a lease"

@@ -62,7 +62,7 @@ def unbindable(stack: FaultyStack) -> Records:
     if (reset[1].rpartition("/")[2], reset[3]) != (BLOCKED, str(bad)):
         raise AftermathError(f"event {bad} stops partition {BLOCKED}, but the alarm says: {reset}")
     host.stop()
-    operate(stack, *reset)
+    operate(stack.settings, *reset)
     host = stack.host(settings=WITHOUT_COMPACTION)
     work(stack, host, lambda: reached(stack, expected), "the partition does not go on")
     gaps = _gaps(stack)
@@ -106,11 +106,11 @@ def made_anew(stack: FaultyStack) -> Records:
 
 def _redeliver(stack: FaultyStack, command: list[str]) -> None:
     """Fill all gaps, then try again: nothing may be left to do."""
-    operate(stack, *command)
+    operate(stack.settings, *command)
     if gaps := _gaps(stack):
         raise AftermathError(f"redelivery left gaps: {gaps}")
     counts = stack.counts()
-    again = operate(stack, *command, "--json")
+    again = operate(stack.settings, *command, "--json")
     if stack.counts() != counts:
         raise AftermathError(f"a second redelivery changed counts: {again}")
 

@@ -20,7 +20,7 @@ from local.traffic.send import next_sequences, producer, send
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.websocket_connection_logs import RECORDS
 from tests.campaigns.faults.fault_injector import COMPACT, EVERY, FINISH
-from tests.campaigns.faults.runbook import RunbookError, erase, operate, reached, work
+from tests.campaigns.faults.runbook import RunbookError, erase, killed_erase, operate, reached, work
 from tests.campaigns.faults.stack import FaultyStack
 
 TRIES = 6
@@ -34,7 +34,8 @@ type Row = tuple[str, int, int, str]
 def erased(stack: FaultyStack) -> Records:
     """Erases the connection with the most records; compares all other rows, old and new, with what they were.
 
-    Raises RunbookError if something of it is left, or if the audit does not prove the rest.
+    Processes that erase it are killed first. Raises RunbookError if something of it is left, or if the audit
+    does not prove the rest.
     """
     before = stack.table(RECORDS.name)
     counted = before["CorrelationId"].value_counts().to_pylist()
@@ -56,9 +57,11 @@ def erased(stack: FaultyStack) -> Records:
     stack.later(6 * EVERY)
     sender = threading.Thread(target=lambda: asyncio.run(deliver()), daemon=True)
     sender.start()
+    killed = 0
     for _ in range(TRIES):
         host.invoke(FINISH)
         host.invoke(COMPACT)
+        killed += killed_erase(stack, "--column", "CorrelationId", "--value", chosen)
         left = erase(stack, "--column", "CorrelationId", "--value", chosen)
         work(stack, host, lambda: not host.busy(COMPACT), "compaction does not end")
         if not left:
@@ -67,9 +70,11 @@ def erased(stack: FaultyStack) -> Records:
     sender.join()
     work(stack, host, lambda: reached(stack, expected), "the new traffic is not exported")
     host.stop()
+    if not killed:
+        raise RunbookError(f"{chosen}: no process that erases it was killed")
     if left or _mentions(stack, chosen):
         raise RunbookError(f"{chosen}: is not erased: {left or 'a file has it'}")
-    operate(stack, "audit")
+    operate(stack.settings, "audit")
     after = stack.table(RECORDS.name)
     seen = Counter(_rows(after))
     is_new = pa.array([row[1] >= first.get(row[0].rpartition("/")[2], 0) for row in _rows(after)], pa.bool_())

@@ -6,6 +6,8 @@ import re
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import redirect_stderr, redirect_stdout
+from multiprocessing import get_context
+from signal import SIGKILL
 from unittest.mock import patch
 
 import orjson
@@ -29,13 +31,13 @@ class RunbookError(RuntimeError):
     """A command failed, or an alarm did not come; the message says what was printed."""
 
 
-def operate(stack: FaultyStack, *arguments: str, good: Collection[int] = (OK,)) -> str:
-    """Runs a command of the program, and returns its output.
+def operate(settings: Mapping[str, str], *arguments: str, good: Collection[int] = (OK,)) -> str:
+    """Runs a command of the program with these settings, and returns its output.
 
     Raises RunbookError if its exit status is not a good one.
     """
     printed, errors = io.StringIO(), io.StringIO()
-    with patch.dict(os.environ, stack.settings), redirect_stdout(printed), redirect_stderr(errors):
+    with patch.dict(os.environ, settings), redirect_stdout(printed), redirect_stderr(errors):
         status = main(arguments)
     if status not in good:
         output = f"{printed.getvalue()}{errors.getvalue()}"
@@ -45,9 +47,31 @@ def operate(stack: FaultyStack, *arguments: str, good: Collection[int] = (OK,)) 
 
 def erase(stack: FaultyStack, *selection: str) -> list[str]:
     """Erases the selected rows, by the clock of the hosts; returns what is left."""
+    return _erase(stack.settings, stack.ahead, selection)
+
+
+def killed_erase(stack: FaultyStack, *selection: str) -> bool:
+    """Erases in a process of its own, and kills it as soon as it has begun to replace a file.
+
+    Returns whether it was killed; if nothing could be replaced, it ends by itself.
+    """
+    arguments = (stack.settings, stack.ahead, selection)
+    process = get_context("spawn").Process(target=_erase, args=arguments)
+    process.start()
+    while process.is_alive():
+        swap = stack.compaction().swap
+        if swap and swap.erases:
+            process.kill()
+            break
+        time.sleep(0.002)
+    process.join()
+    return process.exitcode == -SIGKILL
+
+
+def _erase(settings: Mapping[str, str], ahead: int, selection: Collection[str]) -> list[str]:
     arguments = ("erase", *selection, "--yes", "--json")
-    with patch("shared.commands.erase.now", lambda: now() + stack.ahead * SECOND):
-        problems: list[str] = orjson.loads(operate(stack, *arguments, good=(OK, WRONG)))["problems"]
+    with patch("shared.commands.erase.now", lambda: now() + ahead * SECOND):
+        problems: list[str] = orjson.loads(operate(settings, *arguments, good=(OK, WRONG)))["problems"]
     return problems
 
 

@@ -17,6 +17,7 @@ from shared.commands import missing_files
 from shared.commands.dead_letter_replay import _letter
 from shared.delta.log import DeltaLog
 from shared.erasure import files
+from shared.erasure.file_eraser import TOO_RECENT
 from shared.erasure.selection import Selection, moment
 from shared.input import redaction
 from shared.policies import RedactionPolicy
@@ -186,7 +187,7 @@ def test_recent_files_are_left_for_another_run() -> None:
     made.finish()
     first = made.erase(SELECTION)
     assert first.left
-    assert set(first.left.values()) == {"is younger than COMPACT_QUIET"}
+    assert set(first.left.values()) == {TOO_RECENT}
     assert made.now < first.until <= made.now + HOUR
     young = [row for row in made.rows("parquet/" + RECORDS) if row["Source"] == HIM]
     assert {row["_SequenceNumber"] for row in young} <= set(range(20, 26))
