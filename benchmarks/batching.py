@@ -65,7 +65,7 @@ class Batching:
 CHOICES = (Batching(1, 30), Batching(64, 30))
 POINTS = ((1, 1), (100, 20), (100, 200), (1000, 200))
 """The points that the stack repeats: records per second, and records in a message."""
-SECONDS = 240
+SECONDS = 120
 """Seconds of traffic at each of these points."""
 POLL = 0.05
 """Seconds between two listings of what is visible."""

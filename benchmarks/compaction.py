@@ -187,7 +187,7 @@ def connections(rng: np.random.Generator, began: int, rows: int) -> pa.Table:
                 columns[field.name] = names(rng, rows)
             case "Destination":
                 columns[field.name] = BACKENDS.take(pa.array(rng.integers(0, 12, rows)))
-            case "DurationMs":
+            case "DurationMs" | "ArrivalDurationMs":
                 columns[field.name] = pa.array(durations / 1000)
             case "StartTime" | "FirstSeen":
                 columns[field.name] = pa.array(ends - durations).cast(field.type)

@@ -19,6 +19,12 @@ from shared.policies import RedactionPolicy
 
 _LOWER = np.uint8(0x20)
 """The bit that tells lower from upper case in ASCII."""
+_LONGEST = 16
+"""Maximum length of a hint."""
+_LONG = 65536
+"""Length of texts (bytes) in which it takes longer to find hints than to find the distinct values."""
+_WIDE = 128
+"""Bytes per row of a column in which a first search for hints takes longer than it is likely to save."""
 HASH_DIGITS = 32
 """Hexadecimal digits of a keyed hash that are kept: 128 bits."""
 
@@ -29,6 +35,7 @@ _NAMES = (
 )
 """Names of parameters and properties that indicate a credential."""
 _VALUE = r"""[^&#\s"'<>;,]+"""
+_HEADER = r"""[^\s"',;\[]+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +52,10 @@ CREDENTIALS = (
     _Rule("jwt", b"eyj", r"()\beyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)*"),
     _Rule("bearer", b"bearer", r"(\bbearer[\s:+]+|\bbearer%20)[\w.~+/=-]{8,}"),
     _Rule("basic", b"basic", r"(\bbasic[\s:+]+|\bbasic%20)[\w+/=-]{8,}"),
-    _Rule("key", b"key", r"((?:account|sharedaccess|shared access)key=)" + _VALUE),
+    _Rule("key", b"key=", r"((?:account|sharedaccess|shared access)key=)" + _VALUE),
     _Rule("parameter", b"=", rf"([?&#;](?:{_NAMES}|code|key)=)" + _VALUE),
-    _Rule(
-        "header",
-        b":",
-        r"(\b(?:(?:ocp-apim-)?subscription-key|x-functions-key|cookie):\s*)[^\s\"',;\[]+",
-    ),
+    _Rule("header", b"-key:", rf"(\b(?:(?:ocp-apim-)?subscription|x-functions)-key:\s*){_HEADER}"),
+    _Rule("header", b"cookie:", rf"(\bcookie:\s*){_HEADER}"),
 )
 QUERY = _Rule("query", b"=", r"([?&#;][^=&#\s\"']+=)" + _VALUE)
 """The value of any parameter, including credentials."""
@@ -68,6 +72,9 @@ def redact(table: pa.Table, policy: RedactionPolicy) -> tuple[pa.Table, Counter[
     and the same key. Times, numbers and lineage columns are not changed.
     """
     counts: Counter[str] = Counter()
+    rules = list(_policy(policy))
+    if not (rules or policy.drop_columns or policy.hash_columns):
+        return table, counts
     for at, field in enumerate(table.schema):
         if field.type != pa.string():
             continue
@@ -76,7 +83,7 @@ def redact(table: pa.Table, policy: RedactionPolicy) -> tuple[pa.Table, Counter[
         elif field.name in policy.hash_columns:
             table = table.set_column(at, field, _hashed(table[field.name], policy.hash_key))
         else:
-            clean = _redacted(whole(table[field.name]), list(_policy(policy)), counts)
+            clean = _redacted(whole(table.column(at)), rules, counts)
             if clean is not None:
                 table = table.set_column(at, field, clean)
     return table, counts
@@ -105,11 +112,17 @@ def _policy(policy: RedactionPolicy) -> Iterator[_Rule]:
 
 def _redacted(column: pa.StringArray, policy: list[_Rule], counts: Counter[str]) -> pa.StringArray | None:
     """Redacts a column; returns None if nothing in it matches. Each distinct value is examined once."""
+    if column.nbytes < _WIDE * len(column):
+        text = _text(column)
+        policy = [rule for rule in policy if _may_contain(text, rule.hint)]
+        if not policy:
+            return None  # faster than to find the distinct values
     encoded = column.dictionary_encode()
     values, changed = encoded.dictionary, False
     text = _text(values)
-    policy = [rule for rule in policy if rule.hint in text]
     for rule in policy:
+        if not _may_contain(text, rule.hint):
+            continue
         pattern = f"(?i){rule.pattern}"
         found = pc.count_substring_regex(values, pattern)
         if not pc.any(pc.greater(found, 0)).as_py():
@@ -123,14 +136,25 @@ def _redacted(column: pa.StringArray, policy: list[_Rule], counts: Counter[str])
     return values.take(encoded.indices) if changed else None
 
 
+def _may_contain(text: bytes, hint: bytes) -> bool:
+    """Whether a text may contain a hint; in long texts, only its characters are searched for."""
+    return all(letter in text for letter in hint) and (len(text) > _LONG or hint in text)
+
+
 def _text(column: pa.StringArray) -> bytes:
     """Returns all characters of a column for the search for hints, without looping over its values.
 
-    Letters are in lower case. Setting one bit does that in a fraction of the time of `bytes.lower`, and
-    changes no other character of a hint; control characters become others.
+    If all rows have the same value, its first characters are enough. Letters are in lower case: setting
+    one bit does that in a fraction of the time of `bytes.lower`, and changes no other character of a hint;
+    control characters become others.
     """
     buffer = column.buffers()[2]
-    return b"" if buffer is None else (np.frombuffer(buffer, np.uint8) | _LOWER).tobytes()
+    if buffer is None:
+        return b""
+    first = len(column[0].as_buffer() or b"") if len(column) else 0
+    if first and buffer.slice(first).equals(buffer.slice(0, len(buffer) - first)):
+        buffer = buffer.slice(0, min(len(buffer), first + _LONGEST))
+    return (np.frombuffer(buffer, np.uint8) | _LOWER).tobytes()
 
 
 def hashed(value: str, key: bytes) -> str:

@@ -38,6 +38,8 @@ SECRETS = {
     "Ocp-Apim-Subscription-Key: 0123456789abcdef0123456789abcdef": (
         "Ocp-Apim-Subscription-Key: [redacted:header]"
     ),
+    "x-functions-key: abc==": "x-functions-key: [redacted:header]",
+    "Cookie: sid=0123456789abcdef": "Cookie: [redacted:header]",
     "Endpoint=sb://x/;SharedAccessKey=abc=;": "Endpoint=sb://x/;SharedAccessKey=[redacted:key];",
     "AccountName=a;AccountKey=Zm9v+/==": "AccountName=a;AccountKey=[redacted:key]",
     '{"access_token":"a\\"b","code":404}': '{"access_token":"[redacted:property]","code":404}',
@@ -70,6 +72,28 @@ def test_credentials_are_replaced(text: str, clean: str) -> None:
     assert redact_text(clean, CREDENTIALS) == clean.replace("[redacted:x]", ""), (
         "a second time changes nothing"
     )
+
+
+@pytest.mark.parametrize("others", [0, 1, 5000])
+@pytest.mark.parametrize("other", [None, "", "same", "number {:05}", "long " * 50 + "{:05}"])
+def test_credentials_are_found_in_any_column(other: str | None, others: int) -> None:
+    """Constant, short, long and wide columns are searched in different ways."""
+    around = [other and other.format(number) for number in range(others)]
+    for text, clean in SECRETS.items():
+        for times in (1, 7):
+            column = pa.array([*around, *[text] * times, *around], pa.string())
+            found, counts = redact(pa.table({"Error": column}), CREDENTIALS)
+            assert found["Error"].to_pylist() == [*around, *[clean] * times, *around]
+            assert counts.total() == times
+
+
+def test_values_that_repeat_one_another_are_searched_completely() -> None:
+    for text in SECRETS:
+        for cut in range(1, len(text)):
+            turned = text[cut:] + text[:cut]
+            column = [turned, turned * 2, turned * 3]
+            found, _ = redact(pa.table({"Error": column}), CREDENTIALS)
+            assert found["Error"].to_pylist() == [redact_text(each, CREDENTIALS) for each in column]
 
 
 @pytest.mark.parametrize("text", HARMLESS)
