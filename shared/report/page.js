@@ -227,17 +227,25 @@ function show() {
   const present = ORDER.filter((status) => GROUPS.some((one) => one.status === status));
   const ending = present.filter((status) => status !== "unfinished");
   const timed = (rows) => rows.map((row) => ({ ...row, when: when(row.t) }));
+  const only = (id, rows, field) => rows.filter((row) => shown(id, row[field]));
+  const byStatus = ending.map((status) => [status, STATUS_COLOURS[status]]);
   const { ended, started } = counted(DATA, chosen);
+  legend("ended", [...byStatus, ["began", STATUS_COLOURS.began, "line"]], show);
   draw("ended", endedPlot(DATA.bars.step, ending), {
-    ended: timed(stacked(ended, "t", "status", ORDER)), started: timed(started),
+    ended: timed(stacked(only("ended", ended, "status"), "t", "status", ORDER)), started: timed(only("ended", started, "status")),
   });
 
   const open = openNow(DATA, chosen);
+  const kinds = Object.entries(KIND_COLOURS).map(([kind, colour]) => [kind, colour, kind === "peak" ? "line" : ""]);
+  legend("open", kinds, show);
   draw("open", openPlot(DATA.points.step), {
-    mean: timed(stacked(open.mean, "t", "kind", ["finished", "unfinished"])), peaks: timed(open.peaks),
+    mean: timed(stacked(only("open", open.mean, "kind"), "t", "kind", ["finished", "unfinished"])),
+    peaks: timed(only("open", open.peaks, "kind")),
   });
 
-  const bars = stacked(histogram(DATA, chosen), "low", "status", ORDER).map((row) => ({ ...row, span: `${lasted(row.low)} to ${lasted(row.high)}` }));
+  legend("durations", byStatus, show);
+  const bars = stacked(only("durations", histogram(DATA, chosen), "status"), "low", "status", ORDER)
+    .map((row) => ({ ...row, span: `${lasted(row.low)} to ${lasted(row.high)}` }));
   const all = durations(DATA, chosen);
   const marks = [["median", all.p50], ["p90", all.p90], ["p99", all.p99]];
   draw("durations", durationsPlot(ending), {
@@ -311,21 +319,12 @@ function showOnce() {
       return option;
     }));
   }
-  const reasons = DATA.reasons.map(([reason]) => reason);
-  const { start, step } = DATA.bars;
-  draw("rejections", rejectionsPlot(step, reasons), {
-    rows: stacked(DATA.rejections.map(([at, reason, n]) => ({
-      t: start + at * step, t2: start + (at + 1) * step, when: when(start + at * step), reason, n,
-    })), "t", "reason", reasons),
-  });
+  drawRejections();
   table("table-rejections", DATA.reasons.length ? DATA.reasons : [[]], DATA.reasons.length ? [
     ["Reason", (row) => row[0]], ["records", (row) => number(row[1]), "number"], ["example message", (row) => row[2] ?? "", "text"],
   ] : [["", () => DATA.grid.letters ? "Nothing was rejected." : "The dead letters could not be read: what was rejected is unknown."]]);
   const legs = Object.keys(LEGS).filter((leg) => DATA.delays.some((row) => row[0] === leg));
-  const delayed = delays(DATA).map((row) => ({
-    ...row, leg: LEGS[row.leg], when: when(row.t - step / 2), said: lasted(row.ms),
-  }));
-  draw("delays", delaysPlot(step, legs.map((leg) => LEGS[leg]), delayed), { rows: delayed });
+  drawDelays(legs.map((leg) => LEGS[leg]));
   table("table-delays", legs.map((leg) => ({ leg: LEGS[leg], ...delaysOf(DATA, leg) })), [
     ["Part", (row) => row.leg], ["records", (row) => number(row.n), "number"],
     ...[["p50", "median"], ["p95", "p95"], ["p99", "p99"], ["most", "longest"]].map(
@@ -334,6 +333,30 @@ function showOnce() {
   ]);
   element("no-commits").textContent = DATA.grid.commits ? ""
     : "Commit times are in the metadata of the blobs, which a local copy does not have.";
+}
+
+function drawRejections() {
+  const reasons = DATA.reasons.map(([reason]) => reason);
+  const { start, step } = DATA.bars;
+  legend("rejections", reasons.map((reason) => [reason, reasonColour(reasons, reason)]), drawRejections);
+  const rows = DATA.rejections.filter(([, reason]) => shown("rejections", reason));
+  draw("rejections", rejectionsPlot(step, reasons), {
+    rows: stacked(rows.map(([at, reason, n]) => ({
+      t: start + at * step, t2: start + (at + 1) * step, when: when(start + at * step), reason, n,
+    })), "t", "reason", reasons),
+  });
+}
+
+function drawDelays(legs) {
+  const { step } = DATA.bars;
+  const delayed = delays(DATA).map((row) => ({
+    ...row, leg: LEGS[row.leg], when: when(row.t - step / 2), said: lasted(row.ms),
+  }));
+  const series = [...legs.map((leg) => [leg, legColour(leg)]), ["median", "var(--ink)", "line"], ["p95", "var(--ink)", "dashes"]];
+  legend("delays", delayed.length ? series : [], () => drawDelays(legs));
+  draw("delays", delaysPlot(step, legs, delayed), {
+    rows: delayed.filter((row) => shown("delays", row.leg) && shown("delays", row.name)),
+  });
 }
 
 /** Puts the filters and the zoom into the address. */

@@ -19,7 +19,7 @@ from shared.report.locations import Range
 from shared.timeunits import SECOND
 from shared.wording import counted
 
-_SCRIPTS = ("aggregates.js", "zoom.js", "plots.js", "page.js")
+_SCRIPTS = ("aggregates.js", "zoom.js", "plots.js", "legend.js", "page.js")
 
 
 @dataclass(frozen=True, slots=True)

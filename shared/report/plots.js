@@ -8,6 +8,9 @@ const STATUS_COLOURS = {
 // Colors for what is not a status: no color has two meanings until there are more than five series.
 const SERIES = ["var(--third)", "var(--second)", "var(--fourth)", "var(--fifth)", "var(--muted)", "var(--closed)",
   "var(--timed-out)", "var(--failed)"];
+const KIND_COLOURS = { finished: "var(--closed)", unfinished: "var(--unfinished)", peak: "var(--ink)" };
+const reasonColour = (reasons, reason) => SERIES[reasons.indexOf(reason) % SERIES.length];
+const legColour = (leg) => (leg === "to the hub" ? SERIES[0] : SERIES[1]);
 const CONFIG = {
   background: null,
   font: "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif",
@@ -18,10 +21,6 @@ const CONFIG = {
   },
   axisX: { grid: false },
   axisY: { minExtent: 38 }, // one width for numbers and durations, so that times line up between the charts
-  legend: {
-    labelColor: "var(--ink)", titleColor: "var(--muted)", orient: "top", direction: "horizontal", title: null,
-    symbolType: "square", symbolSize: 90, labelFontSize: 12, offset: 6, symbolStrokeWidth: 0,
-  },
 };
 const DURATION_TICKS = [1, 10, 100, 1000, 1e4, 6e4, 6e5, 3.6e6, 3.6e7, 8.64e7, 8.64e8];
 const DURATION_LABEL = "datum.value < 1000 ? datum.value + ' ms' : datum.value < 60000 ? datum.value / 1000 + ' s' : "
@@ -64,7 +63,7 @@ function count(title) {
 }
 
 function colours(field, domain, of) {
-  return { field, type: "nominal", scale: { domain, range: domain.map(of) } };
+  return { field, type: "nominal", scale: { domain, range: domain.map(of) }, legend: null };
 }
 
 function endedPlot(step, statuses) {
@@ -99,9 +98,7 @@ function endedPlot(step, statuses) {
 }
 
 function openPlot(step) {
-  const domain = ["finished", "unfinished", "peak"];
-  const range = ["var(--closed)", "var(--unfinished)", "var(--ink)"];
-  const color = { field: "kind", type: "nominal", scale: { domain, range } };
+  const color = colours("kind", Object.keys(KIND_COLOURS), (one) => KIND_COLOURS[one]);
   const tooltip = [
     { field: "when", title: "UTC" }, { field: "kind", title: "what" },
     { field: "n", title: "connections", format: ",.1f" },
@@ -127,8 +124,7 @@ function openPlot(step) {
 }
 
 function durationsPlot(statuses) {
-  // The legend leaves room for the labels of the marks, which stand above the bars.
-  const color = { ...colours("status", statuses, (one) => STATUS_COLOURS[one]), legend: { offset: 46 } };
+  const color = colours("status", statuses, (one) => STATUS_COLOURS[one]);
   return spec("Connections that ended, by duration", 210, {
     layer: [
       {
@@ -195,7 +191,7 @@ function rejectionsPlot(step, reasons) {
     mark: BAR,
     encoding: {
       x: timeX(), x2: { field: "t2" }, y: count("records"), y2: { field: "below" },
-      color: colours("reason", reasons, (one) => SERIES[reasons.indexOf(one) % SERIES.length]),
+      color: colours("reason", reasons, (one) => reasonColour(reasons, one)),
       tooltip: [
         { field: "when", title: "UTC" }, { field: "reason" }, { field: "n", title: "records", format: "," },
       ],
@@ -212,7 +208,7 @@ function delaysPlot(step, legs, rows) {
     encoding: {
       x: timeX(),
       y: { field: "ms", type: "quantitative", scale: { type: "log" }, axis },
-      color: colours("leg", legs, (one) => (one === "to the hub" ? SERIES[0] : SERIES[1])),
+      color: colours("leg", legs, legColour),
       tooltip: [
         { field: "when", title: "UTC" }, { field: "leg" }, { field: "name", title: "what" }, { field: "said", title: "delay" },
       ],
@@ -223,8 +219,7 @@ function delaysPlot(step, legs, rows) {
         mark: { type: "line", strokeWidth: 1.8, clip: true },
         encoding: {
           strokeDash: {
-            field: "name", type: "nominal", scale: { domain: ["median", "p95"], range: [[1, 0], [4, 3]] },
-            legend: { symbolType: "stroke", symbolStrokeColor: "var(--ink)", symbolStrokeWidth: 1.8 },
+            field: "name", type: "nominal", scale: { domain: ["median", "p95"], range: [[1, 0], [4, 3]] }, legend: null,
           },
         },
       },

@@ -277,6 +277,45 @@ def test_clicking_a_name_in_a_table_filters_by_it(browser: Browser, page: Path) 
     assert len(browser.table("status")) == 1
 
 
+SERIES = "[...document.querySelectorAll('#legend-' + arguments[0] + ' button')]"
+CLICK = f"{SERIES}.find((one) => one.textContent === arguments[1]).click()"
+LEGENDS = {
+    "ended": ["closed", "failed", "quiet", "began"],
+    "open": ["finished", "unfinished", "peak"],
+    "durations": ["closed", "failed", "quiet"],
+    "rejections": ["unparseable_time", "missing_required_field"],
+    "delays": ["to the hub", "median", "p95"],
+}
+MARKS = (
+    "return document.querySelectorAll(`#plot-${arguments[0]}:not([hidden]) svg "
+    ".mark-${arguments[1]}.role-mark[class$=marks] > *`).length"
+)
+
+
+def test_a_click_on_a_series_hides_it_and_another_shows_it(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    before = {plot: browser.marks(plot, kind) for plot, kind in PLOTS.items()}
+    figures = browser.figures()
+    for plot, names in LEGENDS.items():
+        kind, hidden = PLOTS[plot], names[1]
+        assert browser.script(f"return {SERIES}.map((one) => one.textContent)", plot) == names
+        browser.script(CLICK, plot, hidden)
+        browser.until(f"{MARKS} < arguments[2]", plot, kind, before[plot])
+        pressed = browser.script(f"return {SERIES}.map((one) => one.ariaPressed)", plot)
+        assert pressed == ["false" if name == hidden else "true" for name in names]
+        now = {name: browser.marks(name, of) for name, of in PLOTS.items()}
+        assert 0 < now.pop(plot) < before[plot]
+        assert now.items() <= before.items(), "other plots keep their series"
+        assert browser.figures() == figures
+        browser.script(CLICK, plot, hidden)
+        browser.until(f"{MARKS} === arguments[2]", plot, kind, before[plot])
+    for name in LEGENDS["ended"]:
+        browser.script(CLICK, "ended", name)
+    browser.until(f"{MARKS} === 0", "ended", "rect")
+    assert browser.script(f"return {SERIES}.length", "ended") == 4, "they can be shown again"
+    assert browser.logged() == []
+
+
 def test_the_page_follows_dark_and_light_mode(browser: Browser, page: Path) -> None:
     def brightness(selector: str, style: str) -> float:
         code = "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]"
