@@ -226,9 +226,8 @@ def _judge(
         rows = sum(sum(commit.rows.values()) for commit in others)
         yield refuted(
             "other_ledger",
-            f"{counted(len(others), 'commit')} ({counted(rows, 'row')}) of an earlier ledger, "
-            "which was replaced: "
-            "rows may be duplicated; limit the audit with --since",
+            f"{counted(len(others), 'commit belongs', 'commits belong')} to an earlier ledger, which was "
+            f"replaced ({counted(rows, 'row')}): rows may be duplicated; limit the audit with --since",
         )
     own = [commit for commit in commits if commit.metadata.ledger_id == ledger.ledger_id]
     above = [commit.metadata.ordinal for commit in own if commit.metadata.ordinal > now.ordinal]
@@ -268,8 +267,8 @@ def _connections(
         one.findings.append(
             refuted(
                 "other_ledger",
-                f"{counted(others, 'commit')} of an earlier state table, which was replaced: "
-                "rows may be duplicated; limit the audit with --since",
+                f"{counted(others, 'commit belongs', 'commits belong')} to an earlier state table, which "
+                "was replaced: rows may be duplicated; limit the audit with --since",
             )
         )
     above = [commit.metadata.ordinal for commit in own if commit.metadata.ordinal > now.ordinal]

@@ -141,9 +141,8 @@ class CompactedFiles:
             left = self.listing.drop(set(swap.names))
             if left:
                 self._unclear(
-                    f"{name}: readers see its rows twice, because it replaces "
-                    f"{counted(left, 'file')} that the timer deletes within minutes, so run the "
-                    "audit again then"
+                    f"{name}: readers see its rows twice until the timer deletes {counted(left, 'file')} "
+                    "that it replaces, within minutes; run the audit again then"
                 )
 
     @property
@@ -193,7 +192,9 @@ class CompactedFiles:
         if files:
             more = f", and the bodies of {counted(letters, 'dead letter')}" if letters else ""
             yield Finding(
-                Level.NOTE, "erased", f"erased from {counted(files, 'file')}: {counted(gone, 'row')}{more}"
+                Level.NOTE,
+                "erased",
+                f"erasures removed {counted(gone, 'row')}{more} from {counted(files, 'file')}",
             )
 
     def _texts(self, *, deep: bool) -> Iterator[Finding]:

@@ -118,9 +118,8 @@ def _missing(delta_log: DeltaLog, swept_at: int, listed: Mapping[str, ListedDay]
         yield Finding(
             Level.NOTE,
             "delta_expired",
-            f"{delta_log.folder}_delta_log does not list {counted(expired, 'file')} of a time "
-            "before all that are in it: it "
-            "drops files a day before PARQUET_RETENTION ends",
+            f"{delta_log.folder}_delta_log does not list {counted(expired, 'file')} older than "
+            "all files in it: it drops files a day before PARQUET_RETENTION ends",
         )
 
 

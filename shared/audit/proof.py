@@ -248,7 +248,7 @@ def _noted(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Find
                 Level.NOTE,
                 "no_trace",
                 f"{counted(hidden, 'envelope')} left no file: according to the ledger, "
-                "no exported record was inside",
+                "there was no exported record in any",
             )
 
 
@@ -258,7 +258,6 @@ def _unpublished(chain: Sequence[Commit]) -> Iterator[Finding]:
         yield Finding(
             Level.UNCLEAR,
             "unpublished",
-            f"{counted(number, 'committed file is', 'committed files are')} not visible yet; the "
-            "timer publishes within minutes, "
-            "so run the audit again then",
+            f"{counted(number, 'committed file is', 'committed files are')} not visible yet; the timer "
+            "publishes files within minutes, so run the audit again then",
         )

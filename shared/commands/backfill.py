@@ -110,7 +110,7 @@ def _say(done: Backfilled, *, dry_run: bool) -> None:
     )
     say(
         f"The live output begins at {console.time(done.boundary)}: "
-        f"{counted(done.overlapping, 'blob')} of that hour or later left out"
+        f"{counted(done.overlapping, 'blob is', 'blobs are')} of that hour or later, and left out"
     )
     _names(
         "of the hour in which the live output begins; records before the first live one are missing",

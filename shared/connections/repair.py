@@ -129,7 +129,7 @@ class Repair:
             alarm(f"{ledger.partition}: the hub was deleted and re-created at {_utc(state.created)}")
         if missing:
             alarm(
-                f"{ledger.partition}: skipped {counted(missing, 'event')} that the hub still has: "
+                f"{ledger.partition}: the host skipped {counted(missing, 'event')} that the hub still has: "
                 "run `redeliver`"
             )
 
