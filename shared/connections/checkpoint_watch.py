@@ -91,8 +91,8 @@ class CheckpointWatch:
             elif asleep and any(one.envelope.sequence >= next_ for one in old):
                 alarm(
                     f"{partition}: {counted(waiting, 'event has', 'events have')} been waiting for more than "
-                    f"{STALLED // MINUTE} minutes, fewer than a batch: the trigger has stopped its timer for this partition, "
-                    "because its last checkpoint could not be written. Restart the app"
+                    f"{STALLED // MINUTE} minutes, fewer than a batch: the trigger has stopped its timer "
+                    "for this partition, because its last checkpoint could not be written. Restart the app"
                 )
 
     def _stalled(
