@@ -32,7 +32,7 @@ SCENARIOS = {
     ),
     "everything, hub re-created": Options(faults=250, skew=8, recreate=True, remove=True, commit_bytes=600),
 }
-SCHEDULES, AT_ONCE = effort(14, 1000), effort(14, 25)
+SCHEDULES, AT_ONCE = effort(4, 1000), effort(4, 25)
 """Schedules of each scenario, and of each test. Small tests spread evenly over processes."""
 
 

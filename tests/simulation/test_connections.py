@@ -1,6 +1,6 @@
 """Every record counts once, and the last revision is right, for all partitions, timers and clocks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pyarrow as pa
 import pytest
@@ -10,13 +10,13 @@ from shared.connections.manifest import Manifest
 from shared.protocol import ledger
 from shared.protocol.hub import Position
 from shared.protocol.ledger import Ledger, Segment
-from tests.effort import effort, some
+from tests.effort import effort
 from tests.memory import MemoryStorage
 from tests.simulation.network import Network, Options
 from tests.simulation.network_laws import broken
 
-LARGE = Options(connections=effort(2_000, 25_000))
-SMALL = Options(connections=600, faults=15, crashes=8, replays=True)
+LARGE = Options(connections=effort(1_000, 25_000))
+SMALL = Options(connections=effort(200, 600), faults=15, crashes=8, replays=True)
 type Patch = Callable[[pytest.MonkeyPatch, Network], None]
 
 
@@ -35,14 +35,14 @@ def test_rows_of_many_connections_are_correct(seed: int) -> None:
 def test_rows_are_correct_despite_many_faults(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # Small limits, so that indexes, chunks and parts are used.
     monkeypatch.setattr(ledger, "LISTED", 4)
-    monkeypatch.setattr(timer, "CHUNK", 150)
-    monkeypatch.setattr(state_merge, "ENOUGH", 50)
-    monkeypatch.setattr(state_table, "PART_ROWS", 64)
+    monkeypatch.setattr(timer, "CHUNK", 50)
+    monkeypatch.setattr(state_merge, "ENOUGH", 20)
+    monkeypatch.setattr(state_table, "PART_ROWS", 20)
     assert list(broken(run(seed, SMALL))) == []
 
 
 def test_the_same_seed_gives_the_same_world() -> None:
-    options = Options(connections=100)
+    options = Options(connections=30, idle=4)
     one, two = run(1, options), run(1, options)
     assert one.storage.state.keys() == two.storage.state.keys()
     assert one.calls == two.calls
@@ -85,22 +85,20 @@ def a_row_is_told_by_its_connection_alone(patch: pytest.MonkeyPatch, _network: N
     patch.setattr(finishing, "_hexadecimal", lambda rows, _name: pa.array(["0" * 32] * rows.num_rows))
 
 
-RULES: list[tuple[Patch, Sequence[int]]] = [
-    (the_watermark_is_a_sequence_number, (2, 3)),
-    (the_clock_is_that_of_the_wall, (2, 5)),
-    (a_source_counts_as_drained_when_it_is_not, (1, 3)),
-    (a_process_remembers_what_the_table_has_forgotten, (0, 5)),
-    (a_row_is_told_by_its_connection_alone, (0, 1)),
-    (the_head_is_written_whoever_wrote_it_before, range(10)),
+RULES: list[tuple[Patch, int]] = [
+    (the_watermark_is_a_sequence_number, 2),
+    (the_clock_is_that_of_the_wall, 2),
+    (a_source_counts_as_drained_when_it_is_not, 2),
+    (a_process_remembers_what_the_table_has_forgotten, 3),
+    (a_row_is_told_by_its_connection_alone, 0),
+    (the_head_is_written_whoever_wrote_it_before, 0),
 ]
 
 
-@pytest.mark.parametrize(("rule", "seeds"), some(RULES, 3))
-def test_without_the_rule_a_law_breaks(
-    rule: Patch, seeds: Sequence[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for seed in seeds:
-        network = Network(seed, Options(connections=600))
+@pytest.mark.parametrize(("rule", "first"), RULES, ids=[rule.__name__ for rule, _ in RULES])
+def test_without_the_rule_a_law_is_broken(rule: Patch, first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(first, first + 10):
+        network = Network(seed, Options(connections=80, idle=4))
         with monkeypatch.context() as patch:
             rule(patch, network)
             network.run()
