@@ -1,6 +1,6 @@
 """Runs the function app with its clock set ahead by the number of seconds in the file CLOCK_AHEAD.
 
-An hour is compacted once it is over and quiet, which would take too long. `FaultyStack` copies this file to a
+An hour is compacted once it is over and quiet, which would take too long. `SkewedStack` copies this file to a
 folder as the `function_app.py` that its hosts run.
 """
 
