@@ -22,8 +22,8 @@ from tests import records
 from tests.memory import StillHub, confirm
 from tests.records import EPOCH, LATER, PARTITION
 
-POLICY = ExportPolicy(formats=("parquet", "json"), commit_bytes=2000)
-"""Small commits, for a large number of them."""
+POLICY = ExportPolicy(formats=("parquet", "json"), commit_bytes=5000)
+"""Commits of a few envelopes, so that there are several."""
 
 
 @dataclass(frozen=True)

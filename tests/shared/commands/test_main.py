@@ -32,7 +32,7 @@ from shared.tables.table import Table
 from shared.tables.websocket_connection_logs import RECORDS
 from tests import documents
 from tests.records import PARTITION
-from tests.shared.exported import Exported, envelopes
+from tests.shared.exported import Exported, Saved, contents_of, envelopes
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = [
@@ -42,9 +42,14 @@ COMMANDS = __main__.COMMANDS
 ARCHIVE = "insights-logs-websocketconnectionlogs"
 
 
+@pytest.fixture(scope="module")
+def contents(azurite: Azurite) -> Saved:
+    return contents_of(azurite, lambda one: one.export([*envelopes(0, 9), *envelopes(12, 20)]))
+
+
 @pytest.fixture
-def filled(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> Exported:
-    exported.export([*envelopes(0, 9), *envelopes(12, 20)])
+def filled(exported: Exported, contents: Saved, monkeypatch: pytest.MonkeyPatch) -> Exported:
+    exported.load(contents)
     for name, value in exported.environment.items():
         monkeypatch.setenv(name, value)
     return exported

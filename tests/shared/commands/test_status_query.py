@@ -159,7 +159,8 @@ def swap(exported: Exported) -> compaction_state.Swap:
 
 
 def test_an_unfinished_swap_is_shown_with_its_next_step(exported: Exported) -> None:
-    exported.export(envelopes(0, 9))
+    for first in (0, 5):
+        exported.export(envelopes(first, first + 4))
     assert status(exported.storage, POLICY, None, NOW).swap is None
     one = swap(exported)
     found = status(exported.storage, POLICY, None, NOW).swap

@@ -305,7 +305,7 @@ def test_a_changed_file_is_not_compacted(filled: Exported, prefix: str) -> None:
 
 def test_a_moved_file_is_not_compacted(filled: Exported) -> None:
     name, *_, other = filled.files(RECORDS)
-    moved = folder_of(other) + name.rpartition("/")[2]
+    moved = f"{folder_of(other)}moved-{name.rpartition('/')[2]}"
     filled.copy(name, moved)
     filled.output.delete_blob(name)
     (alarm,) = compact(filled).alarms
@@ -322,7 +322,7 @@ def test_a_compacted_file_without_a_row_is_found(filled: Exported) -> None:
 def test_a_deep_audit_finds_a_replaced_row_of_a_compacted_file(filled: Exported) -> None:
     compact(filled)
     name = compacted(filled)
-    rewrite(filled, name, lambda table: pa.concat_tables([table.slice(0, 1), table.slice(0, len(table) - 1)]))
+    rewrite(filled, name, with_a_row_of_another_commit)
     assert {"duplicates", "rows_differ"} == codes(audited(filled))
 
 
@@ -354,7 +354,7 @@ def test_an_inconsistent_listing_refutes_nothing(filled: Exported, monkeypatch: 
 def test_rows_of_commits_before_since_are_not_read(filled: Exported) -> None:
     compact(filled)
     name = compacted(filled)
-    rewrite(filled, name, lambda table: pa.concat_tables([table.slice(0, 1), table.slice(0, len(table) - 1)]))
+    rewrite(filled, name, with_a_row_of_another_commit)
     assert codes(audited(filled, LATER)) == set()
     assert {"duplicates", "rows_differ"} == codes(audited(filled, EPOCH + 75 * SECOND))
 
@@ -671,6 +671,13 @@ def listed(name: str) -> PendingFile:
 
 def folder_of(name: str) -> str:
     return name[: name.rindex("/") + 1]
+
+
+def with_a_row_of_another_commit(table: pa.Table) -> pa.Table:
+    """The table with a row twice, which replaces a row of another commit."""
+    batches = [sequence // 10 for sequence in table["_SequenceNumber"].to_pylist()]
+    first = next(number for number, batch in enumerate(batches) if batch != batches[-1])
+    return pa.concat_tables([table.slice(first, 1), table.slice(0, len(table) - 1)])
 
 
 def with_column(table: pa.Table, value: object) -> pa.Table:
