@@ -15,8 +15,8 @@ exporter = Exporter(
     real.store,
     real.config.export_policy,
     real.config.MEMORY_BUDGET,
-    real._now,
-    real._new_id,
+    real.now,
+    real.new_id,
     limits=ChildLimits(cpu=5, memory=256 << 20),
     planner="tests.breaking_planner:make",
 )
