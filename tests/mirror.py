@@ -10,10 +10,10 @@ MODULES = {
 }
 """The path of each module without its suffix, and that of its test file in `tests/`."""
 DECLARATIONS = {
-    "shared": "clock errors lag metrics policies timeunits",
-    "shared/backfill": "documents",
+    "shared": "clock errors json_document lag metrics policies timeunits",
+    "shared/backfill": "documents outcome",
     "shared/capture": "allowlist",
-    "shared/commands": "document_base",
+    "shared/convert": "outcome",
     "shared/output": "lineage",
     "shared/protocol": "archive checkpoints commit_plan documents stamp storage",
     "shared/tables": "connection_revisions engine_types gateway_llm_log gateway_logs table "

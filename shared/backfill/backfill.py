@@ -1,13 +1,13 @@
 """Exports the hours of an archive that precede the live output, and finishes their connections."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 
 from shared.backfill.archive import ArchiveHour, envelopes, hour_of
 from shared.backfill.documents import BOUNDARY, FORMAT, Boundary, DoneBlobs
+from shared.backfill.outcome import BackfillDocument
 from shared.connections import manifest
 from shared.connections.finishing import UNCLOSED_KEPT
 from shared.connections.manifest import MARGIN, Manifest
@@ -49,45 +49,6 @@ class Choice:
     """Only hours that ended by this time."""
 
 
-@dataclass(slots=True)
-class Backfilled:
-    """The outcome for the blobs of the archive."""
-
-    boundary: int
-    """Only hours that ended by this time are exported (µs since 1970 UTC)."""
-    blobs: int = 0
-    """Blobs that this run exported or, in a dry run, would export."""
-    bytes: int = 0
-    """The total size of these blobs."""
-    first: int | None = None
-    """When the first of their hours began, µs since 1970 UTC."""
-    last: int | None = None
-    """When the last of their hours ended."""
-    before: int = 0
-    """Blobs that were exported by an earlier run."""
-    overlapping: int = 0
-    """Blobs of the hour that holds the boundary, or later: the hub delivered these records."""
-    at_boundary: list[str] = field(default_factory=list)
-    """Of the overlapping blobs, those of the hour in which the live output begins."""
-    open: int = 0
-    """Blobs of hours that may still grow."""
-    not_chosen: int = 0
-    """Blobs outside the chosen time."""
-    others: int = 0
-    """Blobs that are not hours of an archive."""
-    grown: list[str] = field(default_factory=list)
-    """Blobs whose size has changed since they were exported."""
-    records: int = 0
-    rows: int = 0
-    skipped: int = 0
-    """Records of other categories."""
-    rejected: Counter[str] = field(default_factory=Counter)
-    """The number of rejected records, by reason."""
-    connections: int = 0
-    """Rows of connections that were written with Revision 0."""
-    alarms: list[str] = field(default_factory=list)
-
-
 class Backfill:
     """One run. Interrupted, repeated and concurrent runs export each record once."""
 
@@ -117,12 +78,12 @@ class Backfill:
         self._exporter = Exporter(self._storage, policy, memory, now, new_id)
         self._finisher = Finisher(self._storage, self, finishing, now, new_id, asked=lambda: self._time)
 
-    def run(self, choice: Choice, progress: Callable[[int, int], None], *, dry_run: bool) -> Backfilled:
+    def run(self, choice: Choice, progress: Callable[[int, int], None], *, dry_run: bool) -> BackfillDocument:
         """Exports the chosen hours, oldest first; `dry_run`: only reports them.
 
         Raises BackfillError, StorageError or LedgerError. The next run continues from what was committed.
         """
-        done = Backfilled(self._boundary(write=not dry_run))
+        done = BackfillDocument(dry_run=dry_run, boundary=self._boundary(write=not dry_run))
         chosen = self._chosen(choice, done)
         if dry_run:
             return done
@@ -178,7 +139,7 @@ class Backfill:
                     hour for hour in [next((hour for hour in hours if hour is not None), None)] if hour
                 )
 
-    def _chosen(self, choice: Choice, done: Backfilled) -> list[ArchiveHour]:
+    def _chosen(self, choice: Choice, done: BackfillDocument) -> list[ArchiveHour]:
         """Returns the hours to export, by time and service; counts all blobs."""
         found: dict[tuple[int, str], ArchiveHour] = {}
         for blob in self._archive.blobs():
@@ -193,7 +154,7 @@ class Backfill:
             done.first, done.last = chosen[0].began, chosen[-1].ended
         return chosen
 
-    def _is_chosen(self, hour: ArchiveHour, choice: Choice, done: Backfilled) -> bool:
+    def _is_chosen(self, hour: ArchiveHour, choice: Choice, done: BackfillDocument) -> bool:
         if hour.ended > done.boundary:
             done.overlapping += 1
             if hour.began <= done.boundary:
@@ -225,7 +186,7 @@ class Backfill:
             with suppress(PreconditionFailed):  # another run was faster
                 self._storage.write(name, ledger.dump(), None)
 
-    def _export(self, hour: ArchiveHour, done: Backfilled) -> None:
+    def _export(self, hour: ArchiveHour, done: BackfillDocument) -> None:
         if hour.partition not in self._begun:
             self._begin(hour.partition)
             self._begun.add(hour.partition)
@@ -267,7 +228,7 @@ class Backfill:
                 return
         raise BackfillError(f"{hour.name} is exported, but other runs prevent this one from recording it")
 
-    def _finish(self, until: int, done: Backfilled, *, merge: bool = False) -> None:
+    def _finish(self, until: int, done: BackfillDocument, *, merge: bool = False) -> None:
         """Advances the archive's clock to this time, unless it is later already, and finishes connections.
 
         `merge`: merges exported records in any case. Like the timer's, the clock advances hour by hour
@@ -286,7 +247,7 @@ class Backfill:
                 done.alarms += [alarm for alarm in run.alarms if alarm not in done.alarms]
                 complete = run.complete or bool(run.alarms)
 
-    def _settle(self, done: Backfilled) -> None:
+    def _settle(self, done: BackfillDocument) -> None:
         """Empties the lists of files of all ledgers, because the files are visible."""
         for name in self._storage.names("ledgers/"):
             try:

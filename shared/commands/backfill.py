@@ -1,17 +1,16 @@
 """`backfill`: exports the hours of an archive that precede the live output."""
 
 import argparse
-from dataclasses import fields
 from typing import Any
 
 from shared.audit.audit import OK, WRONG
-from shared.backfill.backfill import Backfill, Backfilled, Choice
+from shared.backfill.backfill import Backfill, Choice
+from shared.backfill.outcome import BackfillDocument
 from shared.clock import new_id, now
 from shared.commands import console
 from shared.commands.connection import configured, connect
 from shared.commands.console import RED, YELLOW, paint, say, say_json
 from shared.commands.declaration import SETTINGS, add_range, command
-from shared.commands.documents import BackfillDocument
 from shared.policies import ExportPolicy, FinishPolicy
 from shared.protocol.archive import Archive
 from shared.protocol.ownership import Ownership
@@ -94,14 +93,13 @@ def backfill(
     done = run.run(choice, lambda read, total: console.progress("backfill", read, total), dry_run=dry_run)
     console.progressed()
     if as_json:
-        counts = {each.name: getattr(done, each.name) for each in fields(done)}
-        say_json(BackfillDocument(dry_run=dry_run, **counts))
+        say_json(done)
     else:
         _say(done, dry_run=dry_run)
     return WRONG if done.rejected or done.grown or done.alarms else OK
 
 
-def _say(done: Backfilled, *, dry_run: bool) -> None:
+def _say(done: BackfillDocument, *, dry_run: bool) -> None:
     did = "would be exported" if dry_run else "exported"
     span = f", {console.time(done.first)} to {console.time(done.last)}" if done.first and done.last else ""
     say(

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import orjson
 
-from shared.commands.document_base import Document
+from shared.json_document import Document
 from shared.timeunits import DAY, HOUR, MINUTE, SECOND
 from shared.wording import counted
 

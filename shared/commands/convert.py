@@ -3,7 +3,6 @@
 import argparse
 import os
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from shared.clock import now
 from shared.commands import console
 from shared.commands.console import YELLOW, paint, say, say_json
 from shared.commands.declaration import command, moment
-from shared.commands.documents import ConvertDocument
 from shared.errors import ConvertError
 from shared.output.formats import FORMATS
 from shared.policies import ExportPolicy, FinishPolicy
@@ -82,7 +80,7 @@ def _run(options: argparse.Namespace) -> int:
     )
     console.progressed()
     if options.json:
-        say_json(ConvertDocument(**{each.name: getattr(done, each.name) for each in fields(done)}))
+        say_json(done)
     else:
         say(f"{counted(done.files, 'file')}, {counted(done.records, 'record')}")
         say(f"{counted(done.rows, 'row')}, {counted(done.skipped, 'record')} of other categories")

@@ -7,9 +7,11 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from shared.audit.evidence import Level
-from shared.commands.document_base import Document, Part
+from shared.backfill.outcome import BackfillDocument
 from shared.commands.status_document import StatusDocument
+from shared.convert.outcome import ConvertDocument
 from shared.erasure.remains import Place
+from shared.json_document import Document, Part
 from shared.protocol.ledger import Counts
 
 
@@ -148,59 +150,6 @@ class EraseDocument(Document):
     problems: list[str]
     """Sentences about everything that is left; empty if nothing is."""
     remains: list[EraseRemains]
-
-
-class ConvertDocument(Document):
-    """The document of `convert --json`."""
-
-    files: int
-    """Files that were read."""
-    records: int
-    rows: int
-    skipped: int
-    """Records of other categories."""
-    rejected: dict[str, int]
-    """Rejected records by reason."""
-    connections: int
-
-
-class BackfillDocument(Document):
-    """The document of `backfill --json`; times in µs since 1970 UTC."""
-
-    dry_run: bool
-    boundary: int
-    """Only hours that ended by this time are exported."""
-    blobs: int
-    """Blobs that were exported, or would be."""
-    bytes: int
-    """Total size of these blobs."""
-    first: int | None
-    """When the first of their hours began."""
-    last: int | None
-    """When the last of their hours ended."""
-    before: int
-    """Blobs that an earlier run exported."""
-    overlapping: int
-    """Blobs of the hour in which the live output begins, or later."""
-    at_boundary: list[str]
-    """Blobs of the hour in which the live output begins."""
-    open: int
-    """Blobs of hours that may still grow."""
-    not_chosen: int
-    """Blobs outside --since and --until."""
-    others: int
-    """Blobs that are not hours of an archive."""
-    grown: list[str]
-    """Blobs whose size has changed since they were exported."""
-    records: int
-    rows: int
-    skipped: int
-    """Records of other categories."""
-    rejected: dict[str, int]
-    """Rejected records by reason."""
-    connections: int
-    """Connections that were finished."""
-    alarms: list[str]
 
 
 class CostPrice(Part):

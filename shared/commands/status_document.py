@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from shared.commands.document_base import Document, Part
+from shared.json_document import Document, Part
 from shared.protocol.ledger import Counts
 
 

@@ -3,9 +3,8 @@
 import io
 import re
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from shared.clock import new_id
 from shared.connections.timer import Finisher
 from shared.convert.bodies import bodies
 from shared.convert.folder_storage import FolderStorage
+from shared.convert.outcome import ConvertDocument
 from shared.errors import ConvertError
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope, HubPartition
@@ -42,21 +42,6 @@ class Input:
     """When its records reached the hub, µs since 1970 UTC."""
 
 
-@dataclass(slots=True)
-class Converted:
-    """The outcome for the records."""
-
-    files: int = 0
-    """Input files."""
-    records: int = 0
-    rows: int = 0
-    skipped: int = 0
-    """Records of other categories."""
-    rejected: Counter[str] = field(default_factory=Counter)
-    """Rejections by reason."""
-    connections: int = 0
-
-
 class _NoHub:
     """Represents the hub: it does not answer while files are read, and is empty afterwards."""
 
@@ -75,7 +60,7 @@ def convert(
     policy: ExportPolicy,
     finishing: FinishPolicy,
     progress: Callable[[int], None] = lambda _: None,
-) -> Converted:
+) -> ConvertDocument:
     """Reads all inputs, and writes rows, dead letters and finished connections below `output`.
 
     Args:
@@ -110,9 +95,9 @@ class _Conversion:
         self._finishing = finishing
         self._exporter = Exporter(storage, self._policy, 1 << 30, self._now, new_id)
         self._finisher = Finisher(storage, self._hub, finishing, self._now, new_id)
-        self._done = Converted()
+        self._done = ConvertDocument()
 
-    def run(self, inputs: Iterable[Input]) -> Converted:
+    def run(self, inputs: Iterable[Input]) -> ConvertDocument:
         finished = 0
         for batch in self._batches(inputs):
             self._commit(batch)

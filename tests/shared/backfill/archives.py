@@ -11,7 +11,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shared.backfill.backfill import Backfill, Backfilled, Choice
+from shared.backfill.backfill import Backfill, Choice
+from shared.backfill.outcome import BackfillDocument
 from shared.export.exporter import Exporter
 from shared.policies import ExportPolicy, FinishPolicy
 from shared.protocol.archive import ArchiveBlob
@@ -105,7 +106,7 @@ def run(
     dry_run: bool = False,
     now: datetime = NOW,
     policy: ExportPolicy = POLICY,
-) -> Backfilled:
+) -> BackfillDocument:
     """Runs a backfill in a new process."""
     backfill = Backfill(storage, source, policy, FinishPolicy(), 1 << 24, lambda: micros(now), ids())
     return backfill.run(choice or Choice(), lambda _, __: None, dry_run=dry_run)

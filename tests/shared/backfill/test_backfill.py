@@ -12,7 +12,8 @@ import orjson
 import pytest
 
 from shared.audit.audit import OK, WRONG
-from shared.backfill.backfill import Backfilled, Choice
+from shared.backfill.backfill import Choice
+from shared.backfill.outcome import BackfillDocument
 from shared.commands.status_query import status
 from shared.compaction.compactor import Compactor
 from shared.connections.timer import Finisher
@@ -92,14 +93,14 @@ def seen(storage: MemoryStorage) -> tuple[Counter[str], Counter[str]]:
 
 
 @pytest.fixture(scope="module")
-def whole() -> tuple[MemoryArchive, MemoryStorage, Backfilled]:
+def whole() -> tuple[MemoryArchive, MemoryStorage, BackfillDocument]:
     """The output of a backfill without interruption."""
     source, storage = archive(), mortal()
     return source, storage, run(storage, source)
 
 
 def test_all_hours_before_the_live_output_are_exported(
-    whole: tuple[MemoryArchive, MemoryStorage, Backfilled],
+    whole: tuple[MemoryArchive, MemoryStorage, BackfillDocument],
 ) -> None:
     source, storage, done = whole
     boundary = LIVE.replace(minute=0)
@@ -122,7 +123,7 @@ def test_all_hours_before_the_live_output_are_exported(
 
 
 def test_connections_are_folded_across_blobs_by_the_time_of_the_archive(
-    whole: tuple[MemoryArchive, MemoryStorage, Backfilled],
+    whole: tuple[MemoryArchive, MemoryStorage, BackfillDocument],
 ) -> None:
     _, storage, done = whole
     found = rows(storage, CONNECTIONS)
@@ -138,7 +139,7 @@ def test_connections_are_folded_across_blobs_by_the_time_of_the_archive(
 
 
 def test_the_audit_proves_a_backfill_and_detects_a_deleted_file(
-    whole: tuple[MemoryArchive, MemoryStorage, Backfilled],
+    whole: tuple[MemoryArchive, MemoryStorage, BackfillDocument],
 ) -> None:
     _, storage, _ = whole
     found = audited(storage)
@@ -152,7 +153,9 @@ def test_the_audit_proves_a_backfill_and_detects_a_deleted_file(
         storage.output[name] = gone
 
 
-def test_running_it_again_changes_nothing(whole: tuple[MemoryArchive, MemoryStorage, Backfilled]) -> None:
+def test_running_it_again_changes_nothing(
+    whole: tuple[MemoryArchive, MemoryStorage, BackfillDocument],
+) -> None:
     source, storage, done = whole
     before = {name: blob.data for name, blob in storage.output.items()}
     source.read.clear()
@@ -162,7 +165,7 @@ def test_running_it_again_changes_nothing(whole: tuple[MemoryArchive, MemoryStor
 
 
 def test_a_hundred_kills_lose_and_duplicate_nothing(
-    whole: tuple[MemoryArchive, MemoryStorage, Backfilled],
+    whole: tuple[MemoryArchive, MemoryStorage, BackfillDocument],
 ) -> None:
     source, unbroken, _ = whole
     storage = mortal()
@@ -199,7 +202,7 @@ def test_a_dry_run_reports_like_a_run_and_writes_nothing() -> None:
     "middle", [BEGAN + 4 * HOUR, BEGAN + 6 * HOUR], ids=["at the end of a month", "in a month"]
 )
 def test_several_runs_give_the_same_result_as_one(
-    whole: tuple[MemoryArchive, MemoryStorage, Backfilled], middle: datetime
+    whole: tuple[MemoryArchive, MemoryStorage, BackfillDocument], middle: datetime
 ) -> None:
     source, unbroken, done = whole
     storage = mortal()
@@ -211,7 +214,7 @@ def test_several_runs_give_the_same_result_as_one(
 
 
 def test_exporting_later_hours_first_duplicates_no_record(
-    whole: tuple[MemoryArchive, MemoryStorage, Backfilled],
+    whole: tuple[MemoryArchive, MemoryStorage, BackfillDocument],
 ) -> None:
     source, unbroken, _ = whole
     storage = mortal()
@@ -302,7 +305,7 @@ def test_two_blobs_of_one_hour_are_refused() -> None:
 
 
 def test_exporter_and_timer_of_the_app_ignore_the_archive(
-    monkeypatch: pytest.MonkeyPatch, whole: tuple[MemoryArchive, MemoryStorage, Backfilled]
+    monkeypatch: pytest.MonkeyPatch, whole: tuple[MemoryArchive, MemoryStorage, BackfillDocument]
 ) -> None:
     _, storage, _ = whole
     names: list[str] = []
