@@ -40,6 +40,7 @@ def check(
         connection: How to reach the storage account.
         container: Its name.
         setting: The setting that holds the connection string; `<setting>__blobServiceUri` holds the address.
+            Or the option (`--…`) that holds either.
         container_setting: The setting that names the container.
         waiting: Receives a message every two seconds while there is no answer.
         seconds: How long to wait for an answer.
@@ -102,6 +103,7 @@ def _explain(
     explained = {
         "ContainerNotFound": f"Container {container!r} does not exist in {account}:"
         f" check {container_setting}",
+        "InvalidResourceName": f"No container can be named {container!r}: check {container_setting}",
         "AuthorizationPermissionMismatch": role,
         "AuthorizationResourceTypeMismatch": role,
         "AuthenticationFailed": credentials,
@@ -113,7 +115,7 @@ def _explain(
         return explained[code]
     match error:
         case ClientAuthenticationError():
-            return f"Cannot sign in to Azure: run `az login`, or set {setting} to a connection string"
+            return f"Cannot sign in to Azure: run `az login`, or {_instead(setting)}"
         case ServiceRequestError() | ServiceResponseError():
             return f"Cannot connect to {account}: check the network and {address} ({_cause(error)})"
     return f"Cannot read container {container!r} in {account}: {code or _cause(error)}"
@@ -131,14 +133,25 @@ def _account(connection: Connection) -> str:
 
 
 def _address_setting(connection: Connection, setting: str) -> str:
-    return setting if connection.string else f"{setting}__blobServiceUri"
+    return setting if connection.string or _is_option(setting) else f"{setting}__blobServiceUri"
+
+
+def _is_option(setting: str) -> bool:
+    return setting.startswith("--")
+
+
+def _instead(setting: str) -> str:
+    """Returns what to do instead of signing in."""
+    if _is_option(setting):
+        return f"add a SAS token to {setting}"
+    return f"set {setting} to a connection string"
 
 
 def _or_login(connection: Connection, setting: str) -> str:
     """Returns a hint to sign in: without a connection string, the sign-in may be what took so long."""
     if connection.string:
         return ""
-    return f". If you are not signed in, run `az login`, or set {setting} to a connection string"
+    return f". If you are not signed in, run `az login`, or {_instead(setting)}"
 
 
 def _cause(error: BaseException) -> str:

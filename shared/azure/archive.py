@@ -1,6 +1,7 @@
 """Reads the container to which a diagnostic setting archives records."""
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from azure.core.exceptions import AzureError
 from azure.storage.blob import BlobServiceClient, ContainerClient
@@ -40,15 +41,37 @@ class ArchiveContainer:
         )
 
 
-def connect(container: str, connection: Connection) -> ArchiveContainer:
-    """Returns a container by its name in this connection's account, or by its URL, with or without a SAS."""
-    if "://" in container:
-        signed = "?" in container
-        return ArchiveContainer(
-            ContainerClient.from_container_url(container, None if signed else credential(Connection()))
+def located(container: str, output: Connection) -> tuple[Connection, str]:
+    """Returns the account and the name of a container that is given by its name or its URL.
+
+    Args:
+        container: a name in the account of `output`, or a URL, with or without a SAS token.
+        output: how to reach the output account.
+
+    Raises:
+        BackfillError: the URL is not that of a container.
+    """
+    if "://" not in container:
+        return output, container
+    url = urlsplit(container)
+    account, _, name = url.path.strip("/").rpartition("/")
+    # Without a SAS token, the sign-in is sent, which needs encryption.
+    if not (url.netloc and name) or url.scheme not in ({"https", "http"} if url.query else {"https"}):
+        raise BackfillError(
+            "--from-container: expected the name of a container, or an address such as "
+            f"https://account.blob.core.windows.net/container; got {container.partition('?')[0]!r}"
         )
+    endpoint = f"{url.scheme}://{url.netloc}/{account}".rstrip("/")
+    if url.query:
+        return Connection(string=f"BlobEndpoint={endpoint};SharedAccessSignature={url.query}"), name
+    return Connection(address=endpoint), name
+
+
+def connect(container: str, output: Connection) -> ArchiveContainer:
+    """Returns a container that is given by its name or its URL. Raises BackfillError. See `located`."""
+    connection, name = located(container, output)
     if connection.string:
         service = BlobServiceClient.from_connection_string(connection.string)
     else:
         service = BlobServiceClient(str(connection.address), credential(connection))
-    return ArchiveContainer(service.get_container_client(container))
+    return ArchiveContainer(service.get_container_client(name))

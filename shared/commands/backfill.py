@@ -18,6 +18,7 @@ from shared.protocol.stamp import Clock, NewId
 from shared.protocol.storage import Storage
 from shared.wording import counted
 
+FROM = "--from-container"
 CONTAINER = "insights-logs-websocketconnectionlogs"
 SHOWN = 5
 """Maximum number of blobs of each kind that are printed."""
@@ -27,10 +28,13 @@ def declare(commands: Any) -> None:
     """Adds the command to the command line."""
 
     def run(options: argparse.Namespace) -> int:
-        from shared.azure import archive  # noqa: PLC0415 - for a fast --help
+        from shared.azure import access, archive  # noqa: PLC0415 - for a fast --help
 
         config = configured()
         storage = connect(config)
+        account, name = archive.located(options.from_container, config.output)
+        setting = "OutputStorage" if account == config.output else FROM
+        access.check(account, name, setting, FROM, console.waiting)
         return backfill(
             storage,
             archive.connect(options.from_container, config.output),
@@ -58,7 +62,7 @@ def declare(commands: Any) -> None:
         f"  python -m shared backfill --from-container https://old.blob.core.windows.net/{CONTAINER}",
     )
     parser.add_argument(
-        "--from-container",
+        FROM,
         required=True,
         metavar="CONTAINER",
         help="a container of the output account, or the URL of another one (read with your sign-in or a SAS)",

@@ -103,6 +103,31 @@ FAULTS = {
     "time to come": Fault(
         ("audit", "replay", "erase", "backfill"), arguments=("--since", "9999-01-01"), says="in the past"
     ),
+    "archive that is not there": Fault(
+        ("backfill",),
+        arguments=("--from-container", "not-there"),
+        says="Container 'not-there' does not exist in 127.*: check --from-container",
+    ),
+    "archive whose name is none": Fault(
+        ("backfill",),
+        arguments=("--from-container", "Not_there"),
+        says="No container can be named 'Not_there'",
+    ),
+    "archive whose address is none": Fault(
+        ("backfill",),
+        arguments=("--from-container", "http://a/b"),
+        says="--from-container: expected the name of a container, or an address .*got 'http://a/b'",
+    ),
+    "archive without a sign-in": Fault(
+        ("backfill",),
+        arguments=("--from-container", "https://no.invalid/archive"),
+        says="run `az login`, or add a SAS token to --from-container",
+    ),
+    "archive that refuses": Fault(
+        ("backfill",),
+        arguments=("--from-container", "http://127.0.0.1:9/a/archive?sig=x"),
+        says=r"Cannot connect to 127\.0\.0\.1:9: check the network and --from-container",
+    ),
     "range that ends before it begins": Fault(
         ("replay", "backfill", "report", "reconcile"),
         arguments=("--since", "1d", "--until", "2d"),
