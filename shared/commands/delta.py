@@ -10,7 +10,7 @@ from shared.audit.audit import OK, WRONG
 from shared.audit.contents import files_replaced
 from shared.clock import new_id, now
 from shared.commands.connection import configured, connect
-from shared.commands.console import RED, YELLOW, paint, say, wrapped
+from shared.commands.console import RED, YELLOW, confirmed, paint, say, wrapped
 from shared.commands.declaration import SETTINGS, command
 from shared.compaction import compaction_state
 from shared.compaction.compaction_state import CompactionState
@@ -32,9 +32,16 @@ def declare(commands: Any) -> None:
     def run(options: argparse.Namespace) -> int:
         config = configured()
         storage, policy = connect(config), config.compaction_policy
+        if not (options.rebuild or options.remove):
+            return show(storage)
         if options.remove:
-            return remove(storage, policy)
-        return rebuild(storage, policy) if options.rebuild else show(storage)
+            check_off(policy)
+        how = "permanently" if options.remove else "and recreated with new table ids"
+        tables = ", ".join(sorted(compacted_files.state(storage).delta)) or "no table"
+        say(f"The Delta logs are deleted {how}: {tables}. Replaced files that were kept are deleted, too.")
+        if not confirmed("Readers of the Delta tables fail until it is done.", yes=options.yes):
+            return WRONG
+        return remove(storage, policy) if options.remove else rebuild(storage, policy)
 
     parser = command(
         commands,
@@ -46,11 +53,13 @@ def declare(commands: Any) -> None:
         "Set COMPACT_ENABLED and DELTA_LOG to false first, and wait ten minutes, so that no run of\n"
         "compact_logs is in progress; readers fail until the command is done.\n"
         f"Exit status: 0 no difference, or done, 1 something differs, 2 the command failed.\n{SETTINGS}",
-        "  python -m shared delta\n  python -m shared delta --rebuild\n  python -m shared delta --remove",
+        "  python -m shared delta\n  python -m shared delta --rebuild\n"
+        "  python -m shared delta --remove --yes",
     )
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--rebuild", action="store_true", help="recreate the logs from the folders")
     group.add_argument("--remove", action="store_true", help="delete the logs; DELTA_LOG must be false")
+    parser.add_argument("--yes", action="store_true", help="make the change without asking")
 
 
 def show(storage: LogStorage) -> int:
@@ -99,11 +108,16 @@ def rebuild(storage: LogStorage, policy: CompactionPolicy) -> int:
 
 def remove(storage: LogStorage, policy: CompactionPolicy) -> int:
     """Deletes the logs permanently."""
-    if policy.delta:
-        raise SettingError("DELTA_LOG: set it to false first; otherwise the app creates the logs again")
+    check_off(policy)
     if not take_down(storage):
         say("No table has a Delta log")
     return OK
+
+
+def check_off(policy: CompactionPolicy) -> None:
+    """Raises SettingError if the app would create the logs again."""
+    if policy.delta:
+        raise SettingError("DELTA_LOG: set it to false first; otherwise the app creates the logs again")
 
 
 def take_down(storage: LogStorage) -> int:

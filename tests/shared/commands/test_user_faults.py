@@ -273,6 +273,16 @@ def test_a_command_that_is_misspelled_is_suggested(run: Run) -> None:
     assert "invalid choice: 'statu'; did you mean status?" in error
 
 
+def test_a_command_that_deletes_logs_asks_first(run: Run) -> None:
+    for option in ("--rebuild", "--remove"):
+        status, output, _ = run("delta", option)
+        assert status == 1
+        assert "The Delta logs are deleted" in output
+        assert output.endswith("Nothing was changed: add --yes to make the change.\n")
+    status, output, _ = run("delta", "--remove", "--yes")
+    assert (status, output.splitlines()[-1]) == (0, "No table has a Delta log")
+
+
 def test_an_id_alone_names_a_partition(run: Run) -> None:
     status, output, _ = run("accept-ledger", "0")
     assert (status, output.startswith(f"{PARTITION}: there is nothing to accept")) == (0, True)
