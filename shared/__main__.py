@@ -32,6 +32,8 @@ COMMANDS = (
     "completion",
 )
 """A command is a module of `shared.commands`; only the module of the command that runs is imported."""
+INSTALLED = "apim-ws-logs"
+"""The name of the installed command."""
 FAILED, INTERRUPTED, PIPE_CLOSED = 2, 130, 141
 
 
@@ -68,10 +70,10 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
-def parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
-    """Builds the argument parser for these commands."""
+def parser(commands: Sequence[str] = COMMANDS, program: str = "") -> argparse.ArgumentParser:
+    """Builds the argument parser for these commands. `program`: its name (default: as it was called)."""
     made = Parser(
-        prog=_program(),
+        prog=program or _program(),
         allow_abbrev=False,
         description="Inspects and repairs an exporter of API Management WebSocket connection logs.",
         epilog="examples:\n  python -m shared status\n  python -m shared audit --since 30d\n"
@@ -109,7 +111,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _program() -> str:
     name = Path(sys.argv[0]).name
-    return name if name == "apim-ws-logs" else "python -m shared"
+    return name if name == INSTALLED else "python -m shared"
 
 
 if __name__ == "__main__":

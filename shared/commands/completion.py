@@ -15,10 +15,12 @@ def declare(commands: Any) -> None:
         try:
             import shtab  # noqa: PLC0415 - an optional package
         except ModuleNotFoundError:
-            raise SettingError("completion needs the package shtab: pip install shtab") from None
-        from shared.__main__ import parser  # noqa: PLC0415 - the parser declares this command
+            raise SettingError(
+                "completion needs the package shtab: pip install shtab, or install '.[completion]'"
+            ) from None
+        from shared.__main__ import INSTALLED, parser  # noqa: PLC0415 - the parser declares this command
 
-        console.say(shtab.complete(parser(), options.shell))
+        console.say(shtab.complete(parser(program=INSTALLED), options.shell))
         return 0
 
     declared = command(

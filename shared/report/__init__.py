@@ -16,4 +16,6 @@ from importlib.util import find_spec
 from shared.errors import ReportError
 
 if missing := [one for one in ("duckdb", "vl_convert") if find_spec(one) is None]:
-    raise ReportError(f"{' and '.join(missing)} not found: pip install -r requirements-report.txt")
+    raise ReportError(
+        f"{' and '.join(missing)} not found: pip install -r requirements-report.txt, or install '.[report]'"
+    )

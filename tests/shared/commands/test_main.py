@@ -284,6 +284,9 @@ def test_completion_knows_every_command(shell: str, capsys: pytest.CaptureFixtur
     status, output = ran(capsys, "completion", shell)
     assert status == 0
     assert [name for name in COMMANDS if name not in output] == []
+    assert re.search(r"^(#compdef|complete)\b.* apim-ws-logs\b", output, re.MULTILINE), (
+        "the installed command"
+    )
 
 
 @pytest.mark.parametrize("arguments", [["accept-ledger", "--ye"], ["--vers"], ["audit", "--dee"]])

@@ -210,7 +210,10 @@ def test_missing_packages_are_named_with_the_command_to_install() -> None:
         [sys.executable, "-c", code], cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert done.stderr == ("error: duckdb and vl_convert not found: pip install -r requirements-report.txt\n")
+    assert done.stderr == (
+        "error: duckdb and vl_convert not found: pip install -r requirements-report.txt, "
+        "or install '.[report]'\n"
+    )
 
 
 def test_a_page_without_data_takes_under_half_a_megabyte(copy: Path, tmp_path: Path) -> None:
