@@ -278,5 +278,5 @@ def test_normal_traffic_of_each_kind_fires_no_alert(arrivals: Callable[[int, int
         now = START + timedelta(hours=2, minutes=30)
         while now < START + timedelta(days=DAYS):
             woken += [(now, one) for one in workspace.firing(now)]
-            now += STEP if DAYS > 1 else 3 * STEP
+            now += STEP if DAYS > 1 else 6 * STEP
     assert woken == []

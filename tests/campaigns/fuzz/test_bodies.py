@@ -24,7 +24,7 @@ ALL = sorted(
 
 
 @settings(
-    max_examples=effort(300, 10_000),
+    max_examples=effort(100, 10_000),
     derandomize=True,
     database=None,
     deadline=None,

@@ -318,7 +318,7 @@ LASTING = {name: options for name, options in SCENARIOS.items() if not options.r
 
 @pytest.mark.parametrize("options", LASTING.values(), ids=LASTING.keys())
 def test_after_any_schedule_it_is_proven_unless_files_were_deleted(options: Options) -> None:
-    for seed in range(1000, effort(1003, 1040)):
+    for seed in range(1000, effort(1001, 1040)):
         world = run(Choices(seed), options)
         report = audits.audited(world.storage)
         assert report.status == (1 if world.removed else 0), (seed, findings(report))

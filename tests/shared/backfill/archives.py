@@ -64,7 +64,7 @@ def record(service: str, time: datetime, connection: str, event: str) -> dict[st
     return records.record(micros(time), connection, resourceId=service, properties=properties)
 
 
-def archive(hours: int = 12, connections: int = 60, seed: int = 1) -> MemoryArchive:
+def archive(hours: int = 12, connections: int = 40, seed: int = 1) -> MemoryArchive:
     """Returns hours of two services, with connections of three hours; some have a late record.
 
     One line in each blob is not JSON.

@@ -21,6 +21,7 @@ from shared.policies import ExportPolicy
 from shared.tables.table import Role
 from shared.tables.websocket_connection_logs import RECORDS
 from tests.campaigns.fuzz.strategies import BODIES
+from tests.effort import effort
 from tests.records import PARTITION, TEN
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -257,7 +258,7 @@ def test_a_masked_fixture_is_read_like_the_original(name: str, days: int) -> Non
     assert set(shifted) <= {days * 86_400}
 
 
-@settings(max_examples=40, suppress_health_check=list(HealthCheck))
+@settings(max_examples=effort(15, 40), suppress_health_check=list(HealthCheck))
 @given(BODIES)
 def test_any_masked_body_is_read_like_the_original(bodies: list[bytes]) -> None:
     for body in bodies:

@@ -32,7 +32,7 @@ def filled(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> Exported:
     container = exported.service.get_container_client(NAME)
     if not container.exists():
         container.create_container()
-        for name, data in archive().content.items():
+        for name, data in archive(connections=20).content.items():
             container.upload_blob(name, data)
         container.upload_blob("notes.txt", b"no hour")
     for name, value in exported.environment.items():
@@ -88,7 +88,7 @@ def test_a_killed_process_loses_and_duplicates_nothing(
     rows = sum(one["rows"] for one in found["partitions"] if one["partition"].startswith("archive/"))
     lines = [
         line
-        for name, data in archive().content.items()
+        for name, data in archive(connections=20).content.items()
         for line in data.split(b"\n")[:-1]
         if any(f"/d={hour:%d}/h={hour:%H}/" in name for hour in hours())
     ]
@@ -110,7 +110,7 @@ def test_an_archive_is_found_by_its_url(filled: Exported) -> None:
     )
     source = connect(f"{account.get_container_client(NAME).url}?{sas}", filled.connection)
     found = {blob.name: blob.size for blob in source.blobs()}
-    name, data = next(iter(archive().content.items()))
+    name, data = next(iter(archive(connections=20).content.items()))
     assert found[name] == len(data)
     assert b"".join(source.chunks(name)) == data
 
