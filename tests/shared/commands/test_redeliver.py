@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import count
-from pathlib import Path
 
 import orjson
 import pyarrow as pa
@@ -42,11 +41,12 @@ def body(n: int) -> bytes:
 
 
 class Hub:
-    """A broker with one partition, and an exporter."""
+    """A hub with one partition, and an exporter."""
 
-    def __init__(self, broker: BrokerProcess) -> None:
+    def __init__(self, broker: BrokerProcess, name: str) -> None:
+        self.name = name
         self.string = broker.connection_string
-        self.reader = EventHub(Connection(string=self.string), "hub", "operator")
+        self.reader = EventHub(Connection(string=self.string), name, "operator")
         self.storage = MemoryStorage(lambda: EPOCH)
         self._ids = (f"{n:032x}" for n in count())
         self.exporter = Exporter(self.storage, POLICY, 1 << 24, lambda: EPOCH, self.new_id)
@@ -55,7 +55,7 @@ class Hub:
         return next(self._ids)
 
     def send(self, *events: EventData | AmqpAnnotatedMessage) -> None:
-        with EventHubProducerClient.from_connection_string(self.string, eventhub_name="hub") as producer:
+        with EventHubProducerClient.from_connection_string(self.string, eventhub_name=self.name) as producer:
             batch = producer.create_batch(partition_id="0")
             for event in events:
                 batch.add(event)
@@ -105,10 +105,17 @@ class Hub:
         )
 
 
+@pytest.fixture(scope="module")
+def hubs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iterator[Hub]]:
+    """A hub for each test, of one broker."""
+    names = {f"hub{number}": 1 for number in range(20)}
+    with BrokerProcess(tmp_path_factory.mktemp("broker"), names, groups=["operator"]) as broker:
+        yield (Hub(broker, name) for name in names)
+
+
 @pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    with BrokerProcess(tmp_path, {"hub": 1}, groups=["operator"]) as broker:
-        yield Hub(broker)
+def hub(hubs: Iterator[Hub]) -> Hub:
+    return next(hubs)
 
 
 def test_gaps_are_filled_from_the_hub_once(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
