@@ -53,7 +53,7 @@ schedules: $(READY) ## run all schedules of the simulations, of which `test` run
 SPARK := $(if $(shell command -v java),.venv-spark/ready)
 proof: $(READY) .venv-duckdb/ready $(SPARK) ## run everything that takes too long for `test`: all schedules and campaigns (SHORT=1: a shorter `faults`)
 	$(MAKE) schedules
-	PROOF=1 $(BIN)/pytest -q -n 2 --dist worksteal tests/shared/audit tests/shared/delta tests/infra/test_alerts.py tests/campaigns/fuzz
+	PROOF=1 $(BIN)/pytest -q -n 2 --dist worksteal tests/shared/audit tests/shared/capture tests/shared/delta tests/infra/test_alerts.py tests/campaigns/fuzz
 	$(if $(SPARK),$(BIN)/pytest -q -n 0 tests/shared/tables tests/e2e/test_parquet_readers.py -k spark)
 	$(MAKE) faults $(if $(SHORT),,LONG=1)
 	$(MAKE) fuzz
