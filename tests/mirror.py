@@ -22,7 +22,7 @@ DECLARATIONS = {
 """They declare data and types, and decide nothing."""
 TESTED_IN = {
     "tests/contracts/test_checkpoints.py": "shared/azure/checkpoints",
-    "tests/contracts/test_storage.py": "shared/azure/blob_calls shared/azure/blob_storage",
+    "tests/contracts/test_storage.py": "shared/azure/blob_storage",
     "tests/infra/test_cost.py": "shared/commands/cost",
     "tests/shared/audit/test_tampering.py": "shared/audit/listing",
     "tests/shared/backfill/test_backfill.py": "shared/protocol/nested_storage",

@@ -41,6 +41,12 @@ def test_only_as_many_files_as_the_ledger_lost_may_be_missing(lost: int, found: 
     assert len(list(unbroken(replace(TAIL, lost=lost), COMMITS[1:], None, 0))) == found
 
 
+def test_files_lost_before_since_are_not_expected_after_it() -> None:
+    chain, anchor = COMMITS[2:3], COMMITS[1].metadata
+    assert kinds(unbroken(replace(TAIL, lost=1), chain, anchor, 250)) == ["missing_files"]
+    assert list(unbroken(replace(TAIL, lost=4), chain, anchor, 250)) == []
+
+
 def test_a_ledger_that_counts_fewer_files_was_rolled_back() -> None:
     (finding,) = unbroken(Tail.of(committed(3)[0]), COMMITS, None, 0)
     assert finding.code == "rolled_back"

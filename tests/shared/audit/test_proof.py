@@ -78,6 +78,14 @@ def test_each_difference_has_its_finding(change: Callable[[], Commit], code: str
     assert code in kinds(proven(commits=chain))
 
 
+def test_an_overlap_is_named_by_sequence_number_and_files() -> None:
+    second = altered(SECOND, sequences="9-18")
+    (finding,) = [one for one in proven(commits=[FIRST, second, THIRD]) if one.code == "overlap"]
+    assert finding.message.startswith(
+        f"sequence 9 is in {FIRST.metadata.name} and in {second.metadata.name}:"
+    )
+
+
 def test_envelopes_without_files_may_add_skipped_records() -> None:
     ledger = living(next=31)
     counts = ledger.counts.model_copy(update={"envelopes": 31, "records": 31, "skipped": 4})

@@ -36,6 +36,11 @@ def test_other_scripts_keep_their_length_in_bytes(text: str) -> None:
     assert all(one.upper().lower() == one for one in new), "capitalization can be undone"
 
 
+def test_a_letter_whose_lower_case_is_shorter_keeps_its_length() -> None:
+    kelvin = chr(0x212A)
+    assert len(kelvin.lower().encode()) < len(kelvin.encode()) == len(NAMES.word(kelvin).encode())
+
+
 def test_hexadecimal_stays_hexadecimal_and_other_words_use_all_letters() -> None:
     names = [Pseudonyms(bytes([n])) for n in range(20)]
     assert all(re.fullmatch("[0-9a-f]{12}", name.word("deadbeef0123")) for name in names)

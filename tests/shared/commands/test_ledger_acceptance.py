@@ -2,10 +2,11 @@
 
 import pytest
 
-from shared.commands.ledger_acceptance import accept, blocked, forgotten
+from shared.commands.ledger_acceptance import Blocked, Forgotten, accept, blocked, forgotten
 from shared.connections import manifest
 from shared.connections.manifest import Manifest, PartitionProgress
 from shared.errors import LedgerError, LedgerMissing, LedgerRolledBack, PreconditionFailed
+from shared.protocol.ledger import Ledger
 from tests.records import PARTITION
 from tests.shared.exported import Exported, envelopes
 
@@ -52,6 +53,16 @@ def test_possible_duplicates_are_shown_before_the_decision(filled: Exported) -> 
     known = filled.ledger().counts.files
     assert (gone.files, gone.last) == (len(filled.files()) - known, 19)
     assert gone.rows > 0
+    assert forgotten(filled.storage, Blocked("ns/hub/9", None, 1)) == Forgotten(files=0, rows=0, last=-1)
+
+
+@pytest.mark.parametrize(
+    ("ordinal", "problem"),
+    [(None, "its ledger is missing"), (4, "its ledger is at ordinal 4"), (5, "it dropped segments")],
+)
+def test_the_problem_of_a_stopped_partition_is_named(ordinal: int | None, problem: str) -> None:
+    ledger = None if ordinal is None else Ledger(ledger_id="l", partition="ns/hub/0", ordinal=ordinal)
+    assert Blocked("ns/hub/0", ledger, 5).problem.startswith(problem)
 
 
 def test_a_ledger_that_changed_in_the_meantime_is_not_accepted(filled: Exported) -> None:

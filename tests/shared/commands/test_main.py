@@ -289,6 +289,15 @@ def test_completion_knows_every_command(shell: str, capsys: pytest.CaptureFixtur
     )
 
 
+def test_completion_names_the_package_that_it_needs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    status, output = ran(capsys, "completion", "bash")
+    assert status == 2
+    assert "pip install shtab" in output
+
+
 @pytest.mark.parametrize("arguments", [["accept-ledger", "--ye"], ["--vers"], ["audit", "--dee"]])
 def test_options_are_not_abbreviated(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert ran(capsys, *arguments)[0] == 2

@@ -292,8 +292,10 @@ def test_files_deleted_by_hand_leave_the_log_next_run(account: Account) -> None:
     path = min(account.files())
     account.storage.remove_output(FOLDER + path)
     assert "delta_file_gone" in codes(account.audit())
+    assert command.show(account.storage) == 1
     account.compact(LISTING)
     assert path not in account.table().live
+    assert command.show(account.storage) == 0
 
 
 def test_a_foreign_file_and_a_copy_are_not_logged(account: Account) -> None:

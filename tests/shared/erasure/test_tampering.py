@@ -84,6 +84,7 @@ def test_without_its_erasure_a_file_is_refuted() -> None:
     del made.storage.state[names[0]]
     report = made.audit(deep=False)
     assert (report.status, {one.code for one in findings(report)}) == (1, {"not_erased"})
+    assert len(findings(report)) > 1, "each file is named"
 
 
 def test_another_file_under_the_name_of_an_erased_one_is_refuted() -> None:
