@@ -8,7 +8,7 @@ from shared.audit.audit import OK, UNKNOWN, WRONG
 from shared.clock import new_id, now
 from shared.commands import console, missing_events
 from shared.commands.connection import connect
-from shared.commands.console import RED, YELLOW, paint, say, say_json
+from shared.commands.console import RED, YELLOW, say, say_json, wrapped
 from shared.commands.declaration import SETTINGS, command, partition_named
 from shared.commands.documents import RedeliverDocument, RedeliverPartition
 from shared.errors import SettingError
@@ -122,19 +122,25 @@ def redeliver(
 
 def _say(one: RedeliverPartition, *, dry_run: bool) -> None:
     did = "can be exported" if dry_run else "read again"
-    missing = counted(one.missing, "missing event")
-    say(f"{one.partition}: {missing}: {one.events:,} {did}, {one.gone:,} gone from the hub")
+    say(f"{one.partition}:")
+    text = f"{counted(one.missing, 'missing event')}: {one.events:,} {did}, {one.gone:,} gone from the hub"
+    _indented(text)
     if one.commits:
         rejected = counted(sum(one.rejected.values()), "rejection")
-        say(f"  {counted(one.rows, 'row')} and {rejected} in {counted(one.commits, 'commit')}")
+        _indented(f"{counted(one.rows, 'row')} and {rejected} in {counted(one.commits, 'commit')}")
     if one.without_files:
-        say(f"  {counted(one.without_files, 'committed event')} in commits that lack files")
+        _indented(f"{counted(one.without_files, 'committed event')} in commits that lack files")
     if one.present:
         recorded = "can be recorded" if dry_run else "recorded"
         text = f"in the output through commits that the ledger lacks, {recorded} as committed"
-        say(paint(f"  {one.present:,} {text}: was it restored? Run `audit`", YELLOW))
+        _indented(f"{one.present:,} {text}: was it restored? Run `audit`", YELLOW)
     if one.partial:
         text = "partly in the output, through commits that the ledger lacks: add --missing-files"
-        say(paint(f"  {one.partial:,} {text}", RED))
+        _indented(f"{one.partial:,} {text}", RED)
     for problem in one.problems:
-        say(paint(f"  {problem}", RED))
+        _indented(problem, RED)
+
+
+def _indented(text: str, colour: str = "") -> None:
+    for line in wrapped(text, colour, indent="  "):
+        say(line)

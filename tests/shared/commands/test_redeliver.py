@@ -124,7 +124,9 @@ def test_gaps_are_filled_from_the_hub_once(hub: Hub, capsys: pytest.CaptureFixtu
     hub.commit(15, 16)
     assert hub.ledger.incarnation.gaps == ((0, 4), (10, 14))
     assert hub.redeliver(dry_run=True) == 0
-    assert "10 missing events: 10 can be exported, 0 gone from the hub" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "10 missing events: 10 can be exported, 0 gone from the hub" in output
+    assert max(map(len, output.splitlines())) <= 80
     assert hub.ledger.counts.rows == 7
     assert hub.redeliver() == 0
     assert not hub.ledger.incarnation.gaps
