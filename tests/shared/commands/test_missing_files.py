@@ -72,6 +72,16 @@ def test_nothing_is_missing_if_all_commits_have_their_files(output: Output) -> N
     assert exported(output.storage, output.ledger).complete == ((0, 3),)
 
 
+def test_a_commit_may_have_several_files_of_an_hour() -> None:
+    one = Output()
+    one.commit(envelope(0), policy=PARQUET)
+    ((name, blob),) = one.storage.output.items()
+    blob.metadata = {**blob.metadata, "commit_files": "2"}
+    assert exported(one.storage, one.ledger).partial == ((0, 0),)
+    one.storage.output[name.replace(".parquet", "-00001.parquet")] = blob
+    assert exported(one.storage, one.ledger).complete == ((0, 0),)
+
+
 def test_a_commit_without_files_is_searched_for_and_not_lost(output: Output) -> None:
     foreign = envelope(4, category="GatewayLogs")
     output.commit(foreign)

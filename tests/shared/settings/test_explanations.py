@@ -1,10 +1,13 @@
 """The message for a wrong setting names it, its value, and what is allowed."""
 
+from datetime import timedelta
+
 import pytest
 
 from shared import settings
 from shared.errors import SettingError
 from shared.settings import SECRETS, Settings
+from shared.settings.explanations import written
 
 
 @pytest.mark.parametrize("name", ["EVENT_HUB_NAME", "EVENT_HUB_CONSUMER_GROUP"])
@@ -92,3 +95,7 @@ def test_no_message_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
         settings.load()
     assert "hidden" not in str(error.value)
     assert set(Settings.model_fields) >= SECRETS
+
+
+def test_durations_are_written_as_in_the_environment() -> None:
+    assert written(timedelta(days=1, hours=1, minutes=2, seconds=59)) == "25:02:59"
