@@ -8,6 +8,7 @@ import pytest
 from shared.audit.evidence import Level
 from shared.connections import repair
 from shared.errors import OutcomeUnknown
+from shared.input.envelope import HubPartition
 from shared.protocol import publishing
 from shared.protocol.checkpoints import Checkpoint
 from shared.protocol.ledger import Ledger
@@ -97,15 +98,18 @@ def test_events_of_a_re_created_hub_are_exported_or_gaps(world: World, *, timer_
     ] == []
 
 
-def test_uncommitted_events_before_the_checkpoint_are_a_gap_and_an_alarm(world: World) -> None:
-    world.commit(ONE, ("a", "Opened", 0))
-    passed = [world.arrive(ONE, ("a", "Message", 1)) for _ in range(3)]
-    checkpoint = Checkpoint(ONE, passed[1].sequence, "100", world.now, "1")
+@pytest.mark.parametrize("partition", [ONE, TWO])
+def test_uncommitted_events_before_the_checkpoint_are_a_gap_and_an_alarm(
+    world: World, partition: HubPartition
+) -> None:
+    world.commit(partition, ("a", "Opened", 0))
+    passed = [world.arrive(partition, ("a", "Message", 1)) for _ in range(3)]
+    checkpoint = Checkpoint(partition, passed[1].sequence, "100", world.now, "1")
     alarms = world.run(checkpoints=KeptCheckpoints(checkpoint)).alarms
     assert [one for one in alarms if "skipped 2 events that the hub still has" in one]
-    assert world.ledger(ONE).incarnation.gaps == ((1, 2),)
-    world.exporter.run(ONE, passed)
-    assert world.ledger(ONE).incarnation.gaps == ()
+    assert world.ledger(partition).incarnation.gaps == ((1, 2),)
+    world.exporter.run(partition, passed)
+    assert world.ledger(partition).incarnation.gaps == ()
 
 
 def test_events_passed_before_the_first_commit_are_a_gap(world: World) -> None:
