@@ -43,7 +43,8 @@ def test_the_defaults_are_those_of_the_program() -> None:
     deployed = settings()
     # Values that only a deployment knows are expressions here.
     given: dict[str, Any] = {
-        name: "x" if value.startswith("[") else value for name, value in deployed.items()
+        name: ("https://x" if name.endswith("Uri") else "x") if value.startswith("[") else value
+        for name, value in deployed.items()
     }
     program = Settings(**{name: value for name, value in given.items() if name not in NOT_OURS})
     for name in set(Settings.model_fields) - CONNECTION_STRINGS - LEFT_OUT - COMPUTED:

@@ -58,7 +58,7 @@ def test_matching_rows_are_erased_and_the_audit_proves_the_others(compacted: boo
         report = made.audit(deep=deep)
         assert (report.status, findings(report), findings(report, Level.UNCLEAR)) == (0, [], [])
     (note,) = [one for one in findings(report, Level.NOTE) if one.code == "erased"]
-    assert f": {sum(expected.values())} row" in note.message
+    assert f" {sum(expected.values())} row" in note.message
 
 
 def letters(made: Made) -> list[dict[str, Any]]:

@@ -114,7 +114,7 @@ def test_an_ordinary_batch_is_committed_at_once_in_a_child() -> None:
 
 def test_commits_that_make_no_progress_end_with_an_error() -> None:
     storage = MemoryStorage(lambda: TEN)
-    with pytest.raises(LedgerError, match="1 messages are still not committed after 3 commits"):
+    with pytest.raises(LedgerError, match="1 message is still not committed after 3 commits"):
         exporter(storage).run(PARTITION, [broken(0, breaking_planner.REPEATS)])
 
 
