@@ -190,7 +190,7 @@ class CompactedFiles:
             letters += int(file.metadata.get("letters", "0"))
             files += _needs_note(file)
         if files:
-            more = f", and the bodies of {counted(letters, 'dead letter')}" if letters else ""
+            more = f" and the bodies of {counted(letters, 'dead letter')}" if letters else ""
             yield Finding(
                 Level.NOTE,
                 "erased",

@@ -68,9 +68,8 @@ def _balance(ledger: Ledger) -> Iterator[Finding]:
     if counts.records != counts.rows + rejected + counts.skipped:
         yield refuted(
             "unbalanced",
-            f"{counted(counts.records, 'record in does', 'records in do')} not equal "
-            f"{counted(counts.rows, 'row')} + {rejected:,} rejected"
-            f" + {counts.skipped:,} skipped",
+            f"the ledger counts {counted(counts.records, 'record')}, but {counted(counts.rows, 'row')}, "
+            f"{rejected:,} rejected and {counts.skipped:,} skipped",
         )
     lives = [*ledger.past, ledger.incarnation]
     taken = sum((life.next or 0) - total(life.gaps) for life in lives)
