@@ -6,6 +6,7 @@ its kind, such as `[redacted:jwt]`.
 """
 
 import hmac
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from shared.policies import RedactionPolicy
 
 _LOWER = np.uint8(0x20)
 """The bit that tells lower from upper case in ASCII."""
+_QUOTE, _COLON = b'":'
 _LONGEST = 16
 """Maximum length of a hint."""
 _LONG = 65536
@@ -34,6 +36,11 @@ _NAMES = (
     "password|passwd|pwd|credential|sas|sig|signature|session(?:[_-]?id)?|ticket"
 )
 """Names of parameters and properties that indicate a credential."""
+_NAME_ENDS = re.compile(
+    rb"(?:token|auth|ization|bearer|jwt|key|secret|assword|passwd|pwd|dential|sas|sig|gnature|session|ion.?id|"
+    rb'ticket)"'
+)
+"""The last characters of these names in lower case, at most seven, and the quotation mark after them."""
 _VALUE = r"""[^&#\s"'<>;,]+"""
 _HEADER = r"""[^\s"',;\[]+"""
 
@@ -45,6 +52,16 @@ class _Rule:
     """Text that every match contains, in lower case."""
     pattern: str
     """An RE2 pattern. Group 1 is kept."""
+    of_property: bool = False
+    """Whether a match begins with one of `_NAMES` as the name of a property, directly before its colon."""
+
+    def may_match(self, text: bytes) -> bool:
+        """Whether it may match a text in lower case. In long texts, this is only an estimate."""
+        if not all(letter in text for letter in self.hint):
+            return False
+        if self.of_property:
+            return _NAME_ENDS.search(_name_ends(text)) is not None
+        return _adjacent(text, self.hint) and (len(text) > _LONG or self.hint in text)
 
 
 CREDENTIALS = (
@@ -55,11 +72,11 @@ CREDENTIALS = (
     _Rule("key", b"key=", r"((?:account|sharedaccess|shared access)key=)" + _VALUE),
     _Rule("parameter", b"=", rf"([?&#;](?:{_NAMES}|code|key)=)" + _VALUE),
     _Rule("header", b"-key:", rf"(\b(?:(?:ocp-apim-)?subscription|x-functions)-key:\s*){_HEADER}"),
-    _Rule("header", b"cookie:", rf"(\bcookie:\s*){_HEADER}"),
+    _Rule("header", b"kie:", rf"(\bcookie:\s*){_HEADER}"),
 )
 QUERY = _Rule("query", b"=", r"([?&#;][^=&#\s\"']+=)" + _VALUE)
 """The value of any parameter, including credentials."""
-PROPERTIES = (_Rule("property", b'":', rf'("(?:{_NAMES})":\s*)"(?:[^"\\]|\\.)*"'),)
+PROPERTIES = (_Rule("property", b'":', rf'("(?:{_NAMES})":\s*)"(?:[^"\\]|\\.)*"', of_property=True),)
 """The values of JSON properties whose names indicate a credential."""
 SPACED_PROPERTIES = (_Rule("property", b'"', rf'("(?:{_NAMES})"\s*:\s*)"(?:[^"\\]|\\.)*"'),)
 """The same in JSON that other programs wrote."""
@@ -114,15 +131,16 @@ def _redacted(column: pa.StringArray, policy: list[_Rule], counts: Counter[str])
     """Redacts a column; returns None if nothing in it matches. Each distinct value is examined once."""
     if column.nbytes < _WIDE * len(column):
         text = _text(column)
-        policy = [rule for rule in policy if _may_contain(text, rule.hint)]
+        policy = [rule for rule in policy if rule.may_match(text)]
         if not policy:
             return None  # faster than to find the distinct values
+    text = _text(column.unique())
+    policy = [rule for rule in policy if rule.may_match(text)]
+    if not policy:
+        return None
     encoded = column.dictionary_encode()
     values, changed = encoded.dictionary, False
-    text = _text(values)
     for rule in policy:
-        if not _may_contain(text, rule.hint):
-            continue
         pattern = f"(?i){rule.pattern}"
         found = pc.count_substring_regex(values, pattern)
         if not pc.any(pc.greater(found, 0)).as_py():
@@ -136,9 +154,18 @@ def _redacted(column: pa.StringArray, policy: list[_Rule], counts: Counter[str])
     return values.take(encoded.indices) if changed else None
 
 
-def _may_contain(text: bytes, hint: bytes) -> bool:
-    """Whether a text may contain a hint; in long texts, only its characters are searched for."""
-    return all(letter in text for letter in hint) and (len(text) > _LONG or hint in text)
+def _name_ends(text: bytes) -> bytes:
+    """Returns the last seven characters of all property names in JSON, each with its quotation mark."""
+    codes = np.frombuffer(b" " * 7 + text, np.uint8)
+    found = np.flatnonzero((codes[7:-1] == _QUOTE) & (codes[8:] == _COLON))
+    windows = np.ndarray(len(text), np.uint64, codes, strides=(1,))  # eight characters from each position
+    return np.unique(windows[found]).tobytes()
+
+
+def _adjacent(text: bytes, hint: bytes) -> bool:
+    """Whether a text has the first two characters of a hint, found in a quarter of the time of the hint."""
+    codes = np.frombuffer(text, np.uint8)
+    return len(hint) == 1 or bool(((codes[:-1] == hint[0]) & (codes[1:] == hint[1])).any())
 
 
 def _text(column: pa.StringArray) -> bytes:

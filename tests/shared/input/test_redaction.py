@@ -7,8 +7,11 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.export import plan
+from shared.input import redaction
 from shared.input.redaction import redact, redact_texts
 from shared.policies import ExportPolicy, RedactionPolicy
 from shared.protocol.ledger import Ledger
@@ -94,6 +97,83 @@ def test_values_that_repeat_one_another_are_searched_completely() -> None:
             column = [turned, turned * 2, turned * 3]
             found, _ = redact(pa.table({"Error": column}), CREDENTIALS)
             assert found["Error"].to_pylist() == [redact_text(each, CREDENTIALS) for each in column]
+
+
+NAMES = [
+    "access_token",
+    "access-token",
+    "accesstoken",
+    "id_token",
+    "refreshToken",
+    "token",
+    "auth",
+    "authorization",
+    "bearer",
+    "jwt",
+    "api_key",
+    "apikey",
+    "subscription-key",
+    "Ocp-Apim-Subscription-Key",
+    "x-functions-key",
+    "client_secret",
+    "secret",
+    "password",
+    "passwd",
+    "pwd",
+    "credential",
+    "sas",
+    "sig",
+    "signature",
+    "session",
+    "session_id",
+    "session-id",
+    "sessionId",
+    "ticket",
+]
+
+
+@pytest.mark.parametrize("name", [*NAMES, *map(str.upper, NAMES)])
+def test_each_property_that_names_a_credential_is_found(name: str) -> None:
+    text, clean = f'{{"{name}":"x"}}', f'{{"{name}":"[redacted:property]"}}'
+    assert redact_text(text, CREDENTIALS) == clean
+    assert redact_text(f'"mono{text}', CREDENTIALS) == f'"mono{clean}'
+
+
+def searched_everywhere(texts: list[str], policy: RedactionPolicy) -> list[str]:
+    """Applies each rule to each text, without looking for hints first."""
+    values = pa.array(texts, pa.string())
+    rules = [redaction.QUERY if one.kind == "parameter" and policy is QUERIES else one for one in RULES]
+    for rule in rules:
+        marker = f"[redacted:{rule.kind}]"
+        marker = f'"{marker}"' if rule.kind == "property" else marker
+        marker += "@" if rule.kind == "userinfo" else ""
+        values = pc.replace_substring_regex(values, f"(?i){rule.pattern}", rf"\1{marker}")
+    return list(values.to_pylist())
+
+
+RULES = (*redaction.PROPERTIES, *redaction.CREDENTIALS)
+PARTS = [
+    *SECRETS,
+    *HARMLESS,
+    *NAMES,
+    *'":=?&/@ aK_-\u00e9\0',
+    '":"',
+    "eyj",
+    "bearer",
+    "cookie:",
+    "-key:",
+    "://",
+]
+TEXTS = st.lists(st.sampled_from(PARTS), max_size=6).map("".join)
+
+
+@pytest.mark.parametrize("policy", [CREDENTIALS, QUERIES], ids=lambda one: one.level)
+@given(texts=st.lists(TEXTS, max_size=4), times=st.sampled_from([1, 300]))
+def test_the_search_for_hints_changes_no_result(
+    policy: RedactionPolicy, texts: list[str], times: int
+) -> None:
+    found, _ = redact(pa.table({"Error": pa.array(texts * times, pa.string())}), policy)
+    assert found["Error"].to_pylist() == searched_everywhere(texts, policy) * times
 
 
 @pytest.mark.parametrize("text", HARMLESS)
