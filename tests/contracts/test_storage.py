@@ -87,7 +87,7 @@ def test_creating_an_existing_blob_is_refused(store: Storage) -> None:
         store.write("ledger", b"two", None)
 
 
-def test_writing_with_an_old_etag_is_refused_and_has_no_effect(store: Storage) -> None:
+def test_a_write_with_an_old_etag_is_refused(store: Storage) -> None:
     old = store.write("ledger", b"one", None)
     store.write("ledger", b"two", old)
     with pytest.raises(PreconditionFailed):
@@ -115,7 +115,7 @@ def test_put_replaces_a_blob_and_deleting_twice_is_allowed(store: Storage) -> No
     assert store.read("segments/1") is None
 
 
-def test_several_blobs_are_read_in_order_and_deleted_if_they_exist(store: Storage) -> None:
+def test_blobs_are_read_in_order_and_deleted_if_they_exist(store: Storage) -> None:
     names = [f"segments/{n}" for n in range(20)]
     for name in names[:19]:
         store.put(name, name.encode())
@@ -136,7 +136,7 @@ def test_names_with_a_prefix_are_sorted(store: Storage) -> None:
     assert store.names("none/") == []
 
 
-def test_a_listing_shows_the_files_of_each_folder_together_and_no_directories(store: Storage) -> None:
+def test_a_listing_groups_files_by_folder_and_omits_directories(store: Storage) -> None:
     names = ["parquet/a-b/1", "parquet/a.b/1", "parquet/a/1", "parquet/a/2", "parquet/a/b/1", "top"]
     files = [file(name) for name in names]
     store.stage(files)

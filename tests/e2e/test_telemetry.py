@@ -171,9 +171,7 @@ def test_the_timer_reports_connections_and_the_lag_of_partitions(
     assert gauges["websocketlogs.stalled",] == 0
 
 
-def test_a_failure_of_each_function_is_counted_and_logged_with_its_cause(
-    stack: Stack, collector: Collector
-) -> None:
+def test_failures_of_each_function_are_counted_and_logged(stack: Stack, collector: Collector) -> None:
     # Storage rejects the key. The host's checkpoints use a separate connection.
     wrong = base64.b64encode(b"x" * 64).decode()
     stack._settings["OutputStorage"] = stack.azurite.connection_string.replace(KEY, wrong)

@@ -67,7 +67,7 @@ def test_given_values_override_defaults() -> None:
     assert changed["OTEL_TRACES_SAMPLER_ARG"] == "0.1"
 
 
-def test_the_retention_is_that_of_the_lifecycle_rule_for_parquet_files() -> None:
+def test_the_retention_setting_matches_the_lifecycle_rule_for_parquet() -> None:
     assert settings()["PARQUET_RETENTION"] == "P365D"
     assert settings("everything")["PARQUET_RETENTION"] == "P30D"
     assert settings("existing-resources")["PARQUET_RETENTION"] == "P0D"

@@ -112,7 +112,7 @@ def test_the_parser_finds_nothing_wrong_with_any_query(analyzed: dict[str, Any])
     assert len(PAGES) >= 3
 
 
-def test_the_view_of_the_newest_revisions_has_the_columns_of_the_table(analyzed: dict[str, Any]) -> None:
+def test_the_view_of_newest_revisions_has_the_tables_columns(analyzed: dict[str, Any]) -> None:
     columns = analyzed[f"newest {CONNECTIONS.name}"]["columns"]
     assert {*columns} == {"date", "hour", *CONNECTIONS.arrow.names}
 
@@ -120,9 +120,7 @@ def test_the_view_of_the_newest_revisions_has_the_columns_of_the_table(analyzed:
 @pytest.mark.parametrize(
     "table", [table for table in TABLES.values() if table.join], ids=lambda one: one.name
 )
-def test_a_joined_view_adds_its_columns_to_those_of_the_other_table(
-    table: Table, analyzed: dict[str, Any]
-) -> None:
+def test_a_joined_view_adds_columns_to_the_other_table(table: Table, analyzed: dict[str, Any]) -> None:
     join = table.join
     assert join
     columns = analyzed[join.view]["columns"]

@@ -122,7 +122,7 @@ def test_every_name_can_be_predicted(scenario: str) -> None:
 
 
 @pytest.mark.parametrize("scenario", NAMES)
-def test_the_app_has_exactly_the_roles_it_needs_each_on_one_resource(scenario: str) -> None:
+def test_the_app_has_only_the_roles_it_needs(scenario: str) -> None:
     found = roles(scenario, of_the_app=True)
     assert fits(found, OF_THE_APP), found
 
@@ -232,7 +232,7 @@ def test_nothing_deletes_or_keeps_versions_of_the_state(scenario: str) -> None:
         assert policy.name.startswith("stout")
 
 
-def test_every_folder_is_kept_longer_than_a_commit_may_be_open() -> None:
+def test_folders_are_kept_longer_than_any_open_commit() -> None:
     rules = the(f"{ACCOUNTS}/managementPolicies", "everything").properties["policy"]["rules"]
     days = {}
     for rule in rules:
@@ -255,11 +255,11 @@ def test_every_folder_is_kept_longer_than_a_commit_may_be_open() -> None:
 
 
 @pytest.mark.parametrize("kind", ["parquet", "json", "deadLetter"])
-def test_the_parameters_refuse_a_retention_shorter_than_a_commit_may_be_open(kind: str) -> None:
+def test_a_retention_shorter_than_an_open_commit_is_refused(kind: str) -> None:
     assert template()["parameters"][f"{kind}RetentionDays"]["minValue"] > 7
 
 
-def test_the_namespace_requires_tls_1_2_and_keeps_azure_monitors_key() -> None:
+def test_the_namespace_requires_tls_and_keeps_azure_monitors_key() -> None:
     namespace = the("Microsoft.EventHub/namespaces").properties
     assert namespace["minimumTlsVersion"] == "1.2"
     assert namespace["disableLocalAuth"] is False
@@ -354,7 +354,7 @@ def test_existing_resources_are_used_and_not_changed() -> None:
     assert len(of_type("Microsoft.Network/privateEndpoints", "existing-network")) == 3
 
 
-def test_the_output_can_have_a_lock_and_the_state_has_none() -> None:
+def test_only_the_output_can_have_a_lock() -> None:
     lock = the("Microsoft.Authorization/locks", "everything")
     assert "/storageAccounts/stout" in lock.id
     assert lock.properties["level"] == "CanNotDelete"
@@ -382,7 +382,7 @@ def test_a_region_without_zones_gets_lrs_unless_chosen_otherwise() -> None:
 
 
 @pytest.mark.parametrize("scenario", NAMES)
-def test_the_app_runs_the_python_of_this_repository_with_one_identity(scenario: str) -> None:
+def test_the_app_runs_this_repositorys_python_with_one_identity(scenario: str) -> None:
     app = the("Microsoft.Web/sites", scenario)
     config = app.properties["functionAppConfig"]
     assert config["runtime"] == {"name": "python", "version": (ROOT / ".python-version").read_text().strip()}

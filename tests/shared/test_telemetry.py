@@ -191,7 +191,7 @@ def test_a_gap_has_its_length_and_disappears_once_filled(collect: Collect) -> No
     assert (seen[f"gaps {AT}"], seen[f"gaps.new {AT}"]) == (10, 0)
 
 
-def test_the_first_commit_of_a_re_created_hub_reports_skipped_numbers(collect: Collect) -> None:
+def test_the_first_commit_of_a_recreated_hub_reports_gaps(collect: Collect) -> None:
     one = exporter(MemoryStorage(), NOW + HOUR)
     one.run(PARTITION, [Envelope(40_000, ARRIVED, MIXED[0].body)])
     collect()

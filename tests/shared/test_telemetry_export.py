@@ -154,7 +154,7 @@ GAUGE = (
 )
 
 
-def test_application_insights_gets_a_gauge_once_for_each_time_it_is_set() -> None:
+def test_application_insights_gets_each_gauge_value_once() -> None:
     with Collector() as collector:
         address = f"{KEY};IngestionEndpoint={collector.address}/"
         said = run(CONFIGURE + GAUGE, APPLICATIONINSIGHTS_CONNECTION_STRING=address, **QUIET)
@@ -171,6 +171,6 @@ def test_an_otlp_endpoint_gets_each_set_gauge_once() -> None:
         assert collector.points["websocketlogs.connections.open"] == 1
 
 
-def test_the_console_shows_a_gauge_once_for_each_time_it_is_set() -> None:
+def test_the_console_shows_each_gauge_value_once() -> None:
     said = run(CONFIGURE + GAUGE, OTEL_METRICS_EXPORTER="console")
     assert said.count('"name": "websocketlogs.connections.open"') == 1

@@ -211,9 +211,7 @@ STATE_MUTATIONS: list[Patch] = [open_connections_stay, merged_observations_stay_
 
 
 @pytest.mark.parametrize("mutate", STATE_MUTATIONS)
-def test_without_a_rule_of_the_state_table_a_law_is_broken(
-    mutate: Patch, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_state_table_rule_a_law_is_broken(mutate: Patch, monkeypatch: pytest.MonkeyPatch) -> None:
     mutate(monkeypatch)
     networks = (network_run(seed, CONNECTIONS) for seed in range(5, 15))
     assert any(next(network_laws.broken(network), None) for network in networks)

@@ -88,7 +88,7 @@ def test_a_fault_affects_one_request_and_not_the_next_connection(
 
 
 @pytest.mark.parametrize("fate", [STALLED, LATE])
-def test_a_request_without_an_answer_waits_until_its_client_times_out(fate: str, service: Service) -> None:
+def test_an_unanswered_request_waits_until_its_client_times_out(fate: str, service: Service) -> None:
     with Proxy(service.server_port, 1) as proxy, closing(client(proxy)) as connection:
         proxy.choose = lambda request: fate if request == "PUT /account/blob" else "reset"
         connection.timeout = 0.5

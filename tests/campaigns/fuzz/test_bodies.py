@@ -45,7 +45,7 @@ def test_a_hostile_body_has_the_expected_result(name: str) -> None:
     assert found == EXPECTED[name]
 
 
-def test_a_body_that_takes_too_much_cpu_is_measured_again_and_fails() -> None:
+def test_a_body_fails_if_it_is_too_slow_twice() -> None:
     body = b'{"records":[' + b'{"a":1},' * 2000 + b"{}]}"
     check_cpu([body], 1e9)
     with pytest.raises(AssertionError, match="times the CPU"):

@@ -119,7 +119,5 @@ def test_masking_a_field_takes_time_linear_in_its_length(place: str, hostile: st
 
 
 @pytest.mark.parametrize(("run", "form"), [*product([read], FORMS), *product([mask], FORMS)])
-def test_a_body_of_any_form_takes_time_linear_in_its_length(
-    run: Callable[[bytes], object], form: str
-) -> None:
+def test_reading_any_body_takes_time_linear_in_its_length(run: Callable[[bytes], object], form: str) -> None:
     check(run, FORMS[form], MOST if run is read else MOST_MASKED)

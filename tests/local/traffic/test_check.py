@@ -162,7 +162,7 @@ def test_differences_of_connections_are_found() -> None:
     assert durations([first, first | {"CorrelationId": "none"}, second, *rest]) == {"unknown": 1}
 
 
-def test_a_connection_in_two_parts_is_exact_if_they_add_up() -> None:
+def test_the_parts_of_a_split_connection_must_add_up() -> None:
     rows = finished()
     (place, whole) = next((at, row) for at, row in enumerate(rows) if row["EventCount"] > 2)
     part = whole | {"EndTime": whole["StartTime"], "EventCount": 1}

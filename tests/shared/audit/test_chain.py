@@ -37,7 +37,7 @@ def test_missing_files_inside_a_commit_are_counted() -> None:
 
 
 @pytest.mark.parametrize(("lost", "found"), [(0, 1), (1, 1), (2, 0), (3, 1)])
-def test_only_as_many_files_as_the_ledger_lost_may_be_missing(lost: int, found: int) -> None:
+def test_only_files_that_the_ledger_lost_may_be_missing(lost: int, found: int) -> None:
     assert len(list(unbroken(replace(TAIL, lost=lost), COMMITS[1:], None, 0))) == found
 
 

@@ -42,7 +42,7 @@ def test_a_missing_container_is_named_with_its_setting(azurite: Azurite) -> None
     assert text.endswith("check OUTPUT_CONTAINER")
 
 
-def test_without_a_sign_in_the_error_says_how_to_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_without_credentials_says_how_to_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_SECRET"):
         monkeypatch.delenv(name, raising=False)
     text = problem(Connection(address="https://account.blob.core.windows.net"))

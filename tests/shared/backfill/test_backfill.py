@@ -122,7 +122,7 @@ def test_all_hours_before_the_live_output_are_exported(
     assert sorted(done.at_boundary) == sorted(path(service, boundary) for service in SERVICES)
 
 
-def test_connections_are_folded_across_blobs_by_the_time_of_the_archive(
+def test_connections_are_merged_across_blobs_by_archive_time(
     whole: tuple[MemoryArchive, MemoryStorage, BackfillDocument],
 ) -> None:
     _, storage, done = whole

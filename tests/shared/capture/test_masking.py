@@ -235,7 +235,7 @@ def test_days_shift_and_clocks_stay() -> None:
     assert masked(impossible, days=2) == impossible
 
 
-def test_a_compressed_body_stays_compressed_and_a_damaged_one_is_refused() -> None:
+def test_compressed_bodies_stay_compressed_and_damaged_ones_are_refused() -> None:
     body = gzip.compress(orjson.dumps(LOG))
     new = masks().body(body, LIMIT)
     assert gzip.decompress(new) == masks().body(orjson.dumps(LOG), LIMIT)

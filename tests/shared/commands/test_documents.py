@@ -50,7 +50,7 @@ def test_the_published_schemas_are_those_of_the_program(command: str) -> None:
     Draft202012Validator.check_schema(schema(command))
 
 
-def test_every_command_with_json_has_a_schema_and_the_page_lists_it() -> None:
+def test_every_command_with_json_has_a_listed_schema() -> None:
     having = {
         command
         for command in __main__.COMMANDS

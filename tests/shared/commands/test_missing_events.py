@@ -196,7 +196,7 @@ def test_the_app_may_commit_during_the_search(world: World, monkeypatch: pytest.
     assert (done.present, world.ledger.incarnation.gaps) == (1, ())
 
 
-def test_two_searches_at_a_time_do_not_record_a_loss_twice(world: World) -> None:
+def test_two_concurrent_searches_record_a_loss_once(world: World) -> None:
     world.commit(*range(10))
     world.storage.output.clear()
     fetch = world.fetch

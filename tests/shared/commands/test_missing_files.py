@@ -89,7 +89,7 @@ def test_a_commit_without_files_is_searched_for_and_not_lost(output: Output) -> 
     assert output.lost(foreign, policy=BOTH) == {}
 
 
-def test_only_missing_files_of_a_commit_are_lost_in_their_format(output: Output) -> None:
+def test_only_the_missing_files_of_a_commit_are_lost(output: Output) -> None:
     output.delete("json/")
     assert output.lacking() == ((0, 3),)
     events = [envelope(0), envelope(1), envelope(2), envelope(3, time=None)]

@@ -212,7 +212,7 @@ def test_a_hub_unknown_to_the_timer_is_not_read(hub: Hub, capsys: pytest.Capture
     ],
     ids=["value", "sequence"],
 )
-def test_an_event_that_the_host_cannot_bind_becomes_a_dead_letter(
+def test_an_event_the_host_cannot_bind_becomes_a_dead_letter(
     hub: Hub,
     message: AmqpAnnotatedMessage,
     kind: str,

@@ -319,7 +319,7 @@ def test_a_compacted_file_without_a_row_is_found(filled: Exported) -> None:
     assert "damaged" in codes(audited(filled, deep=False))
 
 
-def test_a_deep_audit_finds_a_replaced_row_of_a_compacted_file(filled: Exported) -> None:
+def test_a_deep_audit_finds_a_replaced_row_after_compaction(filled: Exported) -> None:
     compact(filled)
     name = compacted(filled)
     rewrite(filled, name, with_a_row_of_another_commit)
@@ -359,7 +359,7 @@ def test_rows_of_commits_before_since_are_not_read(filled: Exported) -> None:
     assert {"duplicates", "rows_differ"} == codes(audited(filled, EPOCH + 75 * SECOND))
 
 
-def test_the_audit_keeps_the_last_earlier_file_of_each_compacted_one(
+def test_the_audit_remembers_the_last_file_that_was_replaced(
     filled: Exported,
 ) -> None:
     def read(since: int) -> tuple[list[ReplacedFile], Listing]:
@@ -543,7 +543,7 @@ def test_a_file_that_stays_after_a_swap_is_an_alarm(
     assert "readers see its rows twice" in caplog.text
 
 
-def test_a_swap_longer_than_a_run_deletes_files_in_each_run() -> None:
+def test_a_swap_longer_than_one_run_continues_in_each() -> None:
     names = [f"{n:02}" for n in range(40)]
 
     class Slow(MemoryStorage):

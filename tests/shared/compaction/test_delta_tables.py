@@ -91,7 +91,7 @@ def account() -> Account:
     return one
 
 
-def test_without_the_setting_there_is_no_log_and_no_call_for_one(account: Account) -> None:
+def test_without_the_setting_there_are_no_delta_calls(account: Account) -> None:
     account.compact(replace(COMPACTING, delta=False))
     assert not [name for name in account.storage.output if "_delta_log" in name]
     assert account.storage.calls["read output"] == account.storage.calls["put output"] == 0
@@ -110,7 +110,7 @@ def test_existing_files_are_logged_and_swaps_follow(account: Account) -> None:
     assert not any(one["dataChange"] for one in table.removed.values())
 
 
-def test_a_table_no_longer_exported_is_compacted_and_logged_each_round(account: Account) -> None:
+def test_a_table_no_longer_exported_is_compacted_and_logged(account: Account) -> None:
     account.compact(LISTING)
     account.export(30, 39)
     account.now += 2 * HOUR
@@ -206,7 +206,7 @@ def test_an_incomplete_log_is_repaired(account: Account, lose: Callable[[Account
 
 
 @pytest.mark.parametrize("lose", [lose_all, lose_the_newest])
-def test_with_kept_files_a_lost_log_stops_its_table_until_rebuilt(
+def test_a_lost_log_with_kept_files_stops_its_table(
     account: Account, lose: Callable[[Account], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     account.compact(replace(LISTING, keep=KEEPING.keep))
@@ -309,7 +309,7 @@ def test_a_foreign_file_and_a_copy_are_not_logged(account: Account) -> None:
     assert len(account.table().live) == len(account.files()) - 2
 
 
-def test_files_leave_the_log_a_day_before_lifecycle_rules_delete_them(account: Account) -> None:
+def test_files_leave_the_log_before_lifecycle_rules_delete_them(account: Account) -> None:
     policy = replace(LISTING, retention=timedelta(days=10))
     account.compact(policy)
     account.now = EPOCH + 60 * SECOND + 9 * DAY - SECOND
@@ -325,7 +325,7 @@ def test_files_leave_the_log_a_day_before_lifecycle_rules_delete_them(account: A
     assert account.table().live == {}
 
 
-def test_a_late_file_of_an_old_day_is_found_within_a_day(account: Account) -> None:
+def test_a_late_file_of_an_old_day_is_found_daily(account: Account) -> None:
     account.compact(LISTING)
     account.now += 30 * DAY
     account.compact(LISTING)

@@ -96,7 +96,7 @@ def test_small_files_are_grouped_up_to_the_target_size() -> None:
     assert chosen(10) == []
 
 
-def test_a_large_file_waits_until_late_ones_reach_a_quarter_of_it() -> None:
+def test_a_large_file_waits_until_late_files_reach_a_quarter() -> None:
     assert chosen(400, 10, 20) == [[10, 20]]
     assert chosen(400, 30, 69) == [[30, 69]]
     assert chosen(400, 30, 70) == [[30, 70, 400]]

@@ -10,7 +10,7 @@ from tests.records import ONE, TWO
 from tests.shared.connections.world import KeptCheckpoints, World
 
 
-def test_checkpoints_of_an_older_hub_are_deleted_and_are_an_alarm(world: World) -> None:
+def test_checkpoints_of_an_older_hub_are_deleted_with_an_alarm(world: World) -> None:
     world.commit(ONE, ("a", "Opened", 0))
     stale = Checkpoint(ONE, 0, "100", world.created - SECOND, "1")
     checkpoints = KeptCheckpoints(stale, Checkpoint(TWO, 0, "100", world.created, "1"))

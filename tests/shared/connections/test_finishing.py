@@ -130,7 +130,7 @@ def test_an_unclosed_connection_times_out_with_a_minimum_duration() -> None:
     assert (row["Status"], row["ClosingEvent"], row["DurationMs"]) == ("timed_out", None, 5000)
 
 
-def test_a_connection_without_an_opening_event_begins_with_its_first_record() -> None:
+def test_without_an_opening_event_the_first_record_begins_it() -> None:
     row = only(MESSAGE, CLOSED)
     assert (row["Status"], row["OpeningEvent"], row["StartTime"], row["DurationMs"]) == (
         "closed",
@@ -164,7 +164,7 @@ def test_a_reported_duration_of_a_closing_event_counts() -> None:
     assert only(record("Closed", 10, ReportedDurationMs=7.0))["DurationMs"] == 7
 
 
-def test_a_reported_duration_too_short_or_of_another_event_is_ignored() -> None:
+def test_a_reported_duration_that_cannot_be_right_is_ignored() -> None:
     for row in (
         only(OPENED, record("Closed", 10, ReportedDurationMs=9_999.0)),
         only(OPENED, record("Message", 5, ReportedDurationMs=20_000.0), CLOSED),
@@ -209,7 +209,7 @@ def test_an_id_reused_after_the_late_window_is_another_row() -> None:
     assert (again["Revision"], again["FirstSeen"]) == (0, 40_300)
 
 
-def test_an_id_reused_within_the_late_window_is_the_same_connection() -> None:
+def test_an_id_reused_within_the_window_continues_the_connection() -> None:
     first = finished(OPENED, CLOSED, at=30 * MINUTE)
     both = merge_into(first.kept, master(record("Opened", 7200), record("Closed", 7210)))
     (row,) = rows(finish(both, POLICY, NEVER, quiet=False, room=UNKNOWN, commit_id=COMMIT))
@@ -243,7 +243,7 @@ def test_a_closed_connection_is_finished_after_the_grace_time() -> None:
     assert rows(finished(OPENED, CLOSED, at=due))
 
 
-def test_a_connection_without_a_closing_event_is_finished_after_the_idle_time() -> None:
+def test_an_unclosed_connection_is_finished_after_the_idle_time() -> None:
     due = 305 * SECOND + DAY
     assert not rows(finished(OPENED, MESSAGE, at=due - 1))
     after = finished(OPENED, MESSAGE, at=due)

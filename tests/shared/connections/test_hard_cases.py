@@ -144,7 +144,7 @@ def test_setting_the_clock_back_does_not_stop_the_refresh(world: World) -> None:
     assert world.knows(process, "new")
 
 
-def test_many_waiting_segments_are_read_in_portions_with_the_newest_ones(
+def test_many_waiting_segments_are_read_in_portions(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(start_times, "MOST", 5)
@@ -177,7 +177,7 @@ def test_a_long_backlog_reads_only_the_newest_indexes(
     assert world.knows(process, "later")
 
 
-def test_the_timer_does_not_sweep_a_segment_whose_commit_is_under_way(world: World) -> None:
+def test_the_timer_keeps_segments_of_a_commit_under_way(world: World) -> None:
     world.commit("first")
 
     def sweeps(kind: str, name: str) -> None:

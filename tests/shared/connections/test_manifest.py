@@ -39,7 +39,7 @@ def test_a_manifest_always_fits_into_one_put_blob() -> None:
         Manifest(lost=("x" * 1000,) * 5000).dump()
 
 
-def test_the_clock_is_the_earliest_progress_of_the_partitions_of_the_hub() -> None:
+def test_the_clock_is_the_earliest_progress_of_any_partition() -> None:
     assert manifest(s0=PartitionProgress(progress=5), s1=PartitionProgress(progress=9)).clock == 5
     assert (
         manifest(

@@ -185,7 +185,7 @@ class Known:
         (Known(), [10, 10], 10, [None, None]),
     ],
 )
-def test_the_age_counts_from_the_earliest_time_and_is_null_there(
+def test_the_duration_counts_from_the_earliest_time(
     known: observations.StartTimeLookup, times: list[int], start: int, durations: list[float | None]
 ) -> None:
     rows = [

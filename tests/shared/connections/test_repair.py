@@ -20,9 +20,7 @@ from tests.records import ONE, TWO
 from tests.shared.connections.world import EMPTY, KeptCheckpoints, World
 
 
-def test_files_of_a_dead_exporter_are_published_and_the_list_emptied(
-    world: World, patch: pytest.MonkeyPatch
-) -> None:
+def test_the_timer_publishes_files_of_a_dead_exporter(world: World, patch: pytest.MonkeyPatch) -> None:
     def dies(_self: MemoryStorage, _files: Sequence[Any]) -> list[Publication]:
         raise OutcomeUnknown("died")
 
@@ -99,7 +97,7 @@ def test_events_of_a_re_created_hub_are_exported_or_gaps(world: World, *, timer_
 
 
 @pytest.mark.parametrize("partition", [ONE, TWO])
-def test_uncommitted_events_before_the_checkpoint_are_a_gap_and_an_alarm(
+def test_uncommitted_events_before_the_checkpoint_are_a_reported_gap(
     world: World, partition: HubPartition
 ) -> None:
     world.commit(partition, ("a", "Opened", 0))

@@ -60,7 +60,7 @@ def test_merging_is_the_same_as_counting_all_at_once() -> None:
     assert sum(one.records(NOW + 20 * HOUR) for one in step.values()) == sum(row[2] for row in rows)
 
 
-def test_hours_before_the_last_day_are_dropped_and_silent_services_forgotten() -> None:
+def test_old_hours_are_dropped_and_silent_services_forgotten() -> None:
     before = merged({}, activity(seen(("a", NOW, 3), ("b", NOW, 1), ("b", NOW - HOUR, 1))))
     after = merged(before, activity(seen(("a", NOW + DAY, 2))))
     assert after["a"].hours == {500_000: 3, 500_024: 2}
@@ -75,7 +75,7 @@ def test_made_up_services_do_not_fill_the_manifest() -> None:
     assert list(many) == [f"{n:04}" for n in range(50, SERVICES + 50)], "those that sent records last"
 
 
-def test_storage_calls_of_the_timer_do_not_depend_on_the_services() -> None:
+def test_the_number_of_services_adds_no_storage_calls() -> None:
     def calls(services: int) -> int:
         world = World()
         world.storage = storage = CountingStorage(lambda: world.now)

@@ -257,7 +257,7 @@ def test_commits_in_between_are_read_later(world: World) -> None:
 
 
 @pytest.mark.parametrize("damage", [None, b"", b"ARROW1"])
-def test_a_lost_part_of_the_table_or_segment_stops_no_process(world: World, damage: bytes | None) -> None:
+def test_a_lost_part_or_segment_stops_no_process(world: World, damage: bytes | None) -> None:
     world.commit(ONE, "a", time=1)
     world.finish()
     world.commit(TWO, "b", time=2)

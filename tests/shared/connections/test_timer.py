@@ -107,7 +107,7 @@ def test_without_the_hub_the_clock_waits_for_no_replay(world: World) -> None:
     assert world.run().finished == {"closed": 1}
 
 
-def test_a_late_record_gives_a_revision_and_the_view_shows_the_newest(world: World, tmp_path: Path) -> None:
+def test_the_view_shows_the_revision_of_a_late_record(world: World, tmp_path: Path) -> None:
     world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 1), ("b", "Opened", 0), ("b", "Closed", 1))
     world.later(HOUR)
     world.commit(TWO, ("a", "Message", 5))
@@ -287,7 +287,7 @@ def test_the_next_run_repairs_a_run_that_failed_anywhere(world: World) -> None:
     )
 
 
-def test_a_fully_merged_partition_is_merged_up_to_its_last_commit(
+def test_a_merged_partition_is_merged_up_to_its_last_commit(
     world: World,
 ) -> None:
     world.commit(ONE, ("a", "Opened", 0))
@@ -350,7 +350,7 @@ def flipped(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("damage", [None, cut, flipped, lambda _: b""])
-def test_a_lost_or_damaged_part_is_an_alarm_and_finishing_continues(
+def test_finishing_continues_after_a_lost_or_damaged_part(
     world: World, damage: Callable[[bytes], bytes] | None
 ) -> None:
     world.commit(ONE, ("a", "Opened", 0))

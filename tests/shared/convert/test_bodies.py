@@ -78,7 +78,7 @@ VALUES = st.recursive(
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), VALUES, max_size=3), min_size=2, max_size=8))
-def test_every_record_of_a_file_of_lines_is_in_one_body(records: list[object]) -> None:
+def test_a_file_of_lines_has_each_record_in_one_body(records: list[object]) -> None:
     found: list[object] = []
     for body in cut(b"\n".join(orjson.dumps(record) for record in records)):
         value = orjson.loads(body)

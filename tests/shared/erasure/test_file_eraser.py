@@ -65,7 +65,7 @@ def letters(made: Made) -> list[dict[str, Any]]:
     return sorted(made.rows("_dead_letters/"), key=lambda letter: letter["sequence"])
 
 
-def test_a_dead_letter_loses_its_body_and_is_counted_as_before() -> None:
+def test_an_erased_dead_letter_loses_only_its_body() -> None:
     made = filled()
     before = letters(made)
     done = made.erase(SELECTION)
@@ -219,7 +219,7 @@ def test_redelivery_treats_erased_files_as_complete() -> None:
     assert missing_files.exported(made.storage, ledger).lacking(ledger) == ()
 
 
-def test_a_delta_table_changes_in_one_version_and_kept_files_are_named() -> None:
+def test_a_delta_table_changes_in_one_version() -> None:
     made = filled()
     made.compacting = replace(made.compacting, delta=True, keep=timedelta(hours=6))
     assert not made.compact()

@@ -87,7 +87,7 @@ def test_without_its_erasure_a_file_is_refuted() -> None:
     assert len(findings(report)) > 1, "each file is named"
 
 
-def test_another_file_under_the_name_of_an_erased_one_is_refuted() -> None:
+def test_another_file_with_an_erased_files_name_is_found() -> None:
     made = erased()
     blob = made.storage.output[replaced(made, f"json/{RECORDS}")]
     lines = gzip.decompress(blob.data or b"").splitlines(keepends=True)

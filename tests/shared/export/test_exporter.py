@@ -86,7 +86,7 @@ def test_a_commit_of_one_hour_takes_four_calls_or_six(
     assert len(storage.calls) == calls, storage.calls
 
 
-def test_a_batch_of_duplicates_takes_no_call_while_the_ledger_is_known(storage: Counting) -> None:
+def test_duplicates_take_no_call_while_the_ledger_is_cached(storage: Counting) -> None:
     one = exporter(storage)
     one.run(PARTITION, batch(0))
     storage.calls.clear()

@@ -17,7 +17,7 @@ CASES: list[dict[str, Any]] = json.loads((FOLDER / "cases.json").read_text())
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["file"])
-def test_a_body_of_each_kind_gives_the_rows_that_it_holds(case: dict[str, Any]) -> None:
+def test_a_body_of_each_kind_gives_its_rows(case: dict[str, Any]) -> None:
     enqueued = int(datetime.fromisoformat(case["enqueued"]).timestamp()) * 1_000_000
     validated = validate(
         PARTITION, [Envelope(0, enqueued, (FOLDER / case["file"]).read_bytes())], ExportPolicy()

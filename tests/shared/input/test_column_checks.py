@@ -58,7 +58,7 @@ def test_a_duration_other_than_a_number_becomes_a_property(value: Any, inner: bo
         ("", ""),
     ],
 )
-def test_an_optional_column_of_another_type_keeps_the_row_as_json_text(value: Any, text: str) -> None:
+def test_an_optional_value_of_another_type_becomes_json_text(value: Any, text: str) -> None:
     for column, change in {
         "Error": {"properties": LOG["properties"] | {"error": value}},  # type: ignore[operator]
         "EventName": {"properties": {"eventName": value}},

@@ -65,7 +65,7 @@ def test_a_required_column_is_found_under_its_new_key() -> None:
     assert after.table["AdditionalProperties"].to_pylist() == [None]
 
 
-def test_a_message_about_a_missing_column_names_the_new_keys_too() -> None:
+def test_a_message_about_a_missing_column_names_new_keys() -> None:
     ((rejection,),) = (one.rejections for one in run({"records": [{}]}, "TimeGenerated=when").rejected)
     assert "when" in rejection.message
 
@@ -78,7 +78,7 @@ def test_keys_of_rows_and_of_rejected_records_are_counted() -> None:
     assert found.keys == {"level": 3, "properties.method": 3}
 
 
-def test_keys_of_the_envelope_are_counted_as_the_setting_names_them() -> None:
+def test_envelope_keys_are_counted_under_the_settings_names() -> None:
     assert counts(run({"records": [LOG, LOG], "operation": "x"})).keys == {"operation": 2}
 
 

@@ -26,7 +26,7 @@ BAD = [
 ]
 
 
-def test_records_that_all_lack_a_brace_are_rejected_one_by_one() -> None:
+def test_records_that_lack_a_brace_are_rejected_one_by_one() -> None:
     bad = b'{"category":"x","a":{"b":1}'
     found = records(b'{"records":[' + b",".join([bad] * 1000 + [b'{"category":"x"}']) + b"]}")
     assert found == [Malformed(bad)] * 1000 + [{"category": "x"}]

@@ -201,7 +201,7 @@ def test_bodies_cannot_complete_each_other(between: bytes) -> None:
         assert template.records(more) is None or texts == PAIR
 
 
-def test_the_first_envelope_shows_the_keys_and_later_ones_add_to_them() -> None:
+def test_the_first_envelope_shows_keys_and_later_ones_add() -> None:
     templates.cache = TemplateCache()
     needed: dict[str, Any] = {key: orjson.loads(value) for key, value in NEEDED.items()}
     log = needed | {"properties": {"eventName": "x"}}

@@ -91,7 +91,7 @@ def test_a_name_that_could_escape_its_folder_is_an_error(name: str) -> None:
         trigger.read([Event({"PartitionContext": CONTEXT | {"EventHubName": name}})])
 
 
-def test_an_event_without_its_sequence_number_or_time_is_an_error() -> None:
+def test_an_event_without_sequence_number_or_time_is_an_error() -> None:
     good = Event({"PartitionContext": CONTEXT})
     with pytest.raises(TriggerError, match="sequence number"):
         trigger.read([good, Event(good.metadata, sequence=None)])

@@ -90,7 +90,7 @@ def test_a_declared_format_is_written_and_the_audit_counts_it() -> None:
 
 
 @pytest.mark.usefixtures("made_up")
-def test_rows_that_a_file_of_a_declared_format_lacks_are_found() -> None:
+def test_missing_rows_in_a_declared_format_are_found() -> None:
     storage = exported()
     name = next(name for name in storage.output if name.startswith(f"{MADE_UP}/"))
     whole = storage.output[name]

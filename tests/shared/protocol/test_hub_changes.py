@@ -29,7 +29,7 @@ def test_delivered_events_are_the_new_hubs_and_earlier_ones_gaps(
     assert (whole.incarnation.number, whole.incarnation.gaps) == (1, ())
 
 
-def test_files_of_the_new_hub_under_the_old_number_are_recorded(old: Ledger) -> None:
+def test_files_of_the_new_hub_with_old_numbers_are_recorded(old: Ledger) -> None:
     ledger = with_hub_created(committed(old, envelopes(150, 159, 1500)), CREATED)
     assert ledger.numbered(0, [(0, 99), (150, 154)]) == {0: ((0, 99),), 1: ((150, 154),)}
     assert ledger.numbered(1, [(0, 5)]) == {1: ((0, 5),)}
@@ -44,7 +44,7 @@ def test_lost_files_of_the_new_hub_are_refilled_from_it(old: Ledger) -> None:
     assert verdict_on(ledger, envelopes(150, 150, 1500)[0]) is Verdict.LOST
 
 
-def test_late_commits_of_an_old_owner_belong_to_the_old_hub(old: Ledger) -> None:
+def test_late_commits_of_old_owners_belong_to_the_old_hub(old: Ledger) -> None:
     empty = with_hub_created(Ledger(ledger_id="l", partition="ns/hub/0"), 1)
     new_first = committed(committed(empty, envelopes(0, 0, 1500)), envelopes(1, 4, 500))
     after = with_hub_created(new_first, CREATED)
@@ -54,7 +54,7 @@ def test_late_commits_of_an_old_owner_belong_to_the_old_hub(old: Ledger) -> None
     assert with_hub_created(late, CREATED).incarnation.gaps == ((0, 99),)
 
 
-def test_events_skipped_in_the_old_hub_are_not_a_new_gap() -> None:
+def test_events_skipped_in_the_old_hub_are_no_gap() -> None:
     empty = with_hub_created(Ledger(ledger_id="l", partition="ns/hub/0"), 1)
     passed = with_skipped(empty, 9, 500 * SECOND)
     after = with_hub_created(passed, CREATED)
@@ -80,7 +80,7 @@ def test_gaps_filled_by_events_of_the_new_hub_are_restored() -> None:
     assert after.incarnation.gaps == ((0, 4), (7, 99))
 
 
-def test_a_clock_an_hour_ahead_hides_no_hub_that_was_re_created(old: Ledger) -> None:
+def test_a_clock_an_hour_ahead_hides_no_recreated_hub(old: Ledger) -> None:
     ahead = committed(old, [Envelope(100, 900 * SECOND + HOUR, b"")], now=900 * SECOND)
     after = with_hub_created(ahead, CREATED)
     assert (after.incarnation.number, after.incarnation.next) == (1, None)

@@ -8,7 +8,7 @@ from shared.timeunits import HOUR, SECOND
 from tests.shared.protocol.made import CREATED, committed, envelopes
 
 
-def test_pauses_are_remembered_until_the_hub_is_known_to_be_the_same(old: Ledger) -> None:
+def test_pauses_are_remembered_until_the_hub_is_confirmed(old: Ledger) -> None:
     ledger = committed(old, envelopes(100, 109, 700))
     assert [run[:2] for run in ledger.incarnation.recent] == [(0, 99), (100, 109)]
     assert ledger.with_hub_confirmed(1, 600 * SECOND).incarnation.recent[0][:2] == (100, 109)

@@ -71,7 +71,7 @@ def test_a_ledger_that_is_too_large_is_explained() -> None:
         large.dump()
 
 
-def test_every_write_has_the_next_ordinal_and_its_own_commit_id() -> None:
+def test_every_write_has_the_next_ordinal_and_another_commit_id() -> None:
     first = LEDGER.written("a", 1)
     second = first.confirmed("b", 2)
     assert [(one.ordinal, one.commit_id, one.committed_at) for one in (first, second)] == [
@@ -97,7 +97,7 @@ def test_progress_records_gaps_and_fills_them_later() -> None:
     assert not begun.has(envelope(7))
 
 
-def test_a_re_created_hub_starts_over_and_the_old_progress_is_kept() -> None:
+def test_a_recreated_hub_starts_over_and_keeps_the_old_progress() -> None:
     now = LEDGER
     for number in range(12):
         now = now.with_new_incarnation(number)

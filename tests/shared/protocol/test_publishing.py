@@ -33,9 +33,7 @@ def listed(commit: CommitPlan) -> list[str]:
     return [file.pending.name for file in commit.files]
 
 
-def test_a_ledger_of_a_crashed_owner_is_repaired_and_its_list_emptied(
-    storage: MemoryStorage, commit: CommitPlan
-) -> None:
+def test_the_ledger_of_a_crashed_owner_is_repaired(storage: MemoryStorage, commit: CommitPlan) -> None:
     storage.stage(commit.files)
     storage.write(NAME, commit.ledger.dump(), None)
     assert repair_ledger(storage, NAME, STAMP)

@@ -149,7 +149,7 @@ def test_a_much_older_higher_event_is_from_a_deleted_hub() -> None:
     assert verdict_on(after, envelope(1, 1001)) is Verdict.NEW
 
 
-def test_an_envelope_belongs_to_the_last_hub_that_began_before_it() -> None:
+def test_an_envelope_belongs_to_the_last_hub_before_it() -> None:
     twice = ledger(envelope(0, 10)).with_new_incarnation(1000 * SECOND).with_new_incarnation(2000 * SECOND)
     assert [older(twice, envelope(0, time)) for time in (1, 500, 1500, 2500)] == [0, 0, 1, 1]
     first_unknown = twice.model_copy(update={"past": twice.past[1:]})

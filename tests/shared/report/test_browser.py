@@ -82,9 +82,7 @@ def test_the_page_cannot_send_requests(browser: Browser, page: Path) -> None:
     assert [one for one in browser.requested() if one != page.as_uri()] == []
 
 
-def test_the_load_event_waits_for_scripts_so_a_headless_print_is_complete(
-    browser: Browser, page: Path
-) -> None:
+def test_a_headless_print_is_complete_at_the_load_event(browser: Browser, page: Path) -> None:
     seen = (
         "addEventListener('load', () => { window.then = document.querySelectorAll('#figures div').length; })"
     )
@@ -222,7 +220,7 @@ def zoomed(browser: Browser) -> list[float]:
     return [(one - datetime(2026, 11, 19, 2, tzinfo=UTC)).total_seconds() / 3600 for one in times]
 
 
-def test_a_drag_zooms_all_time_charts_and_a_double_click_undoes_it(browser: Browser, page: Path) -> None:
+def test_a_drag_zooms_and_a_double_click_resets(browser: Browser, page: Path) -> None:
     browser.open(page)
     before = browser.script(f"{AXIS} return arguments[0].map(times)", TIMES)
     assert zoomed(browser) == []
@@ -292,7 +290,7 @@ MARKS = (
 )
 
 
-def test_a_click_on_a_series_hides_it_and_another_shows_it(browser: Browser, page: Path) -> None:
+def test_a_click_on_a_series_toggles_it(browser: Browser, page: Path) -> None:
     browser.open(page)
     before = {plot: browser.marks(plot, kind) for plot, kind in PLOTS.items()}
     figures = browser.figures()
@@ -433,7 +431,7 @@ def test_clicking_a_column_sorts_the_table(browser: Browser, page: Path) -> None
     assert durations == sorted(durations), "by value, not by text"
 
 
-def test_the_button_next_to_an_id_copies_it_to_the_clipboard(browser: Browser, page: Path) -> None:
+def test_the_button_next_to_an_id_copies_it(browser: Browser, page: Path) -> None:
     browser.open(page)
     granted = ["clipboardReadWrite", "clipboardSanitizedWrite"]
     browser.devtools("Browser.grantPermissions", permissions=granted)

@@ -83,7 +83,7 @@ def test_counts_of_connections_match_a_manual_count(tmp_path: Path) -> None:
         assert peaks[point] == most
 
 
-def test_a_connection_without_a_row_stays_open_until_a_closing_event(tmp_path: Path) -> None:
+def test_a_connection_without_a_row_is_open_until_closed(tmp_path: Path) -> None:
     made.write(tmp_path, CONNECTIONS, [made.connection("a", BEGIN + 10, 5, ClosingEvent="Bye")], "EndTime")
     records = [
         made.record("a", BEGIN + 10, 1),

@@ -45,7 +45,7 @@ def data(page: Path) -> dict[str, list[list[object]]]:
     return loaded
 
 
-def test_without_access_to_dead_letters_the_page_says_that_rejections_are_unknown(
+def test_without_access_to_dead_letters_rejections_are_unknown(
     exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, value in (exported.environment | {"DEAD_LETTER_CONTAINER": "denied"}).items():

@@ -14,7 +14,7 @@ def test_every_contradiction_is_reported_at_once(monkeypatch: pytest.MonkeyPatch
     assert "COMMIT_BYTES: must not be larger than MEMORY_BUDGET" in str(error.value)
 
 
-def test_a_commit_may_not_be_larger_than_the_memory_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_commit_may_not_exceed_the_memory_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COMMIT_BYTES", str(65 << 20))
     with pytest.raises(SettingError, match="COMMIT_BYTES"):
         settings.load()

@@ -7,7 +7,7 @@ import pytest
 from shared import settings
 
 
-def test_durations_have_a_unit_or_are_hh_mm_ss_or_iso_8601(
+def test_durations_have_a_unit_or_a_standard_format(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("OUTPUT_FORMATS", "parquet, json")

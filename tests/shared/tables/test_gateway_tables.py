@@ -163,7 +163,7 @@ def test_a_gateway_record_fills_the_columns() -> None:
     assert orjson.loads(second["LastError"]) == error
 
 
-def test_the_sample_in_microsofts_documentation_fills_a_column_with_each_key() -> None:
+def test_each_key_of_microsofts_sample_fills_a_column() -> None:
     """The keys of learn.microsoft.com/azure/api-management/api-management-howto-use-azure-monitor."""
     inner = {
         "apimSubscriptionId": "master",

@@ -14,7 +14,7 @@ def test_the_table_begins_with_the_columns_that_azure_documents() -> None:
     assert [column.name for column in RECORDS.columns[: len(AZURE)]] == AZURE
 
 
-def test_every_azure_column_is_read_by_name_in_the_table_form() -> None:
+def test_the_table_form_reads_every_azure_column_by_name() -> None:
     for column in RECORDS.columns[: len(AZURE)]:
         assert column.table_form == column.name
 

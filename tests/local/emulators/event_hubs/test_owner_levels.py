@@ -30,7 +30,7 @@ def test_an_equal_or_higher_level_takes_the_partition_over(broker: BrokerProcess
         assert bodies(other_group.read(2)) == [b"0", b"1"]
 
 
-def test_a_lower_level_or_none_is_refused_while_a_level_is_held(broker: BrokerProcess) -> None:
+def test_a_lower_owner_level_is_refused_while_one_is_held(broker: BrokerProcess) -> None:
     send(broker, ["0"])
     with closing(Reader(broker, owner_level=5)) as owner:
         owner.read(1)
@@ -46,7 +46,7 @@ def test_a_lower_level_or_none_is_refused_while_a_level_is_held(broker: BrokerPr
         next_owner.read(2)
 
 
-def test_a_sixth_reader_is_refused_until_one_of_the_five_leaves(broker: BrokerProcess) -> None:
+def test_a_sixth_reader_is_refused_until_one_leaves(broker: BrokerProcess) -> None:
     send(broker, ["0"])
     with ExitStack() as stack:
         for _ in range(4):

@@ -87,7 +87,7 @@ def run_broker(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
 
-def test_a_port_or_folder_in_use_is_a_one_line_error(broker: BrokerProcess, tmp_path: Path) -> None:
+def test_a_port_or_folder_in_use_is_one_error(broker: BrokerProcess, tmp_path: Path) -> None:
     port = run_broker(f"--port={broker.port}", f"--data={tmp_path / 'other'}", "--hub=h:1")
     folder = run_broker("--port=0", f"--data={broker.data}", "--hub=h:1")
     for found, words in ((port, f"{broker.port}"), (folder, "another broker")):
@@ -98,7 +98,7 @@ def test_a_port_or_folder_in_use_is_a_one_line_error(broker: BrokerProcess, tmp_
         BrokerProcess(broker.data, {"h": 1}).start()
 
 
-def test_a_second_start_is_an_error_and_a_second_stop_is_not(broker: BrokerProcess) -> None:
+def test_a_second_start_fails_and_a_second_stop_succeeds(broker: BrokerProcess) -> None:
     with pytest.raises(RuntimeError, match="already running"):
         broker.start()
     assert broker.stop() == broker.stop() == 0

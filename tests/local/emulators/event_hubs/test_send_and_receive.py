@@ -44,7 +44,7 @@ def test_the_sync_clients_receive_what_they_sent(broker: BrokerProcess) -> None:
     assert bodies(received) == sent
 
 
-def test_the_aio_clients_receive_what_is_sent_before_and_while_reading(
+def test_aio_clients_receive_events_sent_before_and_while_reading(
     broker: BrokerProcess,
 ) -> None:
     sent = [f"event {number}".encode() for number in range(20)]
@@ -100,7 +100,7 @@ def test_any_body_arrives_unchanged_alone_and_in_a_batch(broker: BrokerProcess) 
     assert bodies(read(broker, 2 * len(sent))) == sent * 2
 
 
-def test_large_events_and_full_batches_are_split_into_frames_both_ways(broker: BrokerProcess) -> None:
+def test_large_events_and_full_batches_are_split_into_frames(broker: BrokerProcess) -> None:
     large = [bytes([number]) * 900_000 for number in range(3)]
     with producer(broker) as client:
         for body in large:
@@ -114,7 +114,7 @@ def test_large_events_and_full_batches_are_split_into_frames_both_ways(broker: B
     assert bodies(read(broker, 3 + len(batch))) == large + [b"z" * 1000] * len(batch)
 
 
-def test_a_message_above_the_limit_is_refused_without_closing_the_link(broker: BrokerProcess) -> None:
+def test_refusing_a_message_above_the_limit_keeps_the_link(broker: BrokerProcess) -> None:
     with producer(broker, retry_total=0) as client:
         with pytest.raises(EventDataSendError, match="LinkMessageSizeExceeded"):
             client.send_event(EventData(b"x" * 1024 * 1024))
@@ -131,7 +131,7 @@ async def partitions_of(broker: BrokerProcess, count: int) -> Counter[tuple[str,
         return reading.partitions
 
 
-def test_events_without_a_key_go_round_robin_or_to_the_given_partition(
+def test_events_without_a_key_are_spread_over_the_partitions(
     broker: BrokerProcess,
 ) -> None:
     with producer(broker, "four") as client:
@@ -143,7 +143,7 @@ def test_events_without_a_key_go_round_robin_or_to_the_given_partition(
     assert asyncio.run(partitions_of(broker, 9)) == expected
 
 
-def test_events_with_a_key_go_to_its_partition_and_keep_it(broker: BrokerProcess) -> None:
+def test_events_with_a_key_share_its_partition(broker: BrokerProcess) -> None:
     keys = ["a", "b", "key", "é", "a much longer partition key, for more than one block"]
     with producer(broker, "four") as client:
         for key in keys * 2:

@@ -37,7 +37,7 @@ def error_of(frame: Frame) -> tuple[str, str]:
     return error.value[0], error.value[1]
 
 
-def test_a_reader_gets_as_many_events_as_it_granted_credit_for(broker: BrokerProcess) -> None:
+def test_a_reader_gets_one_event_for_each_credit(broker: BrokerProcess) -> None:
     send(broker, map(str, range(10)))
     with attached_reader(broker) as peer:
         assert peer.is_silent()

@@ -93,7 +93,7 @@ def test_one_failed_checkpoint_stops_the_timer_of_a_partition(app: App, storage:
         assert told(host) == real("cpfail")
 
 
-def test_a_minimum_of_one_and_full_batches_never_stop_the_timer(app: App, storage: Proxy) -> None:
+def test_full_batches_with_a_minimum_of_one_keep_the_timer(app: App, storage: Proxy) -> None:
     app.send(b"0")
     storage.choose = checkpoint_writes
     with app.host() as host:
@@ -161,7 +161,7 @@ def test_a_drain_does_not_wait_for_a_partial_batch(app: App) -> None:
     assert app.checkpoint() == 9
 
 
-def test_a_drain_waits_for_a_full_batch_and_does_not_checkpoint_it(app: App) -> None:
+def test_a_drain_waits_for_a_full_batch_without_a_checkpoint(app: App) -> None:
     app.write_host_json(minEventBatchSize=64, maxEventBatchSize=100)
     app.send(*events(100))
     app.switch("fail")
@@ -196,7 +196,7 @@ def test_a_body_other_than_bytes_stops_its_partition(app: App, kind: str) -> Non
         host.wait_for("checkpoint", sequence=1)
 
 
-def test_a_re_created_hub_is_refused_until_it_has_outgrown_the_checkpoint(app: App) -> None:
+def test_a_recreated_hub_is_refused_until_it_outgrows_the_checkpoint(app: App) -> None:
     app.send(*events(100))
     with app.host() as host:
         host.wait_for("checkpoint", sequence=99)
@@ -220,7 +220,7 @@ def test_a_re_created_hub_is_refused_until_it_has_outgrown_the_checkpoint(app: A
         assert not [call for call in calls[1:] if 0 in call]
 
 
-def test_a_checkpoint_that_is_deleted_frees_a_re_created_hub_at_once(app: App) -> None:
+def test_deleting_the_checkpoint_frees_a_recreated_hub_at_once(app: App) -> None:
     app.send(*events(20))
     with app.host() as host:
         host.wait_for("checkpoint", sequence=19)

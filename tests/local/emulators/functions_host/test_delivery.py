@@ -8,7 +8,7 @@ from local.emulators.functions_host.process import HostError
 from .conftest import App
 
 
-def test_one_batch_at_a_time_per_partition_and_all_in_order(app: App) -> None:
+def test_each_partition_delivers_one_batch_at_a_time(app: App) -> None:
     app.write_host_json(maxEventBatchSize=10)
     app.send(*[b"%d" % number for number in range(25)], partition="0")
     app.send(*[b"%d" % number for number in range(15)], partition="1")
@@ -100,7 +100,7 @@ def test_a_partial_batch_waits_at_most_for_the_maximum_wait(app: App) -> None:
     assert second["time"] - first["time"] >= 2
 
 
-def test_two_hosts_share_the_partitions_and_one_takes_over_from_the_other(app: App) -> None:
+def test_two_hosts_share_partitions_and_one_takes_over(app: App) -> None:
     with app.host("one") as one:
         one.wait_for("claimed", 2)
         with app.host("two") as two:
@@ -134,9 +134,7 @@ def test_two_hosts_share_the_partitions_and_one_takes_over_from_the_other(app: A
         ("\napp = None", "Could not find top level function app"),
     ],
 )
-def test_an_app_that_cannot_be_indexed_leaves_a_host_without_functions(
-    app: App, broken: str, message: str
-) -> None:
+def test_an_app_that_cannot_be_indexed_has_no_functions(app: App, broken: str, message: str) -> None:
     with (app.folder / "function_app.py").open("a") as app_file:
         app_file.write(broken)
     with app.host() as host:

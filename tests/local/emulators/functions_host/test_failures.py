@@ -90,7 +90,7 @@ def test_a_stop_keeps_listening_and_writes_no_checkpoint(app: App) -> None:
     assert [call["sequences"] for call in app.notes("end")] == [[0]] * 4
 
 
-def test_a_stop_between_retries_leaves_the_batch_for_the_next_start(app: App) -> None:
+def test_a_batch_stopped_between_retries_is_delivered_after_restart(app: App) -> None:
     app.send(b"0")
     app.switch("fail")
     with app.host(RETRY="1000") as host:
@@ -149,7 +149,7 @@ def test_a_new_worker_serves_the_retry_of_a_killed_one(app: App) -> None:
 
 
 @pytest.mark.parametrize("how", ["hold", "exit"])
-def test_a_time_out_restarts_the_worker_and_the_batch_is_retried(app: App, how: str) -> None:
+def test_a_timeout_restarts_the_worker_and_retries_the_batch(app: App, how: str) -> None:
     # As in the real worker, a function that raises SystemExit never answers.
     app.write_host_json(timeout="00:00:03")
     app.send(b"0")
@@ -186,7 +186,7 @@ def test_after_a_time_out_other_invocations_hang_until_their_own(app: App) -> No
         assert len(host.wait_for("worker_restarted")) == 1
 
 
-def test_a_worker_that_can_no_longer_index_the_app_fails_every_invocation(app: App) -> None:
+def test_a_worker_that_cannot_index_again_fails_every_invocation(app: App) -> None:
     app.send(b"0")
     with app.host(RETRY="-1") as host:
         host.wait_for("checkpoint", sequence=0)

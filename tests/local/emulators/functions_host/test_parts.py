@@ -58,7 +58,7 @@ def test_batches_keep_order_lose_nothing_and_never_exceed_the_maximum(
     assert taken == list(range(sent))
 
 
-def test_a_batch_below_the_minimum_waits_unless_it_is_the_first() -> None:
+def test_a_batch_below_the_minimum_waits_unless_first() -> None:
     batches: Batches[int] = Batches(3, 10, wait=5)
     batches.add([1], 0)
     assert batches.take(0) == Batch([1], partial=True)
@@ -71,9 +71,7 @@ def test_a_batch_below_the_minimum_waits_unless_it_is_the_first() -> None:
 
 
 @pytest.mark.parametrize(("age", "wait"), [(None, 0), (2, 3), (5, 0), (99, 0), (0, 5)])
-def test_the_first_partial_batch_waits_less_the_older_the_checkpoint_is(
-    age: float | None, wait: float
-) -> None:
+def test_the_first_partial_batch_waits_less_after_older_checkpoints(age: float | None, wait: float) -> None:
     batches: Batches[int] = Batches(3, 10, 5, age)
     batches.add([1], 100)
     if wait:
