@@ -25,7 +25,8 @@ from shared.connections.observations import OBSERVATIONS, UNKNOWN
 from shared.connections.start_times import StartTimes
 from shared.connections.timer import Finisher
 from shared.export import plan
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
+from shared.input.hub_partition import HubPartition
 from shared.policies import ExportPolicy, FinishPolicy
 from shared.protocol.hub import HubState
 from shared.protocol.ledger import Ledger, Segment

@@ -16,7 +16,8 @@ from benchmarks.workload import LEDGER, NOW, PARTITION, STAMP, Nothing, envelope
 from shared.connections import observations
 from shared.connections.start_times import StartTimes
 from shared.export import plan
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
+from shared.input.hub_partition import HubPartition
 from shared.input.validation import validate
 from shared.policies import ExportPolicy
 from shared.protocol.ledger import Ledger, Segment

@@ -43,7 +43,8 @@ sys.meta_path.insert(0, Without())
 began = time.perf_counter()
 import function_app
 imported = time.perf_counter()
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
+from shared.input.hub_partition import HubPartition
 now = time.time_ns() // 1000
 partition = HubPartition("benchmark", "start", sys.argv[1])
 function_app.exporter.run(partition, [Envelope(0, now, sys.stdin.buffer.read())])

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from shared.arrays import Array
 from shared.connections.observations import UNKNOWN
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
+from shared.input.hub_partition import HubPartition
 from shared.protocol.ledger import Ledger
 from shared.protocol.stamp import Stamp
 

@@ -27,7 +27,7 @@ ExporterError
     |-- LedgerTooNew        a newer program wrote it
     `-- LedgerTooLarge      it does not fit into one Put Blob
 
-An invalid record or envelope is not an error but a rejection (shared/input/envelope.py).
+An invalid record or envelope is not an error but a rejection (shared/input/rejections.py).
 """
 
 

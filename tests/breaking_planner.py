@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from shared.connections.observations import StartTimeLookup
 from shared.export import plan
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
+from shared.input.hub_partition import HubPartition
 from shared.policies import ExportPolicy
 from shared.protocol.commit_plan import CommitPlan
 from shared.protocol.incarnation import Incarnation

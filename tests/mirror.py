@@ -14,6 +14,7 @@ DECLARATIONS = {
     "shared/backfill": "documents outcome",
     "shared/capture": "allowlist",
     "shared/convert": "outcome",
+    "shared/input": "envelope",
     "shared/output": "lineage",
     "shared/protocol": "archive checkpoints commit_plan documents stamp storage",
     "shared/tables": "connection_revisions engine_types gateway_llm_log gateway_logs table "

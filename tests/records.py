@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
+from shared.input.hub_partition import HubPartition
 from shared.timeunits import HOUR, SECOND
 
 RESOURCE = "/SUBSCRIPTIONS/S/RESOURCEGROUPS/G/PROVIDERS/MICROSOFT.APIMANAGEMENT/SERVICE/A"

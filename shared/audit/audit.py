@@ -12,7 +12,7 @@ from shared.audit.proof import prove, prove_connections
 from shared.connections import manifest
 from shared.connections.manifest import Manifest
 from shared.errors import DeltaLogError, LedgerError
-from shared.input.envelope import ARCHIVE, is_archive
+from shared.input.hub_partition import ARCHIVE, is_archive
 from shared.protocol.commit_metadata import CONNECTIONS
 from shared.protocol.ledger import Counts, Ledger
 from shared.protocol.nested_storage import NestedStorage

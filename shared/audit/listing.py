@@ -15,7 +15,7 @@ from shared.audit.evidence import Commit, Finding, Level, refuted
 from shared.compaction.own_files import is_own
 from shared.digests import of_file
 from shared.errors import DamagedFile, StorageError
-from shared.input.envelope import HubPartition
+from shared.input.hub_partition import HubPartition
 from shared.intervals import intervals
 from shared.output.layout import is_delta_log
 from shared.protocol.commit_metadata import CommitMetadata

@@ -5,7 +5,8 @@ from itertools import pairwise
 
 from shared.audit.chain import Tail, unaltered, unbroken
 from shared.audit.evidence import Commit, Finding, Level, refuted
-from shared.input.envelope import Reason, is_archive, is_of_hub
+from shared.input.hub_partition import is_archive, is_of_hub
+from shared.input.rejections import Reason
 from shared.intervals import intervals, total
 from shared.protocol.commit_metadata import CommitMetadata
 from shared.protocol.ledger import Ledger

@@ -10,7 +10,7 @@ from shared.audit.contents import Lineage
 from shared.audit.evidence import Finding, refuted
 from shared.compaction import erasures
 from shared.compaction.replaced_files import ReplacedFile
-from shared.input.envelope import HubPartition
+from shared.input.hub_partition import HubPartition
 from shared.intervals import intervals
 from shared.protocol.storage import BlobInfo
 from shared.wording import counted

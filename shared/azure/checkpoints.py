@@ -17,7 +17,7 @@ from azure.storage.blob import BlobProperties, ContainerClient
 from shared.azure import blob_calls
 from shared.azure.blob_storage import service
 from shared.errors import StorageError
-from shared.input.envelope import HubPartition
+from shared.input.hub_partition import HubPartition
 from shared.policies import Connection, StorageTimeouts
 from shared.protocol.checkpoints import Checkpoint
 from shared.timeunits import SECOND

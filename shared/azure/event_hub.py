@@ -13,7 +13,8 @@ from azure.eventhub.exceptions import EventHubError
 from shared.azure.blob_storage import credential
 from shared.errors import HubError, SettingError
 from shared.input.amqp_bodies import as_json
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
+from shared.input.hub_partition import HubPartition
 from shared.policies import Connection
 from shared.protocol.hub import Fetched, HubState, Position
 from shared.timeunits import SECOND

@@ -9,7 +9,8 @@ from itertools import batched
 
 from shared.convert.bodies import together
 from shared.errors import BackfillError
-from shared.input.envelope import ARCHIVE, Envelope, HubPartition
+from shared.input.envelope import Envelope
+from shared.input.hub_partition import ARCHIVE, HubPartition
 from shared.protocol.archive import ArchiveBlob
 from shared.timeunits import HOUR, MINUTE, SECOND
 

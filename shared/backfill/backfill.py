@@ -14,7 +14,8 @@ from shared.connections.manifest import MARGIN, Manifest
 from shared.connections.timer import Finisher
 from shared.errors import BackfillError, PreconditionFailed
 from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
+from shared.input.hub_partition import HubPartition
 from shared.output import layout
 from shared.output.formats import FORMATS
 from shared.policies import ExportPolicy, FinishPolicy

@@ -12,7 +12,10 @@ from shared.capture.masking import Masks
 from shared.errors import CaptureError
 from shared.input import memory_bounds
 from shared.input.bodies import records
-from shared.input.envelope import GZIP, Envelope, HubPartition, Unreadable, inflate
+from shared.input.envelope import Envelope
+from shared.input.gzip_bodies import GZIP, inflate
+from shared.input.hub_partition import HubPartition
+from shared.input.rejections import Unreadable
 from shared.input.validation import validate
 from shared.policies import ExportPolicy
 from shared.tables.registry import names_of, of_categories

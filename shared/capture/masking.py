@@ -15,7 +15,7 @@ import orjson
 
 from shared.capture.allowlist import KEYS, NAMES, NUMBERS, TEXTS, TIMES, WORDS
 from shared.capture.pseudonyms import FOUND, Pseudonyms
-from shared.input.envelope import GZIP, inflate
+from shared.input.gzip_bodies import GZIP, inflate
 from shared.input.numbers import NUMERIC
 from shared.tables.registry import TABLES, names_of
 

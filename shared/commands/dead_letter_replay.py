@@ -13,7 +13,8 @@ from shared.audit.listing import Progress
 from shared.commands.documents import ReplayDocument
 from shared.errors import DamagedFile
 from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
+from shared.input.hub_partition import HubPartition
 from shared.input.redacted_bodies import COLUMN
 from shared.input.validation import validate
 from shared.policies import ExportPolicy

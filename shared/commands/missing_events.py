@@ -8,7 +8,7 @@ from shared.commands.documents import RedeliverPartition
 from shared.commands.missing_files import Exported, exported
 from shared.errors import HubError, LedgerError, PreconditionFailed
 from shared.export.exporter import Exporter
-from shared.input.envelope import HubPartition
+from shared.input.hub_partition import HubPartition
 from shared.intervals import Interval, common, difference, merged, total
 from shared.protocol.hub import Fetched, HubReader, Position
 from shared.protocol.ledger import Ledger, Lost

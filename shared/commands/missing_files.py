@@ -13,7 +13,8 @@ from shared.compaction.compaction_state import CompactionState
 from shared.compaction.own_files import is_own
 from shared.errors import LedgerError
 from shared.export import refilling
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
+from shared.input.hub_partition import HubPartition
 from shared.intervals import Interval, common, difference, intervals, merged
 from shared.output.formats import FORMATS
 from shared.policies import ExportPolicy

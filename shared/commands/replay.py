@@ -12,7 +12,7 @@ from shared.commands.console import RED, YELLOW, paint, say, say_json
 from shared.commands.dead_letter_replay import Choice
 from shared.commands.declaration import SETTINGS, add_range, command
 from shared.export.exporter import Exporter
-from shared.input.envelope import Reason
+from shared.input.rejections import Reason
 from shared.policies import ExportPolicy
 from shared.protocol.ownership import Ownership
 from shared.protocol.stamp import Clock, NewId

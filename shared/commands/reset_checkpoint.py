@@ -11,7 +11,7 @@ from shared.commands import console
 from shared.commands.console import RED, confirmed, paint, say
 from shared.commands.declaration import command, partition_named
 from shared.errors import HubError, SettingError
-from shared.input.envelope import HubPartition
+from shared.input.hub_partition import HubPartition
 from shared.protocol.checkpoints import Checkpoint, Checkpoints
 from shared.protocol.hub import HubReader, HubState
 from shared.settings.command_line import HubSettings

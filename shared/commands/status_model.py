@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from shared.audit.audit import OK, UNKNOWN, WRONG
 from shared.connections.manifest import EventNameCounts, Manifest
 from shared.connections.service_activity import ServiceActivity
-from shared.input.envelope import is_of_hub
+from shared.input.hub_partition import is_of_hub
 from shared.intervals import total
 from shared.lag import Lag
 from shared.matching.sample import Sample

@@ -10,7 +10,7 @@ from shared.connections import manifest
 from shared.connections.finishing import Vocabulary
 from shared.connections.manifest import Manifest
 from shared.errors import LedgerError
-from shared.input.envelope import is_archive
+from shared.input.hub_partition import is_archive
 from shared.policies import FinishPolicy
 from shared.protocol import ownership
 from shared.protocol.ledger import Ledger
@@ -23,7 +23,7 @@ from shared.wording import counted
 if TYPE_CHECKING:  # avoids importing the hub's library, which is slow
     from collections.abc import Mapping
 
-    from shared.input.envelope import HubPartition
+    from shared.input.hub_partition import HubPartition
     from shared.protocol.checkpoints import Checkpoint
     from shared.protocol.hub import HubState
 

@@ -1,7 +1,7 @@
 """Recognizes the exported and compacted files of this program by their metadata. Pure."""
 
 from shared.compaction import replaced_files
-from shared.input.envelope import is_archive
+from shared.input.hub_partition import is_archive
 from shared.protocol.commit_metadata import CommitMetadata
 from shared.protocol.storage import BlobInfo
 from shared.tables.connection_revisions import CONNECTIONS

@@ -12,7 +12,7 @@ from itertools import islice
 from shared.azure import checkpoints
 from shared.azure.event_hub import EventHub
 from shared.errors import HubError, PreconditionFailed, StorageError
-from shared.input.envelope import HubPartition
+from shared.input.hub_partition import HubPartition
 from shared.protocol.checkpoints import Checkpoint, Checkpoints
 from shared.protocol.hub import Fetcher, HubState
 from shared.protocol.ledger import Ledger

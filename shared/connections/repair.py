@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from shared.connections.manifest import Manifest
 from shared.errors import LedgerError, PreconditionFailed
-from shared.input.envelope import HubPartition
+from shared.input.hub_partition import HubPartition
 from shared.intervals import difference, total
 from shared.protocol import publishing
 from shared.protocol.checkpoints import Checkpoint

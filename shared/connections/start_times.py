@@ -14,7 +14,7 @@ from shared.connections import manifest, observations, segments, state_table
 from shared.connections.manifest import Manifest
 from shared.connections.observations import UNKNOWN
 from shared.errors import DamagedFile, LedgerError
-from shared.input.envelope import HubPartition
+from shared.input.hub_partition import HubPartition
 from shared.protocol.ledger import LISTED, Ledger, Segment
 from shared.protocol.stamp import Clock
 from shared.protocol.storage import Storage

@@ -9,7 +9,7 @@ from itertools import chain
 import orjson
 
 from shared.errors import ConvertError
-from shared.input.envelope import GZIP
+from shared.input.gzip_bodies import GZIP
 
 PIECE = 1 << 20
 """Bytes read at a time."""

@@ -15,7 +15,8 @@ from shared.convert.folder_storage import FolderStorage
 from shared.convert.outcome import ConvertDocument
 from shared.errors import ConvertError
 from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
+from shared.input.hub_partition import HubPartition
 from shared.policies import ExportPolicy, FinishPolicy
 from shared.protocol.hub import HubState, Position
 from shared.protocol.publishing import PENDING

@@ -13,7 +13,8 @@ from shared.compaction import erasures, replaced_files, rewriting
 from shared.compaction.replaced_files import ReplacedFile
 from shared.erasure.selection import Selection, without_body
 from shared.errors import DamagedFile
-from shared.input.envelope import Unreadable, inflate
+from shared.input.gzip_bodies import inflate
+from shared.input.rejections import Unreadable
 from shared.output import json_lines
 from shared.policies import Compression, MiB
 from shared.protocol.ledger import PendingFile

@@ -8,7 +8,8 @@ from time import perf_counter
 import orjson
 
 from shared import metrics
-from shared.input.envelope import HubPartition, Reason
+from shared.input.hub_partition import HubPartition
+from shared.input.rejections import Reason
 from shared.intervals import total
 from shared.protocol.commit_plan import CommitPlan
 from shared.timeunits import SECOND

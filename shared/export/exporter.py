@@ -18,7 +18,9 @@ from shared.errors import (
 from shared.export import commit_telemetry, plan
 from shared.export.isolation import PLANNER, IsolatedPlanner, resolved
 from shared.export.memory_budget import ByteBudget
-from shared.input.envelope import GZIP, Envelope, HubPartition
+from shared.input.envelope import Envelope
+from shared.input.gzip_bodies import GZIP
+from shared.input.hub_partition import HubPartition
 from shared.policies import ChildLimits, ExportPolicy
 from shared.protocol.commit_plan import CommitPlan
 from shared.protocol.ledger import Ledger

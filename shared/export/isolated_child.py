@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from shared.arrays import Array
 from shared.export.isolation import resolved
-from shared.input.envelope import quote
+from shared.wording import quote
 
 
 class Asking:

@@ -16,7 +16,8 @@ from typing import Any, Self
 from shared import deadline
 from shared.connections.observations import StartTimeLookup
 from shared.errors import DeadlineExceeded, PlanningBroke
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
+from shared.input.hub_partition import HubPartition
 from shared.policies import ChildLimits, ExportPolicy
 from shared.protocol.commit_plan import CommitPlan
 from shared.protocol.ledger import Ledger

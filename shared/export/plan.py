@@ -12,7 +12,9 @@ from shared.export import set_aside
 from shared.export.measures import counts_of, measures_of, skipped_by
 from shared.export.refilling import unfit
 from shared.input import redaction
-from shared.input.envelope import Envelope, HubPartition, Reason, Rejected
+from shared.input.envelope import Envelope
+from shared.input.hub_partition import HubPartition
+from shared.input.rejections import Reason, Rejected
 from shared.input.validation import validate
 from shared.intervals import Interval, merged, spanned, within
 from shared.output import dead_letters, layout

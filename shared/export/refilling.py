@@ -6,7 +6,9 @@ from datetime import timedelta
 
 import pyarrow as pa
 
-from shared.input.envelope import Envelope, HubPartition, Reason, Rejected, Rejection
+from shared.input.envelope import Envelope
+from shared.input.hub_partition import HubPartition
+from shared.input.rejections import Reason, Rejected, Rejection
 from shared.input.validation import Validated, validate
 from shared.intervals import Interval, merged, runs, within
 from shared.output import layout

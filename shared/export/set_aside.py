@@ -1,7 +1,7 @@
 """Turns whole envelopes that must not or cannot be read into dead letters. Pure."""
 
 from shared.errors import PlanningBroke
-from shared.input.envelope import Reason, Rejected, Rejection
+from shared.input.rejections import Reason, Rejected, Rejection
 from shared.input.validation import Validated
 from shared.protocol.ledger import Broken
 from shared.protocol.selection import Selection, Verdict

@@ -7,8 +7,9 @@ from typing import Any
 
 from shared.input import memory_bounds, shapes
 from shared.input.bodies import records
-from shared.input.envelope import Envelope, inflate
+from shared.input.envelope import Envelope
 from shared.input.exact_json import restored, rounded
+from shared.input.gzip_bodies import inflate
 from shared.tables.table import Table
 
 _NESTING = {float, dict, list}

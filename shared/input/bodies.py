@@ -9,11 +9,12 @@ import orjson
 
 from shared.input import memory_bounds, shapes
 from shared.input.encodings import named
-from shared.input.envelope import Unreadable, quote
 from shared.input.exact_json import dumps, loads
+from shared.input.rejections import Unreadable
 from shared.input.salvage import walk
 from shared.tables.registry import TABLES, categories, names_of
 from shared.tables.table import Table
+from shared.wording import quote
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SPACE = b" \t\r\n"

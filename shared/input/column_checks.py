@@ -16,15 +16,16 @@ import pyarrow.compute as pc
 from shared.arrays import lengths
 from shared.input import numbers, timestamps
 from shared.input.columns import Values
-from shared.input.envelope import HubPartition, Reason, quote
+from shared.input.hub_partition import HubPartition
 from shared.input.key_counts import KeyCounts
 from shared.input.origins import Origins
-from shared.input.rejections import RejectionDetail
+from shared.input.rejections import Reason, RejectionDetail
 from shared.input.shapes import Shape, shape
 from shared.input.table_rows import TableRows
 from shared.policies import ExportPolicy
 from shared.tables.table import Column
 from shared.timeunits import microseconds
+from shared.wording import quote
 
 _TEXT = pa.string()
 _NUMBER = pa.float64()

@@ -3,9 +3,9 @@
 import orjson
 
 from shared.input.bodies import Unfit
-from shared.input.envelope import quote
 from shared.input.rejections import RejectionDetail
 from shared.input.salvage import Malformed
+from shared.wording import quote
 
 TEXT_QUOTED = 8192
 """Bytes of a malformed record that its rejection quotes."""

@@ -8,16 +8,18 @@ from typing import Any
 from shared.input import shapes, templates
 from shared.input.big_integers import Rereader, suspects
 from shared.input.descriptions import malformed, no_object
-from shared.input.envelope import Envelope, Reason, quote
+from shared.input.envelope import Envelope
 from shared.input.grouping import dumped, groups, pick
 from shared.input.origins import Origins
 from shared.input.properties import opened
+from shared.input.rejections import Reason
 from shared.input.salvage import Malformed
 from shared.input.shapes import Keys, RecordKeys, Shape
 from shared.input.table_rows import TableRows
 from shared.input.templates import Seen, Template
 from shared.tables.registry import names_of
 from shared.tables.table import Table
+from shared.wording import quote
 
 type Record = dict[str, Any]
 
@@ -28,7 +30,7 @@ _TOGETHER = 4096
 _CREDIT = 1 << 15
 """Bytes of bodies that a template may fail to read; each body that it reads adds a quarter of its size."""
 _SIZE = 1 << 20
-"""Larger bodies are left to `shared.input.envelope`, which bounds their memory."""
+"""Larger bodies are left to `shared.input.bodies`, which bounds their memory."""
 _LACKING = 64
 """Maximum number of shapes without a required column that are remembered per check."""
 _WRONG = "\0"

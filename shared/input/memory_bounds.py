@@ -8,7 +8,7 @@ parsing, a body takes at most 12 times `ENVELOPE_MAX_INFLATED` (768 MiB by defau
 import re
 from collections.abc import Iterable
 
-from shared.input.envelope import Unreadable
+from shared.input.rejections import Unreadable
 
 PARSED = 8
 """The records of one body may take this many times `ENVELOPE_MAX_INFLATED`."""

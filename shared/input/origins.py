@@ -6,8 +6,8 @@ from itertools import pairwise
 import numpy as np
 
 from shared.arrays import run_starts
-from shared.input.envelope import Envelope, Reason, Rejected
-from shared.input.rejections import RejectionDetail, Rejections
+from shared.input.envelope import Envelope
+from shared.input.rejections import Reason, Rejected, RejectionDetail, Rejections
 
 
 class Origins:

@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 
 from shared.input import memory_bounds
-from shared.input.envelope import Unreadable
 from shared.input.exact_json import loads
+from shared.input.rejections import Unreadable
 
 _SINGLE_QUOTED = re.compile(rb"""'((?:[^'\\]++|\\.)*+)'|"(?:[^"\\]++|\\.)*+\"""", re.DOTALL)
 

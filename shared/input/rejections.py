@@ -1,11 +1,13 @@
-"""Collects one envelope's problems: the index of every rejected record, and the first few messages."""
+"""Declares rejections, and collects those of one envelope in bounded memory. Pure."""
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
-from shared.input.envelope import Envelope, Reason, Rejected, Rejection
+from shared.input.envelope import Envelope
 from shared.intervals import runs
 
 MESSAGES = 100
@@ -13,6 +15,52 @@ MESSAGES = 100
 
 type RejectionDetail = tuple[str, str] | tuple[str, str, str]
 """A message, a JSON pointer, and the text of a record that is not JSON."""
+
+
+class Unreadable(Exception):
+    """A body from which no records can be read; the exception's text is the rejection's message."""
+
+
+class Reason(StrEnum):
+    """Why a record or a whole envelope did not pass."""
+
+    UNREADABLE_ENVELOPE = "unreadable_envelope"
+    MALFORMED_RECORD = "malformed_record"
+    RECORD_NOT_AN_OBJECT = "record_not_an_object"
+    MISSING_REQUIRED_FIELD = "missing_required_field"
+    WRONG_TYPE = "wrong_type"
+    UNPARSEABLE_TIME = "unparseable_time"
+    IMPLAUSIBLE_TIME = "implausible_time"
+    OLDER_INCARNATION = "older_incarnation"
+    INTERNAL_ERROR = "internal_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why one record, or a whole envelope, did not pass."""
+
+    reason: Reason
+    message: str
+    """What was expected and what was found, with a short, escaped part of the value."""
+    index: int | None = None
+    """The record's position in its envelope; None: the whole envelope."""
+    pointer: str = ""
+    """JSON pointer (RFC 6901) to the offending value inside the record."""
+    text: str = ""
+    """At most 8 KB of the record's text, if it is not JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The rejections of one envelope."""
+
+    envelope: Envelope
+    rejections: tuple[Rejection, ...]
+    """The first 100, by index."""
+    indexes: tuple[tuple[int, int], ...]
+    """All rejected record indexes as closed intervals; empty: the whole envelope."""
+    counts: Mapping[Reason, int]
+    """The number of all rejections, by reason."""
 
 
 class Rejections:

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 import orjson
 
 from shared.errors import TriggerError
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
+from shared.input.hub_partition import HubPartition
 from shared.timeunits import SECOND
 
 NAME = re.compile(r"[a-z0-9$][a-z0-9._:$-]*")

@@ -8,9 +8,12 @@ import pyarrow as pa
 from shared.input import memory_bounds
 from shared.input.bodies import records
 from shared.input.column_checks import checked
-from shared.input.envelope import GZIP, Envelope, HubPartition, Rejected, Unreadable, inflate
+from shared.input.envelope import Envelope
 from shared.input.extraction import Rows
+from shared.input.gzip_bodies import GZIP, inflate
+from shared.input.hub_partition import HubPartition
 from shared.input.key_counts import KeyCounts, keys_of
+from shared.input.rejections import Rejected, Unreadable
 from shared.intervals import Interval
 from shared.policies import ExportPolicy
 from shared.tables.registry import of_categories

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import orjson
 
-from shared.input.envelope import HubPartition, Rejected
+from shared.input.hub_partition import HubPartition
 from shared.input.redacted_bodies import redact_body, redact_message
+from shared.input.rejections import Rejected
 from shared.output import json_lines
 from shared.policies import ExportPolicy
 from shared.tables.column_keys import extended

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from shared.arrays import integers, run_starts
-from shared.input.envelope import HubPartition
+from shared.input.hub_partition import HubPartition
 from shared.protocol.storage import DEAD_LETTERS
 from shared.timeunits import HOUR
 

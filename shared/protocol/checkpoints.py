@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.input.envelope import HubPartition
+from shared.input.hub_partition import HubPartition
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field
 
 from shared.digests import GENESIS
-from shared.input.envelope import HubPartition
+from shared.input.hub_partition import HubPartition
 from shared.intervals import Interval, common, difference, intervals
 from shared.protocol import documents
 from shared.protocol.documents import Data, Document

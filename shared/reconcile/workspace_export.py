@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from shared.errors import ReconcileError
 from shared.input import timestamps
-from shared.input.envelope import GZIP
+from shared.input.gzip_bodies import GZIP
 from shared.tables.table import TIME, Table
 
 UTC_MARK = " [UTC]"

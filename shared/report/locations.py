@@ -10,7 +10,7 @@ from typing import Protocol
 
 from shared.convert.folder_storage import FolderStorage
 from shared.errors import FileGone, ReportError, StorageError
-from shared.input.envelope import is_of_hub
+from shared.input.hub_partition import is_of_hub
 from shared.matching.sample import Files
 from shared.protocol.storage import BlobInfo, Storage
 from shared.tables.connection_revisions import CONNECTIONS

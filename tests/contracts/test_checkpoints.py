@@ -11,7 +11,7 @@ from azure.storage.blob import BlobServiceClient
 from local.emulators.azurite import Azurite
 from shared.azure.checkpoints import CONTAINER, BlobCheckpoints
 from shared.errors import PreconditionFailed, StorageError
-from shared.input.envelope import HubPartition
+from shared.input.hub_partition import HubPartition
 from shared.policies import Connection
 
 HUB = [HubPartition("ns.example", "hub", partition) for partition in ("0", "1", "10")]

@@ -17,7 +17,8 @@ from local.traffic.generate import Traffic, generate
 from local.traffic.truth import ROW
 from shared.connections.timer import Finisher
 from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
+from shared.input.hub_partition import HubPartition
 from shared.policies import ExportPolicy, FinishPolicy
 from shared.protocol.hub import HubState, Position
 from shared.tables import join_views, views

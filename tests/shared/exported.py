@@ -13,7 +13,8 @@ from local.emulators.azurite import Azurite
 from shared.azure import blob_storage
 from shared.connections.timer import Finisher
 from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
+from shared.input.hub_partition import HubPartition
 from shared.policies import Connection, ExportPolicy, FinishPolicy
 from shared.protocol.commit_plan import CommitPlan
 from shared.protocol.ledger import Ledger

@@ -18,7 +18,8 @@ from shared.compaction.summary import Swapped
 from shared.errors import LedgerMissing, OutcomeUnknown
 from shared.export.commit_telemetry import COMMIT
 from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope, Reason
+from shared.input.envelope import Envelope
+from shared.input.rejections import Reason
 from shared.invocation import describe, invocation
 from shared.lag import Lag
 from shared.metrics import ATTRIBUTES, METRICS

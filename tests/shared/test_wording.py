@@ -1,4 +1,4 @@
-"""Nouns and verbs agree with their number, in every message of the program."""
+"""Nouns and verbs agree with their number, in every message of the program; quoted values are short."""
 
 import ast
 import re
@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from shared.wording import counted
+from shared.wording import counted, quote
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = [path for folder in ("shared", "local") for path in sorted((ROOT / folder).rglob("*.py"))]
@@ -21,6 +23,14 @@ NOUN = re.compile(rf" (?!of |in |and |or |has |lacks |holds |replaced )(?:[a-z]+
 CONSTANT = re.compile(r"_?[A-Z_]+ |(?:\w+ // )?_?[A-Z]+ ")
 NEVER_ONE = {"format_", "have", "copies", "limit", "stored['partition_count']"}
 """Words, and numbers that are greater than one wherever they precede a noun."""
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False) | st.text(),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["records", "Records"]), inner)
+    ),
+    max_leaves=20,
+)
 
 
 def fixed(path: Path) -> Iterator[str]:
@@ -48,3 +58,11 @@ def test_no_message_has_a_noun_that_ignores_its_number() -> None:
     assert {
         one for one in found if not CONSTANT.match(one) and one.partition(" ")[0] not in NEVER_ONE
     } == set()
+
+
+@given(JSON | st.binary() | st.text().map(lambda text: text * 50))
+def test_a_quoted_value_is_short_printable_ascii(value: object) -> None:
+    text = quote(value)
+    assert len(text) <= 80
+    assert text.isascii()
+    assert text.isprintable()

@@ -25,7 +25,8 @@ from shared.connections.observations import NEVER, UNKNOWN
 from shared.connections.timer import Finisher
 from shared.errors import OutcomeUnknown, StorageError
 from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
+from shared.input.hub_partition import HubPartition
 from shared.policies import ExportPolicy, FinishPolicy
 from shared.protocol.hub import HubState, Position
 from shared.protocol.ledger import Ledger

@@ -10,7 +10,8 @@ from shared.commands import missing_events, missing_files
 from shared.commands.missing_files import Exported
 from shared.connections import repair
 from shared.export import exporter, plan
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
+from shared.input.hub_partition import HubPartition
 from shared.protocol import output_changes, publishing, selection
 from shared.protocol.checkpoints import Checkpoint
 from shared.protocol.commit_plan import CommitPlan

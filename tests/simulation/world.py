@@ -32,7 +32,9 @@ from shared.erasure.file_eraser import Eraser
 from shared.erasure.selection import Selection
 from shared.errors import HubError, LedgerError, OutcomeUnknown, PreconditionFailed, StorageError
 from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope, HubPartition, Reason
+from shared.input.envelope import Envelope
+from shared.input.hub_partition import HubPartition
+from shared.input.rejections import Reason
 from shared.intervals import Interval
 from shared.output.layout import is_delta_log
 from shared.policies import CompactionPolicy, ExportPolicy

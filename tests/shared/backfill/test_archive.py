@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared.backfill.archive import LINES, ArchiveHour, envelopes, hour_of
 from shared.errors import BackfillError
-from shared.input.envelope import HubPartition
+from shared.input.hub_partition import HubPartition
 from shared.protocol.archive import ArchiveBlob
 from shared.timeunits import HOUR, SECOND
 

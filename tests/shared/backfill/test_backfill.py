@@ -20,7 +20,7 @@ from shared.connections.timer import Finisher
 from shared.erasure.erasure import Erasure
 from shared.erasure.selection import Selection
 from shared.errors import BackfillError, OutcomeUnknown, StorageError
-from shared.input.envelope import ARCHIVE
+from shared.input.hub_partition import ARCHIVE
 from shared.policies import CompactionPolicy, FinishPolicy
 from shared.protocol.hub import HubState, Position
 from shared.protocol.nested_storage import BACKFILL

@@ -15,7 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.capture.masking import Masks
-from shared.input.envelope import Envelope, Unreadable, inflate
+from shared.input.envelope import Envelope
+from shared.input.gzip_bodies import inflate
+from shared.input.rejections import Unreadable
 from shared.input.validation import Validated, validate
 from shared.policies import ExportPolicy
 from shared.tables.table import Role

@@ -16,7 +16,7 @@ from shared.commands.dead_letter_replay import Choice, replay
 from shared.commands.documents import ReplayDocument
 from shared.errors import OutcomeUnknown
 from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
 from shared.policies import ExportPolicy, RedactionPolicy
 from shared.protocol.ledger import Ledger
 from shared.tables.websocket_connection_logs import RECORDS
@@ -210,12 +210,6 @@ def test_a_replay_interrupted_anywhere_exports_once(calls: int) -> None:
     assert report.status == 0, report
     ledgers = [Ledger.parse(store.state[name].data, name) for name in store.names("ledgers/")]
     assert sum(ledger.counts.rows for ledger in ledgers) == 12
-
-
-def test_a_partition_and_its_replays_have_one_origin() -> None:
-    partition = HubPartition("a.b", "c", "5")
-    assert partition.replay(2).replay(0).origin == partition.origin == partition
-    assert partition.replay(2) != partition.replay(1)
 
 
 SECRET = "hunter2hunter2"

@@ -11,7 +11,8 @@ from shared.commands import missing_events
 from shared.commands.documents import RedeliverPartition
 from shared.errors import HubError, LedgerError
 from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
+from shared.input.hub_partition import HubPartition
 from shared.policies import ExportPolicy
 from shared.protocol.hub import Fetched, HubState, Position
 from shared.protocol.hub_changes import with_hub_created

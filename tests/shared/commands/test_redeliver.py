@@ -21,7 +21,8 @@ from shared.commands.redeliver import redeliver
 from shared.commands.reset_checkpoint import reset
 from shared.errors import HubError, PartitionUnknown
 from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
+from shared.input.hub_partition import HubPartition
 from shared.policies import Connection, ExportPolicy
 from shared.protocol.hub_changes import with_hub_created
 from shared.protocol.ledger import Ledger

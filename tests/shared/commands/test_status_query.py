@@ -14,7 +14,7 @@ from shared.commands.status_query import STALE, status
 from shared.compaction import compaction_state
 from shared.connections import manifest
 from shared.connections.manifest import EventNameCounts, Manifest, Part, PartitionProgress, Totals
-from shared.input.envelope import HubPartition
+from shared.input.hub_partition import HubPartition
 from shared.policies import FinishPolicy
 from shared.protocol.checkpoints import Checkpoint
 from shared.protocol.hub import HubState, Position

@@ -16,7 +16,7 @@ from shared import __main__
 from shared.azure.event_hub import EventHub
 from shared.commands.compact import compact
 from shared.export.exporter import Exporter
-from shared.input.envelope import HubPartition
+from shared.input.hub_partition import HubPartition
 from shared.policies import CompactionPolicy, Connection, ExportPolicy
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.timeunits import SECOND

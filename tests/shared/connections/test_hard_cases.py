@@ -18,7 +18,8 @@ from shared.connections.start_times import StartTimes
 from shared.connections.timer import Finisher
 from shared.errors import OutcomeUnknown
 from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
+from shared.input.hub_partition import HubPartition
 from shared.policies import ExportPolicy, FinishPolicy
 from shared.protocol.ledger import Counts, Ledger
 from shared.timeunits import SECOND

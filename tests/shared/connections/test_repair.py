@@ -8,7 +8,7 @@ import pytest
 from shared.audit.evidence import Level
 from shared.connections import repair
 from shared.errors import OutcomeUnknown
-from shared.input.envelope import HubPartition
+from shared.input.hub_partition import HubPartition
 from shared.protocol import publishing
 from shared.protocol.checkpoints import Checkpoint
 from shared.protocol.ledger import Ledger

@@ -16,7 +16,7 @@ from shared.connections.start_times import StartTimeIndex, StartTimes
 from shared.connections.timer import Finisher
 from shared.errors import LedgerMissing, LedgerRolledBack
 from shared.export.exporter import Exporter
-from shared.input.envelope import HubPartition
+from shared.input.hub_partition import HubPartition
 from shared.policies import ExportPolicy, FinishPolicy
 from shared.protocol.ledger import Ledger
 from shared.timeunits import SECOND

@@ -13,7 +13,8 @@ from shared.connections.manifest import NAME, Manifest
 from shared.connections.timer import Finisher
 from shared.errors import PreconditionFailed
 from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
+from shared.input.hub_partition import HubPartition
 from shared.policies import ExportPolicy, FinishPolicy
 from shared.protocol.checkpoints import Checkpoint, Checkpoints
 from shared.protocol.hub import Fetched, HubState, Position

@@ -5,7 +5,8 @@ from typing import Any
 
 import orjson
 
-from shared.input.envelope import Envelope, Reason
+from shared.input.envelope import Envelope
+from shared.input.rejections import Reason
 from shared.input.validation import Validated, validate
 from shared.policies import ExportPolicy
 from shared.tables.table import Role

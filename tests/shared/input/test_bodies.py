@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.input import bodies
-from shared.input.envelope import Unreadable
+from shared.input.rejections import Unreadable
 from shared.input.salvage import Malformed
-from tests.shared.input.test_envelope import JSON, check_message
+from tests.shared.input.test_gzip_bodies import check_message
+from tests.shared.test_wording import JSON
 
 LIMIT = 1 << 29
 

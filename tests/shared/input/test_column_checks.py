@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.input.envelope import Reason
+from shared.input.rejections import Reason
 from shared.policies import ExportPolicy
 from tests.shared.input.checked import LOG, ROW, reasons, rows, run
 

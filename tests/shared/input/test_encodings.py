@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.input.envelope import Unreadable
+from shared.input.rejections import Unreadable
 from tests.shared.input.test_bodies import records
 
 

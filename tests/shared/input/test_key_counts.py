@@ -6,8 +6,9 @@ import orjson
 import pyarrow as pa
 import pytest
 
-from shared.input.envelope import Envelope, Reason
+from shared.input.envelope import Envelope
 from shared.input.key_counts import SAMPLE, KeyCounts
+from shared.input.rejections import Reason
 from shared.input.validation import Validated, validate
 from shared.policies import ExportPolicy
 from shared.tables.column_keys import parse

@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.input.envelope import Envelope, Reason
-from shared.input.rejections import MESSAGES, Rejections
+from shared.input.envelope import Envelope
+from shared.input.rejections import MESSAGES, Reason, Rejections
 
 ENVELOPE = Envelope(1, 2, b"")
 REASONS = [Reason.WRONG_TYPE, Reason.UNPARSEABLE_TIME, Reason.MISSING_REQUIRED_FIELD]

@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from shared.input import bodies
-from shared.input.envelope import Unreadable
+from shared.input.rejections import Unreadable
 from shared.input.salvage import Malformed
 from tests.shared.input.test_bodies import LIMIT, records
 

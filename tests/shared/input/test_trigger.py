@@ -9,7 +9,7 @@ import pytest
 
 from shared.errors import TriggerError
 from shared.input import trigger
-from shared.input.envelope import HubPartition
+from shared.input.hub_partition import HubPartition
 
 CONTEXT = {
     "PartitionId": "3",

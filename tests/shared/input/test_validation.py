@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.input import validation
-from shared.input.envelope import Envelope, Reason
+from shared.input.envelope import Envelope
+from shared.input.rejections import Reason
 from shared.input.validation import validate
 from shared.policies import ExportPolicy
 from shared.tables.websocket_connection_logs import RECORDS

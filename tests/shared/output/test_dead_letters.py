@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.input.envelope import Envelope, Reason, Rejected, Rejection
+from shared.input.envelope import Envelope
+from shared.input.rejections import Reason, Rejected, Rejection
 from shared.output import dead_letters
 from shared.policies import ExportPolicy
 from tests.records import PARTITION

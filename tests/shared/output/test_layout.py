@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.input.envelope import HubPartition
+from shared.input.hub_partition import HubPartition
 from shared.output import layout
 from shared.timeunits import HOUR
 

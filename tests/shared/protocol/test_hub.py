@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.input.envelope import HubPartition
+from shared.input.hub_partition import HubPartition
 from shared.protocol.hub import HubState, Position
 from shared.protocol.incarnation import Incarnation
 from shared.protocol.ledger import Ledger

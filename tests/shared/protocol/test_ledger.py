@@ -3,7 +3,8 @@
 import pytest
 
 from shared.errors import LedgerError, LedgerTooLarge, LedgerTooNew
-from shared.input.envelope import Envelope, HubPartition
+from shared.input.envelope import Envelope
+from shared.input.hub_partition import HubPartition
 from shared.protocol.documents import MAX_BYTES
 from shared.protocol.incarnation import Incarnation
 from shared.protocol.ledger import Counts, Index, Ledger, Lost, PendingFile, Segment

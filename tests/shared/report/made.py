@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from shared.input.envelope import Envelope, Reason, Rejected, Rejection
+from shared.input.envelope import Envelope
+from shared.input.rejections import Reason, Rejected, Rejection
 from shared.output import dead_letters, layout, parquet
 from shared.policies import ExportPolicy
 from shared.tables.connection_revisions import CONNECTIONS

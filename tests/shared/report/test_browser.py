@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from shared import __main__
-from shared.input.envelope import Reason
+from shared.input.rejections import Reason
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.websocket_connection_logs import RECORDS
 from tests.shared.report import made

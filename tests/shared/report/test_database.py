@@ -9,7 +9,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from shared.input.envelope import Reason
+from shared.input.rejections import Reason
 from shared.report import database
 from shared.report.database import LABELS, Aggregates, Database
 from shared.report.locations import FOLDERS, Range

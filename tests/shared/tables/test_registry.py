@@ -12,7 +12,8 @@ from shared import __main__, settings
 from shared.audit.audit import Report
 from shared.compaction.compactor import Compactor
 from shared.export.exporter import Exporter
-from shared.input.envelope import Envelope, Reason
+from shared.input.envelope import Envelope
+from shared.input.rejections import Reason
 from shared.protocol.ledger import Ledger
 from shared.protocol.publishing import repair_ledger
 from shared.protocol.stamp import Stamp

@@ -5,17 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.input.envelope import Unreadable, inflate, quote
+from shared.input.gzip_bodies import inflate
+from shared.input.rejections import Unreadable
 
 MEMBER = gzip.compress(b'{"a":1}', mtime=0)
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False) | st.text(),
-    lambda inner: (
-        st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["records", "Records"]), inner)
-    ),
-    max_leaves=20,
-)
 
 
 def check_message(error: Unreadable) -> None:
@@ -71,14 +64,6 @@ def test_inflating_raises_nothing_but_unreadable(body: bytes) -> None:
         inflate(b"\x1f\x8b\x08" + body, 100)
     except Unreadable as error:
         check_message(error)
-
-
-@given(JSON | st.binary() | st.text().map(lambda text: text * 50))
-def test_a_quoted_value_is_short_printable_ascii(value: object) -> None:
-    text = quote(value)
-    assert len(text) <= 80
-    assert text.isascii()
-    assert text.isprintable()
 
 
 def test_many_small_gzip_members_take_linear_time() -> None:
