@@ -21,6 +21,8 @@ from shared.policies import RedactionPolicy
 _LOWER = np.uint8(0x20)
 """The bit that tells lower from upper case in ASCII."""
 _QUOTE, _COLON = b'":'
+_LETTERS = b":=-jrs"
+"""Characters that many texts do not have; each hint has at least one, or `"`."""
 _LONGEST = 16
 """Maximum length of a hint."""
 _LONG = 65536
@@ -55,10 +57,8 @@ class _Rule:
     of_property: bool = False
     """Whether a match begins with one of `_NAMES` as the name of a property, directly before its colon."""
 
-    def may_match(self, text: bytes) -> bool:
+    def may_match(self, text: bytearray) -> bool:
         """Whether it may match a text in lower case. In long texts, this is only an estimate."""
-        if not all(letter in text for letter in self.hint):
-            return False
         if self.of_property:
             return _NAME_ENDS.search(_name_ends(text)) is not None
         return _adjacent(text, self.hint) and (len(text) > _LONG or self.hint in text)
@@ -130,12 +130,10 @@ def _policy(policy: RedactionPolicy) -> Iterator[_Rule]:
 def _redacted(column: pa.StringArray, policy: list[_Rule], counts: Counter[str]) -> pa.StringArray | None:
     """Redacts a column; returns None if nothing in it matches. Each distinct value is examined once."""
     if column.nbytes < _WIDE * len(column):
-        text = _text(column)
-        policy = [rule for rule in policy if rule.may_match(text)]
+        policy = _suspected(_text(column), policy)
         if not policy:
             return None  # faster than to find the distinct values
-    text = _text(column.unique())
-    policy = [rule for rule in policy if rule.may_match(text)]
+    policy = _suspected(_text(column.unique()), policy)
     if not policy:
         return None
     encoded = column.dictionary_encode()
@@ -154,7 +152,13 @@ def _redacted(column: pa.StringArray, policy: list[_Rule], counts: Counter[str])
     return values.take(encoded.indices) if changed else None
 
 
-def _name_ends(text: bytes) -> bytes:
+def _suspected(text: bytearray, policy: list[_Rule]) -> list[_Rule]:
+    """Returns the rules that may match a text in lower case."""
+    absent = {letter for letter in _LETTERS if letter not in text}
+    return [rule for rule in policy if absent.isdisjoint(rule.hint) and rule.may_match(text)]
+
+
+def _name_ends(text: bytearray) -> bytes:
     """Returns the last seven characters of all property names in JSON, each with its quotation mark."""
     codes = np.frombuffer(b" " * 7 + text, np.uint8)
     found = np.flatnonzero((codes[7:-1] == _QUOTE) & (codes[8:] == _COLON))
@@ -162,13 +166,13 @@ def _name_ends(text: bytes) -> bytes:
     return np.unique(windows[found]).tobytes()
 
 
-def _adjacent(text: bytes, hint: bytes) -> bool:
+def _adjacent(text: bytearray, hint: bytes) -> bool:
     """Whether a text has the first two characters of a hint, found in a quarter of the time of the hint."""
     codes = np.frombuffer(text, np.uint8)
     return len(hint) == 1 or bool(((codes[:-1] == hint[0]) & (codes[1:] == hint[1])).any())
 
 
-def _text(column: pa.StringArray) -> bytes:
+def _text(column: pa.StringArray) -> bytearray:
     """Returns all characters of a column for the search for hints, without looping over its values.
 
     If all rows have the same value, its first characters are enough. Letters are in lower case: setting
@@ -177,11 +181,13 @@ def _text(column: pa.StringArray) -> bytes:
     """
     buffer = column.buffers()[2]
     if buffer is None:
-        return b""
+        return bytearray()
     first = len(column[0].as_buffer() or b"") if len(column) else 0
     if first and buffer.slice(first).equals(buffer.slice(0, len(buffer) - first)):
         buffer = buffer.slice(0, min(len(buffer), first + _LONGEST))
-    return (np.frombuffer(buffer, np.uint8) | _LOWER).tobytes()
+    text = bytearray(buffer.size)
+    np.bitwise_or(np.frombuffer(buffer, np.uint8), _LOWER, out=np.frombuffer(text, np.uint8))
+    return text
 
 
 def hashed(value: str, key: bytes) -> str:
