@@ -59,7 +59,7 @@ def bounded[T](call: Callable[[], T], seconds: float) -> T:
     """Returns what `call` returns, or raises what it raises, within this time.
 
     Otherwise raises TimeoutError. The call then continues in its thread, and may still take effect: nothing
-    can end it, because a peer that sends a byte now and then never triggers a time-out of the socket.
+    can end it, because a peer that sends a byte now and then never triggers a timeout of the socket.
     """
     outcome: Future[T] = Future()
     context = copy_context()

@@ -25,7 +25,7 @@ def invocation(function: FunctionName, flush_after: float = 0) -> Iterator[None]
     Otherwise, a platform that freezes the instance after an invocation would delay it until the next one.
 
     Raises RuntimeError instead of SystemExit and similar exceptions, because the worker does not catch
-    these, and the invocation would hang until its time-out.
+    these, and the invocation would hang until its timeout.
     """
     at = {"function": function}
     try:

@@ -1,4 +1,4 @@
-"""Makes one call to Blob Storage, with retries, a time-out, and errors that state its outcome."""
+"""Makes one call to Blob Storage, with retries, a timeout, and errors that state its outcome."""
 
 import random
 from collections.abc import Callable, Iterator

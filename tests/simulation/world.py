@@ -81,7 +81,7 @@ class Options:
     skew: int = 0
     """Seconds by which enqueued times may jump back, because the clocks of a hub's nodes differ."""
     checkpoint_leak: bool = False
-    """A killed owner's checkpoint may be ahead of its commits (a time-out moves it)."""
+    """A killed owner's checkpoint may be ahead of its commits (a timeout moves it)."""
     rewind: bool = False
     """An operator rewinds the checkpoint at the end, and everything is delivered again."""
     recreate: bool = False

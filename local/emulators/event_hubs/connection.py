@@ -141,7 +141,7 @@ class Connection(asyncio.Protocol):
                 raise AmqpError(NOT_ALLOWED, f"no {frame.code.name.lower()} on channel {frame.channel} now")
 
     def _beat(self, interval: float) -> None:
-        """Writes two empty frames within each idle time-out of the peer (part 2.4.5)."""
+        """Writes two empty frames within each idle timeout of the peer (part 2.4.5)."""
         if interval and self._transport:
             self._heartbeat = self._loop.call_later(interval, self._beat_again, interval)
 

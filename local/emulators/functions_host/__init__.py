@@ -15,8 +15,8 @@ faults, and the tests compare the two.
   the hub's last is refused until the hub has grown beyond it. Bodies that are not binary fail in binding,
   and the function is not called.
 - Retry policy (`retry`, `invocations`): the same batch is retried in memory, and its checkpoint waits.
-- Time-out and crash (`worker_handle`): a time-out kills the worker, and everything else that ran on it
-  hangs until its own time-out; a crash fails everything in flight. A worker never outlives its host.
+- Timeout and crash (`worker_handle`): a timeout kills the worker, and everything else that ran on it
+  hangs until its own timeout; a crash fails everything in flight. A worker never outlives its host.
 - Timer trigger (`timer_trigger`, `schedule`, `schedule_status`, `lease`): NCRONTAB or a time span, on one
   host at a time; a missed occurrence is made up for at the start, with `IsPastDue`.
 - Start, drain and stop (`host`): if an app cannot be imported, its host has no functions. A drain waits for

@@ -22,7 +22,7 @@ SHOWN = 4000
 OF_FUNCTIONS = {"claimed", "released", "invocation", "checkpoint"}
 """Status lines that a host without functions never writes."""
 PATIENCE = 120
-"""Default time-out in seconds for steps that take a second or two on an idle machine."""
+"""Default timeout in seconds for steps that take a second or two on an idle machine."""
 
 
 class HostError(RuntimeError):

@@ -118,7 +118,7 @@ async def _answer(frame: Frame, writer: asyncio.StreamWriter) -> None:
         )
     except BaseException:
         # SystemExit and similar exceptions pass the library's handler, and the real host then gets no answer
-        # until the time-out. Raising it again here would end the loop, and with it every other invocation.
+        # until the timeout. Raising it again here would end the loop, and with it every other invocation.
         LOG.critical("The function raised an exception that the worker does not handle", exc_info=True)
         return
     if trace:

@@ -1,4 +1,4 @@
-"""Manages the host's worker process: starts it, replaces it if it dies, and kills it on a time-out."""
+"""Manages the host's worker process: starts it, replaces it if it dies, and kills it on a timeout."""
 
 import asyncio
 import itertools
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[3]
 FAILURES = 3
 """The number of consecutive workers that may end while they index the app."""
 AFTER_TIME_OUT = 10.0
-"""Seconds until another worker starts after a time-out; after a crash it starts at once."""
+"""Seconds until another worker starts after a timeout; after a crash it starts at once."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ class Worker:
             lost, self._pending = self._pending, {}
             failed = 0
             if self._timed_out:
-                # Other invocations on that worker get no answer until their own time-outs.
+                # Other invocations on that worker get no answer until their own timeouts.
                 self._timed_out = False
                 await asyncio.sleep(AFTER_TIME_OUT * self._time_scale)
             else:
@@ -232,9 +232,9 @@ class Worker:
         try:
             ok, error = await asyncio.wait_for(answer, self._timeout)
         except TimeoutError:
-            ok, error = False, f"Time-out: {function.name} took longer than {self._timeout:g} s"
+            ok, error = False, f"Timeout: {function.name} took longer than {self._timeout:g} s"
             if self._pending.pop(number, None) is not None:
-                # The whole worker is restarted, unless another time-out has already done that.
+                # The whole worker is restarted, unless another timeout has already done that.
                 self._timed_out = True
                 self._kill()
         return Outcome(ok, error, loop.time() - began)

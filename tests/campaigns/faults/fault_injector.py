@@ -227,7 +227,7 @@ class FaultInjector:
         return "storage silent"
 
     def _time_out(self) -> str:
-        """Lets a worker exceed the function time-out, which ends all of its invocations."""
+        """Lets a worker exceed the function timeout, which ends all of its invocations."""
         self._go_on()
         for host in self._hosts:
             with suppress(StopIteration, ProcessLookupError):
