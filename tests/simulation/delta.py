@@ -137,7 +137,7 @@ class DeltaWatch:
             for row in rows
         }
 
-    def laws(self) -> Iterator[str]:
+    def violations(self) -> Iterator[str]:
         """Returns all errors at the end."""
         yield from self.broken
         yield from self.at_rest()

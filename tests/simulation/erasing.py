@@ -43,8 +43,8 @@ def erase_the_rest(network: "Network") -> Iterator[str]:
         yield f"was not erased: {found}"
 
 
-def broken(network: "Network") -> Iterator[str]:
-    """The laws that do not hold, in words: exactly his rows are gone, and the audit proves it."""
+def violations(network: "Network") -> Iterator[str]:
+    """The invariants that do not hold, in words: exactly his rows are gone, and the audit proves it."""
     hers = Counter(origin for origin, key in _sent(network) if not is_his(key))
     maybe = Counter(origin for origin, _ in _in_erased_letters(network))
     connections = []

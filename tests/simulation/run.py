@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from shared.timeunits import DAY, HOUR
-from tests.simulation.laws import broken, unlisted
+from tests.simulation.invariants import unlisted, violations
 from tests.simulation.schedule import Choices, shrink
 from tests.simulation.world import Options, World
 
@@ -163,13 +163,13 @@ def finish(world: World) -> None:
 
 
 def explain(seed: int, options: Options) -> str | None:
-    """Returns a short schedule that breaks a law for this seed, or None if all laws hold."""
+    """Returns a short schedule that violates an invariant for this seed, or None if all invariants hold."""
     world = run(Choices(seed), options)
-    if not next(broken(world), None):
+    if not next(violations(world), None):
         return None
 
     def fails(taken: Sequence[int]) -> bool:
-        return next(broken(run(Choices(taken=taken), options)), None) is not None
+        return next(violations(run(Choices(taken=taken), options)), None) is not None
 
     small = run(Choices(taken=shrink(world.choices.taken, fails)), options)
-    return "\n".join([f"seed {seed}, {options}", *small.log, "BROKEN:", *broken(small)])
+    return "\n".join([f"seed {seed}, {options}", *small.log, "VIOLATED:", *violations(small)])

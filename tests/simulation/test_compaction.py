@@ -12,7 +12,7 @@ from shared.compaction.summary import CompactionSummary
 from tests.audits import audited
 from tests.effort import effort
 from tests.memory import MemoryStorage
-from tests.simulation.laws import broken
+from tests.simulation.invariants import violations
 from tests.simulation.run import explain, run
 from tests.simulation.schedule import Choices
 from tests.simulation.world import Options
@@ -120,8 +120,8 @@ MUTATIONS: list[tuple[Patch, Options, int]] = [
 @pytest.mark.parametrize(
     ("mutate", "options", "seed"), MUTATIONS, ids=[mutate.__name__ for mutate, *_ in MUTATIONS]
 )
-def test_without_the_rule_a_law_is_broken(
+def test_without_the_rule_an_invariant_is_violated(
     mutate: Patch, options: Options, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mutate(monkeypatch)
-    assert any(next(broken(run(Choices(one), options)), None) for one in range(seed, seed + ENOUGH))
+    assert any(next(violations(run(Choices(one), options)), None) for one in range(seed, seed + ENOUGH))

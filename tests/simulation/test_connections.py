@@ -13,7 +13,7 @@ from shared.protocol.ledger import Ledger, Segment
 from tests.effort import effort
 from tests.memory import MemoryStorage
 from tests.simulation.network import Network, Options
-from tests.simulation.network_laws import broken
+from tests.simulation.network_invariants import violations
 
 LARGE = Options(connections=effort(1_000, 25_000))
 SMALL = Options(connections=effort(200, 600), faults=15, crashes=8, replays=True)
@@ -28,7 +28,7 @@ def run(seed: int, options: Options) -> Network:
 
 @pytest.mark.parametrize("seed", range(effort(1, 8)))
 def test_rows_of_many_connections_are_correct(seed: int) -> None:
-    assert list(broken(run(seed, LARGE))) == []
+    assert list(violations(run(seed, LARGE))) == []
 
 
 @pytest.mark.parametrize("seed", range(4, effort(5, 40)))
@@ -38,7 +38,7 @@ def test_rows_are_correct_despite_many_faults(seed: int, monkeypatch: pytest.Mon
     monkeypatch.setattr(timer, "CHUNK", 50)
     monkeypatch.setattr(state_merge, "ENOUGH", 20)
     monkeypatch.setattr(state_table, "PART_ROWS", 20)
-    assert list(broken(run(seed, SMALL))) == []
+    assert list(violations(run(seed, SMALL))) == []
 
 
 def test_the_same_seed_gives_the_same_world() -> None:
@@ -96,12 +96,14 @@ RULES: list[tuple[Patch, int]] = [
 
 
 @pytest.mark.parametrize(("rule", "first"), RULES, ids=[rule.__name__ for rule, _ in RULES])
-def test_without_the_rule_a_law_is_broken(rule: Patch, first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_rule_an_invariant_is_violated(
+    rule: Patch, first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for seed in range(first, first + 10):
         network = Network(seed, Options(connections=80, idle=4))
         with monkeypatch.context() as patch:
             rule(patch, network)
             network.run()
-        if list(broken(network)):
+        if list(violations(network)):
             return
-    pytest.fail("no law was broken")
+    pytest.fail("no invariant was violated")

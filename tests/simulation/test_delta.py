@@ -18,7 +18,7 @@ from shared.delta.snapshot import Action, Add, Remove, Snapshot
 from shared.errors import PreconditionFailed
 from tests.effort import effort
 from tests.memory import MemoryStorage
-from tests.simulation.laws import broken
+from tests.simulation.invariants import violations
 from tests.simulation.run import explain, run
 from tests.simulation.schedule import Choices
 from tests.simulation.world import Options
@@ -213,14 +213,14 @@ MUTATIONS: list[tuple[Patch, Options, int]] = [
     (files_are_added_however_old_they_are, replace(DELTA, retention=60), 0),
 ]
 ENOUGH = 30
-"""The number of schedules, from the pinned one on, in which a law must be broken."""
+"""The number of schedules, from the pinned one on, in which an invariant must be violated."""
 
 
 @pytest.mark.parametrize(
     ("mutate", "options", "seed"), MUTATIONS, ids=[mutate.__name__ for mutate, *_ in MUTATIONS]
 )
-def test_without_the_rule_a_law_is_broken(
+def test_without_the_rule_an_invariant_is_violated(
     mutate: Patch, options: Options, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mutate(monkeypatch)
-    assert any(next(broken(run(Choices(one), options)), None) for one in range(seed, seed + ENOUGH))
+    assert any(next(violations(run(Choices(one), options)), None) for one in range(seed, seed + ENOUGH))

@@ -299,9 +299,9 @@ RULES: list[tuple[Patch, Schedule]] = [
 
 
 @pytest.mark.parametrize(("mutate", "schedule"), RULES, ids=[mutate.__name__ for mutate, _ in RULES])
-def test_a_schedule_breaks_a_law_only_without_the_rule(
+def test_a_schedule_violates_an_invariant_only_without_the_rule(
     mutate: Patch, schedule: Schedule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert list(schedule().watch.laws()) == []
+    assert list(schedule().watch.violations()) == []
     mutate(monkeypatch)
-    assert list(schedule().watch.laws())
+    assert list(schedule().watch.violations())

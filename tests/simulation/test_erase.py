@@ -24,8 +24,8 @@ from tests.effort import effort
 from tests.memory import MemoryStorage
 from tests.records import LATER
 from tests.shared.erasure.made import HIM, Made
-from tests.simulation import network_laws
-from tests.simulation.laws import broken
+from tests.simulation import network_invariants
+from tests.simulation.invariants import violations
 from tests.simulation.network import Network
 from tests.simulation.network import Options as NetworkOptions
 from tests.simulation.run import explain, run
@@ -98,12 +98,12 @@ MUTATIONS: list[tuple[Patch, Options, int]] = [
 @pytest.mark.parametrize(
     ("mutate", "options", "seed"), MUTATIONS, ids=[mutate.__name__ for mutate, *_ in MUTATIONS]
 )
-def test_without_the_rule_a_law_is_broken(
+def test_without_the_rule_an_invariant_is_violated(
     mutate: Patch, options: Options, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mutate(monkeypatch)
     worlds = (run(Choices(one), options) for one in range(seed, seed + ENOUGH))
-    assert any(next(broken(world), None) or refuted(world) for world in worlds)
+    assert any(next(violations(world), None) or refuted(world) for world in worlds)
 
 
 # -- a schedule written by hand: chance rarely delays both requests of one file -------------------------
@@ -155,9 +155,9 @@ def a_file_is_sent_twice_and_erased_in_between() -> Iterator[str]:
 def test_a_file_with_requests_in_flight_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(a_file_is_sent_twice_and_erased_in_between()) == []
     files_are_erased_however_young(monkeypatch)
-    broken_laws = list(a_file_is_sent_twice_and_erased_in_between())
-    assert any("came back" in law for law in broken_laws)
-    assert any("visible twice" in law for law in broken_laws)
+    found = list(a_file_is_sent_twice_and_erased_in_between())
+    assert any("came back" in violation for violation in found)
+    assert any("visible twice" in violation for violation in found)
 
 
 # -- open connections ------------------------------------------------------------------------------------
@@ -171,7 +171,7 @@ def test_exactly_the_matching_connections_are_erased() -> None:
     seen: Counter[str] = Counter()
     for seed in range(5, effort(6, 40)):
         network = network_run(seed, CONNECTIONS)
-        assert list(network_laws.broken(network)) == [], seed
+        assert list(network_invariants.violations(network)) == [], seed
         seen += network.seen
     assert seen["manifests of eraser a"] + seen["manifests of eraser b"] >= 1
     assert seen["erased"] >= 1
@@ -211,10 +211,12 @@ STATE_MUTATIONS: list[Patch] = [open_connections_stay, merged_observations_stay_
 
 
 @pytest.mark.parametrize("mutate", STATE_MUTATIONS)
-def test_without_a_state_table_rule_a_law_is_broken(mutate: Patch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_state_table_rule_an_invariant_is_violated(
+    mutate: Patch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mutate(monkeypatch)
     networks = (network_run(seed, CONNECTIONS) for seed in range(5, 15))
-    assert any(next(network_laws.broken(network), None) for network in networks)
+    assert any(next(network_invariants.violations(network), None) for network in networks)
 
 
 def the_timer_finishes_connections_while_the_state_table_is_read(patch: pytest.MonkeyPatch) -> list[str]:

@@ -1,4 +1,4 @@
-"""Each rule of the commit protocol is needed: without it, some schedule breaks a law."""
+"""Each rule of the commit protocol is needed: without it, some schedule violates an invariant."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,13 +22,13 @@ from shared.protocol.stamp import Stamp
 from shared.protocol.storage import Storage
 from tests.memory import MemoryStorage
 from tests.simulation import world
-from tests.simulation.laws import broken
+from tests.simulation.invariants import violations
 from tests.simulation.run import run
 from tests.simulation.schedule import Choices
 from tests.simulation.world import Options
 
 ENOUGH = 200
-"""The number of schedules, from the pinned one on, in which a law must be broken."""
+"""The number of schedules, from the pinned one on, in which an invariant must be violated."""
 type Patch = Callable[[pytest.MonkeyPatch], None]
 
 
@@ -246,14 +246,14 @@ MUTATIONS: list[tuple[Patch, Options, int]] = [
     (the_newest_time_is_that_of_rows_alone, Options(skew=8, faults=250), 0),
     (the_timer_empties_a_list_that_it_has_not_published, Options(faults=250), 8),
 ]
-"""Mutations, worlds, and the first seed of each that breaks a law."""
+"""Mutations, worlds, and the first seed of each that violates an invariant."""
 
 
 @pytest.mark.parametrize(
     ("mutate", "options", "seed"), MUTATIONS, ids=[mutate.__name__ for mutate, *_ in MUTATIONS]
 )
-def test_without_the_rule_a_law_is_broken(
+def test_without_the_rule_an_invariant_is_violated(
     mutate: Patch, options: Options, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mutate(monkeypatch)
-    assert any(next(broken(run(Choices(one), options)), None) for one in range(seed, seed + ENOUGH))
+    assert any(next(violations(run(Choices(one), options)), None) for one in range(seed, seed + ENOUGH))

@@ -72,7 +72,7 @@ def simulated(first: int, number: int) -> list[str]:
         failures += failed
         if time.monotonic() - printed > 10 or tried == number:
             printed = time.monotonic()
-            progress(f"{tried} of {number} schedules, {len(failures)} break a law")
+            progress(f"{tried} of {number} schedules, {len(failures)} violate an invariant")
     return failures
 
 

@@ -43,6 +43,6 @@ def _try(chunk: list[tuple[str, int]]) -> list[str]:
 
 
 def one(name: str, seed: int) -> str | None:
-    """Returns a short schedule that breaks a law in this scenario with this seed, or None."""
+    """Returns a short schedule that violates an invariant in this scenario with this seed, or None."""
     failure = stopped.explain(seed, LOST[name]) if name in LOST else explain(seed, COMMITS[name])
     return failure and f"{name}: {failure}"

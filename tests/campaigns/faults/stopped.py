@@ -8,7 +8,7 @@ from shared.errors import LedgerError, StorageError
 from shared.policies import FinishPolicy
 from shared.protocol.hub import HubState, Position
 from shared.protocol.ledger import Ledger
-from tests.simulation.laws import broken
+from tests.simulation.invariants import violations
 from tests.simulation.run import finish, turn
 from tests.simulation.schedule import Choices, shrink
 from tests.simulation.world import PARTITION, Options, World
@@ -95,9 +95,9 @@ def run(choices: Choices, options: Options) -> Watched:
 
 
 def problems(world: Watched) -> Iterator[str]:
-    """Yields what was done while the partition had to be stopped, and the laws that are broken afterward."""
+    """Yields what happened while the partition had to be stopped, and the invariants violated afterward."""
     yield from world.problems
-    yield from broken(world)
+    yield from violations(world)
 
 
 def explain(seed: int, options: Options) -> str | None:
@@ -111,4 +111,4 @@ def explain(seed: int, options: Options) -> str | None:
         400,
     )
     world = run(Choices(taken=small), options)
-    return "\n".join([f"seed {seed}, {options}", *world.log, "BROKEN:", *problems(world)])
+    return "\n".join([f"seed {seed}, {options}", *world.log, "VIOLATED:", *problems(world)])

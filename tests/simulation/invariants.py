@@ -1,4 +1,4 @@
-"""The laws that must hold in a world after any schedule."""
+"""The invariants that must hold in a world after any schedule."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -34,8 +34,8 @@ def unlisted(world: World) -> Iterator[str]:
             yield f"generation {generation}, sequence {envelope.sequence}, gaps {gaps}"
 
 
-def broken(world: World) -> Iterator[str]:
-    """Yields descriptions of the laws that are broken."""
+def violations(world: World) -> Iterator[str]:
+    """Yields descriptions of the invariants that are violated."""
     if world.stuck:
         yield world.stuck
         return
@@ -48,7 +48,7 @@ def broken(world: World) -> Iterator[str]:
             yield f"an alarm without a cause: {world.alarms[0]}"
     for message in world.refuted if not (world.options.week or world.options.hand) else ():
         yield f"refuted while all went on: {message}"
-    yield from world.delta.laws() if world.delta else ()
+    yield from world.delta.violations() if world.delta else ()
     for missing in world.unlisted:
         yield f"neither exported nor listed as a gap: {missing}"
     seen = world.visible() + world.removed
@@ -91,7 +91,7 @@ def broken(world: World) -> Iterator[str]:
 
 
 def _not_erased(world: World, seen: Counter[str]) -> Iterator[str]:
-    """Yields errors in the rows to be erased, and counts these as visible for the other laws."""
+    """Yields errors in the rows to be erased, and counts these as visible for the other invariants."""
     for name in sorted(world.his()):
         yield f"was not erased: {name}"
     for name in world.returned:

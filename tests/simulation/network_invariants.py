@@ -1,4 +1,4 @@
-"""The laws of connections that must hold in a network of partitions, after everything has arrived."""
+"""The invariants of connections that must hold in a network of partitions, after everything has arrived."""
 
 from bisect import bisect_right
 from collections import Counter
@@ -80,8 +80,8 @@ def wrong(true: Truth, revisions: Mapping[str, Sequence[Row]]) -> Iterator[str]:
         yield "more than one row, though no record was late enough"
 
 
-def broken(network: Network) -> Iterator[str]:
-    """Yields descriptions of the laws that are broken."""
+def violations(network: Network) -> Iterator[str]:
+    """Yields descriptions of the invariants that are violated."""
     yield from network.too_late[:3]
     yield from network.too_early[:3]
     names = [name for name in network.storage.state if name.startswith("ledgers/")]
@@ -98,7 +98,7 @@ def broken(network: Network) -> Iterator[str]:
     found, truth = written(network), network.traffic.truth
     if network.options.erase:
         yield from network.not_erased
-        yield from erasing.broken(network)
+        yield from erasing.violations(network)
         excused = erasing.excused(network)
         truth = {key: true for key, true in truth.items() if not is_his(key) and key not in excused}
         found = {key: rows for key, rows in found.items() if key not in excused}
