@@ -81,7 +81,7 @@ def export_logs(events: List[func.EventHubEvent], context: func.Context) -> None
 
 @app.timer_trigger(arg_name="timer", schedule="0 * * * * *")
 def finish_connections(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the worker passes it by name
-    """Writes finished connections, and publishes files that exporters left; the next run continues."""
+    """Writes finished connections, and publishes files left unpublished; the next run continues."""
     with invocation("finish_connections"), deadline.within(FINISH_SECONDS):
         ownership.check("finish_connections")
         finisher.run(FINISH_BUDGET)
@@ -89,7 +89,7 @@ def finish_connections(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the 
 
 @app.timer_trigger(arg_name="timer", schedule="30 */10 * * * *")
 def compact_logs(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the worker passes it by name
-    """Merges the small files of quiet hours; continues at the next run."""
+    """Merges the small files of quiet hours; the next run continues."""
     with invocation("compact_logs"), deadline.within(COMPACT_SECONDS):
         ownership.check("compact_logs")
         compactor.run(COMPACT_BUDGET)

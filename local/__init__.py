@@ -1,1 +1,1 @@
-"""Emulators of Azure services for one machine, each replaceable with the real one by a connection string."""
+"""Emulators of Azure services for one machine; a connection string replaces each with the real service."""

@@ -71,7 +71,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser(commands: Sequence[str] = COMMANDS, program: str = "") -> argparse.ArgumentParser:
-    """Builds the argument parser for these commands. `program`: its name (default: as it was called)."""
+    """Builds the argument parser for these commands. `program`: the name to show (default: as called)."""
     made = Parser(
         prog=program or _program(),
         allow_abbrev=False,

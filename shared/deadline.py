@@ -24,7 +24,7 @@ def within(seconds: float) -> Iterator[None]:
 
 
 def left() -> float:
-    """Returns the seconds that the current work has left: at most 0 when it is up, infinite by default."""
+    """Returns the seconds that the current work has left: at most 0 if none is left, infinite by default."""
     return _end.get() - monotonic()
 
 

@@ -4,7 +4,7 @@ ExporterError
 |-- SettingError            a setting is missing or its value is not allowed; the app does not start
 |-- TriggerError            a batch has no partition or no sequence numbers
 |-- HubError                the Event Hub did not answer, or rejected the request
-|-- PlanningBroke           planning one message raised, or exceeded its CPU or memory limit
+|-- PlanningFailed          planning one message raised, or exceeded its CPU or memory limit
 |-- LastResortError         planning a batch in a child process did not finish
 |-- PartitionUnknown        a requested partition does not exist
 |-- AccessError             a container cannot be read: sign-in, network, name or role
@@ -47,7 +47,7 @@ class HubError(ExporterError):
     """The Event Hub did not answer, or rejected the request."""
 
 
-class PlanningBroke(ExporterError):
+class PlanningFailed(ExporterError):
     """Planning one message raised, or exceeded its CPU or memory limit: a fault of this program."""
 
 

@@ -166,7 +166,7 @@ class CompactedFiles:
         self.listing.drop((kept & elsewhere) | of_compacted)
 
     def _rows(self) -> Iterator[Finding]:
-        """Checks that each has the rows of the files that it replaced in its folder, except erased rows."""
+        """Checks that each compacted file has the rows of the files that it replaced, except erased rows."""
         gone = letters = files = 0
         for file in self.listing.compacted:
             replaced = self._replaced.get(file.name)

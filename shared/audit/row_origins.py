@@ -34,7 +34,7 @@ def strange(file: BlobInfo, lineage: Lineage, origins: Sequence[ReplacedFile]) -
     for number, origin in enumerate(origins):
         root = places[_partition(origin)].roots[number] if _partition(origin) in places else number
         expected[root] += origin.rows
-    erased = erasures.erased(file)  # from some of them; it is not known from which
+    erased = erasures.erased(file)  # it is unknown from which of the replaced files
     for root, rows in expected.items():
         if held[root] != rows and not (erased and held[root] < rows):
             yield refuted(

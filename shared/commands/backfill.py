@@ -53,8 +53,8 @@ def declare(commands: Any) -> None:
         run,
         "Exports an archive of a diagnostic setting into the output container, each record once.",
         "It exports the hours before the first record of the live output, and finishes their connections\n"
-        "separately. You can interrupt it and run it again. It writes to the containers, so try --dry-run\n"
-        "first.\n"
+        "separately. You can interrupt it and run it again. The command writes to the containers, so try\n"
+        "--dry-run first.\n"
         "Exit status: 0 done, 1 something was rejected or needs attention, 2 the command failed.\n"
         f"{SETTINGS}",
         f"  python -m shared backfill --from-container {CONTAINER} --dry-run\n"

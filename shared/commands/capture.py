@@ -24,10 +24,10 @@ Ids, addresses, names and texts are masked before anything is written. Equal val
 same form, and nobody can reverse them, because the key exists for one run only. Everything that parsing
 depends on is kept (docs/capture.md). Review the files before you send them to anybody.
 
-It reads in a separate consumer group and writes no checkpoint. It needs EventHubConnection (a connection
-string) or EventHubConnection__fullyQualifiedNamespace (with your own sign-in or a managed identity that has
-the role Azure Event Hubs Data Receiver), EVENT_HUB_NAME, and EVENT_HUB_CONSUMER_GROUP, the exporter's group,
-which it avoids.
+The command reads in a separate consumer group and writes no checkpoint. It needs EventHubConnection
+(a connection string) or EventHubConnection__fullyQualifiedNamespace (with your own sign-in or a managed
+identity that has the role Azure Event Hubs Data Receiver), EVENT_HUB_NAME, and EVENT_HUB_CONSUMER_GROUP, the
+exporter's group, which it avoids.
 Exit status: 0 envelopes were saved, 1 nothing was saved, 2 the command failed.
 """
 EXAMPLES = """  python -m shared capture --group tools
@@ -46,7 +46,7 @@ def declare(commands: Any) -> None:
         commands,
         "capture",
         _run,
-        "Saves envelopes from the hub as fixtures, masked. Changes nothing in Azure.",
+        "Saves masked envelopes from the hub as fixtures. Changes nothing in Azure.",
         MORE,
         EXAMPLES,
     )

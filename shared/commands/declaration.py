@@ -16,8 +16,8 @@ SPANS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days
 TIMES = "1w, 30d, 12h, 90m, 2026-11-20 or 2026-11-20T10:00Z"
 """Examples of times."""
 SETTINGS = """
-It reads the settings of the function app from the environment: OutputStorage (a connection string) or
-OutputStorage__blobServiceUri (with your own sign-in or a managed identity), and, if they differ from the
+The command reads the settings of the function app from the environment: OutputStorage (a connection string)
+or OutputStorage__blobServiceUri (with your own sign-in or a managed identity), and, if they differ from the
 defaults, OUTPUT_CONTAINER, DEAD_LETTER_CONTAINER, STATE_CONTAINER and StateStorage.
 """
 

@@ -31,7 +31,8 @@ value from the state table, and removes the bodies of dead letters that mention 
 and asks before it erases. The audit proves the remaining rows. It is safe to run while the app runs.
 Files that were committed within COMPACT_QUIET are left for a later run.
 The output lists what this command does not erase (docs/erase.md).
-It needs the COMPACT_…, DELTA_LOG, HASH_… and EVENT_HUB_RETENTION settings if they differ from the defaults.
+The command needs the COMPACT_…, DELTA_LOG, HASH_… and EVENT_HUB_RETENTION settings if they differ from the
+defaults.
 Exit status: 0 nothing is left, 1 something is left or nothing was changed, 2 the command failed.
 """
 

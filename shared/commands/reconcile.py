@@ -34,8 +34,8 @@ SHOWN = 10
 METRIC = "WebSocketConnectionAttempts"
 MORE = f"""
 FILE is CSV (from the portal, for example), JSON or JSON Lines, compressed with gzip or not, or Parquet. Its
-rows are redacted according to the settings, so that both sides can be compared. Nothing of the file is stored
-or sent.
+rows are redacted according to the settings, so that both sides can be compared. The file is neither stored
+nor sent anywhere.
 The range is that of the file unless --since and --until narrow it (docs/why.md).
 Exit status: 0 the same, 1 they differ, 2 the command failed.
 {SETTINGS}"""

@@ -56,7 +56,7 @@ def declare(commands: Any) -> None:
         "It reads the sequence numbers that the ledgers list as gaps or lost, in a separate consumer group\n"
         "(EVENT_HUB_OPERATOR_CONSUMER_GROUP), and exports them like the app, which keeps running.\n"
         "If a ledger was restored, it records in it the events that are already in the output.\n"
-        "Running it again changes nothing. It writes to the containers, so try --dry-run first.\n"
+        "Running it again changes nothing. The command writes to the containers, so try --dry-run first.\n"
         "It needs EventHubConnection (or EventHubConnection__fullyQualifiedNamespace) and EVENT_HUB_NAME.\n"
         "Exit status: 0 no event that the hub has is missing, 1 some could not be exported, 2 the command\n"
         f"failed.\n{SETTINGS}",

@@ -42,7 +42,7 @@ def declare(commands: Any) -> None:
         run,
         "Validates dead letters with the current code and settings, and exports what passes, exactly once.",
         "Running it again changes nothing. Records that still fail stay (docs/audit-and-replay.md).\n"
-        "It writes to the containers, so try --dry-run first.\n"
+        "The command writes to the containers, so try --dry-run first.\n"
         f"Exit status: 0 done, 2 the command failed.\n{SETTINGS}",
         "  python -m shared replay --dry-run\n"
         "  python -m shared replay --reason implausible_time --since 7d\n"

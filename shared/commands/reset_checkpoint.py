@@ -22,7 +22,7 @@ Stop the function app first: the host reads a checkpoint only when it claims the
 overwrites it. The command shows what it will do, and asks first. Nothing is exported twice, because
 redelivered events are recognized by their sequence numbers. Events that --after skips become a gap;
 `redeliver` exports them.
-It reads AzureWebJobsStorage (or AzureWebJobsStorage__blobServiceUri), EventHubConnection (or
+The command reads AzureWebJobsStorage (or AzureWebJobsStorage__blobServiceUri), EventHubConnection (or
 EventHubConnection__fullyQualifiedNamespace), EVENT_HUB_NAME, EVENT_HUB_CONSUMER_GROUP and
 EVENT_HUB_OPERATOR_CONSUMER_GROUP, as in the function app.
 Exit status: 0 done, or all checkpoints belong to this hub; 1 a checkpoint needs action, 2 the command

@@ -36,7 +36,8 @@ SWAP = 20 * MINUTE
 
 STALE = (
     "its checkpoint is older than the hub, which was re-created: the host reads nothing, or begins"
-    " in the middle. finish_connections deletes it; if it stays, see `python -m shared reset-checkpoint`"
+    " in the middle of the new hub. finish_connections deletes it; if it stays, see"
+    " `python -m shared reset-checkpoint`"
 )
 
 

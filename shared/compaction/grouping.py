@@ -34,7 +34,7 @@ def days(now: int, policy: CompactionPolicy, others: Sequence[Table] = ()) -> It
     """Yields the prefixes of folders to list now: today, yesterday, and, in turn, older days.
 
     They reach back as far as a late record can; older folders are left alone. For `others`, the tables whose
-    category is not exported, they cover all these days.
+    category is not exported, all of these days are listed.
     """
     tables = (*of_categories(policy.categories), CONNECTIONS)
     reach = policy.reach + UNCLOSED_KEPT + _SLACK

@@ -189,7 +189,7 @@ class Manifest(Document):
         return self.model_copy(update={"partitions": partitions})
 
     def without_parts(self, names: Collection[str]) -> "Manifest":
-        """Removes these parts of the state table, and with them what was known of their connections."""
+        """Removes these parts of the state table, and what was known about their connections."""
         kept = tuple(part for part in self.parts if part.name not in names)
         lost = len(self.parts) - len(kept)
         return self.model_copy(update={"parts": kept, "totals": self.totals.plus(Totals(missing=lost))})

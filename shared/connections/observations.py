@@ -1,4 +1,4 @@
-"""Folds a connection's records into observations, and computes its age at each record. Pure.
+"""Folds a connection's records into observations, and computes its duration so far. Pure.
 
 Times in observations are microseconds since 1970 UTC. Folding is associative and commutative, so the order
 of commits does not matter. It is not idempotent, because it counts: each record must be folded exactly once.

@@ -175,7 +175,7 @@ class Finisher:
         return publishing.publish(self._storage, manifest.NAME, Manifest.parse(blob.data), blob.etag, stamp)
 
     def _ledgers(self, before: Manifest, etag: str | None, summary: FinishSummary) -> Iterator[Ledger]:
-        """Yields the ledgers that can be trusted. Partitions without one hold the clock back."""
+        """Yields the ledgers that can be trusted. Partitions without one delay the clock."""
         ledgers = {name: ledger for name, ledger, _ in self._repair.ledgers(summary.alarm)}
         for name, ledger in ledgers.items():
             if before.rolled_back(ledger):

@@ -46,7 +46,7 @@ def find(storage: Storage, selection: Selection) -> StateMatches:
 def forget(storage: Storage, stamp: Callable[[], Stamp]) -> None:
     """Removes merged observations from the ledgers, so that the timer deletes them soon.
 
-    A partition that is at rest lists its last ones until its next commit.
+    An idle partition lists its last observations until its next commit.
     """
     before = _manifest(storage)
     for name, ledger, etag in _ledgers(storage):

@@ -12,7 +12,7 @@ from shared.errors import (
     LedgerError,
     LedgerMissing,
     LedgerRolledBack,
-    PlanningBroke,
+    PlanningFailed,
     PreconditionFailed,
 )
 from shared.export import commit_telemetry, plan
@@ -85,7 +85,7 @@ class Exporter:
 
         When it returns, all envelopes are committed and their files are visible. If it raises StorageError
         or LedgerError, some may be committed; call it again with these or any other envelopes of the
-        partition. It raises PlanningBroke if planning takes longer than the run may; then call
+        partition. It raises PlanningFailed if planning takes longer than the run may; then call
         `run_isolated`.
         """
         with deadline.within(self._seconds):
@@ -107,7 +107,7 @@ class Exporter:
             ):
                 try:
                     return self._run(partition, envelopes, planner)
-                except PlanningBroke as error:
+                except PlanningFailed as error:
                     log.warning("%s: continues with individual messages: %s", partition, error)
                 for envelope in envelopes:
                     commits += self._run(partition, [envelope], planner)
@@ -127,13 +127,13 @@ class Exporter:
         if planner is None:
             commit: CommitPlan | None = resolved(self._planner)(*arguments)
             if commit and deadline.left() <= 0:  # not storage's fault: the next attempt isolates the batch
-                raise PlanningBroke(f"{partition}: the time of this run was up while the batch was planned")
+                raise PlanningFailed(f"{partition}: the time of this run was up while the batch was planned")
             return commit
         if select(ledger, envelopes) is None:  # needs no process
             return None
         try:
             return planner.make(*arguments)
-        except PlanningBroke as error:
+        except PlanningFailed as error:
             if len(envelopes) > 1:
                 raise
             broken = str(error)

@@ -46,7 +46,7 @@ def _attempt(make: Any, *arguments: Any) -> tuple[str, Any]:
     try:
         return "plan", make(*arguments)
     except BaseException as error:  # noqa: BLE001 - whatever it is, it goes into the dead letter
-        return "broke", f"{type(error).__name__}: {quote(str(error))}"
+        return "failed", f"{type(error).__name__}: {quote(str(error))}"
 
 
 def _limit(memory: int) -> None:

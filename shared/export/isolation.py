@@ -1,4 +1,4 @@
-"""Plans commits in a child process with limits on CPU and memory, so that no message breaks this one."""
+"""Plans commits in a child process with limits on CPU and memory, so that no message can break this one."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from shared import deadline
 from shared.connections.observations import StartTimeLookup
-from shared.errors import DeadlineExceeded, PlanningBroke
+from shared.errors import DeadlineExceeded, PlanningFailed
 from shared.input.envelope import Envelope
 from shared.input.hub_partition import HubPartition
 from shared.policies import ChildLimits, ExportPolicy
@@ -63,7 +63,7 @@ class IsolatedPlanner:
         policy: ExportPolicy,
         stamp: Stamp,
     ) -> CommitPlan | None:
-        """Like `plan_commit`. Raises PlanningBroke if that raises or exceeds a limit; DeadlineExceeded."""
+        """Like `plan_commit`. Raises PlanningFailed if that fails or exceeds a limit; DeadlineExceeded."""
         connection = self._connection or self._start()
         seconds = self._limits.wall if len(envelopes) == 1 else self._limits.batch
         until = monotonic() + seconds
@@ -77,9 +77,9 @@ class IsolatedPlanner:
                     case "plan":
                         return value  # type: ignore[no-any-return]
                     case _:
-                        raise PlanningBroke(value)
+                        raise PlanningFailed(value)
         except (EOFError, OSError):
-            raise PlanningBroke(self._ended()) from None
+            raise PlanningFailed(self._ended()) from None
 
     def _start(self) -> Connection:
         """Starts a child and waits until it is ready, because no message can cause earlier failures."""
@@ -103,19 +103,19 @@ class IsolatedPlanner:
         self._connection = Connection(ours.detach())
         try:
             self._receive(self._connection, monotonic() + START, START)
-        except (EOFError, OSError, PlanningBroke) as error:
+        except (EOFError, OSError, PlanningFailed) as error:
             self._end()
             raise DeadlineExceeded("the child process for planning did not start") from error
         return self._connection
 
     def _receive(self, connection: Connection, until: float, seconds: float) -> Any:
-        """Returns the child's next message. Raises PlanningBroke at `until` (after `seconds`)."""
+        """Returns the child's next message. Raises PlanningFailed at `until` (after `seconds`)."""
         left = deadline.left()
         if not connection.poll(max(0, min(left, until - monotonic()))):
             self._end()
             if deadline.left() <= 0:
                 raise DeadlineExceeded("planning in a child process: the time of this run is up")
-            raise PlanningBroke(f"it took more than {seconds:g} s")
+            raise PlanningFailed(f"it took more than {seconds:g} s")
         return connection.recv()
 
     def _ended(self) -> str:

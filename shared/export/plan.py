@@ -50,7 +50,7 @@ def plan_commit(
     again with the ledger of this plan until it returns None.
 
     `broken`: why these envelopes cannot be planned; each becomes a dead letter without being read. Raises
-    PlanningBroke beyond 100 of them in an hour.
+    PlanningFailed beyond 100 of them in an hour.
     """
     selection = select(ledger, envelopes)
     if selection is None:

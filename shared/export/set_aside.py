@@ -1,6 +1,6 @@
 """Turns whole envelopes that must not or cannot be read into dead letters. Pure."""
 
-from shared.errors import PlanningBroke
+from shared.errors import PlanningFailed
 from shared.input.rejections import Reason, Rejected, Rejection
 from shared.input.validation import Validated
 from shared.protocol.ledger import Broken
@@ -25,7 +25,7 @@ def stale(selection: Selection) -> Validated:
 def broken(selection: Selection, problem: str) -> Validated:
     """Turns envelopes that break this program into dead letters, so that the others can be exported."""
     if selection.verdict is Verdict.LOST:
-        raise PlanningBroke(f"its lost part cannot be written again: {problem}")
+        raise PlanningFailed(f"its lost part cannot be written again: {problem}")
     return _dead(
         selection,
         Reason.INTERNAL_ERROR,
@@ -37,13 +37,13 @@ def broken(selection: Selection, problem: str) -> Validated:
 def counted(before: Broken, letters: int, problem: str, now: int) -> Broken:
     """Returns the count for this hour with these letters added; `now` in µs since 1970 UTC.
 
-    Raises PlanningBroke if it is too high: then the messages are unlikely to be the cause, and a bad release
+    Raises PlanningFailed if it is too high: then the messages are unlikely to be the cause, and a bad release
     must not turn the whole stream into dead letters.
     """
     hour = now // HOUR
     count = letters + (before.letters if before.hour == hour else 0)
     if count > MAX_BROKEN:
-        raise PlanningBroke(f"{MAX_BROKEN} messages broke in this hour, so no more are set aside: {problem}")
+        raise PlanningFailed(f"{MAX_BROKEN} messages broke in this hour, so no more are set aside: {problem}")
     return Broken(hour=hour, letters=count)
 
 

@@ -1,4 +1,4 @@
-"""Writes the AMQP value or sequence body of an event, which the Functions host cannot bind, as JSON. Pure."""
+"""Converts an AMQP value or sequence body, which the Functions host cannot bind, to JSON. Pure."""
 
 from base64 import b64encode
 from collections.abc import Iterable, Mapping

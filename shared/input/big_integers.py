@@ -1,4 +1,4 @@
-"""Reads records again whose integers exceed 64 bits, because the fast parser turns these into floats."""
+"""Rereads records that have integers beyond 64 bits, which the fast parser turns into floats."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 _WAITING = 512
-"""Rows that wait to be packed; few enough that their values are still in the processor's cache."""
+"""Maximum rows that wait to be packed; few enough that their values stay in the processor's cache."""
 
 type Values = pa.StringArray | list[Any]
 """The values of one column: Arrow text, or a list if some are not text."""

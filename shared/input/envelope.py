@@ -14,4 +14,7 @@ class Envelope:
     only: tuple[tuple[int, int], ...] = ()
     """The indexes of the records to export, as closed intervals: others were exported before. Empty: all."""
     amqp: str = ""
-    """The kind of its AMQP body if it is not data: `value` or `sequence`; `body` is then its JSON form."""
+    """`value` or `sequence` if the event has an AMQP body of that type; `body` is then its JSON form.
+
+    Empty for binary data, which all other events have.
+    """

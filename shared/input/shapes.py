@@ -60,7 +60,7 @@ class Shape:
 
 
 def record_keys(keys: Keys) -> RecordKeys:
-    """Returns what follows from these keys of a record."""
+    """Returns the facts that depend only on these keys of a record."""
     found = _cached_keys.get(keys)
     if found is None:
         found = _record_keys(keys)

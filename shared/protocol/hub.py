@@ -82,7 +82,7 @@ class Fetcher(Protocol):
 
 
 class HubReader(Fetcher, Protocol):
-    """The same, with the hub's state."""
+    """A Fetcher that also returns the state of the hub."""
 
     def state(self) -> HubState:
         """Returns the current state of the hub. Raises HubError."""

@@ -1,4 +1,4 @@
-"""An incarnation: the progress of one partition in one life of its hub. Pure data."""
+"""An incarnation: the progress of one partition in one lifetime of its hub. Pure data."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -34,7 +34,7 @@ class CommittedRun(NamedTuple):
 
 
 class Incarnation(Data):
-    """The progress in one life of a hub, whose sequence numbers start over when it is created again."""
+    """The progress in one lifetime of a hub. Its sequence numbers start over when it is created again."""
 
     number: int = 0
     began: int | None = None
@@ -142,7 +142,7 @@ class Progress:
 
 
 def _join_shortest_pause(runs: list[CommittedRun]) -> None:
-    """Forgets the shortest pause, because re-creating a hub takes longer than most pauses."""
+    """Joins the two runs with the shortest pause, because re-creating a hub takes longer than most pauses."""
 
     def pause(at: int) -> int:
         # The second run is the earlier one if an owner of the deleted hub committed last.

@@ -43,10 +43,10 @@ class Selection:
 def select(ledger: Ledger, envelopes: Iterable[Envelope]) -> Selection | None:
     """Selects the first envelopes that are not duplicates and can share a commit; None if there are none."""
     base, at, kind, number = ledger, ledger, None, 0
-    progress: Progress | None = None  # of the chosen ones that are folded in so far
+    progress: Progress | None = None  # after the first `folded` chosen envelopes
     folders: set[str] = set()
     chosen: list[Envelope] = []
-    folded = 0  # the number of these; contiguous ones need not be folded individually
+    folded = 0  # contiguous envelopes need not be folded individually
     expected = earliest = -1
     runs = 0
     for envelope in envelopes:
@@ -63,7 +63,7 @@ def select(ledger: Ledger, envelopes: Iterable[Envelope]) -> Selection | None:
             base = at = with_hub_evident(at, envelope)
             verdict = Verdict.NEW
         incarnation = at.older[older(at, envelope)] if verdict is Verdict.STALE else at.incarnation
-        # If this commit is lost again, all its sequence numbers are: so they must lack the same folders.
+        # If this commit's files are lost, too, all its numbers are lost: they must lack the same folders.
         lacking = lost_in(at, envelope) if verdict is Verdict.LOST else set()
         if kind is None:
             kind, number, folders = verdict, incarnation.number, lacking

@@ -51,7 +51,7 @@ class Grid:
 
 
 def bars(range_: Range) -> Grid:
-    """Returns a grid for counts: 5 minutes to half a day, hours to 10 days, days to 240, then weeks."""
+    """Returns a grid of bars: 5 minutes (up to half a day), hours (10 days), days (240 days) or weeks."""
     half_a_day = range_.until - range_.since <= 12 * HOUR
     return Grid.over(range_, [*([5 * MINUTE] if half_a_day else []), HOUR, DAY, 7 * DAY], 240)
 

@@ -116,7 +116,7 @@ class Settings(ServiceSettings):
     )
     WS_QUIET_TIMEOUT: Span = Field(
         timedelta(minutes=60),
-        description="The same while no closing event has been seen for a day; the connection is finished as `quiet`.",
+        description="How long a connection may be silent before it is finished as `quiet`, while no connection has had a closing event for a day.",
     )
     WS_LATE_WINDOW: Span = Field(
         timedelta(hours=6),
@@ -135,7 +135,7 @@ class Settings(ServiceSettings):
     COMPACT_QUIET: Duration = Field(
         timedelta(hours=1),
         ge=timedelta(minutes=15),
-        description="How long nothing must have been committed to an hour before it is compacted (at least 15 minutes).",
+        description="Minimum time since the last commit to an hour before the hour is compacted (at least 15 minutes).",
     )
     COMPACT_TARGET: int = Field(
         128 * MiB,

@@ -31,7 +31,7 @@ class ServiceSettings(BaseSettings):
     )
     EVENT_HUB_OPERATOR_CONSUMER_GROUP: str = Field(
         "operator",
-        description="Another consumer group of that hub, in which `redeliver` and `reset-checkpoint` read, and the timer looks for the event that stops a partition.",
+        description="A second consumer group of that hub. `redeliver` and `reset-checkpoint` read in it, and the timer uses it to find an event that stops a partition.",
     )
     EVENT_HUB_RETENTION: Duration = Field(
         timedelta(0),
@@ -56,7 +56,7 @@ class ServiceSettings(BaseSettings):
         description="Connection string of the storage account of the Functions host, which keeps its checkpoints there. Alternatively, set the next setting.",
     )
     AzureWebJobsStorage__blobServiceUri: str = Field("", description="Blob service URI of that account.")
-    AzureWebJobsStorage__clientId: str = Field("", description="Client ID of the identity for it.")
+    AzureWebJobsStorage__clientId: str = Field("", description="Client ID of the identity for that account.")
 
     @property
     def hub(self) -> Connection:

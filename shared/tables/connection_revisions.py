@@ -21,7 +21,7 @@ CONNECTIONS = Table(
         Column(
             "DurationMs",
             pa.float64(),
-            "How long it lasted, in milliseconds; null if the records do not show it.",
+            "Its duration in milliseconds; null if the records do not show it.",
             Role.DERIVED,
         ),
         Column(
@@ -45,7 +45,7 @@ CONNECTIONS = Table(
             Role.DERIVED,
             required=True,
         ),
-        Column("EventCount", pa.int64(), "Its records.", Role.DERIVED, required=True),
+        Column("EventCount", pa.int64(), "Number of its records.", Role.DERIVED, required=True),
         Column(
             "OpeningEvent", TEXT, "Name of the first opening event; null if there was none.", Role.DERIVED
         ),

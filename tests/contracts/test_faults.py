@@ -21,7 +21,7 @@ from local.emulators.azurite import Azurite
 from shared.azure import blob_storage
 from shared.compaction.compactor import Compactor
 from shared.connections.timer import Finisher
-from shared.errors import PlanningBroke, StorageError
+from shared.errors import PlanningFailed, StorageError
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope
 from shared.policies import CompactionPolicy, Connection, ExportPolicy, FinishPolicy, StorageTimeouts
@@ -160,7 +160,7 @@ def test_a_run_ends_in_time_however_storage_behaves(azurite: Azurite, what: str)
             error = None
             try:
                 run(to, to.faulty, LIMIT)
-            except (StorageError, PlanningBroke) as raised:  # planning takes long on a busy machine
+            except (StorageError, PlanningFailed) as raised:  # planning takes long on a busy machine
                 error = raised
             took = monotonic() - began
             to.proxy.calm()

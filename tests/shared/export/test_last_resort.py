@@ -18,7 +18,7 @@ from shared.errors import (
     DeadlineExceeded,
     LastResortError,
     LedgerError,
-    PlanningBroke,
+    PlanningFailed,
 )
 from shared.export import retry_context, set_aside
 from shared.export.exporter import SECONDS, Exporter
@@ -123,7 +123,7 @@ def test_a_run_out_of_time_blames_no_message() -> None:
     planner = IsolatedPlanner(ChildLimits(), "")
     with deadline.within(0.01), pytest.raises(DeadlineExceeded, match="the time of this run is up"):
         planner._receive(ours, monotonic() + 60, 60)
-    with deadline.within(60), pytest.raises(PlanningBroke, match=r"more than 0.01 s"):
+    with deadline.within(60), pytest.raises(PlanningFailed, match=r"more than 0.01 s"):
         planner._receive(ours, monotonic() + 0.01, 0.01)
 
 
@@ -145,7 +145,7 @@ def test_a_batch_leaves_time_for_the_message_that_breaks_it(caplog: pytest.LogCa
 def test_a_batch_whose_planning_outlasts_a_run_is_suspect() -> None:
     storage = MemoryStorage(lambda: TEN)
     batch = [envelope(0, record("a")), broken(1, breaking_planner.LINGERS)]
-    with pytest.raises(PlanningBroke, match="while the batch was planned") as raising:
+    with pytest.raises(PlanningFailed, match="while the batch was planned") as raising:
         exporter(storage, seconds=1).run(PARTITION, batch)
     assert retry_context.suspect(context(1, raised(raising.value)))
     assert storage.output == {}
