@@ -13,6 +13,7 @@ from tests.e2e.test_exactly_once import assert_exact, deliver, traffic
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.long
 def test_records_and_durations_are_exact_after_the_host_is_killed(tmp_path: Path) -> None:
     one = traffic(7, 400)
     with SkewedStack(tmp_path / "stack") as stack:

@@ -93,6 +93,7 @@ def test_an_interrupted_demo_leaves_nothing_behind(
     assert not demo.left()
 
 
+@pytest.mark.long
 def test_a_kept_demo_prints_the_next_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     demo = Demo(tmp_path, "--keep")
     said = demo.read_until("Ctrl+C stops")

@@ -97,6 +97,7 @@ def ran_with_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[s
     return found
 
 
+@pytest.mark.long
 def test_erase_asks_erases_reports_and_leaves_a_proven_container(
     filled: Exported, unique: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
