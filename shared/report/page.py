@@ -5,6 +5,7 @@ import gzip
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -64,7 +65,7 @@ def page(aggregates: Aggregates, facts: PageFacts) -> str:
         "listed": LONGEST,
     }
     own = "".join(_text(name).replace('"use strict";\n', "") for name in _SCRIPTS)
-    scripts = f"{vl_convert.javascript_bundle('window.vegaEmbed = vegaEmbed;')}\n{{\n{own}}}\n"
+    scripts = f"{_chart_library()}\n{{\n{own}}}\n"
     loader = _text("load.js")
     style = _text("page.css")
     policy = (
@@ -93,6 +94,12 @@ def page(aggregates: Aggregates, facts: PageFacts) -> str:
         program=f"apim-websocket-log-exporter {__version__}",
         vega=vl_convert.get_vega_version(),
     )
+
+
+@cache
+def _chart_library() -> str:
+    """Returns vega-embed and all that it needs as one script, which takes a second to build."""
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 
 
 def _grid(grid: Grid) -> dict[str, int]:
