@@ -192,11 +192,19 @@ def test_long_numbers_are_masked() -> None:
 def test_keys_that_look_like_keys_stay_and_are_reported() -> None:
     mask = masks()
     body = orjson.dumps(
-        {"x-forwarded-for": 1, "TenantId": "", GUID: 1, "alice@contoso.com": 2, "10.1.2.3": 3}
+        {
+            "x-forwarded-for": 1,
+            "TenantId": "",
+            GUID: 1,
+            "alice@contoso.com": 2,
+            "10.1.2.3": 3,
+            "Jane Doe": 4,
+            "a1b2c3d4e5f6g7": 5,
+        }
     )
     new = orjson.loads(mask.body(body, LIMIT))
     assert [*new][:2] == ["x-forwarded-for", "TenantId"]
-    assert not {GUID, "alice@contoso.com", "10.1.2.3"} & set(new)
+    assert not {GUID, "alice@contoso.com", "10.1.2.3", "Jane Doe", "a1b2c3d4e5f6g7"} & set(new)
     assert dict(mask.keys) == {"x-forwarded-for": 1}
 
 

@@ -97,6 +97,17 @@ def test_another_file_with_an_erased_files_name_is_found() -> None:
     assert {one.code for one in findings(made.audit(deep=False))} == {"content_differs"}
 
 
+def test_a_row_that_replaces_another_in_an_erased_json_file_is_detected() -> None:
+    made = erased()
+    blob = made.storage.output[replaced(made, f"json/{RECORDS}")]
+    lines = gzip.decompress(blob.data or b"").splitlines(keepends=True)
+    blob.data = gzip.compress(b"".join([lines[1], *lines[1:]]))
+    size, digest = {"bytes": str(len(blob.data))}, {"sha256": sha256(blob.data).hexdigest()}
+    blob.metadata = blob.metadata | size | digest
+    report = made.audit(deep=True)
+    assert (report.status, {one.code for one in findings(report)}) == (1, {"duplicates", "not_erased"})
+
+
 def bytes_of_a_dead_letter(made: Made) -> None:
     blob = made.storage.output[replaced(made, "_dead_letters/")]
     blob.data = gzip.compress(gzip.decompress(blob.data or b"").replace(b"erased", b"eraSed"))
