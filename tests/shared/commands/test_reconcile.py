@@ -231,7 +231,9 @@ def test_json_lines_are_read_if_there_is_no_parquet(run: Run, converted: Path, t
     assert run(as_lines(ROWS[1:]), folder=only)[0] == 1
 
 
-def test_azures_metric_is_shown_next_to_the_connections(run: Run, tmp_path: Path) -> None:
+def test_azures_metric_is_shown_next_to_the_connections(
+    run: Run, converted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     metric = tmp_path / "metric.json"
     points = [
         {"timeStamp": ROWS[0]["TimeGenerated"][:16] + ":00Z", "total": 30.0},
@@ -241,6 +243,15 @@ def test_azures_metric_is_shown_next_to_the_connections(run: Run, tmp_path: Path
     metric.write_bytes(orjson.dumps({"value": [{"timeseries": [{"data": points}]}]}))
     _, found = run(as_lines(ROWS), "--metric", str(metric))
     assert found["attempts"] == 40
+    number = len({row["CorrelationId"] for row in ROWS})
+    capsys.readouterr()
+    arguments = ["--against", str(tmp_path / "export"), "--folder", str(converted), "--metric", str(metric)]
+    assert __main__.main(["reconcile", *arguments]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert (
+        f"40 connection attempts according to Azure's metric; {number} connections in the export, {number} in"
+        in text
+    )
     metric.write_text("[]")
     assert run(as_lines(ROWS), "--metric", str(metric))[0] == 2
 
