@@ -1,8 +1,9 @@
 """Runs everything that the exporter needs from Azure locally: Blob Storage, an Event Hub, Functions hosts."""
 
 import gzip
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,7 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 from local.emulators.azurite import Azurite
 from local.emulators.event_hubs.process import BrokerProcess
 from local.emulators.functions_host.process import HostProcess
+from local.emulators.waiting import LIMIT, PATIENCE, SHOWN, wait_until
 from shared.compaction import compaction_state
 from shared.protocol.ledger import Counts, Ledger
 from shared.protocol.storage import DEAD_LETTERS
@@ -25,6 +27,8 @@ HUB, GROUP, OPERATORS = "apim-logs", "exporter", "operator"
 OUTPUT, STATE = "websocket-logs", "websocket-logs-state"
 REJECTED = "websocket-logs-dead-letters"
 """The container of the dead letters."""
+ALARM = re.compile(r"\b(Ledger(Error|Missing|RolledBack|TooNew|TooLarge)|OutputConflict): .*")
+"""An error after which retries cannot succeed, because an operator or a fix must come first."""
 
 
 class Stack:
@@ -55,7 +59,8 @@ class Stack:
         self.app = ROOT
         """The folder of the function app that hosts run."""
         self._stack = ExitStack()
-        self._hosts = 0
+        self.hosts: list[HostProcess] = []
+        """Every host that was started."""
         self._time_scale = time_scale
         self.partitions = partitions
         self._containers: dict[str, ContainerClient] = {}
@@ -89,14 +94,15 @@ class Stack:
 
         `settings` override those of the stack.
         """
-        self._hosts += 1
+        default = f"host{len(self.hosts) + 1}"
         host = HostProcess(
             self.app,
             self.settings | dict(settings or {}),
-            name=name or f"host{self._hosts}",
-            log=self.folder / f"host{self._hosts}.log",
+            name=name or default,
+            log=self.folder / f"{default}.log",
             time_scale=self._time_scale,
         )
+        self.hosts.append(host)
         return self._stack.enter_context(host)
 
     def container(self, name: str) -> ContainerClient:
@@ -120,6 +126,46 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+    def wait_until(
+        self,
+        condition: Callable[[], bool],
+        expected: str,
+        seen: Callable[[], object] | None = None,
+        *,
+        patience: float = PATIENCE,
+        limit: float = LIMIT,
+    ) -> None:
+        """Waits until hosts have done something; `seen` shows their progress, by default the commits.
+
+        Raises WaitError, at once if no host runs or one has raised an alarm; see `wait_until` of emulators.
+        """
+        wait_until(
+            condition,
+            expected,
+            seen=seen or self.committed,
+            hopeless=self._hopeless,
+            log=self._logs,
+            patience=patience,
+            limit=limit,
+            pause=0.2,
+        )
+
+    def _hopeless(self) -> str:
+        """Returns why hosts will do nothing more; empty if they will."""
+        if not any(host.running for host in self.hosts):
+            return "no host is running"
+        for host in self.hosts:
+            for event in list(host.seen):
+                if alarm := ALARM.search(event.get("error") or ""):
+                    return f"{host.name} reported {alarm[0]}"
+        return ""
+
+    def _logs(self) -> str:
+        """Returns the end of the log of each host that runs, or else of the last one."""
+        shown = [host for host in self.hosts if host.running] or self.hosts[-1:]
+        size = SHOWN // max(1, len(shown)) - 100
+        return "\n".join(f"the log of {host.name} ends:\n{host.log[-size:]}" for host in shown)
 
     def ledgers(self) -> list[Ledger]:
         """Returns every ledger in the state container."""

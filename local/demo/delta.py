@@ -4,7 +4,6 @@ import deltalake
 import pyarrow as pa
 from azure.storage.blob import ContainerClient
 
-from local.demo.drive import PATIENCE
 from local.emulators.azurite import ACCOUNT, KEY
 from local.emulators.functions_host.process import HostProcess
 from local.stack import OUTPUT, Stack
@@ -20,7 +19,7 @@ TIMER = "compact_logs"
 def update_logs(host: HostProcess) -> None:
     """Fires the timer that keeps the Delta logs, and waits for the end of its run."""
     host.invoke(TIMER)
-    host.wait_for("invocation", timeout=PATIENCE, function=TIMER, scheduled=False)
+    host.wait_for("invocation", function=TIMER, scheduled=False)
 
 
 def options(output: ContainerClient) -> dict[str, str]:

@@ -3,20 +3,17 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import inf
 
 from local.emulators.functions_host.process import HostProcess
+from local.emulators.waiting import PATIENCE
 from local.stack import Stack
 from shared.wording import counted
 
-PATIENCE = 120
-"""Seconds without progress after which the demo fails."""
 TIMER = "finish_connections"
 QUIET_RUNS = 3
-MAX_RUNS = 120
-
-
-class DemoError(RuntimeError):
-    """There was no progress; the message contains the end of the host's log."""
+FIRST = 60
+"""Seconds after the last commit in which no connection can finish."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,29 +30,30 @@ def drain(stack: Stack, expected: Mapping[str, int], progress: Callable[[int], N
     """Exports until each partition is committed up to the expected sequence number and its files are visible.
 
     Halfway, the host is killed, so events that it had not checkpointed are delivered again in other batches.
+    Raises WaitError if there is no progress.
     """
     total = sum(expected.values())
-    host = stack.host()
-    host.wait_ready()
+    stack.host().wait_ready()
     before: dict[str, int] | None = None
-    last, since = -1, time.monotonic()
-    while True:
+    done = 0
+
+    def drained() -> bool:
+        nonlocal before, done
         committed = stack.committed()
         done = sum(min(committed.get(partition, 0), there) for partition, there in expected.items())
         progress(done)
         if done == total and stack.published():
-            return Drained(host, _redelivered(host, before or {}))
-        if done > last:
-            last, since = done, time.monotonic()
+            return True
         if before is None and done >= total // 2:
-            host.kill()
+            stack.hosts[-1].kill()
             before = stack.committed()
-            host = stack.host()
-        if time.monotonic() - since > PATIENCE:
-            raise DemoError(
-                f"{done} of {counted(total, 'envelope')}, no progress for {PATIENCE} s:\n{host.log[-4000:]}"
-            )
-        time.sleep(0.25)
+            stack.host()
+        return False
+
+    expectation = f"{counted(total, 'committed envelope')}, and all files visible"
+    stack.wait_until(drained, expectation, lambda: done, limit=inf)
+    host = stack.hosts[-1]
+    return Drained(host, _redelivered(host, before or {}))
 
 
 def _redelivered(host: HostProcess, committed: Mapping[str, int]) -> int:
@@ -66,24 +64,36 @@ def _redelivered(host: HostProcess, committed: Mapping[str, int]) -> int:
     return sum(max(0, committed.get(partition, 0) - sequence) for partition, sequence in first.items())
 
 
-def finish(stack: Stack, host: HostProcess, connections: int, progress: Callable[[int], None]) -> None:
-    """Fires the timer until every connection is written and a run changes nothing."""
+def finish(
+    stack: Stack,
+    host: HostProcess,
+    connections: int,
+    progress: Callable[[int], None],
+    patience: float = FIRST + PATIENCE,
+) -> None:
+    """Fires the timer until every connection is written and a run changes nothing.
+
+    Raises WaitError if there is no progress for `patience` seconds.
+    """
     quiet = fired = written = 0
     last: list[str] = []
-    while quiet < QUIET_RUNS or written < connections:
+
+    def finished() -> bool:
+        nonlocal quiet, fired, written, last
         fired += 1
         host.invoke(TIMER)
         # Scheduled runs occur in between.
-        host.wait_for("invocation", count=fired, timeout=PATIENCE, function=TIMER, scheduled=False)
+        host.wait_for("invocation", count=fired, function=TIMER, scheduled=False)
         files = stack.files("parquet/ApiManagementWebSocketConnectionRevisions/date=")
         quiet = quiet + 1 if files == last and files else 0
         if files != last:
             written = stack.table("ApiManagementWebSocketConnectionRevisions").num_rows
             progress(min(connections, written))
         last = files
-        if fired > MAX_RUNS:
-            raise DemoError(
-                f"connections are still being written after {counted(fired, 'run')}:\n{host.log[-4000:]}"
-            )
-        # Nothing can finish in the first minute after the last commit.
+        if quiet >= QUIET_RUNS and written >= connections:
+            return True
         time.sleep(1 if files else 3)
+        return False
+
+    expectation = f"{counted(connections, 'finished connection')}, and {QUIET_RUNS} runs without a new file"
+    stack.wait_until(finished, expectation, lambda: f"{counted(written, 'row')}", patience=patience)

@@ -7,11 +7,8 @@ opposite, so tests of outages must use `stop()`. It does not support versioning,
 or hierarchical namespaces.
 """
 
-import os
-import select
 import signal
 import socket
-import time
 from pathlib import Path
 from typing import Self
 
@@ -91,7 +88,7 @@ class Azurite(ChildProcess):
             ]
         )
         try:
-            said = self._words_at_start(process)
+            said = child.said_until(process, LISTENING, self._start_timeout)
         except BaseException:
             child.end(process, signal.SIGKILL)
             raise
@@ -102,15 +99,3 @@ class Azurite(ChildProcess):
                 f"Azurite did not listen on port {self.port} in {self._start_timeout:g} s; it said:\n{said}"
             )
         return process
-
-    def _words_at_start(self, process: Child) -> str:
-        assert process.stdout is not None
-        said = ""
-        deadline = time.monotonic() + self._start_timeout
-        while LISTENING not in said and (left := deadline - time.monotonic()) > 0:
-            if select.select([process.stdout], [], [], left)[0]:
-                piece = os.read(process.stdout.fileno(), 65536)
-                if not piece:
-                    break
-                said += piece.decode(errors="replace")
-        return said

@@ -1,7 +1,10 @@
 """Runs emulators as child processes, and ends all of them even if the parent is interrupted."""
 
+import os
+import select
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,6 +71,20 @@ def start(
         )
         _running.add(process)
         return process
+
+
+def said_until(process: Child, text: str, seconds: float) -> str:
+    """Reads a child's output until it has said a text, has ended, or the time is up; returns the output."""
+    assert process.stdout is not None
+    said = b""
+    deadline = time.monotonic() + seconds
+    while text.encode() not in said and (left := deadline - time.monotonic()) > 0:
+        if select.select([process.stdout], [], [], left)[0]:
+            piece = os.read(process.stdout.fileno(), 65536)
+            if not piece:
+                break
+            said += piece
+    return said.decode(errors="replace")
 
 
 def end(process: Child, number: signal.Signals, patience: float = PATIENCE) -> int:

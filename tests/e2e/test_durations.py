@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from local.demo.drive import drain, finish
+from local.emulators.waiting import PATIENCE
 from local.stack import HUB, STATE
 from local.traffic.check import check_durations
 from shared.tables.connection_revisions import CONNECTIONS
@@ -21,7 +22,7 @@ def test_records_and_durations_are_exact_after_the_host_is_killed(tmp_path: Path
         drained = drain(stack, expected, lambda _: None)
         assert_exact(stack, one)
         stack.later(120)
-        finish(stack, drained.host, 400, lambda _: None)
+        finish(stack, drained.host, 400, lambda _: None, PATIENCE)
         ledgers = set(stack.container(STATE).list_blob_names(name_starts_with="ledgers/"))
         hub = f"127.0.0.1:{stack.broker.port}/{HUB}"
         assert ledgers == {f"ledgers/{hub}/{partition}.json" for partition in expected}

@@ -45,7 +45,11 @@ def test_messages_that_break_the_worker_do_not_affect_others(breaking: Stack) ->
 
     host = breaking.host()
     asyncio.run(send())
-    host.wait_for("checkpoint", sequence=4, timeout=300)
+    breaking.wait_until(
+        lambda: any(event["event"] == "checkpoint" and event["sequence"] == 4 for event in list(host.seen)),
+        "a checkpoint after the fifth message",
+        lambda: (breaking.committed(), len(host.seen)),
+    )
     host.stop()
     counts = breaking.counts()
     assert (counts.envelopes, counts.records, counts.rows) == (5, 5, 3)

@@ -1,9 +1,8 @@
 """The telemetry of the whole stack agrees with the output."""
 
 import base64
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from local.demo.drive import finish
 from local.emulators.azurite import KEY
 from local.emulators.functions_host.process import HostProcess
+from local.emulators.waiting import PATIENCE
 from local.stack import OUTPUT, REJECTED, Stack
 from shared.tables.connection_revisions import CONNECTIONS
 from shared.tables.websocket_connection_logs import RECORDS
@@ -47,27 +47,42 @@ def stack(tmp_path: Path, collector: Collector) -> Iterator[SkewedStack]:
         yield running
 
 
-def wait(until: Callable[[], bool], seconds: float = 180) -> None:
-    deadline = time.monotonic() + seconds
-    while not until():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
 def commit_lines(collector: Collector) -> list[dict[str, Any]]:
     with collector.lock:
         lines = [*collector.lines]
     return [orjson.loads(line.partition(" ")[2]) for line in lines if line.startswith("commit ")]
 
 
-def wait_until_told(collector: Collector, envelopes: int, host: HostProcess) -> None:
+def wait_until_told(stack: Stack, collector: Collector, envelopes: int, host: HostProcess) -> None:
     """Waits for the telemetry about the commits of this many envelopes."""
+
+    def told() -> int:
+        return sum(line["envelopes"] for line in commit_lines(collector))
+
     # A commit's log line comes last: an export of metrics may have begun before it, but not the next one.
-    wait(lambda: sum(line["envelopes"] for line in commit_lines(collector)) == envelopes)
+    stack.wait_until(lambda: told() >= envelopes, f"log lines about {envelopes} envelopes", told)
     for _ in range(2):
         exports = collector.exports
         host.invoke("finish_connections")  # without new values, nothing is exported
-        wait(lambda: collector.exports > exports)  # noqa: B023 - it is called at once
+        stack.wait_until(
+            lambda: collector.exports > exports,  # noqa: B023 - it is called at once
+            f"an export of metrics after {exports}",
+        )
+
+
+def everything_comes_again(stack: Stack, collector: Collector, envelopes: int) -> None:
+    """Starts a host without checkpoints, and waits until all envelopes are duplicates."""
+    container = stack.container("azure-webjobs-eventhub")
+    for blob in list(container.list_blob_names()):
+        container.delete_blob(blob)
+    stack.host()
+    names = ("duplicates", "envelopes")
+
+    def counts() -> dict[str, float]:
+        return {name: collector.total(f"websocketlogs.{name}") for name in names}
+
+    stack.wait_until(lambda: counts()["duplicates"] >= envelopes, f"{envelopes} duplicates", counts)
+    assert counts() == dict.fromkeys(names, envelopes)
 
 
 def test_counts_match_the_truth_and_redeliveries_are_duplicates(stack: Stack, collector: Collector) -> None:
@@ -76,7 +91,7 @@ def test_counts_match_the_truth_and_redeliveries_are_duplicates(stack: Stack, co
     host.wait_ready()
     expected = deliver(stack, one)
     wait_until_committed(stack, expected)
-    wait_until_told(collector, sum(expected.values()), host)
+    wait_until_told(stack, collector, sum(expected.values()), host)
     with collector.lock:
         sums, gauges = collector.sums.copy(), collector.gauges.copy()
     truth = one.truth
@@ -129,12 +144,7 @@ def test_counts_match_the_truth_and_redeliveries_are_duplicates(stack: Stack, co
     assert not [word for word in said if word and word in text]
 
     host.kill()
-    container = stack.container("azure-webjobs-eventhub")
-    for blob in list(container.list_blob_names()):
-        container.delete_blob(blob)
-    stack.host()
-    wait(lambda: total("duplicates") == sum(expected.values()))
-    assert total("envelopes") == sum(expected.values())
+    everything_comes_again(stack, collector, sum(expected.values()))
     assert total("records") == truth.records.num_rows
     assert total("repairs") == 0
     assert_exact(stack, one)
@@ -150,8 +160,13 @@ def test_the_timer_reports_connections_and_the_lag_of_partitions(
     wait_until_committed(stack, expected)
     connections = one.truth.connections().num_rows
     stack.later(120)
-    finish(stack, host, connections, lambda _: None)
-    wait(lambda: collector.total("websocketlogs.connections.finished") == connections)
+    finish(stack, host, connections, lambda _: None, PATIENCE)
+
+    def finished() -> float:
+        return collector.total("websocketlogs.connections.finished")
+
+    stack.wait_until(lambda: finished() >= connections, f"{connections} finished connections", finished)
+    assert finished() == connections
     table = stack.table(CONNECTIONS.name)
     first = table.filter(pc.equal(table["Revision"], 0))
     for status, number in Counter(first["Status"].to_pylist()).items():
@@ -182,13 +197,20 @@ def test_failures_of_each_function_are_counted_and_logged(stack: Stack, collecto
         host.invoke(function)
     for function in get_args(FunctionName.__value__):
         host.wait_for("invocation", function=function, ok=False)
-        wait(partial(failed, collector, function))
+        stack.wait_until(
+            partial(failed, collector, function),
+            f"a count of failures of {function}, and a log line",
+            lambda: [line[:200] for line in collector.lines if " failed: " in line],
+        )
         (line, *_) = (one for one in collector.lines if one.startswith(f"{function} failed: "))
         assert "HTTP 403" in line
         assert ", caused by HttpResponseError: " in line or ", caused by ClientAuthenticationError: " in line
     # Each attempt of a retry counts.
     host.wait_for("invocation", count=2, function="export_logs", ok=False)
-    wait(lambda: collector.total("websocketlogs.failures", "function=export_logs") >= 2)
+    stack.wait_until(
+        lambda: collector.total("websocketlogs.failures", "function=export_logs") >= 2,
+        "two failures of export_logs",
+    )
     assert not [one for one in collector.lines if wrong in one]
 
 

@@ -14,6 +14,7 @@ from typing import Self
 
 from local.emulators import child
 from local.emulators.child import ChildProcess
+from local.emulators.waiting import PATIENCE
 
 from .broker import HOST
 
@@ -82,16 +83,15 @@ class BrokerProcess(ChildProcess):
         errors = self.data / "broker.stderr"
         with errors.open("wb") as stderr:
             process = child.start(command, cwd=_PROJECT, stderr=stderr)
-        assert process.stdout
         try:
-            line = process.stdout.readline().decode()
+            said = child.said_until(process, "\n", PATIENCE)
         except BaseException:
             child.end(process, signal.SIGKILL)
             raise
-        if not line.startswith(_LISTENING):
+        if not said.startswith(_LISTENING):
             status = child.end(process, signal.SIGKILL)
             raise RuntimeError(f"the broker ended with status {status}: {errors.read_text().strip()}")
-        self.port = int(line.removeprefix(_LISTENING))
+        self.port = int(said.removeprefix(_LISTENING))
         self._process = process
         return self
 

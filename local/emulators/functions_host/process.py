@@ -16,13 +16,11 @@ from typing import Any, Self
 
 from local.emulators import child
 from local.emulators.child import ChildProcess
+from local.emulators.waiting import PATIENCE, SHOWN
 
 ROOT = Path(__file__).resolve().parents[3]
-SHOWN = 4000
 OF_FUNCTIONS = {"claimed", "released", "invocation", "checkpoint"}
 """Status lines that a host without functions never writes."""
-PATIENCE = 120
-"""Default timeout in seconds for steps that take a second or two on an idle machine."""
 
 
 class HostError(RuntimeError):
@@ -111,6 +109,11 @@ class HostProcess(ChildProcess):
         return int(next(each["worker_pid"] for each in reversed(self.seen) if "worker_pid" in each))
 
     @property
+    def running(self) -> bool:
+        """Whether the host was started and has not ended."""
+        return self._process is not None and not self._ended
+
+    @property
     def log(self) -> str:
         """What the host and its worker have logged so far."""
         return self._log.read_text(errors="replace") if self._log and self._log.exists() else ""
@@ -140,12 +143,14 @@ class HostProcess(ChildProcess):
     ) -> list[dict[str, Any]]:
         """Waits for a total of `count` status lines with this `event` and these fields, and returns them.
 
-        Raises `HostError`, with the end of the log, if the host ends, if `timeout` seconds pass, or if the
-        host has no functions that could report anything.
+        Raises `HostError`, with the end of the log, if the host ends, if none of them arrives for `timeout`
+        seconds, or if the host has no functions that could report anything.
         """
-        deadline = time.monotonic() + timeout
+        before, deadline = 0, time.monotonic() + timeout
         with self._changed:
             while len(found := self._events(event, **fields)) < count:
+                if len(found) > before:
+                    before, deadline = len(found), time.monotonic() + timeout
                 left = deadline - time.monotonic()
                 idle = event in OF_FUNCTIONS and any(
                     not ready["functions"] for ready in self._events("ready")
@@ -207,15 +212,20 @@ class HostProcess(ChildProcess):
             self.wait()
 
     def stop(self, timeout: float = PATIENCE) -> int:
-        """Stops the host gracefully (SIGTERM) and returns its exit status. Can be called twice."""
+        """Stops the host gracefully (SIGTERM) and returns its exit status. Can be called twice.
+
+        Raises `HostError`, after killing it, if it does not end within `timeout` seconds.
+        """
         if self._process is None:
             return 0
         self._process.send_signal(signal.SIGTERM)
         try:
             return self.wait(timeout)
-        except subprocess.TimeoutExpired:
+        except subprocess.TimeoutExpired as error:
             self.kill()
-            raise
+            raise HostError(
+                f"{self.name} did not stop within {timeout:g} s; its log ends:\n{self.log[-SHOWN:]}"
+            ) from error
 
     def wait(self, timeout: float = PATIENCE) -> int:
         """Waits until the host ends by itself, and returns its exit status."""
@@ -223,7 +233,9 @@ class HostProcess(ChildProcess):
         assert self._reader is not None
         status = self._process.wait(timeout)
         # Read its output to the end, even if there was no time to wait, because its pipe is closed below.
-        self._reader.join()
+        self._reader.join(PATIENCE)
+        if self._reader.is_alive():
+            raise HostError(f"{self.name} ended, but a process that it started keeps its output open")
         child.ended(self._process)
         return status
 

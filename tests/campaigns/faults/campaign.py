@@ -11,10 +11,11 @@ from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from math import inf
 
 from local.demo import delta
-from local.demo.drive import DemoError
 from local.emulators.functions_host.process import HostProcess
+from local.emulators.waiting import WaitError
 from local.stack import HUB, ROOT
 from local.traffic.check import Records, check
 from local.traffic.generate import Traffic, generate
@@ -28,7 +29,7 @@ from tests.campaigns.faults.fault_injector import COMPACT, EVERY, FINISH, FaultI
 from tests.campaigns.faults.observer import Observer
 from tests.campaigns.faults.stack import FaultyStack
 
-PATIENCE = 180
+PATIENCE = 150
 """Seconds without progress after which the campaign fails; the SDK alone retries for a minute."""
 DAY = 24 * 3600
 """Seconds."""
@@ -124,20 +125,20 @@ def campaign(
                 say(f"{shown} kills, {envelopes} envelopes committed, {swaps(stack)} swaps")
         sender.join()
         if not expected:
-            raise DemoError("the traffic could not be sent")
+            raise WaitError("the traffic could not be sent")
         for _ in range(TURNS):
             if not swaps(stack):
                 injector.work()
         begun = swaps(stack)
         host = injector.end()
-        drain(stack, expected, host, say)
+        drain(stack, expected, say)
         seconds = time.monotonic() - began
         if twice:
             host.kill()
             forget(stack)
             host = stack.host()
-            again(stack, host, expected)
-        wait(stack.published, host, "files are not published")
+            again(stack, expected)
+        wait(stack, stack.published, "all files are visible")
         compact(stack, host)
         host.stop()
     counts = stack.counts()
@@ -160,39 +161,35 @@ def campaign(
     )
 
 
-def drain(
-    stack: FaultyStack, expected: dict[str, int], host: HostProcess, say: Callable[[str], None]
-) -> None:
+def drain(stack: FaultyStack, expected: dict[str, int], say: Callable[[str], None]) -> None:
     """Waits until each partition is committed up to the expected sequence number."""
     total = sum(expected.values())
-    last, since, logged = -1, time.monotonic(), 0.0
-    while True:
+    done, logged = 0, 0.0
+
+    def drained() -> bool:
+        nonlocal done, logged
         committed = stack.committed()
         done = sum(min(committed.get(partition, 0), there) for partition, there in expected.items())
-        if done == total:
-            return
-        if done > last:
-            last, since = done, time.monotonic()
-        if time.monotonic() - since > PATIENCE:
-            raise DemoError(f"{done} of {total} envelopes, no progress for {PATIENCE} s:\n{host.log[-4000:]}")
         if time.monotonic() - logged > 10:
             logged = time.monotonic()
             say(f"{done} of {total} envelopes committed")
-        time.sleep(0.25)
+        return done == total
+
+    stack.wait_until(drained, f"{total} committed envelopes", lambda: done, patience=PATIENCE, limit=inf)
 
 
-def again(stack: FaultyStack, host: HostProcess, expected: dict[str, int]) -> None:
+def again(stack: FaultyStack, expected: dict[str, int]) -> None:
     """Waits until a host has received every envelope again."""
 
     def reached() -> bool:
         last = {
             event["partition"].rpartition("/")[2]: event["sequence"]
-            for event in list(host.seen)
+            for event in list(stack.hosts[-1].seen)
             if event["event"] == "checkpoint"
         }
         return all(last.get(partition, -1) == there - 1 for partition, there in expected.items() if there)
 
-    wait(reached, host, f"not everything came again: {stack.committed()} of {expected}")
+    wait(stack, reached, f"everything comes again: {expected}")
 
 
 def swaps(stack: FaultyStack) -> int:
@@ -204,21 +201,17 @@ def compact(stack: FaultyStack, host: HostProcess) -> None:
     """Ends the current swap, if any, and compacts everything that may be compacted an hour later."""
     stack.later(6 * EVERY)
     host.invoke(FINISH)
-    wait(lambda: not host.busy(FINISH), host, "the lists of the ledgers are not emptied")
+    wait(stack, lambda: not host.busy(FINISH), "a run of the timer ends")
     # After a day, all folders are compared with the Delta log: the clock is far ahead of the files' days.
     for later in (0, DAY):
         stack.later(later)
         host.invoke(COMPACT)
-        wait(lambda: not host.busy(COMPACT), host, "compaction does not end")
+        wait(stack, lambda: not host.busy(COMPACT), "a run of compaction ends")
 
 
-def wait(until: Callable[[], bool], host: HostProcess, problem: str) -> None:
+def wait(stack: FaultyStack, until: Callable[[], bool], expected: str) -> None:
     """Waits until a host has done something."""
-    since = time.monotonic()
-    while not until():
-        if time.monotonic() - since > PATIENCE:
-            raise DemoError(f"{problem} in {PATIENCE} s:\n{host.log[-4000:]}")
-        time.sleep(0.5)
+    stack.wait_until(until, expected, patience=PATIENCE)
 
 
 def audited(stack: FaultyStack) -> str:
