@@ -5,12 +5,14 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from pathlib import Path
 
 import pytest
 
+from local.emulators.waiting import wait_until
 from local.stack import ROOT
 from shared.__main__ import main
 
@@ -37,20 +39,27 @@ class Demo:
         """Read its output up to a line with this text."""
         assert self.process.stdout is not None
         lines = []
+        # Ends the loop, too: the demo would wait for Ctrl+C.
+        watchdog = threading.Timer(PATIENCE, self.process.kill)
+        watchdog.start()
         for line in self.process.stdout:
             lines.append(line)
             if text in line:
                 break
-        return "".join(lines)
+        watchdog.cancel()
+        output = "".join(lines)
+        assert text in output, f"not printed in {PATIENCE} s: {text}; but: {output}"
+        return output
 
     def wait_until_it_listens(self) -> None:
         """Earlier, Python itself is starting, and an interruption ends it silently."""
         status = Path(f"/proc/{self.process.pid}/status")
-        while True:
+
+        def listens() -> bool:
             (caught,) = re.findall(r"^SigCgt:\s*(\w+)$", status.read_text(), re.MULTILINE)
-            if int(caught, 16) >> (signal.SIGTERM - 1) & 1:
-                return
-            time.sleep(0.005)
+            return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+
+        wait_until(listens, "a demo that handles SIGTERM", pause=0.005)
 
     def end(self, number: signal.Signals) -> str:
         """Interrupt the demo, and return the rest of its output."""

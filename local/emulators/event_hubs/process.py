@@ -63,6 +63,12 @@ class BrokerProcess(ChildProcess):
             f"SharedAccessKey={self.key or 'unused'};UseDevelopmentEmulator=true"
         )
 
+    @property
+    def log(self) -> str:
+        """What it has written to its standard error."""
+        path = self.data / "broker.stderr"
+        return path.read_text(errors="replace") if path.exists() else ""
+
     def start(self) -> Self:
         """Starts the broker and waits until it listens; raises `RuntimeError` with its output if it does not.
 

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import orjson
 import pytest
 from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 
+from local.emulators.waiting import wait_until
 from shared import __main__
 from shared.azure.archive import connect
 from shared.errors import BackfillError
@@ -75,10 +75,16 @@ def test_a_killed_process_loses_and_duplicates_nothing(
         with subprocess.Popen(
             [sys.executable, "-m", "shared", *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, env=os.environ
         ) as process:
-            until = time.monotonic() + 60
-            while len(filled.files()) < before + 3 and process.poll() is None and time.monotonic() < until:
-                time.sleep(0.02)
-            process.send_signal(signal.SIGKILL)
+            try:
+                wait_until(
+                    lambda: len(filled.files()) >= before + 3,  # noqa: B023 - it is called at once
+                    f"3 files in addition to {before}",
+                    seen=lambda: len(filled.files()),
+                    hopeless=lambda: "" if process.poll() is None else "it has ended",
+                    pause=0.02,
+                )
+            finally:
+                process.send_signal(signal.SIGKILL)
         assert process.returncode == -signal.SIGKILL
     status, done = command(capsys, *arguments)
     assert (status, done["alarms"]) == (1, [])

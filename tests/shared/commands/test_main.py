@@ -16,8 +16,10 @@ import pytest
 from azure.eventhub import EventData, EventHubProducerClient
 from azure.storage.blob import BlobServiceClient
 
+from local.emulators import child
 from local.emulators.azurite import Azurite
 from local.emulators.event_hubs.process import BrokerProcess
+from local.emulators.waiting import PATIENCE
 from shared import __main__, __version__
 from shared.azure.checkpoints import CONTAINER, BlobCheckpoints
 from shared.azure.event_hub import EventHub
@@ -390,14 +392,12 @@ def test_watching_repeats_until_stopped(filled: Exported) -> None:
         cwd=ROOT,
         env=os.environ | filled.environment,
         stdout=subprocess.PIPE,
-        text=True,
     ) as watch:
-        assert watch.stdout
-        shown = 0
-        while shown < 2:
-            shown += watch.stdout.readline().startswith("connections: ")
+        said = child.said_until(watch, "connections: ", PATIENCE)
+        said += child.said_until(watch, "connections: ", PATIENCE)
         watch.send_signal(signal.SIGINT)
-        assert watch.wait(240) == 130
+        assert watch.wait(PATIENCE) == 130
+    assert said.count("\nconnections: ") >= 2, said
 
 
 SHELL = documents.blocks("sh")

@@ -3,12 +3,14 @@
 import os
 import pty
 import re
+import select
 import subprocess
 import sys
 import time
 
 import pytest
 
+from local.emulators.waiting import PATIENCE
 from shared.commands import console
 from tests.shared.commands.sample_status import (
     FULL,
@@ -35,13 +37,14 @@ def test_watching_redraws_in_place_and_cuts_long_output(exported: Exported) -> N
         stderr=subprocess.PIPE,
     ) as watch:
         os.close(theirs)
-        seen, until = "", time.monotonic() + 60
-        while seen.count("\033[J") < 3 and time.monotonic() < until:
-            seen += os.read(ours, 65536).decode()
+        seen, until = "", time.monotonic() + PATIENCE
+        while seen.count("\033[J") < 3 and (left := until - time.monotonic()) > 0:
+            if select.select([ours], [], [], left)[0]:
+                seen += os.read(ours, 65536).decode()
         watch.terminate()
     os.close(ours)
     screens = seen.split("\033[H")[1:]
-    assert len(screens) >= 3
+    assert len(screens) >= 3, f"seen in {PATIENCE:g} s: {seen!r}"
     assert "\033[2J" not in seen, "a screen that is cleared flickers"
     for screen in screens[:2]:
         assert screen.endswith("\033[J")

@@ -14,8 +14,8 @@ from azure.eventhub.aio import EventHubConsumerClient as AioConsumerClient
 from azure.eventhub.aio import PartitionContext
 
 from local.emulators.event_hubs.process import BrokerProcess
+from local.emulators.waiting import PATIENCE, SHOWN, wait_until
 
-PATIENCE = 120.0
 SILENCE = 0.3
 
 
@@ -58,6 +58,7 @@ class Reader:
         **options: Any,
     ) -> None:
         self.events: list[EventData] = []
+        self._broker = broker
         self._client = EventHubConsumerClient.from_connection_string(
             broker.connection_string, group, eventhub_name=hub, retry_total=0
         )
@@ -71,15 +72,20 @@ class Reader:
 
     def attach(self) -> None:
         """Wait until the broker knows this reader's starting position."""
-        while not self._consumer.handler_ready:
+
+        def attached() -> bool:
             self._consumer.receive(batch=True, max_batch_size=5000)
+            return bool(self._consumer.handler_ready)
+
+        wait_until(attached, "a reader that is attached", log=lambda: self._broker.log, pause=0)
 
     def read(self, count: int, seconds: float = PATIENCE) -> list[EventData]:
         """Wait until this many events have arrived; raise TimeoutError otherwise."""
         deadline = time.monotonic() + seconds
         while len(self.events) < count:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{len(self.events)} events of {count}")
+                log = self._broker.log[-SHOWN:]
+                raise TimeoutError(f"{len(self.events)} of {count} events; the log of the broker ends: {log}")
             self._consumer.receive(batch=True, max_batch_size=5000)
         return self.events
 

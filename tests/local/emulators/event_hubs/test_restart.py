@@ -12,8 +12,9 @@ from local.emulators.event_hubs.hubs import open_hub
 from local.emulators.event_hubs.log import PartitionLog
 from local.emulators.event_hubs.messages import parse_event
 from local.emulators.event_hubs.process import BrokerProcess
+from local.emulators.waiting import PATIENCE
 
-from .clients import PATIENCE, Reading, bodies, producer, read, send
+from .clients import Reading, bodies, producer, read, send
 from .peer import Peer, data_message
 
 

@@ -16,8 +16,9 @@ from azure.storage.blob import BlobServiceClient
 from local.emulators.azurite import Azurite
 from local.emulators.event_hubs.partition_keys import partition_of
 from local.emulators.event_hubs.process import BrokerProcess
+from local.emulators.waiting import PATIENCE
 
-from .clients import PATIENCE, Reading, bodies, producer, read, send
+from .clients import Reading, bodies, producer, read, send
 
 
 def test_the_sync_clients_receive_what_they_sent(broker: BrokerProcess) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,9 @@ from azure.storage.blob import ContainerClient
 from local.emulators.azurite import Azurite
 from local.emulators.event_hubs.process import BrokerProcess
 from local.emulators.functions_host.process import HostProcess
+from local.emulators.waiting import wait_until
 
 APPS = Path(__file__).parent / "apps"
-PATIENCE = 120.0
-"""Maximum seconds that a test waits for something."""
 HUBS = {f"hub{number}": 2 for number in range(80)}
 
 
@@ -52,6 +50,7 @@ class App:
         self.settings = settings | {"RECORD": str(self._record), "SWITCHES": str(self._switches)}
         self.hub = settings["HUB"]
         self.storage = settings["AzureWebJobsStorage"]
+        self.hosts: list[HostProcess] = []
         # One producer for all sends, because the SDK takes a second to open it.
         self.producer = self._new_producer()
         self.write_host_json()
@@ -90,13 +89,15 @@ class App:
     def host(
         self, name: str = "host", grace: float = 10, time_scale: float = 1, **settings: str
     ) -> HostProcess:
-        return HostProcess(
+        host = HostProcess(
             self.folder,
             self.settings | {"HOST_NAME": name} | settings,
             name=name,
             grace=grace,
             time_scale=time_scale,
         )
+        self.hosts.append(host)
+        return host
 
     def switch(self, name: str, *, on: bool = True) -> None:
         path = self._switches / name
@@ -111,23 +112,27 @@ class App:
         wanted = ({"what": what} | fields).items()
         return [found for line in lines if wanted <= _plain(found := json.loads(line)).items()]
 
-    def wait_for(
-        self, what: str, count: int = 1, timeout: float = PATIENCE, **fields: object
-    ) -> list[dict[str, Any]]:
+    def wait_for(self, what: str, count: int = 1, **fields: object) -> list[dict[str, Any]]:
         """Return these notes of the app once there are `count`."""
-        deadline = time.monotonic() + timeout
-        while len(found := self.notes(what, **fields)) < count:
-            assert time.monotonic() < deadline, f"{len(found)} of {count} {what} {fields}"
-            time.sleep(0.02)
-        return found
+        self.wait_until(
+            lambda: len(self.notes(what, **fields)) >= count,
+            f"{count} {what} {fields}",
+            lambda: self.notes(what, **fields),
+        )
+        return self.notes(what, **fields)
 
-    @staticmethod
-    def wait_until(condition: Callable[[], bool]) -> None:
+    def wait_until(
+        self, condition: Callable[[], bool], expected: str, seen: Callable[[], object] | None = None
+    ) -> None:
         """Wait until a host has done something."""
-        deadline = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < deadline, "it did not come to that"
-            time.sleep(0.05)
+        wait_until(
+            condition,
+            expected,
+            seen=seen or (lambda: [event for host in self.hosts for event in host.seen][-3:]),
+            hopeless=lambda: "" if any(host.running for host in self.hosts) else "no host is running",
+            log=lambda: self.hosts[-1].log,
+            pause=0.02,
+        )
 
     def send_raw(self, *messages: AmqpAnnotatedMessage, partition: str = "0") -> None:
         batch = self.producer.create_batch(partition_id=partition)

@@ -8,6 +8,7 @@ import pytest
 from azure.eventhub.amqp import AmqpAnnotatedMessage
 
 from local.emulators.functions_host.process import HostProcess
+from local.emulators.waiting import wait_until
 from tests.campaigns.faults.proxy import Proxy
 
 from .conftest import App
@@ -37,9 +38,12 @@ def events(count: int) -> list[bytes]:
 
 def until(host: HostProcess, expected: list[tuple[object, ...]], partition: str = "0") -> None:
     """Wait until the host has taken this many steps."""
-    deadline = time.monotonic() + 60
-    while len(told(host, partition)) < len(expected) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(
+        lambda: len(told(host, partition)) >= len(expected),
+        f"{expected}",
+        seen=lambda: told(host, partition),
+        log=lambda: host.log,
+    )
     assert told(host, partition) == expected
 
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import PATIENCE, App
+from local.emulators.waiting import wait_until
+
+from .conftest import App
 
 
 def gone(pid: int) -> bool:
@@ -17,10 +19,7 @@ def gone(pid: int) -> bool:
 
 
 def wait_until_gone(pid: int) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not gone(pid):
-        assert time.monotonic() < deadline, f"{pid} lives on"
-        time.sleep(0.02)
+    wait_until(lambda: gone(pid), f"the end of process {pid}", pause=0.02)
 
 
 def test_a_failure_without_a_retry_policy_moves_the_checkpoint(app: App) -> None:

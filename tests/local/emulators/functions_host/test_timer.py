@@ -40,7 +40,9 @@ def test_a_missed_timer_fires_at_the_next_start(app: App) -> None:
             (tick, *_) = app.notes("tick")
             assert tick["past_due"] is True
             assert tick["status"]["Next"].startswith("2026-11-20T12:01")
-            app.wait_until(lambda: json.loads(container.download_blob(blob).readall()) != missed)
+            app.wait_until(
+                lambda: json.loads(container.download_blob(blob).readall()) != missed, "another status"
+            )
             assert host.stop() == 0
         kept = json.loads(container.download_blob(blob).readall())
         assert kept["Last"] < kept["Next"]
