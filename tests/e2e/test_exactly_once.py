@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import time
 import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from local.emulators.functions_host.process import HostError
 from local.stack import HUB, OPERATORS, OUTPUT, REJECTED, STATE, Stack
 from local.traffic.check import check
+from local.traffic.envelopes import Send
 from local.traffic.generate import Traffic, generate
 from local.traffic.send import next_sequences, producer, send
 from shared.azure import blob_storage
@@ -27,10 +29,10 @@ def traffic(seed: int, connections: int = 600, bad: float = 0.03) -> Traffic:
     return generate(seed, connections, now - timedelta(hours=3), now, bad=bad)
 
 
-def deliver(stack: Stack, one: Traffic) -> dict[str, int]:
+def deliver(stack: Stack, sends: Iterable[Send]) -> dict[str, int]:
     async def go() -> dict[str, int]:
         async with producer(stack.broker.connection_string, HUB) as client:
-            await send(one.sends, client)
+            await send(sends, client)
             return await next_sequences(client)
 
     return asyncio.run(go())
@@ -62,7 +64,7 @@ def test_two_hosts_and_a_killed_worker_lose_nothing(stack: Stack) -> None:
     first, second = stack.host(), stack.host()
     for host in (first, second):
         host.wait_ready()
-    expected = deliver(stack, one)
+    expected = deliver(stack, one.sends)
     time.sleep(1)
     first.kill_worker()
     wait_until_committed(stack, expected)
@@ -75,7 +77,7 @@ def test_an_outage_of_storage_only_delays_the_export(stack: Stack) -> None:
     # A host whose listener did not start is right to exit.
     host.wait_for("claimed", 4)
     stack.azurite.stop()
-    expected = deliver(stack, one)
+    expected = deliver(stack, one.sends)
     time.sleep(4)
     stack.azurite.start()
     wait_until_committed(stack, expected)
@@ -95,11 +97,11 @@ def test_deleting_a_hub_under_a_running_host_loses_no_event(stack: Stack) -> Non
     before, after = traffic(4, 100, bad=0), traffic(5, 100, bad=0)
     host = stack.host()
     host.wait_for("claimed", 4)
-    wait_until_committed(stack, deliver(stack, before))
+    wait_until_committed(stack, deliver(stack, before.sends))
     stack.broker.stop()
     shutil.rmtree(stack.broker.data)
     stack.broker.start()
-    expected = deliver(stack, after)
+    expected = deliver(stack, after.sends)
     partitions = {partition: there for partition, there in expected.items() if there}
 
     def whole() -> bool:

@@ -89,7 +89,7 @@ def test_counts_match_the_truth_and_redeliveries_are_duplicates(stack: Stack, co
     one = traffic(21)
     host = stack.host()
     host.wait_ready()
-    expected = deliver(stack, one)
+    expected = deliver(stack, one.sends)
     wait_until_committed(stack, expected)
     wait_until_told(stack, collector, sum(expected.values()), host)
     with collector.lock:
@@ -155,7 +155,7 @@ def test_the_timer_reports_connections_and_the_lag_of_partitions(
 ) -> None:
     stack._settings |= {"WS_GRACE": "00:00:02", "EVENT_HUB_RETENTION": "P1D"}
     one = traffic(23, 60)
-    expected = deliver(stack, one)
+    expected = deliver(stack, one.sends)
     host = stack.host()
     wait_until_committed(stack, expected)
     connections = one.truth.connections().num_rows
@@ -192,7 +192,7 @@ def test_failures_of_each_function_are_counted_and_logged(stack: Stack, collecto
     stack._settings["OutputStorage"] = stack.azurite.connection_string.replace(KEY, wrong)
     host = stack.host()
     host.wait_ready()
-    deliver(stack, traffic(24, 20))
+    deliver(stack, traffic(24, 20).sends)
     for function in ("finish_connections", "compact_logs"):
         host.invoke(function)
     for function in get_args(FunctionName.__value__):
