@@ -136,14 +136,14 @@ class Stack:
         patience: float = PATIENCE,
         limit: float = LIMIT,
     ) -> None:
-        """Waits until hosts have done something; `seen` shows their progress, by default the commits.
+        """Waits until hosts have done something; `seen` shows their progress, by default of the export.
 
         Raises WaitError, at once if no host runs or one has raised an alarm; see `wait_until` of emulators.
         """
         wait_until(
             condition,
             expected,
-            seen=seen or self.committed,
+            seen=seen or self.progress,
             hopeless=self._hopeless,
             log=self._logs,
             patience=patience,
@@ -197,8 +197,15 @@ class Stack:
 
     def published(self) -> bool:
         """Whether every file that a ledger lists is visible, which is a moment after the commit."""
+        return not self._hidden()
+
+    def progress(self) -> str:
+        """Describes the progress of the export."""
+        return f"committed envelopes {self.committed()}, files that are not visible {self._hidden()}"
+
+    def _hidden(self) -> list[str]:
         listed = {file.name for ledger in self.ledgers() for file in ledger.files}
-        return not listed or listed <= set(self.files(""))
+        return sorted(listed - set(self.files(""))) if listed else []
 
     def files(self, prefix: str) -> list[str]:
         """Returns the visible output files with this prefix."""

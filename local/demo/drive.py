@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import inf
 
 from local.emulators.functions_host.process import HostProcess
 from local.emulators.waiting import PATIENCE
@@ -14,6 +13,8 @@ TIMER = "finish_connections"
 QUIET_RUNS = 3
 FIRST = 60
 """Seconds after the last commit in which no connection can finish."""
+SLOWEST = 1800
+"""Seconds in which the slowest machine exports everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def drain(stack: Stack, expected: Mapping[str, int], progress: Callable[[int], N
         return False
 
     expectation = f"{counted(total, 'committed envelope')}, and all files visible"
-    stack.wait_until(drained, expectation, lambda: done, limit=inf)
+    stack.wait_until(drained, expectation, limit=SLOWEST)
     host = stack.hosts[-1]
     return Drained(host, _redelivered(host, before or {}))
 
