@@ -27,11 +27,13 @@ class Drained:
     """Envelopes that were delivered again although they had been committed before the crash."""
 
 
-def drain(stack: Stack, expected: Mapping[str, int], progress: Callable[[int], None]) -> Drained:
+def drain(
+    stack: Stack, expected: Mapping[str, int], progress: Callable[[int], None], limit: float = SLOWEST
+) -> Drained:
     """Exports until each partition is committed up to the expected sequence number and its files are visible.
 
     Halfway, the host is killed, so events that it had not checkpointed are delivered again in other batches.
-    Raises WaitError if there is no progress.
+    Raises WaitError if there is no progress, or after `limit` seconds.
     """
     total = sum(expected.values())
     stack.host().wait_ready()
@@ -52,7 +54,7 @@ def drain(stack: Stack, expected: Mapping[str, int], progress: Callable[[int], N
         return False
 
     expectation = f"{counted(total, 'committed envelope')}, and all files visible"
-    stack.wait_until(drained, expectation, limit=SLOWEST)
+    stack.wait_until(drained, expectation, limit=limit)
     host = stack.hosts[-1]
     return Drained(host, _redelivered(host, before or {}))
 

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 import pytest
 
 from local.demo.drive import drain, finish
-from local.emulators.waiting import PATIENCE
+from local.emulators.waiting import LIMIT, PATIENCE
 from local.stack import HUB, STATE
 from local.traffic.check import check_durations
 from local.traffic.envelopes import Send
@@ -25,7 +25,7 @@ def test_records_and_durations_are_exact_after_the_host_is_killed(tmp_path: Path
     one = traffic(7, 400)
     with SkewedStack(tmp_path / "stack") as stack:
         expected = deliver(stack, one.sends)
-        drained = drain(stack, expected, lambda _: None)
+        drained = drain(stack, expected, lambda _: None, LIMIT)
         assert_exact(stack, one)
         assert_durations_across_partitions(stack)
         stack.later(120)
