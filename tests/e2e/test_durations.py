@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 import pytest
 
 from local.demo.drive import drain, finish
+from local.emulators.functions_host.process import HostProcess
 from local.emulators.waiting import LIMIT, PATIENCE
 from local.stack import HUB, STATE
 from local.traffic.check import check_durations
@@ -27,9 +28,9 @@ def test_records_and_durations_are_exact_after_the_host_is_killed(tmp_path: Path
         expected = deliver(stack, one.sends)
         drained = drain(stack, expected, lambda _: None, LIMIT)
         assert_exact(stack, one)
-        assert_durations_across_partitions(stack)
+        host = assert_durations_across_partitions(stack, drained.host)
         stack.later(120)
-        finish(stack, drained.host, 401, lambda _: None, PATIENCE)
+        finish(stack, host, 401, lambda _: None, PATIENCE)
         ledgers = set(stack.container(STATE).list_blob_names(name_starts_with="ledgers/"))
         hub = f"127.0.0.1:{stack.broker.port}/{HUB}"
         assert ledgers == {f"ledgers/{hub}/{partition}.json" for partition in expected}
@@ -38,16 +39,26 @@ def test_records_and_durations_are_exact_after_the_host_is_killed(tmp_path: Path
     assert (found.duplicated, found.unknown) == (0, 1)
 
 
-def assert_durations_across_partitions(stack: SkewedStack) -> None:
-    """Sends one more connection through two partitions; durations count from its first record."""
+def assert_durations_across_partitions(stack: SkewedStack, host: HostProcess) -> HostProcess:
+    """Exports one more connection through two partitions and two hosts; returns the new host.
+
+    Its durations count from its first record.
+    """
     began, name = time.time_ns() // 1000 - MINUTE, "across-partitions"
-    for events in ([("0", "ConnectionOpened", 0)], [("1", "Message", 1500), ("0", "ConnectionClosed", 4000)]):
-        stack.later(60)  # longer than start times from other partitions may be cached
+
+    def export(*events: tuple[str, str, int]) -> None:
         bodies = [
             Send(partition, records.body(records.record(began + after * 1000, name, event)))
             for partition, event, after in events
         ]
         wait_until_committed(stack, deliver(stack, bodies))
+
+    export(("0", "ConnectionOpened", 0))
+    # A process knows the start times of its own commits, so another one must go on.
+    host.stop()
+    host = stack.host()
+    export(("1", "Message", 1500), ("0", "ConnectionClosed", 4000))
     rows = stack.table(RECORDS.name).sort_by("TimeGenerated")
     durations = rows.filter(pc.equal(rows["CorrelationId"], name))["ConnectionDurationMs"].to_pylist()
     assert durations == [None, 1500, 4000]
+    return host
