@@ -32,8 +32,6 @@ TESTED_IN = {
     "tests/shared/commands/test_erase.py": "shared/erasure/remains",
     "tests/shared/commands/test_main.py": "shared/__main__ shared/commands/accept_ledger "
     "shared/commands/audit shared/commands/schema",
-    "tests/shared/commands/test_redeliver.py": "shared/commands/reset_checkpoint",
-    "tests/shared/commands/test_timers.py": "shared/commands/compact shared/commands/finish",
     "tests/shared/commands/test_user_faults.py": "shared/commands/completion shared/commands/connection "
     "shared/commands/replay",
     "tests/shared/compaction/test_compactor.py": "shared/compaction/rewriting shared/compaction/summary",

@@ -3,13 +3,14 @@
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
 from azure.storage.blob import BlobProperties, BlobServiceClient, ContainerClient
 
 from local.emulators.azurite import Azurite
+from shared import clock
 from shared.azure import blob_storage
 from shared.connections.timer import Finisher
 from shared.export.exporter import Exporter
@@ -91,6 +92,14 @@ class Exported:
         partition: HubPartition = PARTITION,
     ) -> list[CommitPlan]:
         return self.exporter(policy).run(partition, envelopes)
+
+    def export_hours_ago(self, partition: HubPartition, names: Sequence[str]) -> None:
+        """Commits an envelope for each of these event names of one connection, a minute apart."""
+        exporter = Exporter(self.storage, ExportPolicy(), 1 << 24, clock.now, clock.new_id)
+        began = datetime.now(UTC).replace(minute=10) - timedelta(hours=5)
+        for sequence, name in enumerate(names):
+            at = int((began + timedelta(minutes=sequence)).timestamp()) * SECOND
+            exporter.run(partition, [records.envelope(sequence, at + SECOND, records.record(at, "c", name))])
 
     def finish(self, last: int) -> None:
         """Exports envelopes up to this number by tens, finishes connections, and empties the list."""

@@ -1,4 +1,4 @@
-"""Events that the hub still has are exported, and checkpoints reset, with the real SDK and a broker."""
+"""Events that the hub still has are exported, with the real SDK and a broker."""
 
 import gzip
 import time
@@ -13,13 +13,9 @@ import pytest
 from azure.eventhub import EventData, EventHubProducerClient
 from azure.eventhub.amqp import AmqpAnnotatedMessage
 
-from local.emulators.azurite import Azurite
 from local.emulators.event_hubs.process import BrokerProcess
-from shared.azure.checkpoints import BlobCheckpoints
 from shared.azure.event_hub import EventHub
 from shared.commands.redeliver import redeliver
-from shared.commands.reset_checkpoint import reset
-from shared.errors import HubError, PartitionUnknown
 from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope
 from shared.input.hub_partition import HubPartition
@@ -27,11 +23,9 @@ from shared.policies import Connection, ExportPolicy
 from shared.protocol.hub_changes import with_hub_created
 from shared.protocol.ledger import Ledger
 from tests import records
-from tests.contracts.test_checkpoints import sdk
 from tests.memory import MemoryStorage
 from tests.records import EPOCH
 
-__all__ = ["sdk"]
 POLICY = ExportPolicy()
 SENT = time.time_ns() // 1000
 """The broker enqueues by the wall clock, µs since 1970 UTC."""
@@ -235,30 +229,6 @@ def test_an_event_the_host_cannot_bind_becomes_a_dead_letter(
     assert (kept["body"], kept["application_properties"]) == (decoded, {"k": 1})
     assert kept["annotations"]["x-opt-sequence-number"] == 1
     assert kind in line["rejections"][0]["message"]
-
-
-def test_a_checkpoint_is_moved_past_an_event_and_deleted(
-    hub: Hub, azurite: Azurite, sdk: str, unique: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert sdk
-    hub.send(*(EventData(body(n)) for n in range(5)))
-    store = BlobCheckpoints(Connection(string=azurite.connection_string), unique)
-    partition = str(hub.partition)
-    assert reset(store, hub.reader, None, None, yes=False) == 0
-    assert "has no checkpoint" in capsys.readouterr().out
-    assert reset(store, hub.reader, partition, 3, yes=False) == 1
-    assert store.read([hub.partition]) == {}
-    assert reset(store, hub.reader, partition, 3, yes=True) == 0
-    (moved,) = store.read([hub.partition]).values()
-    (event,) = hub.reader.fetch(hub.partition, 3, 3)
-    assert (moved.sequence, moved.offset) == (3, event.offset)
-    assert "skip 4 events" in capsys.readouterr().out
-    with pytest.raises(HubError, match="choose one from 0 to 4"):
-        reset(store, hub.reader, partition, 7, yes=True)
-    with pytest.raises(PartitionUnknown, match="no such partition"):
-        reset(store, hub.reader, "x", None, yes=True)
-    assert reset(store, hub.reader, partition, None, yes=True) == 0
-    assert store.read([hub.partition]) == {}
 
 
 def test_no_more_events_are_fetched_than_requested(hub: Hub) -> None:
