@@ -10,7 +10,7 @@ MODULES = {
 }
 """The path of each module without its suffix, and that of its test file in `tests/`."""
 DECLARATIONS = {
-    "shared": "clock errors json_document lag metrics policies timeunits",
+    "shared": "clock errors json_document lag policies timeunits",
     "shared/backfill": "documents outcome",
     "shared/capture": "allowlist",
     "shared/convert": "outcome",
@@ -34,7 +34,7 @@ TESTED_IN = {
     "shared/commands/audit shared/commands/schema",
     "tests/shared/commands/test_user_faults.py": "shared/commands/completion shared/commands/connection "
     "shared/commands/replay",
-    "tests/shared/compaction/test_compactor.py": "shared/compaction/rewriting shared/compaction/summary",
+    "tests/shared/compaction/test_compactor.py": "shared/compaction/rewriting",
     "tests/shared/compaction/test_grouping.py": "shared/compaction/own_files",
     "tests/shared/compaction/test_delta_tables.py": "shared/audit/delta_logs shared/commands/delta "
     "shared/delta/actions shared/delta/snapshot shared/delta/table_metadata",
@@ -48,14 +48,13 @@ TESTED_IN = {
     "tests/shared/export/test_last_resort.py": "shared/export/isolated_child",
     "tests/shared/input/test_bodies.py": "shared/input/big_integers shared/input/exact_json",
     "tests/campaigns/fuzz/test_bounds.py": "shared/input/memory_bounds",
-    "tests/shared/input/test_templates.py": "shared/input/extraction shared/input/table_rows",
+    "tests/shared/input/test_templates.py": "shared/input/table_rows",
     "tests/shared/input/test_validation.py": "shared/input/descriptions",
     "tests/shared/commands/test_reconcile.py": "shared/reconcile/comparison shared/reconcile/container "
     "shared/reconcile/workspace_export",
     "tests/shared/report/test_write.py": "shared/commands/report",
     "tests/shared/report/test_browser.py": "shared/report/page",
     "tests/shared/settings/test_settings.py": "shared/settings/command_line",
-    "tests/shared/test_telemetry.py": "shared/export/commit_telemetry shared/invocation",
     "tests/simulation/test_delta_schedules.py": "shared/delta/reconciliation",
     "tests/shared/commands/test_documents.py": "shared/commands/status_document shared/commands/status_json",
     "tests/test_docs_schema.py": "shared/tables/dialects",
