@@ -30,18 +30,13 @@ TESTED_IN = {
     "tests/shared/capture/test_capture.py": "shared/commands/capture",
     "tests/shared/commands/test_backfill.py": "shared/azure/archive",
     "tests/shared/commands/test_erase.py": "shared/erasure/remains",
-    "tests/shared/commands/test_main.py": "shared/__main__ shared/commands/accept_ledger "
-    "shared/commands/audit shared/commands/schema",
-    "tests/shared/commands/test_user_faults.py": "shared/commands/completion shared/commands/connection "
-    "shared/commands/replay",
+    "tests/shared/commands/test_main.py": "shared/__main__",
     "tests/shared/compaction/test_compactor.py": "shared/compaction/rewriting",
     "tests/shared/compaction/test_grouping.py": "shared/compaction/own_files",
-    "tests/shared/compaction/test_delta_tables.py": "shared/audit/delta_logs shared/commands/delta "
+    "tests/shared/compaction/test_delta_tables.py": "shared/audit/delta_logs "
     "shared/delta/actions shared/delta/snapshot shared/delta/table_metadata",
-    "tests/shared/connections/test_timer.py": "shared/connections/finish_summary "
-    "shared/connections/progress shared/connections/segments shared/connections/state_merge",
+    "tests/shared/connections/test_timer.py": "shared/connections/finish_summary",
     "tests/shared/convert/test_convert.py": "shared/commands/convert shared/convert/folder_storage",
-    "tests/shared/delta/test_log.py": "shared/delta/checkpoint",
     "tests/shared/erasure/test_file_eraser.py": "shared/erasure/erasure shared/erasure/files "
     "shared/erasure/selection",
     "tests/shared/erasure/test_tampering.py": "shared/compaction/erasures",
@@ -52,8 +47,6 @@ TESTED_IN = {
     "tests/shared/input/test_validation.py": "shared/input/descriptions",
     "tests/shared/commands/test_reconcile.py": "shared/reconcile/comparison shared/reconcile/container "
     "shared/reconcile/workspace_export",
-    "tests/shared/report/test_write.py": "shared/commands/report",
-    "tests/shared/report/test_browser.py": "shared/report/page",
     "tests/shared/settings/test_settings.py": "shared/settings/command_line",
     "tests/simulation/test_delta_schedules.py": "shared/delta/reconciliation",
     "tests/shared/commands/test_documents.py": "shared/commands/status_document shared/commands/status_json",

@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import duckdb
 import orjson
 import pytest
 from azure.eventhub import EventData, EventHubProducerClient
@@ -23,38 +22,20 @@ from local.emulators.waiting import PATIENCE
 from shared import __main__, __version__
 from shared.azure.checkpoints import CONTAINER, BlobCheckpoints
 from shared.azure.event_hub import EventHub
-from shared.commands import console
 from shared.compaction import compaction_state
 from shared.connections import manifest
-from shared.connections.manifest import EventNameCounts, Manifest, PartitionProgress, Totals
+from shared.connections.manifest import EventNameCounts, Manifest, Totals
 from shared.policies import Connection
-from shared.tables.dialects import DIALECTS
-from shared.tables.registry import TABLES
-from shared.tables.table import Table
-from shared.tables.websocket_connection_logs import RECORDS
 from tests import documents
 from tests.records import PARTITION
-from tests.shared.exported import Exported, Saved, contents_of, envelopes
+from tests.shared.commands.running import ROOT, ran, run
+from tests.shared.exported import Exported, envelopes
 
-ROOT = Path(__file__).resolve().parents[3]
 PAGES = [
     ROOT / "docs" / name for name in ("command-line.md", "audit-and-replay.md", "capture.md", "report.md")
 ]
 COMMANDS = __main__.COMMANDS
 ARCHIVE = "insights-logs-websocketconnectionlogs"
-
-
-@pytest.fixture(scope="module")
-def contents(azurite: Azurite) -> Saved:
-    return contents_of(azurite, lambda one: one.export([*envelopes(0, 9), *envelopes(12, 20)]))
-
-
-@pytest.fixture
-def filled(exported: Exported, contents: Saved, monkeypatch: pytest.MonkeyPatch) -> Exported:
-    exported.load(contents)
-    for name, value in exported.environment.items():
-        monkeypatch.setenv(name, value)
-    return exported
 
 
 @pytest.fixture(scope="module")
@@ -67,27 +48,6 @@ def shown_commands(azurite: Azurite) -> Iterator[Mapping[str, str]]:
             one.service.create_container(name)
     yield one.environment
     one.close()
-
-
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs a separate process in the root of the repository."""
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def ran(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
-    try:
-        status = __main__.main(arguments)
-    except SystemExit as stop:
-        status = int(stop.code or 0)
-    captured = capsys.readouterr()
-    return status, captured.out + captured.err
 
 
 def test_status_shows_each_partition(filled: Exported, capsys: pytest.CaptureFixture[str]) -> None:
@@ -184,84 +144,6 @@ def test_status_shows_the_lag_and_uncommitted_partitions(
     assert f"{filled.ledger().counts.rows}" in output.split(), "what is known is shown"
 
 
-def test_audit_ends_with_its_verdict_as_exit_status(
-    filled: Exported, capsys: pytest.CaptureFixture[str]
-) -> None:
-    status, output = ran(capsys, "audit", "--deep")
-    assert (status, output.splitlines()[-1]) == (0, "audit: proven")
-    assert max(map(len, output.splitlines())) <= 80
-    filled.output.delete_blob(filled.files()[0])
-    status, output = ran(capsys, "audit")
-    assert (status, output.splitlines()[-1]) == (1, "audit: refuted")
-    assert "lacks 1 of its files" in " ".join(output.split())
-    for line in output.splitlines():
-        assert len(line) <= 80 or len(line.split()) == 1, "findings are wrapped, except for names"
-    filled.storage.delete([filled.ledger_name])
-    for name in filled.files():
-        filled.output.delete_blob(name)
-    assert ran(capsys, "audit")[0] == 2
-
-
-@pytest.mark.usefixtures("filled")
-def test_replay_reports_the_outcome(capsys: pytest.CaptureFixture[str]) -> None:
-    status, output = ran(capsys, "replay", "--reason", "missing_required_field")
-    assert (status, output.splitlines()[0]) == (0, "2 dead letters, 0 of them replayed before")
-    assert "still rejected: missing_required_field" in output
-
-
-def test_accept_ledger_changes_nothing_without_yes(
-    filled: Exported, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert ran(capsys, "accept-ledger") == (0, "0 partitions are stopped\n")
-    seen = PartitionProgress(ledger_id="another", ordinal=1, seen=1)
-    filled.storage.put(manifest.NAME, Manifest(partitions={str(PARTITION): seen}).dump())
-    assert ran(capsys, "accept-ledger")[0] == 1
-    status, output = ran(capsys, "accept-ledger", str(PARTITION))
-    assert status == 1
-    assert "exported twice" in output
-    assert output.endswith("Nothing was changed: add --yes to make the change.\n")
-    assert ran(capsys, "accept-ledger")[0] == 1
-    assert ran(capsys, "accept-ledger", str(PARTITION), "--yes")[0] == 0
-    assert ran(capsys, "accept-ledger") == (0, "0 partitions are stopped\n")
-
-
-@pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
-def test_every_dialect_names_every_column(
-    dialect: str, table: Table, capsys: pytest.CaptureFixture[str]
-) -> None:
-    status, output = ran(capsys, "schema", dialect, "--table", table.name)
-    assert status == 0
-    if dialect not in {"duckdb", "fabric", "synapse"}:  # these take the columns from the files
-        assert [one.name for one in table.columns if one.name not in output] == []
-
-
-def test_the_view_for_duckdb_reads_the_files(
-    filled: Exported, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    for name in filled.files("parquet/"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(filled.read(name))
-    _, view = ran(capsys, "schema", "duckdb", "--location", str(tmp_path))
-    with duckdb.connect() as database:
-        database.execute(view)
-        rows = database.execute(f"SELECT count(*), count(DISTINCT hour) FROM {RECORDS.name}").fetchall()
-    assert rows == [(filled.ledger().counts.rows, 2)]
-
-
-def test_the_json_lines_follow_the_json_schema(filled: Exported, capsys: pytest.CaptureFixture[str]) -> None:
-    document = orjson.loads(ran(capsys, "schema", "json-schema")[1])
-    types = {"string": str, "number": float, "integer": int, "null": type(None)}
-    for name in filled.files("json/"):
-        for line in gzip.decompress(filled.read(name)).splitlines():
-            row = orjson.loads(line)
-            assert row.keys() == document["properties"].keys()
-            for key, value in row.items():
-                said = document["properties"][key]["type"]
-                assert type(value) in {types[one] for one in ([said] if isinstance(said, str) else said)}
-            assert all(row[key] is not None for key in document["required"])
-
-
 @pytest.mark.parametrize("command", [(), *((one,) for one in COMMANDS)])
 def test_help_has_examples_that_parse(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     status, output = ran(capsys, *command, "--help")
@@ -279,25 +161,6 @@ def test_the_version_is_printed_without_importing_what_commands_need() -> None:
     line, modules = said.stdout.splitlines()
     assert line.endswith(f" {__version__}")
     assert int(modules) < 200, "pyarrow alone brings several hundred"
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
-def test_completion_knows_every_command(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
-    status, output = ran(capsys, "completion", shell)
-    assert status == 0
-    assert [name for name in COMMANDS if name not in output] == []
-    assert re.search(r"^(#compdef|complete)\b.* apim-ws-logs\b", output, re.MULTILINE), (
-        "the installed command"
-    )
-
-
-def test_completion_names_the_package_that_it_needs(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(sys.modules, "shtab", None)
-    status, output = ran(capsys, "completion", "bash")
-    assert status == 2
-    assert "pip install shtab" in output
 
 
 @pytest.mark.parametrize("arguments", [["accept-ledger", "--ye"], ["--vers"], ["audit", "--dee"]])
@@ -327,14 +190,6 @@ def test_an_unwritable_file_is_a_one_line_error(capsys: pytest.CaptureFixture[st
     assert str(output) in said
 
 
-def test_color_is_off_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    assert console.paint("x", console.RED) != "x"
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert console.paint("x", console.RED) == "x"
-
-
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -350,31 +205,6 @@ def test_a_wrong_argument_is_named(
     status, output = ran(capsys, *arguments)
     assert status == 2
     assert says in output
-
-
-@pytest.mark.parametrize("command", ["status", "audit", "replay", "accept-ledger", "report"])
-def test_an_unreachable_service_is_a_one_line_error(
-    command: str, capsys: pytest.CaptureFixture[str], filled: Exported, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in filled.environment:
-        monkeypatch.delenv(name, raising=False)
-    assert ran(capsys, command) == (
-        2,
-        "error: OutputStorage: set it to a connection string, or set OutputStorage__blobServiceUri\n",
-    )
-    nowhere = {"STATE_CONTAINER": "not-there-either", "OUTPUT_CONTAINER": "not-there"}
-    for name, value in (filled.environment | nowhere).items():
-        monkeypatch.setenv(name, value)
-    status, output = ran(capsys, command)
-    assert (status, len(output.splitlines())) == (2, 1)
-    assert "Container 'not-there' does not exist in 127.0.0.1" in output
-    assert "check OUTPUT_CONTAINER" in output
-
-
-def test_a_pipe_gets_no_colors_and_no_progress(filled: Exported) -> None:
-    done = run("-m", "shared", "audit", **filled.environment)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "\033" not in done.stdout
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from shared.compaction.compaction_state import CompactionState
 from shared.compaction.compactor import Compactor
 from shared.compaction.summary import CompactionSummary
 from shared.delta import log, table_metadata
-from shared.errors import SettingError
 from shared.export.exporter import Exporter
 from shared.policies import CompactionPolicy
 from shared.tables.websocket_connection_logs import RECORDS
@@ -354,18 +353,3 @@ def test_checkpoints_are_hourly_and_versions_kept_two_days(account: Account) -> 
     assert versions == list(range(min(checkpoints), account.table().version + 1))
     assert 0 not in versions
     assert account.table().live.keys() == account.files()
-
-
-def test_the_command_shows_and_removes_logs(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.show(account.storage) == 0
-    account.compact()
-    assert command.show(account.storage) == 0
-    assert f"{LOG}: version " in capsys.readouterr().out
-    with pytest.raises(SettingError, match="DELTA_LOG"):
-        command.remove(account.storage, COMPACTING)
-    before = account.files()
-    assert command.remove(account.storage, replace(COMPACTING, delta=False)) == 0
-    assert not [name for name in account.storage.output if "_delta_log" in name]
-    assert account.files() == before
-    assert account.state().format == 1
-    assert account.compact(replace(COMPACTING, delta=False)).alarms == []

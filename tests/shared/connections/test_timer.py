@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from shared.commands.ledger_acceptance import accept, blocked
-from shared.connections import state_merge, state_table, timer
+from shared.connections import timer
 from shared.connections.finish_summary import FinishSummary
-from shared.connections.manifest import MARGIN, NAME
+from shared.connections.manifest import NAME
 from shared.connections.timer import Finisher
 from shared.errors import DeadlineExceeded, OutcomeUnknown
 from shared.policies import FinishPolicy
@@ -61,50 +61,6 @@ def test_every_format_is_written(world: World) -> None:
     world.now += HOUR
     world.run(FinishPolicy(formats=("parquet", "json"), closing=("closed",)))
     assert sorted(name.split("/")[0] for name in world.files()) == ["json", "parquet"]
-
-
-def test_a_partition_with_backlog_delays_finishing_without_an_alarm(world: World) -> None:
-    world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 1))
-    waiting = world.arrive(TWO, ("a", "Message", 0.5))
-    held = world.later(2 * HOUR)
-    assert not held.finished
-    assert (held.stalled, held.lag[str(TWO)].envelopes) == (1, 1)
-    assert held.lag[str(TWO)].seconds == pytest.approx(7200)
-    assert not any(str(TWO) in alarm for alarm in held.alarms)
-    world.exporter.run(TWO, [waiting])
-    assert world.run().finished == {"closed": 1}
-    assert world.rows()[0]["EventCount"] == 3
-
-
-def test_the_clock_does_not_wait_for_removed_partitions(world: World) -> None:
-    world.commit(TWO, ("a", "Opened", 0), ("a", "Closed", 1))
-    del world.positions[TWO]
-    assert world.later(HOUR).finished == {"closed": 1}
-
-
-def test_the_clock_stays_behind_by_the_tolerance_between_clocks(world: World) -> None:
-    for partition in (ONE, TWO):
-        assert world.later(HOUR).clock == world.now - MARGIN
-        world.commit(partition, ("a", "Opened", 0))
-    assert world.later(HOUR).clock == world.now - MARGIN
-
-
-def test_without_the_hub_arrivals_advance_the_clock(world: World) -> None:
-    world.answers = False
-    world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 1))
-    assert not world.later(HOUR).finished
-    world.commit(ONE, ("b", "Opened", 0))
-    done = world.run()
-    assert (done.finished, done.lag) == ({"closed": 1}, {})
-
-
-def test_without_the_hub_the_clock_waits_for_no_replay(world: World) -> None:
-    world.answers = False
-    world.commit(ONE.replay(0), ("z", "Opened", 0))
-    world.commit(ONE, ("a", "Opened", 0), ("a", "Closed", 1))
-    world.now += HOUR
-    world.commit(ONE, ("b", "Opened", 0))
-    assert world.run().finished == {"closed": 1}
 
 
 def test_the_view_shows_the_revision_of_a_late_record(world: World, tmp_path: Path) -> None:
@@ -186,48 +142,6 @@ def test_a_backlog_of_small_commits_is_merged_in_portions(world: World, patch: p
     assert indexes <= 2 * len(steps)
 
 
-def test_rows_beyond_the_limit_wait_for_the_next_commit(world: World, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(state_merge, "ENOUGH", 5)
-    patch.setattr(state_table, "PART_ROWS", 4)
-    world.commit(ONE, *((f"id{n}", name, n) for n in range(40) for name in ("Opened", "Closed")))
-    world.run()
-    assert len(world.manifest().parts) > 3
-    done = world.later(HOUR)
-    assert (done.finished, done.complete) == ({"closed": 40}, True)
-    assert len({name.rsplit("/", 1)[1] for name in world.files()}) > 3
-    assert len(world.rows()) == 40
-
-
-def test_rows_beyond_the_limit_are_finished_in_the_next_commit(
-    world: World, patch: pytest.MonkeyPatch
-) -> None:
-    patch.setattr(state_merge, "ENOUGH", 5)
-    patch.setattr(state_table, "PART_ROWS", 4)
-    # No part is due; each is read because something was merged into it.
-    world.commit(ONE, *((f"id{n}", "Opened", n) for n in range(40)))
-    world.run()
-    assert len(world.manifest().parts) > 3
-    world.commit(ONE, *((f"id{n}", "Closed", 40 + n) for n in range(40)))
-    world.now += HOUR
-    first = world.run(budget=0)
-    assert not first.complete
-    assert 5 <= first.finished["closed"] < 40
-    rest = world.run()
-    assert rest.complete
-    assert first.finished["closed"] + rest.finished["closed"] == 40
-    assert len(world.rows()) == 40
-
-
-def test_changed_names_revise_written_connections(world: World, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(state_merge, "ENOUGH", 5)
-    patch.setattr(state_table, "PART_ROWS", 4)
-    world.commit(ONE, *((f"id{n}", name, n) for n in range(20) for name in ("Begin", "End")))
-    assert world.later(25 * HOUR).finished == {"timed_out": 20}
-    done = world.run(FinishPolicy(opening=("begin",), closing=("end",)))
-    assert (done.revisions, done.finished) == (20, {})
-    assert {row["Status"] for row in world.rows() if row["Revision"] == 1} == {"closed"}
-
-
 def test_connections_without_a_duration_are_counted_with_their_estimates(world: World) -> None:
     world.commit(ONE, ("a", "Opened", 0), ("b", "Opened", 0))
     world.now += 10 * MINUTE
@@ -244,14 +158,6 @@ def test_unknown_names_finish_earlier_once_enough_connections_began(world: World
     assert (done.finished, done.unknown_names) == ({"quiet": 100}, 2)
     seen = world.manifest().names["End"]
     assert (seen.connections, seen.first, seen.last) == (100, 0, 100)
-
-
-def test_excess_connections_are_dropped_with_an_alarm(world: World) -> None:
-    world.commit(ONE, *((f"id{n:02}", "Opened", n) for n in range(30)))
-    done = world.run(FinishPolicy(cap=10))
-    assert (done.capped, done.rows, done.finished) == (20, 10, {"timed_out": 20})
-    assert done.alarms
-    assert world.manifest().totals.capped == 20
 
 
 class Failing(MemoryStorage):
@@ -287,34 +193,6 @@ def test_the_next_run_repairs_a_run_that_failed_anywhere(world: World) -> None:
     )
 
 
-def test_a_merged_partition_is_merged_up_to_its_last_commit(
-    world: World,
-) -> None:
-    world.commit(ONE, ("a", "Opened", 0))
-    world.commit(ONE)
-    ledger = world.ledger(ONE)
-    assert ledger.ordinal == ledger.segments[-1].ordinal + 1
-    world.run()
-    ledger = world.ledger(ONE)
-    assert world.manifest().watermark(ledger) == ledger.ordinal
-
-
-def test_segments_in_an_index_are_kept_until_they_are_merged(world: World, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("shared.protocol.ledger.LISTED", 2)
-    patch.setattr(timer, "CHUNK", 3)
-    for n in range(8):
-        world.commit(ONE, (f"id{n}", "Opened", n))
-    assert len(world.ledger(ONE).indexes) == 3
-    world.run(budget=0)
-    assert len([name for name in world.storage.names("segments/") if name.endswith(".arrow")]) == 8
-    assert world.run().rows == 8
-    world.now += HOUR
-    world.commit(ONE, ("z", "Opened", 9))
-    world.run()
-    assert len(world.storage.names("segments/")) == 1
-    assert not world.ledger(ONE).indexes
-
-
 def test_a_missing_or_older_ledger_stops_finishing(world: World) -> None:
     world.commit(ONE, ("a", "Opened", 0))
     older = world.storage.state[Ledger.name(ONE)]
@@ -328,44 +206,6 @@ def test_a_missing_or_older_ledger_stops_finishing(world: World) -> None:
         done = world.later(HOUR)
         assert any("accept" in alarm for alarm in done.alarms)
         assert not done.finished
-
-
-def test_a_deleted_segment_is_an_alarm_and_stops_nothing(world: World) -> None:
-    world.commit(ONE, ("a", "Opened", 0))
-    world.commit(ONE, ("b", "Opened", 0), ("b", "Closed", 1))
-    del world.storage.state[world.ledger(ONE).segments[0].name]
-    done = world.later(HOUR)
-    assert done.finished == {"closed": 1}
-    assert any("is missing or damaged" in alarm for alarm in done.alarms)
-    assert world.manifest().totals.missing == 1
-
-
-def cut(data: bytes) -> bytes:
-    return data[: len(data) // 2]
-
-
-def flipped(data: bytes) -> bytes:
-    at = len(data) // 3
-    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
-
-
-@pytest.mark.parametrize("damage", [None, cut, flipped, lambda _: b""])
-def test_finishing_continues_after_a_lost_or_damaged_part(
-    world: World, damage: Callable[[bytes], bytes] | None
-) -> None:
-    world.commit(ONE, ("a", "Opened", 0))
-    world.run()
-    (part,) = world.manifest().parts
-    blob = world.storage.state.pop(part.name)
-    if damage:
-        world.storage.put(part.name, damage(blob.data))
-    world.commit(TWO, ("a", "Closed", 7), ("b", "Opened", 0), ("b", "Closed", 1))
-    done = world.later(HOUR)
-    assert any(part.name in alarm and "lost" in alarm for alarm in done.alarms)
-    assert (done.finished, done.complete) == ({"closed": 2}, True)
-    assert [(row["CorrelationId"], row["EventCount"]) for row in world.rows()] == [("a", 1), ("b", 2)]
-    assert world.manifest().totals.missing == 1
-    assert not world.later(HOUR).alarms
 
 
 def test_a_restored_older_manifest_is_an_alarm_until_accepted(world: World) -> None:
@@ -386,35 +226,6 @@ def test_a_restored_older_manifest_is_an_alarm_until_accepted(world: World) -> N
     assert not minutes(1).alarms
     world.commit(TWO, ("z", "Opened", 0), ("z", "Closed", 1))
     assert world.later(HOUR).finished["closed"] == 1
-
-
-@pytest.mark.parametrize("damage", [None, cut])
-def test_a_lost_or_damaged_index_is_an_alarm_only(
-    world: World, patch: pytest.MonkeyPatch, damage: Callable[[bytes], bytes] | None
-) -> None:
-    patch.setattr("shared.protocol.ledger.LISTED", 2)
-    patch.setattr(timer, "CHUNK", 2)
-    for n in range(9):
-        world.commit(ONE, (f"id{n}", "Opened", n), (f"id{n}", "Closed", n))
-    _, second, third, _ = world.ledger(ONE).indexes
-    for index in (second, third):
-        blob = world.storage.state.pop(index.name)
-        if damage:
-            world.storage.put(index.name, damage(blob.data))
-    world.now += HOUR
-    runs = [world.run(budget=0) for _ in range(8)]
-    assert runs[-1].complete
-    assert {row["CorrelationId"] for row in world.rows()} == {"id0", "id1", "id6", "id7", "id8"}
-    assert sum("is missing or damaged" in alarm for run in runs for alarm in run.alarms) == 2
-
-
-def test_a_damaged_segment_is_an_alarm_and_stops_nothing(world: World) -> None:
-    world.commit(ONE, ("a", "Opened", 0))
-    world.commit(ONE, ("b", "Opened", 0), ("b", "Closed", 1))
-    world.storage.put(world.ledger(ONE).segments[0].name, b"ARROW1")
-    done = world.later(HOUR)
-    assert done.finished == {"closed": 1}
-    assert any("is missing or damaged" in alarm for alarm in done.alarms)
 
 
 def test_junk_names_do_not_hide_closing_names(world: World) -> None:

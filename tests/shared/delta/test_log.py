@@ -7,12 +7,8 @@ from datetime import timedelta
 from benchmarks.delta import NOW, MadeUpStorage, Size
 from benchmarks.workload import LEDGER, PARTITION
 from shared.compaction.compactor import Compactor
-from shared.delta import checkpoint
-from shared.delta.log import DeltaLog
-from shared.delta.snapshot import Tombstone
 from shared.policies import CompactionPolicy
 from shared.protocol.ledger import Ledger
-from shared.tables.websocket_connection_logs import RECORDS
 from shared.timeunits import MINUTE
 
 LISTINGS = 10
@@ -46,19 +42,3 @@ def test_calls_of_a_usual_run_do_not_depend_on_files() -> None:
     # The pointer, the checkpoint, eight versions at a time, and one more before each of three listings.
     assert many["read output"] <= 2 + 8 + 6
     assert many["outputs"] <= LISTINGS
-
-
-def test_a_checkpoint_holds_the_whole_snapshot() -> None:
-    log = DeltaLog(filled(300), RECORDS, lambda: NOW)
-    snapshot = log.load()
-    assert snapshot
-    assert snapshot.files == 300
-    for number, kept in enumerate((False, True)):
-        snapshot.tombstones[f"date=2026-11-20/hour=0{number}/a.parquet"] = Tombstone(NOW, kept, kept)
-    found = checkpoint.decode(
-        checkpoint.encode(snapshot, RECORDS.time_column), snapshot.version, RECORDS.time_column
-    )
-    snapshot.checkpoint, snapshot.checkpointed_at = snapshot.version, 0
-    for files in snapshot.live.values():
-        files.update({path: file.added_in(snapshot.version) for path, file in files.items()})
-    assert found == snapshot

@@ -2,13 +2,10 @@
 
 import base64
 import gzip
-import os
 import re
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -161,34 +158,6 @@ def test_a_failed_storage_call_is_not_repeated(tmp_path: Path) -> None:
     assert storage.calls["part"] == 1
 
 
-def test_an_existing_file_is_kept_without_force(
-    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    output = tmp_path / "report.html"
-    output.write_text("mine")
-    assert run(copy, output) == 2
-    assert "with --output, or overwrite it with --force" in capsys.readouterr().err
-    assert output.read_text() == "mine"
-    assert run(copy, output, "--force") == 0
-    assert output.read_text().startswith("<!doctype html>")
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["copy", "report.html"]
-
-
-@pytest.mark.parametrize(
-    ("more", "says"),
-    [
-        (("--until", "2026-10-01"), "--since must be before --until"),
-        (("--folder", "nowhere"), "nowhere is not a folder"),
-        (("--output", "nowhere/report.html"), "the folder nowhere does not exist"),
-    ],
-)
-def test_each_problem_is_a_one_line_error(
-    copy: Path, tmp_path: Path, more: tuple[str, str], says: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(copy, tmp_path / "report.html", *more) == 2
-    assert says in capsys.readouterr().err
-
-
 def test_a_damaged_file_is_an_error_and_leaves_no_page(
     copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -199,35 +168,3 @@ def test_a_damaged_file_is_an_error_and_leaves_no_page(
     assert len(said.splitlines()) == 1
     assert file.relative_to(copy).as_posix() in said
     assert not (tmp_path / "report.html").exists()
-
-
-def test_missing_packages_are_named_with_the_command_to_install() -> None:
-    code = (
-        "import sys; sys.modules['duckdb'] = None; sys.modules['vl_convert'] = None\n"
-        "from shared import __main__; sys.exit(__main__.main(['report']))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
-    assert done.stderr == (
-        "error: duckdb and vl_convert not found: pip install -r requirements-report.txt, "
-        "or install '.[report]'\n"
-    )
-
-
-def test_a_page_without_data_takes_under_half_a_megabyte(copy: Path, tmp_path: Path) -> None:
-    output = tmp_path / "report.html"
-    assert run(copy, output, "--since", "2031-01-01", "--until", "2031-01-02") == 0
-    assert 100_000 < output.stat().st_size < 500_000
-
-
-def test_a_page_lets_only_its_own_scripts_run(copy: Path, tmp_path: Path) -> None:
-    output = tmp_path / "report.html"
-    assert run(copy, output) == 0
-    text = output.read_text()
-    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', text)
-    assert policy.startswith("default-src 'none'; script-src 'sha256-")
-    assert "unsafe" not in policy
-    assert re.search(rf"Created on {datetime.now(UTC):%Y-%m-%d} \d\d:\d\d UTC", text)
-    assert not re.search(r"<(link|img|iframe|base)\b|\ssrc=", text[: text.index("<script")])
