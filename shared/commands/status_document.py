@@ -124,6 +124,10 @@ class SwapStatus(Part):
     waits_for: str
 
 
+CountsAs = Literal["opening", "closing", "opening and closing", "neither"]
+"""What an event name counts as for a connection, according to the current settings."""
+
+
 class NameStatus(Part):
     """An event name that occurred."""
 
@@ -137,7 +141,7 @@ class NameStatus(Part):
     """Of these, those that end with it."""
     newest: int
     """When the last record of a connection with it arrived (µs since 1970 UTC); -1 if unknown."""
-    counts_as: Literal["opening", "closing", "opening and closing", "neither"]
+    counts_as: CountsAs
 
 
 class KeyStatus(Part):

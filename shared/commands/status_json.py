@@ -1,23 +1,18 @@
 """Renders a status as the JSON document of `status --json`."""
 
-from dataclasses import asdict
-
 from shared.audit.audit import OK, WRONG
 from shared.commands.status_document import (
     CheckpointStatus,
     ConnectionsStatus,
-    KeyStatus,
     LagStatus,
     LedgerStatus,
     MatchStatus,
-    NameStatus,
     PartitionStatus,
     ServiceStatus,
     StatusDocument,
-    SwapStatus,
     Verdict,
 )
-from shared.commands.status_model import PartitionState, Pending, Status
+from shared.commands.status_model import PartitionState, Status
 
 
 def document(found: Status, retention: float, now: int) -> StatusDocument:
@@ -43,19 +38,9 @@ def document(found: Status, retention: float, now: int) -> StatusDocument:
             ServiceStatus(resource_id=name, last_record=seen.newest, records_last_day=seen.records(now))
             for name, seen in found.services
         ],
-        swap=_swap(found.swap) if found.swap else None,
-        names=[
-            NameStatus(
-                name=one.name,
-                connections=one.seen.connections,
-                first=one.seen.first,
-                last=one.seen.last,
-                newest=one.seen.newest,
-                counts_as=one.meaning.value,
-            )
-            for one in found.names
-        ],
-        keys=[KeyStatus(**asdict(each)) for each in found.keys],
+        swap=found.swap,
+        names=found.names,
+        keys=found.keys,
         matches=[
             MatchStatus(
                 view=one.view, table=one.table, hour=one.hour, connections=one.rows, matched=one.matched
@@ -64,10 +49,6 @@ def document(found: Status, retention: float, now: int) -> StatusDocument:
         ],
         alarms=found.all_alarms,
     )
-
-
-def _swap(swap: Pending) -> SwapStatus:
-    return SwapStatus(**asdict(swap) | {"left": list(swap.left)}, waits_for=swap.waits_for)
 
 
 def _partition(one: PartitionState, retention: float) -> PartitionStatus:

@@ -1,11 +1,11 @@
 """The data of a status: partitions, connections, services, event names, and the verdict. Pure data."""
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from shared.audit.audit import OK, UNKNOWN, WRONG
-from shared.connections.manifest import EventNameCounts, Manifest
+from shared.commands.status_document import KeyStatus, NameStatus, SwapStatus
+from shared.connections.manifest import Manifest
 from shared.connections.service_activity import ServiceActivity
 from shared.input.hub_partition import is_of_hub
 from shared.intervals import total
@@ -16,15 +16,6 @@ from shared.wording import counted
 
 if TYPE_CHECKING:
     from shared.protocol.checkpoints import Checkpoint
-
-
-class Meaning(StrEnum):
-    """The meaning of an event name for a connection, according to the current settings."""
-
-    OPENING = "opening"
-    CLOSING = "closing"
-    BOTH = "opening and closing"
-    NEITHER = "neither"
 
 
 @dataclass(slots=True)
@@ -54,64 +45,15 @@ class PartitionState:
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
-    """A swap of compaction that was committed and is unfinished; until then, nothing else is compacted."""
-
-    folder: str
-    """The folder of the table and hour."""
-    output: str
-    since: int
-    """When it was committed (µs since 1970 UTC)."""
-    inputs: int
-    """The number of files that the large file replaces."""
-    visible: bool
-    """Whether the large file is visible: if so, readers see the rows of the remaining files twice."""
-    left: tuple[str, ...]
-    """Replaced files that are not deleted yet."""
-
-    @property
-    def waits_for(self) -> str:
-        """What must happen next."""
-        if not self.visible:
-            return "the large file must be published"
-        if not self.left:
-            return "its end must be recorded"
-        are = "file is" if self.inputs == 1 else "files are"
-        return f"{len(self.left):,} of {self.inputs:,} {are} still to be deleted, such as {self.left[0]}"
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """An event name that occurred."""
-
-    name: str
-    seen: EventNameCounts
-    meaning: Meaning
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A key that most recent records of a table have and that belongs to no column."""
-
-    table: str
-    key: str
-    """The key, in the form of the setting `COLUMN_KEYS`."""
-    records: int
-    """Estimated number of recent records that have it."""
-    of: int
-    """Number of recent records."""
-
-
-@dataclass(frozen=True, slots=True)
 class Status:
     """The state of all partitions, connections, services and event names."""
 
     partitions: list[PartitionState]
-    names: list[Name]
+    names: list[NameStatus]
     """Most connections first."""
     manifest: Manifest
-    swap: Pending | None = None
-    keys: list[Key] = field(default_factory=list)
+    swap: SwapStatus | None = None
+    keys: list[KeyStatus] = field(default_factory=list)
     """Most records first."""
     matches: list[Sample] = field(default_factory=list)
     """How many rows have a counterpart, for each view that joins tables."""

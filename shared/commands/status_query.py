@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from shared.commands.status_model import Key, Meaning, Name, PartitionState, Pending, Status
+from shared.commands.status_document import CountsAs, KeyStatus, NameStatus, SwapStatus
+from shared.commands.status_model import PartitionState, Status
 from shared.compaction import compaction_state
 from shared.connections import manifest
 from shared.connections.finishing import Vocabulary
-from shared.connections.manifest import Manifest
+from shared.connections.manifest import EventNameCounts, Manifest
 from shared.errors import LedgerError
 from shared.input.hub_partition import is_archive
 from shared.policies import FinishPolicy
@@ -88,7 +89,7 @@ def status(
     vocabulary = Vocabulary.of(policy)
     return Status(
         partitions=sorted(partitions.values(), key=lambda one: one.partition),
-        names=[Name(name, one, _meaning(name, vocabulary)) for name, one in known],
+        names=[_name(name, one, vocabulary) for name, one in known],
         manifest=seen,
         swap=swap,
         keys=list(_keys(partitions.values())),
@@ -116,7 +117,7 @@ def _partition_states(storage: Storage, seen: Manifest, now: int) -> dict[str, P
     return partitions
 
 
-def _keys(partitions: Iterable[PartitionState]) -> Iterator[Key]:
+def _keys(partitions: Iterable[PartitionState]) -> Iterator[KeyStatus]:
     """Yields at most `KEYS` for each table, over all partitions except replays."""
     total: dict[str, UnclaimedKeys] = {}
     for one in partitions:
@@ -126,19 +127,34 @@ def _keys(partitions: Iterable[PartitionState]) -> Iterator[Key]:
             total[table] = UnclaimedKeys(records=records, counts=dict(counts))
     for table, keys in sorted(total.items()):
         for key, records in keys.most(KEYS):
-            yield Key(table, key, records, keys.records)
+            yield KeyStatus(table=table, key=key, records=records, of=keys.records)
 
 
-def _pending(storage: Storage) -> Pending | None:
+def _pending(storage: Storage) -> SwapStatus | None:
     """Raises LedgerError."""
     blob = storage.read(compaction_state.NAME)
     swap = compaction_state.CompactionState.parse(blob.data).swap if blob else None
     if not swap:
         return None
     visible = {file.name for file in storage.outputs(swap.folder) if file.visible}
-    left = tuple(name for name in swap.names if name in visible)
-    output = swap.output.name
-    return Pending(swap.folder, output, swap.began, len(swap.inputs), output in visible, left)
+    left = [name for name in swap.names if name in visible]
+    inputs, output = len(swap.inputs), swap.output.name
+    if output not in visible:
+        waits_for = "the large file must be published"
+    elif not left:
+        waits_for = "its end must be recorded"
+    else:
+        are = "file is" if inputs == 1 else "files are"
+        waits_for = f"{len(left):,} of {inputs:,} {are} still to be deleted, such as {left[0]}"
+    return SwapStatus(
+        folder=swap.folder,
+        output=output,
+        since=swap.began,
+        inputs=inputs,
+        visible=output in visible,
+        left=left,
+        waits_for=waits_for,
+    )
 
 
 def _compare(partitions: dict[str, PartitionState], state: "HubState", retention: float, now: int) -> None:
@@ -172,11 +188,17 @@ def _note_checkpoints(
             one.alarms.append(STALE)
 
 
-def _meaning(name: str, vocabulary: Vocabulary) -> Meaning:
+def _name(name: str, seen: EventNameCounts, vocabulary: Vocabulary) -> NameStatus:
     opening, closing = name.lower() in vocabulary.opening, name.lower() in vocabulary.closing
-    if opening and closing:
-        return Meaning.BOTH
-    return Meaning.OPENING if opening else Meaning.CLOSING if closing else Meaning.NEITHER
+    counts_as: CountsAs = "opening" if opening else "closing" if closing else "neither"
+    return NameStatus(
+        name=name,
+        connections=seen.connections,
+        first=seen.first,
+        last=seen.last,
+        newest=seen.newest,
+        counts_as="opening and closing" if opening and closing else counts_as,
+    )
 
 
 def _alarms(ledger: Ledger, seen: Manifest, now: int) -> Iterator[str]:

@@ -130,11 +130,11 @@ def _names(found: Status, now: int) -> Iterator[str]:
     rows: list[list[object]] = [
         [
             console.printable(one.name) or "(no EventName)",
-            one.seen.connections,
-            one.seen.first,
-            one.seen.last,
-            console.ago(one.seen.newest, now),
-            one.meaning.value,
+            one.connections,
+            one.first,
+            one.last,
+            console.ago(one.newest, now),
+            one.counts_as,
         ]
         for one in found.names
     ]

@@ -3,8 +3,9 @@
 from typing import Any
 
 from shared.commands import status_text
-from shared.commands.status_model import Meaning, Name, PartitionState, Pending, Status
-from shared.connections.manifest import EventNameCounts, Manifest, Part, Totals
+from shared.commands.status_document import NameStatus, SwapStatus
+from shared.commands.status_model import PartitionState, Status
+from shared.connections.manifest import Manifest, Part, Totals
 from shared.connections.service_activity import ServiceActivity
 from shared.lag import Lag
 from shared.matching.sample import Sample
@@ -45,15 +46,26 @@ MANIFEST = Manifest(
 FULL = Status(
     partitions=[BUSY, QUIET],
     names=[
-        Name(
-            "WebSocketConnection" * 5,
-            EventNameCounts(connections=1234567, first=1234567, newest=NOW),
-            Meaning.BOTH,
+        NameStatus(
+            name="WebSocketConnection" * 5,
+            connections=1234567,
+            first=1234567,
+            last=0,
+            newest=NOW,
+            counts_as="opening and closing",
         )
     ],
     manifest=MANIFEST,
     matches=[Sample("View", "ApiManagementGatewayLogs", NOW, 1000, 0)],
-    swap=Pending("parquet/Table/date=2026-11-20/hour=09/", "a", NOW, 5, visible=True, left=("b" * 70,)),
+    swap=SwapStatus(
+        folder="parquet/Table/date=2026-11-20/hour=09/",
+        output="a",
+        since=NOW,
+        inputs=5,
+        visible=True,
+        left=["b" * 70],
+        waits_for=f"1 of 5 files are still to be deleted, such as {'b' * 70}",
+    ),
     alarms=["its ledger is not the one that was seen before, or it is older: see accept-ledger"],
     unknown=("Lag is unknown, because the hub has not answered in so many words that they need two lines",),
 )

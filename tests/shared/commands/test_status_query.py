@@ -1,6 +1,6 @@
 """The status of each partition follows from the state container and the hub."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +9,8 @@ import pytest
 
 from shared.audit.audit import OK
 from shared.commands import status as command
-from shared.commands.status_model import Key, Meaning, PartitionState
+from shared.commands.status_document import KeyStatus
+from shared.commands.status_model import PartitionState
 from shared.commands.status_query import STALE, status
 from shared.compaction import compaction_state
 from shared.connections import manifest
@@ -172,7 +173,7 @@ def test_an_unfinished_swap_is_shown_with_its_next_step(exported: Exported) -> N
         exported.output.delete_blob(name)
     found = status(exported.storage, POLICY, None, NOW).swap
     assert found
-    assert (found.visible, found.left) == (True, one.names[:1])
+    assert (found.visible, found.left) == (True, [*one.names[:1]])
     assert f"1 of {len(one.inputs)} files are still to be deleted, such as {one.names[0]}" in found.waits_for
     exported.output.delete_blob(one.names[0])
     found = status(exported.storage, POLICY, None, NOW).swap
@@ -213,13 +214,13 @@ def test_connections_and_event_names_come_from_the_manifest(exported: Exported) 
     exported.storage.put(manifest.NAME, seen.dump())
     found = status(exported.storage, FinishPolicy(opening=("hello", "x"), closing=("Bye", "X")), None, NOW)
     assert (found.open, found.manifest.totals.connections) == (3, 7)
-    assert [(one.name, one.meaning) for one in found.names] == [
-        ("Hello", Meaning.OPENING),
-        ("BYE", Meaning.CLOSING),
-        ("x", Meaning.BOTH),
+    assert [(one.name, one.counts_as) for one in found.names] == [
+        ("Hello", "opening"),
+        ("BYE", "closing"),
+        ("x", "opening and closing"),
     ]
     found = status(exported.storage, FinishPolicy(opening=(), closing=()), None, NOW)
-    assert {one.meaning for one in found.names} == {Meaning.NEITHER}
+    assert {one.counts_as for one in found.names} == {"neither"}
 
 
 def test_frequent_keys_without_a_column_are_listed(
@@ -238,11 +239,12 @@ def test_frequent_keys_without_a_column_are_listed(
     )
     found = status(exported.storage, POLICY, None, NOW).keys
     level = next(each for each in found if each.key == "level")
-    assert level == Key(RECORDS.name, "level", 9, 15)  # every second envelope has two records
+    # Every second envelope has two records.
+    assert level == KeyStatus(table=RECORDS.name, key="level", records=9, of=15)
     command.status(exported.storage, config, NOW, as_json=False)
     assert "COLUMN_KEYS can assign them to columns" in " ".join(capsys.readouterr().out.split())
     command.status(exported.storage, config, NOW, as_json=True)
-    assert asdict(level) in orjson.loads(capsys.readouterr().out)["keys"]
+    assert level.model_dump() in orjson.loads(capsys.readouterr().out)["keys"]
 
 
 def test_the_estimate_is_shown_if_most_durations_are_missing(

@@ -618,7 +618,7 @@ def test_a_lease_delays_a_swap_and_the_status_shows_it(
     assert compact(filled).finished == 0
     found = status(filled.storage, FinishPolicy(), None, LATER).swap
     assert found
-    assert (found.folder, found.since, found.left) == (folder_of(held), LATER, (held,))
+    assert (found.folder, found.since, found.left) == (folder_of(held), LATER, [held])
     BlobLeaseClient(filled.output.get_blob_client(held)).break_lease(0)
     assert compact(filled).finished == 1
     assert status(filled.storage, FinishPolicy(), None, LATER).swap is None
