@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Self
 
 import duckdb
@@ -52,6 +53,13 @@ class Alert:
     page: str
 
 
+@cache
+def _sql(query: str, tables: Sequence[str]) -> str:
+    """Translates a rule for a workspace that has these tables."""
+    sql = str(to_sql(query, schema={table: list(COLUMNS[table]) for table in tables}))
+    return sql.replace(WALL_CLOCK, "getvariable('now')")
+
+
 class Workspace:
     """Tables with these rows, and rules by severity. As in Azure, a table without rows does not exist."""
 
@@ -66,13 +74,10 @@ class Workspace:
             ],
             "AppTraces": [(one.time, one.message, "instance") for one in lines],
         }
-        there = {table: list(COLUMNS[table]) for table, values in rows.items() if values}
+        there = tuple(table for table, values in rows.items() if values)
         for table in there:
             self._make(table, rows[table])
-        self._rules = {
-            severity: str(to_sql(query, schema=there)).replace(WALL_CLOCK, "getvariable('now')")
-            for severity, query in rules.items()
-        }
+        self._rules = {severity: _sql(query, there) for severity, query in rules.items()}
 
     def _make(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
         columns = dict(zip(COLUMNS[table], zip(*sorted(rows), strict=True), strict=True))
