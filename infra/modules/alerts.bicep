@@ -79,10 +79,10 @@ var thresholdLines = join(
 )
 
 var severities = [
-  { severity: 0, says: 'Data will be lost soon.' }
+  { severity: 0, says: 'Data will soon be lost.' }
   { severity: 1, says: 'The exporter has stopped, or has a problem that it cannot repair.' }
-  { severity: 2, says: 'The exporter falls behind, fails, or rejects records.' }
-  { severity: 3, says: 'No data is in danger; look at it during the day.' }
+  { severity: 2, says: 'The exporter is falling behind, failing, or rejecting records.' }
+  { severity: 3, says: 'No data is at risk. Investigate during the day.' }
 ]
 
 var logRules = map(severities, rule => {

@@ -6,7 +6,7 @@ Use this connection string (the last part makes clients speak plain TCP):
 
     Endpoint=sb://127.0.0.1:5673;SharedAccessKeyName=…;SharedAccessKey=…;UseDevelopmentEmulator=true
 
-Two clients were run against it: the Python SDK (azure-eventhub 5.15.1, sync and aio, with its blob checkpoint
+Two clients were tried with it: the Python SDK (azure-eventhub 5.15.1, sync and aio, with its blob checkpoint
 store), which the tests use, and the .NET client that every Functions host contains (Azure.Messaging.EventHubs
 5.12.2), whose recorded conversations the tests replay. The broker was not compared with the service.
 

@@ -28,5 +28,5 @@ def parse(address: str) -> Address:
     hub, *rest = path.split("/")
     parts = dict(zip(rest[::2], rest[1::2], strict=False))
     if not hub or len(rest) % 2 or not parts.keys() <= _KINDS:
-        raise AmqpError(NOT_FOUND, f"The address {address!r} leads nowhere.")
+        raise AmqpError(NOT_FOUND, f"There is no node at the address {address!r}.")
     return Address(path, hub, parts.get("consumergroups"), parts.get("partitions"))

@@ -30,7 +30,7 @@ class Broker:
         self._connections: set[Connection] = set()
 
     async def serve(self, port: int, stop: asyncio.Event, on_listening: Callable[[int], None]) -> None:
-        """Listens until `stop`, then close all connections. Raises OSError if the port is in use."""
+        """Listens until `stop`, then closes all connections. Raises OSError if the port is in use."""
         loop = asyncio.get_running_loop()
         server = await loop.create_server(self._connection, HOST, port)
         on_listening(server.sockets[0].getsockname()[1])

@@ -108,7 +108,7 @@ class BrokerProcess(ChildProcess):
         shutil.rmtree(self.data / name.lower())
 
     def recreate_hub(self, name: str) -> None:
-        """Deletes a hub and re-create it under its name, as an operator would.
+        """Deletes a hub and re-creates it under its name, as an operator would.
 
         Clients reconnect by themselves. The events are gone, sequence numbers and offsets
         begin at 0, and `created_at` is later.

@@ -17,7 +17,7 @@ def main() -> int:
     parser.add_argument(
         "--app", type=Path, required=True, help="the folder with function_app.py and host.json"
     )
-    parser.add_argument("--settings", type=Path, help="a local.settings.json; the environment wins over it")
+    parser.add_argument("--settings", type=Path, help="a local.settings.json; the environment overrides it")
     parser.add_argument("--name", default="host", help="names this host in its status lines")
     parser.add_argument(
         "--grace", type=float, default=10, help="seconds that a stop waits for invocations in flight"

@@ -14,7 +14,7 @@ from azure.storage.blob.aio import BlobClient, ContainerClient
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The position from which a partition is read on: after the event with this offset."""
+    """The position from which a partition is read: after the event with this offset."""
 
     offset: str
     sequence_number: int

@@ -27,7 +27,7 @@ from local.emulators.functions_host.worker_handle import Call
 
 _STARTS = {"fromStart": "-1", "fromEnd": "@latest"}
 _TICK = 0.1
-"""How often held events are looked at, in seconds."""
+"""Seconds between two checks of the events that are held."""
 _NO_BYTES = (
     "NotSupportedException: The event body cannot be retrieved using the EventBody property of EventData. "
     "A body of type {} can be accessed using the GetRawAmqpMessage method of EventData and inspecting the "

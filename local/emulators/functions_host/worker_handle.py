@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 FAILURES = 3
 """The number of consecutive workers that may end while they index the app."""
-AFTER_TIME_OUT = 10.0
+AFTER_TIMEOUT = 10.0
 """Seconds until another worker starts after a timeout; after a crash it starts at once."""
 
 
@@ -66,7 +66,7 @@ class WorkerEndedError(AppError):
 
 
 class Worker:
-    """One worker process at a time, for the life of the host.
+    """One worker process at a time, as long as the host runs.
 
     Args:
         app: the function app folder, absolute.
@@ -194,7 +194,7 @@ class Worker:
             if self._timed_out:
                 # Other invocations on that worker get no answer until their own timeouts.
                 self._timed_out = False
-                await asyncio.sleep(AFTER_TIME_OUT * self._time_scale)
+                await asyncio.sleep(AFTER_TIMEOUT * self._time_scale)
             else:
                 failed = len(lost)
                 for waiting in lost.values():

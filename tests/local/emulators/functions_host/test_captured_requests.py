@@ -18,7 +18,7 @@ from local.emulators.functions_host.process import ROOT
 from local.emulators.functions_host.retry import RetryPolicy
 
 from .conftest import App
-from .seen import FOLDER
+from .recordings import FOLDER
 
 
 def captured(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Reads the captures of the real trigger's behavior."""
+"""Reads the recordings of the real trigger's behavior."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parents[3] / "fixtures" / "host"
 
 @dataclass(frozen=True)
 class Step:
-    """One line of a capture."""
+    """One line of a recording."""
 
     at: float
     host: str
@@ -25,8 +25,8 @@ class Step:
     reason: str = ""
 
     @property
-    def told(self) -> tuple[object, ...]:
-        """Without the time."""
+    def without_time(self) -> tuple[object, ...]:
+        """All fields except the time."""
         return (self.what, self.first, self.last, self.ok, self.reason)
 
 
@@ -39,7 +39,7 @@ _LINE = re.compile(
 
 
 def steps(name: str, host: str = "A", partition: str = "0") -> list[Step]:
-    """The steps of one host with one partition, in order."""
+    """Returns the steps of one host with one partition, in order."""
     found = []
     for line in (FOLDER / f"{name}.txt").read_text().splitlines():
         match = _LINE.match(line)
@@ -67,17 +67,17 @@ def steps(name: str, host: str = "A", partition: str = "0") -> list[Step]:
     ]
 
 
-def deduplicated(told: Iterable[tuple[object, ...]]) -> list[tuple[object, ...]]:
-    """Return the steps without repetitions: the number of failures depends on timing."""
+def deduplicated(all_steps: Iterable[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """Returns the steps without repetitions: the number of failures depends on timing."""
     found: list[tuple[object, ...]] = []
-    for step in told:
+    for step in all_steps:
         if step not in found[-1:]:
             found.append(step)
     return found
 
 
-def told(host: HostProcess, partition: str = "0") -> list[tuple[object, ...]]:
-    """Return the emulator's reports about one partition, in the form of `Step.told`."""
+def reported(host: HostProcess, partition: str = "0") -> list[tuple[object, ...]]:
+    """Returns the emulator's reports about one partition, in the form of `Step.without_time`."""
     kinds = {"claimed": "init", "invocation": "invoke", "checkpoint": "checkpoint", "released": "close"}
     return deduplicated(
         (
@@ -92,6 +92,6 @@ def told(host: HostProcess, partition: str = "0") -> list[tuple[object, ...]]:
     )
 
 
-def real(name: str, host: str = "A", partition: str = "0") -> list[tuple[object, ...]]:
-    """Return the real trigger's steps with one partition, in the same form."""
-    return deduplicated(step.told for step in steps(name, host, partition))
+def recorded(name: str, host: str = "A", partition: str = "0") -> list[tuple[object, ...]]:
+    """Returns the real trigger's steps with one partition, in the same form."""
+    return deduplicated(step.without_time for step in steps(name, host, partition))

@@ -1,4 +1,4 @@
-"""The emulator takes the same steps as the real trigger in its captures."""
+"""The emulator takes the same steps as the real trigger did in its recordings."""
 
 import re
 import time
@@ -12,7 +12,7 @@ from local.emulators.waiting import wait_until
 from tests.campaigns.faults.proxy import Proxy
 
 from .conftest import App
-from .seen import real, told
+from .recordings import recorded, reported
 
 FAST = 0.05
 """Retries follow after 0.1 s instead of 2 s."""
@@ -39,12 +39,12 @@ def events(count: int) -> list[bytes]:
 def until(host: HostProcess, expected: list[tuple[object, ...]], partition: str = "0") -> None:
     """Wait until the host has taken this many steps."""
     wait_until(
-        lambda: len(told(host, partition)) >= len(expected),
+        lambda: len(reported(host, partition)) >= len(expected),
         f"{expected}",
-        seen=lambda: told(host, partition),
+        seen=lambda: reported(host, partition),
         log=lambda: host.log,
     )
-    assert told(host, partition) == expected
+    assert reported(host, partition) == expected
 
 
 def test_a_lost_partition_continues_and_rewinds_the_checkpoint(app: App) -> None:
@@ -65,17 +65,17 @@ def test_a_lost_partition_continues_and_rewinds_the_checkpoint(app: App) -> None
             attempts = len(first.wait_for("invocation", partition=claimed["partition"]))
             first.wait_for("invocation", attempts + 3, partition=claimed["partition"], ok=False)
             app.switch("fail-A", on=False)
-            expected = real("steal", "A", "2")
+            expected = recorded("steal", "A", "2")
             until(first, expected, lost)
             # The older checkpoint is in place now, although its owner wrote a newer one.
             metadata = app.checkpoint_metadata(lost)
             assert metadata["sequencenumber"] == "63"
             assert metadata["clientidentifier"] != owner
             assert second.stop() == 0
-            assert told(second, lost) == real("steal", "B", "2")
+            assert reported(second, lost) == recorded("steal", "B", "2")
             # The partitions that it kept continue as before.
             kept = "1" if lost == "0" else "0"
-            until(first, [*real("steal", "A", "1")[:4]], kept)
+            until(first, [*recorded("steal", "A", "1")[:4]], kept)
 
 
 def test_one_failed_checkpoint_stops_the_timer_of_a_partition(app: App, storage: Proxy) -> None:
@@ -94,7 +94,7 @@ def test_one_failed_checkpoint_stops_the_timer_of_a_partition(app: App, storage:
         app.send(*events(5))
         host.wait_for("checkpoint", sequence=79)
         assert host.stop() == 0
-        assert told(host) == real("cpfail")
+        assert reported(host) == recorded("cpfail")
 
 
 def test_full_batches_with_a_minimum_of_one_keep_the_timer(app: App, storage: Proxy) -> None:
@@ -127,7 +127,7 @@ def test_batches_are_grouped_by_number_and_time(app: App) -> None:
         # The split of 300 events depends on how many have arrived when the first invocation begins.
         return [last for what, _, last, *_ in steps if what == "checkpoint" and last not in range(80, 439)]
 
-    assert checkpoints(told(host)) == checkpoints(real("batches"))
+    assert checkpoints(reported(host)) == checkpoints(recorded("batches"))
     assert max(len(call["sequences"]) for call in app.notes("begin")) <= 256
 
 
@@ -137,7 +137,7 @@ def test_a_first_partial_batch_waits_after_a_recent_checkpoint(app: App) -> None
     with app.host() as host:
         host.wait_for("checkpoint", sequence=63)
         assert host.stop() == 0
-        assert told(host) == real("first", "A")
+        assert reported(host) == recorded("first", "A")
     app.send(*events(5))
     with app.host("A2") as host:
         host.wait_for("checkpoint", sequence=68)
@@ -146,7 +146,7 @@ def test_a_first_partial_batch_waits_after_a_recent_checkpoint(app: App) -> None
         # Times of blobs have no fractions of seconds.
         assert 8.5 < begin["time"] - written["time"] < 60
         assert host.stop() == 0
-        assert told(host) == real("first", "A2")
+        assert reported(host) == recorded("first", "A2")
 
 
 def test_a_drain_does_not_wait_for_a_partial_batch(app: App) -> None:
@@ -161,7 +161,7 @@ def test_a_drain_does_not_wait_for_a_partial_batch(app: App) -> None:
         host.wait_for("invocation", attempts + 3)
         assert app.checkpoint() is None
         app.switch("fail", on=False)
-        until(host, real("drain10"))
+        until(host, recorded("drain10"))
     assert app.checkpoint() == 9
 
 
@@ -178,7 +178,7 @@ def test_a_drain_waits_for_a_full_batch_without_a_checkpoint(app: App) -> None:
         assert not [event for event in host.seen if event["event"] == "drained"]
         app.switch("fail", on=False)
         host.wait_for("drained")
-        until(host, real("drainfail"))
+        until(host, recorded("drainfail"))
     assert app.checkpoint() is None
 
 
@@ -219,8 +219,8 @@ def test_a_recreated_hub_is_refused_until_it_outgrows_the_checkpoint(app: App) -
         host.wait_for("checkpoint", sequence=159)
         calls = [call["sequences"] for call in app.notes("begin")]
         assert calls[-1][0] > 60
-        steps = told(host)
-        assert steps[:3] == real("anew")[:3]
+        steps = reported(host)
+        assert steps[:3] == recorded("anew")[:3]
         assert not [call for call in calls[1:] if 0 in call]
 
 
