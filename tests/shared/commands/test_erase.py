@@ -108,6 +108,9 @@ def test_erase_asks_erases_reports_and_leaves_a_proven_container(
     assert status == 1
     assert "cannot be replaced now" in output
     assert "run it again after" in output
+    status, output = ran(capsys, *asked, "--yes", "--json")
+    assert status == 1
+    assert orjson.loads(output)["run_again"] > EPOCH
     assert sources(filled.output) == before
 
     later = LATER
