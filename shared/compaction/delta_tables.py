@@ -274,7 +274,7 @@ class DeltaTables:
 
     def _log_of(self, name: str) -> DeltaLog | None:
         table = table_of(name)
-        return self._logs.get(table.name) if table and table.name not in self._stopped else None
+        return self._logs.get(table.name) if table else None
 
     def _stop(self, table: str, error: DeltaLogError) -> None:
         self._alarm(f"{table} is neither logged nor compacted: {error}")

@@ -20,6 +20,7 @@ from local.emulators.azurite import Azurite
 from local.emulators.event_hubs.process import BrokerProcess
 from local.emulators.waiting import PATIENCE
 from shared import __main__, __version__
+from shared.audit.audit import UNKNOWN
 from shared.azure.checkpoints import CONTAINER, BlobCheckpoints
 from shared.azure.event_hub import EventHub
 from shared.compaction import compaction_state
@@ -136,6 +137,10 @@ def test_status_shows_the_lag_and_uncommitted_partitions(
     kept = {one["partition"]: one["checkpoint"] for one in found["partitions"]}
     assert kept.pop(str(partition))["sequence"] == 4
     assert set(kept.values()) == {None}
+    monkeypatch.setenv("AzureWebJobsStorage", re.sub("AccountKey=[^;]+", "AccountKey=AAAA", host))
+    status, output = ran(capsys, "status", "--json")
+    (unknown,) = orjson.loads(output)["unknown"]
+    assert (status, unknown.startswith("Checkpoints are unknown: ")) == (UNKNOWN, True)
     broker.stop()
     status, output = ran(capsys, "status")
     assert status == 2

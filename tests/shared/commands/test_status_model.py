@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 from shared.audit.audit import OK, UNKNOWN, WRONG
+from shared.commands import status_json
 from shared.lag import Lag
 from tests.shared.commands.sample_status import (
     FULL,
+    NOW,
     QUIET,
     partition_state,
     shown,
@@ -17,6 +19,7 @@ def test_the_status_begins_with_its_verdict() -> None:
     waiting = replace(alone, partitions=[partition_state("a/0", Lag(1, 30)), QUIET])
     other = partition_state("a/0")
     other.alarms.append("it stands still")
+    words = {OK: "well", WRONG: "wrong", UNKNOWN: "unknown"}
     for found, status, sentence in (
         (alone, OK, "All is well: 1 partition, and nothing is waiting in the hub."),
         (waiting, OK, "All is well: 2 partitions; 1 envelope is waiting in the hub, for up to 0.5 min."),
@@ -39,4 +42,5 @@ def test_the_status_begins_with_its_verdict() -> None:
         ),
     ):
         assert found.verdict[0] == status
+        assert status_json.document(found, 86_400, NOW).verdict.status == words[status]
         assert shown(found).startswith(sentence), shown(found).splitlines()[0]

@@ -100,6 +100,7 @@ def test_without_the_setting_there_are_no_delta_calls(account: Account) -> None:
 def test_existing_files_are_logged_and_swaps_follow(account: Account) -> None:
     account.compact(LISTING)
     assert account.table().live.keys() == account.files()
+    assert account.state().delta.keys() == {RECORDS.name}, "tables without files have no log"
     assert account.state().format == 2
     assert account.compact().swaps
     table = account.table()
