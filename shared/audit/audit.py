@@ -13,6 +13,7 @@ from shared.connections import manifest
 from shared.connections.manifest import Manifest
 from shared.errors import DeltaLogError, LedgerError
 from shared.input.hub_partition import ARCHIVE, is_archive
+from shared.protocol import stored_documents
 from shared.protocol.commit_metadata import CONNECTIONS
 from shared.protocol.ledger import Counts, Ledger
 from shared.protocol.nested_storage import NestedStorage
@@ -167,32 +168,21 @@ def _list(storage: Storage, listing: Listing, since: int, progress: Progress) ->
 
 
 def _manifest(storage: Storage) -> Manifest:
-    blob = storage.read(manifest.NAME)
-    return Manifest.parse(blob.data) if blob else Manifest()
+    return stored_documents.read(storage, manifest.NAME, Manifest.parse) or Manifest()
 
 
 def _all_ledgers(*storages: Storage) -> tuple[dict[str, Ledger], list[tuple[str, str]]]:
-    """Returns the ledgers of the app and of backfills."""
-    ledgers: dict[str, Ledger] = {}
-    problems: list[tuple[str, str]] = []
-    for storage in storages:
-        some, unreadable = _ledgers(storage)
-        ledgers |= some
-        problems += unreadable
-    return ledgers, problems
-
-
-def _ledgers(storage: Storage) -> tuple[dict[str, Ledger], list[tuple[str, str]]]:
     """Returns all ledgers by partition, and the name and the problem of each one that cannot be read."""
-    ledgers, problems = {}, []
-    names = storage.names("ledgers/")
-    for name, blob in zip(names, storage.read_all(names), strict=True):
-        try:
-            if blob:
-                ledger = Ledger.parse(blob.data, name)
-                ledgers[ledger.partition] = ledger
-        except LedgerError as error:
-            problems.append((name, str(error)))
+    problems: list[tuple[str, str]] = []
+
+    def unreadable(name: str, error: LedgerError) -> None:
+        problems.append((name, str(error)))
+
+    ledgers = {
+        ledger.partition: ledger
+        for storage in storages
+        for _, ledger, _ in stored_documents.read_ledgers(storage, unreadable)
+    }
     return ledgers, problems
 
 

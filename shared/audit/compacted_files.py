@@ -16,6 +16,7 @@ from shared.compaction.compaction_state import CompactionState
 from shared.compaction.erasures import ErasedFile
 from shared.compaction.replaced_files import ReplacedFile
 from shared.errors import DamagedFile, StorageError
+from shared.protocol import stored_documents
 from shared.protocol.commit_metadata import CommitMetadata
 from shared.protocol.storage import DEAD_LETTERS, BlobInfo, LogStorage, Storage
 from shared.wording import counted
@@ -25,8 +26,7 @@ TRIES = 5
 
 def state(storage: Storage) -> CompactionState:
     """Loads the state of compaction. Raises LedgerError."""
-    blob = storage.read(compaction_state.NAME)
-    return CompactionState.parse(blob.data) if blob else CompactionState()
+    return stored_documents.read(storage, compaction_state.NAME, CompactionState.parse) or CompactionState()
 
 
 @dataclass(frozen=True, slots=True)

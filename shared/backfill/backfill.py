@@ -19,6 +19,7 @@ from shared.input.hub_partition import HubPartition
 from shared.output import layout
 from shared.output.formats import FORMATS
 from shared.policies import ExportPolicy, FinishPolicy
+from shared.protocol import stored_documents
 from shared.protocol.archive import Archive
 from shared.protocol.documents import dump, parse
 from shared.protocol.hub import HubState, Position
@@ -177,10 +178,13 @@ class Backfill:
         """Returns when the last hour that was exported before the chosen ones ended."""
         return max((ended for ended in self._ended if not chosen or ended <= chosen[0].began), default=None)
 
+    @property
+    def _manifest(self) -> Manifest:
+        return stored_documents.read(self._storage, manifest.NAME, Manifest.parse) or Manifest()
+
     def _begin(self, partition: HubPartition) -> None:
         """Creates the ledger of a partition if there never was one; its "hub" has always existed."""
-        name, blob = Ledger.name(partition), self._storage.read(manifest.NAME)
-        merged = Manifest.parse(blob.data).partitions.get(str(partition)) if blob else None
+        name, merged = Ledger.name(partition), self._manifest.partitions.get(str(partition))
         if self._storage.read(name) is None and not (merged and merged.ledger_id):
             life = Incarnation(began=0, created=0)
             ledger = Ledger(ledger_id=self._new_id(), partition=str(partition), incarnation=life)
@@ -235,8 +239,7 @@ class Backfill:
         `merge`: merges exported records in any case. Like the timer's, the clock advances hour by hour
         through hours without records: if it jumped, closing events would seem to have stopped.
         """
-        blob = self._storage.read(manifest.NAME)
-        clock = Manifest.parse(blob.data).clock if blob else -1
+        clock = self._manifest.clock
         if clock >= until and not merge:
             return
         silent = range(clock + HOUR, min(until, clock + SILENT), HOUR) if clock >= 0 else ()

@@ -21,6 +21,7 @@ from shared.policies import ExportPolicy
 from shared.protocol.ledger import Ledger
 from shared.protocol.selection import Verdict, verdict_on
 from shared.protocol.storage import DEAD_LETTERS, BlobInfo, Storage
+from shared.protocol.stored_documents import read_ledger
 
 BATCH = 500
 """Maximum number of dead letters in memory."""
@@ -124,7 +125,8 @@ def _fitting(
     for letter in letters:
         done.letters += 1
         if letter.partition not in ledgers:
-            ledgers[letter.partition] = _ledger(storage, letter.partition)
+            none = Ledger(ledger_id="", partition=str(letter.partition))
+            ledgers[letter.partition] = read_ledger(storage, letter.partition) or none
         # Even if none pass, because this publishes files that an interrupted replay left unpublished.
         envelopes = fitting.setdefault(letter.partition, [])
         if verdict_on(ledgers[letter.partition], letter.envelope) is Verdict.DUPLICATE:
@@ -147,9 +149,3 @@ def _fitting(
         envelopes.append(letter.envelope)
     for partition, envelopes in fitting.items():
         yield partition, sorted(envelopes, key=lambda one: one.sequence)
-
-
-def _ledger(storage: Storage, partition: HubPartition) -> Ledger:
-    name = Ledger.name(partition)
-    blob = storage.read(name)
-    return Ledger.parse(blob.data, name) if blob else Ledger(ledger_id="", partition=str(partition))

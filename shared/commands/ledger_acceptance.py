@@ -1,13 +1,12 @@
 """Accepts the current ledger after a loss or rollback, on an operator's decision."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from shared.audit import contents
-from shared.compaction.own_files import is_own
+from shared.commands.missing_files import exported_files
 from shared.connections import manifest
 from shared.connections.manifest import Manifest, PartitionProgress
 from shared.errors import LedgerError, PreconditionFailed
+from shared.protocol import stored_documents
 from shared.protocol.commit_metadata import CommitMetadata
 from shared.protocol.ledger import Ledger
 from shared.protocol.storage import Storage
@@ -50,8 +49,7 @@ class Forgotten:
 
 def blocked(storage: Storage) -> list[Blocked]:
     """Finds every partition that needs a decision. Raises LedgerError if a ledger cannot be read."""
-    blob = storage.read(manifest.NAME)
-    current = Manifest.parse(blob.data) if blob else Manifest()
+    current = stored_documents.read(storage, manifest.NAME, Manifest.parse) or Manifest()
     found = []
     for partition in sorted(_partitions(storage, current)):
         ledger = _ledger(storage, partition)
@@ -64,8 +62,7 @@ def blocked(storage: Storage) -> list[Blocked]:
 
 def partitions(storage: Storage) -> set[str]:
     """Returns every partition that has a ledger, or had one that the timer saw."""
-    blob = storage.read(manifest.NAME)
-    return _partitions(storage, Manifest.parse(blob.data) if blob else Manifest())
+    return _partitions(storage, stored_documents.read(storage, manifest.NAME, Manifest.parse) or Manifest())
 
 
 def _partitions(storage: Storage, current: Manifest) -> set[str]:
@@ -77,7 +74,7 @@ def forgotten(storage: Storage, one: Blocked) -> Forgotten:
     """Finds committed files whose events would be exported again if the hub delivered them again."""
     files = rows = 0
     last = -1
-    for blob_metadata in _exported(storage):
+    for _, blob_metadata in exported_files(storage):
         metadata = CommitMetadata.of(blob_metadata)
         if metadata and metadata.partition == one.partition:
             known = one.ledger and metadata.ledger_id == one.ledger.ledger_id
@@ -86,15 +83,6 @@ def forgotten(storage: Storage, one: Blocked) -> Forgotten:
                 rows += int(blob_metadata["rows"])
                 last = max(last, int(blob_metadata["last_sequence"]))
     return Forgotten(files, rows, last)
-
-
-def _exported(storage: Storage) -> Iterator[Mapping[str, str]]:
-    """Yields the metadata of every exported file, including files that compaction has replaced."""
-    for file in storage.outputs(""):
-        if "compacted" in file.metadata and is_own(file):
-            yield from (origin.metadata for origin in contents.files_replaced(storage, file))
-        else:
-            yield file.metadata
 
 
 def accept(storage: Storage, one: Blocked, commit_id: str, now: int) -> None:
@@ -114,8 +102,7 @@ def accept(storage: Storage, one: Blocked, commit_id: str, now: int) -> None:
 
 def _ledger(storage: Storage, partition: str) -> Ledger | None:
     name = f"ledgers/{partition}.json"
-    blob = storage.read(name)
     try:
-        return Ledger.parse(blob.data, name) if blob else None
+        return stored_documents.read(storage, name, lambda data: Ledger.parse(data, name))
     except LedgerError as error:
         raise LedgerError(f"{error}: restore it, or delete it and accept its loss") from error

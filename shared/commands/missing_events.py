@@ -15,6 +15,7 @@ from shared.protocol.ledger import Ledger, Lost
 from shared.protocol.output_changes import with_exported, with_gone
 from shared.protocol.selection import Verdict, verdict_on
 from shared.protocol.storage import Storage
+from shared.protocol.stored_documents import read_ledger
 
 ATTEMPTS = 20
 """Maximum attempts to change a ledger that the app keeps writing."""
@@ -39,7 +40,7 @@ def redeliver(
     state = hub.state()
     done = []
     for partition, position in state.positions.items():
-        ledger = _ledger(storage, partition)
+        ledger = read_ledger(storage, partition)
         if ledger is None or not wanted(str(partition)):
             continue
         one = RedeliverPartition(partition=str(partition))
@@ -98,7 +99,7 @@ class _Work:
         """Compares a ledger with the output, which may be older or newer, and returns the updated ledger."""
         found = exported(self.storage, ledger)
         # Unless the ledger was restored, it has every commit in the listing, because it is read afterwards.
-        now = (_ledger(self.storage, self.partition) or ledger).incarnation
+        now = (read_ledger(self.storage, self.partition) or ledger).incarnation
         unknown = difference([(0, self.position.last)], difference([(0, (now.next or 0) - 1)], now.gaps))
         complete, partial = common(unknown, found.complete), common(unknown, found.partial)
         present = merged([*complete, *partial]) if missing_files else complete
@@ -153,7 +154,7 @@ class _Work:
         for number, span in enumerate(readable):
             self.progress(str(self.partition), number, len(readable))
             for fetched in self._fetch(span):
-                ledger = _ledger(self.storage, self.partition)
+                ledger = read_ledger(self.storage, self.partition)
                 envelopes = [each.envelope for each in fetched]
                 # Events of a hub other than that of the gap would begin an incarnation.
                 if ledger is None or any(verdict_on(ledger, each) is Verdict.RECREATED for each in envelopes):
@@ -171,9 +172,3 @@ class _Work:
         while first <= last and (fetched := self.hub.fetch(self.partition, first, last)):
             yield fetched
             first = fetched[-1].envelope.sequence + 1
-
-
-def _ledger(storage: Storage, partition: HubPartition) -> Ledger | None:
-    name = Ledger.name(partition)
-    blob = storage.read(name)
-    return Ledger.parse(blob.data, name) if blob else None

@@ -86,7 +86,7 @@ def exported(storage: Storage, ledger: Ledger) -> Exported:
     """Returns the output of the current incarnation. Raises LedgerError while compaction moves files."""
     before, created = _compaction(storage), ledger.incarnation.created or 0
     commits: dict[str, _Commit] = {}
-    for name, metadata in _files(storage):
+    for name, metadata in exported_files(storage):
         commit = CommitMetadata.of(metadata)
         # Commits before the hub's creation belong to an older one, regardless of their number.
         if commit is None or commit.partition != ledger.partition or commit.committed_at < created:
@@ -116,7 +116,7 @@ def _merged(spans: Mapping[str, Sequence[Interval]]) -> dict[str, tuple[Interval
     return {name: merged(found) for name, found in spans.items()}
 
 
-def _files(storage: Storage) -> Iterator[tuple[str, Mapping[str, str]]]:
+def exported_files(storage: Storage) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Yields the name and metadata of every file, including those that compaction has replaced."""
     for file in storage.outputs(""):
         if "compacted" in file.metadata and is_own(file):

@@ -13,7 +13,7 @@ from shared.connections.manifest import EventNameCounts, Manifest
 from shared.errors import LedgerError
 from shared.input.hub_partition import is_archive
 from shared.policies import FinishPolicy
-from shared.protocol import ownership
+from shared.protocol import ownership, stored_documents
 from shared.protocol.ledger import Ledger
 from shared.protocol.nested_storage import NestedStorage
 from shared.protocol.storage import Storage
@@ -58,14 +58,10 @@ def status(
         now: µs since 1970 UTC.
         checkpoints: those of the Functions host (None: not read).
     """
-    blob = storage.read(manifest.NAME)
-    seen = Manifest.parse(blob.data) if blob else Manifest()
-    partitions = _partition_states(storage, seen, now)
+    seen = _manifest(storage)
     archive = NestedStorage(storage)
-    at_archive = archive.read(manifest.NAME)
-    partitions |= _partition_states(
-        archive, Manifest.parse(at_archive.data) if at_archive else Manifest(), now
-    )
+    partitions = _partition_states(storage, seen, now)
+    partitions |= _partition_states(archive, _manifest(archive), now)
     if state:
         _compare(partitions, state, policy.retention.total_seconds(), now)
         _note_checkpoints(partitions, state, checkpoints or {})
@@ -97,19 +93,22 @@ def status(
     )
 
 
+def _manifest(storage: Storage) -> Manifest:
+    return stored_documents.read(storage, manifest.NAME, Manifest.parse) or Manifest()
+
+
 def _partition_states(storage: Storage, seen: Manifest, now: int) -> dict[str, PartitionState]:
     """Returns the state of each partition from ledgers and manifest."""
     partitions: dict[str, PartitionState] = {}
-    names = storage.names("ledgers/")
-    for name, found in zip(names, storage.read_all(names), strict=True):
+
+    def add(name: str, ledger: Ledger | None, alarms: Iterable[str]) -> None:
         partition = name.removeprefix("ledgers/").removesuffix(".json")
-        try:
-            ledger = Ledger.parse(found.data, name) if found else None
-        except LedgerError as error:
-            partitions[partition] = PartitionState(partition, None, alarms=[str(error)])
-            continue
-        if ledger:
-            partitions[partition] = PartitionState(partition, ledger, alarms=list(_alarms(ledger, seen, now)))
+        partitions[partition] = PartitionState(partition, ledger, alarms=list(alarms))
+
+    for name, ledger, _ in stored_documents.read_ledgers(
+        storage, lambda name, error: add(name, None, [str(error)])
+    ):
+        add(name, ledger, _alarms(ledger, seen, now))
     for partition, merged in seen.partitions.items():
         if merged.ledger_id and partition not in partitions:
             gone = "its ledger is missing: restore it, or see `python -m shared accept-ledger`"
@@ -132,9 +131,9 @@ def _keys(partitions: Iterable[PartitionState]) -> Iterator[KeyStatus]:
 
 def _pending(storage: Storage) -> SwapStatus | None:
     """Raises LedgerError."""
-    blob = storage.read(compaction_state.NAME)
-    swap = compaction_state.CompactionState.parse(blob.data).swap if blob else None
-    if not swap:
+    state = stored_documents.read(storage, compaction_state.NAME, compaction_state.CompactionState.parse)
+    swap = state.swap if state else None
+    if swap is None:
         return None
     visible = {file.name for file in storage.outputs(swap.folder) if file.visible}
     left = [name for name in swap.names if name in visible]

@@ -14,6 +14,7 @@ from shared.delta.reconciliation import ListedDay
 from shared.delta.snapshot import Action, LoggedFile, Snapshot, Swept, day_of
 from shared.errors import DeltaLogError, PreconditionFailed
 from shared.policies import CompactionPolicy
+from shared.protocol import stored_documents
 from shared.protocol.stamp import Clock, NewId
 from shared.protocol.storage import BlobInfo, LogStorage
 from shared.tables.registry import TABLES, table_of
@@ -165,9 +166,8 @@ class DeltaTables:
 
     def _pending_output(self, delta_log: DeltaLog) -> str | None:
         """Reads the output of the swap in progress, after the listing."""
-        blob = self._storage.read(compaction_state.NAME)
-        swap = CompactionState.parse(blob.data).swap if blob else None
-        return swap.output.name.removeprefix(delta_log.folder) if swap else None
+        state = stored_documents.read(self._storage, compaction_state.NAME, CompactionState.parse)
+        return state.swap.output.name.removeprefix(delta_log.folder) if state and state.swap else None
 
     def sweep(self) -> None:
         """Once a day, compares all folders with the log: files of any age, and deleted days."""

@@ -15,9 +15,9 @@ from shared.errors import HubError, PreconditionFailed, StorageError
 from shared.input.hub_partition import HubPartition
 from shared.protocol.checkpoints import Checkpoint, Checkpoints
 from shared.protocol.hub import Fetcher, HubState
-from shared.protocol.ledger import Ledger
 from shared.protocol.stamp import Clock
 from shared.protocol.storage import Storage
+from shared.protocol.stored_documents import read_ledger
 from shared.settings import Settings
 from shared.timeunits import MINUTE
 from shared.wording import counted
@@ -112,8 +112,7 @@ class CheckpointWatch:
             moved = checkpoint.modified if checkpoint else 0
             if position.empty or after > position.last or self._now() - moved < STALLED:
                 continue
-            blob = self._storage.read(Ledger.name(partition))
-            ledger = Ledger.parse(blob.data, Ledger.name(partition)) if blob else None
+            ledger = read_ledger(self._storage, partition)
             if self._now() - (ledger.committed_at if ledger else 0) >= STALLED:
                 yield (
                     partition,

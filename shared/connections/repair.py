@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from shared.connections.manifest import Manifest
-from shared.errors import LedgerError, PreconditionFailed
+from shared.errors import PreconditionFailed
 from shared.input.hub_partition import HubPartition
 from shared.intervals import difference, total
 from shared.protocol import publishing
@@ -14,6 +14,7 @@ from shared.protocol.hub_changes import with_hub_created, with_skipped
 from shared.protocol.ledger import Ledger
 from shared.protocol.stamp import Clock, NewId, Stamp
 from shared.protocol.storage import Blob, Storage
+from shared.protocol.stored_documents import read_ledgers
 from shared.timeunits import HOUR, MINUTE, SECOND
 from shared.wording import counted
 
@@ -36,13 +37,7 @@ class Repair:
 
     def ledgers(self, alarm: Alarm) -> Iterator[tuple[str, Ledger, Blob]]:
         """Returns every ledger that can be read, with its name and blob."""
-        names = self._storage.names("ledgers/")
-        for name, blob in zip(names, self._storage.read_all(names), strict=True):
-            try:
-                if blob:
-                    yield name, Ledger.parse(blob.data, name), blob
-            except LedgerError as error:
-                alarm(str(error))
+        return read_ledgers(self._storage, lambda _, error: alarm(str(error)))
 
     def repair(
         self,

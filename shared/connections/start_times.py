@@ -15,6 +15,7 @@ from shared.connections.manifest import Manifest
 from shared.connections.observations import UNKNOWN
 from shared.errors import DamagedFile, LedgerError
 from shared.input.hub_partition import HubPartition
+from shared.protocol import stored_documents
 from shared.protocol.ledger import LISTED, Ledger, Segment
 from shared.protocol.stamp import Clock
 from shared.protocol.storage import Storage
@@ -259,8 +260,7 @@ class StartTimes:
         return self._manifest
 
     def _stored_manifest(self) -> Manifest:
-        blob = self._storage.read(manifest.NAME)
-        return Manifest.parse(blob.data) if blob else Manifest()
+        return stored_documents.read(self._storage, manifest.NAME, Manifest.parse) or Manifest()
 
 
 def _half(keys: Array) -> Array:

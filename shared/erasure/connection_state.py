@@ -12,7 +12,7 @@ from shared.connections import manifest, observations, segments, start_times, st
 from shared.connections.manifest import Manifest, Part
 from shared.erasure.selection import Selection
 from shared.errors import DamagedFile, PreconditionFailed
-from shared.protocol.ledger import Ledger
+from shared.protocol import stored_documents
 from shared.protocol.stamp import Stamp
 from shared.protocol.storage import Storage
 
@@ -33,11 +33,11 @@ class StateMatches:
 
 def find(storage: Storage, selection: Selection) -> StateMatches:
     """Counts the matches. Raises StorageError, LedgerError, DamagedFile."""
-    before = _manifest(storage)
+    before = stored_documents.read(storage, manifest.NAME, Manifest.parse) or Manifest()
     rows = sum(int(selection.state(_read(storage, part)).sum()) for part in before.parts)
     rows += sum(number for _, number in _orphans(storage, selection))
     waiting = 0
-    for _, ledger, _ in _ledgers(storage):
+    for _, ledger, _ in stored_documents.read_ledgers(storage):
         listed, _ = segments.waiting(storage, ledger, before.watermark(ledger))
         waiting += sum(n for _, n in _observed(storage, selection, [segment.name for segment in listed]))
     return StateMatches(rows, waiting)
@@ -48,26 +48,14 @@ def forget(storage: Storage, stamp: Callable[[], Stamp]) -> None:
 
     An idle partition lists its last observations until its next commit.
     """
-    before = _manifest(storage)
-    for name, ledger, etag in _ledgers(storage):
+    before = stored_documents.read(storage, manifest.NAME, Manifest.parse) or Manifest()
+    for name, ledger, blob in stored_documents.read_ledgers(storage):
         current = stamp()
         after = ledger.without_merged(before.watermark(ledger), current.now - start_times.KEPT)
         if after is not ledger and after != ledger:
             after = after.written(current.commit_id, ledger.committed_at)
             with suppress(PreconditionFailed):  # an exporter has committed, and done the same
-                storage.write(name, after.dump(), etag)
-
-
-def _manifest(storage: Storage) -> Manifest:
-    blob = storage.read(manifest.NAME)
-    return Manifest.parse(blob.data) if blob else Manifest()
-
-
-def _ledgers(storage: Storage) -> Iterator[tuple[str, Ledger, str]]:
-    names = storage.names("ledgers/")
-    for name, blob in zip(names, storage.read_all(names), strict=True):
-        if blob:
-            yield name, Ledger.parse(blob.data, name), blob.etag
+                storage.write(name, after.dump(), blob.etag)
 
 
 def erase(storage: Storage, selection: Selection, stamp: Callable[[], Stamp]) -> int:
@@ -108,10 +96,10 @@ def _orphans(storage: Storage, selection: Selection) -> Iterator[tuple[str, int]
     The timer keeps them, because they could belong to a lost ledger that may be restored. Therefore, this
     considers only partitions whose ledger the timer merges.
     """
-    before = _manifest(storage)
+    before = stored_documents.read(storage, manifest.NAME, Manifest.parse) or Manifest()
     current = {
         ledger.partition: ledger.ledger_id
-        for _, ledger, _ in _ledgers(storage)
+        for _, ledger, _ in stored_documents.read_ledgers(storage)
         if ledger.partition in before.partitions
         and before.partitions[ledger.partition].ledger_id == ledger.ledger_id
     }
