@@ -142,9 +142,9 @@ def _panel(title: str, points: Points, limits: Points) -> str:
             HEIGHT - 2 * MARGIN
         )
 
-    def line(points: Points, colour: str) -> str:
+    def line(points: Points, color: str) -> str:
         path = "L".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in points))
-        return f'<path d="M{path}" stroke="{colour}" stroke-width="2" fill="none"/>'
+        return f'<path d="M{path}" stroke="{color}" stroke-width="2" fill="none"/>'
 
     parts = [f'<text x="{WIDTH / 2}" y="{HEIGHT - 12}" text-anchor="middle">{title}</text>']
     parts.append(f'<text x="{MARGIN}" y="24">µs of CPU time for each record</text>')

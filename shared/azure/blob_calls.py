@@ -16,7 +16,7 @@ from shared.policies import StorageTimeouts
 CONFLICTS = {409, 412}
 """Statuses of a call that had no effect, because a condition was not met."""
 TRIES = 6
-"""Maximum number of retries of a call. Usually its time is used up earlier."""
+"""Maximum number of retries of a call. Usually, the call runs out of time before that."""
 
 
 class Retry(ExponentialRetry):

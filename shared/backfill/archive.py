@@ -17,7 +17,7 @@ from shared.timeunits import HOUR, MINUTE, SECOND
 LINES = 200
 """Lines of a blob that become one message. It must never change: sequence numbers count these messages."""
 ROOM = 1_000_000
-"""Sequence numbers for each minute of a month, of which an archive uses the first of each hour."""
+"""Sequence numbers reserved for each minute of a month; an hour's messages use those of its first minute."""
 LONGEST = 64 << 20
 """Maximum bytes of a line."""
 _PATH = re.compile(

@@ -15,7 +15,7 @@ from shared.commands.documents import AuditDocument, AuditFinding, AuditPartitio
 from shared.protocol.storage import LogStorage
 from shared.wording import counted
 
-COLOURS = {Level.REFUTED: RED, Level.UNCLEAR: YELLOW, Level.NOTE: "0"}
+COLORS = {Level.REFUTED: RED, Level.UNCLEAR: YELLOW, Level.NOTE: "0"}
 PROOFS: dict[int, Proof] = {OK: "proven", WRONG: "refuted", UNKNOWN: "undecided"}
 SHADES = {OK: GREEN, WRONG: RED, UNKNOWN: YELLOW}
 
@@ -85,7 +85,7 @@ def audit(storage: LogStorage, since: int, *, deep: bool, as_json: bool) -> int:
         ):
             say(line)
         for finding in one.findings:
-            text = f"{paint(finding.level.value, COLOURS[finding.level])}: {finding.message}"
+            text = f"{paint(finding.level.value, COLORS[finding.level])}: {finding.message}"
             for line in wrapped(text, indent="  "):
                 say(line)
     if report.staged:

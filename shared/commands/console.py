@@ -18,10 +18,10 @@ from shared.wording import counted
 RED, YELLOW, GREEN, BOLD = "31", "33", "32", "1"
 
 
-def paint(text: str, colour: str) -> str:
+def paint(text: str, color: str) -> str:
     """Returns the text in color on a terminal, unless NO_COLOR is set (https://no-color.org)."""
     colored = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    return f"\033[{colour}m{text}\033[0m" if colored else text
+    return f"\033[{color}m{text}\033[0m" if colored else text
 
 
 def say(text: str = "") -> None:
@@ -99,7 +99,7 @@ def redraw(lines: Sequence[str]) -> None:
     sys.stdout.flush()
 
 
-def wrapped(text: str, colour: str = "", indent: str = "") -> list[str]:
+def wrapped(text: str, color: str = "", indent: str = "") -> list[str]:
     """Wraps a sentence into lines that fit the terminal; the second and later ones are indented further."""
     lines = textwrap.wrap(
         text,
@@ -109,7 +109,7 @@ def wrapped(text: str, colour: str = "", indent: str = "") -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return [paint(line, colour) if colour else line for line in lines]
+    return [paint(line, color) if color else line for line in lines]
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:

@@ -13,7 +13,7 @@ class Workload:
     R: float = field(default=10_000_000, metadata={"meaning": "records a day"})
     r: float = field(
         default=20,
-        metadata={"meaning": "records in an event (from your own metrics: `records` / `envelopes`)"},
+        metadata={"meaning": "records in an event (from your metrics: `records` / `envelopes`)"},
     )
     b: float = field(
         default=600, metadata={"meaning": "bytes of a record in the hub (`bytes.in` / `records`)"}

@@ -55,7 +55,7 @@ def declare(commands: Any) -> None:
         "Exports events that the hub still has but the output lacks, exactly once.",
         "It reads the sequence numbers that the ledgers list as gaps or lost, in a separate consumer group\n"
         "(EVENT_HUB_OPERATOR_CONSUMER_GROUP), and exports them like the app, which keeps running.\n"
-        "If a ledger was restored, it records in it the events that are already in the output.\n"
+        "If a ledger was restored, events that the output already has are recorded in it as committed.\n"
         "Running it again changes nothing. The command writes to the containers, so try --dry-run first.\n"
         "It needs EventHubConnection (or EventHubConnection__fullyQualifiedNamespace) and EVENT_HUB_NAME.\n"
         "Exit status: 0 no event that the hub has is missing, 1 some could not be exported, 2 the command\n"
@@ -141,6 +141,6 @@ def _say(one: RedeliverPartition, *, dry_run: bool) -> None:
         _indented(problem, RED)
 
 
-def _indented(text: str, colour: str = "") -> None:
-    for line in wrapped(text, colour, indent="  "):
+def _indented(text: str, color: str = "") -> None:
+    for line in wrapped(text, color, indent="  "):
         say(line)

@@ -45,7 +45,7 @@ UNION ALL SELECT 'Instance', (SELECT count(DISTINCT resource) FROM known), false
 CREATE MACRO dimension(name, destination, region, partition, resource) AS CASE name
     WHEN 'Destination' THEN destination WHEN 'Region' THEN region WHEN 'Source' THEN partition
     ELSE coalesce(nullif(regexp_extract(resource, '[^/]*$'), ''), '(none)') END;
-CREATE TABLE labelled AS
+CREATE TABLE labeled AS
 SELECT
     * REPLACE (
         dimension(getvariable('dimension1'), destination, region, partition, resource) AS destination,
@@ -53,7 +53,7 @@ SELECT
     )
 FROM known;
 DROP TABLE known;
-ALTER TABLE labelled RENAME TO known;
+ALTER TABLE labeled RENAME TO known;
 CREATE TABLE ranks AS
 SELECT 'destination' AS kind, destination AS label, row_number() OVER (ORDER BY count(*) DESC, destination) AS rank
 FROM known GROUP BY destination

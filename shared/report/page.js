@@ -129,10 +129,10 @@ function link(key, value) {
   return button;
 }
 
-function bar(part, whole, colour) {
+function bar(part, whole, color) {
   const span = make("span", undefined, "share");
   span.style.width = `${whole ? Math.max(1, (100 * part) / whole) : 0}%`;
-  if (colour) span.style.background = colour;
+  if (color) span.style.background = color;
   return span;
 }
 
@@ -228,15 +228,15 @@ function show() {
   const ending = present.filter((status) => status !== "unfinished");
   const timed = (rows) => rows.map((row) => ({ ...row, when: when(row.t) }));
   const only = (id, rows, field) => rows.filter((row) => shown(id, row[field]));
-  const byStatus = ending.map((status) => [status, STATUS_COLOURS[status]]);
+  const byStatus = ending.map((status) => [status, STATUS_COLORS[status]]);
   const { ended, started } = counted(DATA, chosen);
-  legend("ended", [...byStatus, ["began", STATUS_COLOURS.began, "line"]], show);
+  legend("ended", [...byStatus, ["began", STATUS_COLORS.began, "line"]], show);
   draw("ended", endedPlot(DATA.bars.step, ending), {
     ended: timed(stacked(only("ended", ended, "status"), "t", "status", ORDER)), started: timed(only("ended", started, "status")),
   });
 
   const open = openNow(DATA, chosen);
-  const kinds = Object.entries(KIND_COLOURS).map(([kind, colour]) => [kind, colour, kind === "peak" ? "line" : ""]);
+  const kinds = Object.entries(KIND_COLORS).map(([kind, color]) => [kind, color, kind === "peak" ? "line" : ""]);
   legend("open", kinds, show);
   draw("open", openPlot(DATA.points.step), {
     mean: timed(stacked(only("open", open.mean, "kind"), "t", "kind", ["finished", "unfinished"])),
@@ -265,13 +265,13 @@ function ends(chosen, total) {
     ["Status", (row) => {
       const cell = make("span", undefined, "named");
       const swatch = make("span", undefined, "swatch");
-      swatch.style.background = STATUS_COLOURS[row.status];
+      swatch.style.background = STATUS_COLORS[row.status];
       cell.append(swatch, link("status", row.status));
       return cell;
     }],
     ["meaning", (row) => MEANING[row.status] || ""], ["connections", (row) => number(row.n), "number"],
     ["share", (row) => share(row.n, total), "number"],
-    ["", (row) => bar(row.n, total, STATUS_COLOURS[row.status]), "bar"],
+    ["", (row) => bar(row.n, total, STATUS_COLORS[row.status]), "bar"],
   ]);
   const told = errors(DATA, chosen);
   table("table-errors", told.length ? told : [{ none: true }], told.length ? [
@@ -338,7 +338,7 @@ function showOnce() {
 function drawRejections() {
   const reasons = DATA.reasons.map(([reason]) => reason);
   const { start, step } = DATA.bars;
-  legend("rejections", reasons.map((reason) => [reason, reasonColour(reasons, reason)]), drawRejections);
+  legend("rejections", reasons.map((reason) => [reason, reasonColor(reasons, reason)]), drawRejections);
   const rows = DATA.rejections.filter(([, reason]) => shown("rejections", reason));
   draw("rejections", rejectionsPlot(step, reasons), {
     rows: stacked(rows.map(([at, reason, n]) => ({
@@ -352,7 +352,7 @@ function drawDelays(legs) {
   const delayed = delays(DATA).map((row) => ({
     ...row, leg: LEGS[row.leg], when: when(row.t - step / 2), said: lasted(row.ms),
   }));
-  const series = [...legs.map((leg) => [leg, legColour(leg)]), ["median", "var(--ink)", "line"], ["p95", "var(--ink)", "dashes"]];
+  const series = [...legs.map((leg) => [leg, legColor(leg)]), ["median", "var(--ink)", "line"], ["p95", "var(--ink)", "dashes"]];
   legend("delays", delayed.length ? series : [], () => drawDelays(legs));
   draw("delays", delaysPlot(step, legs, delayed), {
     rows: delayed.filter((row) => shown("delays", row.leg) && shown("delays", row.name)),

@@ -1,16 +1,16 @@
 "use strict";
-// The plots as Vega-Lite: colours are CSS variables, so that light, dark and print are a matter of style alone.
+// The plots as Vega-Lite: colors are CSS variables, so that light, dark and print are a matter of style alone.
 
-const STATUS_COLOURS = {
+const STATUS_COLORS = {
   closed: "var(--closed)", failed: "var(--failed)", quiet: "var(--quiet)", timed_out: "var(--timed-out)",
   unfinished: "var(--unfinished)", began: "var(--ink)",
 };
 // Colors for what is not a status: no color has two meanings until there are more than five series.
 const SERIES = ["var(--third)", "var(--second)", "var(--fourth)", "var(--fifth)", "var(--muted)", "var(--closed)",
   "var(--timed-out)", "var(--failed)"];
-const KIND_COLOURS = { finished: "var(--closed)", unfinished: "var(--unfinished)", peak: "var(--ink)" };
-const reasonColour = (reasons, reason) => SERIES[reasons.indexOf(reason) % SERIES.length];
-const legColour = (leg) => (leg === "to the hub" ? SERIES[0] : SERIES[1]);
+const KIND_COLORS = { finished: "var(--closed)", unfinished: "var(--unfinished)", peak: "var(--ink)" };
+const reasonColor = (reasons, reason) => SERIES[reasons.indexOf(reason) % SERIES.length];
+const legColor = (leg) => (leg === "to the hub" ? SERIES[0] : SERIES[1]);
 const CONFIG = {
   background: null,
   font: "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif",
@@ -62,13 +62,13 @@ function count(title) {
   return { field: "above", type: "quantitative", title, axis: { tickMinStep: 1, tickCount: 5, format: ",d" } };
 }
 
-function colours(field, domain, of) {
+function colors(field, domain, of) {
   return { field, type: "nominal", scale: { domain, range: domain.map(of) }, legend: null };
 }
 
 function endedPlot(step, statuses) {
   const domain = [...statuses, "began"];
-  const color = colours("status", domain, (one) => STATUS_COLOURS[one]);
+  const color = colors("status", domain, (one) => STATUS_COLORS[one]);
   const tooltip = [
     { field: "when", title: "UTC" }, { field: "status", title: "what" },
     { field: "n", title: "connections", format: "," },
@@ -98,7 +98,7 @@ function endedPlot(step, statuses) {
 }
 
 function openPlot(step) {
-  const color = colours("kind", Object.keys(KIND_COLOURS), (one) => KIND_COLOURS[one]);
+  const color = colors("kind", Object.keys(KIND_COLORS), (one) => KIND_COLORS[one]);
   const tooltip = [
     { field: "when", title: "UTC" }, { field: "kind", title: "what" },
     { field: "n", title: "connections", format: ",.1f" },
@@ -124,7 +124,7 @@ function openPlot(step) {
 }
 
 function durationsPlot(statuses) {
-  const color = colours("status", statuses, (one) => STATUS_COLOURS[one]);
+  const color = colors("status", statuses, (one) => STATUS_COLORS[one]);
   return spec("Connections that ended, by duration", 210, {
     layer: [
       {
@@ -191,7 +191,7 @@ function rejectionsPlot(step, reasons) {
     mark: BAR,
     encoding: {
       x: timeX(), x2: { field: "t2" }, y: count("records"), y2: { field: "below" },
-      color: colours("reason", reasons, (one) => reasonColour(reasons, one)),
+      color: colors("reason", reasons, (one) => reasonColor(reasons, one)),
       tooltip: [
         { field: "when", title: "UTC" }, { field: "reason" }, { field: "n", title: "records", format: "," },
       ],
@@ -208,7 +208,7 @@ function delaysPlot(step, legs, rows) {
     encoding: {
       x: timeX(),
       y: { field: "ms", type: "quantitative", scale: { type: "log" }, axis },
-      color: colours("leg", legs, legColour),
+      color: colors("leg", legs, legColor),
       tooltip: [
         { field: "when", title: "UTC" }, { field: "leg" }, { field: "name", title: "what" }, { field: "said", title: "delay" },
       ],

@@ -65,7 +65,7 @@ class EventHubTrigger:
         self._draining = asyncio.Event()
 
     async def run(self) -> None:
-        """Listens until cancelled or drained, then releases the partitions."""
+        """Listens until canceled or drained, then releases the partitions."""
         # As many tries as the .NET client makes, in about the same time.
         retries = LinearRetry(backoff=2, retry_total=3, random_jitter_range=1)
         identity = str(uuid.uuid4())

@@ -29,7 +29,7 @@ class Invocations:
     async def run(self, function: Function, call: Call, **fields: object) -> Outcome:
         """Returns the last outcome, after at most the retries that the policy allows.
 
-        Cancelling ends the retries, but not the attempt in flight, because Python functions cannot be
+        Canceling ends the retries, but not the attempt in flight, because Python functions cannot be
         cancelled. Every attempt has the same invocation id and trace parent.
 
         Args:

@@ -52,7 +52,7 @@ class TimerTrigger:
         return self._schedule.after(first) - first
 
     async def run(self) -> None:
-        """Fires on schedule while this host holds the lease, until cancelled."""
+        """Fires on schedule while this host holds the lease, until canceled."""
         while True:
             async with held(self._storage, self._lock) as lease:
                 firing, keeping = asyncio.create_task(self._fire()), asyncio.create_task(keep(lease))

@@ -317,8 +317,8 @@ def test_a_click_on_a_series_toggles_it(browser: Browser, page: Path) -> None:
 def test_the_page_follows_dark_and_light_mode(browser: Browser, page: Path) -> None:
     def brightness(selector: str, style: str) -> float:
         code = "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]"
-        colour = browser.script(code, selector, style)
-        return sum(map(float, re.findall(r"[\d.]+", colour)[:3])) / 765
+        color = browser.script(code, selector, style)
+        return sum(map(float, re.findall(r"[\d.]+", color)[:3])) / 765
 
     for scheme, dark in (("dark", True), ("light", False)):
         browser.open(page, scheme)

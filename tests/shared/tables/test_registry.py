@@ -66,7 +66,7 @@ def made(name: object, size: object = None) -> dict[str, Any]:
     return {
         "time": TEN,
         "category": "madeUpLogs",
-        "properties": {"name": name, "size": size, "colour": "red"},
+        "properties": {"name": name, "size": size, "color": "red"},
     }
 
 
@@ -119,7 +119,7 @@ def test_a_declared_category_is_validated_exported_and_audited() -> None:
         ("a", 1.5, 0, 2),
         ("c", None, 2, 1),
     ]
-    assert {row["AdditionalProperties"] for row in rows} == {'{"properties":{"colour":"red"}}'}
+    assert {row["AdditionalProperties"] for row in rows} == {'{"properties":{"color":"red"}}'}
     assert [row["CorrelationId"] for row in world.rows(RECORDS.name)] == ["one", "two"]
     (name,) = {name.rpartition("/")[0] for name in world.storage.output if MADE_UP.name in name}
     assert name == f"parquet/{MADE_UP.name}/date=2030-03-17/hour=17"

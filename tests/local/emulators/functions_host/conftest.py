@@ -144,7 +144,7 @@ class App:
         batch = self.producer.create_batch(partition_key=key, partition_id=None if key else partition)
         for number, body in enumerate(bodies):
             event = EventData(body)
-            event.properties = {} if number else {"colour": "blue"}
+            event.properties = {} if number else {"color": "blue"}
             batch.add(event)
         self.producer.send_batch(batch)
 

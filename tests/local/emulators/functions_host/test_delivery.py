@@ -58,7 +58,7 @@ def test_arguments_have_the_shapes_of_the_real_host(app: App) -> None:
     assert metadata["OffsetArray"] == metadata["OffsetStringArray"]
     assert {type(offset) for offset in metadata["OffsetArray"]} == {str}
     assert metadata["PartitionKeyArray"] == ["k", "k", "k"]
-    assert metadata["PropertiesArray"] == [{"colour": "blue"}, {}, {}]
+    assert metadata["PropertiesArray"] == [{"color": "blue"}, {}, {}]
     assert metadata["SystemPropertiesArray"] == [
         {
             "x-opt-sequence-number": sequence,
