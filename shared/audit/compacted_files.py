@@ -241,7 +241,7 @@ class CompactedFiles:
 
 
 def _needs_note(file: BlobInfo) -> bool:
-    """Whether rows were erased from it, as from every file that is not Parquet and replaced others."""
+    """Whether rows were erased from it. A file that is not Parquet replaces others only for that reason."""
     return "erased" in file.metadata or not file.name.endswith(".parquet")
 
 

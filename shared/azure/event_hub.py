@@ -71,7 +71,7 @@ class EventHub:
             raise HubError(f"event hub {self._name!r} cannot be queried: {_message(error)}") from error
 
     def fetch(self, partition: HubPartition, first: int, last: int, limit: int = FETCHED) -> list[Fetched]:
-        """Returns the events from one sequence number to another that the hub holds, or the first of them.
+        """Returns the events from `first` to `last` that the hub holds, or only the earliest of them.
 
         `limit`: bytes of bodies after which it stops; at least one event is returned, if there is one.
         Raises HubError, also if nothing arrives for a minute although the partition continues after `last`.

@@ -121,7 +121,7 @@ class Masks:
         if not name or name.lower() in KEYS:
             return token
         digits = sum(letter.isdigit() for letter in name)
-        if _KEY.fullmatch(name) and digits < _LONG and not _telling(name):
+        if _KEY.fullmatch(name) and digits < _LONG and not _identifying(name):
             self.keys[name] += 1
             return token
         return _encoded(self._names.text(name), token)
@@ -144,7 +144,7 @@ class Masks:
         if value.strip().lower() in _LITERALS or (key in NUMBERS and NUMERIC.fullmatch(value)):
             return value
         version = key.endswith("version") and _VERSION.fullmatch(value)
-        if version or (key in NAMES and _NAME.fullmatch(value) and not _telling(value)):
+        if version or (key in NAMES and _NAME.fullmatch(value) and not _identifying(value)):
             self.kept[key, value] += 1
             return value
         if (key in TIMES or not key) and _CLOCK.fullmatch(value):
@@ -185,7 +185,7 @@ def _parses(text: str) -> bool:
     return True
 
 
-def _telling(text: str) -> bool:
+def _identifying(text: str) -> bool:
     """Whether a part of the text looks like an identifier. `Microsoft.ApiManagement` is not a host name."""
     return bool(re.search(r"\d{6}", text)) or any(
         found.lastgroup in _TELLING

@@ -1,4 +1,4 @@
-"""Deletes or rolls back a ledger, which must stop its partition until the right ledger is restored."""
+"""Deletes or rolls back a ledger, which must stop its partition until the correct ledger is restored."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""The proxy passes everything through while it is calm; otherwise each request meets its fate."""
+"""The proxy passes everything through unless a fault is set, which it then applies to each request."""
 
 import http.client
 import threading

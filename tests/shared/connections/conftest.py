@@ -1,4 +1,4 @@
-"""Every test of the timer gets a world of its own."""
+"""Every test of the timer gets its own world."""
 
 import pytest
 

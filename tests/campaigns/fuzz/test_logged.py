@@ -27,7 +27,7 @@ VALUES = (
 
 def test_log_lines_and_metrics_hold_no_content_of_records() -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "tests.campaigns.fuzz.telling", *(str(HOSTILE / name) for name in BODIES)],
+        [sys.executable, "-m", "tests.campaigns.fuzz.logged", *(str(HOSTILE / name) for name in BODIES)],
         cwd=ROOT,
         capture_output=True,
         text=True,

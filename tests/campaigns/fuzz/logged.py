@@ -1,7 +1,7 @@
 """Exports hostile bodies and finishes their connections; prints every log line, then all metrics as JSON.
 
 Run it as a separate process, because a process has only one meter provider:
-`python -m tests.campaigns.fuzz.telling <file>…`.
+`python -m tests.campaigns.fuzz.logged <file>…`.
 """
 
 import logging
