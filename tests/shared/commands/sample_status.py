@@ -71,5 +71,5 @@ FULL = Status(
 )
 
 
-def shown(found: Status) -> str:
-    return "\n".join(status_text.lines(found, 7 * 86_400, NOW))
+def shown(found: Status, retention: float = 7 * 86_400) -> str:
+    return "\n".join(status_text.lines(found, retention, NOW))

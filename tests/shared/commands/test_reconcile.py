@@ -231,6 +231,12 @@ def test_json_lines_are_read_if_there_is_no_parquet(run: Run, converted: Path, t
     assert run(as_lines(ROWS[1:]), folder=only)[0] == 1
 
 
+def test_a_file_to_compare_with_is_required(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        __main__.main(["reconcile", "--folder", "."])
+    assert (stop.value.code, "--against" in capsys.readouterr().err) == (2, True)
+
+
 def test_azures_metric_is_shown_next_to_the_connections(
     run: Run, converted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

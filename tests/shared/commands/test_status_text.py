@@ -54,6 +54,13 @@ def test_rows_are_shown_by_table_if_several_are_exported() -> None:
     assert re.search(r"^table +rows$\nFirst +1,003\nSecond +234$", printed, re.MULTILINE)
 
 
+def test_the_retention_is_asked_for_only_if_lag_is_known() -> None:
+    unknown = replace(FULL, partitions=[partition_state("a/0")])
+    cases = ((FULL, 0), (FULL, 1), (unknown, 0), (unknown, 1))
+    asked = ["EVENT_HUB_RETENTION" in shown(found, retention) for found, retention in cases]
+    assert asked == [True, False, False, False]
+
+
 def test_ages_are_short() -> None:
     ages = [0, 119 * SECOND, 2 * MINUTE, 119 * MINUTE, 2 * HOUR, 47 * HOUR, 2 * DAY, 400 * DAY]
     expected = ["0 s", "119 s", "2 min", "119 min", "2 h", "47 h", "2 d", "400 d"]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.connections import timer
+from shared.connections import segments, timer
 from shared.timeunits import HOUR
 from tests.records import ONE
 from tests.shared.connections.world import World
@@ -24,6 +24,20 @@ def test_segments_in_an_index_are_kept_until_they_are_merged(world: World, patch
     world.run()
     assert len(world.storage.names("segments/")) == 1
     assert not world.ledger(ONE).indexes
+
+
+def test_no_more_indexes_are_read_than_needed(world: World, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("shared.protocol.ledger.LISTED", 2)
+    patch.setattr(segments, "LISTED", 2)
+    for n in range(8):
+        world.commit(ONE, (f"id{n}", "Opened", n))
+    ledger = world.ledger(ONE)
+    assert [one.observations for one in ledger.indexes] == [2, 2, 2]
+    for index in ledger.indexes[1:]:
+        del world.storage.state[index.name]
+    for limits in ({"enough": 2}, {"most": 2}):
+        found, unreadable = segments.waiting(world.storage, ledger, -1, **limits)
+        assert ([one.ordinal for one in found], unreadable) == ([1, 2], [])
 
 
 def test_a_deleted_segment_is_an_alarm_and_stops_nothing(world: World) -> None:
