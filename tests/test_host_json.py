@@ -1,5 +1,6 @@
 """The real host ignores unknown keys of host.json without a word: these tests know the keys that exist."""
 
+import ast
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,3 +55,16 @@ def test_no_key_is_without_effect() -> None:
 def test_the_timer_uses_the_batch_sizes_of_host_json() -> None:
     trigger = HOST["extensions"]["eventHubs"]
     assert (trigger["minEventBatchSize"], trigger["maxEventBatchSize"]) == (MINIMUM, BATCH)
+
+
+def test_a_batch_that_fails_is_retried_until_it_succeeds() -> None:
+    (export,) = [
+        node
+        for node in ast.parse((ROOT / "function_app.py").read_text()).body
+        if isinstance(node, ast.FunctionDef) and node.name == "export_logs"
+    ]
+    (policy,) = [one for one in export.decorator_list if ast.unparse(one).startswith("app.retry(")]
+    assert ast.unparse(policy) == (
+        "app.retry(strategy='exponential_backoff', max_retry_count='-1', minimum_interval='00:00:02', "
+        "maximum_interval='00:01:00')"
+    )
