@@ -20,6 +20,7 @@ from shared.export.exporter import Exporter
 from shared.input.envelope import Envelope
 from shared.input.hub_partition import HubPartition
 from shared.policies import Connection, ExportPolicy
+from shared.protocol.hub import HubState
 from shared.protocol.hub_changes import with_hub_created
 from shared.protocol.ledger import Ledger
 from tests import records
@@ -57,11 +58,19 @@ class Hub:
             producer.send_batch(batch)
 
     @cached_property
-    def partition(self) -> HubPartition:
-        return next(iter(self.reader.state().positions))
+    def state(self) -> HubState:
+        """After everything was sent; each query takes most of a second, which the SDK spends waiting."""
+        return self.reader.state()
 
-    def fetch(self, first: int, last: int) -> list[Envelope]:
-        return [one.envelope for one in self.reader.fetch(self.partition, first, last)]
+    @cached_property
+    def partition(self) -> HubPartition:
+        return next(iter(self.state.positions))
+
+    @cached_property
+    def envelopes(self) -> list[Envelope]:
+        """All that were sent, read from the hub once."""
+        last = self.state.positions[self.partition].last
+        return [one.envelope for one in self.reader.fetch(self.partition, 0, last)]
 
     @property
     def ledger(self) -> Ledger:
@@ -69,8 +78,8 @@ class Hub:
 
     def commit(self, first: int, last: int) -> None:
         """Commits these events; then the timer records when the hub was created."""
-        self.exporter.run(self.partition, self.fetch(first, last))
-        after = with_hub_created(self.ledger, self.reader.state().created).written(self.new_id(), EPOCH)
+        self.exporter.run(self.partition, self.envelopes[first : last + 1])
+        after = with_hub_created(self.ledger, self.state.created).written(self.new_id(), EPOCH)
         self.storage._put(Ledger.name(self.partition), after.dump())
 
     def files(self) -> list[str]:
@@ -172,7 +181,7 @@ def test_events_exported_by_another_ledger_are_not_repeated(
     said = "3 in the output through commits that the ledger lacks, recorded as committed"
     assert said in capsys.readouterr().out
     assert not hub.ledger.incarnation.gaps
-    hub.exporter.run(hub.partition, hub.fetch(0, 9))
+    hub.exporter.run(hub.partition, hub.envelopes)
     assert hub.visible() == list(range(10))
 
 
@@ -193,7 +202,7 @@ def test_a_restored_ledger_learns_what_the_output_holds_before_start(hub: Hub) -
 
 def test_a_hub_unknown_to_the_timer_is_not_read(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
     hub.send(*(EventData(body(n)) for n in range(3)))
-    hub.exporter.run(hub.partition, hub.fetch(2, 2))
+    hub.exporter.run(hub.partition, hub.envelopes[2:])
     assert hub.redeliver() == 1
     assert "wait until finish_connections has run" in capsys.readouterr().out
     assert hub.ledger.incarnation.gaps == ((0, 1),)
@@ -233,6 +242,6 @@ def test_an_event_the_host_cannot_bind_becomes_a_dead_letter(
 
 def test_no_more_events_are_fetched_than_requested(hub: Hub) -> None:
     hub.send(*(EventData(body(n)) for n in range(9)))
-    assert [one.sequence for one in hub.fetch(2, 5)] == [2, 3, 4, 5]
+    assert [one.envelope.sequence for one in hub.reader.fetch(hub.partition, 2, 5)] == [2, 3, 4, 5]
     few = hub.reader.fetch(hub.partition, 2, 8, limit=len(body(0)) + 1)
     assert [one.envelope.sequence for one in few] == [2, 3]
