@@ -46,18 +46,25 @@ def assert_durations_across_partitions(stack: SkewedStack, host: HostProcess) ->
     """
     began, name = time.time_ns() // 1000 - MINUTE, "across-partitions"
 
-    def export(*events: tuple[str, str, int]) -> None:
-        bodies = [
-            Send(partition, records.body(records.record(began + after * 1000, name, event)))
-            for partition, event, after in events
-        ]
-        wait_until_committed(stack, deliver(stack, bodies))
+    def export(partition: str, event: str, after: int) -> None:
+        body = records.body(records.record(began + after * 1000, name, event))
+        expected = deliver(stack, [Send(partition, body)])
+        wait_until_committed(stack, expected)
+        last = {"event": "checkpoint", "sequence": expected[partition] - 1}
+        stack.wait_until(
+            lambda: any(
+                last.items() <= seen.items() and seen["partition"].endswith(f"/{partition}")
+                for seen in list(host.seen)
+            ),
+            f"a checkpoint of partition {partition}: {last}",
+        )
 
-    export(("0", "ConnectionOpened", 0))
-    # A process knows the start times of its own commits, so another one must go on.
+    export("0", "ConnectionOpened", 0)
+    export("0", "Message", 1500)
+    # A process knows its own commits, so another one must go on, and it must not receive these again.
     host.stop()
     host = stack.host()
-    export(("1", "Message", 1500), ("0", "ConnectionClosed", 4000))
+    export("1", "ConnectionClosed", 4000)
     rows = stack.table(RECORDS.name).sort_by("TimeGenerated")
     durations = rows.filter(pc.equal(rows["CorrelationId"], name))["ConnectionDurationMs"].to_pylist()
     assert durations == [None, 1500, 4000]

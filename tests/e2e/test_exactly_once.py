@@ -122,7 +122,9 @@ def test_deleting_a_hub_under_a_running_host_loses_no_event(stack: Stack) -> Non
     stack.wait_until(
         repaired,
         f"a second life of each partition, without gaps, up to {partitions}",
-        lambda: [one.incarnation for one in stack.ledgers()],
+        lambda: [
+            (one.number, one.next, one.gaps) for one in (ledger.incarnation for ledger in stack.ledgers())
+        ],
         limit=150,
     )
     counts, rows = stack.counts(), stack.table(RECORDS.name)
