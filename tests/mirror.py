@@ -36,12 +36,12 @@ TESTED_IN = {
     "tests/shared/compaction/test_delta_tables.py": "shared/audit/delta_logs "
     "shared/delta/actions shared/delta/snapshot shared/delta/table_metadata",
     "tests/shared/connections/test_timer.py": "shared/connections/finish_summary",
-    "tests/shared/convert/test_convert.py": "shared/commands/convert shared/convert/folder_storage",
+    "tests/shared/convert/test_convert.py": "shared/commands/convert",
     "tests/shared/erasure/test_file_eraser.py": "shared/erasure/erasure shared/erasure/files "
     "shared/erasure/selection",
     "tests/shared/erasure/test_tampering.py": "shared/compaction/erasures",
     "tests/shared/export/test_last_resort.py": "shared/export/isolated_child",
-    "tests/shared/input/test_bodies.py": "shared/input/big_integers shared/input/exact_json",
+    "tests/shared/input/test_bodies.py": "shared/input/big_integers",
     "tests/campaigns/fuzz/test_bounds.py": "shared/input/memory_bounds",
     "tests/shared/input/test_templates.py": "shared/input/table_rows",
     "tests/shared/input/test_validation.py": "shared/input/descriptions",
