@@ -62,9 +62,9 @@ class ReplayDocument(Document):
     before: int = 0
     """Of these, those that were replayed before."""
     fit: int = 0
-    """Of these, those of which some records now pass."""
+    """Of the others, those with at least one record that now passes."""
     rows: int = 0
-    """Rows in those that pass."""
+    """Rows from the dead letters that pass."""
     skipped: int = 0
     """Records in these dead letters that belong to another category."""
     stay: int = 0
@@ -73,7 +73,7 @@ class ReplayDocument(Document):
     """Records that are still rejected, by reason."""
     commits: int = 0
     from_redacted: int = 0
-    """Of those that pass, the ones whose text has markers in place of credentials."""
+    """Of the dead letters that pass, those whose text has markers in place of credentials."""
     no_body: int = 0
     """Dead letters that cannot be replayed: they were erased, or only length and SHA-256 were kept."""
     no_columns: int = 0
@@ -93,9 +93,9 @@ class RedeliverPartition(Part):
     gone: int = 0
     """Of these, those that the hub has deleted."""
     present: int = 0
-    """Those in the output through commits that the ledger lacks; they are recorded in it."""
+    """Sequence numbers in the output whose commits the ledger lacks; they are recorded in the ledger."""
     partial: int = 0
-    """Those of which the output has only some files, through commits that the ledger lacks."""
+    """Sequence numbers with only some of their files in the output, whose commits the ledger lacks."""
     without_files: int = 0
     """Committed events whose commit lacks at least one file."""
     events: int = 0
@@ -144,7 +144,7 @@ class EraseDocument(Document):
     left: dict[str, str]
     """Matching files that cannot be replaced now, each with the reason."""
     run_again: int | None
-    """When those that are too recent can be replaced; null if there are none."""
+    """When the files that are too recent can be replaced; null if there are none."""
     waiting: int
     """Observations of matching records that the timer has not merged yet."""
     problems: list[str]
