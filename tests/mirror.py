@@ -32,14 +32,12 @@ TESTED_IN = {
     "tests/shared/commands/test_erase.py": "shared/erasure/remains",
     "tests/shared/commands/test_main.py": "shared/__main__",
     "tests/shared/compaction/test_compactor.py": "shared/compaction/rewriting",
-    "tests/shared/compaction/test_grouping.py": "shared/compaction/own_files",
     "tests/shared/compaction/test_delta_tables.py": "shared/audit/delta_logs "
     "shared/delta/actions shared/delta/snapshot shared/delta/table_metadata",
     "tests/shared/connections/test_timer.py": "shared/connections/finish_summary",
     "tests/shared/convert/test_convert.py": "shared/commands/convert",
     "tests/shared/erasure/test_file_eraser.py": "shared/erasure/erasure shared/erasure/files "
     "shared/erasure/selection",
-    "tests/shared/erasure/test_tampering.py": "shared/compaction/erasures",
     "tests/shared/export/test_last_resort.py": "shared/export/isolated_child",
     "tests/shared/input/test_bodies.py": "shared/input/big_integers",
     "tests/campaigns/fuzz/test_bounds.py": "shared/input/memory_bounds",

@@ -9,10 +9,10 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 
-from shared.compaction import erasures, replaced_files
+from shared.compaction import replaced_files
 from shared.erasure.selection import Selection
 from tests.audits import findings
-from tests.shared.erasure.made import HER, HIM, Made, filled
+from tests.shared.erasure.made import HIM, Made, filled
 
 RECORDS = "ApiManagementWebSocketConnectionLogs/"
 SELECTION = Selection("Source", (HIM,))
@@ -77,16 +77,6 @@ def test_a_small_file_cannot_claim_erased_rows() -> None:
     assert made.audit(deep=False).status == 1
 
 
-def test_without_its_erasure_a_file_is_refuted() -> None:
-    made = erased()
-    names = made.storage.names(erasures.PREFIX)
-    assert len(names) == 1  # they were compacted
-    del made.storage.state[names[0]]
-    report = made.audit(deep=False)
-    assert (report.status, {one.code for one in findings(report)}) == (1, {"not_erased"})
-    assert len(findings(report)) > 1, "each file is named"
-
-
 def test_another_file_with_an_erased_files_name_is_found() -> None:
     made = erased()
     blob = made.storage.output[replaced(made, f"json/{RECORDS}")]
@@ -139,10 +129,3 @@ def test_compaction_skips_a_file_that_lacks_rows() -> None:
     made.now += 6 * 3600 * 1_000_000
     without_a_row(made, replaced(made, f"parquet/{RECORDS}"))
     assert [alarm for alarm in made.compact() if "lacks rows that were not erased" in alarm]
-
-
-def test_records_of_erasures_hold_no_values() -> None:
-    made = erased()
-    for name in made.storage.names(erasures.PREFIX):
-        assert HIM.encode() not in made.storage.state[name].data
-        assert HER.encode() not in made.storage.state[name].data
