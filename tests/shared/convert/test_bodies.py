@@ -54,7 +54,7 @@ def test_a_document_over_several_lines_is_one_body() -> None:
     assert cut(b'{"records": []}\n') == [b'{"records": []}\n']
 
 
-def test_lines_are_found_although_a_read_ends_with_the_first_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_are_found_if_a_read_ends_with_one(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [b'{"n":1}', b'{"n":2}', b'{"n":3}']
     monkeypatch.setattr("shared.convert.bodies.PIECE", len(lines[0]) + 1)
     assert cut(b"\n".join(lines)) == [b'{"records":[{"n":1},\n{"n":2}]}', lines[2]]

@@ -87,7 +87,7 @@ def test_another_file_with_an_erased_files_name_is_found() -> None:
     assert {one.code for one in findings(made.audit(deep=False))} == {"content_differs"}
 
 
-def test_a_row_that_replaces_another_in_an_erased_json_file_is_detected() -> None:
+def test_a_replaced_row_in_an_erased_json_file_is_detected() -> None:
     made = erased()
     blob = made.storage.output[replaced(made, f"json/{RECORDS}")]
     lines = gzip.decompress(blob.data or b"").splitlines(keepends=True)
