@@ -5,6 +5,7 @@ import json
 import re
 from base64 import b64encode
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,10 +16,12 @@ import pytest
 from shared.audit.evidence import Level
 from shared.commands import missing_files
 from shared.commands.dead_letter_replay import _letter
+from shared.compaction import compaction_state
 from shared.delta.log import DeltaLog
 from shared.erasure import files
-from shared.erasure.file_eraser import TOO_RECENT
+from shared.erasure.file_eraser import ATTEMPTS, TOO_RECENT
 from shared.erasure.selection import Selection, moment
+from shared.errors import PreconditionFailed
 from shared.input import redaction
 from shared.policies import RedactionPolicy
 from shared.protocol.ledger import Ledger
@@ -254,3 +257,27 @@ def test_a_delta_table_changes_in_one_version() -> None:
 
 
 # -- the state table -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("refusals", [1, ATTEMPTS - 1, ATTEMPTS])
+def test_a_refused_replacement_is_tried_again_before_it_fails(
+    refusals: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = filled()
+    call, left = made.storage.call, [refusals]
+
+    def refusing[T](kind: str, name: str, effect: Callable[[], T]) -> T:
+        if kind == "write" and name == compaction_state.NAME and left[0]:
+            left[0] -= 1
+            raise PreconditionFailed("another instance was faster")
+        return call(kind, name, effect)
+
+    monkeypatch.setattr(made.storage, "call", refusing)
+    if refusals == ATTEMPTS:
+        with pytest.raises(PreconditionFailed):
+            made.erase(SELECTION)
+    else:
+        made.erase(SELECTION)
+        assert not any(row["Source"] == HIM for prefix in TABLES for row in made.rows(prefix))
+    assert not left[0]
+    assert made.audit().status == 0
