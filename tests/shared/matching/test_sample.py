@@ -81,6 +81,12 @@ def test_connections_older_than_the_requests_are_left_out(tmp_path: Path) -> Non
     assert (found.rows, found.matched) == (1, 1)
 
 
+def test_a_request_may_lie_in_any_row_of_a_connection(tmp_path: Path) -> None:
+    rows = [made.connection("a", at("20 07:00"), 3000), made.connection("a", at("20 07:10"), 60)]
+    (found,) = samples(output(tmp_path, rows, [request("a", "20 07:45")]), UNTIL)
+    assert (found.rows, found.matched) == (1, 1)
+
+
 def test_the_newest_settled_hour_is_preferred(tmp_path: Path) -> None:
     connections = [made.connection(f"c{hour}", at(f"20 {hour:02}:10"), 60) for hour in (6, 7, 8)]
     files = output(tmp_path, connections, [request(f"c{hour}", f"20 {hour:02}:10") for hour in (6, 7, 8)])
