@@ -27,6 +27,8 @@ from cosmic_ray import plugins
 from cosmic_ray.ast import ast_nodes, get_ast_from_path
 from cosmic_ray.mutating import mutate_code
 
+from tests import mirror
+
 ROOT = Path(__file__).resolve().parents[2]
 PYTEST = (str(ROOT / ".venv/bin/python"), "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider")
 MODULES = ("shared",)
@@ -73,13 +75,14 @@ def tests_of(module: str) -> list[str]:
         rf"^\s*(from {re.escape(package)}\.{name} import|from {re.escape(package)} import .*\b{name}\b)",
         re.MULTILINE,
     )
-    mirror = ROOT / "tests" / Path(module).parent
+    mirrored = ROOT / "tests" / Path(module).parent
+    elsewhere = [ROOT / path for path, names in mirror.TESTED_IN.items() if module[:-3] in names.split()]
     found = []
-    for file in (ROOT / "tests/shared").rglob("test_*.py"):
-        own = file == mirror / f"test_{name}.py"
+    for file in {*(ROOT / "tests/shared").rglob("test_*.py"), *elsewhere}:
+        own = file in (mirrored / f"test_{name}.py", *elsewhere)
         imports = pattern.search(file.read_text()) is not None
-        if own or imports or file.parent == mirror:
-            found.append((not own, not imports, file.parent != mirror, str(file.relative_to(ROOT))))
+        if own or imports or file.parent == mirrored:
+            found.append((not own, not imports, file.parent != mirrored, str(file.relative_to(ROOT))))
     return [file for *_, file in sorted(found)]
 
 
