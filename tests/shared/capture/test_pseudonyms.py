@@ -29,6 +29,10 @@ def test_a_word_keeps_its_form_and_letter_case(text: str) -> None:
     assert NAMES.word(text) == new
 
 
+def test_zeros_inside_a_number_are_replaced_too() -> None:
+    assert set(NAMES.word("9" + "0" * 29)[1:]) > {"0"}
+
+
 @given(st.text("äßжλ中文😀é", min_size=1, max_size=8))
 def test_other_scripts_keep_their_length_in_bytes(text: str) -> None:
     new = NAMES.word(text)

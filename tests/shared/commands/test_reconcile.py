@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from shared import __main__
+from shared.commands.reconcile import SHOWN
 from shared.policies import RedactionPolicy
 from shared.tables.websocket_connection_logs import RECORDS
 from tests import records
@@ -229,6 +231,25 @@ def test_json_lines_are_read_if_there_is_no_parquet(run: Run, converted: Path, t
         path.unlink()
     assert run(as_lines(ROWS), folder=only)[0] == 0
     assert run(as_lines(ROWS[1:]), folder=only)[0] == 1
+
+
+def test_an_export_without_rows_needs_both_ends_of_the_range(run: Run) -> None:
+    whole = {"--since": "2030-03-17", "--until": "2030-03-18"}
+    for option, value in whole.items():
+        assert run(as_csv([]), option, value) == (2, {})
+    assert run(as_csv([]), *chain.from_iterable(whole.items()))[0] == 1
+
+
+def test_long_lists_are_cut_and_the_rest_is_counted(
+    run: Run, converted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = as_lines([*ROWS[:1], *({**row, "CorrelationId": "other"} for row in ROWS[-1:])])
+    _, found = run(data)
+    extra = len(found["extra"])
+    assert extra > SHOWN
+    __main__.main(["reconcile", "--against", str(tmp_path / "export"), "--folder", str(converted)])
+    out = capsys.readouterr().out
+    assert f"… {extra - SHOWN} more of them" in out
 
 
 def test_a_file_to_compare_with_is_required(capsys: pytest.CaptureFixture[str]) -> None:
