@@ -43,9 +43,9 @@ def draw(path: Path) -> None:
     """Runs the measurements and draws the panels."""
     panels = [
         _panel("records in a batch", *_sizes()),
-        _panel("records to an envelope, 5,000 in the batch", *_shapes()),
+        _panel("records per envelope, 5,000 in the batch", *_shapes()),
         _panel("open connections that the process knows", *_open()),
-        _panel("partitions, each with a commit to be learnt of", *_partitions()),
+        _panel("partitions, each with a commit to read", *_partitions()),
     ]
     parts = [
         f'<g transform="translate({n % IN_A_ROW * WIDTH},{n // IN_A_ROW * HEIGHT})">{panel}</g>'

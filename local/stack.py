@@ -32,7 +32,7 @@ ALARM = re.compile(r"\b(Ledger(Error|Missing|RolledBack|TooNew|TooLarge)|OutputC
 
 
 class Stack:
-    """The running emulators Azurite and broker; `host` starts Functions hosts.
+    """The running emulators (Azurite and the broker); `host` starts Functions hosts.
 
     Args:
         folder: where both keep their data.
@@ -136,9 +136,9 @@ class Stack:
         patience: float = PATIENCE,
         limit: float = LIMIT,
     ) -> None:
-        """Waits until hosts have done something; `seen` shows their progress, by default of the export.
+        """Waits until hosts have done something; `seen` shows their progress (default: that of the export).
 
-        Raises WaitError, at once if no host runs or one has raised an alarm; see `wait_until` of emulators.
+        Raises WaitError, immediately if no host runs or one has raised an alarm; see local/emulators/waiting.
         """
         wait_until(
             condition,

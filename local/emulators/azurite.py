@@ -2,9 +2,9 @@
 
 It is started from the npm package that `package-lock.json` pins. Without a folder, stopping or killing it
 deletes all blobs; with a folder, the next start on the same port and folder finds them. It saves its index
-every five seconds, so `kill()` loses what it acknowledged later, even with a folder. Azure guarantees the
-opposite, so tests of outages must use `stop()`. It does not support versioning, undelete, copying from a URL,
-or hierarchical namespaces.
+every five seconds, so `kill()` loses the writes that it acknowledged after the last save, even with a folder.
+Azure guarantees the opposite, so tests of outages must use `stop()`. It does not support versioning,
+undelete, copying from a URL, or hierarchical namespaces.
 """
 
 import signal

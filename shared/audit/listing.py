@@ -48,7 +48,7 @@ class Files:
 
 @dataclass(slots=True)
 class Listing:
-    """The container, sorted by commit."""
+    """The container's files, grouped by commit."""
 
     commits: dict[str, Files] = field(default_factory=dict)
     anchors: dict[tuple[str, str], CommitMetadata] = field(default_factory=dict)
@@ -174,7 +174,7 @@ def read(
 
 
 def _commit(storage: Storage, files: Files, *, deep: bool) -> tuple[Commit, list[Finding]]:
-    """Reads a commit and the problems with its files."""
+    """Reads the files of a commit, and returns it with the problems that were found."""
     number = len(files.files) + len(files.merged)
     commit = Commit(files.metadata, number, rejected=0 if deep else None)
     findings: list[Finding] = []

@@ -26,7 +26,7 @@ def prove(
         ledger: as it was before the files were listed.
         commits: the commits of this ledger in the container, committed at `since` or later.
         anchor: the last commit before `since` in the container.
-        since: µs since 1970 UTC; below 1, everything is to be proven.
+        since: µs since 1970 UTC; if it is below 1, everything is proven.
     """
     chain = sorted(commits, key=lambda commit: commit.metadata.ordinal)
     yield from _balance(ledger)
@@ -53,7 +53,7 @@ def prove_connections(
         tail: what the state table's manifest states about them.
         commits: the commits of this state table in the container, committed at `since` or later.
         anchor: the last commit before `since` in the container.
-        since: µs since 1970 UTC; below 1, everything is to be proven.
+        since: µs since 1970 UTC; if it is below 1, everything is proven.
     """
     chain = sorted(commits, key=lambda commit: commit.metadata.ordinal)
     yield from _each(chain)
@@ -216,7 +216,7 @@ def _noted(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Find
         spans = ", ".join(f"{first}-{last}" for first, last in lost.sequences)
         yield refuted(
             "lost",
-            f"{lost.folder}: sequences {spans} are lost: their blocks expired; redeliver them to refill it",
+            f"{lost.folder}: sequences {spans} are lost: their blocks expired; run `redeliver` to refill it",
         )
     yield from _unpublished(chain)
     if is_archive(ledger.partition):  # its sequence numbers have gaps by design
@@ -248,7 +248,7 @@ def _noted(ledger: Ledger, chain: Sequence[Commit], since: int) -> Iterator[Find
                 Level.NOTE,
                 "no_trace",
                 f"{counted(hidden, 'envelope')} left no file: according to the ledger, "
-                "there was no exported record in any",
+                "none had a record to export",
             )
 
 

@@ -102,7 +102,7 @@ class BlobStorage:
         return sorted(blob.name for blob in self._list(self._state, prefix, ["metadata"]))
 
     def _list(self, container: ContainerClient, prefix: str, include: list[str]) -> Iterator[BlobProperties]:
-        """Yields the blobs of a container without directories. Each page is one call."""
+        """Yields the blobs of a container, except directories. Each page is one call."""
         pages = container.list_blobs(prefix, include=include).by_page()
         while (page := self._call(f"list {prefix}", lambda: _next(pages))) is not None:
             yield from (blob for blob in page if not is_directory(blob.name, blob.metadata or {}))

@@ -109,7 +109,10 @@ class EventHub:
         self._receive({"starting_position": position}, lambda event: take(_envelope(event)), seconds)
 
     def _receive(self, start: Mapping[str, Any], take: Callable[[EventData], bool], seconds: float) -> bool:
-        """Passes events to `take` until it returns False (then True) or the time is up. Raises HubError."""
+        """Passes events to `take` until it returns False, and returns True; returns False if the time is up.
+
+        Raises HubError.
+        """
         done = Event()
         errors: list[Exception] = []
 

@@ -58,7 +58,7 @@ class Masks:
         self.days = timedelta(days)
         self._names = Pseudonyms(secret, self.time)
         self.kept: Counter[tuple[str, str]] = Counter()
-        """Keys and values of names that stayed, and of masked texts, for a person to review."""
+        """Names that stayed, and masked texts, each with its key, for a person to review."""
         self.keys: Counter[str] = Counter()
         """Undocumented keys that stayed, for a person to review."""
 

@@ -112,14 +112,14 @@ def _say(done: BackfillDocument, *, dry_run: bool) -> None:
     )
     say(
         f"The live output begins at {console.time(done.boundary)}: "
-        f"{counted(done.overlapping, 'blob is', 'blobs are')} of that hour or later, and left out"
+        f"{counted(done.overlapping, 'blob is', 'blobs are')} of that hour or later, and are left out"
     )
     _names(
         "of the hour in which the live output begins; records before the first live one are missing",
         done.at_boundary,
     )
     if done.open:
-        say(f"{counted(done.open, 'blob')} may still grow: run it again in an hour")
+        say(f"{counted(done.open, 'blob')} may still grow: run the command again in an hour")
     if done.not_chosen:
         say(f"{counted(done.not_chosen, 'blob is', 'blobs are')} outside the range of --since and --until")
     if done.others:

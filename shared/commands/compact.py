@@ -54,7 +54,7 @@ def compact(storage: LogStorage, policy: CompactionPolicy, budget: float) -> int
         )
     say(f"{counted(len(done.swaps), 'swap')} done, {done.finished:,} earlier ones finished")
     if done.left:
-        say(paint("There is more to do: run it again", YELLOW))
+        say(paint("There is more to do: run the command again", YELLOW))
     for alarm in done.alarms:
         say(paint(alarm, RED))
     return WRONG if done.left or done.alarms else OK

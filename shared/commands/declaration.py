@@ -47,7 +47,7 @@ def command(
 
 
 def add_range(parser: argparse.ArgumentParser, since: str, until: str) -> None:
-    """Adds --since and --until with these help texts: µs since 1970 UTC, by default all times."""
+    """Adds --since and --until (µs since 1970 UTC; default: all times) with these help texts."""
     parser.add_argument("--since", type=past, default=0, metavar="TIME", help=since)
     parser.add_argument("--until", type=moment, default=1 << 62, metavar="TIME", help=until)
 
@@ -69,7 +69,7 @@ def moment(text: str) -> int:
 
 
 def past(text: str) -> int:
-    """Parses like `moment`, and rejects times in the future."""
+    """Parses a time like `moment`, but rejects times in the future."""
     found = moment(text)
     if found > now():
         raise argparse.ArgumentTypeError(f"expected a time in the past, got {text!r}")

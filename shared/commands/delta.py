@@ -36,9 +36,9 @@ def declare(commands: Any) -> None:
             return show(storage)
         if options.remove:
             check_off(policy)
-        how = "permanently" if options.remove else "and recreated with new table ids"
+        how = "permanently" if options.remove else "and recreates them with new table ids"
         tables = ", ".join(sorted(compacted_files.state(storage).delta)) or "no table"
-        say(f"The Delta logs are deleted {how}: {tables}. Replaced files that were kept are deleted, too.")
+        say(f"This deletes the Delta logs {how}: {tables}. It also deletes replaced files that were kept.")
         if not confirmed("Readers of the Delta tables fail until it is done.", yes=options.yes):
             return WRONG
         return remove(storage, policy) if options.remove else rebuild(storage, policy)

@@ -68,6 +68,6 @@ def _say(done: FinishSummary) -> None:
     if not done.lag:
         say(paint("The hub did not answer, so connections of idle partitions have to wait", YELLOW))
     if not done.complete:
-        say(paint("There is more to do: run it again", YELLOW))
+        say(paint("There is more to do: run the command again", YELLOW))
     for alarm in done.alarms:
         say(paint(alarm, RED))

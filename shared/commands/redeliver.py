@@ -114,7 +114,7 @@ def redeliver(
         for one in done:
             _say(one, dry_run=dry_run)
         if not done:
-            say(f"no events of {wanted or 'the hub'} were committed yet")
+            say(f"no events of {wanted or 'the hub'} have been committed yet")
     if not done:
         return UNKNOWN if partition else OK
     return WRONG if any(one.problems or one.partial for one in done) else OK

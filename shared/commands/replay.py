@@ -57,7 +57,7 @@ def declare(commands: Any) -> None:
         default=[],
         choices=[str(reason) for reason in Reason],
         metavar="REASON",
-        help=f"only those rejected for this reason, or one of several: {', '.join(Reason)}",
+        help=f"only dead letters with this reason; can be given several times: {', '.join(Reason)}",
     )
     add_range(
         parser,

@@ -17,7 +17,7 @@ SHORT = {
     "requests": (CONNECTIONS, *(table for table in TABLES.values() if table.join)),
     "all": tuple(TABLES.values()),
 }
-"""Short names of tables, and of several."""
+"""Short names of tables, and of sets of tables."""
 
 
 def declare(commands: Any) -> None:

@@ -88,7 +88,7 @@ class Matches:
     """When they were counted, µs since 1970 UTC."""
     samples: tuple[Sample, ...] = ()
     unknown: tuple[str, ...] = ()
-    """Why this is unknown; empty: it is known."""
+    """Why this is unknown; empty if it is known."""
 
 
 def matches(storage: Storage, now: int) -> Matches:

@@ -108,7 +108,7 @@ class ServiceStatus(Part):
 
 
 class SwapStatus(Part):
-    """An unfinished swap of compaction."""
+    """An unfinished compaction swap."""
 
     folder: str
     output: str

@@ -73,7 +73,10 @@ class Status:
             needs = "needs" if alarms == 1 else "need"
             return WRONG, f"{counted(alarms, 'problem')} {needs} attention: {which}"
         if not self.partitions:
-            return UNKNOWN, "Nothing was committed yet, or STATE_CONTAINER is not that of the function app."
+            return (
+                UNKNOWN,
+                "Nothing has been committed yet, or STATE_CONTAINER is not that of the function app.",
+            )
         partitions = counted(len(self.partitions), "partition")
         if self.failed:
             return UNKNOWN, f"It is unknown whether all is well. {' '.join(self.unknown)}"

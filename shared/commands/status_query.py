@@ -33,7 +33,7 @@ ENOUGH_HEADROOM = 24 * 3600
 KEYS = 20
 """Maximum number of keys of a table that are listed."""
 SWAP = 20 * MINUTE
-"""Microseconds after which a swap of compaction should be finished: two runs of its timer."""
+"""Microseconds after which a compaction swap should be finished: two runs of its timer."""
 
 STALE = (
     "its checkpoint is older than the hub, which was re-created: the host reads nothing, or begins"
@@ -78,7 +78,7 @@ def status(
     if swap and now - swap.since > SWAP:
         twice = ", readers see rows twice" if swap.visible and swap.left else ""
         alarms.append(
-            f"{swap.folder}: a swap of compaction has been unfinished for "
+            f"{swap.folder}: a compaction swap has been unfinished for "
             f"{(now - swap.since) // MINUTE:,} min{twice}, and no other hour is compacted: {swap.waits_for}"
         )
     known = sorted(seen.names.items(), key=lambda one: (-one[1].connections, one[0]))

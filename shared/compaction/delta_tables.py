@@ -141,7 +141,7 @@ class DeltaTables:
         return ListedDay(day_of(prefix.removeprefix(delta_log.folder)), delta_log.snapshot.version)
 
     def take(self, listed: ListedDay | None, files: Sequence[BlobInfo]) -> None:
-        """Adds files of that listing."""
+        """Adds files to the listing that `begin` started."""
         for file in files if listed else ():
             assert listed
             listed.take(file.name.split("/", 2)[2], file, own=is_own(file))

@@ -1,8 +1,8 @@
 """Merge-sorts the rows of many Parquet files, with a few row groups in memory and the others on disk.
 
-Rows are read in runs of some megabytes. Each run is sorted and stored in a temporary file in small batches,
-whose first keys stay in memory. Between two of these keys there is a limited number of batches, plus one of
-each run, so the amount sorted at a time is bounded for any distribution of keys.
+Rows are read in runs of several megabytes. Each run is sorted and stored in a temporary file in small
+batches, whose first keys stay in memory. Between two of these keys there is a limited number of batches, plus
+one of each run, so the amount sorted at a time is bounded for any distribution of keys.
 """
 
 from bisect import bisect_left

@@ -233,7 +233,7 @@ class Blocks(io.RawIOBase):
             return view.nbytes
 
     def stage(self) -> None:
-        """Stages the data since the last call. Not done in `write`, because foreign code calls that."""
+        """Stages the data since the last call. Not done in `write`, because third-party code calls that."""
         data = bytes(self._waiting)
         self._waiting = bytearray()
         for at in range(0, len(data), BLOCK):

@@ -28,7 +28,7 @@ class PartitionProgress(Data):
     """How far the commits of a partition are merged."""
 
     ledger_id: str = ""
-    """Empty if nothing was committed yet."""
+    """Empty if nothing has been committed yet."""
     ordinal: int = 0
     """The watermark: every commit up to this ordinal is merged. Ordinals never restart."""
     seen: int = 0

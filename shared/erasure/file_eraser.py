@@ -57,7 +57,7 @@ class Erased:
 
 
 class Eraser(Compactor):
-    """Replaces files with the swap of compaction. Safe while exporters, timers and compactors run."""
+    """Replaces files with a compaction swap. Safe while exporters, timers and compactors run."""
 
     def __init__(
         self,

@@ -44,7 +44,7 @@ def main() -> int:
         f"load: {counts.records} records in {outcome.seconds:.0f} s "
         f"({counts.records / outcome.seconds:.0f} records/s), {outcome.kills} kills, {counts.rows} rows, "
         f"{outcome.found.lost} lost, {outcome.found.duplicated} duplicated, "
-        f"{outcome.swaps} swaps of compaction, audit {'refuted' if outcome.audit else 'proven'}",
+        f"{outcome.swaps} compaction swaps, audit {'refuted' if outcome.audit else 'proven'}",
         flush=True,
     )
     return 0 if outcome.exact else EXIT_WRONG

@@ -138,7 +138,8 @@ class Connection(asyncio.Protocol):
             case _ if frame.channel in self._sessions:
                 self._sessions[frame.channel].on_frame(frame)
             case _:
-                raise AmqpError(NOT_ALLOWED, f"no {frame.code.name.lower()} on channel {frame.channel} now")
+                name = frame.code.name.lower()
+                raise AmqpError(NOT_ALLOWED, f"{name} is not allowed on channel {frame.channel} now")
 
     def _beat(self, interval: float) -> None:
         """Writes two empty frames within each idle timeout of the peer (part 2.4.5)."""

@@ -40,7 +40,7 @@ class Status:
 
 
 class PartitionLog:
-    """The events of one partition: sequence numbers from 0 without gaps, enqueued times that never go back.
+    """The events of one partition: sequence numbers from 0 without gaps, enqueued times that never decrease.
 
     `on_append` holds the functions that are called when there are new events.
     """
@@ -103,7 +103,7 @@ class PartitionLog:
         return self._begin
 
     def status(self) -> Status:
-        """Returns the range of events; for an empty partition 0, -1, "-1", and year 1."""
+        """Returns the range of events; 0, -1, "-1" and a time in year 1 if the partition never had any."""
         count, begin = len(self._offsets), self.begin()
         if not count:
             return Status(0, -1, "-1", NEVER_MS, is_empty=True)

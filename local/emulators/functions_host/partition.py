@@ -87,9 +87,9 @@ class Claim:
     async def drain(self) -> None:
         """Stops reading, and returns when the host counts the partition as stopped.
 
-        This is at once, unless a batch of at least the minimum is in flight: the host waits for this batch
-        and all its retries, and writes no checkpoint. A partial batch continues by itself, and its checkpoint
-        is written.
+        It returns immediately, unless a batch of at least the minimum is in flight: the host waits for this
+        batch and all its retries, and writes no checkpoint. A partial batch continues by itself, and its
+        checkpoint is written.
         """
         self._open = False
         self._draining = True
@@ -99,7 +99,7 @@ class Claim:
         self._release()
 
     async def stop(self) -> None:
-        """Ends everything at once; an attempt in flight ends with the worker."""
+        """Ends everything immediately; an attempt in flight ends with the worker."""
         self._open = False
         for task in self._tasks:
             task.cancel()

@@ -181,7 +181,7 @@ class HostProcess(ChildProcess):
         return ready
 
     def invoke(self, name: str) -> None:
-        """Fires a timer function at once; its end is reported like that of any invocation."""
+        """Fires a timer function immediately; its end is reported like that of any invocation."""
         self._tell(name)
         self._fired[name] += 1
 
@@ -196,7 +196,7 @@ class HostProcess(ChildProcess):
         self._process.stdin.flush()
 
     def busy(self, name: str) -> bool:
-        """Whether a run of a timer function that was fired at once has not ended."""
+        """Whether a run of a timer function that `invoke` fired has not ended."""
         return len(self._events("invocation", function=name, scheduled=False)) < self._fired[name]
 
     def kill_worker(self) -> int:

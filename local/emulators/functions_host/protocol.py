@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 LENGTH = struct.Struct(">I")
-# A batch can have 256 MB, for which the default limit of 64 KB would wake the reader four thousand times.
+# A batch can be 256 MB, for which the default limit of 64 KB would wake the reader four thousand times.
 READER_LIMIT = 4 * 1024 * 1024
 
 

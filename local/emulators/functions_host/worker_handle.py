@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[3]
 FAILURES = 3
 """The number of consecutive workers that may end while they index the app."""
 AFTER_TIMEOUT = 10.0
-"""Seconds until another worker starts after a timeout; after a crash it starts at once."""
+"""Seconds until another worker starts after a timeout; after a crash, it starts immediately."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Call:
     """The arguments of one invocation.
 
     A batch of events has `bodies`, a timer has `data` as JSON. `unbindable` says why the host cannot even
-    call the function. All attempts have one `invocation_id` and one `trace_parent`.
+    call the function. All attempts share one `invocation_id` and one `trace_parent`.
     """
 
     bodies: Sequence[bytes] = ()
@@ -73,7 +73,7 @@ class Worker:
         environment: the environment of the worker process.
         timeout: seconds that an invocation may take (host.json `functionTimeout`); None means no limit.
         status: where restarts are reported.
-        time_scale: the factor by which the wait for another worker is shorter than in the real host.
+        time_scale: the factor for the wait for another worker (1: as in the real host).
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Worker:
         await asyncio.shield(self._watch)
 
     async def stop(self) -> None:
-        """Ends the process at once; the host ensures that no invocation that it waits for is in flight."""
+        """Ends the process immediately; the caller has already waited for invocations."""
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)

@@ -49,7 +49,7 @@ def main() -> int:
         if text:
             say(text)
     say(
-        f"{outcome.swaps} swaps of compaction; readers looked at {outcome.versions} versions of the Delta "
+        f"{outcome.swaps} compaction swaps; readers looked at {outcome.versions} versions of the Delta "
         f"table: {outcome.delta.lost} rows lost, {outcome.delta.duplicated} duplicated, "
         f"{len(outcome.broken)} violations"
     )

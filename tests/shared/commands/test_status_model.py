@@ -33,7 +33,7 @@ def test_the_status_begins_with_its_verdict() -> None:
             UNKNOWN,
             "It is unknown whether all is well. Lag.",
         ),
-        (replace(alone, partitions=[]), UNKNOWN, "Nothing was committed yet"),
+        (replace(alone, partitions=[]), UNKNOWN, "Nothing has been committed yet"),
         (replace(alone, partitions=[other]), WRONG, "1 problem needs attention: a/0: it stands still"),
         (
             replace(alone, partitions=[other], alarms=["b"]),

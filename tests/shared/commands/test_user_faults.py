@@ -277,7 +277,7 @@ def test_a_command_that_deletes_logs_asks_first(run: Run) -> None:
     for option in ("--rebuild", "--remove"):
         status, output, _ = run("delta", option)
         assert status == 1
-        assert "The Delta logs are deleted" in output
+        assert "This deletes the Delta logs" in output
         assert output.endswith("Nothing was changed: add --yes to make the change.\n")
     status, output, _ = run("delta", "--remove", "--yes")
     assert (status, output.splitlines()[-1]) == (0, "No table has a Delta log")
