@@ -110,6 +110,22 @@ def test_uncommitted_events_before_the_checkpoint_are_a_reported_gap(
     assert world.ledger(partition).incarnation.gaps == ()
 
 
+def test_a_late_answer_about_an_older_hub_marks_no_events(world: World) -> None:
+    world.commit(ONE, ("a", "Opened", 0))
+    world.run()
+    created, positions = world.created, dict(world.positions)
+    world.now += HOUR
+    world.created, world.positions = world.now, {ONE: EMPTY, TWO: EMPTY}
+    world.run()
+    renewed = world.ledger(ONE).incarnation
+    assert renewed.number == 1
+    world.created, world.positions = created, positions
+    checkpoint = Checkpoint(ONE, positions[ONE].last, "100", world.now, "1")
+    alarms = world.run(checkpoints=KeptCheckpoints(checkpoint)).alarms
+    assert world.ledger(ONE).incarnation == renewed
+    assert not [one for one in alarms if "skipped" in one]
+
+
 def test_events_passed_before_the_first_commit_are_a_gap(world: World) -> None:
     passed = [world.arrive(ONE, ("a", "Message", 1)) for _ in range(3)]
     checkpoint = Checkpoint(ONE, passed[1].sequence, "100", world.now, "1")
