@@ -103,7 +103,7 @@ def test_a_much_older_next_event_is_from_a_deleted_hub() -> None:
     assert (second.verdict, [one.sequence for one in second.envelopes]) == (Verdict.STALE, [2])
 
 
-def test_an_event_of_the_moment_of_creation_belongs_to_the_new_hub() -> None:
+def test_an_event_at_the_creation_belongs_to_the_new_hub() -> None:
     renewed = ledger(envelope(0, 10)).with_new_incarnation(1000 * SECOND, 1000 * SECOND)
     assert verdict_on(renewed, envelope(0, 1000)) is Verdict.NEW
     assert verdict_on(renewed, envelope(0, 999)) is Verdict.STALE
