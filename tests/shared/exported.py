@@ -1,7 +1,8 @@
-"""Containers on Azurite with real exports, for tests that read them."""
+"""Containers with real exports, on Azurite or in memory, for tests that read them."""
 
 import uuid
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -19,9 +20,10 @@ from shared.input.hub_partition import HubPartition
 from shared.policies import Connection, ExportPolicy, FinishPolicy
 from shared.protocol.commit_plan import CommitPlan
 from shared.protocol.ledger import Ledger
+from shared.protocol.storage import LogStorage
 from shared.timeunits import HOUR, SECOND
 from tests import records
-from tests.memory import StillHub, confirm
+from tests.memory import MemoryStorage, StillHub, confirm
 from tests.records import EPOCH, LATER, PARTITION
 
 POLICY = ExportPolicy(formats=("parquet", "json"), commit_bytes=5000)
@@ -37,49 +39,17 @@ class Saved:
     clock: int
 
 
-class Exported:
-    """The state and output of an exporter."""
+class Exporting:
+    """Exports into a storage, with its own clock."""
 
-    def __init__(self, azurite: Azurite, name: str) -> None:
-        self.connection = Connection(string=azurite.connection_string)
-        self.service = BlobServiceClient.from_connection_string(azurite.connection_string)
-        self.state: ContainerClient = self.service.create_container(f"{name}-state")
-        self.output: ContainerClient = self.service.create_container(f"{name}-output")
-        self.storage = blob_storage.connect(
-            self.connection, self.connection, f"{name}-state", f"{name}-output"
-        )
-        self.environment = {
-            "OutputStorage": azurite.connection_string,
-            "OUTPUT_CONTAINER": f"{name}-output",
-            "DEAD_LETTER_CONTAINER": f"{name}-output",
-            "STATE_CONTAINER": f"{name}-state",
-        }
+    def __init__(self, storage: LogStorage) -> None:
+        self.storage = storage
         self._clock = EPOCH + 59 * SECOND
 
     def now(self) -> int:
         """Returns the time, one second later on each call."""
         self._clock += SECOND
         return self._clock
-
-    def save(self) -> Saved:
-        """Returns the contents, for `load`: loading is much faster than exporting."""
-        state, output = (
-            [
-                (blob, container.download_blob(blob.name).readall())
-                for blob in container.list_blobs(include=["metadata"])
-            ]
-            for container in (self.state, self.output)
-        )
-        return Saved(state, output, self._clock)
-
-    def load(self, saved: Saved) -> None:
-        """Fills the containers, which are empty."""
-        self._clock = saved.clock
-        for container, blobs in ((self.state, saved.state), (self.output, saved.output)):
-            for blob, data in blobs:
-                container.upload_blob(
-                    blob.name, data, metadata=blob.metadata, content_settings=blob.content_settings
-                )
 
     def exporter(self, policy: ExportPolicy = POLICY) -> Exporter:
         """Returns the exporter of a new process."""
@@ -114,6 +84,54 @@ class Exported:
         """Empties the lists of the ledgers."""
         confirm(self.storage, LATER)
 
+    @property
+    def ledger_name(self) -> str:
+        return Ledger.name(PARTITION)
+
+    def ledger(self, partition: HubPartition = PARTITION) -> Ledger:
+        blob = self.storage.read(Ledger.name(partition))
+        assert blob
+        return Ledger.parse(blob.data, "ledger")
+
+
+class Exported(Exporting):
+    """The state and output of an exporter on Azurite."""
+
+    def __init__(self, azurite: Azurite, name: str) -> None:
+        self.connection = Connection(string=azurite.connection_string)
+        self.service = BlobServiceClient.from_connection_string(azurite.connection_string)
+        self.state: ContainerClient = self.service.create_container(f"{name}-state")
+        self.output: ContainerClient = self.service.create_container(f"{name}-output")
+        super().__init__(
+            blob_storage.connect(self.connection, self.connection, f"{name}-state", f"{name}-output")
+        )
+        self.environment = {
+            "OutputStorage": azurite.connection_string,
+            "OUTPUT_CONTAINER": f"{name}-output",
+            "DEAD_LETTER_CONTAINER": f"{name}-output",
+            "STATE_CONTAINER": f"{name}-state",
+        }
+
+    def save(self) -> Saved:
+        """Returns the contents, for `load`: loading is much faster than exporting."""
+        state, output = (
+            [
+                (blob, container.download_blob(blob.name).readall())
+                for blob in container.list_blobs(include=["metadata"])
+            ]
+            for container in (self.state, self.output)
+        )
+        return Saved(state, output, self._clock)
+
+    def load(self, saved: Saved) -> None:
+        """Fills the containers, which are empty."""
+        self._clock = saved.clock
+        for container, blobs in ((self.state, saved.state), (self.output, saved.output)):
+            for blob, data in blobs:
+                container.upload_blob(
+                    blob.name, data, metadata=blob.metadata, content_settings=blob.content_settings
+                )
+
     def files(self, prefix: str = "") -> list[str]:
         return sorted(self.output.list_blob_names(name_starts_with=prefix))
 
@@ -134,20 +152,38 @@ class Exported:
         metadata = blob.get_blob_properties().metadata
         self.output.upload_blob(to, self.read(name), metadata=metadata)
 
-    @property
-    def ledger_name(self) -> str:
-        return Ledger.name(PARTITION)
-
-    def ledger(self, partition: HubPartition = PARTITION) -> Ledger:
-        blob = self.storage.read(Ledger.name(partition))
-        assert blob
-        return Ledger.parse(blob.data, "ledger")
-
     def close(self) -> None:
         """Deletes the containers: Azurite becomes slower the more blobs it holds."""
         for container in (self.state, self.output):
             container.delete_container()
         self.service.close()
+
+
+class InMemory(Exporting):
+    """The state and output of an exporter in the memory of this process."""
+
+    storage: MemoryStorage
+
+    def __init__(self) -> None:
+        super().__init__(MemoryStorage())
+
+    def files(self, prefix: str = "") -> list[str]:
+        return [one.name for one in self.storage.outputs(prefix) if one.visible]
+
+    def read(self, name: str) -> bytes:
+        data = self.storage.output[name].data
+        assert data is not None
+        return data
+
+    def overwrite(self, name: str, data: bytes, *, vouched: bool = False) -> None:
+        """Replaces the content and keeps the metadata; `vouched`: with matching size and checksum."""
+        blob = self.storage.output[name]
+        blob.data = data
+        if vouched:
+            blob.metadata |= {"bytes": str(len(data)), "sha256": sha256(data).hexdigest()}
+
+    def copy(self, name: str, to: str) -> None:
+        self.storage.output[to] = deepcopy(self.storage.output[name])
 
 
 def contents_of(azurite: Azurite, fill: Callable[[Exported], object]) -> Saved:

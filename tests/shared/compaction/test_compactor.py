@@ -8,6 +8,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +24,7 @@ from shared.audit import compacted_files
 from shared.audit.audit import Report, audit
 from shared.audit.evidence import Level
 from shared.audit.listing import Listing
-from shared.azure.blob_storage import BlobStorage, connect
+from shared.azure.blob_storage import connect
 from shared.commands.ledger_acceptance import Blocked, forgotten
 from shared.commands.status_query import status
 from shared.compaction import compaction_state, grouping, rewriting
@@ -43,14 +44,16 @@ from tests import audits, memory
 from tests.audits import codes
 from tests.memory import WEEK, CountingStorage, MemoryStorage
 from tests.records import EPOCH, LATER, PARTITION
-from tests.shared.exported import POLICY, Exported, Saved, contents_of, envelopes
+from tests.shared.exported import POLICY, Exported, InMemory, Saved, contents_of, envelopes
 
 RECORDS = "parquet/ApiManagementWebSocketConnectionLogs/"
 CONNECTIONS = "parquet/ApiManagementWebSocketConnectionRevisions/"
 COMPACTING = CompactionPolicy(reach=timedelta(days=1), target=1 << 20)
 
 
-def compact(exported: Exported, policy: CompactionPolicy = COMPACTING, now: int = LATER) -> CompactionSummary:
+def compact(
+    exported: Exported | InMemory, policy: CompactionPolicy = COMPACTING, now: int = LATER
+) -> CompactionSummary:
     return Compactor(exported.storage, policy, lambda: now, lambda: uuid.uuid4().hex).run(600)
 
 
@@ -58,11 +61,11 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
-def audited(exported: Exported, since: int = 0, *, deep: bool = True) -> Report:
+def audited(exported: Exported | InMemory, since: int = 0, *, deep: bool = True) -> Report:
     return audits.audited(exported.storage, since, deep=deep)
 
 
-def rows(exported: Exported, prefix: str) -> list[dict[str, object]]:
+def rows(exported: Exported | InMemory, prefix: str) -> list[dict[str, object]]:
     tables = [
         pq.ParquetFile(io.BytesIO(exported.read(name))).read()
         for name in exported.files(prefix)
@@ -73,32 +76,45 @@ def rows(exported: Exported, prefix: str) -> list[dict[str, object]]:
 
 
 @pytest.fixture(scope="module")
+def in_memory() -> InMemory:
+    container = InMemory()
+    container.finish(49)
+    return container
+
+
+@pytest.fixture
+def filled(in_memory: InMemory) -> InMemory:
+    """Commits of small batches, none of which a ledger lists any more, and finished connections."""
+    return deepcopy(in_memory)
+
+
+@pytest.fixture(scope="module")
 def saved(azurite: Azurite) -> Saved:
     return contents_of(azurite, lambda container: container.finish(49))
 
 
 @pytest.fixture
-def filled(exported: Exported, saved: Saved) -> Exported:
-    """Commits of small batches, none of which a ledger lists any more, and finished connections."""
+def on_azurite(exported: Exported, saved: Saved) -> Exported:
+    """The same on Azurite."""
     exported.load(saved)
     return exported
 
 
-def test_compaction_keeps_every_row_once_and_the_audit_proves_it(filled: Exported) -> None:
-    before = rows(filled, RECORDS)
-    names = filled.files(RECORDS)
-    summary = compact(filled)
+def test_compaction_keeps_every_row_once_and_the_audit_proves_it(on_azurite: Exported) -> None:
+    before = rows(on_azurite, RECORDS)
+    names = on_azurite.files(RECORDS)
+    summary = compact(on_azurite)
     assert summary.alarms == []
     assert sum(one.files for one in summary.swaps if "Logs" in one.table) == len(names) > 10
-    assert len(filled.files(RECORDS)) == 2  # hours
-    assert rows(filled, RECORDS) == before
-    report = audited(filled)
+    assert len(on_azurite.files(RECORDS)) == 2  # hours
+    assert rows(on_azurite, RECORDS) == before
+    report = audited(on_azurite)
     assert (report.status, codes(report), codes(report, Level.UNCLEAR)) == (0, set(), set())
-    assert compact(filled).swaps == []
+    assert compact(on_azurite).swaps == []
 
 
 @pytest.mark.parametrize("compression", get_args(Compression))
-def test_compacted_files_have_the_codec_of_the_setting(filled: Exported, compression: Compression) -> None:
+def test_compacted_files_have_the_codec_of_the_setting(filled: InMemory, compression: Compression) -> None:
     compact(filled, replace(COMPACTING, compression=compression))
     compacted = [name for name in filled.files("parquet/") if "/compacted-" in name]
     assert compacted
@@ -107,7 +123,7 @@ def test_compacted_files_have_the_codec_of_the_setting(filled: Exported, compres
         assert column.compression == compression.upper()
 
 
-def test_connections_are_compacted_except_listed_files(filled: Exported) -> None:
+def test_connections_are_compacted_except_listed_files(filled: InMemory) -> None:
     before, files = rows(filled, CONNECTIONS), filled.files(CONNECTIONS)
     blob = filled.storage.read(manifest.NAME)
     assert blob
@@ -130,7 +146,7 @@ def test_files_listed_in_a_ledger_are_left_alone(exported: Exported) -> None:
     assert listed <= set(exported.files())
 
 
-def test_compacting_late_rows_keeps_all_origins(filled: Exported) -> None:
+def test_compacting_late_rows_keeps_all_origins(filled: InMemory) -> None:
     compact(filled)
     for first in range(50, 90, 10):
         filled.export(envelopes(first, first + 9))
@@ -144,7 +160,7 @@ def test_compacting_late_rows_keeps_all_origins(filled: Exported) -> None:
     assert audited(filled).status == 0
 
 
-def test_a_row_group_is_found_by_id(filled: Exported) -> None:
+def test_a_row_group_is_found_by_id(filled: InMemory) -> None:
     compact(filled)
     for name in filled.files(RECORDS):
         file = pq.ParquetFile(io.BytesIO(filled.read(name)))
@@ -154,7 +170,7 @@ def test_a_row_group_is_found_by_id(filled: Exported) -> None:
         assert group.sorting_columns[0].column_index == file.schema_arrow.get_field_index("CorrelationId")
 
 
-def test_nothing_is_compacted_if_disabled(filled: Exported) -> None:
+def test_nothing_is_compacted_if_disabled(filled: InMemory) -> None:
     before = filled.files()
     assert compact(filled, replace(COMPACTING, enabled=False)) == CompactionSummary()
     assert filled.files() == before
@@ -196,18 +212,18 @@ def test_a_swap_takes_the_calls_of_the_cost_formula() -> None:
 # -- faults that must stop one folder only, and faults that must stop everything --------------------
 
 
-def test_an_unreadable_file_stops_only_its_hour(filled: Exported) -> None:
-    first = filled.files(RECORDS)[0]
-    filled.output.get_blob_client(first).set_standard_blob_tier("Archive")
-    before = filled.files(folder_of(first))
-    summary = compact(filled)
+def test_an_unreadable_file_stops_only_its_hour(on_azurite: Exported) -> None:
+    first = on_azurite.files(RECORDS)[0]
+    on_azurite.output.get_blob_client(first).set_standard_blob_tier("Archive")
+    before = on_azurite.files(folder_of(first))
+    summary = compact(on_azurite)
     (alarm,) = summary.alarms
     assert "BlobArchived" in alarm
-    assert filled.files(folder_of(first)) == before
+    assert on_azurite.files(folder_of(first)) == before
     assert any("Logs" in one.table for one in summary.swaps)
 
 
-def test_incompatible_columns_stop_only_their_hour(filled: Exported) -> None:
+def test_incompatible_columns_stop_only_their_hour(filled: InMemory) -> None:
     first = folder_of(filled.files(RECORDS)[0])
     before = filled.files(first)
     for name, value in zip(before, ("x", 1), strict=False):
@@ -219,10 +235,10 @@ def test_incompatible_columns_stop_only_their_hour(filled: Exported) -> None:
     assert any("Logs" in one.table for one in summary.swaps)
 
 
-def test_files_of_a_partition_without_ledger_stop_compaction(filled: Exported) -> None:
+def test_files_of_a_partition_without_ledger_stop_compaction(filled: InMemory) -> None:
     stranger = replace(PARTITION, hub="other")
     filled.export(envelopes(0, 9), partition=stranger)
-    filled.state.delete_blob(Ledger.name(stranger))
+    filled.storage.delete([Ledger.name(stranger)])
     before = filled.files()
     summary = compact(filled)
     (alarm,) = summary.alarms
@@ -232,7 +248,7 @@ def test_files_of_a_partition_without_ledger_stop_compaction(filled: Exported) -
 
 
 def test_only_temporary_files_of_killed_processes_are_deleted(
-    filled: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    filled: InMemory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     dead = subprocess.Popen([sys.executable, "-c", ""])
@@ -268,24 +284,24 @@ def test_an_hour_is_compacted_before_the_whole_day_is_listed(monkeypatch: pytest
 # -- the audit of compacted files -----------------------------------------------------------------
 
 
-def compacted(exported: Exported, prefix: str = RECORDS) -> str:
+def compacted(exported: Exported | InMemory, prefix: str = RECORDS) -> str:
     return next(name for name in exported.files(prefix) if "compacted-" in name)
 
 
-def test_a_missing_compacted_file_is_found(filled: Exported) -> None:
+def test_a_missing_compacted_file_is_found(filled: InMemory) -> None:
     compact(filled)
-    filled.output.delete_blob(compacted(filled))
+    filled.storage.remove_output(compacted(filled))
     assert codes(audited(filled)) == {"missing_files"}
 
 
-def test_a_copied_compacted_file_is_found(filled: Exported) -> None:
+def test_a_copied_compacted_file_is_found(filled: InMemory) -> None:
     compact(filled)
     name = compacted(filled)
     filled.copy(name, name.replace("hour=", "hour=0"))
     assert codes(audited(filled)) == {"too_many_files", "moved"}
 
 
-def test_a_truncated_compacted_file_is_found(filled: Exported) -> None:
+def test_a_truncated_compacted_file_is_found(filled: InMemory) -> None:
     compact(filled)
     name = compacted(filled)
     filled.overwrite(name, filled.read(name)[:-30])
@@ -293,7 +309,7 @@ def test_a_truncated_compacted_file_is_found(filled: Exported) -> None:
 
 
 @pytest.mark.parametrize("prefix", [RECORDS, CONNECTIONS])
-def test_a_changed_file_is_not_compacted(filled: Exported, prefix: str) -> None:
+def test_a_changed_file_is_not_compacted(filled: InMemory, prefix: str) -> None:
     name = filled.files(prefix)[0]
     data = bytearray(filled.read(name))
     data[len(data) // 2] ^= 1
@@ -303,47 +319,47 @@ def test_a_changed_file_is_not_compacted(filled: Exported, prefix: str) -> None:
     assert filled.read(name) == data
 
 
-def test_a_moved_file_is_not_compacted(filled: Exported) -> None:
+def test_a_moved_file_is_not_compacted(filled: InMemory) -> None:
     name, *_, other = filled.files(RECORDS)
     moved = f"{folder_of(other)}moved-{name.rpartition('/')[2]}"
     filled.copy(name, moved)
-    filled.output.delete_blob(name)
+    filled.storage.remove_output(name)
     (alarm,) = compact(filled).alarms
     assert f"{moved} was written to {folder_of(name)}" in alarm
 
 
-def test_a_compacted_file_without_a_row_is_found(filled: Exported) -> None:
+def test_a_compacted_file_without_a_row_is_found(filled: InMemory) -> None:
     compact(filled)
     name = compacted(filled)
     rewrite(filled, name, lambda table: table.slice(1))
     assert "damaged" in codes(audited(filled, deep=False))
 
 
-def test_a_deep_audit_finds_a_replaced_row_after_compaction(filled: Exported) -> None:
+def test_a_deep_audit_finds_a_replaced_row_after_compaction(filled: InMemory) -> None:
     compact(filled)
     name = compacted(filled)
     rewrite(filled, name, with_a_row_of_another_commit)
     assert {"duplicates", "rows_differ"} == codes(audited(filled))
 
 
-def test_a_file_next_to_its_replacement_is_found(filled: Exported) -> None:
+def test_a_file_next_to_its_replacement_is_found(filled: InMemory) -> None:
     name = filled.files(RECORDS)[0]
-    data, metadata = filled.read(name), filled.output.get_blob_client(name).get_blob_properties().metadata
+    blob = deepcopy(filled.storage.output[name])
     compact(filled)
-    filled.output.upload_blob(name, data, metadata=metadata)
+    filled.storage.output[name] = blob
     assert codes(audited(filled)) == {"too_many_files"}
 
 
-def test_since_finds_its_anchor_inside_compacted_files(filled: Exported) -> None:
+def test_since_finds_its_anchor_inside_compacted_files(filled: InMemory) -> None:
     compact(filled)
     since = EPOCH + 75 * SECOND
     report = audited(filled, since)
     assert (report.status, codes(report, Level.UNCLEAR)) == (0, set())
-    filled.output.delete_blob(compacted(filled))
+    filled.storage.remove_output(compacted(filled))
     assert audited(filled, since).status != 0
 
 
-def test_an_inconsistent_listing_refutes_nothing(filled: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_inconsistent_listing_refutes_nothing(filled: InMemory, monkeypatch: pytest.MonkeyPatch) -> None:
     compact(filled)
     monkeypatch.setattr(compacted_files, "TRIES", 0)
     report = audited(filled)
@@ -351,7 +367,7 @@ def test_an_inconsistent_listing_refutes_nothing(filled: Exported, monkeypatch: 
     assert "compaction" in codes(report, Level.UNCLEAR)
 
 
-def test_rows_of_commits_before_since_are_not_read(filled: Exported) -> None:
+def test_rows_of_commits_before_since_are_not_read(filled: InMemory) -> None:
     compact(filled)
     name = compacted(filled)
     rewrite(filled, name, with_a_row_of_another_commit)
@@ -360,7 +376,7 @@ def test_rows_of_commits_before_since_are_not_read(filled: Exported) -> None:
 
 
 def test_the_audit_remembers_the_last_file_that_was_replaced(
-    filled: Exported,
+    filled: InMemory,
 ) -> None:
     def read(since: int) -> tuple[list[ReplacedFile], Listing]:
         listing = Listing()
@@ -383,7 +399,7 @@ def test_the_audit_remembers_the_last_file_that_was_replaced(
 
 
 def test_a_commit_during_a_second_listing_is_no_rollback(
-    filled: Exported, monkeypatch: pytest.MonkeyPatch
+    filled: InMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read, armed = filled.storage.read, [False]
 
@@ -404,7 +420,7 @@ def test_a_commit_during_a_second_listing_is_no_rollback(
     assert (report.status, codes(report)) == (0, set())
 
 
-def test_accepting_counts_what_compaction_has_replaced(filled: Exported) -> None:
+def test_accepting_counts_what_compaction_has_replaced(filled: InMemory) -> None:
     partition = Blocked(str(PARTITION), None, 1)
     before = forgotten(filled.storage, partition)
     assert before.files > 20
@@ -431,7 +447,7 @@ class Stopping(Compactor):
 
 
 @pytest.mark.parametrize("at", ["publish", "delete"])
-def test_an_interrupted_swap_is_explained_and_finished(filled: Exported, at: str) -> None:
+def test_an_interrupted_swap_is_explained_and_finished(filled: InMemory, at: str) -> None:
     before = rows(filled, RECORDS)
     dying = Stopping(filled.storage, COMPACTING, lambda: LATER, lambda: uuid.uuid4().hex)
     dying.at = at
@@ -462,7 +478,7 @@ class Outrun(Compactor):
         return found
 
 
-def test_a_swap_of_another_instance_is_not_damage(filled: Exported) -> None:
+def test_a_swap_of_another_instance_is_not_damage(filled: InMemory) -> None:
     before = rows(filled, RECORDS)
     # So late that the new file can be compacted as well.
     summary = Outrun(filled.storage, COMPACTING, lambda: LATER + 10 * HOUR, new_id).run(600)
@@ -507,7 +523,7 @@ def test_a_swap_finished_by_another_instance_is_no_alarm() -> None:
     assert (summary.alarms, summary.finished) == ([], 0)
 
 
-def test_a_swap_that_ends_during_the_listing_is_clear(filled: Exported) -> None:
+def test_a_swap_that_ends_during_the_listing_is_clear(filled: InMemory) -> None:
     with pytest.raises(KeyboardInterrupt):
         Stopping(filled.storage, COMPACTING, lambda: LATER, lambda: uuid.uuid4().hex).run(600)
 
@@ -567,10 +583,10 @@ def test_a_swap_longer_than_one_run_continues_in_each() -> None:
     assert [one.name for one in storage.outputs("f/")] == ["f/compacted"]
 
 
-def test_a_merge_that_takes_too_long_is_split(filled: Exported) -> None:
+def test_a_merge_that_takes_too_long_is_split(filled: InMemory) -> None:
     before = rows(filled, RECORDS)
 
-    class Slow(BlobStorage):
+    class Slow(MemoryStorage):
         parts = 0
 
         def part(self, name: str, offset: int, length: int) -> bytes:
@@ -579,7 +595,8 @@ def test_a_merge_that_takes_too_long_is_split(filled: Exported) -> None:
                 raise DeadlineExceeded(f"read {name}")
             return super().part(name, offset, length)
 
-    slow = Slow(filled.state, filled.output)
+    slow = Slow()
+    slow.state, slow.output = filled.storage.state, filled.storage.output
     compactor = Compactor(slow, COMPACTING, lambda: LATER, new_id)
     files = len(filled.files(RECORDS))
     for _ in range(40):
@@ -591,54 +608,54 @@ def test_a_merge_that_takes_too_long_is_split(filled: Exported) -> None:
     assert audited(filled).status == 0
 
 
-def test_a_leased_file_is_left_alone_and_blocks_nothing(filled: Exported) -> None:
-    before = rows(filled, RECORDS)
-    held = filled.files(RECORDS)[0]
-    lease = filled.output.get_blob_client(held).acquire_lease()
-    summary = compact(filled)
+def test_a_leased_file_is_left_alone_and_blocks_nothing(on_azurite: Exported) -> None:
+    before = rows(on_azurite, RECORDS)
+    held = on_azurite.files(RECORDS)[0]
+    lease = on_azurite.output.get_blob_client(held).acquire_lease()
+    summary = compact(on_azurite)
     assert (summary.alarms, summary.pending_since) == ([], None)
-    assert len([name for name in filled.files(RECORDS) if "compacted-" not in name]) == 1
-    assert held in filled.files(RECORDS)
-    assert rows(filled, RECORDS) == before
-    assert audited(filled).status == 0
+    assert len([name for name in on_azurite.files(RECORDS) if "compacted-" not in name]) == 1
+    assert held in on_azurite.files(RECORDS)
+    assert rows(on_azurite, RECORDS) == before
+    assert audited(on_azurite).status == 0
     lease.release()
-    compact(filled, now=LATER + 2 * 3600 * SECOND)
-    assert held not in filled.files(RECORDS)
-    assert rows(filled, RECORDS) == before
+    compact(on_azurite, now=LATER + 2 * 3600 * SECOND)
+    assert held not in on_azurite.files(RECORDS)
+    assert rows(on_azurite, RECORDS) == before
 
 
 def test_a_lease_delays_a_swap_and_the_status_shows_it(
-    filled: Exported,
+    on_azurite: Exported,
 ) -> None:
-    before = rows(filled, RECORDS)
-    held = filled.files(RECORDS)[0]
+    before = rows(on_azurite, RECORDS)
+    held = on_azurite.files(RECORDS)[0]
     with pytest.raises(KeyboardInterrupt):
-        Stopping(filled.storage, COMPACTING, lambda: LATER, new_id).run(600)
-    filled.output.get_blob_client(held).acquire_lease()
-    assert compact(filled).finished == 0
-    found = status(filled.storage, FinishPolicy(), None, LATER).swap
+        Stopping(on_azurite.storage, COMPACTING, lambda: LATER, new_id).run(600)
+    on_azurite.output.get_blob_client(held).acquire_lease()
+    assert compact(on_azurite).finished == 0
+    found = status(on_azurite.storage, FinishPolicy(), None, LATER).swap
     assert found
     assert (found.folder, found.since, found.left) == (folder_of(held), LATER, [held])
-    BlobLeaseClient(filled.output.get_blob_client(held)).break_lease(0)
-    assert compact(filled).finished == 1
-    assert status(filled.storage, FinishPolicy(), None, LATER).swap is None
-    assert rows(filled, RECORDS) == before
+    BlobLeaseClient(on_azurite.output.get_blob_client(held)).break_lease(0)
+    assert compact(on_azurite).finished == 1
+    assert status(on_azurite.storage, FinishPolicy(), None, LATER).swap is None
+    assert rows(on_azurite, RECORDS) == before
 
 
 def test_a_file_that_stays_undeletable_is_an_alarm(
-    filled: Exported, caplog: pytest.LogCaptureFixture
+    on_azurite: Exported, caplog: pytest.LogCaptureFixture
 ) -> None:
     permitted = generate_account_sas(
-        str(filled.service.account_name),
-        filled.service.credential.account_key,
+        str(on_azurite.service.account_name),
+        on_azurite.service.credential.account_key,
         ResourceTypes(service=True, container=True, object=True),
         AccountSasPermissions(read=True, write=True, create=True, list=True),
         datetime.now(UTC) + timedelta(hours=1),
     )
-    string = f"BlobEndpoint={filled.service.primary_endpoint};SharedAccessSignature={permitted}"
-    environment = filled.environment
+    string = f"BlobEndpoint={on_azurite.service.primary_endpoint};SharedAccessSignature={permitted}"
+    environment = on_azurite.environment
     store = connect(
-        filled.connection,
+        on_azurite.connection,
         Connection(string=string),
         environment["STATE_CONTAINER"],
         environment["OUTPUT_CONTAINER"],
@@ -684,7 +701,7 @@ def with_column(table: pa.Table, value: object) -> pa.Table:
     return table.append_column("Later", pa.array([value] * len(table)))
 
 
-def rewrite(filled: Exported, name: str, change: Callable[[pa.Table], pa.Table]) -> None:
+def rewrite(filled: InMemory, name: str, change: Callable[[pa.Table], pa.Table]) -> None:
     file = pq.ParquetFile(io.BytesIO(filled.read(name)))
     kept = {key: value for key, value in file.metadata.metadata.items() if key == b"replaces"}
     sink = io.BytesIO()
