@@ -78,7 +78,7 @@ class Compactor:
                     self._target = min(self._policy.target, 2 * self._target)
                     break
                 except PreconditionFailed as refusal:
-                    # By another instance, which has made progress, or by something that prevents a deletion.
+                    # Another instance has made progress, or something prevents a deletion.
                     log.warning("conflict (%d): %s", attempt, refusal)
                     if attempt == ATTEMPTS:
                         self._stuck(summary, refusal)

@@ -64,10 +64,10 @@ def finish(
 ) -> Finished:
     """Finishes connections that are due, and drops those that can no longer be revised.
 
-    A connection is finished when its last record arrived a grace time ago and it has a closing event, or when
-    its last record arrived an idle time ago; a quiet time is enough if `quiet` says that no closing events
-    are known (see Manifest.quiet). Times are compared with `clock` (µs since 1970 UTC). At most `room` rows
-    are kept: the oldest ones are dropped first, and finished ones before others.
+    A connection with a closing event is finished once no record has arrived for the grace time. Any other is
+    finished once none has arrived for the idle time, or for the quiet time if `quiet` says that no closing
+    events are known (see Manifest.quiet). Times are compared with `clock` (µs since 1970 UTC). At most `room`
+    rows are kept: the oldest ones are dropped first, and finished ones before others.
 
     `commit_id` has 32 hexadecimal digits and is new for each commit. A row keeps the id of the commit that
     wrote its Revision 0 as CommitId. That distinguishes it from rows of the same connection that are written
@@ -255,7 +255,7 @@ def _seen(facts: _Facts, rows: Array, arrived: Array) -> dict[str, EventNameCoun
 
 
 def newest(observations: pa.Table) -> dict[str, EventNameCounts]:
-    """Returns when a connection with each event name last had a record arrive."""
+    """Returns, for each event name, when the newest record of a connection with that name arrived."""
     lists = observations["names"].combine_chunks()
     code, texts = ranked(lists.flatten().field("name"))
     seen = np.repeat(np.asarray(observations["last_seen"]), np.asarray(lists.value_lengths()))

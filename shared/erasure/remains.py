@@ -38,7 +38,7 @@ def remains(column: str, now: int, *, retention: timedelta, kept: int, kept_unti
     yield Remains(
         "soft_delete",
         deleted,
-        f"replaced files that soft delete keeps: for 7 days in the templates, until {_day(deleted)}",
+        f"replaced files that soft delete keeps: for 7 days with the templates, until {_day(deleted)}",
     )
     if kept:
         yield Remains(

@@ -63,7 +63,7 @@ class Exporter:
             new_id: makes the ids of commits.
             staleness: maximum age in µs of the cached start times of other partitions.
             seconds: maximum duration of `run`, including the wait for memory.
-            limits: those of planning in a child process.
+            limits: the limits for planning in a child process.
             planner: the `module:function` that plans, for tests that need one that breaks.
         """
         self._storage = storage

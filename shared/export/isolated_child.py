@@ -27,7 +27,7 @@ class Asking:
 
 
 def serve() -> None:
-    """Serves the connection that the command line names, with these limits and this planner."""
+    """Serves a connection, with the limits and the planner that the command line names."""
     descriptor, cpu, memory, planner = sys.argv[1:]
     connection = Connection(int(descriptor))
     make = resolved(planner)

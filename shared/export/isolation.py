@@ -63,7 +63,7 @@ class IsolatedPlanner:
         policy: ExportPolicy,
         stamp: Stamp,
     ) -> CommitPlan | None:
-        """Like `plan_commit`. Raises PlanningFailed if that fails or exceeds a limit; DeadlineExceeded."""
+        """Like `plan_commit`. Raises DeadlineExceeded, or PlanningFailed if it fails or exceeds a limit."""
         connection = self._connection or self._start()
         seconds = self._limits.wall if len(envelopes) == 1 else self._limits.batch
         until = monotonic() + seconds
@@ -82,12 +82,12 @@ class IsolatedPlanner:
             raise PlanningFailed(self._ended()) from None
 
     def _start(self) -> Connection:
-        """Starts a child and waits until it is ready, because no message can cause earlier failures."""
+        """Starts a child and waits until it is ready, so that no message is blamed for earlier failures."""
         ours, theirs = socket.socketpair()
         with theirs:
             environment = {name: os.environ[name] for name in KEPT if name in os.environ} | {
                 "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)]),
-                # Reserves little unused memory, because the limit applies to addresses.
+                # Reserves little unused memory, because the limit applies to address space.
                 "ARROW_DEFAULT_MEMORY_POOL": "system",
                 "MALLOC_ARENA_MAX": "1",
                 "OMP_NUM_THREADS": "1",

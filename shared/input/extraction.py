@@ -26,7 +26,7 @@ type Record = dict[str, Any]
 _WAITING = 512
 """Minimum number of records that are split at a time; small enough for the processor's cache."""
 _TOGETHER = 4096
-"""Maximum number: intermediate results take several times the memory of the records."""
+"""Maximum number of records that are split at a time: intermediate results take several times their memory."""
 _CREDIT = 1 << 15
 """Bytes of bodies that a template may fail to read; each body that it reads adds a quarter of its size."""
 _SIZE = 1 << 20
@@ -34,7 +34,7 @@ _SIZE = 1 << 20
 _LACKING = 64
 """Maximum number of shapes without a required column that are remembered per check."""
 _WRONG = "\0"
-"""No category, no table."""
+"""Stands for a value that names neither a category nor a table."""
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class Rows:
     lacking: dict[Shape, int] = field(default_factory=dict)
     """Shapes of records that were rejected because a required column has no key, with their count."""
     template: Template | None = field(default_factory=lambda: templates.cache.template)
-    """The budget for the next envelopes."""
+    """Decodes the next bodies; None if there is no template."""
     _rereader: Rereader = field(init=False)
     _waiting: list[object] = field(default_factory=list)
     _alike: bool = True

@@ -9,7 +9,7 @@ from shared.input.exact_json import dumps
 
 
 def dumped(members: list[dict[str, Any]]) -> list[bytes]:
-    """Serializes records, also those that orjson cannot serialize."""
+    """Serializes records, including those that orjson cannot serialize."""
     try:
         return list(map(orjson.dumps, members))
     except orjson.JSONEncodeError:

@@ -1,4 +1,4 @@
-"""Packs many intervals of sequence numbers into a short text, so that a ledger holds a million. Pure."""
+"""Packs many intervals of sequence numbers into a short text, so that a ledger can hold a million. Pure."""
 
 import zlib
 from base64 import b85decode, b85encode
@@ -15,7 +15,7 @@ PLAIN = 10_000
 
 
 def packed(intervals: Sequence[Interval]) -> Sequence[Interval] | str:
-    """Returns ascending intervals; many of them as text: the differences of neighbors, compressed."""
+    """Returns ascending intervals as they are or, if there are many, as text (compressed differences)."""
     if len(intervals) <= PLAIN:
         return intervals
     ends = np.array(intervals, np.int64).ravel()

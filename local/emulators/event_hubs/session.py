@@ -63,7 +63,7 @@ class Session:
             case Code.DISPOSITION:
                 pass  # everything that the broker sends is already settled
             case _:
-                raise AmqpError(NOT_ALLOWED, f"no {frame.code.name.lower()} within a session")
+                raise AmqpError(NOT_ALLOWED, f"{frame.code.name.lower()} is not allowed within a session")
 
     def forget(self, handle: int) -> bool:
         """Drops a link; returns whether it was attached."""

@@ -15,7 +15,7 @@ class Invocations:
     Args:
         worker: runs the attempts.
         status: where each attempt is reported.
-        time_scale: the factor by which delays of retries are shorter than in the real host.
+        time_scale: the factor for the delays of retries (1: as in the real host).
     """
 
     def __init__(self, worker: Worker, status: Status, time_scale: float = 1) -> None:
@@ -30,7 +30,7 @@ class Invocations:
         """Returns the last outcome, after at most the retries that the policy allows.
 
         Canceling ends the retries, but not the attempt in flight, because Python functions cannot be
-        cancelled. Every attempt has the same invocation id and trace parent.
+        canceled. Every attempt has the same invocation id and trace parent.
 
         Args:
             function: the function to invoke.

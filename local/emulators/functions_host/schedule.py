@@ -38,7 +38,7 @@ class Cron:
     def __init__(self, expression: str) -> None:
         fields = expression.split()
         if len(fields) != len(RANGES):
-            raise AppError(f"{expression!r} is not a schedule: six fields or HH:MM:SS")
+            raise AppError(f"{expression!r} is not a schedule: expected six fields or HH:MM:SS")
         self._expression = expression
         self._allowed = [
             _values(field, low, high, expression) for field, (low, high) in zip(fields, RANGES, strict=True)
