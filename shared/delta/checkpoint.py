@@ -13,7 +13,7 @@ from shared.delta.snapshot import Add, Remove, Snapshot, Swept
 from shared.errors import DeltaLogError
 
 ROWS = 8192
-"""Rows of a row group, and maximum number that are Python objects at the same time."""
+"""Rows of a row group, and the maximum number of rows that are Python objects at the same time."""
 _TEXTS = pa.map_(pa.string(), pa.string())
 SCHEMA = pa.schema(
     [

@@ -26,7 +26,7 @@ type Record = dict[str, Any]
 _WAITING = 512
 """Minimum number of records that are split at a time; small enough for the processor's cache."""
 _TOGETHER = 4096
-"""Maximum number of records that are split at a time: intermediate results take several times their memory."""
+"""Maximum number of records split at a time: intermediate results take several times their memory."""
 _CREDIT = 1 << 15
 """Bytes of bodies that a template may fail to read; each body that it reads adds a quarter of its size."""
 _SIZE = 1 << 20

@@ -2,8 +2,8 @@
 
 It follows `TimerListener` in azure-webjobs-sdk-extensions
 (`src/WebJobs.Extensions/Extensions/Timers/Listener`): the status of a schedule is kept in storage, unless it
-fires more often than once a minute. If no host was running at an occurrence, it is made up for at the start,
-with `IsPastDue`.
+fires more often than once a minute. An occurrence at which no host was running is made up for at the next
+start, with `IsPastDue`.
 """
 
 import asyncio
