@@ -8,7 +8,7 @@ from shared.tables.connection_revisions import CONNECTIONS
 
 
 def is_own(file: BlobInfo) -> bool:
-    """Whether a file is an exported or compacted Parquet file, or lacks erased rows, by its metadata."""
+    """Whether a file's metadata shows that this program exported or compacted it, or erased rows from it."""
     metadata = file.metadata
     numbers = (metadata.get("rows", ""), metadata.get("committed_at", ""), metadata.get("compacted", "1"))
     of_connections = f"/{CONNECTIONS.name}/" in file.name

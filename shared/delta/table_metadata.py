@@ -12,7 +12,7 @@ from shared.tables.table import VERSION, Table
 RETENTION = "interval 2 days"
 """How long versions are kept (shared/delta/log.py)."""
 _TYPES = {"string": "string", "double": "double", "int64": "long", "int32": "integer"}
-"""Delta's names of types, by Arrow's."""
+"""The names of Delta types, by the names of Arrow types."""
 
 
 def describe(table: Table, table_id: str, now: int) -> Metadata:
