@@ -2,6 +2,7 @@
 
 import gzip
 import io
+from copy import deepcopy
 from typing import Any
 
 import orjson
@@ -21,8 +22,9 @@ from shared.timeunits import SECOND
 from tests import audits
 from tests.audits import codes, findings
 from tests.effort import effort, some
+from tests.memory import Output
 from tests.records import PARTITION
-from tests.shared.exported import Exported, Saved, contents_of, envelopes
+from tests.shared.exported import Exported, InMemory, Saved, contents_of, envelopes
 from tests.simulation.run import run
 from tests.simulation.schedule import Choices
 from tests.simulation.test_commit import SCENARIOS
@@ -32,7 +34,7 @@ LEDGER = Ledger(ledger_id="l", partition="ns/hub/0")
 RECORDS = "parquet/ApiManagementWebSocketConnectionLogs/"
 
 
-def audited(exported: Exported, since: int = 0, *, deep: bool = False) -> Report:
+def audited(exported: Exported | InMemory, since: int = 0, *, deep: bool = False) -> Report:
     return audits.audited(exported.storage, since, deep=deep)
 
 
@@ -65,22 +67,34 @@ def saved(azurite: Azurite) -> Saved:
 
 
 @pytest.fixture
-def filled(exported: Exported, saved: Saved) -> Exported:
+def on_azurite(exported: Exported, saved: Saved) -> Exported:
     exported.load(saved)
     return exported
 
 
+@pytest.fixture(scope="module")
+def in_memory() -> InMemory:
+    container = InMemory()
+    container.export(envelopes(0, 30))
+    return container
+
+
+@pytest.fixture
+def filled(in_memory: InMemory) -> InMemory:
+    return deepcopy(in_memory)
+
+
 @pytest.mark.parametrize("deep", [False, True])
-def test_the_output_of_the_exporter_is_proven(filled: Exported, *, deep: bool) -> None:
-    report = audited(filled, deep=deep)
+def test_the_output_of_the_exporter_is_proven(on_azurite: Exported, *, deep: bool) -> None:
+    report = audited(on_azurite, deep=deep)
     assert (report.status, findings(report), codes(report, Level.UNCLEAR)) == (0, [], set())
     (partition,) = report.partitions
-    counts = filled.ledger().counts
+    counts = on_azurite.ledger().counts
     assert (partition.rows, partition.files) == (2 * counts.rows, counts.files)
     assert counts.records == counts.rows + sum(counts.rejected.values()) + counts.skipped
 
 
-def test_envelopes_without_a_file_are_reported(filled: Exported) -> None:
+def test_envelopes_without_a_file_are_reported(filled: InMemory) -> None:
     # In a separate batch, because their commits would include other envelopes.
     filled.export([envelopes(37, 37)[0]])
     told = [one.message for one in findings(audited(filled), Level.NOTE)]
@@ -88,54 +102,47 @@ def test_envelopes_without_a_file_are_reported(filled: Exported) -> None:
     assert any("6 sequence numbers" in one and "31-36" in one for one in told)
 
 
-def test_a_deleted_file_is_found(filled: Exported) -> None:
+def test_a_deleted_file_is_found(filled: InMemory) -> None:
     for name in some(filled.files(), 6):
-        data, metadata = filled.read(name), filled.output.get_blob_client(name).get_blob_properties().metadata
-        filled.output.delete_blob(name)
+        blob = filled.storage.output.pop(name)
         report = audited(filled)
         assert (report.status, codes(report)) == (1, {"missing_files"}), name
-        filled.output.upload_blob(name, data, metadata=metadata)
+        filled.storage.output[name] = blob
     assert audited(filled).status == 0
 
 
-def test_any_deleted_commit_is_found(filled: Exported) -> None:
+def test_any_deleted_commit_is_found(filled: InMemory) -> None:
     files: dict[str, list[str]] = {}
-    for blob in filled.output.list_blobs(include=["metadata"]):
+    for blob in filled.storage.outputs(""):
         files.setdefault(blob.metadata["commit_id"], []).append(blob.name)
     assert len(files) > 3
     for names in some([*files.values()], 3):
-        kept = [
-            (name, filled.read(name), filled.output.get_blob_client(name).get_blob_properties().metadata)
-            for name in names
-        ]
-        for name in names:
-            filled.output.delete_blob(name)
+        kept = {name: filled.storage.output.pop(name) for name in names}
         assert codes(audited(filled)) == {"missing_files"}
-        for name, data, metadata in kept:
-            filled.output.upload_blob(name, data, metadata=metadata)
+        filled.storage.output |= kept
 
 
-def test_all_files_deleted_is_refuted_not_unclear(filled: Exported) -> None:
+def test_all_files_deleted_is_refuted_not_unclear(filled: InMemory) -> None:
     for name in filled.files():
-        filled.output.delete_blob(name)
+        filled.storage.remove_output(name)
     assert codes(audited(filled)) == {"missing_files"}
 
 
 @pytest.mark.parametrize("prefix", [RECORDS, "json/", "_dead_letters/"])
-def test_a_copied_file_is_found(filled: Exported, prefix: str) -> None:
+def test_a_copied_file_is_found(filled: InMemory, prefix: str) -> None:
     name = filled.files(prefix)[0]
     filled.copy(name, name.replace("hour=", "hour=0"))
     assert codes(audited(filled)) == {"too_many_files", "moved"}
 
 
-def test_a_file_of_no_commit_is_found(filled: Exported) -> None:
+def test_a_file_of_no_commit_is_found(filled: InMemory) -> None:
     name = filled.files(RECORDS)[0]
-    filled.output.upload_blob(name.replace("hour=", "hour=0"), filled.read(name))
+    filled.storage.output[name.replace("hour=", "hour=0")] = Output(filled.read(name))
     assert codes(audited(filled)) == {"foreign_file"}
 
 
 @pytest.mark.parametrize("prefix", [RECORDS, "json/", "_dead_letters/"])
-def test_a_truncated_file_is_found(filled: Exported, prefix: str) -> None:
+def test_a_truncated_file_is_found(filled: InMemory, prefix: str) -> None:
     name = filled.files(prefix)[0]
     filled.overwrite(name, filled.read(name)[:-30])
     report = audited(filled)
@@ -143,7 +150,7 @@ def test_a_truncated_file_is_found(filled: Exported, prefix: str) -> None:
     assert all(name in one.message for one in findings(report))
 
 
-def test_a_row_that_was_removed_is_found_in_parquet(filled: Exported) -> None:
+def test_a_row_that_was_removed_is_found_in_parquet(filled: InMemory) -> None:
     name = filled.files(RECORDS)[0]
     rewrite(filled, name, lambda table: table.slice(1))
     report = audited(filled)
@@ -151,28 +158,27 @@ def test_a_row_that_was_removed_is_found_in_parquet(filled: Exported) -> None:
     assert any(one.message.startswith(f"{name} has ") for one in findings(report))
 
 
-def test_a_line_that_was_removed_is_found_in_json(filled: Exported) -> None:
+def test_a_line_that_was_removed_is_found_in_json(filled: InMemory) -> None:
     name = filled.files("json/")[0]
     lines = gzip.decompress(filled.read(name)).splitlines(keepends=True)
     filled.overwrite(name, gzip.compress(b"".join(lines[1:])))
     assert codes(audited(filled)) == {"rows_differ", "content_differs"}
 
 
-def test_a_removed_row_is_found_despite_matching_metadata(filled: Exported) -> None:
+def test_a_removed_row_is_found_despite_matching_metadata(filled: InMemory) -> None:
     name = filled.files(RECORDS)[0]
-    blob = filled.output.get_blob_client(name)
     rewrite(filled, name, lambda table: table.slice(1))
-    metadata = blob.get_blob_properties().metadata
-    for other in filled.output.list_blobs(include=["metadata"]):
+    metadata = filled.storage.output[name].metadata
+    for other in filled.storage.outputs(""):
         if other.metadata["commit_id"] == metadata["commit_id"]:
-            metadata = other.metadata | {"commit_rows": str(int(other.metadata["commit_rows"]) - 1)}
+            metadata = {**other.metadata, "commit_rows": str(int(other.metadata["commit_rows"]) - 1)}
             if other.name == name:
                 metadata["rows"] = str(int(metadata["rows"]) - 1)
-            filled.output.get_blob_client(other.name).set_blob_metadata(metadata)
+            filled.storage.output[other.name].metadata = metadata
     assert codes(audited(filled)) == {"altered", "content_differs"}
 
 
-def test_a_deep_audit_finds_a_row_replaced_within_its_commit(filled: Exported) -> None:
+def test_a_deep_audit_finds_a_row_replaced_within_its_commit(filled: InMemory) -> None:
     name = filled.files(RECORDS)[0]
     rewrite(
         filled, name, lambda table: pa.concat_tables([table.slice(0, 1), table.slice(0, table.num_rows - 1)])
@@ -180,14 +186,14 @@ def test_a_deep_audit_finds_a_row_replaced_within_its_commit(filled: Exported) -
     assert "duplicates" in codes(audited(filled, deep=True))
 
 
-def test_a_deep_audit_finds_a_row_replaced_by_another_commits(filled: Exported) -> None:
+def test_a_deep_audit_finds_a_row_replaced_by_another_commits(filled: InMemory) -> None:
     first, *_, last = filled.files(RECORDS)
     foreign = pq.read_table(io.BytesIO(filled.read(last))).slice(0, 1)
     rewrite(filled, first, lambda table: pa.concat_tables([foreign, table.slice(1)]))
     assert "damaged" in codes(audited(filled, deep=True))
 
 
-def test_a_deep_audit_finds_a_missing_rejection(filled: Exported) -> None:
+def test_a_deep_audit_finds_a_missing_rejection(filled: InMemory) -> None:
     name = filled.files("_dead_letters/")[0]
     first, *others = (orjson.loads(line) for line in gzip.decompress(filled.read(name)).splitlines())
     first["counts"] = {}
@@ -196,7 +202,7 @@ def test_a_deep_audit_finds_a_missing_rejection(filled: Exported) -> None:
     assert codes(audited(filled, deep=True)) == {"rejections_differ", "content_differs"}
 
 
-def test_a_rolled_back_ledger_is_found(filled: Exported) -> None:
+def test_a_rolled_back_ledger_is_found(filled: InMemory) -> None:
     old = filled.storage.read(filled.ledger_name)
     assert old
     filled.export(envelopes(31, 40))
@@ -204,7 +210,7 @@ def test_a_rolled_back_ledger_is_found(filled: Exported) -> None:
     assert "rolled_back" in codes(audited(filled))
 
 
-def test_a_rolled_back_ledger_is_found_after_more_commits(filled: Exported) -> None:
+def test_a_rolled_back_ledger_is_found_after_more_commits(filled: InMemory) -> None:
     old = filled.storage.read(filled.ledger_name)
     assert old
     filled.export(envelopes(31, 40))
@@ -213,7 +219,7 @@ def test_a_rolled_back_ledger_is_found_after_more_commits(filled: Exported) -> N
     assert {"rolled_back", "overlap"} <= codes(audited(filled))
 
 
-def test_a_rolled_back_ledger_that_continued_is_found(filled: Exported) -> None:
+def test_a_rolled_back_ledger_that_continued_is_found(filled: InMemory) -> None:
     old = filled.storage.read(filled.ledger_name)
     assert old
     filled.export(envelopes(31, 32))
@@ -223,14 +229,14 @@ def test_a_rolled_back_ledger_that_continued_is_found(filled: Exported) -> None:
     assert "rolled_back" in codes(audited(filled))
 
 
-def test_the_timer_finds_a_rollback_over_commits_without_files(filled: Exported) -> None:
+def test_the_timer_finds_a_rollback_over_commits_without_files(filled: InMemory) -> None:
     ledger = filled.ledger()
     seen = PartitionProgress(ledger_id=ledger.ledger_id, ordinal=1, seen=ledger.ordinal + 1)
     filled.storage.put(manifest.NAME, Manifest(partitions={str(PARTITION): seen}).dump())
     assert codes(audited(filled)) == {"rolled_back"}
 
 
-def test_files_of_sequence_numbers_in_a_gap_are_found(filled: Exported) -> None:
+def test_files_of_sequence_numbers_in_a_gap_are_found(filled: InMemory) -> None:
     ledger = filled.ledger()
     gap = ledger.incarnation.model_copy(update={"gaps": ((4, 4),)})
     counts = ledger.counts.model_copy(update={"envelopes": ledger.counts.envelopes - 1})
@@ -239,25 +245,25 @@ def test_files_of_sequence_numbers_in_a_gap_are_found(filled: Exported) -> None:
     assert codes(audited(filled)) == {"outside", "counts_differ"}
 
 
-def test_an_unbalanced_ledger_is_found(filled: Exported) -> None:
+def test_an_unbalanced_ledger_is_found(filled: InMemory) -> None:
     ledger = filled.ledger()
     counts = ledger.counts.model_copy(update={"skipped": ledger.counts.skipped + 1})
     filled.storage.put(filled.ledger_name, ledger.model_copy(update={"counts": counts}).dump())
     assert codes(audited(filled)) == {"unbalanced", "counts_differ"}
 
 
-def test_a_missing_ledger_is_refuted(filled: Exported) -> None:
+def test_a_missing_ledger_is_refuted(filled: InMemory) -> None:
     filled.storage.delete([filled.ledger_name])
     assert codes(audited(filled)) == {"no_ledger"}
 
 
-def test_a_lost_and_recreated_ledger_is_refuted(filled: Exported) -> None:
+def test_a_lost_and_recreated_ledger_is_refuted(filled: InMemory) -> None:
     filled.storage.delete([filled.ledger_name])
     filled.export(envelopes(0, 3))
     assert "other_ledger" in codes(audited(filled))
 
 
-def test_an_unreadable_ledger_leaves_it_unclear(filled: Exported) -> None:
+def test_an_unreadable_ledger_leaves_it_unclear(filled: InMemory) -> None:
     filled.storage.put("ledgers/a/b/1.json", b"{")
     report = audited(filled)
     assert (report.status, codes(report, Level.UNCLEAR)) == (2, {"unreadable"})
@@ -267,16 +273,16 @@ def test_an_empty_container_is_unclear(exported: Exported) -> None:
     assert audited(exported).status == 2
 
 
-def test_a_committed_file_that_is_not_published_yet_is_unclear(filled: Exported) -> None:
-    ledger, etag = unpublish(filled)
-    report = audited(filled)
+def test_a_committed_file_that_is_not_published_yet_is_unclear(on_azurite: Exported) -> None:
+    ledger, etag = unpublish(on_azurite)
+    report = audited(on_azurite)
     assert (report.status, codes(report, Level.UNCLEAR)) == (2, {"unpublished"})
-    filled.storage.publish(ledger.files)
-    assert audited(filled).status == 0
+    on_azurite.storage.publish(ledger.files)
+    assert audited(on_azurite).status == 0
     assert etag
 
 
-def test_staged_files_of_failed_attempts_are_only_reported(filled: Exported) -> None:
+def test_staged_files_of_failed_attempts_are_only_reported(filled: InMemory) -> None:
     commits = filled.export(envelopes(31, 33))
     orphan = commits[0].files[0]
     listed = orphan.pending.model_copy(update={"name": orphan.pending.name.replace("-0", "-1")})
@@ -285,30 +291,24 @@ def test_staged_files_of_failed_attempts_are_only_reported(filled: Exported) -> 
     assert (report.status, report.staged) == (0, 1)
 
 
-def test_since_leaves_out_files_deleted_by_lifecycle_rules(filled: Exported) -> None:
+def test_since_leaves_out_files_deleted_by_lifecycle_rules(filled: InMemory) -> None:
     since = filled.now() + SECOND
     filled.now()
     filled.export(envelopes(31, 60))
-    old = [
-        blob.name
-        for blob in filled.output.list_blobs(include=["metadata"])
-        if int(blob.metadata["committed_at"]) < since
-    ]
+    old = [blob.name for blob in filled.storage.outputs("") if int(blob.metadata["committed_at"]) < since]
     assert audited(filled, since).status == 0
     for name in sorted(old)[:-4]:
-        filled.output.delete_blob(name)
+        filled.storage.remove_output(name)
     assert audited(filled).status == 1
     for name in filled.files():
         if name in old:
-            filled.output.delete_blob(name)
+            filled.storage.remove_output(name)
     report = audited(filled, since)
     assert codes(report, Level.UNCLEAR) == {"no_anchor"}
     later = since + 10 * SECOND
     assert audited(filled, later).status == 0
-    newest = max(
-        filled.output.list_blobs(include=["metadata"]), key=lambda blob: int(blob.metadata["ordinal"])
-    )
-    filled.output.delete_blob(newest.name)
+    newest = max(filled.storage.outputs(""), key=lambda blob: int(blob.metadata["ordinal"]))
+    filled.storage.remove_output(newest.name)
     assert audited(filled, later).status == 1
 
 
@@ -324,19 +324,19 @@ def test_after_any_schedule_it_is_proven_unless_files_were_deleted(options: Opti
         assert report.status == (1 if world.removed else 0), (seed, findings(report))
 
 
-def unpublish(filled: Exported) -> tuple[Ledger, str]:
+def unpublish(on_azurite: Exported) -> tuple[Ledger, str]:
     """Hides files as if the exporter had died between its ledger write and its first publish."""
-    blob = filled.storage.read(filled.ledger_name)
+    blob = on_azurite.storage.read(on_azurite.ledger_name)
     assert blob
     ledger = Ledger.parse(blob.data, "ledger")
     for file in ledger.files:
-        data = filled.read(file.name)
-        filled.output.delete_blob(file.name)
-        filled.output.get_blob_client(file.name).stage_block(file.block_ids[0], data)
+        data = on_azurite.read(file.name)
+        on_azurite.output.delete_blob(file.name)
+        on_azurite.output.get_blob_client(file.name).stage_block(file.block_ids[0], data)
     return ledger, blob.etag
 
 
-def rewrite(filled: Exported, name: str, change: Any) -> None:
+def rewrite(filled: InMemory, name: str, change: Any) -> None:
     sink = pa.BufferOutputStream()
     pq.write_table(change(pq.read_table(io.BytesIO(filled.read(name)))), sink)
     filled.overwrite(name, sink.getvalue().to_pybytes())
