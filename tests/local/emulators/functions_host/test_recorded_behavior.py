@@ -182,6 +182,7 @@ def test_a_drain_waits_for_a_full_batch_without_a_checkpoint(app: App) -> None:
     assert app.checkpoint() is None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["value_body", "sequence_body"])
 def test_a_body_other_than_bytes_stops_its_partition(app: App, kind: str) -> None:
     bodies = {"value_body": {"a": 1}, "sequence_body": [1, 2]}
