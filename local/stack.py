@@ -35,7 +35,7 @@ class Stack:
     """The running emulators (Azurite and the broker); `host` starts Functions hosts.
 
     Args:
-        folder: where both keep their data.
+        folder: the folder in which Azurite and the broker keep their data.
         partitions: the number of partitions of the hub.
         settings: application settings in addition to those that connect to the emulators.
         ports: the ports of Azurite and the broker; 0 chooses a free one.
@@ -78,13 +78,13 @@ class Stack:
             "DEAD_LETTER_CONTAINER": REJECTED,
             "STATE_CONTAINER": STATE,
             "OUTPUT_FORMATS": "parquet,json",
-            # Finishes connections soon for a person who waits; a later record only makes a new revision.
+            # Short, because a person waits for finished connections; a later record only adds a revision.
             "WS_GRACE": "00:00:02",
             "WS_IDLE_TIMEOUT": "00:00:05",
             "WS_QUIET_TIMEOUT": "00:00:05",
             # The real host, too, takes parts of host.json from settings; here nobody waits for full batches.
             "AzureFunctionsJobHost__extensions__eventHubs__maxWaitTime": "00:00:02",
-            # No other host takes partitions over, so a shorter interval only makes it faster.
+            # No other host takes over partitions, so a shorter interval only makes the host faster.
             "AzureFunctionsJobHost__extensions__eventHubs__loadBalancingUpdateInterval": "00:00:01",
             "AzureFunctionsJobHost__extensions__eventHubs__partitionOwnershipExpirationInterval": "00:00:05",
         } | self._settings

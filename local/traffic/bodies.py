@@ -68,4 +68,4 @@ UNREADABLE: tuple[Callable[[bytes], bytes], ...] = (
     lambda _: b"",
     lambda _: b'{"records":"none"}',
 )
-"""Each turns the body of a documented envelope into one that cannot be read."""
+"""Functions that each turn the body of a documented envelope into one that cannot be read."""

@@ -126,8 +126,8 @@ def _delivered(rng: np.random.Generator, events: Events, elements: Elements) -> 
 def _foreign_events(rng: np.random.Generator, events: Events, kinds: Ints, mix: Mix) -> Ints:
     """Chooses the event whose time and ids a foreign record has.
 
-    Requests that began connections have those of the first events of different connections; any beyond their
-    number repeat them.
+    Requests that began connections have the time and ids of the first events of different connections. If
+    there are more requests than connections, these events are used again.
     """
     found: Ints = rng.integers(0, len(events.time), len(kinds))
     firsts = np.flatnonzero(np.diff(events.connection, prepend=-1))

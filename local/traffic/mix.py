@@ -14,7 +14,7 @@ def _shares(first: str, names: Iterable[str], share: float) -> dict[str, float]:
 class Mix:
     """The share of each form; the first one of a group takes the remaining share.
 
-    From 1,000 envelopes on, every form with a share above 0 occurs. Containers include `documented`.
+    From 1,000 envelopes on, every form with a share above 0 occurs. `containers` includes `documented`.
     """
 
     containers: Mapping[str, float] = field(

@@ -13,7 +13,7 @@ from local.traffic.envelopes import Send
 CHUNK = 2000
 """Envelopes that are being sent at a time."""
 CHUNKS_PER_SECOND = 10
-"""How evenly a limited rate is spread."""
+"""Chunks per second over which a limited rate is spread."""
 
 
 def producer(connection_string: str, hub: str) -> EventHubProducerClient:
@@ -46,8 +46,8 @@ async def send(
         progress: receives the number of envelopes sent so far.
 
     Raises:
-        ExceptionGroup: of `EventHubError`s: a batch was refused, or not answered. It is then unknown what was
-            sent, so the truth no longer holds.
+        ExceptionGroup: contains `EventHubError`s: a batch was refused or not answered. It is then unknown
+            what was sent, so the truth no longer holds.
     """
     size = CHUNK if rate is None else max(1, min(CHUNK, round(rate / CHUNKS_PER_SECOND)))
     clock = asyncio.get_running_loop().time

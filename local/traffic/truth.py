@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 ROW, SKIPPED, UNREADABLE = "row", "skipped", "unreadable_envelope"
 OTHER_ROWS = {"GatewayLogs": "gateway_row", "GatewayLlmLogs": "language_model_row"}
-"""Outcomes of records of other categories that are exported, too, by category."""
+"""The outcomes of records of other categories that are also exported, by category."""
 ROWS = {ROW, *OTHER_ROWS.values()}
 WHOLE_ENVELOPE = -1
 _FIRST_SEQUENCES = b"first_sequences"

@@ -26,9 +26,9 @@ class StateMatches:
     """The matches in the state of connections."""
 
     connections: int = 0
-    """Rows of the state table, and observations of attempts to commit that failed."""
+    """Matching rows of the state table, and matching observations that failed commits left behind."""
     waiting: int = 0
-    """Observations of commits that the timer has not merged yet."""
+    """Matching observations of commits that the timer has not merged yet."""
 
 
 def find(storage: Storage, selection: Selection) -> StateMatches:
@@ -46,7 +46,7 @@ def find(storage: Storage, selection: Selection) -> StateMatches:
 def forget(storage: Storage, stamp: Callable[[], Stamp]) -> None:
     """Removes merged observations from the ledgers, so that the timer deletes them soon.
 
-    An idle partition lists its last observations until its next commit.
+    Without this, the ledger of an idle partition would list its last observations until its next commit.
     """
     before = stored_documents.read(storage, manifest.NAME, Manifest.parse) or Manifest()
     for name, ledger, blob in stored_documents.read_ledgers(storage):
@@ -54,7 +54,7 @@ def forget(storage: Storage, stamp: Callable[[], Stamp]) -> None:
         after = ledger.without_merged(before.watermark(ledger), current.now - start_times.KEPT)
         if after is not ledger and after != ledger:
             after = after.written(current.commit_id, ledger.committed_at)
-            with suppress(PreconditionFailed):  # an exporter has committed, and done the same
+            with suppress(PreconditionFailed):  # an exporter's commit has removed them
                 storage.write(name, after.dump(), blob.etag)
 
 
@@ -113,7 +113,7 @@ def _orphans(storage: Storage, selection: Selection) -> Iterator[tuple[str, int]
 
 
 def _observed(storage: Storage, selection: Selection, names: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """Yields the segments that hold matching observations, with their number."""
+    """Yields each segment that holds matching observations, with the number of matches."""
     for some in batched(names, CHUNK, strict=False):
         for name, blob in zip(some, storage.read_all(some), strict=True):
             if blob and (number := int(selection.state(observations.load(blob.data)).sum())):

@@ -23,12 +23,12 @@ class Outcome:
 
     @property
     def anything(self) -> bool:
-        """Whether rows match that a run can erase."""
+        """Whether there are matching rows that a run can erase."""
         return bool(self.files.rows or self.connections)
 
 
 class Erasure:
-    """A search or an erasure in a container, with the state of live connections and that of `backfill`."""
+    """Searches or erases in the output container and in the connection states of exporters and `backfill`."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Erasure:
         now: Clock,
         new_id: NewId,
     ) -> None:
-        """Makes no call."""
+        """Makes no storage call."""
         self._eraser = Eraser(storage, policy, selection, now, new_id)
         self._states = (storage, NestedStorage(storage))
         self._selection = selection

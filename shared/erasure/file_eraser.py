@@ -29,7 +29,7 @@ from shared.timeunits import HOUR, microseconds
 ATTEMPTS = 20
 """Maximum number of attempts in a folder that compaction keeps changing."""
 TOO_RECENT = "is younger than COMPACT_QUIET"
-"""The reason for which a file can be replaced as soon as some time has passed."""
+"""The reason for leaving a file that can be replaced once it is old enough."""
 
 type Progress = Callable[[str, int, int], None]
 
@@ -57,7 +57,7 @@ class Erased:
 
 
 class Eraser(Compactor):
-    """Replaces files with a compaction swap. Safe while exporters, timers and compactors run."""
+    """Replaces files by means of compaction swaps. Safe while exporters, timers and compactors run."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class Eraser(Compactor):
             except DamagedFile as error:
                 found.unreadable.append(str(error))
                 continue
-            except PreconditionFailed as error:  # archived, for example
+            except PreconditionFailed as error:  # for example, the blob is in the archive tier
                 found.unreadable.append(f"{file.name}: {error}")
                 continue
             except StorageError:
@@ -157,7 +157,7 @@ class Eraser(Compactor):
         if folder.startswith("parquet/"):
             state, etag = self._tables.open(state, etag)
             self._logs = self._tables
-        # After the state: as long as nobody else writes it, no file of the folder is replaced.
+        # List after reading the state: while nobody else writes the state, no file of the folder is replaced.
         listed = list(self._storage.outputs(folder))
         kept = self._kept()
         matching = list(self._matching(listed, found))
@@ -200,7 +200,7 @@ class Eraser(Compactor):
     def _judge(
         self, file: BlobInfo, rows: int, kept: dict[str, int], pending: set[str], found: Erased
     ) -> bool:
-        """Whether a file may be replaced now; records its matches, or why it may not."""
+        """Returns whether a file may be replaced now; records its matches, or why it must be left."""
         quiet = microseconds(self._policy.quiet)
         committed = int(file.metadata["committed_at"])
         if file.name in kept:
@@ -231,7 +231,7 @@ class Eraser(Compactor):
             try:
                 snapshot = delta_log.load() if delta_log else None
             except DeltaLogError:
-                continue  # its table is left alone
+                continue  # no file of this table is replaced
             if delta_log and snapshot:
                 keep = microseconds(self._policy.keep) + 2 * HOUR  # when a checkpoint is written
                 tombstones = snapshot.tombstones.items()

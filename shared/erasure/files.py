@@ -127,7 +127,7 @@ def _rows(
 def _letters(
     selection: Selection, fetched: contents.Fetched, file: BlobInfo, counted: _Counted
 ) -> Iterator[bytes]:
-    """Yields all lines, so that the audit still finds the counted rejections."""
+    """Yields every line, erased ones without their bodies, so that the audit finds all counted rejections."""
     for line in contents.texts(fetched, file):
         letter = json_lines.parse_line(line)
         counted.rows += 1
@@ -143,7 +143,7 @@ def _is_hit(selection: Selection, letter: dict[str, Any]) -> bool:
         return False
     text = letter.get("body_base64")
     body = b64decode(text) if text is not None else str(letter.get("body", "")).encode()
-    with suppress(Unreadable):  # then it is searched as it is
+    with suppress(Unreadable):  # a body that cannot be inflated is searched as it is
         body = inflate(body, MAX_INFLATED)
     return selection.letter(letter, body)
 

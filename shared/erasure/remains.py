@@ -24,15 +24,15 @@ class Remains:
 
     place: Place
     until: int | None
-    """When they disappear from it (µs since 1970 UTC); None if nothing deletes them, or if unknown."""
+    """When the values disappear from it (µs since 1970 UTC); None if nothing deletes them, or if unknown."""
     text: str
 
 
 def remains(column: str, now: int, *, retention: timedelta, kept: int, kept_until: int) -> Iterator[Remains]:
-    """Yields these places.
+    """Yields the places that may still hold the values.
 
-    `retention`: of the hub; 0 if unknown. `kept`: the number of replaced files that are kept for readers of
-    older Delta snapshots, until `kept_until`. Times in µs since 1970 UTC.
+    `retention`: the retention of the hub; 0 if unknown. `kept`: the number of replaced files that are kept
+    until `kept_until` for readers of older Delta snapshots. Times are in µs since 1970 UTC.
     """
     deleted = now + microseconds(SOFT_DELETE)
     yield Remains(

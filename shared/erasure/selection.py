@@ -48,9 +48,9 @@ class Selection:
     values: tuple[str, ...]
     """The values as records contain them. Dead letters are searched for them."""
     hashes: tuple[str, ...] = ()
-    """Their hashes under HASH_KEY."""
+    """The keyed hashes of the values under HASH_KEY."""
     since: int = 0
-    """Only rows whose time column, and dead letters whose arrival, is not earlier (µs since 1970 UTC)."""
+    """The earliest time of rows (by time column) and of dead letters (by arrival), in µs since 1970 UTC."""
 
     @cached_property
     def _held(self) -> frozenset[str]:

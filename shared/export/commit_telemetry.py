@@ -28,7 +28,7 @@ class Steps:
 
     @contextmanager
     def __call__(self, phase: str) -> Iterator[None]:
-        """Times a step that does not raise."""
+        """Times a step. A step that raises is not recorded."""
         began = perf_counter()
         yield
         self.seconds[phase] = perf_counter() - began

@@ -31,7 +31,7 @@ from shared.protocol.storage import Storage
 from shared.wording import counted
 
 SECONDS = 120.0
-"""Maximum seconds of a call of `run`; far less than `functionTimeout`, which would restart the worker."""
+"""Maximum duration of a call of `run` (s), far below `functionTimeout`, which would restart the worker."""
 ATTEMPTS = 10
 """Consecutive conflicts after which the invocation fails and the trigger's retry policy takes over."""
 
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 class Exporter:
-    """The exporter of a process, for all partitions it is given. Thread-safe."""
+    """Exports all partitions that a process receives. Thread-safe."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Exporter:
         limits: ChildLimits | None = None,
         planner: str = PLANNER,
     ) -> None:
-        """Makes no call.
+        """Makes no storage call.
 
         Args:
             storage: the state and the output.
@@ -64,7 +64,7 @@ class Exporter:
             staleness: maximum age in µs of the cached start times of other partitions.
             seconds: maximum duration of `run`, including the wait for memory.
             limits: the limits for planning in a child process.
-            planner: the `module:function` that plans, for tests that need one that breaks.
+            planner: the `module:function` that plans; tests pass a planner that fails.
         """
         self._storage = storage
         self._policy = policy
@@ -122,14 +122,14 @@ class Exporter:
         envelopes: Sequence[Envelope],
         ledger: Ledger,
     ) -> CommitPlan | None:
-        """Step 2."""
+        """Step 2: plans the next commit; returns None if all envelopes are committed."""
         arguments = (partition, envelopes, ledger, self._known, self._policy, self.stamp())
         if planner is None:
             commit: CommitPlan | None = resolved(self._planner)(*arguments)
-            if commit and deadline.left() <= 0:  # not storage's fault: the next attempt isolates the batch
+            if commit and deadline.left() <= 0:  # not a storage problem: the next attempt isolates the batch
                 raise PlanningFailed(f"{partition}: the time of this run was up while the batch was planned")
             return commit
-        if select(ledger, envelopes) is None:  # needs no process
+        if select(ledger, envelopes) is None:  # this check needs no child process
             return None
         try:
             return planner.make(*arguments)
@@ -249,7 +249,7 @@ class Exporter:
     def _publish(
         self, partition: HubPartition, commit: CommitPlan, etag: str, steps: commit_telemetry.Steps
     ) -> tuple[Ledger, str]:
-        """Step 5."""
+        """Step 5: makes the files of the commit visible; returns the ledger and its ETag."""
         try:
             with steps("publish"):
                 return publish(self._storage, Ledger.name(partition), commit.ledger, etag, self.stamp())
@@ -274,7 +274,7 @@ class Exporter:
 def _check_progress(
     partition: HubPartition, commits: Sequence[CommitPlan], envelopes: Sequence[Envelope]
 ) -> None:
-    """Raises LedgerError if commits never end: a message can be new once, and refill lost files once."""
+    """Raises LedgerError if commits never end: a message can be new only once and refill files only once."""
     if len(commits) > 2 * len(envelopes):
         raise LedgerError(
             f"{partition}: {counted(len(envelopes), 'message is', 'messages are')} still not "

@@ -1,4 +1,4 @@
-"""Plans commits in a child process with limits on CPU and memory, so that no message can break this one."""
+"""Plans commits in a child process with limits on CPU and memory, so that no message breaks the worker."""
 
 import os
 import signal
@@ -109,7 +109,7 @@ class IsolatedPlanner:
         return self._connection
 
     def _receive(self, connection: Connection, until: float, seconds: float) -> Any:
-        """Returns the child's next message. Raises PlanningFailed at `until` (after `seconds`)."""
+        """Returns the child's next message. Raises PlanningFailed at `until`, after a wait of `seconds`."""
         left = deadline.left()
         if not connection.poll(max(0, min(left, until - monotonic()))):
             self._end()

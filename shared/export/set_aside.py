@@ -35,7 +35,7 @@ def broken(selection: Selection, problem: str) -> Validated:
 
 
 def counted(before: Broken, letters: int, problem: str, now: int) -> Broken:
-    """Returns the count for this hour with these letters added; `now` in µs since 1970 UTC.
+    """Returns the count for this hour with these dead letters added; `now` is in µs since 1970 UTC.
 
     Raises PlanningFailed if it is too high: then the messages are unlikely to be the cause, and a bad release
     must not turn the whole stream into dead letters.

@@ -27,7 +27,7 @@ _NESTED = 3
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """A value in place of a record that is not a record; its message says why."""
+    """A value that stands in place of a record but is not one; its message says why."""
 
     message: str
 
@@ -52,7 +52,7 @@ def records(text: bytes, limit: int, tables: tuple[Table, ...] = _ALL, *, exact:
     Args:
         text: the body.
         limit: the maximum bytes of memory that its records may take.
-        tables: those whose columns may be filled from the keys of an envelope.
+        tables: the tables whose columns may be filled from the keys of an envelope.
         exact: whether to keep integers beyond 64 bits exact, which takes longer.
 
     Raises:
@@ -236,7 +236,7 @@ def _parsed(text: str, reading: _Reading) -> Any:
 
 
 def _wraps(value: dict[str, Any]) -> bool:
-    """Whether it is an event that wraps an envelope or records."""
+    """Whether an object is an event that wraps an envelope or records."""
     data = next((each for key, each in value.items() if key.lower() == "data"), None)
     if type(data) is str:
         return any(category.lower() in data.lower() for category in categories())

@@ -205,7 +205,7 @@ def _resources(ids: pa.Array) -> tuple[pa.Array, pa.Array]:
 
 def json_text(value: Any) -> str:
     """Serializes a value as JSON; numbers that JSON cannot express are written as in Python."""
-    if value is True or value is False:  # requests have several, so a shortcut pays off
+    if value is True or value is False:  # common in gateway logs, so a shortcut pays off
         return "true" if value else "false"
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

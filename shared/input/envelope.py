@@ -12,7 +12,7 @@ class Envelope:
     """The enqueued time in microseconds since 1970-01-01 UTC."""
     body: bytes
     only: tuple[tuple[int, int], ...] = ()
-    """The indexes of the records to export, as closed intervals: others were exported before. Empty: all."""
+    """The indexes of the records to export, as closed intervals; others were exported earlier. Empty: all."""
     amqp: str = ""
     """`value` or `sequence` if the event has an AMQP body of that type; `body` is then its JSON form.
 

@@ -1,4 +1,4 @@
-"""Parses JSON without losing integers beyond 64 bits, or the first of two `records` of one object."""
+"""Parses JSON without losing integers beyond 64 bits, or the first of two `records` keys of one object."""
 
 import json
 import re

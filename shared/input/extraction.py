@@ -102,7 +102,7 @@ class Rows:
     def add(
         self, envelopes: Sequence[Envelope], found: Sequence[list[object]], problems: Mapping[int, str]
     ) -> None:
-        """Adds the records of envelopes, some of which may have problems; empties lists and dicts."""
+        """Adds the records of envelopes, some of which may have problems. Empties lists and dicts in `found`."""
         self.origins.add(envelopes, list(map(len, found)), problems)
         self._waiting += chain.from_iterable(found)
         if len(self._waiting) >= _TOGETHER:
@@ -117,7 +117,7 @@ class Rows:
         first = self.origins.records - len(waiting)
         for start in range(0, len(waiting), _TOGETHER):
             found = waiting[start : start + _TOGETHER]
-            if len(found) < len(waiting):  # frees their memory when they are done
+            if len(found) < len(waiting):  # frees the memory of each part when it is done
                 waiting[start : start + _TOGETHER] = [None] * len(found)
             numbers: Sequence[int] = range(first + start, first + start + len(found))
             for kind, at in groups(list(map(type, found))):

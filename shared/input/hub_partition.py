@@ -33,7 +33,7 @@ class HubPartition:
 
     @property
     def origin(self) -> "HubPartition":
-        """Returns the partition from which its envelopes came originally; itself, unless it is a replay."""
+        """Returns the partition from which the envelopes came originally: this one, unless it is a replay."""
         return HubPartition(self.namespace, self.hub, self.id.partition("~")[0])
 
 

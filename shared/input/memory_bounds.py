@@ -20,7 +20,7 @@ _LONG = 1024
 _MOST = 128
 """Maximum bytes that one byte of JSON takes."""
 _FLAT = re.compile(rb"[^{]{2048,}")
-"""May hold many keys of one object."""
+"""Text that may hold many keys of one object."""
 
 
 def parsed(text: bytes) -> int:
@@ -56,7 +56,7 @@ def check_count(records: int, limit: int) -> None:
 
 
 def check_values(records: Iterable[object], size: int, limit: int) -> None:
-    """Raises Unreadable if long values may take more than `limit` bytes; `size`: that of the body."""
+    """Raises Unreadable if long values may take more than `limit` bytes; `size`: the size of the body."""
     if size * _LETTER <= limit:
         return
     found = 0

@@ -8,9 +8,9 @@ NUMERIC = re.compile(r"[+-]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?", re.AS
 
 
 def read(value: object) -> float | None:
-    """Returns a finite number, also one in text, or None."""
+    """Returns the finite number that a value is, or that its text holds; otherwise None."""
     if type(value) is str and NUMERIC.fullmatch(text := value.strip()):
-        number = float(text)  # which strips fewer characters: not U+001C to U+001F
+        number = float(text)  # unlike `strip`, `float` does not strip U+001C to U+001F
     elif type(value) in {int, float}:
         try:
             number = float(value)  # type: ignore[arg-type]

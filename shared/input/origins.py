@@ -23,9 +23,9 @@ class Origins:
         """Numbers the records of the next envelopes, and rejects envelopes that have problems as a whole.
 
         Args:
-            envelopes: the next ones.
-            counts: the number of records of each.
-            problems: why some are unreadable, by position in `envelopes`.
+            envelopes: the next envelopes.
+            counts: the number of records in each envelope.
+            problems: why some envelopes are unreadable, by position in `envelopes`.
         """
         for at, message in problems.items():
             self._rejections[len(self._envelopes) + at] = rejections = Rejections(envelopes[at])

@@ -68,7 +68,7 @@ def _keys(policy: RedactionPolicy, tables: Iterable[Table]) -> Iterator[str]:
 def _redacted(
     texts: list[str], policy: RedactionPolicy, keys: list[str], replaced: Counter[str], depth: int
 ) -> list[str]:
-    """Redacts all texts of one depth at once: a call for each would be slow if there are many small ones."""
+    """Redacts all texts of one depth together, because one call for each small text would be slow."""
     texts = [_without_columns(text, keys, replaced) for text in texts]
     if not texts or (policy.level == "off" and not keys):
         return texts

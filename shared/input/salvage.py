@@ -42,7 +42,7 @@ class Malformed:
     text: bytes
 
     def foreign(self, ours: AbstractSet[bytes]) -> bool:
-        """Whether it clearly belongs to another category than these (in lower case)."""
+        """Whether the record clearly belongs to a category other than these (in lower case)."""
         categories = {found.lower() for found in _CATEGORIES.findall(self.text)}
         return bool(categories) and not categories & ours
 

@@ -71,7 +71,7 @@ def record_keys(keys: Keys) -> RecordKeys:
 def shape(table: Table, keys: Keys, inner: Keys | None) -> Shape:
     """Maps a table's columns to the keys of a record and of its properties (None: it has none).
 
-    Letter case is ignored, but a key that matches exactly wins. The others go to AdditionalProperties.
+    Letter case is ignored, but a key that matches exactly wins. All other keys go to AdditionalProperties.
     """
     found = _shapes.get((table, keys, inner))
     if found is None:

@@ -69,7 +69,7 @@ class Template:
             return None
         try:
             bodies = self._decode(b"\n".join(texts))
-        except (msgspec.DecodeError, UnicodeDecodeError):  # the latter for a key
+        except (msgspec.DecodeError, UnicodeDecodeError):  # the latter if a key is not UTF-8
             return None
         # With a single array in each, at its end, no body can have `records` twice.
         suspects = [text for text in texts if text.find(b"]") < len(text) - 3]
@@ -109,7 +109,7 @@ class TemplateCache:
 
     template: Template | None = None
     _records: int = _PAUSE
-    """Records since it was created, or since that failed."""
+    """Records since the template was created, or since the last attempt to create one failed."""
 
     def learn(self, seen: Sequence[Seen], records: int) -> None:
         """Counts these records, and learns the keys of those that the template did not read."""

@@ -39,7 +39,7 @@ _SINCE = re.compile(
 
 
 def read(texts: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the times in µs since 1970 UTC, and which of the texts are times; a null is not.
+    """Returns the times in µs since 1970 UTC, and which of the texts are times. A null is not a time.
 
     Formats: `YYYY-MM-DDThh:mm:ss`, where digits beyond microseconds are dropped; `MM/DD/YYYY hh:mm:ss`, as in
     older resource logs; RFC 5322; each with `Z`, `UTC`, an offset or no zone (UTC), and optionally AM or PM;

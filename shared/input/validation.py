@@ -30,7 +30,7 @@ class Validated:
     """The result of validating the first envelopes; records = rows + rejected records + skipped."""
 
     taken: int
-    """The number of envelopes that this covers, from the first one on."""
+    """The number of envelopes that the result covers, counted from the first one."""
     tables: Mapping[str, pa.Table]
     """The rows by name of the table, in order of envelopes and records; derived columns are null."""
     rejected: tuple[Rejected, ...]
@@ -73,10 +73,10 @@ class _Group:
     texts: list[bytes]
     """Their inflated bodies; empty if a body cannot be inflated."""
     problems: dict[int, str]
-    """Why some are unreadable, by position."""
+    """Why some envelopes are unreadable, by position."""
 
     def read(self, at: int, limit: int, tables: tuple[Table, ...]) -> list[object]:
-        """Returns the records of the envelope at this position; none if it is unreadable, and records why."""
+        """Returns the records of an envelope; if it is unreadable, records the reason and returns none."""
         try:
             return [] if at in self.problems else records(self.texts[at], limit, tables)
         except Unreadable as error:

@@ -1,1 +1,1 @@
-"""Counts how many rows of a table have a row of the table that a view joins to it."""
+"""Counts how many rows of a table have a counterpart in the table that a view joins to it."""

@@ -193,7 +193,7 @@ def _tuples(table: pa.Table) -> Iterable[tuple[Any, ...]]:
 
 
 def _may_have(column: Any, wanted: Sequence[str]) -> bool:
-    """Whether a row group may hold a value between the first and the last of these."""
+    """Whether a row group may hold a value between the first and the last of the wanted (sorted) values."""
     limits = column.statistics
     return not (limits and limits.has_min_max) or bool(limits.min <= wanted[-1] and wanted[0] <= limits.max)
 

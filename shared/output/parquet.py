@@ -48,7 +48,7 @@ def writer(
 
     Args:
         sink: a file that is open for writing.
-        schema: that of every table that is written.
+        schema: the schema of every table that is written.
         order: the columns by which rows are sorted. The first one gets a Bloom filter for each row group.
         distinct: the expected number of distinct values of that column in a row group.
         metadata: added to the file's key-value metadata, next to the schema.

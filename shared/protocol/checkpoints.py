@@ -16,7 +16,7 @@ class Checkpoint:
     """The sequence number of that event; None if the checkpoint does not have it."""
     offset: str
     modified: int
-    """When it was written, in whole seconds; µs since 1970 UTC."""
+    """When it was written (µs since 1970 UTC, precise to the second)."""
     etag: str
 
     def stale(self, created: int) -> bool:
@@ -34,4 +34,4 @@ class Checkpoints(Protocol):
         """Deletes a checkpoint. Raises PreconditionFailed if it has changed, and StorageError."""
 
     def write(self, partition: HubPartition, offset: str, sequence: int, before: Checkpoint | None) -> None:
-        """Replaces `before` (None: there is none). Raises PreconditionFailed if it changed; StorageError."""
+        """Replaces `before` (None: there is none). Raises PreconditionFailed (it has changed), StorageError."""

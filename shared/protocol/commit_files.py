@@ -28,8 +28,8 @@ def staged_files(
 ) -> tuple[StagedFile, ...]:
     """Returns the files of a commit to stage.
 
-    `metadata`: its place in the ledger or state table, and the counts of all earlier commits, which reveal a
-    missing one (shared/audit/chain.py).
+    `metadata`: the commit's place in the ledger or state table, and the counts of all earlier commits, which
+    reveal a missing one (shared/audit/chain.py).
     """
     common = {
         **metadata,

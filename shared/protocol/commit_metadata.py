@@ -79,4 +79,4 @@ _OF_CONNECTIONS = {
 
 
 CONNECTIONS = "connections"
-"""Represents the finished connections in place of a partition's name."""
+"""Stands in place of a partition's name in the metadata of finished connections."""

@@ -6,7 +6,7 @@ from shared.errors import LedgerError, LedgerTooLarge, LedgerTooNew
 from shared.wording import counted
 
 MAX_BYTES = 4 << 20
-"""Maximum size of a document. Real ones are kilobytes; one Put Blob takes far more and is never split."""
+"""Maximum size of a document (bytes), far below the limit of one Put Blob. Real documents take kilobytes."""
 
 
 class Data(BaseModel):

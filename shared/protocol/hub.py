@@ -26,13 +26,13 @@ class Position:
     """The lowest sequence number that it still holds."""
 
     def drained(self, incarnation: Incarnation) -> bool:
-        """Whether everything in it is committed."""
+        """Whether every event in the partition is committed."""
         if self.empty:
             return True
         return self.last < (incarnation.next or 0) and self.enqueued <= incarnation.newest
 
     def behind(self, incarnation: Incarnation) -> int:
-        """Returns the minimum number of envelopes in it that are not committed."""
+        """Returns the minimum number of envelopes in the partition that are not committed."""
         return 0 if self.drained(incarnation) else max(1, self.last + 1 - (incarnation.next or 0))
 
     def lag(self, ledger: Ledger | None, now: int) -> Lag:
@@ -78,7 +78,7 @@ class Fetcher(Protocol):
     """The hub, read in a separate consumer group, because the host's group allows no second reader."""
 
     def fetch(self, partition: HubPartition, first: int, last: int) -> list[Fetched]:
-        """Returns the events from one sequence number to another, or the first of them. Raises HubError."""
+        """Returns the events from `first` to `last`, or only the earliest of them. Raises HubError."""
 
 
 class HubReader(Fetcher, Protocol):

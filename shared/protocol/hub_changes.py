@@ -89,12 +89,12 @@ def _split(
 
 
 def with_skipped(ledger: Ledger, sequence: int, newest: int) -> Ledger:
-    """Records all sequence numbers up to this one that were not committed as a gap.
+    """Records as a gap all sequence numbers up to this one that were not committed.
 
     Args:
-        ledger: that of a partition of the hub.
-        sequence: that of an event of the same hub that the host has passed.
-        newest: a time at which that event was in the hub, or later, µs since 1970 UTC.
+        ledger: the ledger of a partition of the hub.
+        sequence: the sequence number of an event of the same hub that the host has passed.
+        newest: a time at which that event was in the hub, or any later time (µs since 1970 UTC).
     """
     now = ledger.incarnation
     if sequence < (now.next or 0):

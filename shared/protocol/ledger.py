@@ -77,7 +77,7 @@ class Lost(Data):
     sequences: tuple[Interval, ...]
 
     def split(self, number: int, moved: Sequence[Interval]) -> Iterator["Lost"]:
-        """Splits it, if these sequence numbers of incarnation `number` have moved to the next one."""
+        """Splits the entry if these sequence numbers of incarnation `number` have moved to the next one."""
         if self.incarnation != number:
             yield self
             return
@@ -104,17 +104,17 @@ class Counts(Data):
     records: int = 0
     rows: int = 0
     tables: dict[str, int] = Field(default_factory=dict)
-    """The rows of each table that has any."""
+    """The number of rows of each table that has any."""
     skipped: int = 0
     rejected: dict[str, int] = Field(default_factory=dict)
     redacted: dict[str, int] = Field(default_factory=dict)
-    """Texts in rows that were replaced, by kind of secret."""
+    """The number of replaced texts in rows, by kind of secret."""
     files: int = 0
     lost: int = 0
     """The number of these files that could not be published."""
 
     def plus(self, other: "Counts") -> "Counts":
-        """Returns the sum of both."""
+        """Returns the sum of these counts and the other ones."""
         return self.model_copy(
             update={
                 "envelopes": self.envelopes + other.envelopes,
@@ -195,7 +195,7 @@ class Ledger(Document):
         return self.followed_by(self.incarnation, now)
 
     def with_hub_confirmed(self, created: int, until: int) -> "Ledger":
-        """Removes what is kept in case the hub was created again, because it was the same hub at `until`."""
+        """Removes what was kept in case the hub was re-created, because it was the same hub at `until`."""
         now = self.incarnation.confirmed(created, until)
         return self if now is self.incarnation else self.with_incarnation(now)
 
@@ -211,7 +211,8 @@ class Ledger(Document):
     def numbered(self, incarnation: int, sequences: Sequence[Interval]) -> dict[int, tuple[Interval, ...]]:
         """Returns the sequence numbers that files of this incarnation have, by incarnation in their names.
 
-        It differs for files that were committed before the timer knew that the hub had been created again.
+        The incarnation in the name differs for files committed before the timer knew that the hub had
+        been created again.
         """
         found = {incarnation: tuple(sequences)}
         for life in (*self.past, self.incarnation):

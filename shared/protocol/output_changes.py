@@ -7,12 +7,12 @@ from shared.protocol.ledger import Ledger, Lost
 
 
 def with_exported(ledger: Ledger, sequences: Sequence[Interval], newest: int) -> Ledger:
-    """Records these sequence numbers of its incarnation as committed, because the output has them.
+    """Records these sequence numbers of the current incarnation as committed, because the output has them.
 
     Args:
-        ledger: one that was restored and lacks their commits.
-        sequences: ascending, and not empty.
-        newest: a time at which their events were in the hub, or later, µs since 1970 UTC.
+        ledger: a ledger that was restored and lacks their commits.
+        sequences: closed intervals of sequence numbers, ascending and not empty.
+        newest: a time at which their events were in the hub, or any later time (µs since 1970 UTC).
     """
     now = ledger.incarnation
     next_ = max(now.next or 0, sequences[-1][1] + 1)
@@ -29,7 +29,7 @@ def with_exported(ledger: Ledger, sequences: Sequence[Interval], newest: int) ->
 
 
 def with_gone(ledger: Ledger, lost: Sequence[Lost]) -> Ledger:
-    """Records these as lost, so that they are refilled."""
+    """Records these rows as lost, so that they are refilled."""
     return ledger.model_copy(update={"lost": (*ledger.lost, *lost), "searches": ledger.searches + 1})
 
 

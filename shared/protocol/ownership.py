@@ -54,9 +54,10 @@ class Ownership:
         self._checked: int | None = None
 
     def check(self, function: FunctionName) -> None:
-        """Claims an output container that has no marker; counts an alarm of this function if it cannot.
+        """Checks the output container, and claims it if it has no marker. A LedgerError counts as an alarm.
 
-        Raises OutputConflict if it belongs to another state, LedgerError if that is unknown, StorageError.
+        `function`: the function that counts the alarm. Raises OutputConflict (a LedgerError) if the container
+        belongs to another state, LedgerError if that is unknown, and StorageError.
         """
         asked = self._now()
         if self._checked is not None and abs(asked - self._checked) < CHECKED:
@@ -88,7 +89,7 @@ class Ownership:
         return made
 
     def _claim(self, ours: Identity) -> Identity:
-        """Writes the marker, and returns its content, which is another state's if that was faster."""
+        """Writes the marker and returns its content, which names another state if that one was faster."""
         file = PendingFile(
             name=MARKER,
             block_ids=(f"{self._new_id()}-00000",),

@@ -77,7 +77,7 @@ class Storage(Protocol):
         """Puts a state blob whose name is used only once."""
 
     def delete(self, names: Sequence[str]) -> None:
-        """Deletes those of these state blobs that exist, several at a time."""
+        """Deletes these state blobs, several at a time. Blobs that do not exist are ignored."""
 
     def names(self, prefix: str) -> list[str]:
         """Returns the sorted names of state blobs with this prefix."""
@@ -92,7 +92,7 @@ class Storage(Protocol):
         """Makes staged files visible, if their names have no blob yet."""
 
     def remove(self, names: Sequence[str]) -> None:
-        """Deletes those of these visible output files that exist, several at a time."""
+        """Deletes these visible output files, several at a time. Files that do not exist are ignored."""
 
     def exists(self, name: str) -> bool:
         """Whether a visible output file has this name."""
@@ -104,7 +104,7 @@ class Storage(Protocol):
         """
 
     def part(self, name: str, offset: int, length: int) -> bytes:
-        """Reads bytes of a visible output file, fewer at its end; `offset` must be inside the file."""
+        """Reads up to `length` bytes of a visible output file, from `offset`, which must be in the file."""
 
 
 class LogStorage(Storage, Protocol):

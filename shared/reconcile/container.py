@@ -1,4 +1,4 @@
-"""Reads the exported rows of a time range, each once, even while compaction shows them twice."""
+"""Reads each exported row of a time range once, even while compaction shows it twice."""
 
 import io
 from collections.abc import Iterator, Sequence

@@ -63,7 +63,7 @@ class Day:
 
     @property
     def size(self) -> int:
-        """In bytes."""
+        """The total size of the files in bytes."""
         return sum(file.size for files in self.files.values() for file in files)
 
 
@@ -190,7 +190,7 @@ _PLACE = re.compile(r"(.+/)date=(\d{4}-\d\d-\d\d)/hour=(\d\d)/[^/]+\.(parquet|js
 
 
 def _file(name: str, size: int, committed: int | None) -> ReportFile | None:
-    """Returns None if the file is not part of the report."""
+    """Returns the output file with this name, or None if it is not part of the report."""
     found = _PLACE.fullmatch(name)
     table = next((key for key, prefix in FOLDERS.items() if found and found[1] == prefix), None)
     if not (found and table):

@@ -45,7 +45,7 @@ class PageFacts:
     dead_letters: bool
     """Whether dead letters could be read."""
     matches: tuple[str, ...]
-    """How many connections have a request, a sentence each; empty: not both are exported."""
+    """Sentences that say how many connections have a request; empty unless both tables are exported."""
     commits: bool
     """Whether the commit times of files are known."""
 

@@ -168,7 +168,7 @@ def _covered(days: dict[date, Day], range_: Range) -> Range:
 
 
 def _replace(output: Path, text: str) -> None:
-    """Writes the file atomically, so that nobody can see a part of it."""
+    """Writes the file atomically, so that nobody can see an incomplete report."""
     beside = output.with_name(f".{output.name}.{os.getpid()}")
     try:
         beside.write_text(text, encoding="utf-8")

@@ -31,7 +31,7 @@ def spark(table: Table, join: Join) -> str:
 
 
 def fabric(table: Table, join: Join) -> str:
-    """Renders the same as a temporary view."""
+    """Renders the same view as `spark`, but as a temporary view."""
     return _spark(table, join, "TEMPORARY VIEW")
 
 

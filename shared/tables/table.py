@@ -80,7 +80,7 @@ class Newest:
 class Join:
     """A view of another table's rows, each with columns of the row of this table that has the same identity.
 
-    If there are several such rows, it is the earliest one.
+    If several rows of this table match, the view uses the earliest one.
     """
 
     view: str
@@ -90,9 +90,9 @@ class Join:
     identity: tuple[str, ...]
     """Columns of both tables that are equal in rows that belong together. Null never matches."""
     begin: str
-    """A time of the other table: this table's time is not earlier by more than `JOIN_MARGIN`."""
+    """A time column of the other table: this table's time is at most `JOIN_MARGIN` earlier than its value."""
     end: str
-    """A time of the other table: this table's time is not later by more than `JOIN_MARGIN`."""
+    """A time column of the other table: this table's time is at most `JOIN_MARGIN` later than its value."""
     time_name: str
     """The name of this table's time in the view; it is null if there is no such row."""
     columns: tuple[str, ...]

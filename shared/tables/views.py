@@ -26,7 +26,7 @@ def duckdb(table: Table, location: str) -> str:
 
 
 def spark(table: Table, location: str) -> str:
-    """Renders external tables of a catalog (Databricks, Synapse Spark, open-source Spark), and the view."""
+    """Renders a catalog's external table (Databricks, Synapse Spark, open-source Spark), and its view."""
     columns = [
         f"  `{one.name}` {engine_type(one).spark} COMMENT {_escaped(one.meaning)}" for one in table.columns
     ]

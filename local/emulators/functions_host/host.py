@@ -59,7 +59,7 @@ class Host:
         self._on_demand: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Returns after SIGTERM or SIGINT; raises `AppError` when the app cannot be served, or no longer.
+        """Returns after SIGTERM or SIGINT; raises `AppError` if the app cannot be served or stops working.
 
         If an app cannot be indexed, nothing is raised: the host keeps running without functions.
         """

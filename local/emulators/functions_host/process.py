@@ -196,7 +196,7 @@ class HostProcess(ChildProcess):
         self._process.stdin.flush()
 
     def busy(self, name: str) -> bool:
-        """Whether a run of a timer function that `invoke` fired has not ended."""
+        """Whether a run of a timer function that `invoke` started is still in progress."""
         return len(self._events("invocation", function=name, scheduled=False)) < self._fired[name]
 
     def kill_worker(self) -> int:
