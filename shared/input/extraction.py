@@ -102,7 +102,7 @@ class Rows:
     def add(
         self, envelopes: Sequence[Envelope], found: Sequence[list[object]], problems: Mapping[int, str]
     ) -> None:
-        """Adds the records of envelopes, some of which may have problems. Empties lists and dicts in `found`."""
+        """Adds the records of envelopes, some of which may have problems. Empties `found` and its dicts."""
         self.origins.add(envelopes, list(map(len, found)), problems)
         self._waiting += chain.from_iterable(found)
         if len(self._waiting) >= _TOGETHER:
