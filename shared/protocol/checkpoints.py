@@ -34,4 +34,4 @@ class Checkpoints(Protocol):
         """Deletes a checkpoint. Raises PreconditionFailed if it has changed, and StorageError."""
 
     def write(self, partition: HubPartition, offset: str, sequence: int, before: Checkpoint | None) -> None:
-        """Replaces `before` (None: there is none). Raises PreconditionFailed if it changed, or StorageError."""
+        """Replaces `before` (None: none exists). Raises PreconditionFailed if it changed, or StorageError."""

@@ -43,7 +43,7 @@ class Grid:
 
     @classmethod
     def over(cls, range_: Range, steps: Sequence[int], most: int) -> "Grid":
-        """Returns a grid of at most `most` intervals, with the first step that fits or a multiple of the last."""
+        """Returns a grid of at most `most` intervals: the first step that fits, or a multiple of the last."""
         span = range_.until - range_.since
         step = next((one for one in steps if span <= one * most), -(-span // (steps[-1] * most)) * steps[-1])
         first = range_.since // step
