@@ -17,7 +17,7 @@ How the data flows:
       -> compaction/compactor              the shell: replace many small files with a few large ones
            compaction/delta_tables         keeps the Delta logs (delta/) in line with the folders
 
-Used everywhere: settings/ (which alone reads the environment), policies, tables/, errors, clock, telemetry.
+Used everywhere: settings/ (nothing else reads the environment), policies, tables/, errors, clock, telemetry.
 azure/ is the only package that reaches Blob Storage and Event Hubs.
 
 For operators, `python -m shared` (commands/) reports (status, matching/, report/, audit/), repairs (replay,

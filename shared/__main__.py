@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class Parser(argparse.ArgumentParser):
-    """Reports a wrong argument in one line, without the usage; suggests what may have been meant."""
+    """Reports a wrong argument on one line, without the usage, and suggests a similar choice."""
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         similar = get_close_matches(str(value), map(str, action.choices or ()), 1)

@@ -15,7 +15,7 @@ _end: ContextVar[float] = ContextVar("deadline", default=inf)
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Gives the with block this much time, or less if a block around it has less left."""
+    """Limits the with block to this much time, or to the time left of an enclosing block if that is less."""
     before = _end.set(min(_end.get(), monotonic() + seconds))
     try:
         yield
@@ -24,7 +24,7 @@ def within(seconds: float) -> Iterator[None]:
 
 
 def left() -> float:
-    """Returns the seconds that the current work has left: at most 0 if none is left, infinite by default."""
+    """Returns the seconds left for the current work: 0 or less if its time is up, infinity by default."""
     return _end.get() - monotonic()
 
 
@@ -46,7 +46,7 @@ def hold(lock: threading.Lock, what: str) -> Iterator[None]:
 
 
 def carried[**P, T](call: Callable[P, T]) -> Callable[P, T]:
-    """Wraps a call for the threads of a pool, so that it has the time that the current work has left."""
+    """Wraps a call for a thread pool, so that the time limit of the current work also applies to the call."""
     context = copy_context()
 
     def run(*arguments: P.args, **named: P.kwargs) -> T:
@@ -56,10 +56,11 @@ def carried[**P, T](call: Callable[P, T]) -> Callable[P, T]:
 
 
 def bounded[T](call: Callable[[], T], seconds: float) -> T:
-    """Returns what `call` returns, or raises what it raises, within this time.
+    """Runs a call in a thread, and returns its result or raises its exception.
 
-    Otherwise raises TimeoutError. The call then continues in its thread, and may still take effect: nothing
-    can end it, because a peer that sends a byte now and then never triggers a timeout of the socket.
+    Raises TimeoutError if the call takes longer than `seconds`. The call then continues in its thread, and
+    may still take effect: nothing can end it, because a peer that sends a byte now and then never triggers a
+    timeout of the socket.
     """
     outcome: Future[T] = Future()
     context = copy_context()

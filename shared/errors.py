@@ -4,7 +4,7 @@ ExporterError
 |-- SettingError            a setting is missing or its value is not allowed; the app does not start
 |-- TriggerError            a batch has no partition or no sequence numbers
 |-- HubError                the Event Hub did not answer, or rejected the request
-|-- PlanningFailed          planning one message raised, or exceeded its CPU or memory limit
+|-- PlanningFailed          planning a message raised an exception or exceeded a CPU or memory limit
 |-- LastResortError         planning a batch in a child process did not finish
 |-- PartitionUnknown        a requested partition does not exist
 |-- AccessError             a container cannot be read: sign-in, network, name or role
@@ -32,7 +32,7 @@ An invalid record or envelope is not an error but a rejection (shared/input/reje
 
 
 class ExporterError(Exception):
-    """The base of this program's errors; its text says what was expected, what was found and what to do."""
+    """The base of this program's errors. Messages say what was expected, what was found and what to do."""
 
 
 class SettingError(ExporterError):
@@ -48,7 +48,7 @@ class HubError(ExporterError):
 
 
 class PlanningFailed(ExporterError):
-    """Planning one message raised, or exceeded its CPU or memory limit: a fault of this program."""
+    """Planning a message raised an exception or exceeded its CPU or memory limit: a fault of this program."""
 
 
 class LastResortError(ExporterError):
@@ -56,7 +56,7 @@ class LastResortError(ExporterError):
 
 
 class PartitionUnknown(ExporterError):
-    """A requested partition does not exist; the text lists those that do."""
+    """A requested partition does not exist; the message lists the existing ones."""
 
 
 class AccessError(ExporterError):

@@ -8,7 +8,7 @@ type Interval = tuple[int, int]
 
 
 def runs(numbers: Iterable[int]) -> Iterator[Interval]:
-    """Yields the intervals that ascending numbers form; the numbers are at least 0."""
+    """Yields the intervals formed by ascending numbers that are at least 0."""
     first, last = 0, -2
     for number in numbers:
         if number != last + 1:
@@ -65,7 +65,7 @@ def merged(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
 
 
 def difference(intervals: Iterable[Interval], others: Iterable[Interval]) -> tuple[Interval, ...]:
-    """Returns the sequence numbers that are in the first intervals but not in the others, ascending."""
+    """Returns ascending intervals of the sequence numbers that are in `intervals` but not in `others`."""
     left: list[Interval] = []
     cuts = merged(others)
     at = 0
@@ -84,7 +84,7 @@ def difference(intervals: Iterable[Interval], others: Iterable[Interval]) -> tup
 
 
 def common(intervals: Iterable[Interval], others: Iterable[Interval]) -> tuple[Interval, ...]:
-    """Returns the sequence numbers that both have, ascending."""
+    """Returns ascending intervals of the sequence numbers that are in both `intervals` and `others`."""
     mine = merged(intervals)
     return difference(mine, difference(mine, others))
 

@@ -14,15 +14,15 @@ from shared.telemetry import FunctionName
 log = logging.getLogger(__name__)
 
 SHOWN = 500
-"""Maximum characters of each message in the log line; the log record's exception has all of them."""
+"""Maximum characters of each message in the log line; the log record's exception has the full messages."""
 
 
 @contextmanager
 def invocation(function: FunctionName, flush_after: float = 0) -> Iterator[None]:
-    """Logs and counts an exception of the block with its causes, and raises it again.
+    """Logs an exception of the block with its causes, counts it, and raises it again.
 
-    `flush_after`: telemetry is sent at the end if that last happened at least this many seconds ago.
-    Otherwise, a platform that freezes the instance after an invocation would delay it until the next one.
+    `flush_after`: at the end, telemetry is sent if it was last sent at least this many seconds ago. Without
+    this, a platform that freezes the instance after an invocation would delay telemetry until the next one.
 
     Raises RuntimeError instead of SystemExit and similar exceptions, because the worker does not catch
     these, and the invocation would hang until its timeout.

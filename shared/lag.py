@@ -13,9 +13,9 @@ class Lag:
     envelopes: int
     """Envelopes in the hub that are not committed."""
     seconds: float
-    """Maximum age of the oldest of them in seconds; 0 if there are none."""
+    """Upper bound of the age of the oldest of these envelopes, in seconds; 0 if there are none."""
     records: int | None = None
-    """Estimated records in them, from the average so far; None if nothing of the partition was committed."""
+    """Estimated records in these envelopes, from the average so far; None if nothing was committed."""
 
     @property
     def stalled(self) -> bool:

@@ -31,11 +31,11 @@ class StorageTimeouts:
     """How long calls to Blob Storage may take, in seconds."""
 
     attempt: float = 15
-    """How long an attempt waits for a connection, and then for each piece of an answer."""
+    """How long an attempt waits for a connection, and then for each part of the response."""
     call: float = 45
-    """How long a call may take in total: all its attempts, the waits between them, and the data."""
+    """Maximum duration of a call, including all attempts, the waits between them, and data transfer."""
     backoff: float = 0.5
-    """The wait before the second attempt; it doubles with each further one, and varies by half."""
+    """Mean wait before the second attempt. It doubles for each further one; each wait varies by up to 50%."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,9 @@ class ChildLimits:
     wall: float = 50
     """Maximum seconds in total for one message."""
     batch: float = 30
-    """Maximum seconds in total for a batch, so that a run has time left for the message that breaks it."""
+    """Maximum seconds in total for a batch, so that a run has time left to find the message that fails."""
     memory: int = 1 << 30
-    """Maximum bytes beyond what the process uses after all imports."""
+    """Maximum bytes of memory in addition to those that the process uses after all imports."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class TimerRun:
     finished: Mapping[str, int] = field(default_factory=dict)
     """Connections that this run wrote with Revision 0, by status."""
     durations: Sequence[tuple[str, float]] = ()
-    """Status and seconds of each of these that has a duration."""
+    """Status and duration in seconds of each of these connections that has a duration."""
     revised: int = 0
     capped: int = 0
     unknown_names: int = 0
@@ -74,7 +74,7 @@ def timer_ran(run: TimerRun) -> None:
     alarmed("finish_connections", run.alarms)
     for service, seconds in run.silence.items():
         if not _SERVICE.fullmatch(service):
-            continue  # The text of a record, which must not be in a metric.
+            continue  # text from a record, which must not be in a metric
         metrics.SILENCE.record(seconds, {"service": service})
     for partition, lag in run.lag.items():
         at = {"partition": partition}

@@ -1,7 +1,7 @@
 """Sends telemetry to Application Insights, an OTLP endpoint or the console, if one is configured.
 
-The app owns its telemetry. If PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY tells the worker to send it, the
-worker starts that before it loads the app, which then adds nothing (see docs/telemetry.md).
+The app sends its own telemetry. If PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY tells the worker to send it,
+the worker starts doing so before it loads the app, and the app adds nothing (see docs/telemetry.md).
 """
 
 import logging
@@ -35,14 +35,14 @@ OFF = {
 
 
 FLUSH_MS = 5_000
-"""Maximum milliseconds to send the collected metrics, and again the log lines."""
+"""Maximum milliseconds for sending the collected metrics, and the same again for the log lines."""
 
 _flushing = threading.Lock()
 _flushed_at = -math.inf
 
 
 def flush(after: float = 0) -> None:
-    """Sends what was collected, unless that happened less than `after` seconds ago. Never raises.
+    """Sends the collected telemetry, unless some was sent less than `after` seconds ago. Never raises.
 
     An instance may be frozen after an invocation until the next one.
     """
@@ -140,7 +140,7 @@ def _to_application_insights(
             metric_readers=readers,
             log_record_processors=processors,
             instrumentation_options=OFF,
-            # The host and the platform report the same for the whole instance.
+            # The host and the platform already report these for the whole instance.
             enable_live_metrics=False,
             enable_performance_counters=False,
         )

@@ -1,4 +1,4 @@
-"""Proves that the commits form an unbroken chain: none with files is missing, none is surplus. Pure.
+"""Proves that the commits form an unbroken chain: no commit with files is missing or surplus. Pure.
 
 The metadata of each file states how many files and rows its commit has, and how many the ledger had counted
 before it. The counts before one commit plus its own are the counts before the next commit that has files, or
@@ -42,7 +42,7 @@ def unaltered(tail: Tail, chain: Sequence[Commit], since: int) -> Iterator[Findi
     """Finds files whose names, metadata or checksums differ from what was committed.
 
     Checks only commits whose files all exist and that are followed by another existing commit. Missing files
-    are found by their number instead.
+    are detected by the file counts instead.
     """
     if (
         chain

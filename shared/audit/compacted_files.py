@@ -34,9 +34,9 @@ class Replaced:
     """The files that a compacted file replaced."""
 
     rows: int
-    """The number of rows of all of them."""
+    """The total number of rows of all these files."""
     origins: list[ReplacedFile]
-    """Those committed at `since` or later: memory does not grow with what was committed before."""
+    """The replaced files that were committed at `since` or later; memory does not grow with older ones."""
 
 
 @dataclass(slots=True)
@@ -133,7 +133,7 @@ class CompactedFiles:
         name = swap.output.name
         self.listing.staged.discard(name)
         if not self.listing.has(name) and self.storage.exists(name):
-            # Published while its folder was listed, so some of its inputs may already be deleted.
+            # It was published while its folder was listed, so some of its inputs may already be deleted.
             for file in self.storage.outputs(name):
                 self.listing.take(file, self.since)
             self._read(lambda *_: None)
@@ -241,12 +241,12 @@ class CompactedFiles:
 
 
 def _needs_note(file: BlobInfo) -> bool:
-    """Whether rows were erased from it. A file that is not Parquet replaces others only for that reason."""
+    """Whether rows were erased from a file. Only for that reason can a non-Parquet file replace others."""
     return "erased" in file.metadata or not file.name.endswith(".parquet")
 
 
 def _asked_for(file: BlobInfo, origins: list[ReplacedFile], since: int) -> list[ReplacedFile]:
-    """Returns all replaced files or, if all of them were committed earlier, the last one of each ledger."""
+    """Returns all replaced files, or only the last one of each ledger if all of them precede `since`."""
     last: dict[tuple[str, str], tuple[int, ReplacedFile]] = {}
     for origin in origins:
         of_connections = CONNECTIONS in f"/{file.name}"

@@ -108,7 +108,7 @@ class Lineage:
 
 
 def lineage(storage: Parts, file: BlobInfo) -> Lineage:
-    """Reads the origins of all rows of a Parquet file, 40 bytes each. Raises DamagedFile."""
+    """Reads the origins of all rows of a Parquet file, using 40 bytes per row. Raises DamagedFile."""
     with _damage(file), parquet.damage():
         opened = parquet.opened(_opened(storage, file))
         columns = [*KEY, "_EnqueuedTime"]
@@ -138,7 +138,7 @@ def keys(storage: Parts, file: BlobInfo) -> Iterator[Keys]:
 
 @contextmanager
 def parquet_file(storage: Parts, file: BlobInfo) -> Iterator[pq.ParquetFile]:
-    """Opens a Parquet file. Large ones are fetched only as far as columns are read. Raises DamagedFile."""
+    """Opens a Parquet file; if it is large, fetches only the columns that are read. Raises DamagedFile."""
     with _damage(file), parquet.damage():
         yield parquet.opened(_opened(Fetched(storage, file), file))
 
@@ -158,9 +158,9 @@ def texts(storage: Parts, file: BlobInfo) -> Iterator[bytes]:
 def columns(
     storage: Parts, file: BlobInfo, names: Sequence[str], wanted: Callable[[Any], bool]
 ) -> Iterator[pa.Table]:
-    """Yields, by row group, those of these columns that a Parquet file has. Raises DamagedFile.
+    """Yields these columns of a Parquet file by row group; skips columns that it lacks. Raises DamagedFile.
 
-    `wanted` decides whether to read a row group, from its metadata (pyarrow.parquet.RowGroupMetaData).
+    `wanted` decides from the metadata of a row group (pyarrow.parquet.RowGroupMetaData) whether to read it.
     """
     with _damage(file), parquet.damage():
         opened = parquet.opened(_opened(storage, file))

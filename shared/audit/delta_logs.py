@@ -15,11 +15,11 @@ from shared.timeunits import HOUR
 from shared.wording import counted
 
 SETTLED = HOUR
-"""Files that were committed this long (µs) before the last comparison with all folders must be in the log."""
+"""The log must list files committed at least this long (µs) before its last comparison with all folders."""
 
 
 def logs(storage: LogStorage, state: CompactionState) -> Iterator[DeltaLog]:
-    """Yields the logs that compaction maintains, not read yet."""
+    """Yields the logs that compaction maintains, without reading them."""
     for name in sorted(state.delta):
         if name in TABLES:
             yield DeltaLog(storage, TABLES[name], lambda: 0)
@@ -70,7 +70,7 @@ def prove(
         path = file.name.removeprefix(delta_log.folder)
         day = day_of(path)
         listed.setdefault(day, ListedDay(day, 0)).take(path, file, own=is_own(file))
-    # A difference in the snapshots before and after the listing cannot be due to timing.
+    # Only what differs from the snapshots both before and after the listing is an error, not timing.
     before = {day: dict(files) for day, files in snapshot.live.items()}
     swept_at = snapshot.swept_at
     delta_log.follow()

@@ -26,7 +26,7 @@ class Finding:
 
 
 def refuted(code: str, message: str) -> Finding:
-    """Returns a finding that refutes the audit."""
+    """Returns a finding that refutes what the audit should prove."""
     return Finding(Level.REFUTED, code, message)
 
 

@@ -106,7 +106,7 @@ class Listing:
         (files.merged if merged else files.files).append(BlobInfo(file.name, file.size, kept))
 
     def _place(self, file: BlobInfo) -> None:
-        """Adds findings for a file that a listing shows to differ from what was written."""
+        """Adds findings if a listing shows that a file differs from what was written."""
         folder = file.metadata["folder"]
         if file.name.rpartition("/")[0] + "/" != folder:
             self.foreign.append(refuted("moved", f"{file.name} was written to {folder}; move it back"))

@@ -23,10 +23,10 @@ def prove(
     """Returns the findings on the commits up to the ledger's ordinal.
 
     Args:
-        ledger: as it was before the files were listed.
+        ledger: the ledger, read before the files were listed.
         commits: the commits of this ledger in the container, committed at `since` or later.
         anchor: the last commit before `since` in the container.
-        since: µs since 1970 UTC; if it is below 1, everything is proven.
+        since: µs since 1970 UTC; 0 means the beginning, so that all commits are checked.
     """
     chain = sorted(commits, key=lambda commit: commit.metadata.ordinal)
     yield from _balance(ledger)
@@ -53,7 +53,7 @@ def prove_connections(
         tail: what the state table's manifest states about them.
         commits: the commits of this state table in the container, committed at `since` or later.
         anchor: the last commit before `since` in the container.
-        since: µs since 1970 UTC; if it is below 1, everything is proven.
+        since: µs since 1970 UTC; 0 means the beginning, so that all commits are checked.
     """
     chain = sorted(commits, key=lambda commit: commit.metadata.ordinal)
     yield from _each(chain)
@@ -63,7 +63,7 @@ def prove_connections(
 
 
 def _balance(ledger: Ledger) -> Iterator[Finding]:
-    """Checks the ledger against itself."""
+    """Checks that the counts in the ledger agree with each other."""
     counts = ledger.counts
     rejected = sum(counts.rejected.values())
     if counts.records != counts.rows + rejected + counts.skipped:
@@ -107,7 +107,7 @@ def _each(chain: Sequence[Commit]) -> Iterator[Finding]:
 
 
 def _counted(ledger: Ledger, chain: Sequence[Commit]) -> Iterator[Finding]:
-    """Checks what was counted between two commits: only envelopes without a file may add something."""
+    """Checks the counts between two commits: only envelopes without a file may have added to them."""
     counts = ledger.counts
     end = (counts.envelopes, sum(counts.rejected.values()), counts.skipped, counts.files)
     starts = [

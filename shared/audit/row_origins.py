@@ -34,7 +34,7 @@ def strange(file: BlobInfo, lineage: Lineage, origins: Sequence[ReplacedFile]) -
     for number, origin in enumerate(origins):
         root = places[_partition(origin)].roots[number] if _partition(origin) in places else number
         expected[root] += origin.rows
-    erased = erasures.erased(file)  # it is unknown from which of the replaced files
+    erased = erasures.erased(file)  # the record does not say from which files
     for root, rows in expected.items():
         if held[root] != rows and not (erased and held[root] < rows):
             yield refuted(
@@ -55,7 +55,7 @@ def _partition(origin: ReplacedFile) -> str:
 class _FileSpans:
     """Finds which of these files held a sequence number of one partition; the first one if several did.
 
-    Files overlap if a hub was created again, and if dead letters were replayed.
+    Files overlap if a hub was re-created or if dead letters were replayed.
     """
 
     def __init__(self, partition: str, origins: Sequence[ReplacedFile]) -> None:
@@ -87,7 +87,7 @@ class _FileSpans:
         return number
 
     def of(self, sequences: Array) -> Array:
-        """Returns the number of the file for each sequence number; -1 means none."""
+        """Returns the index of the file for each sequence number; -1 means none."""
         if not len(self._starts):
             return np.full(len(sequences), -1)
         at = np.searchsorted(self._starts, sequences, "right") - 1

@@ -40,7 +40,7 @@ def check(
         connection: How to reach the storage account.
         container: Its name.
         setting: The setting that holds the connection string; `<setting>__blobServiceUri` holds the address.
-            Or the option (`--…`) that holds either.
+            Alternatively, the option (`--…`) that holds one of them.
         container_setting: The setting that names the container.
         waiting: Receives a message every two seconds while there is no answer.
         seconds: How long to wait for an answer.
@@ -141,14 +141,14 @@ def _is_option(setting: str) -> bool:
 
 
 def _instead(setting: str) -> str:
-    """Returns what to do instead of signing in."""
+    """Returns the alternative to signing in, as part of a message."""
     if _is_option(setting):
         return f"add a SAS token to {setting}"
     return f"set {setting} to a connection string"
 
 
 def _or_login(connection: Connection, setting: str) -> str:
-    """Returns a hint to sign in: without a connection string, the sign-in may be what took so long."""
+    """Returns a hint to sign in, because that may have taken so long; empty with a connection string."""
     if connection.string:
         return ""
     return f". If you are not signed in, run `az login`, or {_instead(setting)}"

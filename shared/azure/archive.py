@@ -55,7 +55,7 @@ def located(container: str, output: Connection) -> tuple[Connection, str]:
         return output, container
     url = urlsplit(container)
     account, _, name = url.path.strip("/").rpartition("/")
-    # Without a SAS token, the sign-in is sent, which needs encryption.
+    # Without a SAS token, an access token is sent, which requires HTTPS.
     if not (url.netloc and name) or url.scheme not in ({"https", "http"} if url.query else {"https"}):
         raise BackfillError(
             "--from-container: expected the name of a container, or an address such as "

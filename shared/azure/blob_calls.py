@@ -14,13 +14,13 @@ from shared.errors import OutcomeUnknown, PreconditionFailed, StorageError
 from shared.policies import StorageTimeouts
 
 CONFLICTS = {409, 412}
-"""Statuses of a call that had no effect, because a condition was not met."""
+"""HTTP status codes of calls that had no effect because a condition was not met."""
 TRIES = 6
 """Maximum number of retries of a call. Usually, the call runs out of time before that."""
 
 
 class Retry(ExponentialRetry):
-    """Retries after about half a second, then after twice as long each time, until the call's time is up.
+    """Retries after about half a second, and doubles the wait each time, until the call's time is up.
 
     The library's own first wait is 18 s.
     """
@@ -57,14 +57,14 @@ def make[T](what: str, call: Callable[[], T], timeouts: StorageTimeouts) -> T:
 
 def code(error: HttpResponseError) -> str:
     """Returns the service's code of an error, such as `BlobNotFound`."""
-    # Only azure-storage-blob sets it, so the base class does not declare it. It is text, or an enum of text.
+    # Only azure-storage-blob sets it, so the base class does not declare it. It is a string or an enum.
     found = getattr(error, "error_code", None) or error.reason
     return str(getattr(found, "value", found))
 
 
 @contextmanager
 def _outcome(what: str) -> Iterator[None]:
-    """Maps the SDK's errors to ours by the call's effect: none, unknown, or another error."""
+    """Maps the SDK's errors to ours: the call had no effect, an unknown effect, or failed otherwise."""
     try:
         yield
     except HttpResponseError as error:

@@ -233,10 +233,10 @@ def connect(
     dead_letter_container: str | None = None,
     **options: Any,
 ) -> BlobStorage:
-    """Creates the storage on these containers without a call.
+    """Creates the storage on these containers, without calling Azure.
 
-    Dead letters go to a separate container in the output account (None: to the output container).
-    `options` go to BlobServiceClient.
+    `dead_letter_container` receives dead letters and is in the output account (None: the output container
+    receives them). `options` are passed to BlobServiceClient.
     """
     timeouts = timeouts or StorageTimeouts()
     account = service(output, timeouts, options)
@@ -249,7 +249,7 @@ def connect(
 
 
 def service(connection: Connection, timeouts: StorageTimeouts, options: dict[str, Any]) -> BlobServiceClient:
-    """Creates the client of a storage account without a call."""
+    """Creates the client of a storage account, without calling Azure."""
     ours: dict[str, Any] = {
         # A ledger is written with one Put Blob; the SDK would split larger data into several calls.
         "max_single_put_size": SINGLE_PUT,
@@ -270,7 +270,7 @@ def _next(pages: Iterator[Iterator[BlobProperties]]) -> list[BlobProperties] | N
 
 
 def credential(connection: Connection) -> TokenCredential:
-    """Returns the named managed identity, or else the default credential of the environment."""
+    """Returns the credential of the named managed identity, or else the default one of the environment."""
     # The import takes half a second, and a connection string does not need it.
     from azure.identity import DefaultAzureCredential, ManagedIdentityCredential  # noqa: PLC0415
 

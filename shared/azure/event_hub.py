@@ -25,18 +25,18 @@ RETRIES = 1
 CLOSING = 5
 """Seconds that the library may take to stop reading."""
 PREFETCH = 50
-"""Events of a partition that are prefetched; each may be 1 MB."""
+"""Number of events to prefetch from a partition; each may be 1 MB."""
 
 IDLE = 60.0
 """Seconds within which existing events of a partition must arrive."""
 FETCHED = 8 << 20
-"""Bytes of bodies fetched at a time."""
+"""Total size of the bodies to fetch at a time, in bytes."""
 
 log = logging.getLogger(__name__)
 
 
 class EventHub:
-    """An Event Hub in Azure. A connection lasts for one call, because the next call is a minute away."""
+    """An Event Hub in Azure. Each call opens its own connection, because calls are a minute apart."""
 
     def __init__(self, connection: Connection, name: str, consumer_group: str) -> None:
         """Makes no call."""
@@ -73,8 +73,8 @@ class EventHub:
     def fetch(self, partition: HubPartition, first: int, last: int, limit: int = FETCHED) -> list[Fetched]:
         """Returns the events from `first` to `last` that the hub holds, or only the earliest of them.
 
-        `limit`: bytes of bodies after which it stops; at least one event is returned, if there is one.
-        Raises HubError, also if nothing arrives for a minute although the partition continues after `last`.
+        `limit`: total size of the bodies (bytes) after which it stops, but not before the first event. Raises
+        HubError, including when no event from `first` on arrives within a minute.
         """
         found: list[Fetched] = []
         size = 0

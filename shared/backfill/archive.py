@@ -76,7 +76,7 @@ def hour_of(blob: ArchiveBlob) -> ArchiveHour | None:
 def envelopes(hour: ArchiveHour, chunks: Iterable[bytes]) -> Iterator[Envelope]:
     """Yields the lines of a blob as numbered messages; equal bytes always give equal messages.
 
-    Raises BackfillError if a line is too long, or if there are too many.
+    Raises BackfillError if a line is too long, or if there are too many lines.
     """
     for number, lines in enumerate(batched(_lines(hour, chunks), LINES, strict=False)):
         if number >= ROOM:

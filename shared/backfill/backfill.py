@@ -35,9 +35,9 @@ from shared.timeunits import DAY, HOUR, microseconds
 CLOSED = HOUR
 """How long ago an hour must have ended for its blob to count as complete (µs)."""
 BATCH = 20_000
-"""Maximum messages that are committed at a time."""
+"""Maximum number of messages in one commit."""
 SILENT = DAY + HOUR
-"""After this long without records, the clock may advance at any speed (µs)."""
+"""After this much time without records (µs), the clock may advance in a step of any size."""
 ATTEMPTS = 10
 
 
@@ -74,14 +74,14 @@ class Backfill:
         self._new_id = new_id
         self._begun: set[HubPartition] = set()
         self._ended: list[int] = []
-        """When the hours that earlier runs exported ended."""
+        """End times of the hours that earlier runs exported."""
         self._time = 0
         """The archive's clock, µs since 1970 UTC."""
         self._exporter = Exporter(self._storage, policy, memory, now, new_id)
         self._finisher = Finisher(self._storage, self, finishing, now, new_id, asked=lambda: self._time)
 
     def run(self, choice: Choice, progress: Callable[[int, int], None], *, dry_run: bool) -> BackfillDocument:
-        """Exports the chosen hours, oldest first; `dry_run`: only reports them.
+        """Exports the chosen hours, oldest first; with `dry_run`, only reports them.
 
         Raises BackfillError, StorageError or LedgerError. The next run continues from what was committed.
         """
@@ -107,14 +107,14 @@ class Backfill:
         return done
 
     def ask(self) -> HubState:
-        """See Hub. At its clock, the archive has no records beyond the exported ones."""
+        """See Hub. Reports each partition as empty: at the archive's clock, all its records are exported."""
         names = self._storage.names("ledgers/")
         partitions = [HubPartition.parse(name[len("ledgers/") : -len(".json")]) for name in names]
         drained = Position(last=-1, enqueued=0, empty=True)
         return HubState(created=0, positions=dict.fromkeys(partitions, drained))
 
     def _boundary(self, *, write: bool) -> int:
-        """Returns the hour of the earliest record in the output before the first backfill."""
+        """Returns the hour of the earliest record that was in the output before the first backfill."""
         blob = self._storage.read(BOUNDARY)
         if blob:
             return parse(Boundary, blob.data, BOUNDARY, FORMAT).before
@@ -142,7 +142,7 @@ class Backfill:
                 )
 
     def _chosen(self, choice: Choice, done: BackfillDocument) -> list[ArchiveHour]:
-        """Returns the hours to export, by time and service; counts all blobs."""
+        """Returns the hours to export, sorted by time and service; counts all blobs."""
         found: dict[tuple[int, str], ArchiveHour] = {}
         for blob in self._archive.blobs():
             hour = hour_of(blob)
@@ -183,7 +183,7 @@ class Backfill:
         return stored_documents.read(self._storage, manifest.NAME, Manifest.parse) or Manifest()
 
     def _begin(self, partition: HubPartition) -> None:
-        """Creates the ledger of a partition if there never was one; its "hub" has always existed."""
+        """Creates the ledger of a partition if there never was one. Its hub counts as created in 1970."""
         name, merged = Ledger.name(partition), self._manifest.partitions.get(str(partition))
         if self._storage.read(name) is None and not (merged and merged.ledger_id):
             life = Incarnation(began=0, created=0)
@@ -204,7 +204,7 @@ class Backfill:
         self._mark(hour)
 
     def _batches(self, hour: ArchiveHour) -> Iterator[Sequence[Envelope]]:
-        """Yields the messages of a blob in batches for one commit each."""
+        """Yields the messages of a blob in batches, each for one commit."""
         batch: list[Envelope] = []
         size = 0
         for envelope in envelopes(hour, self._archive.chunks(hour.name)):
@@ -234,10 +234,11 @@ class Backfill:
         raise BackfillError(f"{hour.name} is exported, but other runs prevent this one from recording it")
 
     def _finish(self, until: int, done: BackfillDocument, *, merge: bool = False) -> None:
-        """Advances the archive's clock to this time, unless it is later already, and finishes connections.
+        """Advances the archive's clock to this time, unless it is already later, and finishes connections.
 
-        `merge`: merges exported records in any case. Like the timer's, the clock advances hour by hour
-        through hours without records: if it jumped, closing events would seem to have stopped.
+        `merge`: whether to merge exported records even if the clock need not advance. Like the timer's clock,
+        it advances hour by hour through hours without records: if it jumped, closing events would seem to
+        have stopped.
         """
         clock = self._manifest.clock
         if clock >= until and not merge:

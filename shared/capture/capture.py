@@ -123,7 +123,7 @@ def _expected(envelope: Envelope) -> dict[str, Any]:
 
 
 def _ours(body: bytes) -> int:
-    """Counts its records that state the category or the table. Raises Unreadable."""
+    """Counts the records of a body that name one of our categories or tables. Raises Unreadable."""
     text = inflate(body, POLICY.max_inflated)
     try:
         found = records(text, memory_bounds.PARSED * POLICY.max_inflated)
@@ -144,7 +144,7 @@ def _values(record: dict[str, object]) -> Iterator[str]:
 
 
 def _kind(body: bytes) -> str:
-    """Returns the extension for a body: `json`, `jsonl` or neither, compressed or not."""
+    """Returns the file extension for a body: `json`, `jsonl` or `txt`, with `.gz` if it is compressed."""
     text = inflate(body, POLICY.max_inflated)
     try:
         orjson.loads(text.removeprefix(b"\xef\xbb\xbf").strip())

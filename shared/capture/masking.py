@@ -44,10 +44,10 @@ _LITERALS = {"null", "true", "false", "nan", "inf", "infinity", "-inf", "-infini
 _LONG, _HUGE = 7, 100
 """A number with at least this many digits may identify a phone, a customer or a place."""
 _NESTED = 4
-"""Levels of JSON in JSON strings that are parsed; deeper levels are treated as text."""
+"""Maximum levels of JSON in JSON strings that are parsed; deeper levels are treated as text."""
 
 _OURS = names_of(TABLES.values())
-"""Also kept in text that is not JSON, because it identifies a malformed record of the category."""
+"""Names that stay even in text that is not JSON, because they identify a malformed record of the category."""
 
 
 class Masks:
@@ -87,7 +87,7 @@ class Masks:
         )
 
     def _json(self, text: str, depth: int, *, known: bool) -> str:
-        """`known`: the text is JSON, so that its keys can be trusted."""
+        """`known`: whether the text is valid JSON, whose keys can be trusted."""
         out: list[str] = []
         stack: list[str] = []
         key = ""

@@ -12,7 +12,7 @@ from itertools import chain
 from unicodedata import category
 
 _DOCUMENTATION = [IPv4Network(one) for one in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
-"""Addresses reserved for documentation (RFC 5737) and, if there are too many, for benchmarks (RFC 2544)."""
+"""Addresses reserved for documentation (RFC 5737). After these, those for benchmarks (RFC 2544) are used."""
 _BENCHMARK = IPv4Network("198.18.0.0/15")
 _DOCUMENTATION_6 = 0x20010DB8 << 96
 """2001:db8::/32 (RFC 3849)."""
@@ -31,7 +31,7 @@ _TYPES = {
 """Resource types that may stay. A resource name that equals one is still replaced."""
 _ATTEMPTS = 16
 _NESTED = 4
-"""Levels of URLs in URLs that are parsed; deeper levels are treated as words."""
+"""Maximum levels of URLs in URLs that are parsed; deeper levels are treated as words."""
 _LITERALS = {"null", "true", "false", "nan", "inf", "infinity"}
 _SHORT = 4
 """Maximum digits of a number that may stay in text: status codes have up to four."""
@@ -108,7 +108,7 @@ class Pseudonyms:
         )
 
     def number(self, text: str) -> str:
-        """Returns a number with as many digits and the same sign, decimal point and exponent."""
+        """Returns a number with the same number of digits, sign, decimal point and exponent."""
         sign, mantissa, rest = re.fullmatch(r"(-?)([\d.]*)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
         return f"{sign}{self.word(mantissa)}{rest}"
 
@@ -147,7 +147,7 @@ class Pseudonyms:
         return self._known["address", str(found)]
 
     def host(self, text: str) -> str:
-        """Replaces each label of a host name, below `example` (RFC 2606) or a shared suffix."""
+        """Replaces each label of a host name; keeps a shared suffix, or appends `example` (RFC 2606)."""
         folded = text.lower()
         for suffix in _SUFFIXES:
             if folded == suffix:

@@ -14,7 +14,7 @@ def configured() -> OperatorSettings:
 
 
 def connect(config: Settings, *, dead_letters: bool = True) -> LogStorage:
-    """Returns the storage of the settings after checking its containers. Raises AccessError within 30 s.
+    """Checks the containers that the settings name, and returns the storage. Raises AccessError within 30 s.
 
     `dead_letters`: whether the dead-letter container must be readable, too.
     """
@@ -33,7 +33,7 @@ def connect(config: Settings, *, dead_letters: bool = True) -> LogStorage:
 
 
 def check_dead_letters(config: Settings) -> None:
-    """Checks the dead-letter container, which readers of the output may not read. Raises AccessError."""
+    """Checks the dead-letter container, which not all readers of the output can read. Raises AccessError."""
     name = config.DEAD_LETTER_CONTAINER
     if name != config.OUTPUT_CONTAINER:
         access.check(config.output, name, "OutputStorage", "DEAD_LETTER_CONTAINER", console.waiting)

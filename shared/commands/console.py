@@ -50,14 +50,14 @@ def confirmed(question: str, *, yes: bool) -> bool:
 
 
 def failed(message: str) -> int:
-    """Prints an error on standard error, and returns the exit status 2."""
+    """Prints an error to standard error, and returns the exit status 2."""
     progressed()
     sys.stderr.write(f"error: {message}\n")
     return 2
 
 
 def waiting(text: str) -> None:
-    """Prints a line on standard error about what a command waits for."""
+    """Prints a line to standard error that says what a command is waiting for."""
     progressed()
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()

@@ -60,10 +60,10 @@ def replay(
     dry_run: bool,
     progress: Progress,
 ) -> ReplayDocument:
-    """Replays the chosen dead letters, or in a dry run reports the outcome.
+    """Replays the chosen dead letters or, in a dry run, reports what would happen.
 
     A dead letter is identified by its partition, incarnation and sequence number. Its replay is a commit
-    like any other, in a separate ledger (`HubPartition.replay`), so repeating it or running two at a time
+    like any other, in a separate ledger (`HubPartition.replay`), so repeating it or running two at once
     changes nothing. Only rejected records are exported, with their original partition and sequence number. A
     dead letter of which no record passes is left alone. Records that still fail after a replay become a dead
     letter of that ledger. Dead letters whose bodies were not kept, or lack columns, are counted and left
@@ -120,7 +120,7 @@ def _fitting(
     ledgers: dict[HubPartition, Ledger],
     done: ReplayDocument,
 ) -> Iterator[tuple[HubPartition, Sequence[Envelope]]]:
-    """Yields envelopes by partition that now pass at least in part and were not replayed; counts all."""
+    """Yields, by partition, envelopes with a record that now passes, unless replayed before; counts all."""
     fitting: dict[HubPartition, list[Envelope]] = {}
     for letter in letters:
         done.letters += 1

@@ -124,7 +124,7 @@ def erase(
     yes: bool,
     as_json: bool,
 ) -> int:
-    """Shows what matches, and erases it once confirmed. `retention`: of the hub; 0 if unknown."""
+    """Shows what matches, and erases it once confirmed. `retention`: that of the hub; 0 if unknown."""
     Ownership(storage, "", now, new_id).check("compact_logs")
     erasure = Erasure(storage, policy, selection, now, new_id)
     outcome = erasure.find(console.progress)

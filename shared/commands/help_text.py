@@ -1,4 +1,4 @@
-"""Wraps the help of commands at the width of the terminal."""
+"""Wraps the help of commands to the width of the terminal."""
 
 import argparse
 import textwrap

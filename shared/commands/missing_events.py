@@ -33,7 +33,7 @@ def redeliver(
 ) -> list[RedeliverPartition]:
     """Exports the missing events of these partitions, or reports what could be exported.
 
-    Everything follows the exporter's protocol, while the app keeps running. Each event is exported once, even
+    All writes follow the exporter's protocol, so the app can keep running. Each event is exported once, even
     if this runs repeatedly or concurrently, or is interrupted. With `missing_files`, it also searches for
     missing files. Raises HubError, StorageError or LedgerError.
     """

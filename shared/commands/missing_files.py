@@ -1,6 +1,6 @@
-"""Finds committed events whose files are missing in the output, by the metadata of existing files.
+"""Uses the metadata of existing files to find committed events whose files are missing in the output.
 
-An account that was restored, or that failed over to a copy that lags, lacks files that the ledger has
+An account that was restored, or that failed over to a lagging replica, lacks files that the ledger has
 committed. The hub may still have their events.
 """
 

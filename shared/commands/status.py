@@ -82,13 +82,13 @@ def status(storage: Storage, config: OperatorSettings, now: int, *, as_json: boo
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """How many connections have a request, with the time of this information."""
+    """How many connections have a matching request, and when they were counted."""
 
     at: int = 0
     """When they were counted, µs since 1970 UTC."""
     samples: tuple[Sample, ...] = ()
     unknown: tuple[str, ...] = ()
-    """Why this is unknown; empty if it is known."""
+    """Reasons why the number is unknown; empty if it is known."""
 
 
 def matches(storage: Storage, now: int) -> Matches:

@@ -16,7 +16,7 @@ from shared.commands.status_model import PartitionState, Status
 
 
 def document(found: Status, retention: float, now: int) -> StatusDocument:
-    """Returns the document. `retention`: that of the hub (s); `now`: µs since 1970 UTC."""
+    """Returns the document. `retention`: the hub's, in seconds; `now`: µs since 1970 UTC."""
     status, text = found.verdict
     totals = found.manifest.totals
     return StatusDocument(

@@ -91,7 +91,7 @@ class Status:
 
     @property
     def services(self) -> list[tuple[str, ServiceActivity]]:
-        """Returns the activity of each service by `_ResourceId`; the one silent longest is first."""
+        """Returns the activity of each service by `_ResourceId`, longest silence first."""
         return sorted(self.manifest.services.items(), key=lambda one: (one[1].newest, one[0]))
 
     @property

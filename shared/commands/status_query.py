@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # avoids importing the hub's library, which is slow
     from shared.protocol.hub import HubState
 
 ENOUGH_HEADROOM = 24 * 3600
-"""Minimum seconds that should be left until the hub may delete uncommitted events, if it keeps longer."""
+"""Seconds that should be left until the hub may delete uncommitted events, or half its retention if less."""
 KEYS = 20
 """Maximum number of keys of a table that are listed."""
 SWAP = 20 * MINUTE
@@ -56,7 +56,7 @@ def status(
         policy: which names open and close connections, and how long the hub keeps events.
         state: the hub (None: not queried).
         now: µs since 1970 UTC.
-        checkpoints: those of the Functions host (None: not read).
+        checkpoints: the checkpoints of the Functions host (None: not read).
     """
     seen = _manifest(storage)
     archive = NestedStorage(storage)

@@ -18,7 +18,7 @@ NAMES = ("event name", "connections", "first", "last", "newest", "counts as")
 
 
 def lines(found: Status, retention: float, now: int) -> Iterator[str]:
-    """Yields verdict, tables and alarms. `retention`: that of the hub (s); `now`: µs since 1970 UTC."""
+    """Yields verdict, tables and alarms. `retention`: the hub's, in seconds; `now`: µs since 1970 UTC."""
     status, verdict = found.verdict
     yield from wrapped(verdict, {OK: GREEN, WRONG: RED}.get(status, YELLOW))
     if found.partitions:

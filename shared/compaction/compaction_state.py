@@ -8,8 +8,8 @@ from shared.protocol.documents import Data, Document
 from shared.protocol.ledger import PendingFile
 
 FORMAT = 2
-"""The newest format that this program reads. Format 2 has Delta logs: it stops an older program, which would
-swap files without logging it, from beginning a swap."""
+"""The newest format that this program reads. Format 2 adds Delta logs: it stops an older program from
+beginning a swap, which that program would not write to the log."""
 NAME = "compaction.json"
 """The name of its blob in the state container."""
 REMEMBERED = 512
@@ -82,7 +82,7 @@ class CompactionState(Document):
         return self.model_copy(update=update)
 
     def with_versions(self, versions: Mapping[str, int]) -> "CompactionState":
-        """Returns the state in which Delta logs have reached these versions; the next change writes it."""
+        """Returns the state in which Delta logs have reached these versions; the next change stores it."""
         return self.model_copy(update={"delta": {**self.delta, **versions}}) if versions else self
 
     def without_delta(self, table: str) -> "CompactionState":

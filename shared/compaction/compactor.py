@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 class Compactor:
-    """Does the work of the timer `compact_logs`. Two can run at once: the state blob decides."""
+    """Does the work of the timer `compact_logs`. If two run at once, the state blob decides which wins."""
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ class Compactor:
             raise PreconditionFailed(f"{compaction_state.NAME}: another instance was faster")
 
     def _mergeable(self) -> Iterator[tuple[str, list[BlobInfo]]]:
-        """Yields folders of past, quiet hours with their files. Delta logs follow each listing."""
+        """Yields folders of past, quiet hours with their files. Updates the Delta logs after each listing."""
         now, quiet = self._now(), int(self._policy.quiet.total_seconds() * SECOND)
         others = [
             table
@@ -205,7 +205,10 @@ class Compactor:
         group: Sequence[BlobInfo],
         summary: CompactionSummary,
     ) -> tuple[CompactionState, str]:
-        """Merges, stages, commits, publishes, deletes. If it raises DamagedFile, nothing has changed."""
+        """Merges and stages the files, commits the swap, publishes the output, and deletes the inputs.
+
+        If it raises DamagedFile, nothing has changed.
+        """
         began, table = perf_counter(), table_of(folder)
         assert table
         self._check_erased(group)
@@ -239,7 +242,7 @@ class Compactor:
         *,
         erases: bool = False,
     ) -> tuple[CompactionState, str]:
-        """Commits the swap of files of one folder for an output that is staged, and finishes it."""
+        """Commits the swap that replaces files of one folder with a staged output, and finishes it."""
         if "erased" in output.metadata or erases:
             erased, letters = (int(output.metadata.get(name, "0")) for name in ("erased", "letters"))
             noted = ErasedFile(

@@ -82,7 +82,7 @@ class DeltaTables:
                 f"{delta_log.folder}_delta_log is missing, and with it the list of replaced files that "
                 "are kept: run `python -m shared delta --rebuild`"
             )
-        # Before version 0, so that an older program, which logs no swap, begins none.
+        # This precedes version 0, so that an older program, which logs no swap, begins none.
         state, etag = self._note(table, NEW, state, etag)
         try:
             delta_log.create(self._new_id())
@@ -118,7 +118,7 @@ class DeltaTables:
         return table is not None and table.name not in self._stopped
 
     def live(self, files: Sequence[BlobInfo]) -> list[BlobInfo]:
-        """Returns the files of one table that may be replaced: if there is a log, those that it lists."""
+        """Returns the files of one table that may be replaced: all, or only those that its log lists."""
         delta_log = self._log_of(files[0].name) if files else None
         if delta_log is None:
             return list(files)
@@ -170,7 +170,7 @@ class DeltaTables:
         return state.swap.output.name.removeprefix(delta_log.folder) if state and state.swap else None
 
     def sweep(self) -> None:
-        """Once a day, compares all folders with the log: files of any age, and deleted days."""
+        """Once a day, compares all folders with the log, including files of any age and deleted days."""
         for table, delta_log in list(self._logs.items()):
             try:
                 self._expire(delta_log)
@@ -213,7 +213,7 @@ class DeltaTables:
     # -- swaps -------------------------------------------------------------------------------------
 
     def log_swap(self, swap: Swap, state: CompactionState, etag: str) -> bool:
-        """Replaces a swap's inputs with its visible output; returns whether to keep the inputs.
+        """Replaces a swap's inputs with its visible output in the log; returns whether to keep the inputs.
 
         Raises DeltaLogError, and PreconditionFailed if another process ended the swap.
         """

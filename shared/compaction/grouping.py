@@ -17,7 +17,7 @@ from shared.timeunits import DAY, HOUR, MINUTE, SECOND
 RATIO = 4
 """A file is merged with smaller ones if it is at most this many times as large as all of them together."""
 FILES = 1000
-"""Maximum files that one swap replaces: readers see rows twice while they are being deleted."""
+"""Maximum files that one swap replaces: readers see rows twice while these files are being deleted."""
 ORIGINS = 5000
 """Maximum exported files that one file may replace in total: its footer lists them all."""
 ROWS = 5_000_000
@@ -25,7 +25,7 @@ ROWS = 5_000_000
 SLOT = 10 * MINUTE
 """Microseconds between two runs of the timer."""
 ROUND = 18
-"""Number of runs in which all days except today and yesterday are listed once."""
+"""Number of runs that it takes to list each day before yesterday once."""
 
 _SLACK = timedelta(days=1)
 
@@ -54,7 +54,7 @@ def not_exported(now: int, policy: CompactionPolicy) -> list[Table]:
 
 
 def mergeable(folder: str, files: Sequence[BlobInfo], now: int, quiet: int) -> list[BlobInfo]:
-    """Returns the files of an hour that may be merged now: none until the hour is over and was quiet.
+    """Returns the files of an hour that may be merged now: none until the hour is over and quiet.
 
     Leased files are left alone: they could not be deleted, and their swap would block all others.
 
@@ -62,7 +62,7 @@ def mergeable(folder: str, files: Sequence[BlobInfo], now: int, quiet: int) -> l
         folder: `…/date=2026-11-20/hour=10/`.
         files: its files in a listing.
         now: µs since 1970 UTC.
-        quiet: µs, after which calls that their sender abandoned have arrived or never will.
+        quiet: time in µs after which calls that their sender abandoned have either arrived or never will.
     """
     own = [file for file in files if file.visible and is_own(file)]
     exported = [file for file in own if "compacted" not in file.metadata]
@@ -74,10 +74,10 @@ def mergeable(folder: str, files: Sequence[BlobInfo], now: int, quiet: int) -> l
 def groups(files: Sequence[BlobInfo], target: int) -> Iterator[list[BlobInfo]]:
     """Yields groups of files to merge, each into one file.
 
-    A group has files below half the target, smallest first, as many as fit, but none that is much larger than
-    all smaller ones together. Therefore single late rows do not rewrite a large file each time (it waits
-    until they amount to a quarter of it), and of n rows that arrive individually, each is written O(log n)
-    times.
+    A group consists of files smaller than half the target. It takes the smallest ones first, as many as fit,
+    but none that is much larger than all smaller ones together. Therefore, a large file is not rewritten for
+    each late row, but only once the late rows amount to a quarter of it. If n rows arrive individually, each
+    is written O(log n) times.
     """
     small = sorted((one for one in files if 2 * one.size < target), key=lambda one: (one.size, one.name))
     while small:
@@ -105,7 +105,7 @@ def _origins(file: BlobInfo) -> int:
 
 
 def _end(folder: str) -> int:
-    """Returns when the hour of a folder ends (µs since 1970 UTC); never, if its name has no hour."""
+    """Returns when the hour of a folder ends (µs since 1970 UTC); the far future if its name has no hour."""
     hour = "/".join(folder.split("/")[-3:-1])
     try:
         began = datetime.strptime(hour, "date=%Y-%m-%d/hour=%H").replace(tzinfo=UTC)

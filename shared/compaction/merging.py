@@ -23,7 +23,7 @@ from shared.tables.table import Table
 RUN = 32 << 20
 """Size of a run in memory, in bytes."""
 RANGE = 16 << 20
-"""Size in memory of the rows that are merged at a time, in addition to a batch of each run, in bytes."""
+"""Size in memory, in bytes, of the rows that are merged at a time, in addition to a batch of each run."""
 BATCH = 256 << 10
 """Size of a batch in memory, in bytes: one partly needed batch of each run is in memory."""
 ROWS = 1 << 17

@@ -111,7 +111,7 @@ def _sweep() -> None:
 
 
 def _fetch(storage: Storage, files: Sequence[BlobInfo], scratch: Path) -> list[Path]:
-    """Copies the files to disk. Their total size is at most the target."""
+    """Copies the files to disk. Their total size is at most the target size of a compacted file."""
 
     def fetch(number: int, file: BlobInfo) -> Path:
         path = scratch / f"{number}.parquet"
@@ -188,7 +188,7 @@ class _Merged:
     last: int = 0
 
     def take(self, read: int, left: pa.Table) -> None:
-        """Adds rows that were read, and those of them that were written."""
+        """Counts the rows that were read, and those of them that are left to write."""
         self.read += read
         self.dropped += read - left.num_rows
         if left.num_rows:
@@ -233,7 +233,7 @@ class Blocks(io.RawIOBase):
             return view.nbytes
 
     def stage(self) -> None:
-        """Stages the data since the last call. Not done in `write`, because third-party code calls that."""
+        """Stages data written since the last call. `write` does not, because third-party code calls it."""
         data = bytes(self._waiting)
         self._waiting = bytearray()
         for at in range(0, len(data), BLOCK):

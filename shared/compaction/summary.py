@@ -21,7 +21,7 @@ class Swapped:
     seconds: float
     """Duration from reading the files to the end of the swap."""
     swap_seconds: float
-    """Duration from the commit of the swap to its end. Readers saw its rows twice for a shorter time."""
+    """Duration from the commit of the swap to its end. Readers saw its rows twice for less than this."""
 
     def report(self) -> None:
         """Reports it to metrics and log."""

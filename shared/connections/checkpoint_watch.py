@@ -100,8 +100,8 @@ class CheckpointWatch:
     ) -> Iterator[tuple[HubPartition, range, int]]:
         """Yields partitions that may have stopped, with a batch of numbers after the checkpoint.
 
-        The batch ends where the hub ends, because a reader would wait for more. The last item is the
-        ledger's next number.
+        The batch ends where the hub ends, because a reader would wait for more. The last item of a
+        tuple is the ledger's next number.
         """
         for partition, position in state.positions.items():
             checkpoint = found.get(partition)

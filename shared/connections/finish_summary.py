@@ -81,7 +81,7 @@ class FinishSummary:
         for partition, position in (state.positions if state else {}).items():
             lag = self.lag[str(partition)] = position.lag(ledgers.get(str(partition)), now)
             if lag.stalled:
-                # No alarm: one event that waits after quiet hours looks the same. Gauges show age and count.
+                # No alarm: an event that follows quiet hours looks the same. Gauges show age and count.
                 self.stalled += 1
                 log.warning(
                     "%s has at least %d envelopes to commit, and delays finishing", partition, lag.envelopes

@@ -123,7 +123,7 @@ def finish(
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """Facts derived from the event names of rows. Positions are those in the list of all names; -1: none."""
+    """Facts from the event names of rows. Positions are indexes in the list of all names; -1 means none."""
 
     texts: list[str]
     code: Array

@@ -21,7 +21,7 @@ NAMES = 256
 MARGIN = MINUTE
 """How far the clocks of the hub and the app may differ (µs)."""
 FEW = 100
-"""Connections a day below which the event names in use are not judged."""
+"""Minimum number of connections in a day that allows judging which event names are in use."""
 
 
 class PartitionProgress(Data):
@@ -36,9 +36,9 @@ class PartitionProgress(Data):
     progress: int = -1
     """Everything that arrived at the hub before this time (µs since 1970 UTC) is merged."""
     hub_created: int | None = None
-    """When the hub was created, as last reported by it; None if it has not reported it. µs since 1970 UTC."""
+    """When the hub was created, according to its last answer (µs since 1970 UTC); None if it never answered."""
     hub_asked: int = 0
-    """When it was queried, µs since 1970 UTC."""
+    """When the hub was last queried (µs since 1970 UTC)."""
 
 
 class Part(Data):
@@ -62,7 +62,7 @@ class EventNameCounts(Data):
     """How many of them begin with it."""
     last: int = 0
     newest: int = -1
-    """When a connection that has it last had a record arrive (µs since 1970 UTC)."""
+    """When the last record of a connection that has it arrived (µs since 1970 UTC)."""
 
     def plus(self, other: "EventNameCounts") -> "EventNameCounts":
         """Returns the sum of both."""
@@ -87,7 +87,7 @@ class Totals(Data):
     indeterminate: int = 0
     """Rows with Revision 0 that have no duration."""
     arrival_seconds: int = 0
-    """The sum of the estimates from arrival times of those rows."""
+    """The sum of the durations (s) of those rows, estimated from arrival times."""
     capped: int = 0
     """Connections that were written and dropped early because there were too many."""
     missing: int = 0
@@ -120,7 +120,7 @@ class Manifest(Document):
     """Files that could not be published because their blocks had expired."""
     names: dict[str, EventNameCounts] = Field(default_factory=dict)
     began: dict[int, int] = Field(default_factory=dict)
-    """Connections that were first seen in each hour (since 1970) of the last day."""
+    """Number of connections first seen in each hour of the last day, by the number of the hour since 1970."""
     services: dict[str, ServiceActivity] = Field(default_factory=dict)
     """By `_ResourceId`; "" for records without one."""
     totals: Totals = Totals()
@@ -158,7 +158,7 @@ class Manifest(Document):
         return merged.ordinal if merged and merged.ledger_id == ledger.ledger_id else 0
 
     def confirm(self, ledger: Ledger) -> Ledger:
-        """Removes what a ledger keeps in case the hub was created again, as far as that is now excluded."""
+        """Removes what a ledger keeps in case the hub was re-created, as far as the hub has ruled it out."""
         merged = self.partitions.get(ledger.partition)
         if merged is None or merged.hub_created is None:
             return ledger
@@ -176,7 +176,7 @@ class Manifest(Document):
         return merged.ledger_id != ledger.ledger_id or ledger.ordinal < merged.seen
 
     def accepting(self, partition: str, ledger: Ledger | None) -> "Manifest":
-        """Accepts the current ledger of a partition, or its loss, because an operator decided so.
+        """Accepts the current ledger of a partition, or its loss, on an operator's decision.
 
         Commits that were merged stay merged, as far as the ledger reaches.
         """
@@ -223,7 +223,7 @@ class Manifest(Document):
         return dict(sorted(ranked[:NAMES]))
 
     def with_files(self, files: Sequence[PendingFile]) -> "Manifest":
-        """Adds files to publish, which its next commit writes."""
+        """Adds files to the list of files to publish; the next commit of the manifest stores it."""
         return self.model_copy(
             update={
                 "files": tuple(files),

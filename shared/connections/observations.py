@@ -72,8 +72,9 @@ def enrich(table: pa.Table, known: StartTimeLookup) -> tuple[pa.Table, pa.Table]
 
     ConnectionStartTime is the earliest time in this table or in `known`. ConnectionDurationMs is the record's
     time minus that: a lower bound of the connection's duration. It is null instead of 0, because a single
-    time does not measure a duration. This includes opening events, because only the timer knows which names
-    open a connection. ConnectionArrivalDurationMs is the record's arrival minus the earliest known arrival.
+    time does not measure a duration. This also applies to opening events, because only the timer knows which
+    names open a connection. ConnectionArrivalDurationMs is the record's arrival minus the earliest known
+    arrival.
     """
     if not table.num_rows:
         return table, OBSERVATIONS.empty_table()
@@ -241,7 +242,7 @@ def _lists(offsets: Array, parts: Sequence[Any]) -> pa.ListArray:
 
 
 def _last(values: Any, at: Array, order: Array, groups: Array, starts: Array) -> tuple[Any, Any]:
-    """Returns the value with the highest (time, value) of each group and its time; `groups` is in `order`."""
+    """Returns each group's value with the highest (time, value), and its time; `groups` is in `order`."""
     if values.null_count == len(values):
         return pa.nulls(len(starts), pa.string()), np.full(len(starts), NEVER)
     if values.null_count:

@@ -15,7 +15,7 @@ class Taken:
     ledger: Ledger
     segments: tuple[Segment, ...]
     unreadable: tuple[Index, ...]
-    """Indexes that are missing or damaged. `segments` has every segment of the readable ones before them."""
+    """Missing or damaged indexes. `segments` has every segment of the readable indexes before these."""
     all: bool
     """Whether everything in the ledger is merged."""
 

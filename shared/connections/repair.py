@@ -1,4 +1,4 @@
-"""Publishes files that exporters left unpublished, handles re-created hubs, deletes orphaned state blobs."""
+"""Publishes files that exporters left unpublished, handles re-created hubs and deletes orphan state blobs."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -46,7 +46,7 @@ class Repair:
         checkpoints: Mapping[HubPartition, Checkpoint],
         alarm: Alarm,
     ) -> int:
-        """Publishes files that were listed for too long, and begins incarnations; counts repaired ledgers.
+        """Publishes files listed for too long, and begins incarnations. Returns how many ledgers it repaired.
 
         Ledgers that were rolled back are left alone: if they were written again, they would look like those
         they replaced.
@@ -131,7 +131,8 @@ class Repair:
     def sweep(self, alarm: Alarm) -> int:
         """Deletes segments that were merged and are no longer listed, and those of failed attempts.
 
-        An attempt fails for certain once the ledger has reached its ordinal. Returns the number of deletions.
+        An attempt has failed for certain once the ledger reaches its ordinal. Returns the number of
+        deletions.
         """
         names = self._storage.names("segments/")
         ledgers = {f"{one.partition}/{one.ledger_id}": one for _, one, _ in self.ledgers(alarm)}

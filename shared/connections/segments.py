@@ -10,10 +10,11 @@ from shared.protocol.storage import Storage
 def waiting(
     storage: Storage, ledger: Ledger, watermark: int, enough: int = UNKNOWN, most: int = UNKNOWN
 ) -> tuple[list[Segment], list[Index]]:
-    """Returns the segments above the watermark, in order: all, or the oldest ones with enough observations.
+    """Returns the segments above the watermark, oldest first, and the indexes that could not be read.
 
-    Returns at most `most` of them, and reads only as many indexes as that takes. Also returns the indexes
-    among these that are missing or damaged: their segments were merged in the meantime, or are lost.
+    Stops once the segments have `enough` observations in total, or once there are `most` segments, and reads
+    only the indexes that this takes. The segments of an index that is missing or damaged were merged in the
+    meantime, or are lost.
     """
     indexes: list[Index] = []
     for index in ledger.indexes:

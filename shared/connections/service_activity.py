@@ -53,7 +53,7 @@ def activity(observations: pa.Table) -> dict[str, ServiceActivity]:
 def merged(
     before: Mapping[str, ServiceActivity], new: Mapping[str, ServiceActivity]
 ) -> dict[str, ServiceActivity]:
-    """Returns both together, without hours before the last day and without forgotten services."""
+    """Returns known and new activity combined, without hours before the last day and forgotten services."""
     found = dict(before)
     for name, one in new.items():
         known = found.get(name, ServiceActivity())

@@ -22,7 +22,7 @@ from shared.protocol.storage import Storage
 from shared.timeunits import HOUR, MINUTE
 
 KEPT = MINUTE
-"""How long a ledger lists a segment, merged or not, so that other processes see it (µs)."""
+"""Minimum time that a ledger lists a segment, even a merged one, so that other processes see it (µs)."""
 RECENT = 100_000
 """Connections that are kept in a dictionary before they are sorted into the arrays."""
 GROWTH = 1_000_000
@@ -98,7 +98,7 @@ class StartTimeIndex:
 
 
 class StartTimes:
-    """The start times committed anywhere until at most `staleness` ago. Thread-safe; one per process.
+    """The start times in all commits, at most `staleness` out of date. Thread-safe; one per process.
 
     Reads in the order in which observations move: ledgers first, then the manifest and its state table.
     Segments that a ledger no longer lists were merged before, so a state table that is read afterwards has
@@ -133,7 +133,7 @@ class StartTimes:
         return (merged.ledger_id, merged.seen) if merged and merged.ledger_id else None
 
     def refresh(self, ledger: Ledger) -> Ledger:
-        """Learns what this ledger lists and, if the staleness has passed, what all others list.
+        """Learns what this ledger lists and, if the last time was `staleness` ago, what all others list.
 
         Returns the ledger to continue from, without segments that are merged and that other processes have
         seen.

@@ -23,7 +23,7 @@ from shared.tables.connection_revisions import CONNECTIONS
 from shared.timeunits import DAY, HOUR
 
 ENOUGH = 250_000
-"""A commit of the manifest stops writing after this many rows, to bound memory."""
+"""Number of rows after which a commit of the manifest stops writing, to bound memory."""
 
 
 class StateMerge:

@@ -56,7 +56,7 @@ def key_of(table: pa.Table, name: str = "key") -> Array:
 
 
 def merge_into(part: pa.Table, new: pa.Table) -> pa.Table:
-    """Folds new rows of the same key range into a part. Both and the result are sorted by key."""
+    """Folds new rows of the same key range into a part. Both tables and the result are sorted by key."""
     if not new.num_rows or not part.num_rows:
         return new if new.num_rows else part
     old_keys, new_keys = key_of(part), key_of(new)
@@ -80,7 +80,7 @@ def merge_into(part: pa.Table, new: pa.Table) -> pa.Table:
 
 
 def found(old_keys: Array, new_keys: Array) -> tuple[Array, Array]:
-    """Finds each new key among the sorted old ones: its position, and whether it exists."""
+    """Returns the position of each new key among the sorted old ones, and whether it is one of them."""
     at = np.searchsorted(old_keys, new_keys)
     there = at < len(old_keys)
     there[there] = old_keys[at[there]] == new_keys[there]

@@ -8,11 +8,11 @@ import pyarrow.compute as pc
 from shared.arrays import lengths
 
 MAX_TEXT = 256
-"""Maximum length of an event name or another text in an observation; the exported record has all of it."""
+"""Maximum length of an event name or other text in an observation; the exported record has the full text."""
 
 
 MAX_ID = 512
-"""Maximum length of an id in an observation. Real ids are shorter; the exported record has all of it."""
+"""Maximum length of an id in an observation. Real ids are shorter; the exported record has the full id."""
 
 
 def cut(texts: pa.StringArray) -> pa.StringArray:

@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 class Finisher:
-    """Does the work of the timer. Two can run at once, in one or several processes: the manifest decides."""
+    """Does the work of the timer. If two run at once, in one process or several, the manifest decides which wins."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Finisher:
         self._new_id = new_id
         self._watch, self._asked = watch, asked or now
         self._share = 1
-        """A commit merges this part (1/n) of its limits; more than 1 after time ran out in a step."""
+        """The limits of a commit are divided by this number, which doubles when a step runs out of time."""
         self._repair = Repair(storage, now, new_id)
 
     def run(self, budget_seconds: float) -> FinishSummary:
@@ -248,7 +248,7 @@ class Finisher:
         return before.without_parts(gone)
 
     def _check_manifest(self, etag: str | None) -> None:
-        """Raises PreconditionFailed if another instance has written the manifest since."""
+        """Raises PreconditionFailed if another instance has written the manifest since it had this ETag."""
         current = self._storage.read(manifest.NAME)
         if (current.etag if current else None) != etag:
             raise PreconditionFailed(f"{manifest.NAME}: another instance has written it")

@@ -14,7 +14,7 @@ from shared.input.gzip_bodies import GZIP
 PIECE = 1 << 20
 """Bytes read at a time."""
 TOGETHER = 200
-"""Lines with one record each that become one body: decoding them together takes a third of the time."""
+"""Maximum lines, with one record each, in one body: decoding them together takes a third of the time."""
 
 
 def bodies(file: io.BufferedReader, name: str, limit: int) -> Iterator[bytes]:
@@ -25,7 +25,7 @@ def bodies(file: io.BufferedReader, name: str, limit: int) -> Iterator[bytes]:
     become one body. Any other file is one body.
 
     Args:
-        file: open for reading, compressed with gzip or not.
+        file: a file that is open for reading, and may be compressed with gzip.
         name: the file's name for error messages.
         limit: the maximum size of a body, in bytes after decompression.
 
@@ -74,7 +74,7 @@ def _bodies(lines: list[bytes]) -> Iterator[bytes]:
 
 
 def together(lines: Sequence[bytes]) -> bytes | None:
-    """Joins lines with one record each as `{"records": […]}`, which is decoded faster; otherwise None."""
+    """Joins lines with one record each as `{"records": […]}`, which decodes faster; None for other lines."""
     joined = b",\n".join(lines)
     if len(lines) > 1 and _are_records(joined, len(lines)):
         return b'{"records":[' + joined + b"]}"

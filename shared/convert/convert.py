@@ -65,10 +65,10 @@ def convert(
     """Reads all inputs, and writes rows, dead letters and finished connections below `output`.
 
     Args:
-        inputs: read in sequence; each is closed afterwards.
+        inputs: the files, which are read in sequence; each is closed afterwards.
         output: an empty or new folder.
-        policy: that of the function app, but any age of a record is accepted.
-        finishing: that of the function app. At the end of the input, every connection is finished.
+        policy: the policy of the function app, except that any age of a record is accepted.
+        finishing: the policy of the function app. At the end of the input, every connection is finished.
         progress: receives the number of bytes read so far.
 
     Raises:

@@ -24,7 +24,7 @@ from shared.errors import DeltaLogError
 from shared.timeunits import DAY
 
 PROTOCOL = {"minReaderVersion": 1, "minWriterVersion": 2}
-"""Without table features: every reader of Delta tables supports this protocol."""
+"""The protocol versions before table features, which every reader of Delta tables supports."""
 SWEEP = "apim-websocket-logs.sweep"
 """Application id of the `txn` action that records when all folders were compared with the log."""
 KEPT = "kept"
@@ -88,7 +88,7 @@ def decode(data: bytes, time_column: str) -> Iterator[Action]:
 
 
 def from_dict(name: str, values: dict[str, Any], time_column: str) -> Iterable[Action]:
-    """Parses an action of the protocol. Raises DeltaLogError, or errors of missing and malformed fields."""
+    """Parses an action of the protocol. Raises DeltaLogError, or KeyError or the like for a bad field."""
     match name:
         case "add":
             if values.get("deletionVector") or values["partitionValues"] != partition_values(values["path"]):

@@ -23,7 +23,7 @@ CHUNK = 10_000
 TRIES = 5
 """Maximum attempts to write a version while other processes write versions, too."""
 PIPELINED = 16
-"""Versions that are read at a time."""
+"""Maximum number of versions that are read at a time."""
 CHECKPOINT_VERSIONS, CHECKPOINT_AGE = 20, HOUR
 """A checkpoint is written after this many versions or this time (µs), whichever comes first."""
 TOMBSTONES = 3 * HOUR

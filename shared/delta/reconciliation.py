@@ -65,7 +65,7 @@ def reconcile(
 
 
 def expired(snapshot: Snapshot, oldest: int, now: int) -> list[Add | Remove]:
-    """Removes the files that were committed before `oldest` (µs since 1970 UTC)."""
+    """Returns the actions that remove the files committed before `oldest` (µs since 1970 UTC)."""
     return [
         Remove(path, Tombstone(now, swapped=False, kept=False))
         for files in snapshot.live.values()

@@ -31,7 +31,7 @@ def describe(table: Table, table_id: str, now: int) -> Metadata:
 
 
 def extended(table: Table, snapshot: Snapshot) -> list[Metadata]:
-    """Returns the metadata with this program's columns if its schema is newer; otherwise nothing.
+    """Returns the metadata with this program's columns if its schema is newer; otherwise an empty list.
 
     An older instance of the program must not remove columns from the table.
     """
