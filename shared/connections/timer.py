@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 class Finisher:
-    """Does the work of the timer. If two run at once, in one process or several, the manifest decides which wins."""
+    """Does the work of the timer. If two run at once, in one or several processes, the manifest decides."""
 
     def __init__(
         self,
