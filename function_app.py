@@ -25,7 +25,7 @@ from shared.protocol.ownership import Ownership
 from shared.timeunits import microseconds
 
 FLUSH_SECONDS = 10
-"""Minimum seconds between two sends of telemetry by a busy export_logs, in addition to once a minute."""
+"""Minimum seconds between two sends of telemetry after export_logs; telemetry is also sent once a minute."""
 
 # azure-functions 2.3.0 tries 13 formats for each event's time (meta.py, `_parse_datetime`), but Python
 # caches only six compiled ones, so all are recompiled for each event: 75 µs, as much as 15 records take.

@@ -210,7 +210,7 @@ class Eraser(Compactor):
         found.rows[_group(file)] += rows
         found.files[_group(file)] += 1
         if committed > self._now() - quiet:
-            # Until then, a call that its sender abandoned could bring the file back.
+            # A file that was committed recently could be brought back by a call that its sender abandoned.
             found.left[file.name] = TOO_RECENT
             found.until = max(found.until, committed + quiet)
         elif file.leased:

@@ -36,7 +36,7 @@ def counts_of(valid: Validated, redacted: Mapping[str, int], files: int) -> Coun
 
 
 def skipped_by(before: Incarnation, after: Incarnation) -> int:
-    """Returns how many sequence numbers `after` skips that `before` had not reached.
+    """Returns the number of sequence numbers in gaps of `after` that `before` had not reached.
 
     Returns 0 for the very first commit: events that a hub deleted before the exporter first read it are not
     losses.

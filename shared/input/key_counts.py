@@ -28,7 +28,7 @@ _STEP = 0.6180339887498949
 
 @dataclass(slots=True)
 class KeyCounts:
-    """How many records have each key."""
+    """Counts the records that have each key."""
 
     records: int = 0
     keys: Counter[str] = field(default_factory=Counter)

@@ -26,7 +26,7 @@ class RecordKeys:
     """The key of its table's name, if it has no category."""
     properties: str | None
     foreign: bool
-    """Whether it is a platform metric, which has no category."""
+    """Whether the record is a platform metric, which has no category."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,11 +57,11 @@ class Publication(Enum):
 class Storage(Protocol):
     """Two containers: state (ledgers, segments, manifest, state table) and output (files).
 
-    Dead-letter files may be in a third one, which only the implementation knows: they have names and calls
-    like output files.
+    Dead-letter files may be in a third container, which only the implementation knows: they are named and
+    accessed like output files.
 
-    Every call raises PreconditionFailed (it had no effect), OutcomeUnknown (it may have had) or another
-    StorageError.
+    A call that fails raises PreconditionFailed (it had no effect), OutcomeUnknown (it may have had one) or
+    another StorageError.
     """
 
     def read(self, name: str) -> Blob | None:

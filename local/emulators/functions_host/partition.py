@@ -150,7 +150,7 @@ class Claim:
             self._report("receive_failed", error=str(errors.exceptions[0]))
 
     async def _watch_position(self) -> None:
-        """Raises `ValueError` if the hub ends before the last event that was read, because it was re-created.
+        """Raises `ValueError` if the hub was re-created and ends before the last event that was read.
 
         The .NET client reopens its link at that position and is refused; then the partition is claimed again.
         The Python SDK would retry forever.
