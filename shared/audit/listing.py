@@ -100,7 +100,7 @@ class Listing:
         kept = {name: file.metadata[name] for name in OWN}
         if not merged:
             self._place(file)
-        # Treated like a file in its original folder, so that a moved file gives only that finding.
+        # A moved file is treated as if it were in its original folder, so that it gives only one finding.
         written = BlobInfo(file.metadata["folder"] + file.name.rpartition("/")[2], 0, file.metadata)
         kept["digest"] = of_file(written).hex()
         (files.merged if merged else files.files).append(BlobInfo(file.name, file.size, kept))

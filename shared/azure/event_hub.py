@@ -20,7 +20,7 @@ from shared.protocol.hub import Fetched, HubState, Position
 from shared.timeunits import SECOND
 
 RETRIES = 1
-"""Retries of a query; the next run of the timer queries again."""
+"""Number of retries of a query; the next run of the timer queries again."""
 
 CLOSING = 5
 """Seconds that the library may take to stop reading."""

@@ -15,7 +15,7 @@ from shared.protocol.archive import ArchiveBlob
 from shared.timeunits import HOUR, MINUTE, SECOND
 
 LINES = 200
-"""Lines of a blob that become one message. It must never change: sequence numbers count these messages."""
+"""Lines of a blob in one message. This must never change, because sequence numbers count the messages."""
 ROOM = 1_000_000
 """Sequence numbers reserved for each minute of a month; an hour's messages use those of its first minute."""
 LONGEST = 64 << 20

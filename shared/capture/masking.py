@@ -54,7 +54,7 @@ class Masks:
     """Masks the envelopes of one capture. Equal values get equal masks."""
 
     def __init__(self, secret: bytes, days: int = 0) -> None:
-        """`secret`: random; never store it. `days`: number of days by which all times are shifted."""
+        """`secret`: random bytes; never store them. `days`: number of days by which all times are shifted."""
         self.days = timedelta(days)
         self._names = Pseudonyms(secret, self.time)
         self.kept: Counter[tuple[str, str]] = Counter()

@@ -61,7 +61,7 @@ class Pseudonyms:
     """The replacements of one capture."""
 
     def __init__(self, secret: bytes, shift: Callable[[str], str] = str) -> None:
-        """`secret`: random; never store it. `shift`: replaces a time inside text."""
+        """`secret`: random bytes that must never be stored. `shift`: replaces a time inside text."""
         self._secret = secret
         self._shift = shift
         self._known: dict[tuple[str, str], str] = {}

@@ -114,8 +114,8 @@ class Compactor:
         for folder, files in self._mergeable():
             if summary.left or not any(grouping.groups(files, self._target)):
                 continue
-            # After the listing: a ledger lists a file before it becomes visible, and never again after
-            # removing it. So files that were visible and are not listed now belong to complete commits.
+            # This follows the listing of folders: a ledger lists a file before it becomes visible, and never
+            # again after removing it. So visible files that are not listed now belong to complete commits.
             listed = self._listed(files)
             free = [file for file in files if file.name not in listed]
             for group in grouping.groups(free, self._target):

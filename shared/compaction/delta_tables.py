@@ -60,7 +60,7 @@ class DeltaTables:
                 if snapshot is None:
                     state, etag = self._create(delta_log, table.name, state, etag)
                 elif known is None:
-                    # Its state was lost. After this write, an older program begins no swap.
+                    # The state of compaction was lost. After this write, an older program begins no swap.
                     state, etag = self._note(table.name, snapshot.version, state, etag)
                 elif snapshot.version < known:
                     self._cut_off(delta_log, known)

@@ -124,7 +124,7 @@ def _fetch(storage: Storage, files: Sequence[BlobInfo], scratch: Path) -> list[P
                     raise DamagedFile(f"{file.name} cannot be read: {error}") from error
                 digest.update(piece)
                 copy.write(piece)
-        # Otherwise the merged file would hide the change to this one.
+        # Without this check, the merged file would hide that this one was changed.
         if digest.hexdigest() != file.metadata["sha256"]:
             raise DamagedFile(f"{file.name}: its bytes differ from those that were written; run the audit")
         if not file.name.startswith(file.metadata["folder"]):

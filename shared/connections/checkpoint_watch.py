@@ -25,7 +25,7 @@ from shared.wording import counted
 STALLED = 5 * MINUTE
 """Microseconds without a commit or a checkpoint after which a partition with events is examined."""
 BATCH = 256
-"""Events of a batch (`maxEventBatchSize` of host.json): one that cannot be bound stops all of them."""
+"""Maximum events of a batch (`maxEventBatchSize` of host.json): one that cannot be bound stops them all."""
 MINIMUM = 64
 """`minEventBatchSize` of host.json: a partition whose timer has stopped resumes at this many events."""
 MOST_EXAMINED = 3

@@ -36,7 +36,7 @@ class PartitionProgress(Data):
     progress: int = -1
     """Everything that arrived at the hub before this time (µs since 1970 UTC) is merged."""
     hub_created: int | None = None
-    """When the hub was created, as it last answered (µs since 1970 UTC); None if it has never answered."""
+    """When the hub was created, according to its last answer (µs since 1970 UTC); None before the first."""
     hub_asked: int = 0
     """When the hub was last queried (µs since 1970 UTC)."""
 

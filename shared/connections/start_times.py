@@ -24,14 +24,14 @@ from shared.timeunits import HOUR, MINUTE
 KEPT = MINUTE
 """Minimum time that a ledger lists a segment, even a merged one, so that other processes see it (µs)."""
 RECENT = 100_000
-"""Connections that are kept in a dictionary before they are sorted into the arrays."""
+"""Number of connections that are kept in a dictionary before they are sorted into the arrays."""
 GROWTH = 1_000_000
-"""Connections learned since the state table was read, after which it is read again to bound memory."""
+"""Number of connections learned after the state table was read that make it read again, to bound memory."""
 REMEMBERED = HOUR
 """How much longer than the state table a process may remember a connection (µs, on the table's clock)."""
 ATTEMPTS = 5
 AT_ONCE = 64
-"""Segments that are read at a time, so that other callers of the thread pool get their turn."""
+"""Maximum segments that are read at a time, so that other callers of the thread pool get their turn."""
 MOST = 10_000
 """Maximum waiting segments that are read, newest first; they accumulate while the timer is stopped."""
 

@@ -25,7 +25,7 @@ from shared.timeunits import SECOND
 PARTITION = HubPartition("files", "convert", "0")
 """The partition of all records in the lineage columns; the sequence number counts bodies or lines."""
 BATCH = 20_000
-"""Maximum bodies that are committed at a time."""
+"""Maximum number of bodies in one commit."""
 FINISH_EVERY = 2_000_000
 """Finished connections are written after this many records, so that memory stays bounded."""
 ANY_AGE = timedelta(days=36_500)

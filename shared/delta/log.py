@@ -141,7 +141,7 @@ class DeltaLog:
             for path, tombstone in snapshot.tombstones.items()
             if tombstone.kept and tombstone.at < now - keep - LATE
         }
-        # Before the checkpoint: without its tombstone, such a file would be added again.
+        # This precedes the checkpoint: without its tombstone, such a file would be added again.
         self._storage.remove([self.folder + path for path in sorted(due)])
         pruned = Snapshot(
             snapshot.version,

@@ -101,7 +101,7 @@ class Snapshot:
     """When that checkpoint was written, µs since 1970 UTC."""
 
     def apply(self, actions: Iterable[Action], version: int) -> None:
-        """Advances to this version, which has these actions."""
+        """Advances the snapshot to this version by applying its actions."""
         for action in actions:
             match action:
                 case Add(path, file):
