@@ -190,10 +190,10 @@ def _print(
     say(f"{table.name} from {_time(since)} to {_time(until)}")
     say(f"{counted(found.export, 'row')} in the export, {found.container:,} in the container")
     if attempts is not None:
-        say(
-            f"{counted(attempts, 'connection attempt')} according to Azure's metric; "
-            f"{counted(in_file or 0, 'connection')} in the export, {in_container or 0:,} in the container"
-        )
+        counts = "without CorrelationId, connections cannot be counted"
+        if in_file is not None and in_container is not None:
+            counts = f"{counted(in_file, 'connection')} in the export, {in_container:,} in the container"
+        say(f"{counted(attempts, 'connection attempt')} according to Azure's metric; {counts}")
     for minute in found.minutes[:SHOWN]:
         say(f"  {_time(minute.at)}: {minute.export:,} in the export, {minute.container:,} in the container")
     _rest(len(found.minutes), "minutes differ")

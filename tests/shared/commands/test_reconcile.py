@@ -279,6 +279,11 @@ def test_azures_metric_is_shown_next_to_the_connections(
         f"40 connection attempts according to Azure's metric; {number} connections in the export, {number} in"
         in text
     )
+    (tmp_path / "export").write_bytes(
+        as_lines([{key: value for key, value in row.items() if key != "CorrelationId"} for row in ROWS])
+    )
+    __main__.main(["reconcile", *arguments])
+    assert "without CorrelationId, connections cannot be counted" in " ".join(capsys.readouterr().out.split())
     metric.write_text("[]")
     assert run(as_lines(ROWS), "--metric", str(metric))[0] == 2
 
