@@ -72,7 +72,7 @@ def audit(storage: LogStorage, since: int, *, deep: bool, progress: Progress) ->
     files.
     """
     archive = NestedStorage(storage)
-    seen, seen_archive = _manifest(storage), _manifest(archive)
+    seen, seen_archive = manifest.load(storage), manifest.load(archive)
     before, problems = _all_ledgers(storage, archive)
     listing = Listing()
     compacted = CompactedFiles(storage, listing, since, state(storage))
@@ -106,7 +106,7 @@ def audit(storage: LogStorage, since: int, *, deep: bool, progress: Progress) ->
         one.findings = list(worst_first(one.findings))
         if one.ledger or one.findings:
             audited.append(one)
-    of_archive = {seen_archive.manifest_id, _manifest(archive).manifest_id} - {""}
+    of_archive = {seen_archive.manifest_id, manifest.load(archive).manifest_id} - {""}
     finished = found.get(CONNECTIONS, [])
     live = [one for one in finished if one[0].metadata.ledger_id not in of_archive]
     others = [one for one in finished if one[0].metadata.ledger_id in of_archive]
@@ -165,10 +165,6 @@ def _list(storage: Storage, listing: Listing, since: int, progress: Progress) ->
         listing.take(file, since)
         if number % 1000 == 0:
             progress("list", number, 0)
-
-
-def _manifest(storage: Storage) -> Manifest:
-    return stored_documents.read(storage, manifest.NAME, Manifest.parse) or Manifest()
 
 
 def _all_ledgers(*storages: Storage) -> tuple[dict[str, Ledger], list[tuple[str, str]]]:
@@ -250,7 +246,7 @@ def _connections(
         one.files += commit.files
         one.rows += sum(commit.rows.values())
         one.findings += findings
-    now = _manifest(storage)
+    now = manifest.load(storage)
     own = [commit for commit, _ in found if commit.metadata.ledger_id == now.manifest_id]
     others = len(found) - len(own)
     if others:

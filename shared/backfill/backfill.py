@@ -10,7 +10,7 @@ from shared.backfill.documents import BOUNDARY, FORMAT, Boundary, DoneBlobs
 from shared.backfill.outcome import BackfillDocument
 from shared.connections import manifest
 from shared.connections.finishing import UNCLOSED_KEPT
-from shared.connections.manifest import MARGIN, Manifest
+from shared.connections.manifest import MARGIN
 from shared.connections.timer import Finisher
 from shared.errors import BackfillError, PreconditionFailed
 from shared.export.exporter import Exporter
@@ -19,7 +19,6 @@ from shared.input.hub_partition import HubPartition
 from shared.output import layout
 from shared.output.formats import FORMATS
 from shared.policies import ExportPolicy, FinishPolicy
-from shared.protocol import stored_documents
 from shared.protocol.archive import Archive
 from shared.protocol.documents import dump, parse
 from shared.protocol.hub import HubState, Position
@@ -178,13 +177,9 @@ class Backfill:
         """Returns when the last hour that was exported before the chosen ones ended."""
         return max((ended for ended in self._ended if not chosen or ended <= chosen[0].began), default=None)
 
-    @property
-    def _manifest(self) -> Manifest:
-        return stored_documents.read(self._storage, manifest.NAME, Manifest.parse) or Manifest()
-
     def _begin(self, partition: HubPartition) -> None:
         """Creates the ledger of a partition if there never was one. Its hub counts as created in 1970."""
-        name, merged = Ledger.name(partition), self._manifest.partitions.get(str(partition))
+        name, merged = Ledger.name(partition), manifest.load(self._storage).partitions.get(str(partition))
         if self._storage.read(name) is None and not (merged and merged.ledger_id):
             life = Incarnation(began=0, created=0)
             ledger = Ledger(ledger_id=self._new_id(), partition=str(partition), incarnation=life)
@@ -240,7 +235,7 @@ class Backfill:
         it advances hour by hour through hours without records: if it jumped, closing events would seem to
         have stopped.
         """
-        clock = self._manifest.clock
+        clock = manifest.load(self._storage).clock
         if clock >= until and not merge:
             return
         silent = range(clock + HOUR, min(until, clock + SILENT), HOUR) if clock >= 0 else ()

@@ -49,7 +49,7 @@ class Forgotten:
 
 def blocked(storage: Storage) -> list[Blocked]:
     """Finds every partition that needs a decision. Raises LedgerError if a ledger cannot be read."""
-    current = stored_documents.read(storage, manifest.NAME, Manifest.parse) or Manifest()
+    current = manifest.load(storage)
     found = []
     for partition in sorted(_partitions(storage, current)):
         ledger = _ledger(storage, partition)
@@ -62,7 +62,7 @@ def blocked(storage: Storage) -> list[Blocked]:
 
 def partitions(storage: Storage) -> set[str]:
     """Returns every partition that has a ledger, or had one that the timer saw."""
-    return _partitions(storage, stored_documents.read(storage, manifest.NAME, Manifest.parse) or Manifest())
+    return _partitions(storage, manifest.load(storage))
 
 
 def _partitions(storage: Storage, current: Manifest) -> set[str]:

@@ -21,11 +21,11 @@ class LagStatus(Part):
     envelopes: int
     """Envelopes in the hub that are not committed."""
     records: int | None
-    """Estimated records in them; null if nothing was committed in this partition."""
+    """Estimated records in these envelopes; null if nothing was committed in this partition."""
     seconds: float
-    """Maximum age of the oldest of them."""
+    """Upper bound of the age of the oldest of these envelopes."""
     headroom: float | None
-    """Seconds until the hub may delete it; null if EVENT_HUB_RETENTION is not set."""
+    """Seconds until the hub may delete the oldest envelope; null if EVENT_HUB_RETENTION is not set."""
 
 
 class LedgerStatus(Part):

@@ -58,10 +58,10 @@ def status(
         now: µs since 1970 UTC.
         checkpoints: the checkpoints of the Functions host (None: not read).
     """
-    seen = _manifest(storage)
+    seen = manifest.load(storage)
     archive = NestedStorage(storage)
     partitions = _partition_states(storage, seen, now)
-    partitions |= _partition_states(archive, _manifest(archive), now)
+    partitions |= _partition_states(archive, manifest.load(archive), now)
     if state:
         _compare(partitions, state, policy.retention.total_seconds(), now)
         _note_checkpoints(partitions, state, checkpoints or {})
@@ -91,10 +91,6 @@ def status(
         keys=list(_keys(partitions.values())),
         alarms=alarms,
     )
-
-
-def _manifest(storage: Storage) -> Manifest:
-    return stored_documents.read(storage, manifest.NAME, Manifest.parse) or Manifest()
 
 
 def _partition_states(storage: Storage, seen: Manifest, now: int) -> dict[str, PartitionState]:

@@ -1,4 +1,4 @@
-"""The manifest: how far each partition is merged, and where the state table is stored. Pure data."""
+"""The manifest: how far each partition is merged, and where the state table is stored."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Self
@@ -7,9 +7,10 @@ from pydantic import Field
 
 from shared.connections.service_activity import ServiceActivity
 from shared.digests import GENESIS, chained
-from shared.protocol import documents
+from shared.protocol import documents, stored_documents
 from shared.protocol.documents import Data, Document
 from shared.protocol.ledger import Ledger, PendingFile
+from shared.protocol.storage import Storage
 from shared.timeunits import DAY, HOUR, MINUTE
 from shared.wording import counted
 
@@ -249,3 +250,8 @@ class Manifest(Document):
                 "manifest_id": self.manifest_id or commit_id,
             }
         )
+
+
+def load(storage: Storage) -> Manifest:
+    """Reads the manifest of a state container; returns an empty one if there is none. Raises LedgerError."""
+    return stored_documents.read(storage, NAME, Manifest.parse) or Manifest()

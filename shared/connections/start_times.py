@@ -15,7 +15,6 @@ from shared.connections.manifest import Manifest
 from shared.connections.observations import UNKNOWN
 from shared.errors import DamagedFile, LedgerError
 from shared.input.hub_partition import HubPartition
-from shared.protocol import stored_documents
 from shared.protocol.ledger import LISTED, Ledger, Segment
 from shared.protocol.stamp import Clock
 from shared.protocol.storage import Storage
@@ -129,7 +128,7 @@ class StartTimes:
         """Returns the id and ordinal of the partition's ledger that the timer last saw, or None."""
         # Not stored as this object's manifest, because another thread may be folding segments that it has
         # not merged.
-        merged = self._stored_manifest().partitions.get(str(partition))
+        merged = manifest.load(self._storage).partitions.get(str(partition))
         return (merged.ledger_id, merged.seen) if merged and merged.ledger_id else None
 
     def refresh(self, ledger: Ledger) -> Ledger:
@@ -256,11 +255,8 @@ class StartTimes:
         return True
 
     def _read_manifest(self) -> Manifest:
-        self._manifest = self._stored_manifest()
+        self._manifest = manifest.load(self._storage)
         return self._manifest
-
-    def _stored_manifest(self) -> Manifest:
-        return stored_documents.read(self._storage, manifest.NAME, Manifest.parse) or Manifest()
 
 
 def _half(keys: Array) -> Array:

@@ -33,7 +33,7 @@ class StateMatches:
 
 def find(storage: Storage, selection: Selection) -> StateMatches:
     """Counts the matches. Raises StorageError, LedgerError, DamagedFile."""
-    before = stored_documents.read(storage, manifest.NAME, Manifest.parse) or Manifest()
+    before = manifest.load(storage)
     rows = sum(int(selection.state(_read(storage, part)).sum()) for part in before.parts)
     rows += sum(number for _, number in _orphans(storage, selection))
     waiting = 0
@@ -48,7 +48,7 @@ def forget(storage: Storage, stamp: Callable[[], Stamp]) -> None:
 
     Without this, the ledger of an idle partition would list its last observations until its next commit.
     """
-    before = stored_documents.read(storage, manifest.NAME, Manifest.parse) or Manifest()
+    before = manifest.load(storage)
     for name, ledger, blob in stored_documents.read_ledgers(storage):
         current = stamp()
         after = ledger.without_merged(before.watermark(ledger), current.now - start_times.KEPT)
@@ -96,7 +96,7 @@ def _orphans(storage: Storage, selection: Selection) -> Iterator[tuple[str, int]
     The timer keeps them, because they could belong to a lost ledger that may be restored. Therefore, this
     considers only partitions whose ledger the timer merges.
     """
-    before = stored_documents.read(storage, manifest.NAME, Manifest.parse) or Manifest()
+    before = manifest.load(storage)
     current = {
         ledger.partition: ledger.ledger_id
         for _, ledger, _ in stored_documents.read_ledgers(storage)

@@ -18,7 +18,7 @@ def inflate(body: bytes, limit: int) -> bytes:
     """
     if not body.startswith(GZIP):
         return body
-    partition = memoryview(body)
+    view = memoryview(body)
     inflated: list[bytes] = []
     size = at = 0
     while at < len(body):
@@ -26,7 +26,7 @@ def inflate(body: bytes, limit: int) -> bytes:
         while not member.eof:
             if at >= len(body):
                 raise Unreadable(f"expected a complete gzip body, got one cut off after {len(body)} bytes")
-            piece = partition[at : at + _PIECE]
+            piece = view[at : at + _PIECE]
             try:
                 inflated.append(member.decompress(piece, limit - size + 1))
             except zlib.error as error:
